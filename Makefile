@@ -1,0 +1,32 @@
+# make bench: the main job from nothing to a result.  make test: the whole suite.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup bench test lint clean
+help:
+	@echo "make setup  the environment in $(VENV), pinned by constraints.txt"
+	@echo "make bench  set up what is missing, run the main job, print where the record is"
+	@echo "make test   set up what is missing, lint, check types, run the whole test suite"
+	@echo "make clean  remove $(VENV) and the caches (outputs/ stays)"
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(STAMP)
+
+bench: $(STAMP)
+	$(VENV)/bin/python -m vbench
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+test: $(STAMP) lint
+	$(VENV)/bin/python -m pytest
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,81 @@
+"""The protocol that every detector meets, and what passes through it. Imports no torch."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vbench.video.types import Fit
+
+Precision = Literal["fp32", "bf16"]
+
+
+class ModelError(ValueError):
+    """The model cannot be loaded or built as asked; the message names what, and the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """The frames a detector works on; known without loading it."""
+
+    width: int
+    height: int
+    fit: Fit
+    """How a picture of another shape is brought to this size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """Which detector, and how it runs."""
+
+    name: str = "shapes"
+    weights: str = "bundled"
+    """``bundled`` (in the package) or the path of a safetensors file."""
+    batch_size: int = 8
+    """Frames in one forward pass; ``detect`` cuts what it gets into batches of this size."""
+    precision: Precision = "fp32"
+    device: str = "cpu"
+    """``cpu``, ``cuda`` or ``cuda:N``."""
+    threads: int = 1
+    """Threads of the forward pass on a CPU."""
+    score_threshold: float = 0.3
+    """Detections below this score are dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detections:
+    """What was found in one frame, best score first."""
+
+    classes: npt.NDArray[np.int64]
+    """int64[D]: indices into the detector's ``class_names``."""
+    scores: npt.NDArray[np.float32]
+    """float32[D], 0 to 1."""
+    boxes: npt.NDArray[np.float32]
+    """float32[D, 4]: x1, y1, x2, y2 in pixels of the frame that was given."""
+
+
+class Detector(Protocol):
+    """An object detector. One instance belongs to one thread at a time."""
+
+    @property
+    def input(self) -> InputSpec:
+        """The frame size it works at."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names by class index."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex digest of code version, weights and settings: equal ones give the same detections."""
+
+    def load(self) -> None:
+        """Read the weights and make ready to detect; ModelError where that cannot be."""
+
+    def detect(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
+        """Detect in uint8[N, H, W, 3] (rgb24, read-only views welcome), any N >= 0; N results, in order.
+
+        Frames that are not of ``input`` size are resized on the model's device, by ``input.fit``; boxes
+        come back in pixels of the frames given.
+        """

@@ -1,0 +1,16 @@
+"""What can be wrong with a video or with the tools that read it."""
+
+
+class VideoError(ValueError):
+    """The video cannot be used; the message says why, in one sentence a user can act on.
+
+    Pickles with its message, so it can cross a process or a Ray boundary.
+    """
+
+
+class VideoTooLargeError(VideoError):
+    """The video is sound, but passes a limit of duration, packets, pixels or memory."""
+
+
+class ToolMissingError(RuntimeError):
+    """FFmpeg was not found; the message says how to get it."""

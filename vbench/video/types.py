@@ -1,0 +1,164 @@
+"""What passes between the parts that read video: facts about a video, chunks of it, frames, geometry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Fit = Literal["letterbox", "stretch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoInfo:
+    """Facts about the one video stream of a file, on the video's own timeline."""
+
+    path: str
+    container: str
+    """FFmpeg's demuxer name, e.g. ``mov,mp4,m4a,3gp,3g2,mj2``."""
+    codec: str
+    pixel_format: str
+    coded_width: int
+    coded_height: int
+    rotation: int
+    """Degrees clockwise that make the coded picture upright: 0, 90, 180 or 270."""
+    time_base: Fraction
+    """Seconds a tick of every pts below."""
+    first_pts: int
+    """The first presented frame's pts; the video's timeline starts here."""
+    end_pts: int
+    """The last presented frame's pts plus its duration."""
+    frames: int
+    """Presented frames in the file."""
+    size_bytes: int
+
+    @property
+    def width(self) -> int:
+        """Width in pixels of the upright picture."""
+        return self.coded_height if self.rotation % 180 else self.coded_width
+
+    @property
+    def height(self) -> int:
+        """Height in pixels of the upright picture."""
+        return self.coded_width if self.rotation % 180 else self.coded_height
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first frame to the end of the last."""
+        return float((self.end_pts - self.first_pts) * self.time_base)
+
+    def time_s(self, pts: int) -> float:
+        """Seconds from the first frame to ``pts``."""
+        return float((pts - self.first_pts) * self.time_base)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameGeometry:
+    """How the upright picture lies in the frame that the decoder hands out.
+
+    The picture is scaled to ``inner_width`` x ``inner_height`` and put at (``pad_x``, ``pad_y``) in a
+    frame of ``width`` x ``height``; what it does not cover is grey (114, 114, 114).
+    """
+
+    source_width: int
+    source_height: int
+    width: int
+    height: int
+    inner_width: int
+    inner_height: int
+    pad_x: int
+    pad_y: int
+
+    @classmethod
+    def native(cls, info: VideoInfo) -> "FrameGeometry":
+        """Frames as large as the upright picture, unscaled."""
+        return cls.fitted(info.width, info.height, info.width, info.height, "stretch")
+
+    @classmethod
+    def fitted(
+        cls, source_width: int, source_height: int, width: int, height: int, fit: Fit
+    ) -> "FrameGeometry":
+        """Frames of ``width`` x ``height``; ``letterbox`` keeps the aspect ratio, ``stretch`` does not."""
+        inner_width, inner_height = width, height
+        if fit == "letterbox":
+            scale = min(Fraction(width, source_width), Fraction(height, source_height))
+            inner_width = max(1, min(width, round(source_width * scale)))
+            inner_height = max(1, min(height, round(source_height * scale)))
+        return cls(
+            source_width=source_width,
+            source_height=source_height,
+            width=width,
+            height=height,
+            inner_width=inner_width,
+            inner_height=inner_height,
+            pad_x=(width - inner_width) // 2,
+            pad_y=(height - inner_height) // 2,
+        )
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one rgb24 frame."""
+        return self.width * self.height * 3
+
+    def to_source(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Boxes float32[D, 4] (x1, y1, x2, y2) in frame pixels -> pixels of the upright picture, clipped."""
+        x = (boxes[:, 0::2] - self.pad_x) * np.float32(self.source_width / self.inner_width)
+        y = (boxes[:, 1::2] - self.pad_y) * np.float32(self.source_height / self.inner_height)
+        out = np.empty_like(boxes)
+        out[:, 0::2] = np.clip(x, 0, self.source_width)
+        out[:, 1::2] = np.clip(y, 0, self.source_height)
+        return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A span of presentation time of a video, with the packets it takes to decode it, re-muxed as NUT."""
+
+    info: VideoInfo
+    index: int
+    start_s: float
+    """The span owned is [start_s, end_s), in seconds from the video's first frame."""
+    end_s: float
+    targets: npt.NDArray[np.int64]
+    """int64[K]: pts (video's timeline and time base) of the frames to hand out, rising; K may be 0."""
+    payload: npt.NDArray[np.uint8]
+    """uint8[B]: the NUT file; an array, since arrays cross Ray without a copy. Empty where K is 0."""
+    pts_shift: int
+    """Ticks added to every time stamp in the payload (NUT refuses negative ones)."""
+    packets: int
+    """Packets in the payload, those before the span included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Decoded frames of one chunk, or of a whole video."""
+
+    pts: npt.NDArray[np.int64]
+    """int64[K], on the video's timeline, rising."""
+    pixels: npt.NDArray[np.uint8]
+    """uint8[K, H, W, 3] rgb24, C-contiguous, upright."""
+    geometry: FrameGeometry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoLimits:
+    """What is refused from the index alone, before anything is decoded."""
+
+    max_duration_s: float = 6 * 3600.0
+    max_packets: int = 4_000_000
+    max_pixels: int = 33_177_600
+    """Pixels of one picture: 8K UHD (7680 x 4320)."""
+    max_size_bytes: int = 64 * 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TruthBox:
+    """One object in one frame of a synthetic scene."""
+
+    class_name: str
+    box: Sequence[float]
+    """(x1, y1, x2, y2) in pixels of the upright picture, clipped to it, around what is visible."""
+    visible: float
+    """Visible share of the object's own area, 0 to 1: the rest is hidden or outside the picture."""
