@@ -1,0 +1,158 @@
+"""The answer to a request, as typed models: what was found, in which frames, and where the time went."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vbench.pipeline.config import ChunkSeconds, FrameSize, FramesPerSecond, Handoff, Mode
+from vbench.pipeline.spans import Kind, Span, Stage
+
+
+class ProcessRequest(BaseModel):
+    """One video to process, and how; what is left out is as the service was deployed."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"video": "/data/street.mp4", "mode": "combined", "fps": 1}]},
+    )
+
+    video: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="Absolute path of a video file on the node that runs VideoProcessingService.",
+    )
+    mode: Mode | None = Field(
+        default=None,
+        description="chunked: each chunk's frames are inferred on their own, as soon as they are there. "
+        "combined: all frames go to the model together.",
+    )
+    chunk_s: ChunkSeconds | None = Field(default=None, description="Seconds of video in a chunk.")
+    fps: FramesPerSecond | None = Field(
+        default=None, description="Frames a second of video to look at: a number, or a ratio as a string."
+    )
+
+
+class Problem(BaseModel):
+    """Why a request was refused or failed."""
+
+    detail: str = Field(description="One sentence: the cause, and what would do instead.")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def trusted(cls, **values: Any) -> Self:
+        """Build it from values that this package made itself, without validating each of thousands again."""
+        return cls.model_construct(**values)
+
+
+class Detection(_Part):
+    """One object in one frame."""
+
+    class_name: str
+    score: float
+    box: list[float]
+    """x1, y1, x2, y2 in pixels of the video's upright picture, not rounded."""
+
+
+class FrameAnswer(_Part):
+    """One frame that was looked at."""
+
+    pts: int
+    """On the video's timeline, in ticks of ``video.time_base``."""
+    time_s: float
+    """Seconds from the video's first frame."""
+    digest: str
+    """Hash (xxh3-128) of pts and pixels as they arrived at the model."""
+    detections: list[Detection]
+    """Best score first."""
+
+
+class ChunkAnswer(_Part):
+    """One chunk of the video; ``frames`` is empty where no frame to look at lies in it."""
+
+    index: int
+    start_s: float
+    end_s: float
+    frames: list[FrameAnswer]
+
+
+class VideoAnswer(_Part):
+    """Facts about the video."""
+
+    path: str
+    container: str
+    codec: str
+    width: int
+    """Of the upright picture, in pixels."""
+    height: int
+    rotation: int
+    time_base: str
+    """Seconds a tick, as a ratio: ``1/15360``."""
+    duration_s: float
+    frames: int
+    """Presented frames in the file."""
+    size_bytes: int
+
+
+class SettingsAnswer(_Part):
+    """How the request was worked on."""
+
+    mode: Mode
+    fps: str
+    """Exact, as a ratio or whole number."""
+    chunk_s: str
+    handoff: Handoff
+    frame_size: FrameSize
+    frame_width: int
+    """Of the frames that travelled to the model, in pixels."""
+    frame_height: int
+    overlap: bool
+    model: str
+    model_fingerprint: str
+    """Equal ones give the same detections: code version, weights and settings."""
+
+
+class Counts(_Part):
+    """Totals over the whole video."""
+
+    chunks: int
+    frames: int
+    detections: int
+    by_class: dict[str, int]
+    frame_bytes: int
+    """Bytes of all frames that arrived at the model."""
+
+
+class SpanAnswer(_Part):
+    """One stretch of one stage's time; vbench.pipeline.spans says what each means."""
+
+    stage: Stage
+    kind: Kind
+    chunk: int | None
+    node: str
+    replica: str
+    start_s: float
+    end_s: float
+    bytes: int
+
+    def span(self) -> Span:
+        """The same as a Span."""
+        return Span(**self.model_dump())
+
+
+class Answer(_Part):
+    """Everything that was found in one video: each expected frame exactly once, in order."""
+
+    video: VideoAnswer
+    settings: SettingsAnswer
+    counts: Counts
+    digest: str
+    """Over all frames' digests, in order: equal digests mean that the model saw the same bytes."""
+    chunks: list[ChunkAnswer]
+    spans: list[SpanAnswer]
+    received_s: float
+    """Unix seconds at which the API had the request, on the API's clock."""
+    finished_s: float
+    """Unix seconds at which the last result was there, on the service's clock."""

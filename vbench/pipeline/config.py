@@ -1,0 +1,231 @@
+"""What the service is told: how requests are worked on, by which model, on how many replicas of what size."""
+
+import math
+import re
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from vbench.models.protocol import ModelSettings, Precision
+from vbench.video.types import VideoLimits
+
+Mode = Literal["chunked", "combined"]
+Handoff = Literal["direct", "relay"]
+FrameSize = Literal["model", "native"]
+DeploymentName = Literal["VideoProcessingAPI", "VideoProcessingService", "VideoDecoder", "ModelInference"]
+
+_DECIMAL_OR_RATIO = re.compile(r"\d{1,9}(\.\d{1,20}|/\d{1,9})?")
+
+
+def exact(value: object) -> Fraction:
+    """A number, or a string such as ``30000/1001``, as the fraction that was written: 0.1 is 1/10.
+
+    Raises ValueError, which says what would do, for anything that is not a number above 0.
+    """
+    text = "" if isinstance(value, bool) else str(value).strip()
+    denominator = text.partition("/")[2]
+    if not _DECIMAL_OR_RATIO.fullmatch(text) or (denominator and not int(denominator)) or not Fraction(text):
+        raise ValueError(f"{value!r} is not a number above 0; write 1, 0.5 or a ratio such as '30000/1001'")
+    return Fraction(text)
+
+
+def _checked(low: Fraction, high: Fraction, unit: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        if not low <= exact(value) <= high:
+            raise ValueError(f"{value} is outside {float(low):g} to {float(high):g} {unit}")
+        return str(value) if isinstance(value, Fraction) else value
+
+    return BeforeValidator(check)
+
+
+FramesPerSecond = Annotated[
+    float | str, _checked(Fraction(1, 3600), Fraction(240), "frames/s"), Field(examples=[1, "30000/1001"])
+]
+ChunkSeconds = Annotated[
+    float | str, _checked(Fraction(1, 10), Fraction(86400), "seconds"), Field(examples=[300, 2.5])
+]
+
+
+class _Args(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelArgs(_Args):
+    """Which detector runs, and how; a bare name means its defaults."""
+
+    name: str = "shapes"
+    weights: str = "bundled"
+    """``bundled`` or the path of a safetensors file, on the nodes that run the model."""
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    """Frames in one forward pass."""
+    precision: Precision = "fp32"
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
+    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.3
+
+    def settings(self, threads: int) -> ModelSettings:
+        """The same for ``vbench.models``, with ``threads`` CPU threads for the forward pass."""
+        return ModelSettings(threads=threads, **self.model_dump())
+
+
+class LimitArgs(_Args):
+    """Which videos are refused (HTTP 413) from their index, before anything is decoded."""
+
+    max_duration_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
+    max_packets: Annotated[int, Field(gt=0)] = 4_000_000
+    max_pixels: Annotated[int, Field(gt=0)] = 33_177_600
+    max_size_bytes: Annotated[int, Field(gt=0)] = 64 * 2**30
+
+    def limits(self) -> VideoLimits:
+        """The same for ``vbench.video``."""
+        return VideoLimits(**self.model_dump())
+
+
+class DeploymentArgs(_Args):
+    """How many replicas a deployment has, and what each asks of its node."""
+
+    replicas: Annotated[int, Field(ge=1)] = 1
+    cpus: Annotated[float, Field(ge=0)] = 0.0
+    """CPUs that Ray reserves for a replica; 0 places it anywhere, also on a head that schedules nothing."""
+    gpus: Annotated[float, Field(ge=0)] = 0.0
+    resources: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """Custom resources a replica needs, e.g. ``{"decode_only": 0.01}``: they say where it may run."""
+    max_ongoing_requests: Annotated[int, Field(ge=1)] | None = None
+    """Calls that a replica takes at a time, running and waiting; None takes what the pipeline can send."""
+    max_replicas_per_node: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    @property
+    def threads(self) -> int:
+        """Threads for the work of one replica: its CPUs, rounded up, at least 1."""
+        return max(1, math.ceil(self.cpus))
+
+    def fits(self, node_resources: dict[str, float]) -> bool:
+        """Whether a node with these total Ray resources could ever hold a replica."""
+        asked = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+        return all(node_resources.get(name, 0.0) >= amount for name, amount in asked.items() if amount)
+
+
+class WorkerArgs(DeploymentArgs):
+    """As DeploymentArgs; a replica that computes takes one CPU unless told otherwise."""
+
+    cpus: Annotated[float, Field(ge=0)] = 1.0
+
+
+class PipelineArgs(_Args):
+    """Everything ``vbench.pipeline:build`` takes. The defaults run on one plain machine."""
+
+    mode: Mode = "chunked"
+    """For requests that name none. ``chunked``: each chunk's frames are inferred on their own;
+    ``combined``: all frames of the video go to the model together."""
+    chunk_s: ChunkSeconds = 300.0
+    """Seconds of video in a chunk, for requests that name none; exact, see ``chunk_fraction``."""
+    fps: FramesPerSecond = 1.0
+    """Frames a second of video that are looked at, for requests that name none; see ``fps_fraction``."""
+    handoff: Handoff = "direct"
+    """``direct``: frames go from the decoder's node to the model's; ``relay``: through the service's."""
+    frame_size: FrameSize = "model"
+    """Size of the frames that travel: what the model works at, or the upright picture's own."""
+    overlap: bool = True
+    """Whether chunked inference starts before the last frame of the video is decoded."""
+    window: Annotated[int, Field(ge=1)] = 8
+    """Chunks of one request between split and answer at a time; the splitter waits for a free place.
+    Where all frames are held anyway (combined, or no overlap), chunks between split and decoded."""
+    model: ModelArgs = ModelArgs()
+    decode_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    """For one chunk, in FFmpeg, waiting not counted."""
+    decode_threads: Annotated[int, Field(ge=1)] | None = None
+    """FFmpeg's threads for one chunk. None: all CPUs of the replica, so that it decodes one chunk at a
+    time; with fewer it decodes as many chunks at once as its CPUs allow."""
+    request_timeout_s: Annotated[float, Field(gt=0)] = 7200.0
+    """From a request's arrival to its answer, waiting counted; HTTP 504 beyond it."""
+    limits: LimitArgs = LimitArgs()
+    frames_budget_mb: Annotated[float, Field(gt=0)] | None = None
+    """10^6 bytes of frames that all requests together may hold in a node's object store. None: what the
+    smallest of the nodes that can hold frames takes before Ray spills (80% of its store)."""
+    api: DeploymentArgs = DeploymentArgs()
+    service: DeploymentArgs = DeploymentArgs()
+    decoder: WorkerArgs = WorkerArgs()
+    inference: WorkerArgs = WorkerArgs()
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _bare_model_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("decoder", "inference", mode="before")
+    @classmethod
+    def _as_worker(cls, value: Any) -> Any:
+        return value.model_dump(exclude_unset=True) if isinstance(value, DeploymentArgs) else value
+
+    @model_validator(mode="after")
+    def _requests_wait_where_they_are_timed(self) -> "PipelineArgs":
+        for name, deployment in (("decoder", self.decoder), ("inference", self.inference)):
+            allowed = deployment.max_ongoing_requests
+            if allowed is not None and allowed * deployment.replicas < self.chunks_in_flight:
+                raise ValueError(
+                    f"{name}.max_ongoing_requests is {allowed}, with {deployment.replicas} replicas "
+                    f"{allowed * deployment.replicas} places, but the services can send "
+                    f"{self.chunks_in_flight} chunks at a time (window {self.window} x "
+                    f"{self.max_ongoing('VideoProcessingService')} requests x {self.service.replicas} "
+                    "services): chunks would wait in Serve's router, where nothing times them; "
+                    f"raise it to {math.ceil(self.chunks_in_flight / deployment.replicas)} or leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _devices_are_there(self) -> "PipelineArgs":
+        if self.model.device.startswith("cuda") and not self.inference.gpus:
+            raise ValueError(
+                f"model.device is {self.model.device}, but inference.gpus is 0: "
+                "ask for the GPU that it runs on"
+            )
+        if self.decode_threads is not None and self.decode_threads > self.decoder.threads:
+            raise ValueError(
+                f"decode_threads is {self.decode_threads}, but a decoder has {self.decoder.cpus:g} CPUs: "
+                "raise decoder.cpus or lower decode_threads"
+            )
+        return self
+
+    @property
+    def fps_fraction(self) -> Fraction:
+        """``fps`` as it was written, exact."""
+        return exact(self.fps)
+
+    @property
+    def chunk_fraction(self) -> Fraction:
+        """``chunk_s`` as it was written, exact."""
+        return exact(self.chunk_s)
+
+    @property
+    def ffmpeg_threads(self) -> int:
+        """FFmpeg's threads for one chunk."""
+        return self.decode_threads or self.decoder.threads
+
+    @property
+    def decodes_at_once(self) -> int:
+        """Chunks that one decoder replica decodes at the same time."""
+        return max(1, self.decoder.threads // self.ffmpeg_threads)
+
+    @property
+    def chunks_in_flight(self) -> int:
+        """Chunks that all services together can have sent on and not got back."""
+        return self.window * self.max_ongoing("VideoProcessingService") * self.service.replicas
+
+    def deployment(self, name: DeploymentName) -> DeploymentArgs:
+        """The arguments of the deployment that Serve knows by ``name``."""
+        return {
+            "VideoProcessingAPI": self.api,
+            "VideoProcessingService": self.service,
+            "VideoDecoder": self.decoder,
+            "ModelInference": self.inference,
+        }[name]
+
+    def max_ongoing(self, name: DeploymentName) -> int:
+        """Calls that one replica takes at a time: as given, or enough that nothing waits in a router
+        (decoder, inference), 4 requests for a service, 256 for the API."""
+        given = self.deployment(name).max_ongoing_requests
+        if given is not None:
+            return given
+        if name == "VideoProcessingAPI":
+            return 256
+        return 4 if name == "VideoProcessingService" else self.chunks_in_flight

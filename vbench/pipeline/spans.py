@@ -1,0 +1,99 @@
+"""Where the time of a request went: what each span means, and how it is taken.
+
+A span is wall-clock time between two events of one chunk (``chunk`` its index) or of the whole request
+(``chunk`` None), in unix seconds. Each end is read from the clock of the process where it happened, so a
+transfer between machines carries the difference of their clocks: a negative one means clocks apart, and is
+left as it is. ``node`` (Ray's node id) and ``replica`` (Serve's) say where the span ENDED. Only transfers
+have ``bytes``: the array bytes handed over, whether or not a network lay between.
+
+=======  ========  =====  ==========================================================================
+stage    kind      chunk  from -> to
+=======  ========  =====  ==========================================================================
+chunk    queue     None   the API has the request -> a service starts on it (waits for a free service)
+chunk    compute   None   opening the file, reading its index, planning the chunks
+chunk    queue     None   frames admitted: waits until the object stores have room for this request
+chunk    queue     i      waits for a place in the request's window (back-pressure from later stages)
+chunk    compute   i      reading and re-muxing the chunk's packets
+decode   transfer  i      service sends the chunk -> it is unpickled in the decoder's process
+decode   queue     i      arrived -> one of the replica's decode slots is free
+decode   compute   i      FFmpeg, from its start to the last frame; the copy into one array included
+infer    queue     i      decoded -> sent on; only where frames are held back (combined, no overlap)
+infer    transfer  i      direct: decoded, or sent on if that is later -> unpickled in the model's process
+infer    queue     i      arrived -> the model is free
+infer    compute   i      hashing the frames that arrived, forward passes, boxes to source pixels
+=======  ========  =====  ==========================================================================
+
+With ``handoff: relay`` the frames cross twice: a transfer decoder -> service, a queue in the service
+(arrived -> sent on, always there), a transfer service -> model. In combined mode all frames are ONE call: its
+transfer, queue and compute have ``chunk`` None, and its transfer ends when the last frame has arrived, since
+Ray hands the call over when all its arguments are there. A transfer includes Ray's work for it:
+serialising, the copy into the object store, the pull, and starting the call. A chunk that holds no target
+frame has spans of stage ``chunk`` only. Not in any span: a chunk's results on their way back to the service
+(kilobytes), writing the answer, and HTTP.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["chunk", "decode", "infer"]
+Kind = Literal["queue", "transfer", "compute"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One stretch of one stage's time; the table above says which."""
+
+    stage: Stage
+    kind: Kind
+    chunk: int | None
+    """The chunk's index, None where the span is the whole request's."""
+    node: str
+    """Ray's node id (hex) of the process where the span ended."""
+    replica: str
+    """Serve's id of that replica, with its deployment's name before it: ``VideoDecoder#k3x9...``."""
+    start_s: float
+    """Unix seconds."""
+    end_s: float
+    bytes: int = 0
+    """Array bytes of a transfer; 0 for other kinds."""
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from start to end; negative where two machines' clocks are apart by more than it took."""
+        return self.end_s - self.start_s
+
+
+class SpanRecorder:
+    """Collects the spans that end in one replica."""
+
+    def __init__(self, node: str, replica: str) -> None:
+        self.node = node
+        self.replica = replica
+        self.spans: list[Span] = []
+
+    def add(
+        self, stage: Stage, kind: Kind, chunk: int | None, start_s: float, end_s: float, nbytes: int = 0
+    ) -> None:
+        """Record one span that ended here."""
+        self.spans.append(
+            Span(
+                stage=stage,
+                kind=kind,
+                chunk=chunk,
+                node=self.node,
+                replica=self.replica,
+                start_s=start_s,
+                end_s=end_s,
+                bytes=nbytes,
+            )
+        )
+
+    @contextmanager
+    def timed(self, stage: Stage, kind: Kind, chunk: int | None) -> Iterator[None]:
+        """Record the time the body takes; nothing where it raises."""
+        start_s = time.time()
+        yield
+        self.add(stage, kind, chunk, start_s, time.time())
