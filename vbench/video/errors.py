@@ -12,5 +12,9 @@ class VideoTooLargeError(VideoError):
     """The video is sound, but passes a limit of duration, packets, pixels or memory."""
 
 
+class VideoTimeoutError(VideoError):
+    """Decoding took longer than it was allowed to."""
+
+
 class ToolMissingError(RuntimeError):
     """FFmpeg was not found; the message says how to get it."""

@@ -24,6 +24,12 @@ class VideoInfo:
     coded_height: int
     rotation: int
     """Degrees clockwise that make the coded picture upright: 0, 90, 180 or 270."""
+    flipped: bool = False
+    """Whether the coded picture is turned upside down before it is rotated (mirrored videos)."""
+    color_matrix: str = "auto"
+    """YCbCr matrix as FFmpeg's scale filter names it; ``auto`` where the stream says none."""
+    color_range: str = "auto"
+    """``tv``, ``pc``, or ``auto`` where the stream says none."""
     time_base: Fraction
     """Seconds a tick of every pts below."""
     first_pts: int

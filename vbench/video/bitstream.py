@@ -1,0 +1,134 @@
+"""Reads from coded pictures what containers do not say: clean places to start decoding, hidden pictures."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+H264_SLICE, H264_IDR, H264_SEI = 1, 5, 6
+"""NAL unit types, ITU-T H.264 table 7-1; 1 to 5 carry picture data."""
+HEVC_LEADING = (6, 7, 8, 9)
+HEVC_RASL = (8, 9)
+"""Skipped leading pictures: they refer to pictures before the entry that they follow."""
+HEVC_BLA = (16, 17, 18)
+HEVC_IRAP = range(16, 24)
+HEVC_CRA = 21
+"""NAL unit types, ITU-T H.265 table 7-1; below 32 they carry picture data."""
+SEI_RECOVERY_POINT = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketReader:
+    """Knows a codec, and how its NAL units are told apart in a packet."""
+
+    codec: str
+    """``h264``, ``hevc``, ``vp8``, ``vp9`` or ``av1``."""
+    length_bytes: int
+    """Bytes of the length before each NAL unit; 0: start codes (ITU-T H.264 annex B)."""
+
+    @classmethod
+    def of(cls, codec: str, extradata: bytes | None) -> "PacketReader":
+        """A reader for a stream with this extradata (``avcC``, ``hvcC``, annex B or none)."""
+        length = 0
+        if extradata and extradata[0] == 1:  # configurationVersion of avcC and hvcC, ISO/IEC 14496-15
+            at = {"h264": 4, "hevc": 21}.get(codec)
+            if at is not None and len(extradata) > at:
+                length = (extradata[at] & 3) + 1
+        return cls(codec=codec, length_bytes=length)
+
+    def is_clean_entry(self, packet: bytes) -> bool:
+        """Whether a decoder that starts at this keyframe is exact from it on, in the order of showing.
+
+        The container calls it a keyframe; not all of those are clean. H.264: an IDR picture, or a recovery
+        point with ``recovery_frame_cnt == 0`` and ``exact_match_flag`` (clause D.2.8). HEVC: an IRAP picture.
+        Other codecs: as the container says.
+        """
+        if self.codec == "h264":
+            return self._is_clean_h264(packet)
+        if self.codec == "hevc":
+            return self.hevc_type(packet) in HEVC_IRAP
+        return True
+
+    def is_hidden(self, packet: Sequence[int]) -> bool:
+        """Whether the packet holds a picture that is never shown (VP8's and VP9's alternate references)."""
+        if not packet:
+            return True
+        if self.codec == "vp8":  # RFC 6386, 9.1: show_frame is bit 4 of the frame tag
+            return not packet[0] >> 4 & 1
+        if self.codec == "vp9":
+            return _is_hidden_vp9(packet)
+        return False
+
+    def is_idr(self, packet: bytes) -> bool:
+        """Whether an H.264 packet holds an IDR picture."""
+        return any(unit[0] & 31 == H264_IDR for unit in self._units(packet))
+
+    def hevc_type(self, packet: bytes) -> int:
+        """NAL unit type of the picture in an HEVC packet; -1 where there is none."""
+        kinds = (unit[0] >> 1 & 63 for unit in self._units(packet))
+        return next((kind for kind in kinds if kind < 32), -1)
+
+    def _is_clean_h264(self, packet: bytes) -> bool:
+        recovers = False
+        for unit in self._units(packet):
+            kind = unit[0] & 31
+            if kind == H264_IDR:
+                return True
+            if kind == H264_SEI:
+                recovers = recovers or _is_exact_recovery_point(unit[1:])
+            elif H264_SLICE <= kind < H264_IDR:
+                break
+        return recovers
+
+    def _units(self, packet: bytes) -> Iterator[bytes]:
+        """The packet's NAL units that have at least a byte, header included."""
+        if self.length_bytes:
+            at = 0
+            while at + self.length_bytes < len(packet):
+                start = at + self.length_bytes
+                at = start + int.from_bytes(packet[at:start], "big")
+                if at > start:
+                    yield packet[start:at]
+        else:
+            start = packet.find(b"\0\0\1")
+            while start >= 0:
+                end = packet.find(b"\0\0\1", start + 3)
+                unit = packet[start + 3 : end if end >= 0 else len(packet)]
+                if unit:
+                    yield unit
+                start = end
+
+
+def _is_exact_recovery_point(sei: bytes) -> bool:
+    """Whether an SEI NAL unit (without header) says that decoding is exact from this very picture on."""
+    data = sei.replace(b"\0\0\3", b"\0\0")  # emulation prevention, ITU-T H.264 7.4.1
+    at = 0
+    while at + 2 < len(data):
+        kind, at = _sei_number(data, at)
+        size, at = _sei_number(data, at)
+        if kind == SEI_RECOVERY_POINT and at < len(data):
+            # ue(v) recovery_frame_cnt is 0 if its first bit is 1; the next bit is exact_match_flag.
+            return data[at] >> 6 == 0b11
+        at += size
+    return False
+
+
+def _sei_number(data: bytes, at: int) -> tuple[int, int]:
+    """A number coded as a run of 0xFF and a last byte (ITU-T H.264 7.3.2.3.1), and where it ends."""
+    value = 0
+    while at < len(data) and data[at] == 0xFF:
+        value += 255
+        at += 1
+    if at < len(data):
+        value += data[at]
+    return value, at + 1
+
+
+def _is_hidden_vp9(packet: Sequence[int]) -> bool:
+    """VP9 bitstream specification, annex B (superframes) and 6.2 (uncompressed header)."""
+    if packet[-1] >> 5 == 0b110:  # a superframe: its last picture is shown
+        return False
+    bits = packet[0]
+    profile = (bits >> 5 & 1) | (bits >> 4 & 1) << 1
+    at = 3 - (profile == 3)  # profile 3 has a reserved bit more
+    show_existing = bits >> at & 1
+    shown = bits >> (at - 2) & 1
+    return not show_existing and not shown

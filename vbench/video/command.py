@@ -1,0 +1,111 @@
+"""Builds FFmpeg's command: options that bound it, and the filters that choose, convert and place frames."""
+
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ffmpeg
+import numpy as np
+import numpy.typing as npt
+
+from vbench.video.ffmpeg import command_prefix, ffmpeg_path, ffmpeg_version, is_at_least, max_pixels
+from vbench.video.types import FrameGeometry, VideoInfo
+
+SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int+bitexact"
+"""Of swscale: the same picture gives the same bytes, whichever instructions the CPU has."""
+
+PAD_GREY = "0x727272"
+"""(114, 114, 114), as ``FrameGeometry`` says."""
+
+_ARGUMENT_BYTES = 100_000
+"""Linux takes 128 KiB an argument (MAX_ARG_STRLEN); a longer filter goes through a file."""
+
+
+def select_expression(pts: Sequence[int]) -> str:
+    """An expression for FFmpeg's select filter that is true for the frames with these pts, in rising order.
+
+    A balanced tree of comparisons, since a sum of ``eq(pts,N)`` is evaluated in full for each frame and
+    nests as deep as it has terms. A frame that comes later than one with a higher pts is not taken, so
+    that the frames taken are in order, or too few.
+
+    Args:
+        pts: rising, below 2**53 (FFmpeg computes in doubles), at least one.
+    """
+
+    def among(low: int, high: int) -> str:
+        if high - low == 1:
+            return f"eq(pts,{pts[low]})"
+        middle = (low + high) // 2
+        return f"if(lt(pts,{pts[middle]}),{among(low, middle)},{among(middle, high)})"
+
+    return f"{among(0, len(pts))}*(isnan(prev_selected_pts)+gt(pts,prev_selected_pts))"
+
+
+def decoder_options(info: VideoInfo, threads: int) -> dict[str, Any]:
+    """Options before ``-i``; no rotation and no cropping that a NUT payload would not have too."""
+    options: dict[str, Any] = {
+        "threads": max(1, threads),
+        "max_pixels": max_pixels(info.coded_width, info.coded_height),
+        "noautorotate": None,
+    }
+    if is_at_least(ffmpeg_version(ffmpeg_path()), 7, 1):
+        options["apply_cropping"] = "codec"
+    return options
+
+
+def frame_graph(source: Any, info: VideoInfo, geometry: FrameGeometry, wanted: npt.NDArray[np.int64]) -> Any:
+    """The wanted frames of ``source``, chosen by pts, in rgb24, upright and padded, to standard output."""
+    turned = info.rotation % 180 != 0
+    inner = (geometry.inner_width, geometry.inner_height)
+    width, height = inner[::-1] if turned else inner
+    # The colour space is given, not left to the stream: it may stand in the container only, which NUT drops.
+    graph = (
+        source.filter("settb", expr=f"{info.time_base.numerator}/{info.time_base.denominator}")
+        .filter("select", expr=select_expression(wanted.tolist()))
+        .filter(
+            "scale",
+            w=width,
+            h=height,
+            flags=SCALE_FLAGS,
+            interl=0,
+            in_color_matrix=info.color_matrix,
+            in_range=info.color_range,
+        )
+        .filter("format", pix_fmts="rgb24")
+    )
+    for name, options in _turns(info):
+        graph = graph.filter(name, **options)
+    if inner != (geometry.width, geometry.height):
+        graph = graph.filter(
+            "pad", w=geometry.width, h=geometry.height, x=geometry.pad_x, y=geometry.pad_y, color=PAD_GREY
+        )
+    return graph.output("pipe:1", format="rawvideo", pix_fmt="rgb24", fps_mode="passthrough")
+
+
+def _turns(info: VideoInfo) -> list[tuple[str, dict[str, str]]]:
+    """Filters that make the picture upright; after the conversion to rgb24, where they only move pixels."""
+    turns: dict[int, list[tuple[str, dict[str, str]]]] = {
+        0: [],
+        90: [("transpose", {"dir": "clock"})],
+        180: [("hflip", {}), ("vflip", {})],
+        270: [("transpose", {"dir": "cclock"})],
+    }
+    flip: list[tuple[str, dict[str, str]]] = [("vflip", {})] if info.flipped else []
+    return flip + turns[info.rotation]
+
+
+@contextmanager
+def ffmpeg_command(graph: Any) -> Generator[list[str]]:
+    """FFmpeg's program and arguments; a filter too long for an argument lies in a file until the end."""
+    command: list[str] = ffmpeg.compile(graph, cmd=command_prefix())
+    at = command.index("-filter_complex")
+    if len(command[at + 1].encode()) <= _ARGUMENT_BYTES:
+        yield command
+        return
+    newer = is_at_least(ffmpeg_version(command[0]), 7)
+    with tempfile.NamedTemporaryFile("w", prefix="vbench-filter-") as file:
+        file.write(command[at + 1])
+        file.flush()
+        command[at : at + 2] = ["-/filter_complex" if newer else "-filter_complex_script", file.name]
+        yield command

@@ -1,0 +1,110 @@
+"""Finds FFmpeg, asks its version, and holds the options every run of it gets."""
+
+import os
+import re
+import shutil
+import subprocess
+from functools import lru_cache
+
+import imageio_ffmpeg
+
+from vbench.video.errors import ToolMissingError
+from vbench.video.types import VideoLimits
+
+OVERRIDE = "VBENCH_FFMPEG"
+"""Environment variable that names another FFmpeg than the one that comes with imageio-ffmpeg."""
+
+CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d")
+"""Decoders that may run. FFmpeg has hundreds; each one more is one more to be attacked through."""
+
+CONTAINERS = ("mov", "matroska", "mpegts")
+"""Demuxers that may open a file. Playlists (ffconcat, HLS) read other files, so none is here."""
+
+
+def file_options() -> dict[str, str]:
+    """Options to open a file that nobody vouches for: FFmpeg's input options, PyAV's container options."""
+    return {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(CONTAINERS),
+        "codec_whitelist": ",".join(CODECS),
+    }
+
+
+def pipe_options() -> dict[str, str]:
+    """FFmpeg's input options for a NUT payload on its standard input."""
+    return {"protocol_whitelist": "pipe", "format_whitelist": "nut", "codec_whitelist": ",".join(CODECS)}
+
+
+def max_pixels(width: int, height: int) -> int:
+    """FFmpeg's ``max_pixels`` for a video of this size: a picture may not grow past it in mid-stream.
+
+    Decoders work on whole blocks of at most 128 x 128, hence the margin.
+    """
+    return max(VideoLimits().max_pixels, (width + 128) * (height + 128))
+
+
+def command_prefix() -> list[str]:
+    """FFmpeg's path and the global options of every run.
+
+    ``-xerror``: damage ends the run; by default FFmpeg conceals it, leaves frames out and exits with 0.
+    ``-copyts``: time stamps stay those of the file, so that frames can be chosen by them.
+
+    Raises:
+        ToolMissingError: there is no FFmpeg.
+    """
+    options = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-xerror", "-copyts"]
+    return [ffmpeg_path(), *options]
+
+
+def ffmpeg_path() -> str:
+    """Path of the FFmpeg to run.
+
+    ``VBENCH_FFMPEG`` where it is set, else the one in the imageio-ffmpeg package, else ``ffmpeg`` on PATH.
+
+    Raises:
+        ToolMissingError: none was found, or the one that ``VBENCH_FFMPEG`` names cannot be run.
+    """
+    override = os.environ.get(OVERRIDE)
+    if override:
+        found = shutil.which(override)
+        if found is None:
+            raise ToolMissingError(
+                f"{OVERRIDE}={override} is not an executable file: name an FFmpeg that can be run, "
+                f"or unset {OVERRIDE} to use the one that comes with imageio-ffmpeg"
+            )
+        return found
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        found = shutil.which("ffmpeg")
+        if found is None:
+            raise ToolMissingError(
+                "FFmpeg was not found: reinstall it with 'pip install --force-reinstall imageio-ffmpeg', "
+                f"install ffmpeg on PATH, or name one in {OVERRIDE}"
+            ) from error
+        return found
+
+
+@lru_cache(maxsize=8)
+def ffmpeg_version(path: str) -> str:
+    """Version of the FFmpeg at ``path`` as it calls itself, e.g. ``n9.0.2-17-g2a571b6068-20260930``.
+
+    Raises:
+        ToolMissingError: it does not run, or is no FFmpeg.
+    """
+    try:
+        done = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ToolMissingError(
+            f"{path} does not run ({error}): name a working FFmpeg in {OVERRIDE}"
+        ) from error
+    match = re.match(r"ffmpeg version (\S+)", done.stdout)
+    if match is None:
+        raise ToolMissingError(f"{path} is not FFmpeg: name a working one in {OVERRIDE}")
+    return match[1]
+
+
+def is_at_least(version: str, major: int, minor: int = 0) -> bool:
+    """Whether FFmpeg's version is at least ``major.minor``; builds from a git snapshot count as newest."""
+    match = re.match(r"n?(\d+)\.(\d+)", version)
+    return match is None or (int(match[1]), int(match[2])) >= (major, minor)

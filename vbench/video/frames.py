@@ -1,0 +1,139 @@
+"""Decodes exactly the wanted frames with FFmpeg, from a chunk or straight from the whole file."""
+
+from collections.abc import Callable, Generator
+from fractions import Fraction
+from pathlib import Path
+
+import ffmpeg
+import numpy as np
+import numpy.typing as npt
+
+from vbench.video.command import decoder_options, ffmpeg_command, frame_graph
+from vbench.video.errors import VideoError
+from vbench.video.ffmpeg import file_options, pipe_options
+from vbench.video.probe import read_index
+from vbench.video.process import FFmpegProcess
+from vbench.video.source import media_url
+from vbench.video.types import Chunk, FrameGeometry, Frames, VideoInfo, VideoLimits
+
+_BATCH_BYTES = 64 << 20
+
+
+def decode_chunk(chunk: Chunk, geometry: FrameGeometry, *, threads: int, timeout_s: float) -> Frames:
+    """The chunk's target frames, all of them or an error.
+
+    Args:
+        chunk: from a ``Splitter``.
+        geometry: size and place of the picture in the frames.
+        threads: of FFmpeg's decoder, 1 or more.
+        timeout_s: seconds FFmpeg may take.
+
+    Raises:
+        VideoError: the payload is damaged, or gives other frames than the chunk's targets.
+        VideoTimeoutError: FFmpeg took longer.
+        ToolMissingError: there is no FFmpeg.
+    """
+    pixels = _empty_frames(len(chunk.targets), geometry)
+    if len(chunk.targets):
+        info = chunk.info
+        options = {"format": "nut", **pipe_options()}
+        source = ffmpeg.input("pipe:0", **options, **decoder_options(info, threads))["v:0"]
+        wanted = chunk.targets + chunk.pts_shift
+        with (
+            ffmpeg_command(frame_graph(source, info, geometry, wanted)) as command,
+            FFmpegProcess(
+                command,
+                subject=f"chunk {chunk.index} of {info.path}",
+                stdin=chunk.payload.data,
+                timeout_s=timeout_s,
+                threads=threads,
+                memory_bytes=_memory_bytes(info, geometry, threads),
+            ) as process,
+        ):
+            got = process.read_into(pixels.data.cast("B"))
+            process.finish()
+        _check_count(f"chunk {chunk.index} of {info.path}", got, geometry, len(wanted))
+    return Frames(pts=chunk.targets, pixels=pixels, geometry=geometry)
+
+
+def decode_video(
+    source: str | Path,
+    *,
+    fps: Fraction,
+    geometry: FrameGeometry | Callable[[VideoInfo], FrameGeometry] = FrameGeometry.native,
+    threads: int,
+    timeout_s: float,
+    batch_frames: int | None = None,
+    limits: VideoLimits | None = None,
+) -> Generator[Frames]:
+    """The reference: the same frames in one pass of one FFmpeg over the file itself, batch by batch.
+
+    Nothing of the splitter takes part but the index that says which frames are wanted.
+
+    Args:
+        source: the video.
+        fps: frames a second to take, see ``sample.sampled``.
+        geometry: of the frames, or how to work it out from the facts about the video.
+        threads: of FFmpeg's decoder, 1 or more.
+        timeout_s: seconds FFmpeg may keep its reader waiting, all batches together.
+        batch_frames: frames in a batch; without it as many as fill 64 MiB, at least one.
+        limits: what is refused.
+
+    Yields:
+        Frames in order, each batch an array of its own; the generator kills FFmpeg when it is closed.
+
+    Raises:
+        VideoError: the video is not sound, or gives other frames than its index promises.
+        VideoTimeoutError: FFmpeg took longer.
+        ToolMissingError: there is no FFmpeg.
+    """
+    info, index = read_index(source, limits)
+    wanted = index.targets(info, Fraction(fps))
+    shape = geometry if isinstance(geometry, FrameGeometry) else geometry(info)
+    batch = batch_frames or max(1, _BATCH_BYTES // shape.frame_bytes)
+    url = media_url(Path(info.path))
+    opened = ffmpeg.input(url, **file_options(), **decoder_options(info, threads))
+    with (
+        ffmpeg_command(frame_graph(opened[str(index.stream)], info, shape, wanted)) as command,
+        FFmpegProcess(
+            command,
+            subject=info.path,
+            timeout_s=timeout_s,
+            threads=threads,
+            memory_bytes=_memory_bytes(info, shape, threads),
+        ) as process,
+    ):
+        for start in range(0, len(wanted), batch):
+            pts = wanted[start : start + batch]
+            pixels = _empty_frames(len(pts), shape)
+            got = process.read_into(pixels.data.cast("B"))
+            if start + batch >= len(wanted) or got < pixels.nbytes:
+                process.finish()
+            _check_count(info.path, start * shape.frame_bytes + got, shape, start + len(pts), len(wanted))
+            yield Frames(pts=pts, pixels=pixels, geometry=shape)
+
+
+def _memory_bytes(info: VideoInfo, geometry: FrameGeometry, threads: int) -> int:
+    """Address space for FFmpeg: program and pipes, each thread's stack and heap, and pictures in flight.
+
+    A decoder holds at most 16 references, one picture a thread, and some on their way through the filters;
+    a pixel takes at most 8 bytes (4:4:4 with alpha, 16 bits).
+    """
+    pictures = 32 + 2 * threads
+    coded = (info.coded_width + 128) * (info.coded_height + 128) * 8
+    return (3 << 30) + (256 << 20) * threads + pictures * (coded + geometry.frame_bytes)
+
+
+def _empty_frames(count: int, geometry: FrameGeometry) -> npt.NDArray[np.uint8]:
+    return np.empty((count, geometry.height, geometry.width, 3), np.uint8)
+
+
+def _check_count(
+    subject: str, got_bytes: int, geometry: FrameGeometry, expected: int, total: int | None = None
+) -> None:
+    got = got_bytes // geometry.frame_bytes
+    if got_bytes != expected * geometry.frame_bytes:
+        raise VideoError(
+            f"{subject} gave {got} of {expected if total is None else total} wanted frames: "
+            "it is damaged, or not coded as its index says"
+        )

@@ -1,0 +1,249 @@
+"""Reads facts and an index of a video: when each picture is shown, where decoding can start."""
+
+from __future__ import annotations  # PyAV's Packet is generic in its type hints only
+
+import math
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.packet import Packet
+from av.sidedata.sidedata import Type
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
+from vbench.video.boxes import check_complete
+from vbench.video.demux import OpenVideo, open_video
+from vbench.video.errors import VideoError, VideoTooLargeError
+from vbench.video.sample import sampled
+from vbench.video.source import local_video
+from vbench.video.types import VideoInfo, VideoLimits
+
+NO_PTS = -(2**63)
+"""Stands in the index for a packet without a time stamp; no such packet is ever shown."""
+
+_MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
+"""Names in FFmpeg's scale filter of AVColorSpace's values; others are left to FFmpeg (``auto``)."""
+_RANGES = {1: "tv", 2: "pc"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """What is known of each packet of the video stream, in decoding order."""
+
+    stream: int
+    """The stream's number in its container."""
+    pts: npt.NDArray[np.int64]
+    """int64[N]: ticks; ``NO_PTS`` where there is none."""
+    shown: npt.NDArray[np.bool_]
+    """bool[N]: whether a player shows the picture."""
+    clean: npt.NDArray[np.bool_]
+    """bool[N]: whether decoding can start here: the picture and all that are shown after it are exact."""
+    needless: npt.NDArray[np.bool_]
+    """bool[N]: packets that no decoder uses, since it can only start behind what they refer to."""
+
+    def shown_pts(self) -> npt.NDArray[np.int64]:
+        """int64[M], rising: the pts of the frames that a player shows."""
+        return np.sort(self.pts[self.shown])
+
+    def targets(self, info: VideoInfo, fps: Fraction) -> npt.NDArray[np.int64]:
+        """int64[K], rising: the pts of the frames to hand out at ``fps`` frames a second.
+
+        Raises:
+            VideoError: a wanted frame cannot be told by its pts, since another has the same.
+        """
+        wanted = sampled(self.shown_pts(), info.time_base, fps)
+        first, last = (
+            np.searchsorted(np.sort(self.pts), wanted),
+            np.searchsorted(np.sort(self.pts), wanted, "right"),
+        )
+        twice = wanted[last - first > 1]
+        if len(twice):
+            raise VideoError(
+                f"{info.path} has two pictures at the same time ({info.time_s(int(twice[0])):.3f} s), "
+                "so neither can be asked for: encode it anew with increasing time stamps"
+            )
+        return wanted
+
+
+def probe(source: str | Path, limits: VideoLimits | None = None) -> VideoInfo:
+    """Facts about a video; reads its packets once and decodes one picture.
+
+    Raises:
+        VideoError: it cannot be read, or is no sound video.
+        VideoTooLargeError: it passes one of ``limits``.
+    """
+    return read_index(source, limits)[0]
+
+
+def read_index(source: str | Path, limits: VideoLimits | None = None) -> tuple[VideoInfo, Index]:
+    """Facts about a video, and the index of its packets.
+
+    Raises:
+        VideoError: it cannot be read, or is no sound video.
+        VideoTooLargeError: it passes one of ``limits``; reading stops there.
+    """
+    limits = limits or VideoLimits()
+    path = local_video(source, limits)
+    check_complete(path)
+    with open_video(path, limits) as video:
+        scan = _Scan(video, limits)
+        for packet in video.packets():
+            scan.add(packet)
+        return scan.finish()
+
+
+class _Scan:
+    """Builds the index packet by packet; decodes from the first clean entry until a frame comes out."""
+
+    def __init__(self, video: OpenVideo, limits: VideoLimits) -> None:
+        self._video, self._limits = video, limits
+        self._reader = PacketReader.of(video.codec, video.stream.codec_context.extradata)
+        self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
+        self._entered = False
+        self._lead_below: int | None = None
+        self._cut = False
+        self._first_frame: VideoFrame | None = None
+        context = video.stream.codec_context
+        context.thread_count = 1
+        context.options = {"max_pixels": str(limits.max_pixels)}
+        assert video.stream.time_base is not None
+        self._time_base: Fraction = video.stream.time_base
+        self._max_ticks = math.floor(limits.max_duration_s / self._time_base)
+        self._low, self._high = 2**63, NO_PTS
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        """Note one packet."""
+        if len(self._pts) >= self._limits.max_packets:
+            raise VideoTooLargeError(
+                f"{self._video.path} has more than the {self._limits.max_packets} packets that are allowed"
+            )
+        pts = NO_PTS if packet.pts is None else packet.pts
+        clean = packet.is_keyframe and self._reader.is_clean_entry(bytes(packet))
+        leads = self._leads(packet, pts, clean)
+        needless = not self._entered or (leads and self._video.codec == "hevc")
+        shown = not (needless or leads or packet.is_discard or self._reader.is_hidden(memoryview(packet)))
+        self._pts.append(pts)
+        self._durations.append(packet.duration or 0)
+        self._flags.append(shown | clean << 1 | needless << 2)
+        if shown:
+            self._check_time(pts)
+        if self._first_frame is None and not needless:
+            self._decode(packet)
+
+    def finish(self) -> tuple[VideoInfo, Index]:
+        """The whole index, once every packet was noted."""
+        path = self._video.path
+        if not self._pts:
+            raise VideoError(f"{path} has a {self._video.codec} stream without pictures")
+        if not self._entered:
+            raise VideoError(f"{path} has no keyframe: it cannot be decoded from anywhere")
+        if self._first_frame is None:
+            self._decode(None)
+        flags = np.frombuffer(bytes(self._flags), np.uint8)
+        index = Index(
+            stream=self._video.stream.index,
+            pts=np.frombuffer(self._pts.tobytes(), np.int64),
+            shown=flags & 1 > 0,
+            clean=flags & 2 > 0,
+            needless=flags & 4 > 0,
+        )
+        if self._first_frame is None or not index.shown.any():
+            raise VideoError(f"{path} has no picture that can be shown")
+        return self._info(self._first_frame, index), index
+
+    def _leads(self, packet: Packet[VideoStream], pts: int, clean: bool) -> bool:
+        """Whether the picture refers to pictures before the entry that it follows, and those are not there.
+
+        So it is with the leading pictures of an entry that opens the file without being an IDR picture (a
+        file cut out of a longer one), and of a BLA picture, HEVC's mark of a cut. No player shows them.
+        """
+        if clean:
+            opens, self._entered = not self._entered, True
+            if self._video.codec == "h264":
+                if opens and not self._reader.is_idr(bytes(packet)):
+                    self._lead_below = pts
+            elif self._video.codec == "hevc":
+                kind = self._reader.hevc_type(bytes(packet))
+                self._cut = kind in HEVC_BLA or (opens and kind == HEVC_CRA)
+            return False
+        if self._cut:
+            kind = self._reader.hevc_type(bytes(packet))
+            self._cut = kind in HEVC_LEADING  # all leading pictures come before the others
+            return kind in HEVC_RASL
+        return self._lead_below is not None and pts < self._lead_below
+
+    def _check_time(self, pts: int) -> None:
+        if pts == NO_PTS:
+            raise VideoError(f"{self._video.path} has pictures without a time stamp: encode it anew")
+        self._low, self._high = min(self._low, pts), max(self._high, pts)
+        if self._high - self._low > self._max_ticks:
+            raise VideoTooLargeError(
+                f"{self._video.path} is longer than the {self._limits.max_duration_s:g} s that are allowed"
+            )
+
+    def _decode(self, packet: Packet[VideoStream] | None) -> None:
+        try:
+            frames = self._video.stream.codec_context.decode(packet)
+        except av.FFmpegError as error:
+            raise VideoError(
+                f"{self._video.path}: the first picture cannot be decoded: {error.strerror}"
+            ) from error
+        if frames:
+            self._first_frame = frames[0]
+
+    def _info(self, frame: VideoFrame, index: Index) -> VideoInfo:
+        path, container = self._video.path, self._video.container
+        last = int(np.argmax(np.where(index.shown, index.pts, NO_PTS)))
+        rotation, flipped = _orientation(path, frame)
+        return VideoInfo(
+            path=str(path),
+            container=container.format.name,
+            codec=self._video.codec,
+            pixel_format=frame.format.name,
+            coded_width=frame.width,
+            coded_height=frame.height,
+            rotation=rotation,
+            flipped=flipped,
+            color_matrix="auto" if frame.format.is_rgb else _MATRICES.get(int(frame.colorspace), "auto"),
+            color_range=_RANGES.get(int(frame.color_range), "auto"),
+            time_base=self._time_base,
+            first_pts=self._low,
+            end_pts=self._high + (self._durations[last] or self._usual_duration(index)),
+            frames=int(index.shown.sum()),
+            size_bytes=path.stat().st_size,
+        )
+
+    def _usual_duration(self, index: Index) -> int:
+        """Ticks from one frame to the next: the median over the video, else by its stated rate, else one."""
+        gaps = np.diff(index.shown_pts())
+        if len(gaps):
+            return max(1, int(np.median(gaps)))
+        rate = self._video.stream.guessed_rate
+        return max(1, round(1 / (rate * self._time_base))) if rate else 1
+
+
+def _orientation(path: Path, frame: VideoFrame) -> tuple[int, bool]:
+    """Quarter turns clockwise in degrees, and whether to flip before: from the display matrix.
+
+    The matrix and its reading are those of FFmpeg's libavutil/display.h and of its automatic rotation.
+    """
+    side_data: Any = frame.side_data  # its type hint knows motion vectors only
+    try:
+        matrix = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32)
+    except KeyError:
+        return 0, False
+    turn = math.degrees(math.atan2(int(matrix[1]), int(matrix[0])))
+    rotation = round(turn / 90) * 90
+    if abs(turn - rotation) > 1:
+        raise VideoError(
+            f"{path} is to be shown turned by {turn:.0f} degrees: only quarter turns can be read"
+        )
+    determinant = int(matrix[0]) * int(matrix[4]) - int(matrix[1]) * int(matrix[3])
+    return rotation % 360, determinant < 0

@@ -1,0 +1,56 @@
+"""Writes packets of a video stream, as they are, into a NUT file in memory."""
+
+from __future__ import annotations  # PyAV's Packet is generic in its type hints only
+
+import io
+from collections.abc import Sequence
+from fractions import Fraction
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+
+def to_nut(
+    stream: VideoStream, packets: Sequence[Packet[VideoStream]], pts: Sequence[int]
+) -> tuple[npt.NDArray[np.uint8], int]:
+    """A NUT file with these packets.
+
+    Args:
+        stream: where they come from; gives codec, extradata and time base.
+        packets: in decoding order; their time stamps are overwritten, their data is not copied before it
+            is written, and they can be written again.
+        pts: ticks of ``stream.time_base``, one a packet.
+
+    Returns:
+        uint8[B], and the ticks that were added to every pts: NUT refuses negative time stamps. Decoding time
+        stamps are made anew, the latest that rise and pass no pts: NUT stores none, and some containers'
+        are missing or not in order.
+    """
+    file = io.BytesIO()
+    time_base = stream.time_base
+    assert time_base is not None
+    dts = _decoding_times(pts)
+    shift = -dts[0]
+    with av.open(file, "w", format="nut") as container:
+        # opaque: AV1's decoder has no encoder of the same name, which PyAV would look for.
+        target = container.add_stream_from_template(stream, opaque=True)
+        target.time_base = time_base
+        for packet, shown, decoded in zip(packets, pts, dts, strict=True):
+            packet.time_base = Fraction(time_base)  # the one before may have been written to another file
+            packet.pts, packet.dts, packet.duration = shown + shift, decoded + shift, 0
+            packet.stream = target
+            container.mux_one(packet)
+    return np.frombuffer(file.getbuffer(), np.uint8), shift
+
+
+def _decoding_times(pts: Sequence[int]) -> list[int]:
+    """Strictly rising, each the latest that passes neither its own pts nor one that is decoded later."""
+    times = [0] * len(pts)
+    bound = None
+    for at in range(len(pts) - 1, -1, -1):
+        bound = pts[at] if bound is None else min(pts[at], bound - 1)
+        times[at] = bound
+    return times

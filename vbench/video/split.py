@@ -1,0 +1,191 @@
+"""Cuts a video into chunks that decode on their own to exactly the frames of the whole; packets only."""
+
+from __future__ import annotations  # PyAV's Packet is generic in its type hints only
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from vbench.video.demux import OpenVideo, open_video
+from vbench.video.errors import VideoError
+from vbench.video.probe import NO_PTS, read_index
+from vbench.video.remux import to_nut
+from vbench.video.sample import bins
+from vbench.video.types import Chunk, VideoInfo, VideoLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkPlan:
+    """What a chunk will hold, known from the index alone."""
+
+    index: int
+    start_s: float
+    """The span owned is [start_s, end_s), in seconds from the video's first frame."""
+    end_s: float
+    targets: int
+    """Frames to hand out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Span:
+    """The packets of a chunk, by their place in decoding order; ``last`` is included."""
+
+    first: int
+    last: int
+
+
+_MAX_CHUNKS = 1_000_000
+
+
+class Splitter:
+    """Splits one video into chunks of ``chunk_s`` seconds; two streaming passes over the file.
+
+    The first, on construction, reads the index: which frames are wanted, and which packets it takes to
+    decode them. The second, while iterating, holds only the packets that the chunks still to come need.
+
+    Chunk i owns the frames shown in [i * chunk_s, (i + 1) * chunk_s), counted from the first frame. Its
+    payload runs from the last clean place to start decoding at or before its first target, to the last
+    packet in decoding order that holds a target.
+
+    Raises:
+        VideoError: the video cannot be read or is not sound.
+        VideoTooLargeError: it passes one of ``limits``.
+    """
+
+    info: VideoInfo
+    targets: npt.NDArray[np.int64]
+    """int64[K], rising: pts of the frames to hand out, over the whole video."""
+    plan: tuple[ChunkPlan, ...]
+    """What each chunk will hold, in order."""
+
+    def __init__(
+        self, path: str | Path, *, fps: Fraction, chunk_s: Fraction, limits: VideoLimits | None = None
+    ) -> None:
+        if chunk_s <= 0:
+            raise ValueError(f"chunk_s is {chunk_s}: it must be above 0")
+        self._limits = limits or VideoLimits()
+        self._chunk_s = Fraction(chunk_s)
+        self.info, self._index = read_index(path, self._limits)
+        self.targets = self._index.targets(self.info, Fraction(fps))
+        self._by_pts = np.argsort(self._index.pts, kind="stable")
+        self._entries = np.flatnonzero(self._index.clean)
+        self._slices = self._slice_targets()
+        self.plan = tuple(self._plan(number) for number in range(len(self._slices)))
+        self._passes: list[Generator[Chunk]] = []
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks the video has; those without a frame to hand out are counted."""
+        return len(self._slices)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for running in self._passes:
+            running.close()
+
+    def __iter__(self) -> Generator[Chunk]:
+        """The chunks in order; VideoError where the file is damaged or is no longer what it was."""
+        chunks = self._chunks()
+        self._passes.append(chunks)
+        return chunks
+
+    def _slice_targets(self) -> list[npt.NDArray[np.int64]]:
+        """The targets of each chunk. The last chunk is the one that holds the video's last frame."""
+        per_tick = self.info.time_base / self._chunk_s
+        last = bins(self._index.shown_pts()[-1:], self.info.first_pts, per_tick)
+        count = int(last[0]) + 1
+        if count > _MAX_CHUNKS:
+            raise ValueError(
+                f"chunk_s is {self._chunk_s}: {count} chunks are too many, {_MAX_CHUNKS} at most"
+            )
+        owners = bins(self.targets, self.info.first_pts, per_tick)
+        cuts = np.searchsorted(owners, np.arange(count + 1))
+        return [self.targets[cuts[number] : cuts[number + 1]] for number in range(count)]
+
+    def _plan(self, number: int) -> ChunkPlan:
+        return ChunkPlan(
+            index=number,
+            start_s=float(number * self._chunk_s),
+            end_s=min(float((number + 1) * self._chunk_s), self.info.duration_s),
+            targets=len(self._slices[number]),
+        )
+
+    def _chunks(self) -> Generator[Chunk]:
+        spans = [self._span(targets) for targets in self._slices]
+        keep_from = _keep_from(spans)
+        held: deque[tuple[int, Packet[VideoStream]]] = deque()
+        with open_video(Path(self.info.path), self._limits) as video:
+            arriving = self._arriving(video)
+            for plan, span, oldest in zip(self.plan, spans, keep_from, strict=True):
+                while held and held[0][0] < oldest:
+                    held.popleft()
+                while span and (not held or held[-1][0] < span.last):
+                    place, packet = next(arriving)
+                    if place >= oldest and not self._index.needless[place]:
+                        held.append((place, packet))
+                taken = [item for item in held if span and span.first <= item[0] <= span.last]
+                yield self._chunk(plan, video, taken)
+
+    def _arriving(self, video: OpenVideo) -> Iterator[tuple[int, Packet[VideoStream]]]:
+        """Packets with their place in decoding order, each checked against the index."""
+        for place, packet in enumerate(video.packets()):
+            known = int(self._index.pts[place]) if place < len(self._index.pts) else None
+            if known != (NO_PTS if packet.pts is None else packet.pts):
+                raise VideoError(f"{video.path} changed while it was read: leave it as it is, and try again")
+            yield place, packet
+        raise VideoError(f"{video.path} became shorter while it was read: leave it as it is, and try again")
+
+    def _span(self, targets: npt.NDArray[np.int64]) -> _Span | None:
+        """The packets it takes to decode these targets; None where there are no targets."""
+        if len(targets) == 0:
+            return None
+        index = self._index
+        places = self._by_pts[np.searchsorted(index.pts, targets, sorter=self._by_pts)]
+        first_needed = int(places.min())
+        entries = self._entries[: np.searchsorted(self._entries, first_needed, "right")]
+        # What an entry leads is shown before it and not exact from there, so the entry must not be later
+        # than the first target. Only pictures that lead the first entry of all have no such entry.
+        exact = np.flatnonzero(index.pts[entries] <= targets[0])
+        return _Span(first=int(entries[exact[-1] if len(exact) else 0]), last=int(places.max()))
+
+    def _chunk(
+        self, plan: ChunkPlan, video: OpenVideo, taken: list[tuple[int, Packet[VideoStream]]]
+    ) -> Chunk:
+        payload, shift = np.zeros(0, np.uint8), 0
+        if taken:
+            pts = self._index.pts[[place for place, _ in taken]]
+            if (pts == NO_PTS).any():
+                raise VideoError(f"{video.path} has pictures without a time stamp: encode it anew")
+            payload, shift = to_nut(video.stream, [packet for _, packet in taken], pts.tolist())
+        return Chunk(
+            info=self.info,
+            index=plan.index,
+            start_s=plan.start_s,
+            end_s=plan.end_s,
+            targets=self._slices[plan.index],
+            payload=payload,
+            pts_shift=shift,
+            packets=len(taken),
+        )
+
+
+def _keep_from(spans: list[_Span | None]) -> list[int]:
+    """For each chunk, the first packet that it or any later chunk needs."""
+    need, oldest = [], 2**63
+    for span in reversed(spans):
+        oldest = min(oldest, span.first) if span else oldest
+        need.append(oldest)
+    return need[::-1]
