@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import av
-import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
 from vbench.video.errors import VideoError
+from vbench.video.ffmpeg import ffmpeg_path
 from vbench.video.scene_settings import SceneSettings
 
 AnyPacket: TypeAlias = "av.Packet[av.VideoStream] | av.Packet[av.AudioStream]"
@@ -38,7 +38,7 @@ def encode_video(settings: SceneSettings, pictures: Iterable[npt.NDArray[np.uint
     }
     x264 = {**gop, "scenecut": 0, "bframes": settings.bframes, "b-adapt": 0, "threads": THREADS}
     command = [
-        *(_ffmpeg(), "-v", "error", "-y", "-threads", "1"),
+        *(ffmpeg_path(), "-v", "error", "-y", "-threads", "1"),
         *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{settings.width}x{settings.height}"),
         *("-r", str(settings.rate), "-i", "pipe:0"),
         *("-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p", "-fps_mode", "passthrough"),
@@ -67,7 +67,7 @@ def encode_audio(settings: SceneSettings, out: Path) -> None:
     """Encode tones as AAC, as long as the scene's unique part, in whole AAC frames."""
     samples = math.ceil(settings.unique_frames * AUDIO_RATE_HZ / settings.rate / AUDIO_FRAME) * AUDIO_FRAME
     command = [
-        *(_ffmpeg(), "-v", "error", "-nostdin", "-y"),
+        *(ffmpeg_path(), "-v", "error", "-nostdin", "-y"),
         *("-f", "lavfi", "-i", f"sine=frequency=220:beep_factor=4:sample_rate={AUDIO_RATE_HZ}"),
         *("-af", f"atrim=end_sample={samples}", "-c:a", "aac", "-b:a", "96k", "-threads", "1"),
         *("-fflags", "+bitexact", "-flags:a", "+bitexact", f"file:{out}"),
@@ -146,7 +146,3 @@ def _require_success(what: str, status: int, words: bytes) -> None:
     if status != 0:
         tail = words.decode(errors="replace").strip()[-500:]
         raise VideoError(f"FFmpeg could not encode {what} (exit status {status}): {tail}")
-
-
-def _ffmpeg() -> str:
-    return str(imageio_ffmpeg.get_ffmpeg_exe())

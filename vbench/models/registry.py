@@ -1,0 +1,33 @@
+"""The detectors there are, by name. Imports no torch: a splitter may ask for the input size."""
+
+import difflib
+
+from vbench.models.protocol import Detector, InputSpec, ModelError, ModelSettings
+
+_INPUTS: dict[str, InputSpec] = {
+    "shapes": InputSpec(width=640, height=360, fit="letterbox"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names of all detectors."""
+    return tuple(_INPUTS)
+
+
+def input_spec(name: str) -> InputSpec:
+    """The frames that detector ``name`` works on, without loading it; ModelError for an unknown name."""
+    if name not in _INPUTS:
+        # Case-blind, and with a low bar: a wrong guess costs a reader less than none.
+        nearest = difflib.get_close_matches(name.lower(), _INPUTS, n=1, cutoff=0.0)[0]
+        raise ModelError(
+            f"there is no model {name!r}: did you mean {nearest!r}? (there are: {', '.join(_INPUTS)})"
+        )
+    return _INPUTS[name]
+
+
+def create(settings: ModelSettings) -> Detector:
+    """Make the detector that ``settings`` ask for, not yet loaded; ModelError for a name or value unknown."""
+    input_spec(settings.name)
+    from vbench.models.shapes import ShapesDetector
+
+    return ShapesDetector(settings)

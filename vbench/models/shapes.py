@@ -1,0 +1,185 @@
+"""The ``shapes`` detector: finds the shapes of synthetic scenes, fast enough for one CPU core."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from vbench.models.boxes import suppress
+from vbench.models.protocol import Detections, InputSpec, ModelError, ModelSettings
+from vbench.models.registry import input_spec
+from vbench.models.shapes_net import ARCHITECTURE, ShapesNet, decode
+from vbench.video.types import FrameGeometry
+
+BUNDLED = Path(__file__).with_name("shapes.safetensors")
+TRAIN_AGAIN = "python -m vbench.models.train_shapes"
+
+MAX_CANDIDATES = 300
+"""Best cells of a frame that compete in non-maximum suppression."""
+SUPPRESS_ABOVE = 0.6
+"""IoU above which the lower of two detections is dropped, whatever their classes."""
+PAD_VALUE = 114
+"""Grey beside a letterboxed picture, as in ``FrameGeometry``."""
+
+
+class ShapesDetector:
+    """``Detector`` for the classes of ``vbench.video.scene_shapes``; see the protocol for its methods."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        if settings.batch_size < 1:
+            raise ModelError(f"model batch_size {settings.batch_size} holds no frame: take 1 or more")
+        if settings.threads < 1:
+            raise ModelError(f"model threads {settings.threads} cannot compute: take 1 or more")
+        self.settings = settings
+        self._path = BUNDLED if settings.weights == "bundled" else Path(settings.weights)
+        self._input = input_spec("shapes")
+        self._net: ShapesNet | None = None
+        self._class_names: tuple[str, ...] = ()
+        self._fingerprint = ""
+
+    @property
+    def input(self) -> InputSpec:
+        """The frame size it works at."""
+        return self._input
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names by class index, as stored with the weights."""
+        if not self._class_names:
+            self._class_names, _ = read_weights(self._path)
+        return self._class_names
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits of architecture, weights and settings."""
+        if not self._fingerprint:
+            settings = {key: value for key, value in asdict(self.settings).items() if key != "weights"}
+            facts = json.dumps([ARCHITECTURE, MAX_CANDIDATES, SUPPRESS_ABOVE, settings], sort_keys=True)
+            digest = hashlib.sha256(facts.encode())
+            digest.update(_require_file(self._path).read_bytes())
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def load(self) -> None:
+        """Read the weights, move them to the device, run once; ModelError where that cannot be."""
+        self._class_names, weights = read_weights(self._path)
+        net = ShapesNet(len(self._class_names)).fold()
+        try:
+            net.load_state_dict(weights)
+        except RuntimeError as error:
+            raise _unfit(self._path, "do not fit the network") from error
+        with torch.no_grad():  # the network then takes 0 to 255, and no pass over the pixels is spent on it
+            net.stride_4.conv.weight.div_(255)
+        device = _require_device(self.settings.device)
+        if device.type == "cpu":
+            torch.set_num_threads(self.settings.threads)
+        dtype = torch.bfloat16 if self.settings.precision == "bf16" else torch.float32
+        self._net = net.eval().to(device, dtype)
+        for weight in self._net.parameters():
+            if weight.dim() == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        self.detect(np.zeros((self.settings.batch_size, self._input.height, self._input.width, 3), np.uint8))
+
+    def detect(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
+        """Detect in uint8[N, H, W, 3]; N results, boxes in pixels of the frames given."""
+        if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
+            raise ValueError(f"frames must be uint8[N, H, W, 3], not {batch.dtype}{list(batch.shape)}")
+        if self._net is None:
+            raise ModelError("the shapes detector is not loaded: call load() first")
+        size = self.settings.batch_size
+        found: list[Detections] = []
+        with torch.inference_mode():
+            for start in range(0, len(batch), size):
+                found += self._detect_at_once(self._net, batch[start : start + size])
+        return found
+
+    def _detect_at_once(self, net: ShapesNet, frames: npt.NDArray[np.uint8]) -> list[Detections]:
+        geometry = FrameGeometry.fitted(
+            frames.shape[2], frames.shape[1], self._input.width, self._input.height, self._input.fit
+        )
+        # A copy, since torch warns of read-only arrays; it is a hundredth of the forward pass.
+        pixels = torch.from_numpy(np.array(frames, order="C")).to(self.settings.device, non_blocking=True)
+        pictures = fit_pictures(pixels.permute(0, 3, 1, 2), geometry)
+        predictions = net(pictures.to(net.predict.weight.dtype)).float()
+        logits, boxes = decode(predictions, net.classes)
+        return _select(logits, boxes, self.settings.score_threshold, geometry)
+
+
+def fit_pictures(pictures: Tensor, geometry: FrameGeometry) -> Tensor:
+    """Scale uint8[N, 3, H, W] into the frame that ``geometry`` describes, antialiased; returns 0 to 255."""
+    if (geometry.source_width, geometry.source_height) == (geometry.width, geometry.height):
+        return pictures
+    if pictures.device.type != "cpu":
+        pictures = pictures.float()  # only the CPU scales bytes
+    inner = F.interpolate(
+        pictures, (geometry.inner_height, geometry.inner_width), mode="bilinear", antialias=True
+    )
+    right = geometry.width - geometry.inner_width - geometry.pad_x
+    below = geometry.height - geometry.inner_height - geometry.pad_y
+    return F.pad(inner, (geometry.pad_x, right, geometry.pad_y, below), value=PAD_VALUE)
+
+
+def _select(
+    logits: Tensor, boxes: Tensor, score_threshold: float, geometry: FrameGeometry
+) -> list[Detections]:
+    """Keep each frame's best cells, drop repeats: logits [N, A, classes], boxes [N, A, 4] -> N detections."""
+    scores, classes = logits.sigmoid().max(-1)
+    enough = int((scores >= score_threshold).sum(-1).max())
+    scores, cells = scores.topk(min(enough, MAX_CANDIDATES), dim=-1)
+    boxes = boxes.gather(1, cells[..., None].expand(-1, -1, 4))
+    boxes[..., 0::2].clamp_(0, geometry.width)
+    boxes[..., 1::2].clamp_(0, geometry.height)
+    kept = suppress(boxes, scores >= score_threshold, SUPPRESS_ABOVE).cpu().numpy()
+    all_scores, all_boxes = scores.cpu().numpy(), boxes.cpu().numpy()
+    all_classes = classes.gather(1, cells).cpu().numpy()
+    return [
+        Detections(classes=c[k], scores=s[k], boxes=geometry.to_source(b[k]))
+        for c, s, b, k in zip(all_classes, all_scores, all_boxes, kept, strict=True)
+    ]
+
+
+def read_weights(path: Path) -> tuple[tuple[str, ...], dict[str, Tensor]]:
+    """Read class names and float32 weights from a file that ``train_shapes`` wrote; ModelError otherwise."""
+    try:
+        with safe_open(_require_file(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no dict
+    except (SafetensorError, OSError) as error:
+        raise _unfit(path, "are damaged or no safetensors file") from error
+    if metadata.get("architecture") != ARCHITECTURE:
+        raise _unfit(path, f"are for {metadata.get('architecture', 'another network')}, not {ARCHITECTURE}")
+    return tuple(json.loads(metadata["class_names"])), weights
+
+
+def _require_file(path: Path) -> Path:
+    if not path.is_file():
+        raise ModelError(f"no model weights at {path}: {_remedy(path)}")
+    return path
+
+
+def _unfit(path: Path, why: str) -> ModelError:
+    return ModelError(f"the model weights in {path} {why}: {_remedy(path)}")
+
+
+def _remedy(path: Path) -> str:
+    return f"take weights=bundled, or make them with '{TRAIN_AGAIN} --out {path}'"
+
+
+def _require_device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ModelError(f"model device {name!r} is unknown: take cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelError(
+            f"model device {name!r} is not there (this machine has {torch.cuda.device_count()} CUDA devices "
+            "that torch can use): take device=cpu"
+        )
+    return device
