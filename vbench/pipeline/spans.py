@@ -32,9 +32,6 @@ frame has spans of stage ``chunk`` only. Not in any span: a chunk's results on t
 (kilobytes), writing the answer, and HTTP.
 """
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,12 +63,19 @@ class Span:
         return self.end_s - self.start_s
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A replica, and the node it runs on; see ``Span``."""
+
+    node: str
+    replica: str
+
+
 class SpanRecorder:
     """Collects the spans that end in one replica."""
 
-    def __init__(self, node: str, replica: str) -> None:
-        self.node = node
-        self.replica = replica
+    def __init__(self, place: Place) -> None:
+        self.place = place
         self.spans: list[Span] = []
 
     def add(
@@ -83,17 +87,10 @@ class SpanRecorder:
                 stage=stage,
                 kind=kind,
                 chunk=chunk,
-                node=self.node,
-                replica=self.replica,
+                node=self.place.node,
+                replica=self.place.replica,
                 start_s=start_s,
                 end_s=end_s,
                 bytes=nbytes,
             )
         )
-
-    @contextmanager
-    def timed(self, stage: Stage, kind: Kind, chunk: int | None) -> Iterator[None]:
-        """Record the time the body takes; nothing where it raises."""
-        start_s = time.time()
-        yield
-        self.add(stage, kind, chunk, start_s, time.time())

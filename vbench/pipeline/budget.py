@@ -1,0 +1,96 @@
+"""How many bytes of frames the object stores take, and who holds how many of them now."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from vbench.pipeline.config import PipelineArgs
+from vbench.video.errors import VideoTooLargeError
+
+SPILLING_THRESHOLD = 0.8
+"""Ray's ``object_spilling_threshold``: above this share of a node's object store it writes to disk."""
+
+
+def capacity_bytes(args: PipelineArgs, nodes: Iterable[Mapping[str, Any]]) -> int:
+    """Bytes of frames that ONE service replica may have in the stores at a time.
+
+    ``frames_budget_mb``, or without it 80% of the object store of the smallest of ``nodes`` (as
+    ``ray.nodes()`` gives them) that could hold frames: one where a decoder or the model may run, or,
+    relayed, a service. The service replicas share it equally. Chunks' packets are not counted: they are
+    small beside the frames, and the window bounds them.
+    """
+    if args.frames_budget_mb is not None:
+        return int(args.frames_budget_mb * 1e6) // args.service.replicas
+    holders = [args.decoder, args.inference] + ([args.service] if args.handoff == "relay" else [])
+    stores = [
+        node["Resources"].get("object_store_memory", 0.0)
+        for node in nodes
+        if node["Alive"] and any(deployment.fits(node["Resources"]) for deployment in holders)
+    ]
+    if not stores:
+        raise RuntimeError(
+            "no node of the cluster has the CPUs, GPUs and resources that a decoder or the model asks for: "
+            "lower them in the deployment's arguments, or add such a node"
+        )
+    return int(min(stores) * SPILLING_THRESHOLD) // args.service.replicas
+
+
+class FramesBudget:
+    """Bytes shared by concurrent requests: each waits its turn for its share, first come, first served.
+
+    Belongs to one event loop.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.free = capacity
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def hold(self, nbytes: int, arithmetic: str) -> AsyncIterator[None]:
+        """Have ``nbytes`` while the body runs, waiting until they are free.
+
+        Raises VideoTooLargeError, with ``arithmetic`` in its sentence, for more than there can ever be.
+        """
+        if nbytes > self.capacity:
+            raise VideoTooLargeError(
+                f"the frames of this request do not fit: {arithmetic} = {nbytes / 1e6:.1f} MB, of a budget "
+                f"of {self.capacity / 1e6:.1f} MB; ask for fewer frames/s, for shorter chunks in chunked "
+                "mode, or give the nodes larger object stores (or the service a larger frames_budget_mb)"
+            )
+        await self._acquire(nbytes)
+        try:
+            yield
+        finally:
+            self._release(nbytes)
+
+    async def _acquire(self, nbytes: int) -> None:
+        if not self._waiting and nbytes <= self.free:
+            self.free -= nbytes
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((nbytes, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release(nbytes)
+            else:
+                self._admit()
+            raise
+
+    def _release(self, nbytes: int) -> None:
+        self.free += nbytes
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting:
+            nbytes, turn = self._waiting[0]
+            if not turn.cancelled():
+                if nbytes > self.free:
+                    return
+                self.free -= nbytes
+                turn.set_result(None)
+            self._waiting.popleft()

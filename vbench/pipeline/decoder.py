@@ -1,0 +1,41 @@
+"""VideoDecoder: turns chunks into frames with FFmpeg, as many at a time as its CPUs allow."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from vbench.pipeline.config import PipelineArgs
+from vbench.pipeline.messages import ChunkMessage, FramesMessage
+from vbench.pipeline.replica import place
+from vbench.pipeline.spans import SpanRecorder
+from vbench.video.frames import decode_chunk
+
+
+class VideoDecoder:
+    """Decodes chunks. A pool of threads, one for each decode at a time, is the queue: what waits in it is
+    timed, and leaves it undecoded when its request is cancelled."""
+
+    def __init__(self, args: PipelineArgs) -> None:
+        self._args = args
+        self._place = place()
+        self._slots = ThreadPoolExecutor(args.decodes_at_once, thread_name_prefix="decode")
+
+    async def decode(self, message: ChunkMessage) -> FramesMessage:
+        """The chunk's frames; VideoError where it is damaged or takes longer than ``decode_timeout_s``."""
+        return await asyncio.get_running_loop().run_in_executor(self._slots, self._decode, message)
+
+    def _decode(self, message: ChunkMessage) -> FramesMessage:
+        chunk, arrived_s, start_s = message.chunk, message.arrival_s, time.time()
+        frames = decode_chunk(
+            chunk,
+            message.geometry,
+            threads=self._args.ffmpeg_threads,
+            timeout_s=self._args.decode_timeout_s,
+        )
+        end_s = time.time()
+        recorder = SpanRecorder(self._place)
+        nbytes = chunk.payload.nbytes + chunk.targets.nbytes
+        recorder.add("decode", "transfer", chunk.index, message.sent_s, arrived_s, nbytes)
+        recorder.add("decode", "queue", chunk.index, arrived_s, start_s)
+        recorder.add("decode", "compute", chunk.index, start_s, end_s)
+        return FramesMessage(chunk=chunk.index, frames=frames, spans=recorder.spans, decoded_s=end_s)

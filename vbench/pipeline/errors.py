@@ -1,0 +1,48 @@
+"""What can go wrong with a request, as the HTTP status and the sentence that the client gets."""
+
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+
+from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
+
+
+class VideoMissingError(VideoError):
+    """There is no file of that name on the node that reads videos."""
+
+
+class RequestTimeoutError(TimeoutError):
+    """The request took longer than the service allows."""
+
+
+class IncompleteError(RuntimeError):
+    """A stage handed on something else than it was asked for; never answered with less."""
+
+
+STATUSES: tuple[tuple[type[BaseException], int], ...] = (
+    (VideoMissingError, 404),
+    (VideoTooLargeError, 413),
+    (VideoTimeoutError, 504),
+    (VideoError, 422),
+    (RequestTimeoutError, 504),
+    (BackPressureError, 503),
+    (DeploymentUnavailableError, 503),
+)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The error as it was raised in the replica that raised it, out of all of Ray's wrappings."""
+    while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
+        error = error.cause
+    return error
+
+
+def status_of(error: BaseException) -> tuple[int, str]:
+    """HTTP status and sentence for an error; 500 for what no request should be able to cause."""
+    cause = cause_of(error)
+    for kind, status in STATUSES:
+        if isinstance(cause, kind):
+            return status, str(cause)
+    if isinstance(cause, RayError):
+        first_line = (str(cause).strip() or "no reason given").splitlines()[0]
+        return 500, f"A replica or node was lost while it worked on this request: {first_line}"
+    return 500, f"{type(cause).__name__}: {cause}"

@@ -1,0 +1,175 @@
+"""One request's flow: chunks to the decoders and frames to the model, when mode, hand-off, overlap and
+window ask for it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from ray.experimental import get_local_object_locations
+
+from vbench.pipeline.config import Mode, PipelineArgs
+from vbench.pipeline.messages import ChunkMessage, FramesMessage, InferenceCall, InferenceReply
+from vbench.pipeline.source import ChunkSource, ChunkSpan
+from vbench.pipeline.spans import SpanRecorder
+from vbench.video.types import Chunk, FrameGeometry
+
+T = TypeVar("T")
+Handle = Any
+"""A Serve DeploymentHandle: Ray is untyped here."""
+Response = Any
+"""A Serve DeploymentResponse."""
+
+
+class Flow:
+    """Runs one request. Nothing is tried twice; one failure ends everything that runs for the request."""
+
+    def __init__(
+        self,
+        *,
+        args: PipelineArgs,
+        mode: Mode,
+        geometry: FrameGeometry,
+        decoder: Handle,
+        inference: Handle,
+        source: ChunkSource,
+        recorder: SpanRecorder,
+    ) -> None:
+        self._combined = mode == "combined"
+        self._held = self._combined or not args.overlap
+        self._relayed = args.handoff == "relay"
+        self._geometry = geometry
+        self._decoder = decoder
+        self._inference = inference
+        self._source = source
+        self._recorder = recorder
+        self._window = asyncio.Semaphore(args.window)
+        self._running: set[Response] = set()
+        self.chunks: list[ChunkSpan] = []
+        """The chunks split so far, in order; all of them after ``run``."""
+
+    async def run(self) -> list[InferenceReply]:
+        """Replies that together cover each chunk that has frames once, in order.
+
+        Raises what the failing stage raised; what still runs for the request is cancelled first.
+        """
+        try:
+            if not self._held:
+                return await self._for_each_chunk(self._decode_and_infer)
+            handoffs = await self._for_each_chunk(self._decode)
+            if self._combined:
+                return [await self._infer(handoffs)] if handoffs else []
+            return await self._infer_each(handoffs)
+        finally:
+            for response in self._running:
+                response.cancel()
+
+    async def _for_each_chunk(self, work: Callable[[Chunk], Awaitable[T]]) -> list[T]:
+        """``work`` on each chunk that has frames, as many at a time as the window has places; in order."""
+
+        async def in_window(chunk: Chunk) -> T:
+            try:
+                return await work(chunk)
+            finally:
+                self._window.release()
+
+        tasks: list[asyncio.Task[T]] = []
+        async with _FirstErrorGroup() as group:
+            while (chunk := await self._next_chunk()) is not None:
+                if len(chunk.targets):
+                    tasks.append(group.create_task(in_window(chunk)))
+                else:
+                    self._window.release()
+        return [task.result() for task in tasks]
+
+    async def _next_chunk(self) -> Chunk | None:
+        """The next chunk, with a place in the window; None, without one, after the last."""
+        wanted_s = time.time()
+        await self._window.acquire()
+        placed_s = time.time()
+        split = await self._source.next()
+        if split.chunk is None:
+            self._window.release()
+            return None
+        chunk = split.chunk
+        self._recorder.add("chunk", "queue", chunk.index, wanted_s, placed_s)
+        self._recorder.add("chunk", "compute", chunk.index, split.start_s, split.end_s)
+        self.chunks.append(ChunkSpan.of(chunk))
+        return chunk
+
+    async def _decode_and_infer(self, chunk: Chunk) -> InferenceReply:
+        """Directly handed over, the frames go from the decoder to the model and never come here."""
+        if self._relayed:
+            return await self._infer([await self._decode(chunk)])
+        frames = self._send(self._decoder.decode, self._message(chunk))
+        reply = await self._infer([frames])
+        self._running.discard(frames)
+        return reply
+
+    async def _decode(self, chunk: Chunk) -> Response | FramesMessage:
+        """Once decoded: the frames themselves (relay), or the response that stands for them (direct)."""
+        response = self._send(self._decoder.decode, self._message(chunk))
+        if not self._relayed:
+            await self._until_decoded(response)
+            self._running.discard(response)
+            return response
+        frames: FramesMessage = await response
+        self._running.discard(response)
+        self._recorder.add(
+            "infer", "transfer", frames.chunk, frames.decoded_s, frames.arrival_s, frames.nbytes
+        )
+        return frames
+
+    async def _until_decoded(self, response: Response) -> None:
+        """Wait for the frames to exist, without fetching them, as Serve's router does for its arguments.
+
+        An error, like anything small, has no place in an object store but comes with the reply: awaiting it
+        fetches nothing and raises it now, not after all other chunks are decoded.
+        """
+        reference = await response._to_object_ref()
+        await reference._ready()
+        if not get_local_object_locations([reference])[reference]["node_ids"]:
+            await response
+
+    async def _infer_each(self, handoffs: list[Response | FramesMessage]) -> list[InferenceReply]:
+        """Each chunk's frames on their own, as many at a time as the window has places."""
+
+        async def in_window(handoff: Response | FramesMessage) -> InferenceReply:
+            async with self._window:
+                return await self._infer([handoff])
+
+        async with _FirstErrorGroup() as group:
+            tasks = [group.create_task(in_window(handoff)) for handoff in handoffs]
+            handoffs.clear()
+        return [task.result() for task in tasks]
+
+    async def _infer(self, handoffs: list[Response | FramesMessage]) -> InferenceReply:
+        """One call over all the frames; empties ``handoffs``, or this process would hold relayed frames in
+        its node's store until the reply."""
+        call = InferenceCall(sent_s=time.time(), whole=self._combined, relayed=self._relayed, held=self._held)
+        if self._relayed:
+            for frames in handoffs:
+                self._recorder.add("infer", "queue", frames.chunk, frames.arrival_s, call.sent_s)
+        response = self._send(self._inference.infer, call, *handoffs)
+        handoffs.clear()
+        reply: InferenceReply = await response
+        self._running.discard(response)
+        return reply
+
+    def _message(self, chunk: Chunk) -> ChunkMessage:
+        return ChunkMessage(chunk=chunk, geometry=self._geometry, sent_s=time.time())
+
+    def _send(self, method: Handle, *arguments: object) -> Response:
+        response = method.remote(*arguments)
+        self._running.add(response)
+        return response
+
+
+class _FirstErrorGroup(asyncio.TaskGroup):
+    """A task group that raises the first task's error itself, not a group of one."""
+
+    async def __aexit__(self, *exception: Any) -> None:
+        try:
+            await super().__aexit__(*exception)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None

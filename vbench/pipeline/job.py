@@ -1,0 +1,43 @@
+"""What one request asks for, with what it leaves out taken from the service's arguments."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from heapq import nlargest
+from typing import Self
+
+from vbench.pipeline.answer import ProcessRequest
+from vbench.pipeline.config import Mode, PipelineArgs, exact
+from vbench.video.split import Splitter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request, complete."""
+
+    args: PipelineArgs
+    mode: Mode
+    fps: Fraction
+    chunk_s: Fraction
+
+    @classmethod
+    def of(cls, request: ProcessRequest, args: PipelineArgs) -> Self:
+        """The request, its gaps filled from ``args``."""
+        return cls(
+            args=args,
+            mode=request.mode or args.mode,
+            fps=args.fps_fraction if request.fps is None else exact(request.fps),
+            chunk_s=args.chunk_fraction if request.chunk_s is None else exact(request.chunk_s),
+        )
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether all frames of the video are decoded before the first is inferred."""
+        return self.mode == "combined" or not self.args.overlap
+
+    def frames_held(self, splitter: Splitter) -> tuple[int, str]:
+        """How many frames the request may hold at a time, and which these are, in words."""
+        if self.holds_all:
+            return len(splitter.targets), ""
+        window = self.args.window
+        held = sum(nlargest(window, (chunk.targets for chunk in splitter.plan)))
+        return held, "" if window >= splitter.chunk_count else f" in the {window} largest chunks (the window)"

@@ -1,0 +1,120 @@
+"""VideoProcessingService: takes one video at a time through the pipeline, and writes the answer."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import ray
+from ray.exceptions import RayTaskError
+
+from vbench.models.registry import input_spec
+from vbench.pipeline.answer import ProcessRequest
+from vbench.pipeline.assemble import assemble
+from vbench.pipeline.budget import FramesBudget, capacity_bytes
+from vbench.pipeline.config import PipelineArgs
+from vbench.pipeline.errors import VideoMissingError, cause_of
+from vbench.pipeline.flow import Flow
+from vbench.pipeline.job import Job
+from vbench.pipeline.replica import place
+from vbench.pipeline.source import ChunkSource
+from vbench.pipeline.spans import SpanRecorder
+from vbench.video.errors import VideoError
+from vbench.video.source import local_video
+from vbench.video.split import Splitter
+from vbench.video.types import FrameGeometry, VideoInfo
+
+
+class VideoProcessingService:
+    """Splits videos and sends their chunks and frames on their way; computes nothing on pixels itself."""
+
+    def __init__(self, args: PipelineArgs, decoder: Any, inference: Any) -> None:
+        """``decoder`` and ``inference`` are the handles of VideoDecoder and ModelInference."""
+        self._args = args
+        self._place = place()
+        self._decoder = decoder
+        self._inference = inference
+        self._input = input_spec(args.model.name)
+        self._budget = FramesBudget(capacity_bytes(args, ray.nodes()))
+
+    async def process(self, request: ProcessRequest, received_s: float) -> bytes:
+        """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds.
+
+        Raises VideoError and its kinds for what is wrong with the video; IncompleteError rather than answer
+        with less than every frame; what Ray raises where a replica is lost.
+        """
+        recorder = SpanRecorder(self._place)
+        recorder.add("chunk", "queue", None, received_s, time.time())
+        try:
+            return await self._process(request, received_s, recorder)
+        except RayTaskError as error:
+            raise cause_of(error) from None
+
+    async def _process(self, request: ProcessRequest, received_s: float, recorder: SpanRecorder) -> bytes:
+        job = Job.of(request, self._args)
+        async with ChunkSource(lambda: self._open(request.video, job)) as source:
+            recorder.add("chunk", "compute", None, source.opened_start_s, source.opened_end_s)
+            info = source.splitter.info
+            geometry = self._geometry(info)
+            async with self._admitted(job, source.splitter, geometry, recorder):
+                flow = Flow(
+                    args=self._args,
+                    mode=job.mode,
+                    geometry=geometry,
+                    decoder=self._decoder,
+                    inference=self._inference,
+                    source=source,
+                    recorder=recorder,
+                )
+                replies = await flow.run()
+        finished_s = time.time()
+
+        def answer() -> bytes:
+            whole = assemble(
+                job=job,
+                info=info,
+                geometry=geometry,
+                chunks=flow.chunks,
+                replies=replies,
+                spans=recorder.spans,
+                received_s=received_s,
+                finished_s=finished_s,
+            )
+            return whole.model_dump_json().encode()
+
+        return await asyncio.to_thread(answer)
+
+    def _open(self, video: str, job: Job) -> Splitter:
+        limits = self._args.limits.limits()
+        try:
+            path = local_video(video, limits)
+            return Splitter(path, fps=job.fps, chunk_s=job.chunk_s, limits=limits)
+        except VideoError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise VideoMissingError(str(error)) from error
+            raise
+        except ValueError as error:  # fps or chunk_s that do not go with this video
+            raise VideoError(str(error)) from error
+
+    def _geometry(self, info: VideoInfo) -> FrameGeometry:
+        if self._args.frame_size == "native":
+            return FrameGeometry.native(info)
+        spec = self._input
+        return FrameGeometry.fitted(info.width, info.height, spec.width, spec.height, spec.fit)
+
+    @asynccontextmanager
+    async def _admitted(
+        self, job: Job, splitter: Splitter, geometry: FrameGeometry, recorder: SpanRecorder
+    ) -> AsyncIterator[None]:
+        """Have room in the object stores for the frames that this request holds at a time."""
+        frames, which = job.frames_held(splitter)
+        arithmetic = f"{frames} frames{which} x {geometry.width} x {geometry.height} x 3 bytes"
+        copies = 2 if self._args.handoff == "relay" else 1
+        if copies == 2:
+            # What came from the decoder, and the new object that goes to the model.
+            arithmetic += " x 2 copies in the service's object store (handoff: relay)"
+        wanted_s = time.time()
+        async with self._budget.hold(frames * geometry.frame_bytes * copies, arithmetic):
+            recorder.add("chunk", "queue", None, wanted_s, time.time())
+            yield

@@ -1,0 +1,102 @@
+"""A request's chunks, read by a Splitter on a thread of its own, so that the service's loop goes on."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from vbench.video.split import Splitter
+from vbench.video.types import Chunk
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A chunk, None after the last, and when the splitter began and ended to make it, in unix seconds."""
+
+    chunk: Chunk | None
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkSpan:
+    """What the answer needs to know of a chunk, without its packets."""
+
+    index: int
+    start_s: float
+    end_s: float
+    targets: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> Self:
+        """Of ``chunk``."""
+        return cls(index=chunk.index, start_s=chunk.start_s, end_s=chunk.end_s, targets=chunk.targets)
+
+
+class ChunkSource:
+    """Async context manager around a Splitter; VideoError from opening it and from each chunk.
+
+    Cancelling stops it after the chunk it is at: the file is closed before the context is left.
+    """
+
+    def __init__(self, open_splitter: Callable[[], Splitter]) -> None:
+        self._open_splitter = open_splitter
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="split")
+        self._splitter: Splitter | None = None
+        self.opened_start_s = 0.0
+        self.opened_end_s = 0.0
+
+    @property
+    def splitter(self) -> Splitter:
+        """The open splitter: its facts may be read, its chunks come from ``next``."""
+        if self._splitter is None:
+            raise RuntimeError("the source is not open: use it as an async context manager")
+        return self._splitter
+
+    async def next(self) -> Timed:
+        """The next chunk, in order."""
+        return await self._on_thread(self._next)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._on_thread(self._open)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _open(self) -> None:
+        self.opened_start_s = time.time()
+        self._splitter = self._open_splitter().__enter__()
+        self._chunks = iter(self._splitter)
+        self.opened_end_s = time.time()
+
+    def _next(self) -> Timed:
+        start_s = time.time()
+        chunk = next(self._chunks, None)
+        return Timed(chunk=chunk, start_s=start_s, end_s=time.time())
+
+    async def _close(self) -> None:
+        """On the same thread, so after the work it is at."""
+
+        def close() -> None:
+            if self._splitter is not None:
+                self._splitter.__exit__(None, None, None)
+
+        try:
+            await self._on_thread(close)
+        finally:
+            self._thread.shutdown(wait=False)
