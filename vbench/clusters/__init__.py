@@ -1,0 +1,1 @@
+"""Where a trial runs: each kind of cluster behind one small protocol."""

@@ -1,0 +1,137 @@
+"""``cluster=local``: one Ray node on this machine, on loopback alone, gone without a trace at the end."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psutil
+
+from vbench.clusters.base import Progress, RunningCluster
+from vbench.clusters.guard import Guarded, guarded
+from vbench.errors import InputError, TrialError
+from vbench.runtimes import apply
+from vbench.schema import ClusterConfig, NodeConfig
+
+LOOPBACK = "127.0.0.2"
+"""Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""
+
+RAY_ENV = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""Set for every Ray process of a trial; none of it touches the data path."""
+
+
+def auth_env() -> dict[str, str]:
+    """A token of this cluster's own: no other user of the machine can run code in it, and no process of
+    ours can end up in somebody else's cluster. Ray 2.60 turns tokens on by itself where a token file lies
+    in the home folder, so saying nothing would leave it to chance."""
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+POLL_S = 0.05
+
+
+@contextmanager
+def start(
+    config: ClusterConfig, connections: int | None, log: Path, progress: Progress
+) -> Iterator[RunningCluster]:
+    """A Ray head with the runtime's flags in its environment; ended, whatever happens, on leaving.
+
+    ``log`` gets what Ray prints. Raises InputError where the machine has too little memory, TrialError
+    where Ray does not come up within ``config.start_timeout_s``.
+    """
+    (name, node), *_ = config.nodes.items()
+    _check_memory(name, node)
+    env = apply(_inherited(), connections) | RAY_ENV | auth_env()
+    folder = Path(tempfile.mkdtemp(prefix="vb-"))
+    port, client_port, agent_port = free_ports(3)
+    command = [
+        str(Path(sys.executable).with_name("ray")),
+        *("start", "--head", "--block", f"--node-ip-address={LOOPBACK}", f"--port={port}"),
+        f"--num-cpus={node.cpus if node.cpus is not None else os.cpu_count()}",
+        f"--num-gpus={node.gpus}",
+        f"--resources={json.dumps(node.resources)}",
+        f"--object-store-memory={node.object_store_mb * 10**6}",
+        f"--temp-dir={folder}",
+        *("--include-dashboard=false", "--include-log-monitor=false", "--disable-usage-stats"),
+        f"--ray-client-server-port={client_port}",
+        f"--dashboard-agent-listen-port={agent_port}",
+    ]
+    progress("starting Ray")
+    with (
+        log.open("wb") as output,
+        guarded(command, env=env, folders=[folder], stdout=output, stderr=output) as ray,
+    ):
+        _wait(ray, folder, port, config.start_timeout_s, log)
+        yield RunningCluster(
+            address=f"{LOOPBACK}:{port}", temp_dir=str(folder), load_env=env, node_names=tuple(config.nodes)
+        )
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without another cluster's address or settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in KEPT}
+
+
+KEPT = frozenset({"RAY_BACKEND_LOG_LEVEL"})
+"""Ray's own variables that a user may set for all trials."""
+
+
+def _check_memory(name: str, node: NodeConfig) -> None:
+    key = f"cluster.nodes.{name}.object_store_mb={node.object_store_mb}"
+    shm_mb = shutil.disk_usage("/dev/shm").free // 10**6
+    free_mb = psutil.virtual_memory().available // 10**6
+    where, most_mb = min(("/dev/shm", shm_mb), ("memory", free_mb), key=lambda item: item[1])
+    if node.object_store_mb > most_mb * 0.9:
+        raise InputError(
+            f"{key} does not fit: {where} has {most_mb} MB free, of which a tenth is kept;"
+            f" give {int(most_mb * 0.9)} or less."
+        )
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports on loopback that nothing listens on now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((LOOPBACK, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _wait(ray: Guarded, folder: Path, port: int, timeout_s: float, log: Path) -> None:
+    """Until the control store takes connections and the raylet answers on its socket."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if (status := ray.exit_status()) is not None:
+            raise TrialError(f"Ray ended with status {status} instead of starting: {_reason(log)}")
+        if _listens(socket.AF_INET, (LOOPBACK, port)) and _listens(
+            socket.AF_UNIX, str(folder / "session_latest" / "sockets" / "raylet")
+        ):
+            return
+        time.sleep(POLL_S)
+    raise TrialError(f"Ray was not up within cluster.start_timeout_s={timeout_s:g}; raise it, or see {log}.")
+
+
+def _listens(family: socket.AddressFamily, address: tuple[str, int] | str) -> bool:
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(address) == 0
+
+
+def _reason(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else f"see {log}")

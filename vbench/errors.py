@@ -1,0 +1,31 @@
+"""The ways a run can end other than well, each with the exit status it gives."""
+
+
+class VbenchError(Exception):
+    """One clear sentence for the user: what was wrong, with which value, and what would do."""
+
+    exit_status = 1
+
+
+class ConfigError(VbenchError):
+    """The configuration cannot be run; found before anything started."""
+
+    exit_status = 2
+
+
+class TrialError(VbenchError):
+    """The trial was started and could not be brought to its end."""
+
+    exit_status = 1
+
+
+class InputError(TrialError):
+    """What the trial was given (video, model, machine) cannot be used."""
+
+    exit_status = 2
+
+
+class TrackingError(VbenchError):
+    """The record is safe on disk, and MLflow could not be told."""
+
+    exit_status = 3

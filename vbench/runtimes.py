@@ -1,0 +1,54 @@
+"""The Ray runtime flags: from a number of connections to the environment of every raylet, validated.
+
+Ray does not refuse bad values (0 kills the raylet at the first transfer, a misspelt name is silently
+ignored), so nothing reaches it unchecked. The flags are read once, by each raylet, from its environment.
+"""
+
+from collections.abc import Mapping
+
+MULTIPLE = "RAY_experimental_object_manager_enable_multiple_connections"
+CONNECTIONS = "RAY_object_manager_client_connection_num"
+FLAGS = (MULTIPLE, CONNECTIONS)
+
+MOST_CONNECTIONS = 64
+"""Far above what helps; a typing error such as 1500 is found."""
+
+OSS_CONNECTIONS = 2
+"""What Ray 2.60 opens to each peer when nothing is set."""
+
+
+class RuntimeFlagError(ValueError):
+    """A flag's value that must not reach Ray."""
+
+
+def environment(connections: int | None) -> dict[str, str]:
+    """The variables that make a raylet open ``connections`` to each peer; none for None.
+
+    One connection turns the feature off; more turn it on with that number.
+    """
+    if connections is None:
+        return {}
+    if not 1 <= connections <= MOST_CONNECTIONS:
+        raise RuntimeFlagError(
+            f"runtime.connections={connections} must lie between 1 and {MOST_CONNECTIONS}, or be null for"
+            f" what Ray does by itself."
+        )
+    if connections == 1:
+        return {MULTIPLE: "0"}
+    return {MULTIPLE: "1", CONNECTIONS: str(connections)}
+
+
+def expected_connections(connections: int | None) -> int:
+    """Connections each raylet shall have to each peer it exchanged objects with."""
+    return OSS_CONNECTIONS if connections is None else connections
+
+
+def apply(base: Mapping[str, str], connections: int | None) -> dict[str, str]:
+    """``base`` with exactly the asked flags: those the user's own shell may have set are taken out."""
+    kept = {name: value for name, value in base.items() if name not in FLAGS}
+    return kept | environment(connections)
+
+
+def found_flags(environ: Mapping[str, str]) -> dict[str, str]:
+    """The flags in a process's environment."""
+    return {name: environ[name] for name in FLAGS if name in environ}

@@ -1,0 +1,226 @@
+"""The typed schema of ``conf/``: what may be set, of which type, and what each field means.
+
+The one-line docstrings under the fields are what ``python -m vbench --help`` prints. The dataclasses are
+not frozen, because OmegaConf makes frozen ones read-only to overrides; nothing changes them after
+``vbench.compose`` has validated them. Imports nothing heavy: ``--help`` reads this file.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+MISSING: Any = "???"
+"""OmegaConf's mark of a value that a config file or the command line must give."""
+
+
+@dataclass
+class NodeConfig:
+    """One node of the cluster."""
+
+    cpus: int | None = None
+    """CPUs that Ray is told of; null: all cores of the machine."""
+    gpus: int = 0
+    """GPUs that Ray is told of."""
+    object_store_mb: int = 1024
+    """Shared memory for objects (frames, chunks), in MB."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """Custom resources by name, e.g. {chunk_only: 1}."""
+
+
+@dataclass
+class DeploymentConfig:
+    """Placement and size of one Serve deployment."""
+
+    replicas: int | None = 1
+    """Processes of this deployment; null: sized to the cluster's CPUs."""
+    cpus: float = 0
+    """CPUs of each replica; FFmpeg and torch get as many threads."""
+    gpus: float = 0
+    """GPUs of each replica."""
+    resources: dict[str, float] = field(default_factory=dict)
+    """Custom resources each replica takes, which place it."""
+    max_ongoing_requests: int = 16
+    """Requests one replica accepts at a time; the rest wait in the router."""
+    max_replicas_per_node: int | None = None
+    """At most so many replicas on one node; null: no bound."""
+
+
+@dataclass
+class DeploymentsConfig:
+    """The four stages of the graph."""
+
+    api: DeploymentConfig = field(default_factory=DeploymentConfig)
+    """VideoProcessingAPI: HTTP ingress, on the head."""
+    service: DeploymentConfig = field(default_factory=DeploymentConfig)
+    """VideoProcessingService: splits the video and orchestrates."""
+    decoder: DeploymentConfig = field(default_factory=DeploymentConfig)
+    """VideoDecoder: FFmpeg."""
+    inference: DeploymentConfig = field(default_factory=DeploymentConfig)
+    """ModelInference: object detection."""
+
+
+@dataclass
+class ClusterConfig:
+    """Where it runs."""
+
+    name: str = MISSING
+    """The option chosen."""
+    nodes: dict[str, NodeConfig] = field(default_factory=dict)
+    """The nodes by name; the first is the head."""
+    deployments: DeploymentsConfig = field(default_factory=DeploymentsConfig)
+    """Replicas and placement of api, service, decoder and inference."""
+    http_port: int = 8000
+    """Port of the HTTP ingress on loopback; where it is in use a free one is taken."""
+    start_timeout_s: float = 90
+    """The cluster must be up within this time."""
+    deploy_timeout_s: float = 120
+    """The graph must be running within this time."""
+
+
+@dataclass
+class RuntimeConfig:
+    """Which Ray runtime setting is measured."""
+
+    name: str = MISSING
+    """The option chosen."""
+    connections: int | None = None
+    """Connections from one raylet to each peer: 1 to 64; null: what this Ray does by itself (2)."""
+    image: str | None = None
+    """Container image with this runtime, for clusters that use one."""
+
+
+@dataclass
+class ModelConfig:
+    """Which detector, and how it runs."""
+
+    name: str = MISSING
+    """The option chosen."""
+    weights: str = "bundled"
+    """bundled (in the package), or the path of a safetensors file."""
+    batch_size: int = 8
+    """Frames in one forward pass."""
+    precision: str = "fp32"
+    """fp32 or bf16."""
+    device: str = "cpu"
+    """cpu, cuda or cuda:N."""
+    score_threshold: float = 0.3
+    """Detections below this score are dropped."""
+
+
+@dataclass
+class PipelineConfig:
+    """How the work flows between the stages."""
+
+    name: str = MISSING
+    """The option chosen."""
+    fps: str = "1"
+    """Frames sampled per second of video; a number or a fraction such as 30000/1001."""
+    chunk_s: float = 5.0
+    """Length of a chunk, in seconds of video."""
+    handoff: str = "direct"
+    """How frames travel: direct (decoder to model) or relay (through the service)."""
+    frame_size: str = "model"
+    """Frames on the wire: model (scaled by FFmpeg to the model's input) or native (full size)."""
+    overlap: bool = True
+    """Whether inference may start before the last frame of the video is decoded."""
+    window: int = 4
+    """Chunks of one request in flight at a time; bounds memory."""
+    decode_timeout_s: float = 120
+    """A chunk must be decoded within this time."""
+    frames_budget_mb: float | None = None
+    """Memory for frames in flight; null: from the smallest object store and its spilling threshold."""
+
+
+@dataclass
+class SceneConfig:
+    """A synthetic scene; equal values give the same video."""
+
+    width: int = 1280
+    """Pixels, even."""
+    height: int = 720
+    """Pixels, even."""
+    fps: str = "30"
+    """Frame rate; a number or a fraction such as 30000/1001."""
+    length_s: float = 20
+    """Length of the video, in seconds."""
+    unique_s: float = 10
+    """Length of what is rendered; a longer video repeats it."""
+    gop_s: float = 2
+    """Seconds between keyframes."""
+    objects: int = 8
+    """Moving shapes in the scene."""
+    seed: int = 1
+    """Draws the scene."""
+    crf: int = 23
+    """Quality of the H.264 encoder: 0 (lossless) to 51."""
+
+
+@dataclass
+class VideoConfig:
+    """Which video is processed."""
+
+    name: str = MISSING
+    """The option chosen."""
+    path: str | None = None
+    """A local file, with video=file."""
+    scene: SceneConfig | None = None
+    """The synthetic scene, with video=scene."""
+
+
+@dataclass
+class LoadConfig:
+    """How requests arrive."""
+
+    name: str = MISSING
+    """The option chosen."""
+    requests: int = 16
+    """Measured requests, one video each."""
+    concurrency: int = 4
+    """Requests in flight at a time (closed loop)."""
+    warmup: int = 4
+    """Requests sent first and not counted."""
+    timeout_s: float = 600
+    """A request not answered within this time has failed."""
+    seed: int = 1
+    """Draws everything random about the load."""
+    max_late_ms: float = 250
+    """The client may be late by so much; beyond it the trial is invalid."""
+    max_foreign_cpu_percent: float = 5
+    """Of the machine's CPU, other programs may use so much; beyond it the trial is invalid."""
+    sample_period_s: float = 1.0
+    """Seconds between samples of CPU, memory, network and object store."""
+
+
+@dataclass
+class TrackingConfig:
+    """Where results are logged beside the record files."""
+
+    name: str = MISSING
+    """The option chosen."""
+    experiment: str = "vbench"
+    """MLflow's experiment name."""
+
+
+@dataclass
+class Config:
+    """One trial, whole."""
+
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """Where it runs."""
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    """Which Ray runtime setting is measured."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Which detector, and how it runs."""
+    mode: str = MISSING
+    """chunked or combined."""
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
+    """How the work flows between the stages."""
+    video: VideoConfig = field(default_factory=VideoConfig)
+    """Which video is processed."""
+    load: LoadConfig = field(default_factory=LoadConfig)
+    """How requests arrive."""
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    """Where results are logged beside the record files."""
+    block: int = 0
+    """The round of a study this trial belongs to."""
+    outputs: str = "outputs"
+    """Folder of all records, caches and the MLflow database."""

@@ -1,0 +1,150 @@
+"""What the types cannot say about a configuration: ranges, choices, and what must fit together."""
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+
+from vbench.names import nearest
+from vbench.runtimes import RuntimeFlagError, environment
+from vbench.schema import MISSING, Config, DeploymentConfig, SceneConfig
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "mode": ("chunked", "combined"),
+    "pipeline.handoff": ("direct", "relay"),
+    "pipeline.frame_size": ("model", "native"),
+    "model.precision": ("fp32", "bf16"),
+    "tracking.name": ("sqlite", "off"),
+    "load.name": ("closed",),
+}
+
+POSITIVE = (
+    "model.batch_size",
+    "pipeline.chunk_s",
+    "pipeline.window",
+    "pipeline.decode_timeout_s",
+    "load.requests",
+    "load.concurrency",
+    "load.timeout_s",
+    "load.max_late_ms",
+    "load.max_foreign_cpu_percent",
+    "load.sample_period_s",
+    "cluster.start_timeout_s",
+    "cluster.deploy_timeout_s",
+)
+
+SMALLEST_OBJECT_STORE_MB = 80
+"""Ray refuses to start with less than 75 MiB."""
+
+
+def problems(config: Config) -> list[str]:
+    """One sentence for each thing that is wrong, naming key, value and remedy; empty where all is well."""
+    return list(_problems(config))
+
+
+def value_at(config: object, key: str) -> object:
+    """The value at a dotted key."""
+    for part in key.split("."):
+        config = config[part] if isinstance(config, dict) else getattr(config, part)
+    return config
+
+
+def _problems(config: Config) -> Iterator[str]:
+    yield from _single_values(config)
+    if config.load.concurrency > config.load.requests:
+        yield (
+            f"load.concurrency={config.load.concurrency} is more than load.requests={config.load.requests};"
+            f" lower the one or raise the other."
+        )
+    try:
+        environment(config.runtime.connections)
+    except RuntimeFlagError as error:
+        yield str(error)
+    yield from rate("pipeline.fps", config.pipeline.fps)
+    if config.video.name == "file" and config.video.path in (None, MISSING):
+        yield "video=file needs a path: add video.path=clip.mp4."
+    if config.video.scene is not None:
+        yield from _scene(config.video.scene)
+    yield from _nodes(config)
+    for name in ("api", "service", "decoder", "inference"):
+        yield from _deployment(f"cluster.deployments.{name}", getattr(config.cluster.deployments, name))
+
+
+def _single_values(config: Config) -> Iterator[str]:
+    for key, choices in CHOICES.items():
+        value = value_at(config, key)
+        if value not in choices:
+            yield f"{key}={value} does not exist: {nearest(str(value), choices)}."
+    for key in POSITIVE:
+        value = value_at(config, key)
+        if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+            yield f"{key}={value} must be a number above 0."
+    if config.load.warmup < 0:
+        yield f"load.warmup={config.load.warmup} must be 0 or more."
+    if not 0 < config.model.score_threshold < 1:
+        yield f"model.score_threshold={config.model.score_threshold} must lie between 0 and 1."
+    budget = config.pipeline.frames_budget_mb
+    if budget is not None and budget <= 0:
+        yield f"pipeline.frames_budget_mb={budget} must be above 0, or null."
+    if not 0 <= config.cluster.http_port <= 65535:
+        yield f"cluster.http_port={config.cluster.http_port} must lie between 0 (any free one) and 65535."
+
+
+def rate(key: str, text: str) -> Iterator[str]:
+    """A complaint where ``text`` is no positive rate in Hz, as a number or a fraction."""
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        yield f"{key}={text} is no rate; give a number such as 2, or a fraction such as 30000/1001."
+        return
+    if not 0 < value <= 1000:
+        yield f"{key}={text} must lie above 0 and not above 1000."
+
+
+def _scene(scene: SceneConfig) -> Iterator[str]:
+    yield from rate("video.scene.fps", scene.fps)
+    for name, value in (("width", scene.width), ("height", scene.height)):
+        if value % 2 or not 64 <= value <= 7680:
+            yield f"video.scene.{name}={value} must be an even number of pixels between 64 and 7680."
+    for name, length in (("length_s", scene.length_s), ("unique_s", scene.unique_s), ("gop_s", scene.gop_s)):
+        if not (math.isfinite(length) and length > 0):
+            yield f"video.scene.{name}={length} must be a number of seconds above 0."
+    if not 0 <= scene.objects <= 200:
+        yield f"video.scene.objects={scene.objects} must lie between 0 and 200."
+    if not 0 <= scene.crf <= 51:
+        yield f"video.scene.crf={scene.crf} must lie between 0 and 51."
+
+
+def _nodes(config: Config) -> Iterator[str]:
+    if config.cluster.name == "local" and len(config.cluster.nodes) != 1:
+        yield f"cluster=local has one node, and cluster.nodes names {len(config.cluster.nodes)}."
+    for name, node in config.cluster.nodes.items():
+        key = f"cluster.nodes.{name}"
+        if node.cpus is not None and node.cpus < 0:
+            yield f"{key}.cpus={node.cpus} must be 0 or more, or null for all cores."
+        if node.gpus < 0:
+            yield f"{key}.gpus={node.gpus} must be 0 or more."
+        if node.object_store_mb < SMALLEST_OBJECT_STORE_MB:
+            yield (
+                f"{key}.object_store_mb={node.object_store_mb} is too little: Ray needs"
+                f" {SMALLEST_OBJECT_STORE_MB} MB at least."
+            )
+        yield from _resources(f"{key}.resources", node.resources)
+
+
+def _deployment(key: str, deployment: DeploymentConfig) -> Iterator[str]:
+    if deployment.replicas is not None and deployment.replicas < 1:
+        yield f"{key}.replicas={deployment.replicas} must be 1 or more, or null to size it to the cluster."
+    for name, value in (("cpus", deployment.cpus), ("gpus", deployment.gpus)):
+        if not (math.isfinite(value) and value >= 0):
+            yield f"{key}.{name}={value} must be 0 or more."
+    if deployment.max_ongoing_requests < 1:
+        yield f"{key}.max_ongoing_requests={deployment.max_ongoing_requests} must be 1 or more."
+    if deployment.max_replicas_per_node is not None and deployment.max_replicas_per_node < 1:
+        yield f"{key}.max_replicas_per_node={deployment.max_replicas_per_node} must be 1 or more, or null."
+    yield from _resources(f"{key}.resources", deployment.resources)
+
+
+def _resources(key: str, resources: dict[str, float]) -> Iterator[str]:
+    for name, amount in resources.items():
+        if not (math.isfinite(amount) and amount > 0):
+            yield f"{key}.{name}={amount} must be above 0."
