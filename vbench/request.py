@@ -17,6 +17,7 @@ from vbench.pipeline.spans import Kind, Stage
 STAGES: tuple[Stage, ...] = ("chunk", "decode", "infer")
 KINDS: tuple[Kind, ...] = ("queue", "transfer", "compute")
 FRAMES_SHOWN = 5
+DETECTIONS_SHOWN = 10
 CONNECT_TIMEOUT_S = 10.0
 
 
@@ -81,10 +82,12 @@ def _detections_table(frames: Sequence[FrameAnswer], total: int) -> Table:
     for frame in frames:
         if not frame.detections:
             table.add_row(f"{frame.time_s:.3f}", "nothing", "", "")
-        for nth, found in enumerate(frame.detections):
+        for nth, found in enumerate(frame.detections[:DETECTIONS_SHOWN]):
             time_s = "" if nth else f"{frame.time_s:.3f}"
             box = ", ".join(f"{edge:.0f}" for edge in found.box)
             table.add_row(time_s, found.class_name, f"{found.score:.2f}", box)
+        if len(frame.detections) > DETECTIONS_SHOWN:
+            table.add_row("", f"and {len(frame.detections) - DETECTIONS_SHOWN} more", "", "")
         table.add_section()
     return table
 

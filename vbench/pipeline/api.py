@@ -45,7 +45,14 @@ def _sentence(error: dict[str, Any]) -> str:
     return f"{field}: {message}" if field else f"the body: {message}"
 
 
-@serve.ingress(http)  # here and not where it is deployed: a replica imports this module, and needs it done
+def _problem(error: BaseException) -> JSONResponse:
+    status, sentence = status_of(error)
+    return JSONResponse({"detail": sentence}, status_code=status)
+
+
+# Decorated here and not where it is deployed, since replicas import this module and need it done; and at the
+# end of the module, since the decorator pickles what it finds there at this point.
+@serve.ingress(http)
 class VideoProcessingAPI:
     """Takes requests over HTTP; one sentence of explanation comes with each that is not answered."""
 
@@ -85,8 +92,3 @@ class VideoProcessingAPI:
     async def healthz(self) -> dict[str, str]:
         """Always ok: Serve checks the replicas behind it."""
         return {"status": "ok"}
-
-
-def _problem(error: BaseException) -> JSONResponse:
-    status, sentence = status_of(error)
-    return JSONResponse({"detail": sentence}, status_code=status)
