@@ -21,7 +21,7 @@ _STDERR_BYTES = 64 << 10
 
 _CONSEQUENCES = re.compile(
     r"Conversion failed|Error while filtering|Error processing packet|Error submitting|Task finished"
-    r"|Terminating thread|Last message repeated|Nothing was written|Error sending frames"
+    r"|Terminating thread|Nothing was written|Error sending frames"
     r"|Error opening (input|output) files?\b|Error while decoding stream"
 )
 """Lines of FFmpeg's that only say that something failed before."""
@@ -134,14 +134,20 @@ class FFmpegProcess:
         )
 
     def _reason(self, status: int) -> str:
-        """FFmpeg's own reason in one line: the first it gave, without addresses and mere consequences."""
+        """FFmpeg's own reason in one line, without addresses: the last it gave before it began to give up."""
         self._stderr.seek(0)
-        lines = self._stderr.read(_STDERR_BYTES).decode("utf-8", "replace").splitlines()
-        tidy = (re.sub(r"^(\[[^\]]*\]\s*)+", "", line).strip().rstrip(".") for line in lines)
-        telling = [line for line in tidy if line and not _CONSEQUENCES.search(line)]
-        if telling:
-            return telling[0][:300]
-        return f"FFmpeg was ended by signal {-status}" if status < 0 else f"FFmpeg ended with status {status}"
+        text = self._stderr.read(_STDERR_BYTES).decode("utf-8", "replace")
+        lines = [re.sub(r"^(\[[^\]]*\]\s*)+", "", line).strip().rstrip(".") for line in text.splitlines()]
+        reason = (
+            f"FFmpeg was ended by signal {-status}" if status < 0 else f"FFmpeg ended with status {status}"
+        )
+        for line in lines:
+            if _CONSEQUENCES.search(line):
+                given = line.rpartition(": ")[2] if ": " in line else ""
+                return (reason if reason in lines or not given else given)[:300]
+            if line and not line.startswith("Last message repeated"):
+                reason = line
+        return reason[:300]
 
 
 def _start(command: Sequence[str], stdin: memoryview | None, stderr: IO[bytes]) -> "subprocess.Popen[bytes]":
