@@ -5,10 +5,10 @@ Scenes of seeds it never saw are encoded as H.264, decoded and scaled by FFmpeg,
 
 import argparse
 import statistics
-import tempfile
+import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,14 @@ import torch
 from vbench.models.average_precision import Precision, mean_average_precision
 from vbench.models.protocol import Detections, Detector, ModelSettings
 from vbench.models.registry import create
-from vbench.models.train_data import UNSEEN_SEED, decode_clip
-from vbench.video.scene import SceneSettings, ensure_clip, load_truth
+from vbench.models.train_data import UNSEEN_SEED, decode_scene
+from vbench.video.scene import SceneSettings
 from vbench.video.types import FrameGeometry, TruthBox
 
 SIZES = ((1280, 720), (1920, 1080))
 CLIP_S = 2.0
-STEP = 10
-"""Every tenth frame is searched: those between differ little."""
+SAMPLE_FPS = Fraction(3)
+"""Frames a second that are searched: those between differ little."""
 FAINT = 0.01
 """Score threshold for average precision, which ranks all detections and needs the faint ones too."""
 
@@ -71,32 +71,24 @@ def unseen_settings(width: int, height: int, index: int, crf: int = 23) -> Scene
 
 
 def evaluate(detector: Detector, scenes: Sequence[SceneSettings]) -> tuple[Precision, npt.NDArray[np.uint8]]:
-    """Search every ``STEP``-th frame of each scene's clip; also return the frames that were searched."""
+    """Search ``SAMPLE_FPS`` frames a second of each scene's clip; also return the frames searched."""
     found: list[Detections] = []
     truth: list[Sequence[TruthBox]] = []
     searched = []
     for number, settings in enumerate(scenes, 1):
-        frames, boxes = decoded_frames(settings)
+        frames, boxes = decode_scene(settings, SAMPLE_FPS)
         geometry = FrameGeometry.fitted(
-            settings.width, settings.height, frames.shape[2], frames.shape[1], "stretch"
+            settings.width, settings.height, detector.input.width, detector.input.height, detector.input.fit
         )
         for result in detector.detect(frames):
-            found.append(
-                Detections(
-                    classes=result.classes, scores=result.scores, boxes=geometry.to_source(result.boxes)
-                )
-            )
+            in_source = geometry.to_source(result.boxes)
+            found.append(Detections(classes=result.classes, scores=result.scores, boxes=in_source))
         truth += boxes
         searched.append(frames)
-        print(f"scene {number}/{len(scenes)} at {settings.width}x{settings.height}", end="\r", flush=True)
+        print(
+            f"scene {number}/{len(scenes)} at {settings.width}x{settings.height}", end="\r", file=sys.stderr
+        )
     return mean_average_precision(found, truth, detector.class_names), np.concatenate(searched)
-
-
-def decoded_frames(settings: SceneSettings) -> tuple[npt.NDArray[np.uint8], list[Sequence[TruthBox]]]:
-    """Encode a scene, decode every ``STEP``-th frame scaled to the network's size, with its truth."""
-    with tempfile.TemporaryDirectory() as name:
-        clip = ensure_clip(settings, Path(name))
-        return decode_clip(clip)[::STEP], list(load_truth(clip).frames[::STEP])
 
 
 def frames_per_second(detector: Detector, frames: npt.NDArray[np.uint8], runs: int) -> list[float]:

@@ -1,21 +1,24 @@
 """Training frames for ``shapes``: scenes encoded as H.264, decoded at the network's size, as in service."""
 
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from vbench.models.shapes import fit_pictures
 from vbench.models.shapes_net import HEIGHT, WIDTH
-from vbench.video.errors import VideoError
-from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.frames import decode_video
 from vbench.video.scene import SceneSettings, ensure_clip, load_truth
 from vbench.video.scene_shapes import SHAPES
+from vbench.video.types import FrameGeometry, TruthBox, VideoInfo
 
 CLASS_NAMES = tuple(SHAPES)
 TRAIN_SEED = 10**6
@@ -23,7 +26,7 @@ TRAIN_SEED = 10**6
 UNSEEN_SEED = 9 * 10**6
 """First seed of the scenes that are only evaluated on."""
 SIZES = ((1280, 720), (1280, 720), (1920, 1080), (640, 360))
-SCALERS = ("bicubic", "bicubic", "bilinear", "area")
+DECODE_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,30 +68,44 @@ def make_samples(scenes: int, frames: int, workers: int) -> Iterator[list[Sample
     if workers <= 1:
         yield from map(partial(_make, frames), range(scenes))
         return
-    with ProcessPoolExecutor(workers) as pool:
+    # Fresh processes: torch's threads do not survive a fork.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         yield from pool.map(partial(_make, frames), range(scenes), chunksize=4)
 
 
-def decode_clip(clip: Path, scaler: str = "bicubic") -> npt.NDArray[np.uint8]:
-    """Decode every frame with FFmpeg, scaled to the network's size: uint8[K, 360, 640, 3] rgb24."""
-    command = [
-        *(ffmpeg_path(), "-v", "error", "-nostdin", "-xerror", "-threads", "1"),
-        *("-i", f"file:{clip}", "-fps_mode", "passthrough", "-vf", f"scale={WIDTH}:{HEIGHT}:flags={scaler}"),
-        *("-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"),
-    ]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip()[-500:]
-        raise VideoError(f"FFmpeg could not decode {clip} (exit status {done.returncode}): {words}")
-    return np.frombuffer(done.stdout, np.uint8).reshape(-1, HEIGHT, WIDTH, 3)
+def decode_scene(
+    settings: SceneSettings, fps: Fraction, *, native: bool = False
+) -> tuple[npt.NDArray[np.uint8], list[tuple[TruthBox, ...]]]:
+    """Encode a scene, then decode ``fps`` frames a second at the network's size, with their truth.
+
+    FFmpeg scales, as the pipeline has it by default; with ``native`` frames leave FFmpeg at full size, and
+    the detector's own scaling follows. Returns uint8[K, 360, 640, 3] rgb24 and K frames' boxes in
+    pixels of the video. ValueError where ``fps`` does not divide the scene's rate.
+    """
+    step = settings.rate / fps
+    if step.denominator != 1:
+        raise ValueError(f"{fps} frames a second are no whole step through a scene of {settings.fps}")
+    with tempfile.TemporaryDirectory() as name:
+        clip = ensure_clip(settings, Path(name))
+        truth = load_truth(clip)
+        geometry = FrameGeometry.native if native else _fitted
+        batches = list(decode_video(clip, fps=fps, geometry=geometry, threads=1, timeout_s=DECODE_TIMEOUT_S))
+    pixels = np.concatenate([batch.pixels for batch in batches])
+    if native:
+        pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        fitted = FrameGeometry.fitted(settings.width, settings.height, WIDTH, HEIGHT, "letterbox")
+        pixels = fit_pictures(pictures, fitted).permute(0, 2, 3, 1).contiguous().numpy()
+    return pixels, [truth.at_frame(i * step.numerator) for i in range(len(pixels))]
+
+
+def _fitted(info: VideoInfo) -> FrameGeometry:
+    return FrameGeometry.fitted(info.width, info.height, WIDTH, HEIGHT, "letterbox")
 
 
 def _make(frames: int, index: int) -> list[Sample]:
+    torch.set_num_threads(1)
     settings = draw_settings(index, frames)
-    with tempfile.TemporaryDirectory() as name:
-        clip = ensure_clip(settings, Path(name))
-        pixels = decode_clip(clip, SCALERS[index % len(SCALERS)])
-        truth = load_truth(clip)
+    pixels, truth = decode_scene(settings, settings.rate, native=index % 4 == 0)
     scale = np.float32(HEIGHT / settings.height)
     return [
         Sample(
@@ -97,5 +114,5 @@ def _make(frames: int, index: int) -> list[Sample]:
             boxes=np.array([b.box for b in boxes], np.float32).reshape(-1, 4) * scale,
             visible=np.array([b.visible for b in boxes], np.float32),
         )
-        for picture, boxes in zip(pixels, truth.frames, strict=True)
+        for picture, boxes in zip(pixels, truth, strict=True)
     ]

@@ -1,6 +1,7 @@
 """Renders synthetic scenes: textured shapes moving over a panning background, with ground truth."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +76,6 @@ class Scene:
 
     def __init__(self, settings: SceneSettings) -> None:
         self.settings = settings
-        height, width = settings.height, settings.width
         rng = np.random.default_rng([settings.seed, 1])
         period_s = float(settings.unique_frames / settings.rate)
         self._pan = (_draw_wave(rng, 0.5, 0.5, 0.08, period_s), _draw_wave(rng, 0.5, 0.5, 0.08, period_s))
@@ -83,12 +83,19 @@ class Scene:
             _draw_object(np.random.default_rng([settings.seed, 2, k]), settings, period_s)
             for k in range(settings.objects)
         ]
-        self._background = _draw_background(
-            np.random.default_rng([settings.seed, 3]), round(height * (1 + PAN)), round(width * (1 + PAN))
-        )
-        noise = np.random.default_rng([settings.seed, 4]).normal(0, 2.5, (height + 64, width + 64, 1))
+
+    @cached_property
+    def _background(self) -> Picture:
+        height, width = round(self.settings.height * (1 + PAN)), round(self.settings.width * (1 + PAN))
+        return _draw_background(np.random.default_rng([self.settings.seed, 3]), height, width)
+
+    @cached_property
+    def _grain(self) -> Picture:
+        """Camera noise, 64 px larger than the frame each way; two's complement, to be added with wrapping."""
+        shape = (self.settings.height + 64, self.settings.width + 64, 1)
+        noise = np.random.default_rng([self.settings.seed, 4]).normal(0, 2.5, shape)
         grain = np.clip(np.rint(noise), -NOISE_PEAK, NOISE_PEAK).astype(np.int8).view(np.uint8)
-        self._grain = np.ascontiguousarray(np.broadcast_to(grain, (*grain.shape[:2], 3)))
+        return np.ascontiguousarray(np.broadcast_to(grain, (*shape[:2], 3)))
 
     def frame(self, i: int) -> Picture:
         """Draw frame ``i`` >= 0: uint8[H, W, 3] rgb24."""
