@@ -20,7 +20,7 @@ UNEVEN = rf"{TEXTURE},select='not(mod(n\,3))+lt(mod(n\,11)\,4)'"
 GAP = rf"{TEXTURE},select='lt(t\,1)+gt(t\,3)'"
 
 RECIPES: dict[str, tuple[str, str]] = {
-    # name: (file name, FFmpeg's arguments); {other} is the path of another clip
+    # name: (suffix, arguments of FFmpeg); {other} is the path of another clip, {log} a file for two passes
     "constant": ("mp4", f"{source()} {X264}"),
     "closed_gop": ("mp4", f"{source()} {X264} -x264-params keyint=24:scenecut=0:open-gop=0"),
     "variable": ("mp4", f"{source(filters=UNEVEN)} -fps_mode vfr {X264}"),
@@ -67,6 +67,12 @@ RECIPES: dict[str, tuple[str, str]] = {
         "webm",
         f"{source()} -c:v libvpx -auto-alt-ref 1 -lag-in-frames 16 -deadline realtime -cpu-used 8 -g 40",
     ),
+    # Alternate references: pictures that are never shown, with the pts of one that is.
+    "vp8_two_pass": (
+        "webm",
+        f"{source()} -c:v libvpx -auto-alt-ref 1 -lag-in-frames 25 -b:v 400k -cpu-used 5 -g 60 "
+        "-passlogfile {log}",
+    ),
     "vp9": (
         "webm",
         f"{source()} -c:v libvpx-vp9 -auto-alt-ref 1 -lag-in-frames 16 -deadline good -cpu-used 8 -g 40",
@@ -98,7 +104,11 @@ class ClipStore:
         suffix, arguments = RECIPES[name]
         path = self.folder / f"{name}.{suffix}"
         if not path.exists():
-            words = [str(self(word[1:-1])) if word[0] == "{" else word for word in shlex.split(arguments)]
+            filled = arguments.replace("{log}", f"{path}.log")
+            words = [str(self(word[1:-1])) if word[0] == "{" else word for word in shlex.split(filled)]
+            if "-passlogfile" in words:
+                run_ffmpeg(*words, "-pass", "1", "-f", "null", "-")
+                words += ["-pass", "2"]
             run_ffmpeg(*words, "-fflags", "+bitexact", str(path))
         return path
 

@@ -1,13 +1,14 @@
 """Chunks, decoded one by one, give the frames of the whole video: same pts, same pixels, nothing else."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import RECIPES, ClipStore
+from clips import RECIPES, ClipStore, run_ffmpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Truth, found
@@ -15,12 +16,12 @@ from oracle import Truth, found
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.split import Splitter
-from vbench.video.types import Frames, FrameGeometry, VideoInfo
+from vbench.video.types import FrameGeometry, Frames
 
-NATIVE = sorted(
-    set(RECIPES) - {"rotated_90", "rotated_180", "rotated_270", "mirrored", "colour_in_container"}
-)
-"""Clips whose frames lie in the file as they are shown; the others are tested in test_video_frames."""
+TURNED = {"rotated_90", "rotated_180", "rotated_270", "mirrored"}
+"""Their frames lie otherwise in the file than they are shown; see test_video_frames."""
+
+AS_CODED = sorted(set(RECIPES) - TURNED)
 
 SETTINGS = {
     "sparse": (Fraction(1), Fraction(1)),
@@ -37,7 +38,7 @@ def chunked(path: Path, fps: Fraction, chunk_s: Fraction) -> list[Frames]:
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("name", NATIVE)
+@pytest.mark.parametrize("name", AS_CODED)
 def test_chunks_give_exactly_the_frames_of_the_whole(
     name: str, setting: str, clip: ClipStore, truth_of: Callable[[str], Truth]
 ) -> None:
@@ -48,7 +49,7 @@ def test_chunks_give_exactly_the_frames_of_the_whole(
     assert frames == truth_of(name).expected(fps)
 
 
-@pytest.mark.parametrize("name", NATIVE)
+@pytest.mark.parametrize("name", AS_CODED)
 def test_one_pass_over_the_whole_gives_the_same_frames(
     name: str, clip: ClipStore, truth_of: Callable[[str], Truth]
 ) -> None:
@@ -57,3 +58,138 @@ def test_one_pass_over_the_whole_gives_the_same_frames(
     frames = found(list(decode_video(clip(name), fps=fps, threads=2, timeout_s=60, batch_frames=5)))
 
     assert frames == truth_of(name).expected(fps)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    name=st.sampled_from(["open_gop", "variable", "open_gop_ts", "hevc", "edit_list", "vp9", "rate_23_976"]),
+    fps=st.fractions(min_value=Fraction(1, 3), max_value=40, max_denominator=1001),
+    chunk_s=st.fractions(min_value=Fraction(1, 3), max_value=5, max_denominator=1001),
+)
+def test_any_rate_and_any_chunk_length_give_the_frames_of_the_whole(
+    name: str, fps: Fraction, chunk_s: Fraction, clip: ClipStore, truth_of: Callable[[str], Truth]
+) -> None:
+    frames = found(chunked(clip(name), fps, chunk_s))
+
+    assert frames == truth_of(name).expected(fps)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(
+    name=st.sampled_from(AS_CODED),
+    fps=st.fractions(min_value=Fraction(1, 100), max_value=100, max_denominator=1001),
+    chunk_s=st.fractions(min_value=Fraction(1, 100), max_value=10, max_denominator=1001),
+)
+def test_every_target_belongs_to_the_one_chunk_whose_span_holds_it(
+    name: str, fps: Fraction, chunk_s: Fraction, clip: ClipStore, truth_of: Callable[[str], Truth]
+) -> None:
+    splitter = Splitter(clip(name), fps=fps, chunk_s=chunk_s)
+    info, known = splitter.info, truth_of(name)
+
+    assert splitter.targets.tolist() == known.picked(fps)
+    assert info.frames == len(known.pixels)
+    assert (info.first_pts, info.time_base) == (min(known.pixels), known.time_base)
+    owners = [int((pts - info.first_pts) * info.time_base / chunk_s) for pts in splitter.targets.tolist()]
+    assert [plan.targets for plan in splitter.plan] == [
+        owners.count(number) for number in range(splitter.chunk_count)
+    ]
+    last_frame = int((max(known.pixels) - info.first_pts) * info.time_base / chunk_s)
+    assert splitter.chunk_count == last_frame + 1
+
+
+def test_a_length_that_is_a_multiple_of_the_chunks_makes_no_empty_last_chunk(clip: ClipStore) -> None:
+    splitter = Splitter(clip("constant"), fps=Fraction(1), chunk_s=Fraction(1))
+
+    assert splitter.info.duration_s == 4.0
+    assert [(plan.start_s, plan.end_s, plan.targets) for plan in splitter.plan] == [
+        (0.0, 1.0, 1),
+        (1.0, 2.0, 1),
+        (2.0, 3.0, 1),
+        (3.0, 4.0, 1),
+    ]
+
+
+def test_a_video_shorter_than_a_chunk_is_one_chunk_that_ends_with_it(clip: ClipStore) -> None:
+    splitter = Splitter(clip("short"), fps=Fraction(1000), chunk_s=Fraction(60))
+
+    assert [(plan.start_s, plan.end_s, plan.targets) for plan in splitter.plan] == [(0.0, 0.5, 15)]
+
+
+def test_a_chunk_in_which_nothing_is_shown_is_empty_and_decodes_to_nothing(clip: ClipStore) -> None:
+    with Splitter(clip("gap"), fps=Fraction(30), chunk_s=Fraction(1, 2)) as splitter:
+        chunk = list(splitter)[3]  # 1.5 to 2.0 s; no frame is shown between 1 and 3 s
+
+    frames = decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=60)
+
+    assert (len(chunk.targets), len(chunk.payload), chunk.packets) == (0, 0, 0)
+    assert frames.pixels.shape == (0, 90, 160, 3)
+    assert len(frames.pts) == 0
+
+
+def test_chunks_follow_the_plan_and_a_splitter_can_be_gone_through_again(clip: ClipStore) -> None:
+    with Splitter(clip("open_gop"), fps=Fraction(5), chunk_s=Fraction(7, 10)) as splitter:
+        first, second = list(splitter), list(splitter)
+
+    planned = [(plan.index, plan.start_s, plan.end_s, plan.targets) for plan in splitter.plan]
+    assert [(c.index, c.start_s, c.end_s, len(c.targets)) for c in first] == planned
+    assert np.array_equal(np.concatenate([chunk.targets for chunk in first]), splitter.targets)
+    assert [chunk.payload.tobytes() for chunk in first] == [chunk.payload.tobytes() for chunk in second]
+
+
+def test_chunks_that_begin_at_closed_gops_carry_no_packet_twice(clip: ClipStore) -> None:
+    with Splitter(clip("closed_gop"), fps=Fraction(1000), chunk_s=Fraction(8, 10)) as splitter:
+        assert sum(chunk.packets for chunk in splitter) == splitter.info.frames
+
+
+def test_an_intra_refresh_entry_is_not_taken_for_a_clean_one(clip: ClipStore) -> None:
+    with Splitter(clip("intra_refresh"), fps=Fraction(1), chunk_s=Fraction(1)) as splitter:
+        assert [chunk.packets for chunk in splitter] == [1, 31, 61, 91]
+
+
+def test_memory_holds_the_open_gops_and_not_the_file(clip: ClipStore, tmp_path: Path) -> None:
+    long = tmp_path / "long.mp4"
+    run_ffmpeg("-stream_loop", "240", "-i", str(clip("constant")), "-c", "copy", str(long))
+    program = (
+        "import resource, sys\n"
+        "from fractions import Fraction\n"
+        "from vbench.video.split import Splitter\n"
+        "peak_kb = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "splitter = Splitter(sys.argv[1], fps=Fraction(1), chunk_s=Fraction(3))\n"
+        "before = peak_kb()\n"
+        "count = sum(1 for chunk in splitter)\n"
+        "print(count, peak_kb() - before)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(long)], capture_output=True, text=True, check=True
+    )
+
+    count, grown_kb = (int(word) for word in done.stdout.split())
+    assert count == 322
+    assert grown_kb < 12_000 < long.stat().st_size / 1024 / 5
+
+
+def test_leaving_the_splitter_ends_a_pass_that_is_under_way(clip: ClipStore) -> None:
+    with Splitter(clip("constant"), fps=Fraction(1), chunk_s=Fraction(1)) as splitter:
+        chunks = iter(splitter)
+        next(chunks)
+
+    assert list(chunks) == []
+
+
+def test_a_file_that_changes_between_the_passes_is_an_error(clip: ClipStore, tmp_path: Path) -> None:
+    path = tmp_path / "changing.mp4"
+    path.write_bytes(clip("constant").read_bytes())
+    splitter = Splitter(path, fps=Fraction(1), chunk_s=Fraction(1))
+    path.write_bytes(clip("rate_29_97").read_bytes())
+
+    with pytest.raises(VideoError, match="changed while it was read"):
+        list(splitter)
+
+
+@pytest.mark.parametrize(("fps", "chunk_s"), [(0, 1), (-1, 1), (1, 0), (1, -1), (1, Fraction(1, 10**9))])
+def test_rates_and_lengths_that_make_no_sense_are_refused(
+    fps: int, chunk_s: Fraction, clip: ClipStore
+) -> None:
+    with pytest.raises(ValueError, match=r"fps is|chunk_s is"):
+        Splitter(clip("constant"), fps=Fraction(fps), chunk_s=Fraction(chunk_s))

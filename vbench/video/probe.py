@@ -45,6 +45,8 @@ class Index:
     """bool[N]: whether a player shows the picture."""
     clean: npt.NDArray[np.bool_]
     """bool[N]: whether decoding can start here: the picture and all that are shown after it are exact."""
+    hidden: npt.NDArray[np.bool_]
+    """bool[N]: whether no frame comes out of a decoder for it; it may have the pts of one that is shown."""
     needless: npt.NDArray[np.bool_]
     """bool[N]: packets that no decoder uses, since it can only start behind what they refer to."""
 
@@ -59,11 +61,9 @@ class Index:
             VideoError: a wanted frame cannot be told by its pts, since another has the same.
         """
         wanted = sampled(self.shown_pts(), info.time_base, fps)
-        first, last = (
-            np.searchsorted(np.sort(self.pts), wanted),
-            np.searchsorted(np.sort(self.pts), wanted, "right"),
-        )
-        twice = wanted[last - first > 1]
+        decoded = np.sort(self.pts[~(self.hidden | self.needless)])
+        repeats = np.searchsorted(decoded, wanted, "right") - np.searchsorted(decoded, wanted)
+        twice = wanted[repeats > 1]
         if len(twice):
             raise VideoError(
                 f"{info.path} has two pictures at the same time ({info.time_s(int(twice[0])):.3f} s), "
@@ -128,10 +128,11 @@ class _Scan:
         clean = packet.is_keyframe and self._reader.is_clean_entry(bytes(packet))
         leads = self._leads(packet, pts, clean)
         needless = not self._entered or (leads and self._video.codec == "hevc")
-        shown = not (needless or leads or packet.is_discard or self._reader.is_hidden(memoryview(packet)))
+        hidden = self._reader.is_hidden(memoryview(packet))
+        shown = not (needless or leads or packet.is_discard or hidden)
         self._pts.append(pts)
         self._durations.append(packet.duration or 0)
-        self._flags.append(shown | clean << 1 | needless << 2)
+        self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3)
         if shown:
             self._check_time(pts)
         if self._first_frame is None and not needless:
@@ -153,6 +154,7 @@ class _Scan:
             shown=flags & 1 > 0,
             clean=flags & 2 > 0,
             needless=flags & 4 > 0,
+            hidden=flags & 8 > 0,
         )
         if self._first_frame is None or not index.shown.any():
             raise VideoError(f"{path} has no picture that can be shown")

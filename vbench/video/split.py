@@ -76,7 +76,8 @@ class Splitter:
         self._chunk_s = Fraction(chunk_s)
         self.info, self._index = read_index(path, self._limits)
         self.targets = self._index.targets(self.info, Fraction(fps))
-        self._by_pts = np.argsort(self._index.pts, kind="stable")
+        shown = np.flatnonzero(self._index.shown)
+        self._by_pts = shown[np.argsort(self._index.pts[shown], kind="stable")]
         self._entries = np.flatnonzero(self._index.clean)
         self._slices = self._slice_targets()
         self.plan = tuple(self._plan(number) for number in range(len(self._slices)))
@@ -153,7 +154,7 @@ class Splitter:
         if len(targets) == 0:
             return None
         index = self._index
-        places = self._by_pts[np.searchsorted(index.pts, targets, sorter=self._by_pts)]
+        places = self._by_pts[np.searchsorted(index.pts[self._by_pts], targets)]
         first_needed = int(places.min())
         entries = self._entries[: np.searchsorted(self._entries, first_needed, "right")]
         # What an entry leads is shown before it and not exact from there, so the entry must not be later
