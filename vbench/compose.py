@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from vbench.errors import ConfigError
+from vbench.graph import pipeline_args
 from vbench.names import nearest
 from vbench.schema import Config
 from vbench.validate import problems
@@ -151,6 +152,7 @@ def typed(config: DictConfig) -> Config:
     found = problems(value)
     if found:
         raise ConfigError(" ".join(found))
+    pipeline_args(value)
     return value
 
 

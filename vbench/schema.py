@@ -31,15 +31,15 @@ class DeploymentConfig:
     """Placement and size of one Serve deployment."""
 
     replicas: int | None = 1
-    """Processes of this deployment; null: sized to the cluster's CPUs."""
+    """Processes of this deployment; null: sized to the cluster's CPUs (vbench/sizing.py)."""
     cpus: float = 0
     """CPUs of each replica; FFmpeg and torch get as many threads."""
     gpus: float = 0
     """GPUs of each replica."""
     resources: dict[str, float] = field(default_factory=dict)
     """Custom resources each replica takes, which place it."""
-    max_ongoing_requests: int = 16
-    """Requests one replica accepts at a time; the rest wait in the router."""
+    max_ongoing_requests: int | None = None
+    """Calls one replica takes at a time, waiting ones included; null: all that the graph can send."""
     max_replicas_per_node: int | None = None
     """At most so many replicas on one node; null: no bound."""
 
@@ -146,7 +146,7 @@ class SceneConfig:
     """Length of what is rendered; a longer video repeats it."""
     gop_s: float = 2
     """Seconds between keyframes."""
-    objects: int = 8
+    objects: int = 16
     """Moving shapes in the scene."""
     seed: int = 1
     """Draws the scene."""

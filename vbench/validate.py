@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
 from fractions import Fraction
 
 from vbench.names import nearest
 from vbench.runtimes import RuntimeFlagError, environment
-from vbench.schema import MISSING, Config, DeploymentConfig, SceneConfig
+from vbench.schema import MISSING, ClusterConfig, Config, DeploymentConfig, SceneConfig
+from vbench.sizing import deployments, node_cpus, replicas
+from vbench.video.scene_settings import SceneSettings
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("chunked", "combined"),
@@ -65,8 +68,9 @@ def _problems(config: Config) -> Iterator[str]:
     if config.video.scene is not None:
         yield from _scene(config.video.scene)
     yield from _nodes(config)
-    for name in ("api", "service", "decoder", "inference"):
-        yield from _deployment(f"cluster.deployments.{name}", getattr(config.cluster.deployments, name))
+    for name, deployment in deployments(config.cluster).items():
+        yield from _deployment(f"cluster.deployments.{name}", deployment)
+    yield from _room(config.cluster)
 
 
 def _single_values(config: Config) -> Iterator[str]:
@@ -101,17 +105,10 @@ def rate(key: str, text: str) -> Iterator[str]:
 
 
 def _scene(scene: SceneConfig) -> Iterator[str]:
-    yield from rate("video.scene.fps", scene.fps)
-    for name, value in (("width", scene.width), ("height", scene.height)):
-        if value % 2 or not 64 <= value <= 7680:
-            yield f"video.scene.{name}={value} must be an even number of pixels between 64 and 7680."
-    for name, length in (("length_s", scene.length_s), ("unique_s", scene.unique_s), ("gop_s", scene.gop_s)):
-        if not (math.isfinite(length) and length > 0):
-            yield f"video.scene.{name}={length} must be a number of seconds above 0."
-    if not 0 <= scene.objects <= 200:
-        yield f"video.scene.objects={scene.objects} must lie between 0 and 200."
-    if not 0 <= scene.crf <= 51:
-        yield f"video.scene.crf={scene.crf} must lie between 0 and 51."
+    try:
+        SceneSettings(**asdict(scene))
+    except ValueError as error:
+        yield f"video.scene: {error}."
 
 
 def _nodes(config: Config) -> Iterator[str]:
@@ -137,10 +134,10 @@ def _deployment(key: str, deployment: DeploymentConfig) -> Iterator[str]:
     for name, value in (("cpus", deployment.cpus), ("gpus", deployment.gpus)):
         if not (math.isfinite(value) and value >= 0):
             yield f"{key}.{name}={value} must be 0 or more."
-    if deployment.max_ongoing_requests < 1:
-        yield f"{key}.max_ongoing_requests={deployment.max_ongoing_requests} must be 1 or more."
-    if deployment.max_replicas_per_node is not None and deployment.max_replicas_per_node < 1:
-        yield f"{key}.max_replicas_per_node={deployment.max_replicas_per_node} must be 1 or more, or null."
+    for name in ("max_ongoing_requests", "max_replicas_per_node"):
+        most = getattr(deployment, name)
+        if most is not None and most < 1:
+            yield f"{key}.{name}={most} must be 1 or more, or null."
     yield from _resources(f"{key}.resources", deployment.resources)
 
 
@@ -148,3 +145,26 @@ def _resources(key: str, resources: dict[str, float]) -> Iterator[str]:
     for name, amount in resources.items():
         if not (math.isfinite(amount) and amount > 0):
             yield f"{key}.{name}={amount} must be above 0."
+
+
+def _room(cluster: ClusterConfig) -> Iterator[str]:
+    """What Ray could never place would stay DEPLOYING for ever."""
+    asked: dict[str, float] = {}
+    for name, deployment in deployments(cluster).items():
+        count = replicas(cluster, name)
+        for resource, amount in {
+            "CPU": deployment.cpus,
+            "GPU": deployment.gpus,
+            **deployment.resources,
+        }.items():
+            asked[resource] = asked.get(resource, 0) + count * amount
+    there: dict[str, float] = {}
+    for node in cluster.nodes.values():
+        for resource, amount in {"CPU": node_cpus(node), "GPU": node.gpus, **node.resources}.items():
+            there[resource] = there.get(resource, 0) + amount
+    for resource, amount in asked.items():
+        if amount > there.get(resource, 0) + 1e-6:
+            yield (
+                f"cluster.deployments ask for {amount:g} {resource} in all and cluster.nodes have"
+                f" {there.get(resource, 0):g}; lower replicas or what each takes, or raise the nodes'."
+            )

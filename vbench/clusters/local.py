@@ -16,9 +16,11 @@ import psutil
 
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.guard import Guarded, guarded
+from vbench.clusters.ports import free_ports
 from vbench.errors import InputError, TrialError
 from vbench.runtimes import apply
 from vbench.schema import ClusterConfig, NodeConfig
+from vbench.sizing import node_cpus
 
 LOOPBACK = "127.0.0.2"
 """Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""
@@ -53,13 +55,13 @@ def start(
     """
     (name, node), *_ = config.nodes.items()
     _check_memory(name, node)
-    env = apply(_inherited(), connections) | RAY_ENV | auth_env()
+    env = apply(inherited(), connections) | RAY_ENV | auth_env()
     folder = Path(tempfile.mkdtemp(prefix="vb-"))
-    port, client_port, agent_port = free_ports(3)
+    port, client_port, agent_port = free_ports(LOOPBACK, 3)
     command = [
         str(Path(sys.executable).with_name("ray")),
         *("start", "--head", "--block", f"--node-ip-address={LOOPBACK}", f"--port={port}"),
-        f"--num-cpus={node.cpus if node.cpus is not None else os.cpu_count()}",
+        f"--num-cpus={node_cpus(node)}",
         f"--num-gpus={node.gpus}",
         f"--resources={json.dumps(node.resources)}",
         f"--object-store-memory={node.object_store_mb * 10**6}",
@@ -79,7 +81,7 @@ def start(
         )
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """This process's environment without another cluster's address or settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in KEPT}
 
@@ -98,18 +100,6 @@ def _check_memory(name: str, node: NodeConfig) -> None:
             f"{key} does not fit: {where} has {most_mb} MB free, of which a tenth is kept;"
             f" give {int(most_mb * 0.9)} or less."
         )
-
-
-def free_ports(count: int) -> list[int]:
-    """TCP ports on loopback that nothing listens on now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _wait(ray: Guarded, folder: Path, port: int, timeout_s: float, log: Path) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from vbench.pipeline.config import PipelineArgs
-from vbench.video.errors import VideoTooLargeError
+from vbench.pipeline.footprint import Footprint
 
 SPILLING_THRESHOLD = 0.8
 """Ray's ``object_spilling_threshold``: above this share of a node's object store it writes to disk."""
@@ -49,17 +49,13 @@ class FramesBudget:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
-    async def hold(self, nbytes: int, arithmetic: str) -> AsyncIterator[None]:
-        """Have ``nbytes`` while the body runs, waiting until they are free.
+    async def hold(self, wanted: Footprint) -> AsyncIterator[None]:
+        """Have its bytes while the body runs, waiting until they are free.
 
-        Raises VideoTooLargeError, with ``arithmetic`` in its sentence, for more than there can ever be.
+        Raises VideoTooLargeError, with the arithmetic in its sentence, for more than there can ever be.
         """
-        if nbytes > self.capacity:
-            raise VideoTooLargeError(
-                f"the frames of this request do not fit: {arithmetic} = {nbytes / 1e6:.1f} MB, of a budget "
-                f"of {self.capacity / 1e6:.1f} MB; ask for fewer frames/s, for shorter chunks in chunked "
-                "mode, or give the nodes larger object stores (or the service a larger frames_budget_mb)"
-            )
+        wanted.check(self.capacity)
+        nbytes = wanted.nbytes
         await self._acquire(nbytes)
         try:
             yield

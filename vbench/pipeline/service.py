@@ -9,13 +9,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayTaskError
 
-from vbench.models.registry import input_spec
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.assemble import assemble
 from vbench.pipeline.budget import FramesBudget, capacity_bytes
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import VideoMissingError, cause_of
 from vbench.pipeline.flow import Flow
+from vbench.pipeline.footprint import footprint, frame_geometry
 from vbench.pipeline.job import Job
 from vbench.pipeline.replica import place
 from vbench.pipeline.source import ChunkSource
@@ -23,7 +23,7 @@ from vbench.pipeline.spans import SpanRecorder
 from vbench.video.errors import VideoError
 from vbench.video.source import local_video
 from vbench.video.split import Splitter
-from vbench.video.types import FrameGeometry, VideoInfo
+from vbench.video.types import FrameGeometry
 
 
 class VideoProcessingService:
@@ -35,7 +35,6 @@ class VideoProcessingService:
         self._place = place()
         self._decoder = decoder
         self._inference = inference
-        self._input = input_spec(args.model.name)
         self._budget = FramesBudget(capacity_bytes(args, ray.nodes()))
 
     async def process(self, request: ProcessRequest, received_s: float) -> bytes:
@@ -56,7 +55,7 @@ class VideoProcessingService:
         async with ChunkSource(lambda: self._open(request.video, job)) as source:
             recorder.add("chunk", "compute", None, source.opened_start_s, source.opened_end_s)
             info = source.splitter.info
-            geometry = self._geometry(info)
+            geometry = frame_geometry(self._args, info)
             async with self._admitted(job, source.splitter, geometry, recorder):
                 flow = Flow(
                     args=self._args,
@@ -97,24 +96,13 @@ class VideoProcessingService:
         except ValueError as error:  # fps or chunk_s that do not go with this video
             raise VideoError(str(error)) from error
 
-    def _geometry(self, info: VideoInfo) -> FrameGeometry:
-        if self._args.frame_size == "native":
-            return FrameGeometry.native(info)
-        spec = self._input
-        return FrameGeometry.fitted(info.width, info.height, spec.width, spec.height, spec.fit)
-
     @asynccontextmanager
     async def _admitted(
         self, job: Job, splitter: Splitter, geometry: FrameGeometry, recorder: SpanRecorder
     ) -> AsyncIterator[None]:
         """Have room in the object stores for the frames that this request holds at a time."""
-        frames, which = job.frames_held(splitter)
-        arithmetic = f"{frames} frames{which} x {geometry.width} x {geometry.height} x 3 bytes"
-        copies = 2 if self._args.handoff == "relay" else 1
-        if copies == 2:
-            # What came from the decoder, and the new object that goes to the model.
-            arithmetic += " x 2 copies in the service's object store (handoff: relay)"
+        held = footprint(job, splitter, geometry)
         wanted_s = time.time()
-        async with self._budget.hold(frames * geometry.frame_bytes * copies, arithmetic):
+        async with self._budget.hold(held):
             recorder.add("chunk", "queue", None, wanted_s, time.time())
             yield

@@ -1,0 +1,67 @@
+"""From a trial's configuration to the arguments of the served graph."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vbench.errors import ConfigError
+from vbench.pipeline.config import PipelineArgs
+from vbench.schema import Config
+from vbench.sizing import deployments, replicas
+
+
+def pipeline_args(config: Config) -> PipelineArgs:
+    """What ``vbench.pipeline:build`` takes; ConfigError where the graph refuses a value."""
+    pipeline, model = config.pipeline, config.model
+    values: dict[str, Any] = {
+        "mode": config.mode,
+        "chunk_s": pipeline.chunk_s,
+        "fps": pipeline.fps,
+        "handoff": pipeline.handoff,
+        "frame_size": pipeline.frame_size,
+        "overlap": pipeline.overlap,
+        "window": pipeline.window,
+        "decode_timeout_s": pipeline.decode_timeout_s,
+        "request_timeout_s": config.load.timeout_s,
+        "frames_budget_mb": pipeline.frames_budget_mb,
+        "model": {
+            "name": model.name,
+            "weights": _absolute(model.weights),
+            "batch_size": model.batch_size,
+            "precision": model.precision,
+            "device": model.device,
+            "score_threshold": model.score_threshold,
+        },
+    }
+    for name, deployment in deployments(config.cluster).items():
+        values[name] = {
+            "replicas": replicas(config.cluster, name),
+            "cpus": deployment.cpus,
+            "gpus": deployment.gpus,
+            "resources": dict(deployment.resources),
+            "max_ongoing_requests": deployment.max_ongoing_requests,
+            "max_replicas_per_node": deployment.max_replicas_per_node,
+        }
+    try:
+        return PipelineArgs.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(" ".join(_sentence(item) for item in error.errors())) from error
+
+
+def _absolute(weights: str) -> str:
+    """A path of weights as replicas can use it, whatever folder they run in."""
+    return weights if weights == "bundled" else str(Path(weights).resolve())
+
+
+GROUPS = {"api": "cluster.deployments", "service": "cluster.deployments", "model": ""}
+GROUPS |= {"decoder": "cluster.deployments", "inference": "cluster.deployments"}
+
+
+def _sentence(item: Any) -> str:
+    path = [str(part) for part in item["loc"]]
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not path:
+        return f"{message}."
+    group = GROUPS.get(path[0], "pipeline")
+    return f"{'.'.join([group, *path] if group else path)}={item['input']}: {message}."

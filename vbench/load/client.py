@@ -1,0 +1,98 @@
+"""One HTTP request to the service, and a closed loop of them; nothing is parsed while the clock runs."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+import requests
+
+PATH = "/v1/videos:process"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came back for one request. Times are monotonic seconds."""
+
+    index: int
+    scheduled_s: float
+    sent_s: float
+    done_s: float
+    sent_unix_s: float
+    status: int | None
+    """None where no answer came."""
+    body: bytes
+    error: str | None
+    """Why there is no answer; None also for answers with a 4xx or 5xx status."""
+
+
+def closed_loop(
+    url: str,
+    body: dict[str, object],
+    *,
+    requests_count: int,
+    concurrency: int,
+    timeout_s: float,
+    answered: Callable[[Outcome], None],
+) -> list[Outcome]:
+    """Send ``body`` ``requests_count`` times, ``concurrency`` at a time; the next when one is answered.
+
+    ``answered`` is told of each from the thread that sent it. Outcomes come back in order of ``index``. A
+    request is due when the thread's one before it was done, the first ones when the loop starts.
+    """
+    indices: SimpleQueue[int] = SimpleQueue()
+    for index in range(requests_count):
+        indices.put(index)
+    outcomes: SimpleQueue[Outcome] = SimpleQueue()
+    started_s = time.monotonic()
+
+    def work() -> None:
+        due_s = started_s
+        with requests.Session() as session:
+            # No proxy that the environment names may stand between the client and a loopback address.
+            session.trust_env = False
+            while True:
+                try:
+                    index = indices.get_nowait()
+                except Empty:
+                    return
+                outcome = _ask(session, url, body, index, due_s, timeout_s)
+                due_s = outcome.done_s
+                outcomes.put(outcome)
+                answered(outcome)
+
+    threads = [threading.Thread(target=work, name=f"client-{i}", daemon=True) for i in range(concurrency)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    collected = [outcomes.get_nowait() for _ in range(outcomes.qsize())]
+    return sorted(collected, key=lambda outcome: outcome.index)
+
+
+def _ask(
+    session: requests.Session, url: str, body: dict[str, object], index: int, due_s: float, timeout_s: float
+) -> Outcome:
+    status: int | None = None
+    content = b""
+    error: str | None = None
+    sent_unix_s = time.time()
+    sent_s = time.monotonic()
+    try:
+        response = session.post(url + PATH, json=body, timeout=(10, timeout_s))
+        status, content = response.status_code, response.content
+    except requests.Timeout:
+        error = f"no answer within load.timeout_s={timeout_s:g}"
+    except requests.RequestException as failure:
+        error = f"the connection failed: {failure}"
+    return Outcome(
+        index=index,
+        scheduled_s=due_s,
+        sent_s=sent_s,
+        done_s=time.monotonic(),
+        sent_unix_s=sent_unix_s,
+        status=status,
+        body=content,
+        error=error,
+    )

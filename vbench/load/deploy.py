@@ -1,0 +1,86 @@
+"""Brings the graph up on a running cluster, with a deadline, and says where its replicas are."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ray import serve
+from ray._private.state import actors  # the public list of actors needs the dashboard
+from ray.serve.schema import ApplicationStatus
+
+from vbench.clusters.ports import free_ports, port_is_free
+from vbench.errors import InputError, TrialError
+from vbench.graph import pipeline_args
+from vbench.load.events import progress
+from vbench.pipeline.build import build
+from vbench.schema import Config
+
+HOST = "127.0.0.1"
+APPLICATION = "vbench"
+POLL_S = 0.1
+
+
+def deploy(config: Config) -> str:
+    """Start Serve and the four deployments; the ingress's URL once all of it runs.
+
+    Raises InputError for a model that cannot be loaded, TrialError where the graph is not up in time.
+    """
+    port = config.cluster.http_port
+    if port == 0 or not port_is_free(HOST, port):
+        (port,) = free_ports(HOST, 1)
+    serve.start(
+        proxy_location="HeadOnly",
+        http_options={"host": HOST, "port": port, "request_timeout_s": config.load.timeout_s},
+    )
+    application = build(pipeline_args(config))
+    target = serve.RunTarget(application, name=APPLICATION, route_prefix="/")
+    serve.run_many([target], wait_for_applications_running=False)
+    _wait(config.cluster.deploy_timeout_s)
+    return f"http://{HOST}:{port}"
+
+
+def _wait(timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        application = serve.status().applications.get(APPLICATION)
+        parts = application.deployments if application else {}
+        ready = sum(part.status.value == "HEALTHY" for part in parts.values())
+        progress("deploying", ready, max(4, len(parts)))
+        if application and application.status == ApplicationStatus.RUNNING:
+            return
+        if application and application.status in (
+            ApplicationStatus.DEPLOY_FAILED,
+            ApplicationStatus.UNHEALTHY,
+        ):
+            raise InputError(_reason(application))
+        if time.monotonic() > deadline:
+            waiting = [name for name, part in parts.items() if part.status.value != "HEALTHY"]
+            reason = _reason(application) if application else "Serve gives no status"
+            raise TrialError(
+                f"{', '.join(waiting) or 'the graph'} was not running within"
+                f" cluster.deploy_timeout_s={timeout_s:g}: {reason}"
+            )
+        time.sleep(POLL_S)
+
+
+def _reason(application: Any) -> str:
+    """The last line of the first deployment's message that has one: what its constructor raised."""
+    messages: list[str] = [part.message for part in application.deployments.values() if part.message]
+    lines = [
+        line.strip() for line in (messages or [str(application.message)])[0].splitlines() if line.strip()
+    ]
+    errors = [line for line in lines if "Error" in line.split(":")[0]]
+    return (errors or lines or ["Serve gives no reason"])[-1]
+
+
+def placement(node_names: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Deployment -> node -> replicas; ``node_names`` says how Ray's node ids are called."""
+    found: dict[str, Counter[str]] = {}
+    for actor in actors().values():
+        name = actor["Name"]
+        if actor["State"] == "ALIVE" and name.startswith("SERVE_REPLICA::"):
+            deployment = name.split("#")[1]
+            node = actor["Address"]["NodeID"]
+            found.setdefault(deployment, Counter())[node_names.get(node, node)] += 1
+    return {deployment: dict(counts) for deployment, counts in sorted(found.items())}

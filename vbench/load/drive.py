@@ -1,0 +1,181 @@
+"""On a running cluster: deploy, warm up, prove the flags, drive the load, check the answers."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray._private.internal_api import node_stats
+
+from vbench import procfs
+from vbench.errors import TrialError
+from vbench.load.client import Outcome, closed_loop
+from vbench.load.deploy import deploy, placement
+from vbench.load.events import progress
+from vbench.load.job import PREPARED, Job, Place
+from vbench.load.reference import Reference, check, read_reference
+from vbench.record import (
+    NODES,
+    OBSERVED,
+    REQUESTS,
+    SPANS,
+    Clip,
+    Observed,
+    Request,
+    SpanLine,
+    write_json,
+    write_lines,
+)
+from vbench.runtimes import environment
+from vbench.telemetry import flags
+from vbench.telemetry.sampler import Sampler, StoreUse
+
+
+def drive(job: Job) -> None:
+    """Run the load and write the record's lines and ``observed.json`` into the job's folder.
+
+    Raises TrialError where the graph does not come up or the warm-up is not answered rightly.
+    """
+    assert job.place is not None, "drive needs a cluster"
+    clip = Clip(**json.loads((job.folder / PREPARED).read_text()))
+    reference = read_reference(clip.reference)
+    phases_s: dict[str, float] = {}
+    with _timed(phases_s, "connect"):
+        progress("connecting to Ray")
+        ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
+    with _timed(phases_s, "deploy"):
+        url = deploy(job.config)
+    with _timed(phases_s, "warm_up"):
+        _warm_up(job, url, clip, reference)
+    head = _head()
+    sampler = Sampler(
+        job.place.nodes[0], job.place.harness_pid, job.config.load.sample_period_s, lambda: store_use(head)
+    )
+    kills = procfs.oom_kills()
+    with _timed(phases_s, "measure"), sampler.running():
+        outcomes = _measure(job, url, clip)
+    kills = procfs.oom_kills() - kills
+    found = flags.found(job.place.temp_dir, job.place.nodes[0])
+    checked = [_checked(job, outcome, clip, reference) for outcome in outcomes]
+    write_lines(job.folder / REQUESTS, [request for request, _ in checked])
+    write_lines(job.folder / SPANS, [span for _, spans in checked for span in spans])
+    write_lines(job.folder / NODES, sampler.samples)
+    observed = Observed(
+        ray_version=ray.__version__,
+        ray_commit=ray.__commit__,
+        phases_s=phases_s,
+        measured_from_s=min(outcome.scheduled_s for outcome in outcomes),
+        measured_to_s=max(outcome.done_s for outcome in outcomes),
+        runtime_asked=environment(job.config.runtime.connections),
+        runtime_found=found,
+        placement=placement(_node_names(job.place)),
+        oom_kills=kills,
+        url=url,
+    )
+    write_json(job.folder / OBSERVED, observed)
+
+
+@contextmanager
+def _timed(phases_s: dict[str, float], name: str) -> Any:
+    started = time.monotonic()
+    yield
+    phases_s[name] = time.monotonic() - started
+
+
+def _head() -> Mapping[str, Any]:
+    return next(node for node in ray.nodes() if "node:__internal_head__" in node["Resources"])
+
+
+def _node_names(place: Place) -> dict[str, str]:
+    """Ray's node ids by the names of the configuration."""
+    return {_head()["NodeID"]: place.nodes[0]}
+
+
+def store_use(node: Mapping[str, Any]) -> StoreUse:
+    """What a node's raylet says of its object store now."""
+    stats = node_stats(
+        node["NodeManagerAddress"], node["NodeManagerPort"], include_memory_info=False
+    ).store_stats
+    return StoreUse(used_bytes=stats.object_store_bytes_used, spilled_bytes=stats.spilled_bytes_total)
+
+
+def _body(clip: Clip) -> dict[str, object]:
+    """Mode, rate and chunk length are the service's own: they were deployed with it."""
+    return {"video": clip.path}
+
+
+def _warm_up(job: Job, url: str, clip: Clip, reference: Reference) -> None:
+    count = job.config.load.warmup
+    outcomes = _loop(job, url, clip, count, "warm-up") if count else []
+    for outcome in outcomes:
+        request, _ = _checked(job, outcome, clip, reference)
+        if request.error or request.mismatch:
+            raise TrialError(f"the warm-up was not answered rightly: {request.error or request.mismatch}")
+
+
+def _measure(job: Job, url: str, clip: Clip) -> list[Outcome]:
+    return _loop(job, url, clip, job.config.load.requests, "requests")
+
+
+def _loop(job: Job, url: str, clip: Clip, count: int, phase: str) -> list[Outcome]:
+    done: list[float] = []
+    progress(phase, 0, count)
+
+    def answered(outcome: Outcome) -> None:
+        done.append(outcome.done_s - outcome.scheduled_s)
+        progress(phase, len(done), count, f"mean {sum(done) / len(done):.2f} s")
+
+    return closed_loop(
+        url,
+        _body(clip),
+        requests_count=count,
+        concurrency=min(job.config.load.concurrency, count),
+        timeout_s=job.config.load.timeout_s,
+        answered=answered,
+    )
+
+
+def _checked(
+    job: Job, outcome: Outcome, clip: Clip, reference: Reference
+) -> tuple[Request, Sequence[SpanLine]]:
+    """An outcome read, and held against the reference."""
+    answer, error = _answer(outcome)
+    spans = [SpanLine(request=outcome.index, **span) for span in answer["spans"]] if answer else []
+    verdict = check(reference, answer, job.config.model.score_threshold) if answer else None
+    request = Request(
+        index=outcome.index,
+        scheduled_s=outcome.scheduled_s,
+        sent_s=outcome.sent_s,
+        done_s=outcome.done_s,
+        sent_unix_s=outcome.sent_unix_s,
+        status=outcome.status,
+        error=error,
+        frames_expected=len(reference.frames),
+        frames_got=verdict.frames_got if verdict else 0,
+        frames_wrong=verdict.frames_wrong if verdict else 0,
+        detections=verdict.detections if verdict else 0,
+        detections_wrong=verdict.detections_wrong if verdict else 0,
+        mismatch=verdict.mismatch if verdict else None,
+        digest=answer["digest"] if answer else None,
+        answer_bytes=len(outcome.body),
+        frame_bytes=answer["counts"]["frame_bytes"] if answer else 0,
+        video_s=clip.duration_s,
+    )
+    return request, spans
+
+
+def _answer(outcome: Outcome) -> tuple[dict[str, Any] | None, str | None]:
+    """The answer of a 200, or why there is none."""
+    if outcome.error is not None:
+        return None, outcome.error
+    try:
+        data = json.loads(outcome.body)
+    except ValueError:
+        text = outcome.body[:200].decode(errors="replace").strip()
+        return None, f"HTTP {outcome.status}: {text or 'an empty answer'}"
+    if outcome.status != 200:
+        detail = data.get("detail", data) if isinstance(data, dict) else data
+        return None, f"HTTP {outcome.status}: {detail}"
+    return data, None

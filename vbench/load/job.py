@@ -1,0 +1,54 @@
+"""What the load process is given: one file with the resolved configuration and where the cluster is."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from vbench.record import write_json
+from vbench.schema import Config
+
+JOB = "job.json"
+PREPARED = "clip.json"
+"""What ``prepare`` leaves for ``drive``: a vbench.record.Clip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The cluster, as the load process must know it."""
+
+    address: str
+    temp_dir: str
+    nodes: list[str]
+    harness_pid: int
+    """Everything below this process belongs to the trial."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run of the load process."""
+
+    config: Config
+    folder: Path
+    """The record's folder."""
+    place: Place | None
+    """None while no cluster is up yet."""
+
+
+def write_job(job: Job) -> Path:
+    """Write it into the record's folder; the file's path."""
+    path = job.folder / JOB
+    place = asdict(job.place) if job.place else None
+    write_json(path, {"config": asdict(job.config), "folder": str(job.folder), "place": place})
+    return path
+
+
+def read_job(path: Path) -> Job:
+    """Read what ``write_job`` wrote, through the schema."""
+    data: dict[str, Any] = json.loads(path.read_text())
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), data["config"]))
+    assert isinstance(config, Config)
+    place = Place(**data["place"]) if data["place"] else None
+    return Job(config=config, folder=Path(data["folder"]), place=place)

@@ -1,0 +1,170 @@
+"""The reference pass: one plain pass over the whole video, against which every answer is checked."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vbench.models.agreement import Found, disagreements
+from vbench.models.average_precision import mean_average_precision
+from vbench.models.protocol import Detections, Detector
+from vbench.record import write_json
+from vbench.video.digest import frame_digests
+from vbench.video.frames import decode_video
+from vbench.video.probe import read_index
+from vbench.video.scene import SceneTruth
+from vbench.video.types import FrameGeometry, VideoInfo
+
+REFERENCE_VERSION = 1
+"""Raised when the pass itself changes; old caches are then not used."""
+
+DECODE_TIMEOUT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceFrame:
+    """One expected frame and what is in it."""
+
+    pts: int
+    digest: str
+    names: list[str]
+    scores: list[float]
+    boxes: list[list[float]]
+    """x1, y1, x2, y2 in pixels of the upright picture."""
+
+    def found(self) -> Found:
+        """The objects as arrays."""
+        return _found(self.names, self.scores, self.boxes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """All frames that a right answer holds, in order."""
+
+    frames: list[ReferenceFrame]
+    map50: float | None
+    """mAP at IoU 0.5 against the ground truth; None where there is none."""
+
+
+def _found(names: list[str], scores: list[float], boxes: list[list[float]]) -> Found:
+    return Found(
+        names=names,
+        scores=np.array(scores, np.float64),
+        boxes=np.array(boxes, np.float64).reshape(-1, 4),
+    )
+
+
+def ensure_reference(
+    clip: Path,
+    clip_fingerprint: str,
+    fps: Fraction,
+    geometry: Callable[[VideoInfo], FrameGeometry],
+    detector: Detector,
+    truth: SceneTruth | None,
+    cache: Path,
+    progress: Callable[[int, int], None],
+) -> tuple[Path, Reference]:
+    """The reference of this clip, rate, frame size and detector, from ``cache`` or made now.
+
+    The detector must be loaded. Raises VideoError for a video that cannot be decoded whole.
+    """
+    info, index = read_index(clip)
+    expected = len(index.targets(info, fps))
+    key = {
+        "version": REFERENCE_VERSION,
+        "clip": clip_fingerprint,
+        "fps": str(fps),
+        "geometry": asdict(geometry(info)),
+        "detector": detector.fingerprint,
+        "truth": truth is not None,
+    }
+    name = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=12).hexdigest()
+    path = cache / f"{name}.json"
+    if path.exists():
+        return path, _read(path)
+    frames: list[ReferenceFrame] = []
+    detected: list[Detections] = []
+    truths = []
+    passes = decode_video(clip, fps=fps, geometry=geometry, threads=2, timeout_s=DECODE_TIMEOUT_S)
+    for batch in passes:
+        for pts, digest, found in zip(
+            batch.pts.tolist(), frame_digests(batch), detector.detect(batch.pixels), strict=True
+        ):
+            boxes = batch.geometry.to_source(found.boxes)
+            detected.append(Detections(classes=found.classes, scores=found.scores, boxes=boxes))
+            frames.append(
+                ReferenceFrame(
+                    pts=pts,
+                    digest=digest,
+                    names=[detector.class_names[i] for i in found.classes],
+                    scores=found.scores.tolist(),
+                    boxes=boxes.tolist(),
+                )
+            )
+            if truth is not None:
+                truths.append(truth.at_time(info.time_s(pts)))
+        progress(len(frames), expected)
+    map50 = mean_average_precision(detected, truths, detector.class_names).mean if truth else None
+    reference = Reference(frames=frames, map50=map50)
+    cache.mkdir(parents=True, exist_ok=True)
+    write_json(path, reference)
+    return path, reference
+
+
+def _read(path: Path) -> Reference:
+    data: dict[str, Any] = json.loads(path.read_text())
+    return Reference(frames=[ReferenceFrame(**frame) for frame in data["frames"]], map50=data["map50"])
+
+
+def read_reference(path: str) -> Reference:
+    """The reference pass at a path that ``ensure_reference`` gave."""
+    return _read(Path(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """An answer held against the reference."""
+
+    frames_got: int
+    frames_wrong: int
+    detections: int
+    detections_wrong: int
+    mismatch: str | None
+
+
+def check(reference: Reference, answer: dict[str, Any], threshold: float) -> Verdict:
+    """Hold the JSON answer of the service against the reference, frame by frame and object by object."""
+    got = [frame for chunk in answer["chunks"] for frame in chunk["frames"]]
+    wrong = abs(len(got) - len(reference.frames))
+    notes = [f"{len(got)} frames instead of {len(reference.frames)}"] if wrong else []
+    objects = objects_wrong = 0
+    for index, frame in enumerate(got):
+        objects += len(frame["detections"])
+        if index >= len(reference.frames):
+            continue
+        expected = reference.frames[index]
+        if (frame["pts"], frame["digest"]) != (expected.pts, expected.digest):
+            wrong += 1
+            what = "other bytes" if frame["pts"] == expected.pts else f"pts {frame['pts']}"
+            notes.append(f"frame {index} (pts {expected.pts}) came as {what}")
+            continue
+        each = frame["detections"]
+        differing = disagreements(
+            expected.found(),
+            _found([d["class_name"] for d in each], [d["score"] for d in each], [d["box"] for d in each]),
+            threshold,
+        )
+        objects_wrong += len(differing)
+        notes += [f"frame {index} (pts {expected.pts}): {text}" for text in differing]
+    return Verdict(
+        frames_got=len(got),
+        frames_wrong=wrong,
+        detections=objects,
+        detections_wrong=objects_wrong,
+        mismatch=notes[0] if notes else None,
+    )

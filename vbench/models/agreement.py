@@ -1,0 +1,55 @@
+"""Whether two passes over the same frame found the same objects, up to what batching does to floats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vbench.models.average_precision import pairwise_iou
+
+MIN_IOU = 0.99
+MAX_SCORE_DIFFERENCE = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Named objects in one frame."""
+
+    names: Sequence[str]
+    """D class names."""
+    scores: npt.NDArray[np.float64]
+    """float64[D]."""
+    boxes: npt.NDArray[np.float64]
+    """float64[D, 4]: x1, y1, x2, y2 in pixels."""
+
+
+def disagreements(expected: Found, got: Found, threshold: float) -> list[str]:
+    """What differs, a phrase each; empty where the two agree.
+
+    Each object must have a partner of its class with IoU of at least 0.99 and a score within 0.01. One whose
+    score lies within 0.01 of ``threshold`` may have none: the other pass can have dropped it.
+    """
+    iou = pairwise_iou(expected.boxes, got.boxes)
+    same = np.array([[a == b for b in got.names] for a in expected.names], bool).reshape(iou.shape)
+    near = np.abs(expected.scores[:, None] - got.scores[None, :]) <= MAX_SCORE_DIFFERENCE
+    fits = np.where(same & near & (iou >= MIN_IOU), iou, 0.0)
+    missing = set(range(len(expected.names)))
+    surplus = set(range(len(got.names)))
+    for flat in np.argsort(-fits, axis=None):
+        row, column = divmod(int(flat), max(1, fits.shape[1]))
+        if fits[row, column] == 0:
+            break
+        if row in missing and column in surplus:
+            missing.discard(row)
+            surplus.discard(column)
+    edge = threshold + MAX_SCORE_DIFFERENCE
+    return [
+        *(f"not found: {_name(expected, i)}" for i in sorted(missing) if expected.scores[i] >= edge),
+        *(f"not expected: {_name(got, i)}" for i in sorted(surplus) if got.scores[i] >= edge),
+    ]
+
+
+def _name(found: Found, index: int) -> str:
+    box = ", ".join(f"{value:.1f}" for value in found.boxes[index])
+    return f"{found.names[index]} ({found.scores[index]:.3f}) at [{box}]"

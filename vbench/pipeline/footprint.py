@@ -1,0 +1,47 @@
+"""The frames of a request: their size on the wire, and the memory they take while the request runs."""
+
+from dataclasses import dataclass
+
+from vbench.models.registry import input_spec
+from vbench.pipeline.config import PipelineArgs
+from vbench.pipeline.job import Job
+from vbench.video.errors import VideoTooLargeError
+from vbench.video.split import Splitter
+from vbench.video.types import FrameGeometry, VideoInfo
+
+
+def frame_geometry(args: PipelineArgs, info: VideoInfo) -> FrameGeometry:
+    """The frames that travel: as large as the upright picture, or as the model works on."""
+    if args.frame_size == "native":
+        return FrameGeometry.native(info)
+    spec = input_spec(args.model.name)
+    return FrameGeometry.fitted(info.width, info.height, spec.width, spec.height, spec.fit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """Object store memory that one request takes at most at a time."""
+
+    nbytes: int
+    arithmetic: str
+    """How it comes about: ``36 frames x 640 x 360 x 3 bytes``."""
+
+    def check(self, capacity_bytes: int) -> None:
+        """VideoTooLargeError, with the arithmetic, for more than ``capacity_bytes``."""
+        if self.nbytes > capacity_bytes:
+            raise VideoTooLargeError(
+                f"the frames of this request do not fit: {self.arithmetic} = {self.nbytes / 1e6:.1f} MB, "
+                f"of a budget of {capacity_bytes / 1e6:.1f} MB; ask for fewer frames/s, for shorter chunks "
+                "in chunked mode, or give the nodes larger object stores (or the service a larger "
+                "frames_budget_mb)"
+            )
+
+
+def footprint(job: Job, splitter: Splitter, geometry: FrameGeometry) -> Footprint:
+    """What the request holds, relayed frames twice: as they came to the service and as they leave it."""
+    frames, which = job.frames_held(splitter)
+    arithmetic = f"{frames} frames{which} x {geometry.width} x {geometry.height} x 3 bytes"
+    copies = 2 if job.args.handoff == "relay" else 1
+    if copies == 2:
+        arithmetic += " x 2 copies in the service's object store (handoff: relay)"
+    return Footprint(nbytes=frames * geometry.frame_bytes * copies, arithmetic=arithmetic)

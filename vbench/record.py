@@ -1,0 +1,290 @@
+"""What a trial leaves on disk: schema-versioned files, each written whole or not at all."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+
+TRIAL = "trial.json"
+REQUESTS = "requests.jsonl"
+SPANS = "spans.jsonl"
+NODES = "nodes.jsonl"
+OBSERVED = "observed.json"
+
+Status = Literal["finished", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One measured request: a line of ``requests.jsonl``. Times are monotonic seconds of the client."""
+
+    index: int
+    scheduled_s: float
+    """When the closed loop was free to send it."""
+    sent_s: float
+    done_s: float
+    sent_unix_s: float
+    """``sent_s`` on the wall clock, to lay spans beside requests."""
+    status: int | None
+    """HTTP status; None where no answer came."""
+    error: str | None
+    """Why it failed; None where it was answered."""
+    frames_expected: int
+    frames_got: int
+    frames_wrong: int
+    """Frames missing, surplus, out of order, or with other bytes than in the reference pass."""
+    detections: int
+    detections_wrong: int
+    """Detections that disagree with the reference pass."""
+    mismatch: str | None
+    """The first difference to the reference, in words."""
+    digest: str | None
+    """Over pts and pixels of all frames that arrived at the model."""
+    answer_bytes: int
+    frame_bytes: int
+    """Bytes of all frames that arrived at the model."""
+    video_s: float
+    """Length of the video, in seconds."""
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds from when it was due to its answer: time the client lost is not hidden."""
+        return self.done_s - self.scheduled_s
+
+    @property
+    def late_s(self) -> float:
+        """Seconds the client sent it after it was due."""
+        return self.sent_s - self.scheduled_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanLine:
+    """One stage span of one measured request: a line of ``spans.jsonl``; vbench.pipeline.spans says more."""
+
+    request: int
+    stage: str
+    kind: str
+    chunk: int | None
+    node: str
+    replica: str
+    start_s: float
+    """Unix seconds."""
+    end_s: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSample:
+    """One look at one node: a line of ``nodes.jsonl``."""
+
+    node: str
+    at_s: float
+    """Monotonic seconds of the node."""
+    unix_s: float
+    cpu_percent: float
+    """Of all cores, since the sample before."""
+    foreign_cpu_percent: float
+    """The part of it that neither the trial nor the kernel used."""
+    foreign_process: str | None
+    """The process that used most of that."""
+    memory_used_mb: float
+    memory_available_mb: float
+    nic_sent_bytes: int
+    """Since boot, over all interfaces but loopback."""
+    nic_received_bytes: int
+    loopback_bytes: int
+    """Since boot."""
+    object_store_used_mb: float
+    spilled_mb: float
+    """Since the node started."""
+    gpu_percent: float | None
+    """None on a node without a GPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRuntime:
+    """The runtime flags of one node, as found in the environment of its raylet."""
+
+    node: str
+    raylet_pid: int
+    flags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the load process saw beside requests, spans and samples."""
+
+    ray_version: str
+    ray_commit: str
+    phases_s: Mapping[str, float]
+    """Seconds of deploy, warm_up and measure."""
+    measured_from_s: float
+    """Monotonic seconds of the first measured request's due time."""
+    measured_to_s: float
+    """Monotonic seconds of the last measured answer."""
+    runtime_asked: Mapping[str, str]
+    """Environment variables asked for; empty for what Ray does by itself."""
+    runtime_found: list[NodeRuntime]
+    placement: Mapping[str, Mapping[str, int]]
+    """Deployment -> node -> replicas."""
+    oom_kills: int
+    """Processes the kernel killed for want of memory while the load ran."""
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """The video of a trial."""
+
+    path: str
+    fingerprint: str
+    """xxh3-128 of the file."""
+    codec: str
+    width: int
+    height: int
+    duration_s: float
+    size_bytes: int
+    frames_expected: int
+    """Frames that a right answer holds."""
+    reference: str
+    """File of the reference pass."""
+    ffmpeg: str
+    """Version of the FFmpeg that decodes."""
+    reference_map50: float | None
+    """mAP at IoU 0.5 of the reference pass against the scene's ground truth; None for other videos."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule of validity, judged."""
+
+    name: str
+    holds: bool
+    found: str
+    """What was seen, with its unit."""
+    remedy: str
+    """What to do where it does not hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """``trial.json``: everything about a trial but its lines."""
+
+    schema_version: int = SCHEMA_VERSION
+    trial_id: str
+    arm: str
+    """What was set, without the block: ``mode=combined runtime=oss``."""
+    swept: Mapping[str, str]
+    """Key -> value of what a sweep varies; of mode and runtime in a single trial."""
+    block: int
+    seed: int
+    started: str
+    """ISO 8601, UTC."""
+    status: Status
+    error: str | None
+    """Why it did not finish."""
+    valid: bool
+    rules: list[Rule]
+    metrics: Mapping[str, float]
+    """Units are in the names; vbench.summary says how each is computed."""
+    phases_s: Mapping[str, float]
+    config: Mapping[str, Any]
+    config_fingerprint: str
+    """Of all that can change a result: config without block, outputs and tracking."""
+    environment: Mapping[str, Any]
+    clip: Clip | None
+    observed: Observed | None
+    folder: str = field(default="", metadata={"transient": True})
+    """Where it was read from; not written."""
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a dataclass or plain value as JSON, whole or not at all."""
+    data = (
+        dataclasses.asdict(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type)
+        else value
+    )
+    if isinstance(value, Trial):
+        data.pop("folder")
+    _write(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+
+def write_lines(path: Path, lines: Iterable[Any]) -> None:
+    """Write dataclasses as JSON lines, whole or not at all."""
+    _write(path, "".join(json.dumps(dataclasses.asdict(line), allow_nan=False) + "\n" for line in lines))
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class RecordError(ValueError):
+    """A folder holds no record that can be read; the message names it."""
+
+
+def _read_lines(path: Path, kind: type[Any]) -> list[Any]:
+    try:
+        return [kind(**json.loads(line)) for line in path.read_text().splitlines()]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise RecordError(f"{path} is damaged: {error}") from error
+
+
+def read_requests(folder: Path) -> list[Request]:
+    """The measured requests; none where the trial did not come so far."""
+    return _read_lines(folder / REQUESTS, Request)
+
+
+def read_spans(folder: Path) -> list[SpanLine]:
+    """The stage spans of the measured requests."""
+    return _read_lines(folder / SPANS, SpanLine)
+
+
+def read_samples(folder: Path) -> list[NodeSample]:
+    """The samples of all nodes."""
+    return _read_lines(folder / NODES, NodeSample)
+
+
+def read_observed(folder: Path) -> Observed | None:
+    """What the load process saw; None where it did not come so far."""
+    path = folder / OBSERVED
+    return _observed(json.loads(path.read_text())) if path.exists() else None
+
+
+def _observed(data: dict[str, Any]) -> Observed:
+    data["runtime_found"] = [NodeRuntime(**node) for node in data["runtime_found"]]
+    return Observed(**data)
+
+
+def read_trial(folder: Path) -> Trial:
+    """A trial's record; RecordError where there is none, or one of another schema version."""
+    path = folder / TRIAL
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise RecordError(f"{folder} holds no {TRIAL}: it is not the folder of a trial") from error
+    except ValueError as error:
+        raise RecordError(f"{path} is damaged: {error}") from error
+    if data.get("schema_version") != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path} has schema version {data.get('schema_version')}, this vbench reads {SCHEMA_VERSION}"
+        )
+    data["rules"] = [Rule(**rule) for rule in data["rules"]]
+    data["clip"] = Clip(**data["clip"]) if data["clip"] else None
+    data["observed"] = _observed(data["observed"]) if data["observed"] else None
+    return Trial(**data, folder=str(folder))

@@ -1,0 +1,100 @@
+"""What is printed at the end of a trial and of a sweep."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vbench.record import Trial
+from vbench.summary import KINDS, STAGES
+
+FEW = 100
+"""Below so many requests the 99th percentile is hardly more than the maximum."""
+
+
+def show_trial(console: Console, trial: Trial) -> None:
+    """Latency, throughput, where the time went, and whether the trial is valid."""
+    console.print()
+    console.print(_verdict(trial))
+    if "latency_mean_s" in trial.metrics:
+        console.print(_latency(trial))
+        console.print(_stages(trial))
+    for rule in trial.rules:
+        if not rule.holds:
+            console.print(Text(f"  broken: {rule.name}: {rule.found}", style="red"), soft_wrap=True)
+            console.print(Text(f"          {rule.remedy}"), soft_wrap=True)
+    if trial.error:
+        console.print(Text(f"  {trial.error}", style="red"), soft_wrap=True)
+
+
+def _verdict(trial: Trial) -> Text:
+    count = f"{sum(rule.holds for rule in trial.rules)} of {len(trial.rules)} rules hold"
+    text = Text(trial.arm, style="bold")
+    text.append("  ")
+    text.append(
+        f"valid ({count})" if trial.valid else f"NOT VALID ({count})", "green" if trial.valid else "red"
+    )
+    return text
+
+
+def _latency(trial: Trial) -> Table:
+    m = trial.metrics
+    n = int(m["requests"])
+    table = Table(
+        title=f"{n} requests of {trial.clip.duration_s:.0f} s" if trial.clip else None, title_justify="left"
+    )
+    for name in ("mean", "p50", "p90", "p99" if n >= FEW else "p99 *", "max"):
+        table.add_column(f"{name}", justify="right")
+    table.add_column("video-s/s", justify="right")
+    table.add_column("frames/s", justify="right")
+    values = [f"{m[f'latency_{name}_s']:.2f} s" for name in ("mean", "p50", "p90", "p99", "max")]
+    table.add_row(*values, f"{m['throughput_video_s_per_s']:.1f}", f"{m['throughput_frames_per_s']:.1f}")
+    if n < FEW:
+        table.caption = f"* of {n} requests: hardly more than the maximum"
+        table.caption_justify = "left"
+    return table
+
+
+def _stages(trial: Trial) -> Table:
+    table = Table(title="Time of each stage a request (s, summed over its chunks)", title_justify="left")
+    table.add_column("stage")
+    for kind in KINDS:
+        table.add_column(kind, justify="right")
+    for stage in STAGES:
+        values = [trial.metrics.get(f"{stage}_{kind}_s") for kind in KINDS]
+        table.add_row(stage, *("" if value is None else f"{value:.3f}" for value in values))
+    return table
+
+
+def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
+    """A line a trial."""
+    table = Table(title=f"{len(trials)} trials", title_justify="left")
+    table.add_column("trial")
+    for name in ("n", "mean latency", "p90", "video-s/s", "valid"):
+        table.add_column(name, justify="right")
+    for trial in trials:
+        m = trial.metrics
+        if "latency_mean_s" in m:
+            cells = [
+                f"{m['requests']:.0f}",
+                f"{m['latency_mean_s']:.2f} s",
+                f"{m['latency_p90_s']:.2f} s",
+                f"{m['throughput_video_s_per_s']:.1f}",
+            ]
+        else:
+            cells = ["", "", "", ""]
+        table.add_row(trial.arm, *cells, "yes" if trial.valid else "[red]no[/red]")
+    console.print()
+    console.print(table)
+    if any(not trial.valid for trial in trials):
+        console.print("A trial that is not valid stays out of every comparison; its trial.json says why.")
+
+
+def show_where(console: Console, folder: Path, outputs: Path, tracked: bool) -> None:
+    """Where the record is, and how to open the MLflow UI."""
+    console.print(Text(f"record     {folder}"), soft_wrap=True)
+    if tracked:
+        command = f"mlflow ui --backend-store-uri sqlite:///{outputs / 'mlflow.db'}"
+        console.print(Text(f"MLflow UI  {command}"), soft_wrap=True)

@@ -1,0 +1,180 @@
+"""One call of ``python -m vbench``: checks all of it first, hands it to Hydra, collects how it went."""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from vbench import compose, environment
+from vbench.display import Display
+from vbench.errors import ConfigError, TrackingError, VbenchError
+from vbench.record import Trial, write_json
+from vbench.report import show_sweep, show_trial, show_where
+from vbench.schema import Config
+from vbench.tracking import SWEEP
+from vbench.trial import run_trial
+
+"""What of Hydra's own command line is passed on; the others make no sense here."""
+
+HYDRA_OPTIONS = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "-i", "--multirun", "-m")
+"""What of Hydra's own command line is passed on; the others make no sense here."""
+
+WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--info", "-i")
+
+
+@dataclass(slots=True)
+class Session:
+    """What the trials of one call share."""
+
+    display: Display
+    swept: tuple[str, ...]
+    arguments: tuple[str, ...]
+    trials: list[Trial] = field(default_factory=list)
+    failures: list[VbenchError] = field(default_factory=list)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Check everything, then run it; the exit status. Raises VbenchError for what cannot be run at all."""
+    options, overrides = split(arguments)
+    multirun = bool({"--multirun", "-m"} & set(options))
+    trials = compose.check(overrides, multirun=multirun)
+    if {"--cfg", "-c", "--info", "-i"} & set(options):
+        _hydra(options, overrides, None)
+        return 0
+    _check_outputs(Path(trials[0].outputs))
+    swept = tuple(compose.swept_keys(compose.parse(overrides)))
+    session = Session(display=Display(), swept=swept, arguments=tuple(arguments))
+    if multirun:
+        session.display.say(f"{len(trials)} trials: {', '.join(swept) or 'nothing'} swept")
+    _hydra(options, overrides, session)
+    if multirun:
+        show_sweep(session.display.console, session.trials)
+    return _status(session)
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's options with their values, and the overrides; ConfigError for an unknown option."""
+    options: list[str] = []
+    overrides: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if not argument.startswith("-"):
+            overrides.append(argument)
+            continue
+        name = argument.split("=")[0]
+        if name not in HYDRA_OPTIONS:
+            raise ConfigError(
+                f"there is no option '{argument}'; python -m vbench --help lists what there is."
+            )
+        options.append(argument)
+        if name in WITH_VALUE and "=" not in argument:
+            value = next(waiting, None)
+            if value is not None:
+                options.append(value)
+    return options, overrides
+
+
+def _hydra(options: Sequence[str], overrides: Sequence[str], session: Session | None) -> None:
+    """Let Hydra make folders and walk through the sweep, calling back for each trial."""
+
+    def trial(config: DictConfig) -> None:
+        assert session is not None
+        _one(config, session)
+
+    sys.argv = ["vbench", *options, *overrides]
+    # Hydra prints and exits by itself unless told to raise.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    hydra.main(version_base="1.3", config_path=str(compose.CONF_DIR), config_name="config")(trial)()
+
+
+def _one(config: DictConfig, session: Session) -> None:
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    typed: Config = compose.typed(config)
+    swept = {key: str(_value(typed, key)) for key in session.swept or ("mode", "runtime")}
+    if hydra_config.mode == RunMode.MULTIRUN:
+        _write_sweep(folder.parent, session)
+        session.display.say(
+            f"\ntrial {hydra_config.job.num + 1}: {' '.join(f'{k}={v}' for k, v in swept.items())}"
+        )
+    try:
+        trial = run_trial(typed, folder, swept, session.display)
+    except VbenchError as error:
+        session.failures.append(error)
+        session.display.say(f"vbench: {error}", style="red")
+        return
+    session.trials.append(trial)
+    show_trial(session.display.console, trial)
+    tracked = typed.tracking.name != "off" and _track(typed, folder, session)
+    show_where(session.display.console, folder, Path(typed.outputs), tracked)
+
+
+def _value(config: Config, key: str) -> object:
+    """The value of a key, or the name of the option chosen from a group."""
+    node: object = config
+    for part in key.replace("/", ".").split("."):
+        node = node[part] if isinstance(node, dict) else getattr(node, part)
+    return getattr(node, "name", node)
+
+
+def _write_sweep(folder: Path, session: Session) -> None:
+    path = folder / SWEEP
+    if not path.exists():
+        write_json(
+            path,
+            {
+                "sweep_id": secrets.token_hex(8),
+                "started": environment.now(),
+                "swept": list(session.swept),
+                "arguments": list(session.arguments),
+            },
+        )
+
+
+def _track(config: Config, folder: Path, session: Session) -> bool:
+    """Log the trial; a failure is kept for the exit status, and said with what to do."""
+    from vbench.tracking import Tracker
+
+    session.display.say("logging to MLflow")
+    try:
+        Tracker(Path(config.outputs), config.tracking.experiment).log(folder)
+    except TrackingError as error:
+        session.failures.append(error)
+        session.display.say(
+            f"vbench: {error}. The record is safe; log it later with: python -m vbench.tracking {folder}",
+            style="red",
+        )
+        return False
+    return True
+
+
+def _check_outputs(outputs: Path) -> None:
+    """ConfigError where nothing can be written, before anything is measured."""
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+        probe = outputs / f".probe-{os.getpid()}"
+        probe.write_text(json.dumps("may vbench write here?"))
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"outputs={outputs} cannot be written to ({error.strerror}); give a folder of your own, such as"
+            f" outputs=/tmp/vbench."
+        ) from error
+
+
+def _status(session: Session) -> int:
+    """0 where all is valid and logged; else the gravest of what went wrong."""
+    statuses = [failure.exit_status for failure in session.failures]
+    if any(status == ConfigError.exit_status for status in statuses):
+        return ConfigError.exit_status
+    if any(not trial.valid for trial in session.trials):
+        return 1
+    return max(statuses, default=0)

@@ -1,0 +1,47 @@
+"""How a graph is sized to the CPUs it runs on, where the configuration leaves that open."""
+
+import os
+
+from vbench.schema import ClusterConfig, DeploymentConfig, NodeConfig
+
+FEWEST_CPUS = 2
+"""A decoder and a model need one each; on a machine of one core they share it."""
+
+CPUS_PER_MODEL = 12
+"""One replica of the model keeps up with about eleven decoders of 720p at 1 frame/s: a sampled frame
+costs 30 pictures of about 3 ms to decode, and about 8 ms to infer."""
+
+
+def deployments(cluster: ClusterConfig) -> dict[str, DeploymentConfig]:
+    """The four deployments by the name of their field."""
+    parts = cluster.deployments
+    return {
+        "api": parts.api,
+        "service": parts.service,
+        "decoder": parts.decoder,
+        "inference": parts.inference,
+    }
+
+
+def node_cpus(node: NodeConfig) -> int:
+    """CPUs that Ray is told of."""
+    return node.cpus if node.cpus is not None else max(FEWEST_CPUS, os.cpu_count() or FEWEST_CPUS)
+
+
+def replicas(cluster: ClusterConfig, name: str) -> int:
+    """Replicas of a deployment: as configured, or as many as the cluster's CPUs allow.
+
+    Models get one replica for each ``CPUS_PER_MODEL`` CPUs, at least one; decoders what is left.
+    """
+    parts = deployments(cluster)
+    given = parts[name].replicas
+    if given is not None:
+        return given
+    cpus = sum(node_cpus(node) for node in cluster.nodes.values())
+    models = parts["inference"].replicas or max(1, round(cpus / CPUS_PER_MODEL))
+    if name == "inference":
+        return models
+    if name == "decoder":
+        left = cpus - models * parts["inference"].cpus
+        return max(1, int(left / parts["decoder"].cpus)) if parts["decoder"].cpus else 1
+    return 1

@@ -1,0 +1,106 @@
+"""The metrics of a trial, one small function each; units are in their names, formulas in their docstrings."""
+
+import statistics
+from collections.abc import Sequence
+
+from vbench.record import Clip, NodeSample, Observed, Request, SpanLine
+
+STAGES = ("chunk", "decode", "infer")
+KINDS = ("queue", "transfer", "compute")
+
+
+def summarize(
+    observed: Observed,
+    clip: Clip,
+    requests: Sequence[Request],
+    spans: Sequence[SpanLine],
+    samples: Sequence[NodeSample],
+) -> dict[str, float]:
+    """All metrics of a trial whose requests were all answered; latencies only where each was.
+
+    A mean over the successes alone would flatter a failing arm, so a trial with failures has none.
+    """
+    metrics: dict[str, float] = {"requests": len(requests)}
+    if not requests or any(r.error is not None for r in requests):
+        return metrics
+    metrics |= latencies([r.latency_s for r in requests])
+    metrics |= throughput(requests)
+    metrics |= stage_times(spans, len(requests))
+    metrics |= bytes_moved(requests, spans)
+    during = [s for s in samples if observed.measured_from_s <= s.at_s <= observed.measured_to_s]
+    metrics |= machine_use(during)
+    metrics["client_late_max_ms"] = 1000 * max(r.late_s for r in requests)
+    if clip.reference_map50 is not None:
+        metrics["reference_map50"] = clip.reference_map50
+    return metrics
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Linear interpolation between the closest ranks (Hyndman and Fan 1996, type 7: numpy's default)."""
+    ordered = sorted(values)
+    position = (len(ordered) - 1) * percent / 100
+    low = int(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+def latencies(values_s: Sequence[float]) -> dict[str, float]:
+    """Seconds from when a request was due to its answer: mean, quantiles, extremes, standard deviation."""
+    return {
+        "latency_mean_s": statistics.fmean(values_s),
+        "latency_p50_s": percentile(values_s, 50),
+        "latency_p90_s": percentile(values_s, 90),
+        "latency_p99_s": percentile(values_s, 99),
+        "latency_max_s": max(values_s),
+        "latency_min_s": min(values_s),
+        "latency_stdev_s": statistics.stdev(values_s) if len(values_s) > 1 else 0.0,
+    }
+
+
+def throughput(requests: Sequence[Request]) -> dict[str, float]:
+    """Work done over the time from the first request's due time to the last answer."""
+    makespan_s = max(r.done_s for r in requests) - min(r.scheduled_s for r in requests)
+    return {
+        "makespan_s": makespan_s,
+        "throughput_requests_per_s": len(requests) / makespan_s,
+        "throughput_video_s_per_s": sum(r.video_s for r in requests) / makespan_s,
+        "throughput_frames_per_s": sum(r.frames_got for r in requests) / makespan_s,
+    }
+
+
+def stage_times(spans: Sequence[SpanLine], requests: int) -> dict[str, float]:
+    """Seconds of each stage and kind, summed over a request's chunks, mean over requests.
+
+    Chunks work side by side, so these sums can exceed the latency.
+    """
+    totals = {(stage, kind): 0.0 for stage in STAGES for kind in KINDS}
+    for span in spans:
+        totals[span.stage, span.kind] += span.end_s - span.start_s
+    return {
+        f"{stage}_{kind}_s": total / requests
+        for (stage, kind), total in totals.items()
+        if (stage, kind) != ("chunk", "transfer")
+    }
+
+
+def bytes_moved(requests: Sequence[Request], spans: Sequence[SpanLine]) -> dict[str, float]:
+    """MB of frames a request needed at the model, and how often they were handed over on their way."""
+    needed = sum(r.frame_bytes for r in requests)
+    handed = sum(s.bytes for s in spans if s.stage == "infer" and s.kind == "transfer")
+    return {
+        "frames_mb_per_request": needed / len(requests) / 1e6,
+        "frames_handed_over_times": handed / needed if needed else 0.0,
+    }
+
+
+def machine_use(during: Sequence[NodeSample]) -> dict[str, float]:
+    """Means and peaks over the samples taken while requests ran; nothing where there is none."""
+    if not during:
+        return {}
+    return {
+        "cpu_mean_percent": statistics.fmean(s.cpu_percent for s in during),
+        "foreign_cpu_mean_percent": statistics.fmean(s.foreign_cpu_percent for s in during),
+        "memory_used_max_mb": max(s.memory_used_mb for s in during),
+        "object_store_used_max_mb": max(s.object_store_used_mb for s in during),
+        "spilled_max_mb": max(s.spilled_mb for s in during),
+    }

@@ -1,0 +1,188 @@
+"""MLflow: a run for each trial, under a parent run for each sweep, from the record's files alone.
+
+``python -m vbench.tracking FOLDER ...`` logs the records of trials and sweeps later, or again: what is
+logged already is left alone.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vbench.errors import TrackingError
+from vbench.record import TRIAL, RecordError, Trial, read_requests, read_trial
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+SWEEP = "sweep.json"
+"""What a sweep's folder holds beside its trials."""
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+BATCH = 100
+"""MLflow takes so many params or metrics in one call."""
+
+LONGEST_PARAM = 6000
+
+
+class Tracker:
+    """Logs records into one MLflow database under the outputs folder."""
+
+    def __init__(self, outputs: Path, experiment: str) -> None:
+        """Opens or makes ``outputs/mlflow.db``; TrackingError where MLflow cannot."""
+        from mlflow import MlflowClient
+
+        outputs.mkdir(parents=True, exist_ok=True)
+        with _named(f"MLflow cannot open {outputs / DATABASE}"):
+            self._client = MlflowClient(tracking_uri=f"sqlite:///{outputs.resolve() / DATABASE}")
+            found = self._client.get_experiment_by_name(experiment)
+            self._experiment = (
+                found.experiment_id
+                if found
+                else self._client.create_experiment(
+                    experiment, artifact_location=(outputs.resolve() / ARTIFACTS).as_uri()
+                )
+            )
+
+    def log(self, folder: Path) -> bool:
+        """Log the trial in ``folder``; False where it was logged before. TrackingError where it cannot."""
+        trial = read_trial(folder)
+        with _named(f"MLflow cannot log {folder}"):
+            if self._find(f"tags.`vbench.trial_id` = '{trial.trial_id}' AND tags.`vbench.logged` = 'whole'"):
+                return False
+            run = self._client.create_run(
+                self._experiment, run_name=trial.arm, tags=self._tags(trial, folder)
+            ).info.run_id
+            self._params(run, trial)
+            self._metrics(run, trial, folder)
+            for path in sorted(folder.rglob("*")):
+                if path.is_file():
+                    parent = path.parent.relative_to(folder)
+                    self._client.log_artifact(run, str(path), None if parent == Path() else str(parent))
+            self._client.set_tag(run, "vbench.logged", "whole")
+            self._client.set_terminated(run, "FINISHED" if trial.status == "finished" else "FAILED")
+        return True
+
+    def _find(self, where: str) -> list[Any]:
+        return list(self._client.search_runs([self._experiment], where, max_results=1))
+
+    def _tags(self, trial: Trial, folder: Path) -> dict[str, str]:
+        tags = {
+            "vbench.trial_id": trial.trial_id,
+            "vbench.arm": trial.arm,
+            "vbench.valid": str(trial.valid).lower(),
+            "vbench.status": trial.status,
+            "vbench.record": str(folder.resolve()),
+        }
+        broken = [f"{rule.name}: {rule.found}" for rule in trial.rules if not rule.holds]
+        if broken or trial.error:
+            tags["mlflow.note.content"] = "\n\n".join(["Not valid.", *broken, trial.error or ""])
+        sweep = folder.parent / SWEEP
+        if sweep.exists():
+            tags["mlflow.parentRunId"] = self._parent(json.loads(sweep.read_text()))
+        return tags
+
+    def _parent(self, sweep: Mapping[str, Any]) -> str:
+        """The sweep's own run, made where it is not there yet."""
+        found = self._find(f"tags.`vbench.sweep_id` = '{sweep['sweep_id']}'")
+        if found:
+            return str(found[0].info.run_id)
+        run = self._client.create_run(
+            self._experiment,
+            run_name=f"sweep of {', '.join(sweep['swept'])} ({sweep['started']})",
+            tags={"vbench.sweep_id": sweep["sweep_id"], "vbench.arguments": " ".join(sweep["arguments"])},
+        )
+        self._client.set_terminated(run.info.run_id, "FINISHED")
+        return str(run.info.run_id)
+
+    def _params(self, run: str, trial: Trial) -> None:
+        from mlflow.entities import Param
+
+        # mode and runtime first, under plain names: they are what runs are compared by.
+        plain = {
+            "mode": trial.config["mode"],
+            "runtime": trial.config["runtime"]["name"],
+            "connections": trial.config["runtime"]["connections"],
+            "block": trial.block,
+            "config_fingerprint": trial.config_fingerprint,
+        }
+        plain |= {key: value for key, value in _flat(trial.config) if key not in plain}
+        plain |= {f"environment.{key}": value for key, value in _flat(trial.environment)}
+        params = [Param(key, str(value)[:LONGEST_PARAM]) for key, value in plain.items()]
+        for start in range(0, len(params), BATCH):
+            self._client.log_batch(run, params=params[start : start + BATCH])
+
+    def _metrics(self, run: str, trial: Trial, folder: Path) -> None:
+        from mlflow.entities import Metric
+
+        now_ms = int(folder.stat().st_mtime * 1000)
+        metrics = [Metric(name, value, now_ms, 0) for name, value in trial.metrics.items()]
+        metrics += [Metric(f"phase_{name}_s", value, now_ms, 0) for name, value in trial.phases_s.items()]
+        metrics += [
+            Metric("request_latency_s", request.latency_s, int(request.sent_unix_s * 1000), request.index)
+            for request in read_requests(folder)
+            if request.error is None
+        ]
+        for start in range(0, len(metrics), BATCH):
+            self._client.log_batch(run, metrics=metrics[start : start + BATCH])
+
+
+class _named:  # noqa: N801 - reads as a statement: with _named(...)
+    """Turns whatever MLflow or its database raises into a TrackingError that says what was tried."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, RecordError):
+            raise TrackingError(f"{self._what}: {str(error).strip().splitlines()[0]}") from error
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def trial_folders(folder: Path) -> list[Path]:
+    """The folder itself where it holds a trial, else all trials below it."""
+    return [folder] if (folder / TRIAL).exists() else sorted(path.parent for path in folder.rglob(TRIAL))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Log records given on the command line; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m vbench.tracking", description="Log the records of trials and sweeps to MLflow."
+    )
+    parser.add_argument("folders", nargs="+", type=Path, help="a trial's or a sweep's folder, or one above")
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="holds the MLflow database")
+    parser.add_argument("--experiment", default="vbench", help="MLflow's experiment name")
+    options = parser.parse_args(arguments)
+    try:
+        found = {folder: trial_folders(folder) for folder in options.folders}
+        for folder, trials in found.items():
+            if not trials:
+                raise RecordError(f"{folder} holds no {TRIAL}, nor does any folder below it")
+        tracker = Tracker(options.outputs, options.experiment)
+        for folder in (folder for trials in found.values() for folder in trials):
+            print(f"{'logged' if tracker.log(folder) else 'was logged before'}  {folder}")
+    except RecordError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except TrackingError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
