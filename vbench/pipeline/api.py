@@ -41,6 +41,8 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"{field} is not a field of a request: use {', '.join(ProcessRequest.model_fields)}"
     if error["type"] == "json_invalid":
         return "the body is not valid JSON"
+    if error["type"] in {"model_attributes_type", "dict_type"}:
+        return "the body is not a JSON object: send one, with Content-Type: application/json"
     message = error["msg"].removeprefix("Value error, ")
     return f"{field}: {message}" if field else f"the body: {message}"
 

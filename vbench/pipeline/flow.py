@@ -19,6 +19,10 @@ Handle = Any
 """A Serve DeploymentHandle: Ray is untyped here."""
 Response = Any
 """A Serve DeploymentResponse."""
+ObjectRef = Any
+"""A Ray ObjectRef."""
+Frames = ObjectRef | FramesMessage
+"""Decoded frames on their way to the model: by reference (direct), or themselves (relay)."""
 
 
 class Flow:
@@ -98,21 +102,15 @@ class Flow:
         return chunk
 
     async def _decode_and_infer(self, chunk: Chunk) -> InferenceReply:
-        """Directly handed over, the frames go from the decoder to the model and never come here."""
-        if self._relayed:
-            return await self._infer([await self._decode(chunk)])
-        frames = self._send(self._decoder.decode, self._message(chunk))
-        reply = await self._infer([frames])
-        self._running.discard(frames)
-        return reply
+        return await self._infer([await self._decode(chunk)])
 
-    async def _decode(self, chunk: Chunk) -> Response | FramesMessage:
-        """Once decoded: the frames themselves (relay), or the response that stands for them (direct)."""
-        response = self._send(self._decoder.decode, self._message(chunk))
+    async def _decode(self, chunk: Chunk) -> Frames:
+        message = ChunkMessage(chunk=chunk, geometry=self._geometry, sent_s=time.time())
+        response = self._send(self._decoder.decode, message)
         if not self._relayed:
-            await self._until_decoded(response)
+            reference = await self._reference(response)
             self._running.discard(response)
-            return response
+            return reference
         frames: FramesMessage = await response
         self._running.discard(response)
         self._recorder.add(
@@ -120,21 +118,24 @@ class Flow:
         )
         return frames
 
-    async def _until_decoded(self, response: Response) -> None:
-        """Wait for the frames to exist, without fetching them, as Serve's router does for its arguments.
+    async def _reference(self, response: Response) -> ObjectRef:
+        """The frames by reference, once they exist, without fetching them.
 
-        An error, like anything small, has no place in an object store but comes with the reply: awaiting it
-        fetches nothing and raises it now, not after all other chunks are decoded.
+        Not by passing the response itself to the model: Serve waits for it by ``ObjectRef._ready()``, which
+        leaves a reference cycle behind (Ray 2.60), so frames would fill the stores until a full garbage
+        collection. An error, like anything small, has no place in an object store but comes with the reply:
+        awaiting that fetches nothing, and raises the error now, not after all other chunks are decoded.
         """
-        reference = await response._to_object_ref()
-        await reference._ready()
+        reference: ObjectRef = await response._to_object_ref()
+        await _existence(reference)
         if not get_local_object_locations([reference])[reference]["node_ids"]:
             await response
+        return reference
 
-    async def _infer_each(self, handoffs: list[Response | FramesMessage]) -> list[InferenceReply]:
+    async def _infer_each(self, handoffs: list[Frames]) -> list[InferenceReply]:
         """Each chunk's frames on their own, as many at a time as the window has places."""
 
-        async def in_window(handoff: Response | FramesMessage) -> InferenceReply:
+        async def in_window(handoff: Frames) -> InferenceReply:
             async with self._window:
                 return await self._infer([handoff])
 
@@ -143,7 +144,7 @@ class Flow:
             handoffs.clear()
         return [task.result() for task in tasks]
 
-    async def _infer(self, handoffs: list[Response | FramesMessage]) -> InferenceReply:
+    async def _infer(self, handoffs: list[Frames]) -> InferenceReply:
         """One call over all the frames; empties ``handoffs``, or this process would hold relayed frames in
         its node's store until the reply."""
         call = InferenceCall(sent_s=time.time(), whole=self._combined, relayed=self._relayed, held=self._held)
@@ -155,9 +156,6 @@ class Flow:
         reply: InferenceReply = await response
         self._running.discard(response)
         return reply
-
-    def _message(self, chunk: Chunk) -> ChunkMessage:
-        return ChunkMessage(chunk=chunk, geometry=self._geometry, sent_s=time.time())
 
     def _send(self, method: Handle, *arguments: object) -> Response:
         response = method.remote(*arguments)
@@ -173,3 +171,19 @@ class _FirstErrorGroup(asyncio.TaskGroup):
             await super().__aexit__(*exception)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
+
+
+async def _existence(reference: ObjectRef) -> None:
+    """Wait until the object, or the error in its place, exists somewhere."""
+    loop = asyncio.get_running_loop()
+    exists: asyncio.Future[None] = loop.create_future()
+
+    def settle() -> None:
+        if not exists.done():
+            exists.set_result(None)
+
+    stop_waiting = reference._on_ready(lambda _: loop.call_soon_threadsafe(settle))
+    try:
+        await exists
+    finally:
+        stop_waiting()

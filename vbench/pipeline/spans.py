@@ -18,7 +18,7 @@ decode   transfer  i      service sends the chunk -> it is unpickled in the deco
 decode   queue     i      arrived -> one of the replica's decode slots is free
 decode   compute   i      FFmpeg, from its start to the last frame; the copy into one array included
 infer    queue     i      decoded -> sent on; only where frames are held back (combined, no overlap)
-infer    transfer  i      direct: decoded, or sent on if that is later -> unpickled in the model's process
+infer    transfer  i      decoded, or where held back sent on -> unpickled in the model's process
 infer    queue     i      arrived -> the model is free
 infer    compute   i      hashing the frames that arrived, forward passes, boxes to source pixels
 =======  ========  =====  ==========================================================================

@@ -1,0 +1,73 @@
+"""What the service does when a part of it is lost, slow, or cannot start."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from ray import serve
+from serving import Cluster, Service, pipeline_args, wait_for
+
+from vbench.pipeline import build
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def service(cluster: Cluster) -> Iterator[Service]:
+    with cluster.deployed(request_timeout_s=4) as running:
+        yield running
+
+
+def test_a_request_that_takes_too_long_is_504_and_ends(
+    cluster: Cluster, service: Service, clip: Path
+) -> None:
+    with ThreadPoolExecutor(4) as clients:
+        # 4 x 120 decodes are more than 4 s of work.
+        asked = [
+            clients.submit(service.refusal, video=str(clip), fps=10, chunk_s=0.1, mode="combined")
+            for _ in range(4)
+        ]
+        refusals = {future.result() for future in asked}
+
+    assert refusals == {
+        (504, f"{clip} was not answered within 4 s: ask for fewer frames/s, or raise request_timeout_s")
+    }
+    started = time.monotonic()
+    assert service.ask(clip).counts.frames == 24
+    assert time.monotonic() - started < 4
+
+
+def test_a_lost_replica_fails_its_requests_with_500_and_comes_back(
+    cluster: Cluster, service: Service, clip: Path
+) -> None:
+    (decoder,) = cluster.replica_processes("VideoDecoder")
+    with ThreadPoolExecutor(1) as client:
+        asked = client.submit(service.refusal, video=str(clip), fps=10, chunk_s=0.1)
+        wait_for(decoder.children, "starting FFmpeg", deadline_s=5)
+
+        decoder.kill()
+
+        status, sentence = asked.result()
+    assert status == 500
+    assert sentence.startswith("A replica or node was lost while it worked on this request: ")
+    wait_for(lambda: service.post({"video": str(clip)}).status_code == 200, "recovering", deadline_s=40)
+
+
+def test_a_model_that_cannot_load_says_so_in_serves_status(cluster: Cluster, tmp_path: Path) -> None:
+    args = pipeline_args(model={"weights": str(tmp_path / "none.safetensors")})
+    serve.run_many(
+        [serve.RunTarget(build(args), name="broken", route_prefix="/broken")],
+        wait_for_applications_running=False,
+    )
+
+    def sentence() -> str:
+        deployments = serve.status().applications["broken"].deployments
+        return deployments["ModelInference"].message if "ModelInference" in deployments else ""
+
+    try:
+        wait_for(lambda: "none.safetensors" in sentence(), "reporting the missing weights")
+        assert "no model weights at" in sentence()
+    finally:
+        serve.delete("broken")

@@ -1,0 +1,193 @@
+"""Every way through the pipeline sees the same frames and finds the same objects as one pass without Ray."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from serving import (
+    Cluster,
+    Reference,
+    Service,
+    assert_same_detections,
+    iou,
+    pipeline_args,
+    reference_pass,
+    wait_for,
+)
+
+from vbench.models.registry import input_spec
+from vbench.pipeline.answer import Answer
+from vbench.pipeline.config import PipelineArgs
+from vbench.video.scene import load_truth
+from vbench.video.types import FrameGeometry, VideoInfo
+
+pytestmark = pytest.mark.slow
+
+VARIANTS = {
+    "direct-model-overlap": {},
+    "relay-model-held": {"handoff": "relay", "overlap": False},
+    "direct-native-held": {"frame_size": "native", "overlap": False},
+    "relay-native-overlap": {"handoff": "relay", "frame_size": "native"},
+}
+
+
+@pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS.keys())
+def args(request: pytest.FixtureRequest) -> PipelineArgs:
+    return pipeline_args(**request.param)
+
+
+@pytest.fixture(scope="module")
+def service(cluster: Cluster, args: PipelineArgs) -> Iterator[Service]:
+    with cluster.deployed(**args.model_dump(exclude_unset=True)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def answers(service: Service, clip: Path) -> dict[str, Answer]:
+    return {mode: service.ask(clip, mode=mode) for mode in ("chunked", "combined")}
+
+
+@pytest.fixture(scope="module")
+def reference(clip: Path, args: PipelineArgs) -> Reference:
+    def geometry(info: VideoInfo) -> FrameGeometry:
+        spec = input_spec("shapes")
+        if args.frame_size == "native":
+            return FrameGeometry.native(info)
+        return FrameGeometry.fitted(info.width, info.height, spec.width, spec.height, spec.fit)
+
+    return reference_pass(clip, args, geometry, Fraction(2))
+
+
+@pytest.mark.parametrize("mode", ["chunked", "combined"])
+def test_answer_holds_the_frames_of_one_pass_once_each_identical_to_the_bit(
+    answers: dict[str, Answer], reference: Reference, mode: str
+) -> None:
+    frames = [frame for chunk in answers[mode].chunks for frame in chunk.frames]
+
+    assert [frame.pts for frame in frames] == reference.pts
+    assert [frame.digest for frame in frames] == reference.digests
+    assert answers[mode].digest == answers["chunked"].digest
+    assert answers[mode].counts.frames == 24
+
+
+@pytest.mark.parametrize("mode", ["chunked", "combined"])
+def test_detections_agree_with_one_pass(answers: dict[str, Answer], reference: Reference, mode: str) -> None:
+    frames = [frame for chunk in answers[mode].chunks for frame in chunk.frames]
+
+    for frame, expected in zip(frames, reference.detections, strict=True):
+        assert_same_detections(frame.detections, expected)
+    assert answers[mode].counts.detections == sum(map(len, reference.detections)) > 0
+
+
+def test_boxes_lie_on_the_scenes_objects_in_source_pixels(answers: dict[str, Answer], clip: Path) -> None:
+    truth = load_truth(clip)
+    frames = [frame for chunk in answers["chunked"].chunks for frame in chunk.frames]
+
+    hits = [
+        any(found.class_name == true.class_name and iou(found.box, true.box) > 0.5 for true in boxes)
+        for frame in frames
+        for boxes in [truth.at_time(frame.time_s)]
+        for found in frame.detections
+    ]
+
+    assert sum(hits) >= 0.7 * len(hits) > 0
+
+
+@pytest.mark.parametrize("mode", ["chunked", "combined"])
+def test_each_chunk_has_the_spans_that_the_table_says(
+    answers: dict[str, Answer], args: PipelineArgs, mode: str
+) -> None:
+    answer = answers[mode]
+    expected = {("chunk", "queue"): 1, ("chunk", "compute"): 1}
+    expected |= {("decode", kind): 1 for kind in ("transfer", "queue", "compute")}
+    whole = {("chunk", "queue"): 2, ("chunk", "compute"): 1}
+    relayed, held = args.handoff == "relay", mode == "combined" or not args.overlap
+    once = {("infer", kind): 1 for kind in ("transfer", "queue", "compute")}
+    if mode == "combined":
+        whole |= once
+        expected |= {("infer", "queue"): 1} | ({("infer", "transfer"): 1} if relayed else {})
+    else:
+        expected |= once
+        expected["infer", "queue"] += held or relayed
+        expected["infer", "transfer"] += relayed
+
+    for index in (None, *range(6)):
+        spans = [(span.stage, span.kind) for span in answer.spans if span.chunk == index]
+        counted = {which: spans.count(which) for which in spans}
+        assert counted == (whole if index is None else expected), index
+
+
+@pytest.mark.parametrize("mode", ["chunked", "combined"])
+def test_spans_follow_each_other_without_gap_or_overlap_along_a_chunks_way(
+    answers: dict[str, Answer], mode: str
+) -> None:
+    answer = answers[mode]
+    for span in answer.spans:
+        # One machine has one clock, but time.time() may be set back by a hair.
+        assert answer.received_s - 1e-3 <= span.start_s <= span.end_s + 1e-3 <= answer.finished_s + 2e-3
+    for index in range(6):
+        way = [span for span in answer.spans if span.chunk == index]
+        if mode == "combined":
+            way += [span for span in answer.spans if span.chunk is None and span.stage == "infer"]
+        way.sort(key=lambda span: (span.start_s, span.end_s))
+        for before, after in pairwise(way):
+            assert before.end_s <= after.start_s + 1e-3, (before, after)
+            # Between them lie only a message's making and the service's noticing that a frame is there.
+            assert after.start_s - before.end_s < 0.5, (before, after)
+
+
+def test_inference_overlaps_decoding_only_where_it_may(
+    answers: dict[str, Answer], args: PipelineArgs
+) -> None:
+    for mode, answer in answers.items():
+        first_inference = min(s.start_s for s in answer.spans if (s.stage, s.kind) == ("infer", "compute"))
+        last_decoded = max(s.end_s for s in answer.spans if (s.stage, s.kind) == ("decode", "compute"))
+        assert (first_inference < last_decoded) == (mode == "chunked" and args.overlap)
+
+
+@pytest.mark.parametrize("mode", ["chunked", "combined"])
+def test_frames_pass_the_services_node_only_when_relayed(
+    cluster: Cluster, service: Service, args: PipelineArgs, clip: Path, mode: str
+) -> None:
+    before = cluster.store(cluster.front).cumulative_created_bytes
+
+    answer = service.ask(clip, mode=mode)
+
+    written = cluster.store(cluster.front).cumulative_created_bytes - before
+    payloads = sum(span.bytes for span in answer.spans if span.stage == "decode")
+    transfers = [span for span in answer.spans if (span.stage, span.kind) == ("infer", "transfer")]
+    pixels = answer.counts.frame_bytes
+    if args.handoff == "direct":
+        assert {span.node for span in transfers} == {cluster.back}
+        assert written < payloads + 100_000
+        assert pixels <= sum(span.bytes for span in transfers) < 1.01 * pixels
+    else:
+        assert {span.node for span in transfers} == {cluster.front, cluster.back}
+        assert written >= 2 * pixels
+        assert 2 * pixels <= sum(span.bytes for span in transfers) < 2.01 * pixels
+
+
+def test_no_frames_stay_in_the_object_stores_after_an_answer(
+    cluster: Cluster, service: Service, clip: Path
+) -> None:
+    for mode in ("chunked", "combined"):
+        answer = service.ask(clip, mode=mode)
+        one_chunk = answer.counts.frame_bytes / 6
+
+        def less_than_one_chunk(most: float = one_chunk) -> bool:
+            used = [cluster.store(node).object_store_bytes_used for node in (cluster.front, cluster.back)]
+            return max(used) < 0.75 * most
+
+        # Serve keeps some 0.5 MB of its own there.
+        wait_for(less_than_one_chunk, "freeing the frames", deadline_s=5)
+
+
+def test_window_bounds_the_chunks_between_split_and_answer(answers: dict[str, Answer]) -> None:
+    spans = answers["chunked"].spans
+    split_s = {s.chunk: s.end_s for s in spans if s.stage == "chunk" and s.kind == "compute"}
+    done_s = sorted(s.end_s for s in spans if (s.stage, s.kind) == ("decode", "compute"))
+
+    for index in range(2, 6):
+        assert split_s[index] >= done_s[index - 2]

@@ -1,0 +1,238 @@
+"""What the service does with requests that are wrong, too large, many, or given up by their client."""
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from serving import Cluster, Service, wait_for
+
+from vbench.pipeline.answer import Answer
+
+pytestmark = pytest.mark.slow
+
+MODES = ["chunked", "combined"]
+
+
+@pytest.fixture(scope="module")
+def service(cluster: Cluster) -> Iterator[Service]:
+    # 24 frames of 640 x 360 are 16.6 MB: one whole request fits at a time, two do not.
+    with cluster.deployed(frames_budget_mb=25) as running:
+        yield running
+
+
+@pytest.fixture
+def damaged(clip: Path, tmp_path: Path) -> Path:
+    """The clip with its coded pictures overwritten here and there, and its index whole."""
+    content = bytearray(clip.read_bytes())
+    start, dice = content.index(b"mdat"), random.Random(1)
+    for _ in range(400):
+        content[dice.randrange(start + 4000, len(content) - 4000)] ^= 0xFF
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({}, "video: Field required"),
+        (
+            {"video": "a.mp4", "mod": "combined"},
+            "mod is not a field of a request: use video, mode, chunk_s, fps",
+        ),
+        ({"video": "a.mp4", "mode": "both"}, "mode: Input should be 'chunked' or 'combined'"),
+        ({"video": "a.mp4", "fps": "fast"}, "fps: 'fast' is not a number above 0; write 1, 0.5 or a ratio"),
+        ({"video": "a.mp4", "fps": 1000}, "fps: 1000 is outside 0.000277778 to 240 frames/s"),
+        ({"video": "a.mp4", "chunk_s": 0}, "chunk_s: 0 is not a number above 0"),
+        (["a.mp4"], "the body is not a JSON object: send one, with Content-Type: application/json"),
+    ],
+)
+def test_an_invalid_body_is_422_and_says_what_is_wrong(service: Service, body: object, sentence: str) -> None:
+    response = service.post(body)
+
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith(sentence)
+
+
+def test_a_body_that_is_no_json_is_422(service: Service) -> None:
+    response = requests.post(
+        f"{service.url}/v1/videos:process",
+        data=b"{",
+        headers={"Content-Type": "application/json"},
+        timeout=30,
+    )
+
+    assert (response.status_code, response.json()["detail"]) == (422, "the body is not valid JSON")
+
+
+def test_a_missing_video_is_404(service: Service, tmp_path: Path) -> None:
+    status, sentence = service.refusal(video=str(tmp_path / "none.mp4"))
+
+    assert status == 404
+    assert sentence == f"{tmp_path}/none.mp4 cannot be read: No such file or directory"
+
+
+def test_a_text_named_mp4_is_422_with_the_demuxers_reason(service: Service, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video at all\n" * 100)
+
+    status, sentence = service.refusal(video=str(text))
+
+    assert status == 422
+    assert "Invalid data found" in sentence
+
+
+def test_a_truncated_video_is_422(service: Service, clip: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.mp4"
+    short.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+
+    status, sentence = service.refusal(video=str(short))
+
+    assert status == 422
+    assert str(short) in sentence
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_damage_found_by_a_decoder_fails_the_request_with_ffmpegs_reason(
+    cluster: Cluster, service: Service, damaged: Path, mode: str
+) -> None:
+    status, sentence = service.refusal(video=str(damaged), mode=mode)
+
+    assert status == 422
+    assert f"of {damaged} cannot be decoded: " in sentence
+    assert "\n" not in sentence
+
+    def frames_gone() -> bool:
+        return bool(cluster.store(cluster.back).object_store_bytes_used < 2_000_000)
+
+    wait_for(frames_gone, "freeing the frames of a failed request", deadline_s=5)
+
+
+def test_frames_that_cannot_fit_are_413_with_the_arithmetic(service: Service, clip: Path) -> None:
+    status, sentence = service.refusal(video=str(clip), mode="combined", fps=10)
+
+    assert status == 413
+    assert "120 frames x 640 x 360 x 3 bytes = 82.9 MB, of a budget of 25.0 MB" in sentence
+
+
+def test_chunked_holds_only_its_window_of_frames(service: Service, clip: Path) -> None:
+    answer = service.ask(clip, mode="chunked", fps=10, chunk_s=1)
+    status, sentence = service.refusal(video=str(clip), mode="chunked", fps=10, chunk_s=4)
+
+    assert answer.counts.frames == 120
+    assert status == 413
+    assert "80 frames in the 2 largest chunks (the window) x 640 x 360 x 3 bytes" in sentence
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_chunks_without_a_frame_are_in_the_answer_and_cost_no_call(
+    service: Service, clip: Path, mode: str
+) -> None:
+    answer = service.ask(clip, mode=mode, chunk_s=0.5, fps=1)
+
+    assert [len(chunk.frames) for chunk in answer.chunks] == [1, 0] * 12
+    assert [chunk.start_s for chunk in answer.chunks] == [index / 2 for index in range(24)]
+    stages = {span.stage for span in answer.spans if span.chunk is not None and span.chunk % 2}
+    assert stages == {"chunk"}
+
+
+def test_a_ratio_of_frames_is_exact(service: Service, clip: Path) -> None:
+    answer = service.ask(clip, fps="10/3")
+
+    times = [frame.time_s for chunk in answer.chunks for frame in chunk.frames]
+    assert answer.settings.fps == "10/3"
+    assert times == pytest.approx([0.3 * index for index in range(40)])
+
+
+def test_concurrent_requests_share_the_memory_and_get_the_same_answer(service: Service, clip: Path) -> None:
+    with ThreadPoolExecutor(4) as clients:
+        modes = MODES * 2
+        answers = list(clients.map(lambda mode: service.ask(clip, mode=mode), modes))
+
+    assert len({answer.digest for answer in answers}) == 1
+    combined = [a for a in answers if a.settings.mode == "combined"]
+    whole = sorted(
+        (s.start_s, s.end_s) for a in combined for s in a.spans if s.stage == "infer" and s.kind == "compute"
+    )
+    admitted = sorted(
+        max(s.end_s for s in a.spans if (s.stage, s.kind, s.chunk) == ("chunk", "queue", None))
+        for a in combined
+    )
+    assert admitted[1] >= whole[0][1], "the second was let in while the first held its frames"
+
+
+def test_work_stops_when_the_client_goes_away(cluster: Cluster, service: Service, clip: Path) -> None:
+    body = {"video": str(clip), "mode": "chunked", "fps": 10, "chunk_s": 0.1}
+    mark = "given-up-by-its-client"
+
+    with pytest.raises(requests.Timeout):
+        requests.post(
+            f"{service.url}/v1/videos:process", json=body, headers={"X-Request-ID": mark}, timeout=(10, 1.5)
+        )
+
+    def ended() -> bool:
+        lines = cluster.log_lines("VideoProcessingService", mark)
+        return any("CANCELLED" in line for line in lines)
+
+    wait_for(ended, "cancelling the service's work", deadline_s=10)
+    service.ask(clip)  # by its answer, what was cancelled before it has ended
+    decoded = [line for line in cluster.log_lines("VideoDecoder", mark) if " OK " in line]
+    assert 0 < len(decoded) < 100, "of 120 chunks"
+
+
+def test_health_and_the_api_description_answer(service: Service) -> None:
+    health = requests.get(f"{service.url}/healthz", timeout=30)
+    schema = requests.get(f"{service.url}/openapi.json", timeout=30).json()
+
+    assert (health.status_code, health.json()) == (200, {"status": "ok"})
+    post = schema["paths"]["/v1/videos:process"]["post"]
+    assert post["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/Answer")
+    assert {"404", "413", "422", "504"} <= post["responses"].keys()
+    assert schema["components"]["schemas"]["ProcessRequest"]["examples"]
+    assert requests.get(f"{service.url}/docs", timeout=30).status_code == 200
+
+
+def request_command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "vbench.request", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "COLUMNS": "120"},
+    )
+
+
+def test_the_request_command_shows_what_was_found_and_where_the_time_went(
+    service: Service, clip: Path
+) -> None:
+    done = request_command(service.url, str(clip), "--mode", "combined", "--fps", "1", "--chunk-s", "4")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "combined, 1 frames/s, direct, model shapes: 12 frames of 640 x 360 in 3 chunks" in done.stdout
+    for word in ("decode", "infer", "queue", "transfer", "compute"):
+        assert word in done.stdout
+
+
+def test_the_request_command_gives_the_answer_as_it_came(service: Service, clip: Path) -> None:
+    done = request_command(service.url, str(clip), "--json")
+
+    assert Answer.model_validate(json.loads(done.stdout)).counts.frames == 24
+
+
+def test_the_request_command_fails_with_one_sentence(service: Service, tmp_path: Path) -> None:
+    missing = request_command(service.url, str(tmp_path / "none.mp4"))
+    nobody = request_command("http://127.0.0.1:9", "clip.mp4")
+
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert missing.stderr == (
+        f"error: HTTP 404: {tmp_path}/none.mp4 cannot be read: No such file or directory\n"
+    )
+    assert nobody.returncode == 1
+    assert nobody.stderr.startswith("error: no service answers at http://127.0.0.1:9: start one with")
