@@ -1,0 +1,99 @@
+"""The pipeline as anyone would start it: ``serve run vbench.pipeline:build mode=combined model=shapes``."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from serving import Service, free_port, wait_for
+
+pytestmark = pytest.mark.slow
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def temp_dir() -> Iterator[Path]:
+    # Ray's sockets lie in its temp dir, and a socket's path has room for 107 bytes.
+    path = Path(tempfile.mkdtemp(prefix="vr", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def environment() -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    # A head that is told to end waits 30 s for its actors to leave, unless told not to.
+    drain = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+    return own | drain | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+
+
+@contextmanager
+def running(*command: str, stop: signal.Signals, log: Path) -> Iterator[None]:
+    """A process, for as long as the context lasts; then it and all that it started must be gone."""
+    with log.open("wb") as output:
+        process = psutil.Popen(
+            [str(BIN / command[0]), *command[1:]],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment(),
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        family = [process, *process.children(recursive=True)]
+        process.send_signal(stop)
+        left = psutil.wait_procs(family, timeout=20)[1]
+        for one in left:
+            one.kill()
+        assert not left, f"{command[0]} left {left} behind: {log.read_text()[-2000:]}"
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_serve_run_serves_with_arguments_from_the_command_line(temp_dir: Path, clip: Path) -> None:
+    gcs, http = free_port(), free_port()
+    head = ["ray", "start", "--head", "--block", "--include-dashboard=false", "--include-log-monitor=false"]
+    head += [f"--port={gcs}", f"--temp-dir={temp_dir}", "--num-cpus=2", "--object-store-memory=200000000"]
+    head += [f"--ray-client-server-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}"]
+    address = f"--address=127.0.0.1:{gcs}"
+    with running(*head, stop=signal.SIGTERM, log=temp_dir / "head.log"):
+        wait_for(lambda: listens(gcs), "starting Ray")
+        start = [str(BIN / "serve"), "start", address, "--http-host=127.0.0.1", f"--http-port={http}"]
+        subprocess.run(start, env=environment(), check=True, capture_output=True, timeout=60)
+        with running(
+            "serve",
+            "run",
+            address,
+            "vbench.pipeline:build",
+            "mode=combined",
+            "model=shapes",
+            "fps=2",
+            stop=signal.SIGINT,
+            log=temp_dir / "run.log",
+        ):
+            service = Service(url=f"http://127.0.0.1:{http}")
+            wait_for(lambda: is_up(service), "deploying")
+
+            answer = service.ask(clip)
+
+    assert (answer.settings.mode, answer.settings.fps, answer.counts.frames) == ("combined", "2", 24)
+
+
+def is_up(service: Service) -> bool:
+    try:
+        return requests.get(f"{service.url}/healthz", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
