@@ -1,0 +1,52 @@
+"""A record is read back as it was written, or refused by name."""
+
+import json
+from pathlib import Path
+
+import pytest
+import records
+
+from vbench.record import (
+    REQUESTS,
+    TRIAL,
+    RecordError,
+    read_requests,
+    read_trial,
+    write_json,
+    write_lines,
+)
+
+
+def test_a_trial_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    trial = records.trial(folder=str(tmp_path))
+    write_json(tmp_path / TRIAL, trial)
+    assert read_trial(tmp_path) == trial
+
+
+def test_lines_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    requests = [records.request(i) for i in range(3)]
+    write_lines(tmp_path / REQUESTS, requests)
+    assert read_requests(tmp_path) == requests
+
+
+def test_a_failed_write_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="Out of range float values"):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_another_schema_version_is_refused(tmp_path: Path) -> None:
+    write_json(tmp_path / TRIAL, records.trial(schema_version=99))
+    with pytest.raises(RecordError, match="schema version 99"):
+        read_trial(tmp_path)
+
+
+def test_a_folder_without_a_record_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="not the folder of a trial"):
+        read_trial(tmp_path)
+    (tmp_path / TRIAL).write_text('{"half')
+    with pytest.raises(RecordError, match="damaged"):
+        read_trial(tmp_path)

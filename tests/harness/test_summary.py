@@ -1,0 +1,50 @@
+"""Metrics are what their docstrings say."""
+
+import numpy as np
+import pytest
+import records
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vbench.summary import percentile, summarize
+
+times = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=50)
+
+
+@given(times, st.floats(0, 100))
+def test_percentiles_are_numpys(values: list[float], percent: float) -> None:
+    assert percentile(values, percent) == pytest.approx(float(np.percentile(values, percent)))
+
+
+def test_latency_counts_from_when_a_request_was_due() -> None:
+    late = records.request(0, scheduled_s=100.0, sent_s=105.0, done_s=106.0)
+    metrics = summarize(records.observed(), records.clip(), [late], [], [])
+    assert metrics["latency_mean_s"] == pytest.approx(6.0)
+    assert metrics["client_late_max_ms"] == pytest.approx(5000)
+
+
+def test_throughput_is_work_over_makespan() -> None:
+    requests = [records.request(i) for i in range(3)]
+    metrics = summarize(records.observed(), records.clip(), requests, [], [])
+    assert metrics["makespan_s"] == pytest.approx(4.0)
+    assert metrics["throughput_video_s_per_s"] == pytest.approx(3.0)
+    assert metrics["throughput_frames_per_s"] == pytest.approx(3.0)
+
+
+def test_stage_times_are_means_over_requests_of_sums_over_chunks() -> None:
+    spans = [records.span("decode", "compute", 1.0, request=i) for i in (0, 0, 1)]
+    requests = [records.request(i) for i in range(2)]
+    metrics = summarize(records.observed(), records.clip(), requests, spans, [])
+    assert metrics["decode_compute_s"] == pytest.approx(1.5)
+    assert metrics["infer_compute_s"] == 0
+
+
+def test_frames_relayed_are_handed_over_twice() -> None:
+    hops = [records.span("infer", "transfer", 0.1, 4000) for _ in range(2)]
+    metrics = summarize(records.observed(), records.clip(), [records.request()], hops, [])
+    assert metrics["frames_handed_over_times"] == pytest.approx(2.0)
+
+
+def test_a_trial_with_a_failure_has_no_latency() -> None:
+    requests = [records.request(0), records.request(1, error="HTTP 500")]
+    assert summarize(records.observed(), records.clip(), requests, [], []) == {"requests": 2}
