@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vbench.models.boxes import suppress
-from vbench.models.protocol import Detections, InputSpec, ModelError, ModelSettings
+from vbench.models.protocol import Detections, InputSpec, ModelError, ModelSettings, Precision
 from vbench.models.registry import input_spec
 from vbench.models.shapes_net import ARCHITECTURE, ShapesNet, decode
 from vbench.video.types import FrameGeometry
@@ -33,10 +34,7 @@ class ShapesDetector:
     """``Detector`` for the classes of ``vbench.video.scene_shapes``; see the protocol for its methods."""
 
     def __init__(self, settings: ModelSettings) -> None:
-        if settings.batch_size < 1:
-            raise ModelError(f"model batch_size {settings.batch_size} holds no frame: take 1 or more")
-        if settings.threads < 1:
-            raise ModelError(f"model threads {settings.threads} cannot compute: take 1 or more")
+        _check(settings)
         self.settings = settings
         self._path = BUNDLED if settings.weights == "bundled" else Path(settings.weights)
         self._input = input_spec("shapes")
@@ -155,7 +153,23 @@ def read_weights(path: Path) -> tuple[tuple[str, ...], dict[str, Tensor]]:
         raise _unfit(path, "are damaged or no safetensors file") from error
     if metadata.get("architecture") != ARCHITECTURE:
         raise _unfit(path, f"are for {metadata.get('architecture', 'another network')}, not {ARCHITECTURE}")
-    return tuple(json.loads(metadata["class_names"])), weights
+    try:
+        return tuple(str(name) for name in json.loads(metadata["class_names"])), weights
+    except (KeyError, ValueError, TypeError) as error:
+        raise _unfit(path, "name no classes") from error
+
+
+def _check(settings: ModelSettings) -> None:
+    if settings.batch_size < 1:
+        raise ModelError(f"model batch_size {settings.batch_size} holds no frame: take 1 or more")
+    if settings.threads < 1:
+        raise ModelError(f"model threads {settings.threads} cannot compute: take 1 or more")
+    if settings.precision not in get_args(Precision):
+        raise ModelError(f"model precision {settings.precision!r} is unknown: take fp32 or bf16")
+    if not 0 < settings.score_threshold < 1:
+        raise ModelError(
+            f"model score_threshold {settings.score_threshold} is not between 0 and 1: take e.g. 0.3"
+        )
 
 
 def _require_file(path: Path) -> Path:
@@ -176,10 +190,16 @@ def _require_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ModelError(f"model device {name!r} is unknown: take cpu, cuda or cuda:N") from error
+        raise _unknown_device(name) from error
+    if device.type not in {"cpu", "cuda"}:
+        raise _unknown_device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ModelError(
             f"model device {name!r} is not there (this machine has {torch.cuda.device_count()} CUDA devices "
             "that torch can use): take device=cpu"
         )
     return device
+
+
+def _unknown_device(name: str) -> ModelError:
+    return ModelError(f"model device {name!r} is unknown: take cpu, cuda or cuda:N")

@@ -62,14 +62,14 @@ def assign(
     best = torch.zeros_like(inside)
     best.scatter_(2, alignment.topk(cells, dim=2).indices, value=True)
     best &= inside
-    # A cell wanted by several objects goes to the one it overlaps most.
-    claims = torch.where(best, iou + 1e-3, -1.0)
-    strongest, owner = claims.max(1)
+    # A cell wanted by several goes to the smallest, as in FCOS (section 3.1): the others have more cells.
+    area = (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+    owner = torch.where(best, area[..., None], torch.inf).argmin(1)
     best &= owner[:, None] == torch.arange(boxes.shape[1], device=boxes.device)[None, :, None]
     alignment = alignment * best
     peak_iou = (iou * best).amax(2, keepdim=True).clamp(min=0.1)
     quality = alignment / alignment.amax(2, keepdim=True).clamp(min=1e-30) * peak_iou
-    return owner, quality.amax(1) * (strongest > 0)
+    return owner, quality.amax(1)
 
 
 def complete_iou(found: Tensor, wanted: Tensor) -> Tensor:

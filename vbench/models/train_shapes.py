@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m vbench.models.train_shapes", description=__doc__)
     parser.add_argument("--out", type=Path, default=BUNDLED, help="where the weights go (%(default)s)")
-    parser.add_argument("--scenes", type=int, default=1000, help="scenes to render (%(default)s)")
-    parser.add_argument("--frames", type=int, default=8, help="frames a scene (%(default)s)")
-    parser.add_argument("--epochs", type=float, default=4.0, help="passes over all frames (%(default)s)")
+    parser.add_argument("--scenes", type=int, default=1200, help="scenes to render (%(default)s)")
+    parser.add_argument("--frames", type=int, default=6, help="frames a scene (%(default)s)")
+    parser.add_argument("--epochs", type=float, default=5.0, help="passes over all frames (%(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="frames a step (%(default)s)")
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate of AdamW (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order and changes (%(default)s)")
