@@ -35,11 +35,14 @@ class ProcessRequest(BaseModel):
 class Problem(BaseModel):
     """Why a request was refused or failed."""
 
-    detail: str = Field(description="One sentence: the cause, and what would do instead.")
+    detail: str = Field(
+        description="One sentence: the cause, and what would do instead.",
+        examples=["/data/street.mp4 cannot be read: No such file or directory"],
+    )
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @classmethod
     def trusted(cls, **values: Any) -> Self:

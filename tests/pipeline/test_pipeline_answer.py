@@ -1,0 +1,183 @@
+"""How an answer is put together, and that it is never given with less than everything."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ray.exceptions import ActorDiedError, RayTaskError
+
+from vbench.pipeline.answer import Answer, ProcessRequest
+from vbench.pipeline.assemble import assemble
+from vbench.pipeline.config import PipelineArgs
+from vbench.pipeline.errors import IncompleteError, VideoMissingError, cause_of, status_of
+from vbench.pipeline.inference import batches
+from vbench.pipeline.job import Job
+from vbench.pipeline.messages import ChunkFindings, InferenceReply
+from vbench.pipeline.source import ChunkSpan
+from vbench.pipeline.spans import Span
+from vbench.video.digest import combine
+from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
+from vbench.video.types import FrameGeometry, VideoInfo
+
+INFO = VideoInfo(
+    path="/a.mp4",
+    container="mov",
+    codec="h264",
+    pixel_format="yuv420p",
+    coded_width=64,
+    coded_height=32,
+    rotation=90,
+    time_base=Fraction(1, 10),
+    first_pts=5,
+    end_pts=45,
+    frames=40,
+    size_bytes=1000,
+)
+CHUNKS = [
+    ChunkSpan(index=0, start_s=0.0, end_s=2.0, targets=np.array([5, 15])),
+    ChunkSpan(index=1, start_s=2.0, end_s=3.0, targets=np.array([], np.int64)),
+    ChunkSpan(index=2, start_s=3.0, end_s=4.0, targets=np.array([35])),
+]
+SPANS = [
+    Span(stage="infer", kind="compute", chunk=0, node="m", replica="b", start_s=3.0, end_s=4.0),
+    Span(stage="chunk", kind="compute", chunk=0, node="s", replica="a", start_s=1.0, end_s=2.0),
+]
+
+
+def findings(chunk: int, pts: Sequence[int], counts: Sequence[int]) -> ChunkFindings:
+    total = sum(counts)
+    return ChunkFindings(
+        chunk=chunk,
+        pts=np.array(pts),
+        digests=[f"{one:032x}" for one in pts],
+        counts=np.array(counts),
+        classes=np.arange(total) % 2,
+        scores=np.linspace(0.9, 0.5, total, dtype=np.float32),
+        boxes=np.arange(4 * total, dtype=np.float32).reshape(total, 4),
+        frame_bytes=100 * len(pts),
+    )
+
+
+FOUND = [findings(0, [5, 15], [2, 0]), findings(2, [35], [1])]
+
+
+def reply(*found: ChunkFindings, fingerprint: str = "f") -> InferenceReply:
+    return InferenceReply(
+        findings=list(found), spans=SPANS[:1], class_names=("disc", "star"), fingerprint=fingerprint
+    )
+
+
+def answered(replies: Sequence[InferenceReply]) -> Answer:
+    return assemble(
+        job=Job.of(ProcessRequest(video="/a.mp4", fps="1/2"), PipelineArgs(mode="combined")),
+        info=INFO,
+        geometry=FrameGeometry.native(INFO),
+        chunks=CHUNKS,
+        replies=replies,
+        spans=SPANS[1:],
+        received_s=0.5,
+        finished_s=5.0,
+    )
+
+
+@pytest.mark.parametrize("replies", [[reply(*FOUND)], [reply(FOUND[1]), reply(FOUND[0])]])
+def test_an_answer_holds_every_frame_in_order_whatever_order_it_came_in(
+    replies: list[InferenceReply],
+) -> None:
+    answer = answered(replies)
+
+    frames = [frame for chunk in answer.chunks for frame in chunk.frames]
+    assert [(frame.pts, frame.time_s) for frame in frames] == [(5, 0.0), (15, 1.0), (35, 3.0)]
+    assert [len(frame.detections) for frame in frames] == [2, 0, 1]
+    assert [found.class_name for found in frames[0].detections] == ["disc", "star"]
+    assert frames[0].detections[1].box == [4.0, 5.0, 6.0, 7.0]
+    assert [len(chunk.frames) for chunk in answer.chunks] == [2, 0, 1]
+    assert answer.digest == combine([f"{pts:032x}" for pts in (5, 15, 35)])
+    assert answer.counts.by_class == {"disc": 2, "star": 1}
+    assert (answer.counts.chunks, answer.counts.frames, answer.counts.detections) == (3, 3, 3)
+    assert answer.counts.frame_bytes == 300
+    assert (answer.video.width, answer.video.height) == (32, 64)
+    assert (answer.settings.mode, answer.settings.fps, answer.settings.chunk_s) == ("combined", "1/2", "300")
+    starts = [span.start_s for span in answer.spans]
+    assert starts == sorted(starts)
+
+
+def test_an_answer_that_was_not_validated_is_valid() -> None:
+    answer = answered([reply(*FOUND)])
+
+    assert Answer.model_validate_json(answer.model_dump_json()) == answer
+    assert [span.span() for span in answer.spans] == [SPANS[1], SPANS[0]]
+
+
+@pytest.mark.parametrize(
+    ("replies", "reason"),
+    [
+        ([reply(FOUND[0])], "chunk 2 was to have 1 frames, 0 came back"),
+        ([reply(findings(0, [5], [0]), FOUND[1])], "chunk 0 was to have 2 frames, 1 came back"),
+        ([reply(findings(0, [5, 16], [0, 0]), FOUND[1])], "2 came back from the model, 1 of them asked for"),
+        ([reply(findings(0, [15, 5], [0, 0]), FOUND[1])], "chunk 0 was to have 2 frames"),
+        ([reply(*FOUND), reply(FOUND[1])], "chunk 2 came back from the model twice"),
+        ([reply(*FOUND, findings(7, [99], [0]))], r"chunks \[7\], which the video has not"),
+        ([reply(replace(FOUND[0], digests=["0"]), FOUND[1])], "findings of chunk 0 do not match its frames"),
+        ([reply(replace(FOUND[0], counts=np.array([2, 1])), FOUND[1])], "do not match its frames"),
+        ([reply(FOUND[0]), reply(FOUND[1], fingerprint="g")], "one request needs one model"),
+        ([], "one request needs one model"),
+    ],
+)
+def test_an_answer_with_less_or_else_is_an_error(replies: list[InferenceReply], reason: str) -> None:
+    with pytest.raises(IncompleteError, match=reason):
+        answered(replies)
+
+
+@given(lengths=st.lists(st.integers(0, 9), max_size=6), size=st.integers(1, 8))
+def test_batches_hold_every_frame_once_in_order_across_chunks(lengths: list[int], size: int) -> None:
+    marks = np.arange(sum(lengths), dtype=np.uint8)
+    cuts = np.cumsum([0, *lengths])
+    chunks = [marks[a:b].reshape(-1, 1, 1, 1) for a, b in pairwise(cuts)]
+
+    made = list(batches(chunks, size))
+
+    assert [len(batch) for batch in made[:-1]] == [size] * (len(made) - 1)
+    assert all(0 < len(batch) <= size for batch in made)
+    assert np.concatenate([[], *(batch.ravel() for batch in made)]).tolist() == marks.tolist()
+
+
+def test_a_batch_within_one_chunk_is_a_view_of_it() -> None:
+    chunk = np.zeros((8, 2, 2, 3), np.uint8)
+
+    assert all(np.shares_memory(batch, chunk) for batch in batches([chunk], 4))
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (VideoMissingError("no file"), 404),
+        (VideoTooLargeError("too large"), 413),
+        (VideoError("damaged"), 422),
+        (VideoTimeoutError("slow"), 504),
+    ],
+)
+def test_errors_keep_status_and_sentence_through_rays_wrappings(error: VideoError, status: int) -> None:
+    wrapped: BaseException = error
+    for name in ("decode", "infer", "process"):
+        wrapped = RayTaskError(name, "a traceback", wrapped).as_instanceof_cause()
+
+    assert cause_of(wrapped) is error
+    assert status_of(wrapped) == (status, str(error))
+
+
+def test_a_lost_replica_is_500_with_the_first_line_of_rays_reason() -> None:
+    status, sentence = status_of(ActorDiedError())
+
+    assert status == 500
+    assert sentence.startswith("A replica or node was lost while it worked on this request: ")
+    assert "\n" not in sentence
+
+
+def test_anything_else_is_500_with_its_kind() -> None:
+    assert status_of(KeyError("x")) == (500, "KeyError: 'x'")
