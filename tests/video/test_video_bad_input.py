@@ -259,6 +259,15 @@ def test_limits_end_the_reading(limits: VideoLimits, reason: str, clip: ClipStor
         Splitter(clip("constant"), fps=Fraction(1), chunk_s=Fraction(1), limits=limits)
 
 
+@pytest.mark.parametrize("matrix", ["YCgCo", "bt2020c"])
+def test_colours_that_ffmpeg_cannot_convert_are_an_error(matrix: str, tmp_path: Path) -> None:
+    path = tmp_path / "colours.mp4"
+    run_ffmpeg(*source(1).split(), "-c:v", "libx264", "-x264-params", f"colormatrix={matrix}", str(path))
+
+    with pytest.raises(VideoError, match="colours that cannot be converted"):
+        probe(path)
+
+
 def test_two_pictures_at_the_same_time_are_an_error(clip: ClipStore, tmp_path: Path) -> None:
     path = tmp_path / "twice.mkv"
     run_ffmpeg(*source(1).split(), "-vf", "setpts=if(eq(N\\,5)\\,4\\,N)/30/TB", "-fps_mode", "passthrough",

@@ -57,7 +57,7 @@ def decode_chunk(chunk: Chunk, geometry: FrameGeometry, *, threads: int, timeout
 
 
 def decode_video(
-    source: str | Path,
+    path: str | Path,
     *,
     fps: Fraction,
     geometry: FrameGeometry | Callable[[VideoInfo], FrameGeometry] = FrameGeometry.native,
@@ -71,7 +71,7 @@ def decode_video(
     Nothing of the splitter takes part but the index that says which frames are wanted.
 
     Args:
-        source: the video.
+        path: the video, or its ``file:`` URI.
         fps: frames a second to take, see ``sample.sampled``.
         geometry: of the frames, or how to work it out from the facts about the video.
         threads: of FFmpeg's decoder, 1 or more.
@@ -87,7 +87,7 @@ def decode_video(
         VideoTimeoutError: FFmpeg took longer.
         ToolMissingError: there is no FFmpeg.
     """
-    info, index = read_index(source, limits)
+    info, index = read_index(path, limits)
     wanted = index.targets(info, Fraction(fps))
     shape = geometry if isinstance(geometry, FrameGeometry) else geometry(info)
     batch = batch_frames or max(1, _BATCH_BYTES // shape.frame_bytes)

@@ -7,13 +7,11 @@ from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.packet import Packet
-from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -21,16 +19,13 @@ from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, 
 from vbench.video.boxes import check_complete
 from vbench.video.demux import OpenVideo, open_video
 from vbench.video.errors import VideoError, VideoTooLargeError
+from vbench.video.picture import color_matrix, color_range, orientation
 from vbench.video.sample import sampled
 from vbench.video.source import local_video
 from vbench.video.types import VideoInfo, VideoLimits
 
 NO_PTS = -(2**63)
 """Stands in the index for a packet without a time stamp; no such packet is ever shown."""
-
-_MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
-"""Names in FFmpeg's scale filter of AVColorSpace's values; others are left to FFmpeg (``auto``)."""
-_RANGES = {1: "tv", 2: "pc"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +198,7 @@ class _Scan:
     def _info(self, frame: VideoFrame, index: Index) -> VideoInfo:
         path, container = self._video.path, self._video.container
         last = int(np.argmax(np.where(index.shown, index.pts, NO_PTS)))
-        rotation, flipped = _orientation(path, frame)
+        rotation, flipped = orientation(path, frame)
         return VideoInfo(
             path=str(path),
             container=container.format.name,
@@ -213,8 +208,8 @@ class _Scan:
             coded_height=frame.height,
             rotation=rotation,
             flipped=flipped,
-            color_matrix="auto" if frame.format.is_rgb else _MATRICES.get(int(frame.colorspace), "auto"),
-            color_range=_RANGES.get(int(frame.color_range), "auto"),
+            color_matrix=color_matrix(path, frame),
+            color_range=color_range(frame),
             time_base=self._time_base,
             first_pts=self._low,
             end_pts=self._high + (self._durations[last] or self._usual_duration(index)),
@@ -229,23 +224,3 @@ class _Scan:
             return max(1, int(np.median(gaps)))
         rate = self._video.stream.guessed_rate
         return max(1, round(1 / (rate * self._time_base))) if rate else 1
-
-
-def _orientation(path: Path, frame: VideoFrame) -> tuple[int, bool]:
-    """Quarter turns clockwise in degrees, and whether to flip before: from the display matrix.
-
-    The matrix and its reading are those of FFmpeg's libavutil/display.h and of its automatic rotation.
-    """
-    side_data: Any = frame.side_data  # its type hint knows motion vectors only
-    try:
-        matrix = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32)
-    except KeyError:
-        return 0, False
-    turn = math.degrees(math.atan2(int(matrix[1]), int(matrix[0])))
-    rotation = round(turn / 90) * 90
-    if abs(turn - rotation) > 1:
-        raise VideoError(
-            f"{path} is to be shown turned by {turn:.0f} degrees: only quarter turns can be read"
-        )
-    determinant = int(matrix[0]) * int(matrix[4]) - int(matrix[1]) * int(matrix[3])
-    return rotation % 360, determinant < 0

@@ -1,0 +1,57 @@
+"""What a decoded picture says of how it is to be shown: its colours, and which way is up."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.video.frame import VideoFrame
+
+from vbench.video.errors import VideoError
+
+_MATRICES = {1: "bt709", 2: "auto", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
+"""Names in FFmpeg's scale filter of the matrix coefficients of ITU-T H.273; it knows no others."""
+_RANGES = {1: "tv", 2: "pc"}
+
+
+def color_matrix(path: Path, frame: VideoFrame) -> str:
+    """The matrix's name in FFmpeg's scale filter; ``auto`` for RGB, and where the stream says none.
+
+    Raises:
+        VideoError: FFmpeg cannot convert from this matrix.
+    """
+    if frame.format.is_rgb:
+        return "auto"
+    number = int(frame.colorspace)
+    if number not in _MATRICES:
+        raise VideoError(f"{path} has colours that cannot be converted: matrix {number} of ITU-T H.273")
+    return _MATRICES[number]
+
+
+def color_range(frame: VideoFrame) -> str:
+    """``tv``, ``pc``, or ``auto`` where the stream says none."""
+    return _RANGES.get(int(frame.color_range), "auto")
+
+
+def orientation(path: Path, frame: VideoFrame) -> tuple[int, bool]:
+    """Quarter turns clockwise in degrees, and whether to flip before: from the display matrix.
+
+    The matrix and its reading are those of FFmpeg's libavutil/display.h and of its automatic rotation.
+
+    Raises:
+        VideoError: it turns by anything but quarter turns.
+    """
+    side_data: Any = frame.side_data  # its type hint knows motion vectors only
+    try:
+        matrix = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32)
+    except KeyError:
+        return 0, False
+    turn = math.degrees(math.atan2(int(matrix[1]), int(matrix[0])))
+    rotation = round(turn / 90) * 90
+    if abs(turn - rotation) > 1:
+        raise VideoError(
+            f"{path} is to be shown turned by {turn:.0f} degrees: only quarter turns can be read"
+        )
+    determinant = int(matrix[0]) * int(matrix[4]) - int(matrix[1]) * int(matrix[3])
+    return rotation % 360, determinant < 0
