@@ -56,6 +56,7 @@ def run_trial(config: Config, folder: Path, swept: Mapping[str, str], display: D
 
 def _run(config: Config, folder: Path, phases_s: dict[str, float], display: Display) -> None:
     job = Job(config=config, folder=folder.resolve(), place=None)
+    local.check(config.cluster)
     with _timed(phases_s, "prepare"):
         display.phase("checking the video")
         _load_step("prepare", job, local.inherited(), display)

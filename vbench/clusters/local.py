@@ -19,7 +19,7 @@ from vbench.clusters.guard import Guarded, guarded
 from vbench.clusters.ports import free_ports
 from vbench.errors import InputError, TrialError
 from vbench.runtimes import apply
-from vbench.schema import ClusterConfig, NodeConfig
+from vbench.schema import ClusterConfig
 from vbench.sizing import node_cpus
 
 LOOPBACK = "127.0.0.2"
@@ -44,17 +44,30 @@ def auth_env() -> dict[str, str]:
 POLL_S = 0.05
 
 
+def check(config: ClusterConfig) -> None:
+    """InputError where the machine has too little memory for the object store; starts nothing."""
+    ((name, node),) = config.nodes.items()
+    key = f"cluster.nodes.{name}.object_store_mb={node.object_store_mb}"
+    shm_mb = shutil.disk_usage("/dev/shm").free // 10**6
+    free_mb = psutil.virtual_memory().available // 10**6
+    where, most_mb = min(("/dev/shm", shm_mb), ("memory", free_mb), key=lambda item: item[1])
+    if node.object_store_mb > most_mb * 0.9:
+        raise InputError(
+            f"{key} does not fit: {where} has {most_mb} MB free, of which a tenth is kept;"
+            f" give {int(most_mb * 0.9)} or less."
+        )
+
+
 @contextmanager
 def start(
     config: ClusterConfig, connections: int | None, log: Path, progress: Progress
 ) -> Iterator[RunningCluster]:
     """A Ray head with the runtime's flags in its environment; ended, whatever happens, on leaving.
 
-    ``log`` gets what Ray prints. Raises InputError where the machine has too little memory, TrialError
-    where Ray does not come up within ``config.start_timeout_s``.
+    ``log`` gets what Ray prints. Raises TrialError where Ray does not come up within
+    ``config.start_timeout_s``.
     """
-    (name, node), *_ = config.nodes.items()
-    _check_memory(name, node)
+    (node,) = config.nodes.values()
     env = apply(inherited(), connections) | RAY_ENV | auth_env()
     folder = Path(tempfile.mkdtemp(prefix="vb-"))
     port, client_port, agent_port = free_ports(LOOPBACK, 3)
@@ -88,18 +101,6 @@ def inherited() -> dict[str, str]:
 
 KEPT = frozenset({"RAY_BACKEND_LOG_LEVEL"})
 """Ray's own variables that a user may set for all trials."""
-
-
-def _check_memory(name: str, node: NodeConfig) -> None:
-    key = f"cluster.nodes.{name}.object_store_mb={node.object_store_mb}"
-    shm_mb = shutil.disk_usage("/dev/shm").free // 10**6
-    free_mb = psutil.virtual_memory().available // 10**6
-    where, most_mb = min(("/dev/shm", shm_mb), ("memory", free_mb), key=lambda item: item[1])
-    if node.object_store_mb > most_mb * 0.9:
-        raise InputError(
-            f"{key} does not fit: {where} has {most_mb} MB free, of which a tenth is kept;"
-            f" give {int(most_mb * 0.9)} or less."
-        )
 
 
 def _wait(ray: Guarded, folder: Path, port: int, timeout_s: float, log: Path) -> None:

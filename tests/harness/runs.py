@@ -1,0 +1,81 @@
+"""Runs of the real command in a folder and temp dir of their own."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vbench import procfs
+
+DEADLINE_S = 240
+
+SMALL = (
+    "pipeline.chunk_s=2",
+    "pipeline.fps=2",
+    "load.requests=3",
+    "load.warmup=1",
+    "load.concurrency=2",
+    "load.sample_period_s=0.1",
+    "cluster.nodes.head.object_store_mb=200",
+    # What else runs on the machine that tests is not what they are about.
+    "load.max_foreign_cpu_percent=100",
+    "load.max_late_ms=10000",
+)
+"""A trial as short as a whole one can be."""
+
+SCENE = (
+    "video.scene.width=320",
+    "video.scene.height=180",
+    "video.scene.length_s=4",
+    "video.scene.unique_s=4",
+)
+"""And a scene for it."""
+
+
+def below(root: int) -> list[int]:
+    return procfs.family("of no guard", root)
+
+
+@dataclass
+class Workplace:
+    """A folder to run in, with a temp dir of its own."""
+
+    folder: Path
+    temp: Path
+    before: set[int]
+    started: list["subprocess.Popen[str]"] = field(default_factory=list)
+
+    def start(self, *arguments: str, module: str = "vbench", **env: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.folder,
+            env={**os.environ, "TMPDIR": str(self.temp), **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str, module: str = "vbench", **env: str) -> tuple[int, str]:
+        """(exit status, all that was printed)."""
+        process = self.start(*arguments, module=module, **env)
+        output, _ = process.communicate(timeout=DEADLINE_S)
+        return process.returncode, output
+
+    def left(self) -> list[str]:
+        """Processes that were not there before, and files in the temp dir; waits for what is just ending."""
+        deadline = time.monotonic() + 15
+        while True:
+            running = [pid for pid in below(os.getpid()) if pid not in self.before]
+            found = [" ".join(procfs.command(pid)) or str(pid) for pid in running]
+            found += [str(path) for path in self.temp.iterdir()]
+            if not found or time.monotonic() > deadline:
+                return found
+            os.sched_yield()
+
+    def trials(self) -> list[Path]:
+        return sorted(path.parent for path in (self.folder / "outputs").rglob("trial.json"))

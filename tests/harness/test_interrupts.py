@@ -1,0 +1,62 @@
+"""Whatever ends a run, and whenever: no process, no port, no temp folder is left, and the record says so."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+from runs import SCENE, SMALL, Workplace
+
+from vbench import procfs
+from vbench.record import read_trial
+
+pytestmark = pytest.mark.slow
+
+Wait = Callable[["subprocess.Popen[str]", str], str]
+
+LONG = (*SCENE, *SMALL, "load.requests=5000", "tracking=off")
+
+PHASES = ("rendering the scene", "starting Ray", "deploying  0/4", "requests  0/5000")
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_ctrl_c_leaves_nothing(workplace: Workplace, wait_for: Wait, phase: str) -> None:
+    run = workplace.start(*LONG)
+    wait_for(run, phase)
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, output
+    assert "interrupted" in output
+    assert "Traceback" not in output
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert (trial.status, trial.valid) == ("interrupted", False)
+    assert workplace.left() == []
+
+
+@pytest.mark.parametrize("phase", ["deploying  0/4", "requests  0/5000"])
+def test_kill_9_leaves_nothing(workplace: Workplace, wait_for: Wait, phase: str) -> None:
+    run = workplace.start(*LONG)
+    wait_for(run, phase)
+    run.kill()
+    run.communicate(timeout=60)
+    assert workplace.left() == []
+
+
+def test_a_killed_load_process_fails_the_trial_and_leaves_nothing(
+    workplace: Workplace, wait_for: Wait
+) -> None:
+    run = workplace.start(*LONG)
+    wait_for(run, "requests  0/5000")
+    for pid in procfs.family("of no guard", run.pid):
+        # The load process itself; its guard has the same words behind its own.
+        if procfs.command(pid)[1:4] == ["-m", "vbench.load", "drive"]:
+            os.kill(pid, signal.SIGKILL)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 1, output
+    assert "the load process ended by signal 9" in output
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert (trial.status, trial.valid) == ("failed", False)
+    assert workplace.left() == []

@@ -1,0 +1,87 @@
+"""MLflow is told all of a record, once; what it cannot be told is not lost."""
+
+import json
+from pathlib import Path
+
+import pytest
+import records
+
+from vbench.record import REQUESTS, TRIAL, write_json, write_lines
+from vbench.tracking import DATABASE, SWEEP, Tracker, main
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("outputs")
+
+
+def write_trial(folder: Path, trial_id: str, mode: str = "chunked") -> Path:
+    folder.mkdir(parents=True)
+    write_json(folder / TRIAL, records.trial(trial_id=trial_id, arm=f"mode={mode} runtime=oss"))
+    write_lines(folder / REQUESTS, [records.request(i) for i in range(3)])
+    (folder / ".hydra").mkdir()
+    (folder / ".hydra" / "config.yaml").write_text("mode: chunked\n")
+    return folder
+
+
+def test_a_trial_is_logged_whole_and_once(outputs: Path, tmp_path: Path) -> None:
+    folder = write_trial(tmp_path / "trial", "one")
+    tracker = Tracker(outputs, "single")
+    assert tracker.log(folder) is True
+    assert tracker.log(folder) is False
+    client = tracker._client
+    (run,) = client.search_runs([tracker._experiment])
+    assert run.info.run_name == "mode=chunked runtime=oss"
+    assert run.data.params["mode"] == "chunked"
+    assert run.data.params["runtime"] == "oss"
+    assert run.data.params["load.requests"] == "16"
+    assert run.data.metrics["latency_mean_s"] == 2.0
+    assert len(client.get_metric_history(run.info.run_id, "request_latency_s")) == 3
+    assert {item.path for item in client.list_artifacts(run.info.run_id)} == {TRIAL, REQUESTS, ".hydra"}
+
+
+def test_trials_of_a_sweep_lie_under_one_parent(outputs: Path, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    folders = [write_trial(sweep / str(i), f"s{i}", mode) for i, mode in enumerate(("chunked", "combined"))]
+    write_json(
+        sweep / SWEEP, {"sweep_id": "sw", "started": "now", "swept": ["mode"], "arguments": ["--multirun"]}
+    )
+    tracker = Tracker(outputs, "sweeps")
+    for folder in folders:
+        tracker.log(folder)
+    runs = tracker._client.search_runs([tracker._experiment])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run is not parent]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert {run.info.run_name for run in children} == {
+        "mode=chunked runtime=oss",
+        "mode=combined runtime=oss",
+    }
+
+
+def test_records_are_logged_later_from_the_command_line(
+    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_trial(tmp_path / "a" / "0", "later0")
+    write_trial(tmp_path / "a" / "1", "later1")
+    arguments = [str(tmp_path / "a"), "--outputs", str(outputs), "--experiment", "later"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.count("logged  ") == 2
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.count("was logged before  ") == 2
+
+
+def test_a_folder_without_records_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), "--outputs", str(tmp_path / "out")]) == 2
+    assert "holds no trial.json" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_database_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_trial(tmp_path / "trial", "x")
+    (tmp_path / DATABASE).write_bytes(b"this is not a database" * 99)
+    assert main([str(folder), "--outputs", str(tmp_path)]) == 3
+    error = capsys.readouterr().err
+    assert str(tmp_path / DATABASE) in error
+    assert len(error.strip().splitlines()) == 1
+    assert json.loads((folder / TRIAL).read_text())["trial_id"] == "x"

@@ -1,0 +1,117 @@
+"""The real thing: real Ray, real FFmpeg, real MLflow, from the command line to the record."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from runs import SCENE, SMALL, Workplace
+
+from vbench.record import Trial, read_requests, read_samples, read_spans, read_trial
+from vbench.video.ffmpeg import ffmpeg_path
+
+pytestmark = pytest.mark.slow
+
+
+def trials_of(workplace: Workplace) -> list[Trial]:
+    return [read_trial(folder) for folder in workplace.trials()]
+
+
+def test_a_sweep_over_mode_and_runtime_gives_four_valid_trials(workplace: Workplace) -> None:
+    status, output = workplace.run(
+        "--multirun", "mode=chunked,combined", "runtime=oss,anyscale", *SCENE, *SMALL
+    )
+    assert status == 0, output
+    trials = trials_of(workplace)
+    expected = {
+        f"mode={mode} runtime={runtime}"
+        for mode in ("chunked", "combined")
+        for runtime in ("oss", "anyscale")
+    }
+    assert {trial.arm for trial in trials} == expected
+    for trial in trials:
+        assert trial.valid
+        assert all(rule.holds for rule in trial.rules)
+        assert trial.metrics["requests"] == 3
+        assert trial.observed is not None
+        assert set(trial.observed.placement) == {
+            "VideoProcessingAPI",
+            "VideoProcessingService",
+            "VideoDecoder",
+            "ModelInference",
+        }
+        folder = Path(trial.folder)
+        assert (folder / ".hydra" / "config.yaml").exists()
+        requests = read_requests(folder)
+        assert [request.frames_got for request in requests] == [8, 8, 8]
+        assert all(request.detections > 0 for request in requests)
+        stages = {(span.stage, span.kind) for span in read_spans(folder)}
+        assert {("chunk", "compute"), ("decode", "compute"), ("infer", "transfer")} <= stages
+        assert read_samples(folder)
+    digests = {request.digest for trial in trials for request in read_requests(Path(trial.folder))}
+    assert len(digests) == 1, "every mode and runtime must see the same bytes"
+    asked = {trial.swept["runtime"]: dict(trial.observed.runtime_asked) for trial in trials if trial.observed}
+    assert asked["oss"] == {}
+    assert asked["anyscale"]["RAY_object_manager_client_connection_num"] == "15"
+    _four_children_of_one_parent(workplace.folder)
+
+
+def _four_children_of_one_parent(folder: Path) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder / 'outputs' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("vbench")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run not in parents]
+    assert (len(parents), len(children)) == (1, 4)
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
+    assert {run.data.params["mode"] for run in children} == {"chunked", "combined"}
+    assert all(run.data.metrics["latency_mean_s"] > 0 for run in children)
+    artifacts = {item.path for item in client.list_artifacts(children[0].info.run_id)}
+    assert {"trial.json", "requests.jsonl", "spans.jsonl", "nodes.jsonl", ".hydra"} <= artifacts
+
+
+def test_a_users_own_file_in_the_published_way_with_mlflow_broken(workplace: Workplace) -> None:
+    clip = workplace.folder / "my clip.mp4"
+    source = "testsrc2=size=322x182:rate=30000/1001:duration=5"
+    command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv444p", str(clip)]
+    subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL)
+    database = workplace.folder / "outputs" / "mlflow.db"
+    database.parent.mkdir()
+    database.write_bytes(b"this is not a database" * 99)
+    published = ["pipeline=published", "pipeline.fps=2", "pipeline.chunk_s=2", "mode=combined"]
+
+    status, output = workplace.run("video=file", f"video.path='{clip.name}'", *published, *SMALL)
+
+    assert status == 3, output
+    (trial,) = trials_of(workplace)
+    assert trial.valid
+    assert trial.metrics["frames_handed_over_times"] == pytest.approx(2.0, rel=0.03)
+    assert trial.clip is not None
+    assert (trial.clip.width, trial.clip.height) == (322, 182)
+    database.unlink()
+    later = ("outputs",)
+    assert workplace.run(*later, module="vbench.tracking")[0] == 0
+    status, output = workplace.run(*later, module="vbench.tracking")
+    assert (status, "was logged before" in output) == (0, True)
+
+
+def test_answers_that_are_wrong_make_the_trial_invalid(workplace: Workplace) -> None:
+    """The reference cache is falsified: every answer then disagrees, and the trial says so."""
+    status, output = workplace.run(*SCENE, *SMALL, "tracking=off")
+    assert status == 0, output
+    (cached,) = (workplace.folder / "outputs" / "cache" / "reference").glob("*.json")
+    reference = json.loads(cached.read_text())
+    reference["frames"][3]["digest"] = "0" * 32
+    cached.write_text(json.dumps(reference))
+
+    status, output = workplace.run(*SCENE, *SMALL, "tracking=off", "load.warmup=0")
+
+    assert status == 1, output
+    assert "frame 3" in output
+    invalid = [trial for trial in trials_of(workplace) if not trial.valid]
+    assert len(invalid) == 1
+    broken = [rule.name for rule in invalid[0].rules if not rule.holds]
+    assert broken == ["frames are identical to the reference pass"]
