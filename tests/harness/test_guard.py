@@ -40,16 +40,15 @@ def alive(pids: list[int]) -> list[int]:
 @pytest.mark.parametrize("code", [ORPHAN, STUBBORN])
 def test_leaving_the_block_ends_everything(tmp_path: Path, code: str) -> None:
     folder = tmp_path / "ray"
-    folder.mkdir()
     with guarded([sys.executable, "-c", code], env=os.environ, folders=[folder]) as command:
         pids = started(command)
+        assert folder.is_dir()
     assert alive(pids) == []
     assert not folder.exists()
 
 
 def test_a_killed_guard_is_replaced_by_its_parent(tmp_path: Path) -> None:
     folder = tmp_path / "ray"
-    folder.mkdir()
     with guarded([sys.executable, "-c", ORPHAN], env=os.environ, folders=[folder]) as command:
         pids = started(command)
         os.kill(command.guard.pid, signal.SIGKILL)
@@ -59,7 +58,6 @@ def test_a_killed_guard_is_replaced_by_its_parent(tmp_path: Path) -> None:
 
 def test_a_killed_parent_is_survived_by_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "ray"
-    folder.mkdir()
     parent = (
         "import os, sys; from pathlib import Path; from vbench.clusters.guard import guarded\n"
         f"command, folder = [sys.executable, '-c', {ORPHAN!r}], Path({str(folder)!r})\n"

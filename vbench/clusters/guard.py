@@ -1,11 +1,11 @@
 """A process that runs one command and, whatever ends it, leaves nothing of it behind.
 
-``python -m vbench.clusters.guard --remove DIR -- COMMAND ...`` runs COMMAND with a mark in its
-environment, which what it starts inherits. The guard's standard input is its lifeline: the parent holds
-the other end, and when the parent is gone, by ``kill -9`` too, the guard reads the end of file. Then, or
-on SIGTERM, or when COMMAND ends, it ends all marked processes and all descendants, reaps them (it is
-their subreaper), removes DIR, and leaves with COMMAND's exit status. ``Guarded`` is the parent's side;
-where the guard itself was killed, it does the same from there.
+``python -m vbench.clusters.guard --folder DIR -- COMMAND ...`` makes DIR and runs COMMAND with a mark in
+its environment, which what it starts inherits. The guard's standard input is its lifeline: the parent
+holds the other end, and when the parent is gone, by ``kill -9`` too, the guard reads the end of file.
+Then, or on SIGTERM, or when COMMAND ends, it ends all marked processes and all descendants, reaps them
+(it is their subreaper), removes DIR with all in it, and leaves with COMMAND's exit status. ``Guarded`` is
+the parent's side; where the guard itself was killed, it does the same from there.
 """
 
 import argparse
@@ -112,12 +112,15 @@ def guarded(
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
 ) -> Iterator[Guarded]:
-    """Run ``command`` under a guard of its own; leaving the block ends it and removes ``folders``."""
+    """Run ``command`` under a guard of its own; leaving the block ends it and removes ``folders``.
+
+    The guard makes the folders: before there is one to remove them, an interrupt would leave them behind.
+    """
     mark = secrets.token_hex(8)
-    removed = tuple(str(folder) for folder in folders)
+    owned = tuple(str(folder) for folder in folders)
     argv = [sys.executable, "-m", "vbench.clusters.guard", "--mark", mark]
-    for folder in removed:
-        argv += ["--remove", folder]
+    for folder in owned:
+        argv += ["--folder", folder]
     guard = subprocess.Popen(
         [*argv, "--", *command],
         env=dict(env),
@@ -126,7 +129,7 @@ def guarded(
         stderr=stderr,
         start_new_session=True,
     )
-    running = Guarded(mark, guard, removed)
+    running = Guarded(mark, guard, owned)
     try:
         yield running
     finally:
@@ -137,7 +140,7 @@ def main() -> int:
     """The guard itself."""
     parser = argparse.ArgumentParser(prog="vbench.clusters.guard", description=__doc__)
     parser.add_argument("--mark", required=True)
-    parser.add_argument("--remove", action="append", default=[])
+    parser.add_argument("--folder", action="append", default=[])
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     wake, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -147,13 +150,15 @@ def main() -> int:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     status = 127
     try:
+        for folder in options.folder:
+            Path(folder).mkdir(mode=0o700)
         child = subprocess.Popen(
             options.command, stdin=subprocess.DEVNULL, env={**os.environ, MARK: options.mark}
         )
         status = _watch(child, wake)
     finally:
         left = end_family(options.mark, os.getpid())
-        remove(options.remove)
+        remove(options.folder)
     if left:
         print(f"processes that would not die: {left}", file=sys.stderr)
     return status

@@ -69,7 +69,7 @@ def start(
     """
     (node,) = config.nodes.values()
     env = apply(inherited(), connections) | RAY_ENV | auth_env()
-    folder = Path(tempfile.mkdtemp(prefix="vb-"))
+    folder = Path(tempfile.gettempdir()) / f"vb-{secrets.token_hex(4)}"
     port, client_port, agent_port = free_ports(LOOPBACK, 3)
     command = [
         str(Path(sys.executable).with_name("ray")),
