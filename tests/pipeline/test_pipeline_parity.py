@@ -151,22 +151,24 @@ def test_inference_overlaps_decoding_only_where_it_may(
 def test_frames_pass_the_services_node_only_when_relayed(
     cluster: Cluster, service: Service, args: PipelineArgs, clip: Path, mode: str
 ) -> None:
-    before = cluster.store(cluster.front).cumulative_created_bytes
+    for _ in range(3):  # which way they take must not depend on what is faster
+        before = cluster.store(cluster.front).cumulative_created_bytes
 
-    answer = service.ask(clip, mode=mode)
+        answer = service.ask(clip, mode=mode)
 
-    written = cluster.store(cluster.front).cumulative_created_bytes - before
-    payloads = sum(span.bytes for span in answer.spans if span.stage == "decode")
-    transfers = [span for span in answer.spans if (span.stage, span.kind) == ("infer", "transfer")]
-    pixels = answer.counts.frame_bytes
-    if args.handoff == "direct":
-        assert {span.node for span in transfers} == {cluster.back}
-        assert written < payloads + 100_000
-        assert pixels <= sum(span.bytes for span in transfers) < 1.01 * pixels
-    else:
-        assert {span.node for span in transfers} == {cluster.front, cluster.back}
-        assert written >= 2 * pixels
-        assert 2 * pixels <= sum(span.bytes for span in transfers) < 2.01 * pixels
+        written = cluster.store(cluster.front).cumulative_created_bytes - before
+        payloads = sum(span.bytes for span in answer.spans if span.stage == "decode")
+        transfers = [span for span in answer.spans if (span.stage, span.kind) == ("infer", "transfer")]
+        nodes, handed_over = {span.node for span in transfers}, sum(span.bytes for span in transfers)
+        pixels = answer.counts.frame_bytes
+        if args.handoff == "direct":
+            assert nodes == {cluster.back}
+            assert written < payloads + 100_000
+            assert pixels <= handed_over < 1.01 * pixels
+        else:
+            assert nodes == {cluster.front, cluster.back}
+            assert written >= 2 * pixels
+            assert 2 * pixels <= handed_over < 2.01 * pixels
 
 
 def test_no_frames_stay_in_the_object_stores_after_an_answer(

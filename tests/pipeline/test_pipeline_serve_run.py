@@ -95,5 +95,5 @@ def test_serve_run_serves_with_arguments_from_the_command_line(temp_dir: Path, c
 def is_up(service: Service) -> bool:
     try:
         return requests.get(f"{service.url}/healthz", timeout=5).status_code == 200
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False

@@ -114,6 +114,19 @@ def test_damage_found_by_a_decoder_fails_the_request_with_ffmpegs_reason(
     wait_for(frames_gone, "freeing the frames of a failed request", deadline_s=5)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_first_damaged_chunk_ends_the_request(
+    cluster: Cluster, service: Service, damaged: Path, mode: str
+) -> None:
+    mark = f"damaged-{mode}"
+    body = {"video": str(damaged), "mode": mode, "fps": 10, "chunk_s": 0.1}
+
+    response = service.post(body, headers={"X-Request-ID": mark})
+
+    assert response.status_code == 422
+    assert len(cluster.log_lines("VideoDecoder", mark)) < 60, "of 120 chunks"
+
+
 def test_frames_that_cannot_fit_are_413_with_the_arithmetic(service: Service, clip: Path) -> None:
     status, sentence = service.refusal(video=str(clip), mode="combined", fps=10)
 

@@ -108,7 +108,7 @@ class Flow:
         message = ChunkMessage(chunk=chunk, geometry=self._geometry, sent_s=time.time())
         response = self._send(self._decoder.decode, message)
         if not self._relayed:
-            reference = await self._reference(response)
+            reference = await self._reference(response, len(chunk.targets) * self._geometry.frame_bytes)
             self._running.discard(response)
             return reference
         frames: FramesMessage = await response
@@ -118,17 +118,19 @@ class Flow:
         )
         return frames
 
-    async def _reference(self, response: Response) -> ObjectRef:
-        """The frames by reference, once they exist, without fetching them.
+    async def _reference(self, response: Response, nbytes: int) -> ObjectRef:
+        """The frames, of ``nbytes`` at least, by reference: once they exist, and without fetching them.
 
         Not by passing the response itself to the model: Serve waits for it by ``ObjectRef._ready()``, which
         leaves a reference cycle behind (Ray 2.60), so frames would fill the stores until a full garbage
-        collection. An error, like anything small, has no place in an object store but comes with the reply:
-        awaiting that fetches nothing, and raises the error now, not after all other chunks are decoded.
+        collection. What is smaller than the frames is an error: to await it fetches nothing worth
+        mentioning, and raises it now, not after all other chunks are decoded. (Its size is known as soon as
+        it exists; where it lies, at times, is not.)
         """
         reference: ObjectRef = await response._to_object_ref()
         await _existence(reference)
-        if not get_local_object_locations([reference])[reference]["node_ids"]:
+        size = get_local_object_locations([reference])[reference]["object_size"]
+        if size and size < nbytes:
             await response
         return reference
 
