@@ -88,8 +88,21 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
         table.add_row(trial.arm, *cells, "yes" if trial.valid else "[red]no[/red]")
     console.print()
     console.print(table)
+    for line in cautions(trials):
+        console.print(Text(line), soft_wrap=True)
+
+
+def cautions(trials: Sequence[Trial]) -> list[str]:
+    """What a reader of the sweep's table must know before concluding anything from it."""
+    lines = []
     if any(not trial.valid for trial in trials):
-        console.print("A trial that is not valid stays out of every comparison; its trial.json says why.")
+        lines.append("A trial that is not valid stays out of every comparison; its trial.json says why.")
+    if len({trial.block for trial in trials}) == 1 and len(trials) > 1:
+        lines.append("One trial an arm: no interval, so a difference here is not told apart from noise.")
+    single = [trial for trial in trials if len(trial.config["cluster"]["nodes"]) == 1]
+    if single and len({trial.config["runtime"]["name"] for trial in single}) > 1:
+        lines.append("One node has no peers, so the runtime setting cannot make a difference on it.")
+    return lines
 
 
 def show_where(console: Console, folder: Path, outputs: Path, tracked: bool) -> None:

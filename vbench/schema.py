@@ -172,7 +172,7 @@ class LoadConfig:
 
     name: str = MISSING
     """The option chosen."""
-    requests: int = 16
+    requests: int = 32
     """Measured requests, one video each."""
     concurrency: int = 4
     """Requests in flight at a time (closed loop)."""

@@ -1,0 +1,58 @@
+"""What is printed says how much it can be trusted."""
+
+from collections.abc import Callable
+from io import StringIO
+
+import records
+from rich.console import Console
+
+from vbench.record import Rule
+from vbench.report import cautions, show_sweep, show_trial
+
+METRICS = {
+    "requests": 3.0,
+    **{f"latency_{name}_s": 2.0 for name in ("mean", "p50", "p90", "p99", "max")},
+    "throughput_video_s_per_s": 6.0,
+    "throughput_frames_per_s": 6.0,
+    "decode_compute_s": 1.25,
+}
+
+
+def printed(show: Callable[..., None], *what: object) -> str:
+    out = StringIO()
+    show(Console(file=out, width=110), *what)
+    return out.getvalue()
+
+
+def test_a_valid_trial_shows_latency_with_n_and_stage_times() -> None:
+    text = printed(show_trial, records.trial(metrics=METRICS))
+    assert "n = 3 requests" in text
+    assert "2.00 s" in text
+    assert "1.250" in text
+    assert "hardly more than the maximum" in text
+
+
+def test_a_broken_rule_is_shown_with_its_remedy_and_numbers_are_marked() -> None:
+    rule = Rule(name="nothing was spilled to disk", holds=False, found="9 MB spilled", remedy="raise it")
+    text = printed(show_trial, records.trial(valid=False, rules=[rule], metrics=METRICS))
+    assert "NOT VALID (0 of 1 rules hold)" in text
+    assert "broken: nothing was spilled to disk: 9 MB spilled" in text
+    assert "raise it" in text
+
+
+def test_a_trial_without_answers_shows_no_latency() -> None:
+    text = printed(show_trial, records.trial(valid=False, metrics={"requests": 3}, error="Ray ended"))
+    assert "Latency" not in text
+    assert "Ray ended" in text
+
+
+def test_a_sweep_of_runtimes_on_one_node_says_what_it_cannot_show() -> None:
+    trials = [
+        records.trial(metrics=METRICS, config={**records.trial().config, "runtime": {"name": name}})
+        for name in ("oss", "anyscale")
+    ]
+    lines = cautions(trials)
+    assert any("not told apart from noise" in line for line in lines)
+    assert any("no peers" in line for line in lines)
+    assert "2 trials" in printed(show_sweep, trials)
+    assert cautions(trials[:1]) == []
