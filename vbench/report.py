@@ -19,7 +19,13 @@ def show_trial(console: Console, trial: Trial) -> None:
     console.print()
     console.print(_verdict(trial))
     if "latency_mean_s" in trial.metrics:
+        n = int(trial.metrics["requests"])
+        each = f" of {trial.clip.duration_s:g} s of video" if trial.clip else ""
+        console.print(f"Latency of n = {n} requests{each}, {trial.config['load']['concurrency']} at a time")
         console.print(_latency(trial))
+        if n < FEW:
+            console.print(f"* of {n} requests: hardly more than the maximum", style="dim")
+        console.print("Time of each stage a request, summed over its chunks, which work side by side (s)")
         console.print(_stages(trial))
     for rule in trial.rules:
         if not rule.holds:
@@ -42,23 +48,18 @@ def _verdict(trial: Trial) -> Text:
 def _latency(trial: Trial) -> Table:
     m = trial.metrics
     n = int(m["requests"])
-    table = Table(
-        title=f"{n} requests of {trial.clip.duration_s:.0f} s" if trial.clip else None, title_justify="left"
-    )
+    table = Table()
     for name in ("mean", "p50", "p90", "p99" if n >= FEW else "p99 *", "max"):
         table.add_column(f"{name}", justify="right")
     table.add_column("video-s/s", justify="right")
     table.add_column("frames/s", justify="right")
     values = [f"{m[f'latency_{name}_s']:.2f} s" for name in ("mean", "p50", "p90", "p99", "max")]
     table.add_row(*values, f"{m['throughput_video_s_per_s']:.1f}", f"{m['throughput_frames_per_s']:.1f}")
-    if n < FEW:
-        table.caption = f"* of {n} requests: hardly more than the maximum"
-        table.caption_justify = "left"
     return table
 
 
 def _stages(trial: Trial) -> Table:
-    table = Table(title="Time of each stage a request (s, summed over its chunks)", title_justify="left")
+    table = Table()
     table.add_column("stage")
     for kind in KINDS:
         table.add_column(kind, justify="right")
@@ -70,7 +71,7 @@ def _stages(trial: Trial) -> Table:
 
 def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
     """A line a trial."""
-    table = Table(title=f"{len(trials)} trials", title_justify="left")
+    table = Table()
     table.add_column("trial")
     for name in ("n", "mean latency", "p90", "video-s/s", "valid"):
         table.add_column(name, justify="right")
@@ -86,7 +87,7 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
         else:
             cells = ["", "", "", ""]
         table.add_row(trial.arm, *cells, "yes" if trial.valid else "[red]no[/red]")
-    console.print()
+    console.print(f"\n{len(trials)} trials")
     console.print(table)
     for line in cautions(trials):
         console.print(Text(line), soft_wrap=True)
