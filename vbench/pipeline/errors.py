@@ -1,7 +1,7 @@
 """What can go wrong with a request, as the HTTP status and the sentence that the client gets."""
 
 from ray.exceptions import RayError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
 from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
 
@@ -42,7 +42,7 @@ def status_of(error: BaseException) -> tuple[int, str]:
     for kind, status in STATUSES:
         if isinstance(cause, kind):
             return status, str(cause)
-    if isinstance(cause, RayError):
+    if isinstance(cause, RayError | RayServeException):
         first_line = (str(cause).strip() or "no reason given").splitlines()[0]
         return 500, f"A replica or node was lost while it worked on this request: {first_line}"
     return 500, f"{type(cause).__name__}: {cause}"

@@ -124,8 +124,9 @@ class Flow:
         Not by passing the response itself to the model: Serve waits for it by ``ObjectRef._ready()``, which
         leaves a reference cycle behind (Ray 2.60), so frames would fill the stores until a full garbage
         collection. What is smaller than the frames is an error: to await it fetches nothing worth
-        mentioning, and raises it now, not after all other chunks are decoded. (Its size is known as soon as
-        it exists; where it lies, at times, is not.)
+        mentioning, and raises it now, not after all other chunks are decoded. (Frames' size is known as soon
+        as they exist; where they lie, at times, is not. Where a decoder died nothing is known, and the model's
+        call raises it.)
         """
         reference: ObjectRef = await response._to_object_ref()
         await _existence(reference)
