@@ -6,7 +6,8 @@ STAMP := $(VENV)/.installed
 .PHONY: help setup bench test lint clean
 help:
 	@echo "make setup  the environment in $(VENV), pinned by constraints.txt"
-	@echo "make bench  set up what is missing, run the main job, print where the record is"
+	@echo "make bench  set up what is missing, run the main job, print where the record is;"
+	@echo "            overrides in ARGS: make bench ARGS='mode=combined load.requests=8'"
 	@echo "make test   set up what is missing, lint, check types, run the whole test suite"
 	@echo "make clean  remove $(VENV) and the caches (outputs/ stays)"
 
@@ -18,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP)
 
 bench: $(STAMP)
-	$(VENV)/bin/python -m vbench
+	$(VENV)/bin/python -m vbench $(ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .

@@ -1,0 +1,166 @@
+"""Measures what a user of one machine meets: ``python experiments/one_machine/measure.py`` (about 15 min).
+
+Nothing else may run meanwhile. Each figure is taken in a fresh outputs folder with the real commands, and
+written to ``result.json`` beside this file, raw values included; README.md quotes it.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from vbench import environment, procfs
+from vbench.record import read_trial
+from vbench.video.scene import ensure_clip
+from vbench.video.scene_settings import SceneSettings
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+LONGEST_S = 600
+
+
+def timed(command: list[str], **env: str) -> tuple[float, str]:
+    """Wall seconds of a command that must succeed, and what it printed."""
+    began = time.monotonic()
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return time.monotonic() - began, done.stdout
+
+
+def measure_help(runs: int) -> dict[str, Any]:
+    """Wall seconds of ``--help``."""
+    times = [timed([sys.executable, "-m", "vbench", "--help"])[0] for _ in range(runs)]
+    return {"wall_s": times, "median_s": statistics.median(times)}
+
+
+def measure_bench(runs: int) -> dict[str, Any]:
+    """Wall seconds of ``make bench`` from an existing environment, nothing cached, and its measured part."""
+    each = []
+    for _ in range(runs):
+        with tempfile.TemporaryDirectory(prefix="vbench-study-") as outputs:
+            wall_s, _ = timed(["make", "bench", f"ARGS=outputs={outputs}"])
+            (path,) = Path(outputs).rglob("trial.json")
+            trial = read_trial(path.parent)
+        each.append(
+            {
+                "wall_s": wall_s,
+                "measured_s": trial.metrics["makespan_s"],
+                "measured_share": trial.metrics["makespan_s"] / wall_s,
+                "valid": trial.valid,
+                "phases_s": dict(trial.phases_s),
+                "latency_mean_s": trial.metrics["latency_mean_s"],
+                "throughput_video_s_per_s": trial.metrics["throughput_video_s_per_s"],
+            }
+        )
+    return {
+        "runs": each,
+        "median_wall_s": statistics.median(run["wall_s"] for run in each),
+        "median_measured_share": statistics.median(run["measured_share"] for run in each),
+    }
+
+
+def measure_interrupts(runs: int, seed: int) -> dict[str, Any]:
+    """Ctrl-C and ``kill -9`` at moments drawn from ``seed``: seconds until nothing is left."""
+    draw = random.Random(seed)
+    each = []
+    for number in range(runs):
+        how = signal.SIGINT if number % 2 == 0 else signal.SIGKILL
+        after_s = draw.uniform(0.2, 45)
+        with tempfile.TemporaryDirectory(prefix="vs", dir="/tmp") as temp:
+            outputs = Path(temp) / "outputs"
+            inner = Path(temp) / "t"
+            inner.mkdir()
+            run = subprocess.Popen(
+                [sys.executable, "-m", "vbench", f"outputs={outputs}", "tracking=off", "load.requests=9999"],
+                cwd=ROOT,
+                env={**os.environ, "TMPDIR": str(inner)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.wait(timeout=after_s)
+            before = procfs.family("of no guard", run.pid)
+            run.send_signal(how)
+            run.wait(timeout=60)
+            began = time.monotonic()
+            while time.monotonic() - began < 30 and (_running(before) or any(inner.iterdir())):
+                time.sleep(0.05)
+            each.append(
+                {
+                    "signal": how.name,
+                    "after_s": after_s,
+                    "processes_then": len(before),
+                    "left_processes": len(_running(before)),
+                    "left_files": len(list(inner.iterdir())),
+                    "gone_after_exit_s": time.monotonic() - began,
+                }
+            )
+    return {
+        "runs": each,
+        "runs_that_left_anything": sum(bool(r["left_processes"] or r["left_files"]) for r in each),
+    }
+
+
+def _running(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if (line := procfs.stat(pid)) and line.state not in "ZX"]
+
+
+def measure_hour() -> dict[str, Any]:
+    """Wall seconds to make a one-hour 1080p clip with its ground truth."""
+    with tempfile.TemporaryDirectory(prefix="vbench-study-") as folder:
+        began = time.monotonic()
+        settings = SceneSettings(width=1920, height=1080, length_s=3600, unique_s=10)
+        clip = ensure_clip(settings, Path(folder))
+        return {"wall_s": time.monotonic() - began, "size_mb": clip.stat().st_size / 1e6}
+
+
+STUDIES = ("help", "bench", "interrupts", "hour")
+
+
+def main() -> None:
+    """Run the studies asked for and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=STUDIES, default=STUDIES)
+    parser.add_argument("--runs", type=int, default=3, help="of make bench")
+    parser.add_argument("--interrupts", type=int, default=10)
+    options = parser.parse_args()
+    path = HERE / "result.json"
+    result = json.loads(path.read_text()) if path.exists() else {}
+    result["environment"] = environment.describe()
+    result["taken"] = environment.now()
+    for name in options.only:
+        print(f"measuring {name}", flush=True)
+        if name == "help":
+            result[name] = measure_help(9)
+        elif name == "bench":
+            result[name] = measure_bench(options.runs)
+        elif name == "interrupts":
+            result[name] = measure_interrupts(options.interrupts, seed=1)
+        else:
+            result[name] = measure_hour()
+        path.write_text(json.dumps(result, indent=1) + "\n")
+        print(json.dumps(result[name], indent=1)[:1500], flush=True)
+
+
+if __name__ == "__main__":
+    main()
