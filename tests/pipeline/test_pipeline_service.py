@@ -1,5 +1,6 @@
 """What the service does with requests that are wrong, too large, many, or given up by their client."""
 
+import http.client
 import json
 import random
 import subprocess
@@ -183,11 +184,13 @@ def test_concurrent_requests_share_the_memory_and_get_the_same_answer(service: S
 def test_work_stops_when_the_client_goes_away(cluster: Cluster, service: Service, clip: Path) -> None:
     body = {"video": str(clip), "mode": "chunked", "fps": 10, "chunk_s": 0.1}
     mark = "given-up-by-its-client"
+    (decoder,) = cluster.replica_processes("VideoDecoder")
 
-    with pytest.raises(requests.Timeout):
-        requests.post(
-            f"{service.url}/v1/videos:process", json=body, headers={"X-Request-ID": mark}, timeout=(10, 1.5)
-        )
+    client = http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=30)
+    headers = {"Content-Type": "application/json", "X-Request-ID": mark}
+    client.request("POST", "/v1/videos:process", json.dumps(body), headers)
+    wait_for(decoder.children, "starting FFmpeg", deadline_s=10)
+    client.close()
 
     def ended() -> bool:
         lines = cluster.log_lines("VideoProcessingService", mark)
@@ -196,7 +199,7 @@ def test_work_stops_when_the_client_goes_away(cluster: Cluster, service: Service
     wait_for(ended, "cancelling the service's work", deadline_s=10)
     service.ask(clip)  # by its answer, what was cancelled before it has ended
     decoded = [line for line in cluster.log_lines("VideoDecoder", mark) if " OK " in line]
-    assert 0 < len(decoded) < 100, "of 120 chunks"
+    assert len(decoded) < 60, "of 120 chunks"
 
 
 def test_health_and_the_api_description_answer(service: Service) -> None:

@@ -13,7 +13,7 @@ from vbench.video.frames import decode_chunk
 
 class VideoDecoder:
     """Decodes chunks. A pool of threads, one for each decode at a time, is the queue: what waits in it is
-    timed, and leaves it undecoded when its request is cancelled."""
+    timed, and leaves it undecoded when its request is cancelled. A decode that runs then ends by itself."""
 
     def __init__(self, args: PipelineArgs) -> None:
         self._args = args

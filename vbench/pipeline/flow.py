@@ -125,8 +125,8 @@ class Flow:
         leaves a reference cycle behind (Ray 2.60), so frames would fill the stores until a full garbage
         collection. What is smaller than the frames is an error: to await it fetches nothing worth
         mentioning, and raises it now, not after all other chunks are decoded. (Frames' size is known as soon
-        as they exist; where they lie, at times, is not. Where a decoder died nothing is known, and the model's
-        call raises it.)
+        as they exist; where they lie, at times, is not. Where a decoder died nothing is known, and the
+        model's call raises it.)
         """
         reference: ObjectRef = await response._to_object_ref()
         await _existence(reference)
@@ -138,13 +138,12 @@ class Flow:
     async def _infer_each(self, handoffs: list[Frames]) -> list[InferenceReply]:
         """Each chunk's frames on their own, as many at a time as the window has places."""
 
-        async def in_window(handoff: Frames) -> InferenceReply:
+        async def next_in_window() -> InferenceReply:
             async with self._window:
-                return await self._infer([handoff])
+                return await self._infer([handoffs.pop(0)])
 
         async with _FirstErrorGroup() as group:
-            tasks = [group.create_task(in_window(handoff)) for handoff in handoffs]
-            handoffs.clear()
+            tasks = [group.create_task(next_in_window()) for _ in handoffs]
         return [task.result() for task in tasks]
 
     async def _infer(self, handoffs: list[Frames]) -> InferenceReply:
@@ -154,6 +153,7 @@ class Flow:
         if self._relayed:
             for frames in handoffs:
                 self._recorder.add("infer", "queue", frames.chunk, frames.arrival_s, call.sent_s)
+            del frames
         response = self._send(self._inference.infer, call, *handoffs)
         handoffs.clear()
         reply: InferenceReply = await response
