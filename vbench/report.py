@@ -1,5 +1,6 @@
 """What is printed at the end of a trial and of a sweep."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -106,9 +107,16 @@ def cautions(trials: Sequence[Trial]) -> list[str]:
     return lines
 
 
-def show_where(console: Console, folder: Path, outputs: Path, tracked: bool) -> None:
-    """Where the record is, and how to open the MLflow UI."""
-    console.print(Text(f"record     {folder}"), soft_wrap=True)
-    if tracked:
-        command = f"mlflow ui --backend-store-uri sqlite:///{outputs / 'mlflow.db'}"
+def show_where(console: Console, folder: Path, outputs: Path, page: str | None) -> None:
+    """Where the record is, and how to open MLflow's UI at ``page``, if it was told."""
+    console.print(Text(f"record     {_short(folder)}"), soft_wrap=True)
+    if page is not None:
+        mlflow = _short(Path(sys.executable).with_name("mlflow"))
+        command = f"{mlflow} ui --backend-store-uri sqlite:///{outputs / 'mlflow.db'}"
         console.print(Text(f"MLflow UI  {command}"), soft_wrap=True)
+        console.print(Text(f"           then open http://127.0.0.1:5000/{page}"), soft_wrap=True)
+
+
+def _short(path: Path) -> Path:
+    """As seen from the current folder, where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

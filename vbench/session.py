@@ -113,8 +113,8 @@ def _one(config: DictConfig, session: Session) -> None:
         return
     session.trials.append(trial)
     show_trial(session.display.console, trial)
-    tracked = typed.tracking.name != "off" and _track(typed, folder, session)
-    show_where(session.display.console, folder, Path(typed.outputs), tracked)
+    page = _track(typed, folder, session) if typed.tracking.name != "off" else None
+    show_where(session.display.console, folder, Path(typed.outputs), page)
 
 
 def _value(config: Config, key: str) -> object:
@@ -139,21 +139,22 @@ def _write_sweep(folder: Path, session: Session) -> None:
         )
 
 
-def _track(config: Config, folder: Path, session: Session) -> bool:
-    """Log the trial; a failure is kept for the exit status, and said with what to do."""
+def _track(config: Config, folder: Path, session: Session) -> str | None:
+    """Log the trial; the UI's page of it. A failure is kept for the exit status, and said with a remedy."""
     from vbench.tracking import Tracker
 
     session.display.say("logging to MLflow")
     try:
-        Tracker(Path(config.outputs), config.tracking.experiment).log(folder)
+        tracker = Tracker(Path(config.outputs), config.tracking.experiment)
+        tracker.log(folder)
     except TrackingError as error:
         session.failures.append(error)
         session.display.say(
             f"vbench: {error}. The record is safe; log it later with: python -m vbench.tracking {folder}",
             style="red",
         )
-        return False
-    return True
+        return None
+    return tracker.runs_page
 
 
 def _check_outputs(outputs: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from vbench.record import TRIAL, RecordError, Trial, read_requests, read_trial
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 SWEEP = "sweep.json"
 """What a sweep's folder holds beside its trials."""
@@ -54,8 +56,9 @@ class Tracker:
         with _named(f"MLflow cannot log {folder}"):
             if self._find(f"tags.`vbench.trial_id` = '{trial.trial_id}' AND tags.`vbench.logged` = 'whole'"):
                 return False
+            started_ms = _unix_ms(trial.started)
             run = self._client.create_run(
-                self._experiment, run_name=trial.arm, tags=self._tags(trial, folder)
+                self._experiment, started_ms, self._tags(trial, folder), run_name=trial.arm
             ).info.run_id
             self._params(run, trial)
             self._metrics(run, trial, folder)
@@ -64,8 +67,15 @@ class Tracker:
                     parent = path.parent.relative_to(folder)
                     self._client.log_artifact(run, str(path), None if parent == Path() else str(parent))
             self._client.set_tag(run, "vbench.logged", "whole")
-            self._client.set_terminated(run, "FINISHED" if trial.status == "finished" else "FAILED")
+            status = "FINISHED" if trial.status == "finished" else "FAILED"
+            took_ms = int(1000 * sum(trial.phases_s.values()))
+            self._client.set_terminated(run, status, started_ms + took_ms)
         return True
+
+    @property
+    def runs_page(self) -> str:
+        """Path of the page in MLflow's UI that lists the runs."""
+        return f"#/experiments/{self._experiment}/runs"
 
     def _find(self, where: str) -> list[Any]:
         return list(self._client.search_runs([self._experiment], where, max_results=1))
@@ -77,6 +87,8 @@ class Tracker:
             "vbench.valid": str(trial.valid).lower(),
             "vbench.status": trial.status,
             "vbench.record": str(folder.resolve()),
+            "mlflow.source.name": "python -m vbench",
+            "mlflow.source.git.commit": str(trial.environment.get("git_revision")),
         }
         broken = [f"{rule.name}: {rule.found}" for rule in trial.rules if not rule.holds]
         if broken or trial.error:
@@ -93,8 +105,9 @@ class Tracker:
             return str(found[0].info.run_id)
         run = self._client.create_run(
             self._experiment,
+            _unix_ms(sweep["started"]),
+            {"vbench.sweep_id": sweep["sweep_id"], "vbench.arguments": " ".join(sweep["arguments"])},
             run_name=f"sweep of {', '.join(sweep['swept'])} ({sweep['started']})",
-            tags={"vbench.sweep_id": sweep["sweep_id"], "vbench.arguments": " ".join(sweep["arguments"])},
         )
         self._client.set_terminated(run.info.run_id, "FINISHED")
         return str(run.info.run_id)
@@ -119,7 +132,7 @@ class Tracker:
     def _metrics(self, run: str, trial: Trial, folder: Path) -> None:
         from mlflow.entities import Metric
 
-        now_ms = int(folder.stat().st_mtime * 1000)
+        now_ms = _unix_ms(trial.started)
         metrics = [Metric(name, value, now_ms, 0) for name, value in trial.metrics.items()]
         metrics += [Metric(f"phase_{name}_s", value, now_ms, 0) for name, value in trial.phases_s.items()]
         metrics += [
@@ -143,6 +156,10 @@ class _named:  # noqa: N801 - reads as a statement: with _named(...)
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, RecordError):
             raise TrackingError(f"{self._what}: {str(error).strip().splitlines()[0]}") from error
+
+
+def _unix_ms(iso: str) -> int:
+    return int(datetime.fromisoformat(iso).timestamp() * 1000)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -44,7 +44,13 @@ def test_trials_of_a_sweep_lie_under_one_parent(outputs: Path, tmp_path: Path) -
     sweep = tmp_path / "sweep"
     folders = [write_trial(sweep / str(i), f"s{i}", mode) for i, mode in enumerate(("chunked", "combined"))]
     write_json(
-        sweep / SWEEP, {"sweep_id": "sw", "started": "now", "swept": ["mode"], "arguments": ["--multirun"]}
+        sweep / SWEEP,
+        {
+            "sweep_id": "sw",
+            "started": "2026-01-01T00:00:00+00:00",
+            "swept": ["mode"],
+            "arguments": ["--multirun"],
+        },
     )
     tracker = Tracker(outputs, "sweeps")
     for folder in folders:
