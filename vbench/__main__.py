@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 INTERRUPTED = 130
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.suppress(BrokenPipeError):
             print(page.text(), end="")
         return 0
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in INTERRUPTS:
         signal.signal(number, _interrupt)
     from vbench.errors import VbenchError
 
@@ -35,7 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _interrupt(*_: Any) -> None:
-    """End as on Ctrl-C, so that every context manager on the way closes what it opened."""
+    """End so that every context manager on the way closes what it opened, and is not disturbed at that:
+    it takes seconds, and has deadlines."""
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -1,6 +1,7 @@
 """From the command line to validated trials: compose with Hydra, name what is wrong, start nothing."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -25,6 +26,9 @@ CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
 
 OPEN_ENDED = ("nodes", "resources")
 """Keys whose parts the user names; others cannot be added to."""
+
+ENUMERABLE = (ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
+"""Sweeps whose trials can be listed, and so checked, before the first one runs."""
 
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -45,11 +49,25 @@ def parse(arguments: Sequence[str]) -> list[Override]:
         try:
             overrides += OverridesParser.create().parse_overrides([argument])
         except HydraException as error:
+            raise ConfigError(_not_an_override(argument)) from error
+    for override in overrides:
+        if override.is_sweep_override() and override.value_type not in ENUMERABLE:
             raise ConfigError(
-                f"'{argument}' is neither an option nor an override such as load.requests=8;"
-                f" python -m vbench --help lists what there is."
-            ) from error
+                f"'{override.input_line}': a sweep takes values one by one, as in KEY=1,2,4, or a range(...)."
+            )
+        if override.is_delete():
+            raise ConfigError(f"'{override.input_line}': nothing can be taken out of the configuration.")
     return overrides
+
+
+def _not_an_override(argument: str) -> str:
+    key, equals, value = argument.partition("=")
+    if equals and re.fullmatch(r"\+{0,2}[\w./]+", key) and "'" not in value:
+        return f"'{argument}': quote such a value, for the shell and for Hydra: \"{key}='{value}'\"."
+    return (
+        f"'{argument}' is neither an option nor an override such as load.requests=8;"
+        f" python -m vbench --help lists what there is."
+    )
 
 
 def swept_keys(overrides: Sequence[Override]) -> list[str]:
@@ -84,7 +102,10 @@ def check(arguments: Sequence[str], *, multirun: bool) -> list[Config]:
                 )
     with _hydra():
         check_names(overrides)
-        return [typed(composed(line)) for line in expand(overrides)]
+        trials = [typed(composed(line)) for line in expand(overrides)]
+    if not trials:
+        raise ConfigError(f"'{' '.join(arguments)}' asks for no trial at all: a range is empty.")
+    return trials
 
 
 def is_hydras(override: Override) -> bool:
@@ -112,7 +133,12 @@ def check_names(overrides: Sequence[Override]) -> None:
         key = override.key_or_group
         if key in known:
             continue
-        parent, _, _ = key.rpartition(".")
+        parent, _, last = key.rpartition(".")
+        if last == "name" and parent in known:
+            raise ConfigError(
+                f"'{key}' only says which option was chosen: choose with {parent}={override.value()}, where"
+                f" {nearest(str(override.value()), known[parent])}."
+            )
         if override.is_add() and parent.endswith(OPEN_ENDED):
             _check_key(base, parent)
         else:

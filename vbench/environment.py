@@ -3,7 +3,7 @@
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def describe() -> dict[str, Any]:
         "cores": psutil.cpu_count(),
         "memory_mb": psutil.virtual_memory().total // 10**6,
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         **_git(),
     }
 
@@ -43,14 +43,22 @@ def _cpu_model() -> str:
     return platform.processor() or "unknown"
 
 
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 def _git() -> dict[str, Any]:
     """Revision of the code, and whether it was clean; None for both outside a git checkout."""
     root = Path(__file__).resolve().parent.parent
     try:
+        top = _run(root, "rev-parse", "--show-toplevel")
+        if Path(top).resolve() != root:  # unpacked inside somebody else's checkout
+            return {"git_revision": None, "git_clean": None}
         revision = _run(root, "rev-parse", "HEAD")
-        changes = _run(
-            root, "status", "--porcelain", "--", "vbench", "conf", "pyproject.toml", "constraints.txt"
-        )
+        changes = _run(root, "status", "--porcelain", "--", *MEASURED)
     except (OSError, subprocess.SubprocessError):
         return {"git_revision": None, "git_clean": None}
     return {"git_revision": revision, "git_clean": not changes}

@@ -18,12 +18,14 @@ def pids() -> Iterator[int]:
             yield int(entry.name)
 
 
-def environ(pid: int) -> dict[str, str]:
-    """A process's environment at its start; empty where it is gone or not ours to read."""
+def environ(pid: int) -> dict[str, str] | None:
+    """A process's environment at its start; None where it is gone or not ours to read."""
     try:
         raw = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return {}
+        return None
+    if not raw:
+        return None
     pairs = (item.partition(b"=") for item in raw.split(b"\0") if item)
     return {name.decode(errors="replace"): value.decode(errors="replace") for name, _, value in pairs}
 
@@ -86,7 +88,8 @@ class Stat:
 def stat(pid: int) -> Stat | None:
     """The process's line, or None where it is gone."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        # A name is cut at 15 bytes, in the midst of a character too.
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return None
     head, _, tail = text.rpartition(")")
@@ -103,18 +106,30 @@ def stat(pid: int) -> Stat | None:
     )
 
 
-def machine_cpu_s() -> tuple[float, float]:
-    """(busy, all) CPU seconds of the machine since boot, over all cores; waiting for disks is idle."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineCpu:
+    """CPU seconds of the machine since boot, over all cores."""
+
+    busy_s: float
+    """Programs' time, in user and system mode."""
+    stolen_s: float
+    """Time that other virtual machines took."""
+    all_s: float
+    """All time, that in interrupts and idle included (waiting for disks is idle)."""
+
+
+def machine_cpu() -> MachineCpu:
+    """What ``/proc/stat`` says now; guests are part of user time there."""
     first = Path("/proc/stat").read_text().splitlines()[0].split()
-    values = [int(value) / TICKS_PER_S for value in first[1:9]]
-    idle = values[3] + values[4]
-    return sum(values) - idle, sum(values)
+    seconds = [int(value) / TICKS_PER_S for value in first[1:9]]
+    user, nice, system, _, _, _, _, stolen = seconds
+    return MachineCpu(busy_s=user + nice + system, stolen_s=stolen, all_s=sum(seconds))
 
 
-def oom_kills() -> int:
-    """Processes the kernel has killed for want of memory since boot."""
+def oom_kills() -> int | None:
+    """Processes the kernel has killed for want of memory since boot; None where it does not count them."""
     for line in Path("/proc/vmstat").read_text().splitlines():
         name, _, value = line.partition(" ")
         if name == "oom_kill":
             return int(value)
-    return 0
+    return None

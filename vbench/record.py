@@ -86,12 +86,18 @@ class NodeSample:
     at_s: float
     """Monotonic seconds of the node."""
     unix_s: float
-    cpu_percent: float
-    """Of all cores, since the sample before."""
-    foreign_cpu_percent: float
-    """The part of it that neither the trial nor the kernel used."""
+    cpu_all_s: float
+    """CPU seconds since boot over all cores, idle included; the four below are parts of it."""
+    cpu_busy_s: float
+    """Of programs, in user and system mode."""
+    cpu_trial_s: float
+    """Of the trial's processes, those that have ended included."""
+    cpu_kernel_s: float
+    """Of kernel threads, whoever they worked for; interrupts are in none of these."""
+    cpu_stolen_s: float
+    """Taken by other virtual machines."""
     foreign_process: str | None
-    """The process that used most of that."""
+    """The process of others that used most since the sample before; one that came and went is not seen."""
     memory_used_mb: float
     memory_available_mb: float
     nic_sent_bytes: int
@@ -101,9 +107,11 @@ class NodeSample:
     """Since boot."""
     object_store_used_mb: float
     spilled_mb: float
-    """Since the node started."""
+    """Written to disk since the node started."""
+    fallback_mb: float
+    """Objects now on disk because the store was full."""
     gpu_percent: float | None
-    """None on a node without a GPU."""
+    """None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +120,8 @@ class NodeRuntime:
 
     node: str
     raylet_pid: int
-    flags: Mapping[str, str]
+    flags: Mapping[str, str] | None
+    """None where the environment could not be read: nothing is proven then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +141,10 @@ class Observed:
     runtime_found: list[NodeRuntime]
     placement: Mapping[str, Mapping[str, int]]
     """Deployment -> node -> replicas."""
-    oom_kills: int
-    """Processes the kernel killed for want of memory while the load ran."""
+    oom_kills: int | None
+    """Processes the kernel killed for want of memory while the load ran; None where it does not count."""
+    not_sent: int
+    """Requests that were not sent any more after one had failed."""
     url: str
 
 

@@ -87,7 +87,7 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
             ]
         else:
             cells = ["", "", "", ""]
-        table.add_row(trial.arm, *cells, "yes" if trial.valid else "[red]no[/red]")
+        table.add_row(Text(trial.arm), *cells, "yes" if trial.valid else Text("no", "red"))
     console.print(f"\n{len(trials)} trials")
     console.print(table)
     for line in cautions(trials):
@@ -102,7 +102,8 @@ def cautions(trials: Sequence[Trial]) -> list[str]:
     if len({trial.block for trial in trials}) == 1 and len(trials) > 1:
         lines.append("One trial an arm: no interval, so a difference here is not told apart from noise.")
     single = [trial for trial in trials if len(trial.config["cluster"]["nodes"]) == 1]
-    if single and len({trial.config["runtime"]["name"] for trial in single}) > 1:
+    settings = {(t.config["runtime"]["name"], t.config["runtime"].get("connections")) for t in single}
+    if len(settings) > 1:
         lines.append("One node has no peers, so the runtime setting cannot make a difference on it.")
     return lines
 

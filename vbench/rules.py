@@ -1,13 +1,15 @@
 """The rules of validity: what must hold before a trial's numbers mean anything."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from vbench.cpu import cpu_use
 from vbench.record import NodeSample, Observed, Request, Rule
-from vbench.schema import LoadConfig
+from vbench.schema import Config, LoadConfig
 
 
 def judge(
-    load: LoadConfig, observed: Observed | None, requests: Sequence[Request], samples: Sequence[NodeSample]
+    config: Config, observed: Observed | None, requests: Sequence[Request], samples: Sequence[NodeSample]
 ) -> list[Rule]:
     """All rules, judged over the measured requests and the samples taken while they ran."""
     if observed is None:
@@ -19,19 +21,20 @@ def judge(
                 remedy="see the error and load.log in the record's folder",
             )
         ]
-    during = [s for s in samples if observed.measured_from_s <= s.at_s <= observed.measured_to_s]
     return [
-        *_answers(load, requests),
-        _runtime(observed),
-        _on_time(load, requests),
-        *_resources(load, observed, samples, during),
+        *_answers(config.load, requests, observed),
+        _runtime(config, observed),
+        _on_time(config.load, requests),
+        *_resources(config.load, observed, samples),
     ]
 
 
-def _answers(load: LoadConfig, requests: Sequence[Request]) -> Iterator[Rule]:
+def _answers(load: LoadConfig, requests: Sequence[Request], observed: Observed) -> Iterator[Rule]:
     failed = [r for r in requests if r.error is not None]
     answered = len(requests) - len(failed)
     first = f"; the first that failed: {failed[0].error}" if failed else ""
+    if observed.not_sent:
+        first += f"; {observed.not_sent} were not sent any more"
     yield Rule(
         name="every request was answered",
         holds=not failed and len(requests) == load.requests,
@@ -50,32 +53,37 @@ def _answers(load: LoadConfig, requests: Sequence[Request]) -> Iterator[Rule]:
     )
     wrong = [r for r in requests if r.error is None and r.detections_wrong]
     first = f"; the first: {wrong[0].mismatch}" if wrong else ""
+    count = sum(r.detections for r in requests)
+    if answered and not count and not wrong:
+        first = ": the model finds nothing in this video, which proves little about the model"
     yield Rule(
         name="detections agree with the reference pass",
         holds=not wrong and answered > 0,
-        found=(
-            f"{sum(r.detections for r in requests)} detections,"
-            f" {sum(r.detections_wrong for r in wrong)} wrong{first}"
-        ),
+        found=f"{count} detections, {sum(r.detections_wrong for r in wrong)} wrong{first}",
         remedy="compare model.precision, model.device and versions; do not use the numbers",
     )
 
 
-def _runtime(observed: Observed) -> Rule:
+def _runtime(config: Config, observed: Observed) -> Rule:
     asked = dict(observed.runtime_asked)
-    differ = [node for node in observed.runtime_found if dict(node.flags) != asked]
+    nodes = len(config.cluster.nodes)
+    raylets = observed.runtime_found
+    unread = [node for node in raylets if node.flags is None]
+    differ = [node for node in raylets if node.flags is not None and dict(node.flags) != asked]
     wanted = ", ".join(f"{name}={value}" for name, value in asked.items()) or "no flag set"
-    if not observed.runtime_found:
-        found = "no raylet was found"
+    if len(raylets) != nodes:
+        found = f"{len(raylets)} raylets were found for {nodes} nodes"
+    elif unread:
+        found = f"the environment of {unread[0].node}'s raylet could not be read"
     elif differ:
-        found = f"asked: {wanted}; {differ[0].node} has {dict(differ[0].flags)}"
+        found = f"asked: {wanted}; {differ[0].node} has {dict(differ[0].flags or {})}"
     else:
-        found = f"{wanted}: so in the environment of all raylets ({len(observed.runtime_found)})"
-        if len(observed.runtime_found) == 1:
+        found = f"{wanted}: so in the environment of all raylets ({nodes})"
+        if nodes == 1:
             found += "; one node has no peers, so no connections to count"
     return Rule(
         name="the runtime flags are in force",
-        holds=bool(observed.runtime_found) and not differ,
+        holds=len(raylets) == nodes and not unread and not differ,
         found=found,
         remedy="start the cluster with the flags in every node's environment",
     )
@@ -91,34 +99,31 @@ def _on_time(load: LoadConfig, requests: Sequence[Request]) -> Rule:
     )
 
 
-def _resources(
-    load: LoadConfig, observed: Observed, samples: Sequence[NodeSample], during: Sequence[NodeSample]
-) -> Iterator[Rule]:
-    spilled_mb = max((s.spilled_mb for s in samples), default=0.0)
+def _resources(load: LoadConfig, observed: Observed, samples: Sequence[NodeSample]) -> Iterator[Rule]:
+    spilled_mb = max((s.spilled_mb + s.fallback_mb for s in samples), default=0.0)
     yield Rule(
         name="nothing was spilled to disk",
         holds=bool(samples) and spilled_mb == 0,
         found=f"{spilled_mb:.0f} MB spilled" if samples else "no sample was taken",
         remedy="raise cluster.nodes.*.object_store_mb, or lower load.concurrency or pipeline.window",
     )
+    kills = observed.oom_kills
     yield Rule(
         name="no process was killed for want of memory",
-        holds=observed.oom_kills == 0,
-        found=f"{observed.oom_kills} killed",
+        holds=kills == 0,
+        found="the kernel does not count them" if kills is None else f"{kills} killed",
         remedy="lower load.concurrency, pipeline.window or the object store, or give the machine more memory",
     )
-    seen = [s for s in during if s.foreign_cpu_percent >= 0]
-    foreign = sum(s.foreign_cpu_percent for s in seen) / len(seen) if seen else 0.0
-    worst = max(seen, key=lambda s: s.foreign_cpu_percent, default=None)
-    busy = f", most of it {worst.foreign_process}" if worst and worst.foreign_process and foreign > 1 else ""
+    use = cpu_use(samples)
+    names = Counter(s.foreign_process for s in samples if s.foreign_process)
+    busiest = f", most often {names.most_common(1)[0][0]}" if names and use and use.foreign > 1 else ""
     yield Rule(
         name="nothing else used the CPU",
-        holds=bool(seen) and foreign <= load.max_foreign_cpu_percent,
+        holds=use is not None and use.foreign <= load.max_foreign_cpu_percent,
         found=(
-            f"other programs used {foreign:.1f}% of the machine,"
-            f" bound {load.max_foreign_cpu_percent:g}%{busy}"
-            if seen
-            else "no sample was taken while requests ran"
+            f"others used {use.foreign:.1f}% of the machine{busiest}; bound {load.max_foreign_cpu_percent:g}%"
+            if use is not None
+            else "no two samples were taken"
         ),
-        remedy="stop other programs and run again; with short trials lower load.sample_period_s",
+        remedy="stop other programs and run again",
     )

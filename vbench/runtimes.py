@@ -13,9 +13,6 @@ FLAGS = (MULTIPLE, CONNECTIONS)
 MOST_CONNECTIONS = 64
 """Far above what helps; a typing error such as 1500 is found."""
 
-OSS_CONNECTIONS = 2
-"""What Ray 2.60 opens to each peer when nothing is set."""
-
 
 class RuntimeFlagError(ValueError):
     """A flag's value that must not reach Ray."""
@@ -36,11 +33,6 @@ def environment(connections: int | None) -> dict[str, str]:
     if connections == 1:
         return {MULTIPLE: "0"}
     return {MULTIPLE: "1", CONNECTIONS: str(connections)}
-
-
-def expected_connections(connections: int | None) -> int:
-    """Connections each raylet shall have to each peer it exchanged objects with."""
-    return OSS_CONNECTIONS if connections is None else connections
 
 
 def apply(base: Mapping[str, str], connections: int | None) -> dict[str, str]:

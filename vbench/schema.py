@@ -181,7 +181,7 @@ class LoadConfig:
     timeout_s: float = 600
     """A request not answered within this time has failed."""
     seed: int = 1
-    """Draws everything random about the load."""
+    """Draws whatever is random about the load; a closed loop has nothing that is."""
     max_late_ms: float = 250
     """The client may be late by so much; beyond it the trial is invalid."""
     max_foreign_cpu_percent: float = 5

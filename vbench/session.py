@@ -1,28 +1,29 @@
 """One call of ``python -m vbench``: checks all of it first, hands it to Hydra, collects how it went."""
 
-import json
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from vbench import compose, environment
 from vbench.display import Display
-from vbench.errors import ConfigError, TrackingError, VbenchError
-from vbench.record import Trial, write_json
+from vbench.errors import ConfigError, InputError, TrackingError, VbenchError
+from vbench.record import TRIAL, Trial, write_json
 from vbench.report import show_sweep, show_trial, show_where
 from vbench.schema import Config
 from vbench.tracking import SWEEP
-from vbench.trial import run_trial
-
-"""What of Hydra's own command line is passed on; the others make no sense here."""
+from vbench.trial import NOT_FINGERPRINTED, run_trial
+from vbench.validate import value_at
 
 HYDRA_OPTIONS = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "-i", "--multirun", "-m")
 """What of Hydra's own command line is passed on; the others make no sense here."""
@@ -36,6 +37,9 @@ class Session:
 
     display: Display
     swept: tuple[str, ...]
+    """Keys with several values, the block left out."""
+    shown: tuple[str, ...]
+    """Keys that make an arm's name: what is swept, or in a single trial what was set."""
     arguments: tuple[str, ...]
     trials: list[Trial] = field(default_factory=list)
     failures: list[VbenchError] = field(default_factory=list)
@@ -50,8 +54,16 @@ def run(arguments: Sequence[str]) -> int:
         _hydra(options, overrides, None)
         return 0
     _check_outputs(Path(trials[0].outputs))
-    swept = tuple(compose.swept_keys(compose.parse(overrides)))
-    session = Session(display=Display(), swept=swept, arguments=tuple(arguments))
+    parsed = compose.parse(overrides)
+    swept = tuple(key for key in compose.swept_keys(parsed) if key != "block")
+    given = tuple(o.key_or_group for o in parsed if not compose.is_hydras(o))
+    shown = swept if multirun else tuple(dict.fromkeys(("mode", "runtime", *given)))
+    session = Session(
+        display=Display(),
+        swept=swept,
+        shown=tuple(key for key in shown if key.split(".")[0] not in NOT_FINGERPRINTED),
+        arguments=tuple(arguments),
+    )
     if multirun:
         session.display.say(f"{len(trials)} trials: {', '.join(swept) or 'nothing'} swept")
     _hydra(options, overrides, session)
@@ -92,26 +104,31 @@ def _hydra(options: Sequence[str], overrides: Sequence[str], session: Session | 
     sys.argv = ["vbench", *options, *overrides]
     # Hydra prints and exits by itself unless told to raise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    hydra.main(version_base="1.3", config_path=str(compose.CONF_DIR), config_name="config")(trial)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(compose.CONF_DIR), config_name="config")(trial)()
+    except (HydraException, OmegaConfBaseException, OSError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(f"Hydra cannot run '{' '.join(overrides)}': {first}.") from error
 
 
 def _one(config: DictConfig, session: Session) -> None:
     hydra_config = HydraConfig.get()
     folder = Path(hydra_config.runtime.output_dir)
     typed: Config = compose.typed(config)
-    swept = {key: str(_value(typed, key)) for key in session.swept or ("mode", "runtime")}
+    if (folder / TRIAL).exists():
+        raise ConfigError(f"{folder} holds a trial already; give another hydra.run.dir, or none.")
+    swept = {key: str(_value(typed, key)) for key in session.shown or ("mode", "runtime")}
     if hydra_config.mode == RunMode.MULTIRUN:
         _write_sweep(folder.parent, session)
         session.display.say(
             f"\ntrial {hydra_config.job.num + 1}: {' '.join(f'{k}={v}' for k, v in swept.items())}"
         )
-    try:
-        trial = run_trial(typed, folder, swept, session.display)
-    except VbenchError as error:
+    trial, error = run_trial(typed, folder, swept, session.display)
+    session.trials.append(trial)
+    if isinstance(error, InputError):
         session.failures.append(error)
         session.display.say(f"vbench: {error}", style="red")
         return
-    session.trials.append(trial)
     show_trial(session.display.console, trial)
     page = _track(typed, folder, session) if typed.tracking.name != "off" else None
     show_where(session.display.console, folder, Path(typed.outputs), page)
@@ -119,9 +136,7 @@ def _one(config: DictConfig, session: Session) -> None:
 
 def _value(config: Config, key: str) -> object:
     """The value of a key, or the name of the option chosen from a group."""
-    node: object = config
-    for part in key.replace("/", ".").split("."):
-        node = node[part] if isinstance(node, dict) else getattr(node, part)
+    node = value_at(config, key.replace("/", "."))
     return getattr(node, "name", node)
 
 
@@ -150,7 +165,7 @@ def _track(config: Config, folder: Path, session: Session) -> str | None:
     except TrackingError as error:
         session.failures.append(error)
         session.display.say(
-            f"vbench: {error}. The record is safe; log it later with: python -m vbench.tracking {folder}",
+            f"vbench: {error}. The record is safe; log it later with: python -m vbench.tracking '{folder}'",
             style="red",
         )
         return None
@@ -160,10 +175,10 @@ def _track(config: Config, folder: Path, session: Session) -> str | None:
 def _check_outputs(outputs: Path) -> None:
     """ConfigError where nothing can be written, before anything is measured."""
     try:
-        outputs.mkdir(parents=True, exist_ok=True)
-        probe = outputs / f".probe-{os.getpid()}"
-        probe.write_text(json.dumps("may vbench write here?"))
-        probe.unlink()
+        for folder in (outputs, outputs / "runs", outputs / "sweeps", outputs / "cache"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
     except OSError as error:
         raise ConfigError(
             f"outputs={outputs} cannot be written to ({error.strerror}); give a folder of your own, such as"

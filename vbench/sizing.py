@@ -1,6 +1,8 @@
 """How a graph is sized to the CPUs it runs on, where the configuration leaves that open."""
 
+import math
 import os
+from pathlib import Path
 
 from vbench.schema import ClusterConfig, DeploymentConfig, NodeConfig
 
@@ -23,9 +25,19 @@ def deployments(cluster: ClusterConfig) -> dict[str, DeploymentConfig]:
     }
 
 
+def machine_cpus() -> int:
+    """Cores that this process may use: by its affinity, and by its container's quota (cgroup v2)."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))
+
+
 def node_cpus(node: NodeConfig) -> int:
     """CPUs that Ray is told of."""
-    return node.cpus if node.cpus is not None else max(FEWEST_CPUS, os.cpu_count() or FEWEST_CPUS)
+    return node.cpus if node.cpus is not None else max(FEWEST_CPUS, machine_cpus())
 
 
 def replicas(cluster: ClusterConfig, name: str) -> int:

@@ -3,14 +3,14 @@
 import statistics
 from collections.abc import Sequence
 
-from vbench.record import Clip, NodeSample, Observed, Request, SpanLine
+from vbench.cpu import cpu_use
+from vbench.record import Clip, NodeSample, Request, SpanLine
 
 STAGES = ("chunk", "decode", "infer")
 KINDS = ("queue", "transfer", "compute")
 
 
 def summarize(
-    observed: Observed,
     clip: Clip,
     requests: Sequence[Request],
     spans: Sequence[SpanLine],
@@ -27,8 +27,7 @@ def summarize(
     metrics |= throughput(requests)
     metrics |= stage_times(spans, len(requests))
     metrics |= bytes_moved(requests, spans)
-    during = [s for s in samples if observed.measured_from_s <= s.at_s <= observed.measured_to_s]
-    metrics |= machine_use(during)
+    metrics |= machine_use(samples)
     metrics["client_late_max_ms"] = 1000 * max(r.late_s for r in requests)
     if clip.reference_map50 is not None:
         metrics["reference_map50"] = clip.reference_map50
@@ -93,14 +92,16 @@ def bytes_moved(requests: Sequence[Request], spans: Sequence[SpanLine]) -> dict[
     }
 
 
-def machine_use(during: Sequence[NodeSample]) -> dict[str, float]:
-    """Means and peaks over the samples taken while requests ran; nothing where there is none."""
-    if not during:
+def machine_use(samples: Sequence[NodeSample]) -> dict[str, float]:
+    """CPU shares over the measured time, peaks of memory and store; nothing where there is no sample."""
+    use = cpu_use(samples)
+    if use is None:
         return {}
     return {
-        "cpu_mean_percent": statistics.fmean(s.cpu_percent for s in during),
-        "foreign_cpu_mean_percent": statistics.fmean(s.foreign_cpu_percent for s in during),
-        "memory_used_max_mb": max(s.memory_used_mb for s in during),
-        "object_store_used_max_mb": max(s.object_store_used_mb for s in during),
-        "spilled_max_mb": max(s.spilled_mb for s in during),
+        "cpu_busy_percent": use.busy,
+        "cpu_trial_percent": use.trial,
+        "cpu_foreign_percent": use.foreign,
+        "memory_used_max_mb": max(s.memory_used_mb for s in samples),
+        "object_store_used_max_mb": max(s.object_store_used_mb for s in samples),
+        "spilled_max_mb": max(s.spilled_mb for s in samples),
     }

@@ -36,10 +36,10 @@ class Tracker:
 
     def __init__(self, outputs: Path, experiment: str) -> None:
         """Opens or makes ``outputs/mlflow.db``; TrackingError where MLflow cannot."""
-        from mlflow import MlflowClient
-
-        outputs.mkdir(parents=True, exist_ok=True)
         with _named(f"MLflow cannot open {outputs / DATABASE}"):
+            from mlflow import MlflowClient
+
+            outputs.mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(tracking_uri=f"sqlite:///{outputs.resolve() / DATABASE}")
             found = self._client.get_experiment_by_name(experiment)
             self._experiment = (
@@ -54,8 +54,10 @@ class Tracker:
         """Log the trial in ``folder``; False where it was logged before. TrackingError where it cannot."""
         trial = read_trial(folder)
         with _named(f"MLflow cannot log {folder}"):
-            if self._find(f"tags.`vbench.trial_id` = '{trial.trial_id}' AND tags.`vbench.logged` = 'whole'"):
-                return False
+            for found in self._find(f"tags.`vbench.trial_id` = '{trial.trial_id}'"):
+                if found.data.tags.get("vbench.logged") == "whole":
+                    return False
+                self._client.delete_run(found.info.run_id)  # logging it broke off half-way
             started_ms = _unix_ms(trial.started)
             run = self._client.create_run(
                 self._experiment, started_ms, self._tags(trial, folder), run_name=trial.arm
@@ -155,7 +157,8 @@ class _named:  # noqa: N801 - reads as a statement: with _named(...)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, RecordError):
-            raise TrackingError(f"{self._what}: {str(error).strip().splitlines()[0]}") from error
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise TrackingError(f"{self._what}: {first}") from error
 
 
 def _unix_ms(iso: str) -> int:
@@ -181,17 +184,23 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m vbench.tracking", description="Log the records of trials and sweeps to MLflow."
     )
     parser.add_argument("folders", nargs="+", type=Path, help="a trial's or a sweep's folder, or one above")
-    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="holds the MLflow database")
-    parser.add_argument("--experiment", default="vbench", help="MLflow's experiment name")
+    parser.add_argument("--outputs", type=Path, help="holds the MLflow database (default: as in the record)")
+    parser.add_argument("--experiment", help="MLflow's experiment name (default: as in the record)")
     options = parser.parse_args(arguments)
     try:
         found = {folder: trial_folders(folder) for folder in options.folders}
         for folder, trials in found.items():
             if not trials:
                 raise RecordError(f"{folder} holds no {TRIAL}, nor does any folder below it")
-        tracker = Tracker(options.outputs, options.experiment)
+        trackers: dict[tuple[Path, str], Tracker] = {}
         for folder in (folder for trials in found.values() for folder in trials):
-            print(f"{'logged' if tracker.log(folder) else 'was logged before'}  {folder}")
+            config = read_trial(folder).config
+            where = options.outputs or Path(config["outputs"])
+            name = options.experiment or config["tracking"]["experiment"]
+            if (where, name) not in trackers:
+                trackers[where, name] = Tracker(where, name)
+            new = trackers[where, name].log(folder)
+            print(f"{'logged' if new else 'was logged before'}  {folder}")
     except RecordError as error:
         print(error, file=sys.stderr)
         return 2

@@ -5,13 +5,15 @@ import hashlib
 import json
 import os
 import secrets
+import select
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vbench import environment, record, rules, summary
 from vbench.clusters import local
@@ -22,41 +24,47 @@ from vbench.load.job import PREPARED, Job, Place, write_job
 from vbench.schema import Config
 
 LOAD_LOG = "load.log"
+CRASH = "crash.log"
 RAY_LOG = "ray.log"
+
+PREPARE_SILENCE_S = 3600.0
+"""The reference pass of a long video says something once a batch of frames."""
 
 NOT_FINGERPRINTED = ("block", "outputs", "tracking")
 """Parts of a configuration that cannot change a result."""
 
 
-def run_trial(config: Config, folder: Path, swept: Mapping[str, str], display: Display) -> record.Trial:
-    """Run one trial into ``folder`` and write its record, whatever happened.
+def run_trial(
+    config: Config, folder: Path, swept: Mapping[str, str], display: Display
+) -> tuple[record.Trial, VbenchError | None]:
+    """Run one trial into ``folder``, write its record, whatever happened, and say why it failed, if it did.
 
-    A trial that fails comes back as a record that is not valid and says why. InputError (what it was given
-    cannot be used) and an interrupt are raised, after the record is written.
+    A trial that fails has a record that is not valid and says why. An interrupt is raised on, after the
+    record is written.
     """
-    phases_s: dict[str, float] = {}
-    started = environment.now()
+    begun = _Begun(config=config, folder=folder, swept=swept)
     status: record.Status = "finished"
     error: VbenchError | None = None
     try:
         with display.running():
-            _run(config, folder, phases_s, display)
+            _run(config, folder, begun.phases_s, display)
     except VbenchError as failure:
         status, error = "failed", failure
+    except Exception as failure:  # noqa: BLE001 - whatever it is belongs into the record
+        (folder / CRASH).write_text(traceback.format_exc())
+        status, error = "failed", TrialError(f"{type(failure).__name__}: {failure}; see {folder / CRASH}")
     except BaseException:
         status = "interrupted"
         raise
     finally:
-        trial = _record(config, folder, swept, started, status, error, phases_s)
+        trial = begun.end(status, error)
         record.write_json(folder / record.TRIAL, trial)
-    if isinstance(error, InputError):
-        raise error
-    return trial
+    return trial, error
 
 
 def _run(config: Config, folder: Path, phases_s: dict[str, float], display: Display) -> None:
-    job = Job(config=config, folder=folder.resolve(), place=None)
     local.check(config.cluster)
+    job = Job(config=config, folder=folder.resolve(), place=None)
     with _timed(phases_s, "prepare"):
         display.phase("checking the video")
         _load_step("prepare", job, local.inherited(), display)
@@ -73,7 +81,15 @@ def _run(config: Config, folder: Path, phases_s: dict[str, float], display: Disp
             harness_pid=os.getpid(),
         )
         job = Job(config=config, folder=folder.resolve(), place=place)
-        _load_step("drive", job, cluster.load_env, display)
+        try:
+            _load_step("drive", job, cluster.load_env, display)
+        except TrialError as error:
+            if cluster.exit_status() is not None:
+                status = f"status {cluster.exit_status()}"
+                raise TrialError(
+                    f"Ray ended with {status} while the trial ran; see {folder / RAY_LOG}"
+                ) from error
+            raise
         display.phase("stopping the cluster")
         began_s = time.monotonic()
     phases_s["stop"] = time.monotonic() - began_s
@@ -87,69 +103,99 @@ def _timed(phases_s: dict[str, float], name: str) -> Iterator[None]:
 
 
 def _load_step(step: str, job: Job, env: Mapping[str, str], display: Display) -> None:
-    """Run one step of the load process to its end, showing what it says."""
+    """Run one step of the load process until it says that it is done, showing what it says.
+
+    What the process does after that, tearing down what it has imported, is nobody's concern: it is ended.
+    """
     command = [sys.executable, "-m", "vbench.load", step, str(write_job(job))]
     log = job.folder / LOAD_LOG
-    failure: VbenchError | None = None
+    silence_s = _longest_silence_s(job.config)
     with (
         log.open("ab") as errors,
         guarded(command, env=env, stdout=subprocess.PIPE, stderr=errors) as process,
     ):
         assert process.guard.stdout is not None
-        for line in process.guard.stdout:
-            event = json.loads(line)
+        for line in _lines(process.guard.stdout, silence_s, step):
+            try:
+                event = json.loads(line)
+            except ValueError:
+                errors.write(line)
+                continue
             if event["event"] == "progress":
                 display.phase(event["phase"], event["done"], event["total"], event["note"])
+            elif event["event"] == "done":
+                return
             else:
                 kind = InputError if event["bad_input"] else TrialError
-                failure = kind(event["message"])
+                raise kind(event["message"])
         status = process.guard.wait()
-    if failure is not None:
-        raise failure
-    if status:
-        how = f"by signal {status - 128}" if status > 128 else f"with status {status}"
-        raise TrialError(f"the load process ended {how} in its step '{step}'; see {log}")
+    how = f"by signal {status - 128}" if status > 128 else f"with status {status}"
+    raise TrialError(f"the load process ended {how} in its step '{step}'; see {log}")
 
 
-def _record(
-    config: Config,
-    folder: Path,
-    swept: Mapping[str, str],
-    started: str,
-    status: record.Status,
-    error: VbenchError | None,
-    phases_s: Mapping[str, float],
-) -> record.Trial:
-    observed = record.read_observed(folder)
-    clip = _clip(folder)
-    requests = record.read_requests(folder)
-    samples = record.read_samples(folder)
-    judged = rules.judge(config.load, observed if status == "finished" else None, requests, samples)
-    metrics: dict[str, float] = {}
-    if observed is not None and clip is not None:
-        metrics = summary.summarize(observed, clip, requests, record.read_spans(folder), samples)
-    plain = asdict(config)
-    for name in (record.OBSERVED, PREPARED):
-        (folder / name).unlink(missing_ok=True)
-    return record.Trial(
-        trial_id=secrets.token_hex(8),
-        arm=" ".join(f"{key}={value}" for key, value in swept.items()),
-        swept=swept,
-        block=config.block,
-        seed=config.load.seed,
-        started=started,
-        status=status,
-        error=str(error) if error else None,
-        valid=all(rule.holds for rule in judged),
-        rules=judged,
-        metrics=metrics,
-        phases_s={**phases_s, **(observed.phases_s if observed else {})},
-        config=plain,
-        config_fingerprint=fingerprint(plain),
-        environment=environment.describe(),
-        clip=clip,
-        observed=observed,
-    )
+def _longest_silence_s(config: Config) -> float:
+    """No step of the load process is silent for longer, each has a deadline of its own inside."""
+    inside = (config.cluster.start_timeout_s, config.cluster.deploy_timeout_s, config.load.timeout_s)
+    return max(*inside, PREPARE_SILENCE_S) + 60
+
+
+def _lines(pipe: IO[bytes], silence_s: float, step: str) -> Iterator[bytes]:
+    """Lines from a pipe until its end; TrialError where none comes for ``silence_s``."""
+    buffer = b""
+    while True:
+        if not select.select([pipe], [], [], silence_s)[0]:
+            raise TrialError(f"the load process said nothing for {silence_s:g} s in its step '{step}'")
+        data = os.read(pipe.fileno(), 65536)
+        if not data:
+            return
+        *lines, buffer = (buffer + data).split(b"\n")
+        yield from (line + b"\n" for line in lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """What of the record is known when the trial begins; the code's revision is that which then runs."""
+
+    config: Config
+    folder: Path
+    swept: Mapping[str, str]
+    started: str = field(default_factory=environment.now)
+    environment: Mapping[str, Any] = field(default_factory=environment.describe)
+    phases_s: dict[str, float] = field(default_factory=dict)
+
+    def end(self, status: record.Status, error: VbenchError | None) -> record.Trial:
+        """The record, judged, from the files that the load process has left."""
+        folder = self.folder
+        observed = record.read_observed(folder)
+        clip = _clip(folder)
+        requests = record.read_requests(folder)
+        samples = record.read_samples(folder)
+        judged = rules.judge(self.config, observed if status == "finished" else None, requests, samples)
+        metrics: dict[str, float] = {}
+        if observed is not None and clip is not None:
+            metrics = summary.summarize(clip, requests, record.read_spans(folder), samples)
+        for name in (record.OBSERVED, PREPARED):
+            (folder / name).unlink(missing_ok=True)
+        plain = asdict(self.config)
+        return record.Trial(
+            trial_id=secrets.token_hex(8),
+            arm=" ".join(f"{key}={value}" for key, value in self.swept.items()),
+            swept=self.swept,
+            block=self.config.block,
+            seed=self.config.load.seed,
+            started=self.started,
+            status=status,
+            error=str(error) if error else None,
+            valid=all(rule.holds for rule in judged),
+            rules=judged,
+            metrics=metrics,
+            phases_s={**self.phases_s, **(observed.phases_s if observed else {})},
+            config=plain,
+            config_fingerprint=fingerprint(plain),
+            environment=self.environment,
+            clip=clip,
+            observed=observed,
+        )
 
 
 def _clip(folder: Path) -> record.Clip | None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from vbench.names import nearest
 from vbench.runtimes import RuntimeFlagError, environment
-from vbench.schema import MISSING, ClusterConfig, Config, DeploymentConfig, SceneConfig
+from vbench.schema import MISSING, ClusterConfig, Config, DeploymentConfig, SceneConfig, VideoConfig
 from vbench.sizing import deployments, node_cpus, replicas
 from vbench.video.scene_settings import SceneSettings
 
@@ -34,6 +34,9 @@ POSITIVE = (
     "cluster.start_timeout_s",
     "cluster.deploy_timeout_s",
 )
+
+MOST = 1_000_000
+"""Above what any count, length or time-out of a trial can sensibly be."""
 
 SMALLEST_OBJECT_STORE_MB = 80
 """Ray refuses to start with less than 75 MiB."""
@@ -63,14 +66,16 @@ def _problems(config: Config) -> Iterator[str]:
     except RuntimeFlagError as error:
         yield str(error)
     yield from rate("pipeline.fps", config.pipeline.fps)
-    if config.video.name == "file" and config.video.path in (None, MISSING):
-        yield "video=file needs a path: add video.path=clip.mp4."
+    yield from _video(config.video)
+    yield from _outputs(config.outputs)
     if config.video.scene is not None:
         yield from _scene(config.video.scene)
-    yield from _nodes(config)
+    complaints = list(_nodes(config))
     for name, deployment in deployments(config.cluster).items():
-        yield from _deployment(f"cluster.deployments.{name}", deployment)
-    yield from _room(config.cluster)
+        complaints += _deployment(f"cluster.deployments.{name}", deployment)
+    yield from complaints
+    if not complaints:
+        yield from _room(config.cluster)
 
 
 def _single_values(config: Config) -> Iterator[str]:
@@ -80,14 +85,14 @@ def _single_values(config: Config) -> Iterator[str]:
             yield f"{key}={value} does not exist: {nearest(str(value), choices)}."
     for key in POSITIVE:
         value = value_at(config, key)
-        if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-            yield f"{key}={value} must be a number above 0."
-    if config.load.warmup < 0:
-        yield f"load.warmup={config.load.warmup} must be 0 or more."
+        if not (isinstance(value, int | float) and 0 < value <= MOST):
+            yield f"{key}={value} must be a number above 0, and not above {MOST:,}."
+    if not 0 <= config.load.warmup <= MOST:
+        yield f"load.warmup={config.load.warmup} must be 0 or more, and not above {MOST:,}."
     if not 0 < config.model.score_threshold < 1:
         yield f"model.score_threshold={config.model.score_threshold} must lie between 0 and 1."
     budget = config.pipeline.frames_budget_mb
-    if budget is not None and budget <= 0:
+    if budget is not None and not (math.isfinite(budget) and budget > 0):
         yield f"pipeline.frames_budget_mb={budget} must be above 0, or null."
     if not 0 <= config.cluster.http_port <= 65535:
         yield f"cluster.http_port={config.cluster.http_port} must lie between 0 (any free one) and 65535."
@@ -102,6 +107,20 @@ def rate(key: str, text: str) -> Iterator[str]:
         return
     if not 0 < value <= 1000:
         yield f"{key}={text} must lie above 0 and not above 1000."
+
+
+def _video(video: VideoConfig) -> Iterator[str]:
+    if video.name == "file" and video.path in (None, MISSING, ""):
+        yield "video=file needs a path: add video.path=clip.mp4."
+    if video.name == "scene" and video.path is not None:
+        yield f"video.path={video.path} is not looked at by video=scene: add video=file."
+    if video.name == "scene" and video.scene is None:
+        yield "video.scene=null leaves no video: set the scene, or choose video=file video.path=clip.mp4."
+
+
+def _outputs(outputs: str) -> Iterator[str]:
+    if not outputs.strip() or set(outputs) & set("?#%"):
+        yield f"outputs={outputs!r} must name a folder, without ? # % (MLflow's database lies in it)."
 
 
 def _scene(scene: SceneConfig) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 import ctypes
 import os
+import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from runs import Workplace, below
+from runs import DEADLINE_S, Workplace, below
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -42,11 +43,14 @@ def wait_for() -> Callable[["subprocess.Popen[str]", str], str]:
 
     def wait(process: "subprocess.Popen[str]", text: str) -> str:
         assert process.stdout is not None
+        deadline = time.monotonic() + DEADLINE_S
         seen = ""
         while text not in seen:
-            line = process.stdout.readline()
-            assert line, f"the run ended before it said '{text}':\n{seen}"
-            seen += line
+            # Unbuffered, or a line could lie in Python's buffer while select waits for the pipe.
+            ready = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]
+            data = os.read(process.stdout.fileno(), 65536).decode() if ready else ""
+            assert data, f"the run did not say '{text}':\n{seen}"
+            seen += data
         return seen
 
     return wait

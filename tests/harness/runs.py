@@ -1,6 +1,7 @@
 """Runs of the real command in a folder and temp dir of their own."""
 
 import os
+import select
 import subprocess
 import sys
 import time
@@ -75,7 +76,7 @@ class Workplace:
             found += [str(path) for path in self.temp.iterdir()]
             if not found or time.monotonic() > deadline:
                 return found
-            os.sched_yield()
+            select.select([], [], [], 0.05)
 
     def trials(self) -> list[Path]:
         return sorted(path.parent for path in (self.folder / "outputs").rglob("trial.json"))

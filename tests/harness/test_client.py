@@ -88,6 +88,20 @@ def test_an_error_status_is_kept_with_its_body(server: ThreadingHTTPServer) -> N
     assert (outcome.status, outcome.body, outcome.error) == (422, b'{"detail": "no"}', None)
 
 
+def test_after_the_first_failure_none_is_sent_any_more(server: ThreadingHTTPServer) -> None:
+    Handler.barrier = threading.Barrier(1)
+    Handler.status = 500
+    outcomes = closed_loop(
+        f"http://127.0.0.1:{server.server_port}",
+        {},
+        requests_count=1000,
+        concurrency=2,
+        timeout_s=20,
+        answered=lambda _: None,
+    )
+    assert 1 <= len(outcomes) <= 2
+
+
 def test_no_answer_in_time_is_an_outcome_with_its_reason(server: ThreadingHTTPServer) -> None:
     Handler.barrier = threading.Barrier(2)
     (outcome,) = loop(server, requests_count=1, concurrency=1, timeout_s=0.2)

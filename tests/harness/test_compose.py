@@ -5,6 +5,7 @@ import pytest
 from vbench.compose import check, expand, groups, parse, swept_keys
 from vbench.errors import ConfigError
 from vbench.session import split
+from vbench.sizing import replicas
 
 
 def refused(*overrides: str, multirun: bool = False) -> str:
@@ -55,6 +56,15 @@ def test_every_option_file_composes(group: str) -> None:
         ("+cluster.deployments.service.resources.gpu_only=1", "ask for 1 gpu_only"),
         ("cluster.http_port=70000", "cluster.http_port=70000"),
         ("+unknown=1", "'unknown' does not exist"),
+        ("video.path=clip.mp4", "add video=file"),
+        ("runtime.name=anyscale", "choose with runtime=anyscale"),
+        ("model.name=foo", "choose with model=foo"),
+        ("outputs=", "outputs='' must name a folder"),
+        ("pipeline.frames_budget_mb=inf", "pipeline.frames_budget_mb=inf"),
+        ("cluster.deployments.decoder.cpus=nan", "decoder.cpus=nan"),
+        ("load.timeout_s=1e10", "load.timeout_s="),
+        ("video.path=clip(1).mp4", "quote such a value"),
+        ("~tracking", "nothing can be taken out"),
         ("--nonsense", "--nonsense"),
         ("mode=chunked,combined", "add --multirun"),
     ],
@@ -70,6 +80,21 @@ def test_a_wrong_value_is_named_with_its_remedy(override: str, named: str) -> No
 def test_a_sweep_is_checked_whole_before_it_starts() -> None:
     assert "runtime.connections=0" in refused("runtime.connections=2,0", multirun=True)
     assert "did you mean 'combined'" in refused("mode=chunked,combind", multirun=True)
+
+
+def test_a_sweep_without_a_value_or_of_no_values_is_refused() -> None:
+    assert "no trial at all" in refused("load.requests=range(5,5)", multirun=True)
+    assert "one by one" in refused("load.requests=interval(1,4)", multirun=True)
+    assert "one by one" in refused("mode=glob(*)", multirun=True)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 16, 128, 448])
+def test_the_main_job_fits_machines_of_any_size(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vbench.sizing.machine_cpus", lambda: cores)
+    (config,) = check([], multirun=False)
+    sizes = {name: replicas(config.cluster, name) for name in ("decoder", "inference")}
+    assert min(sizes.values()) >= 1
+    assert sum(sizes.values()) == max(2, cores)
 
 
 def test_a_sweep_expands_to_all_its_arms() -> None:

@@ -1,6 +1,7 @@
 """A guard leaves nothing of its command, whatever ends it."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, what
-        os.sched_yield()
+        select.select([], [], [], 0.02)
 
 
 def started(command: Guarded) -> list[int]:

@@ -17,14 +17,23 @@ Wait = Callable[["subprocess.Popen[str]", str], str]
 
 LONG = (*SCENE, *SMALL, "load.requests=5000", "tracking=off")
 
-PHASES = ("rendering the scene", "starting Ray", "deploying  0/4", "requests  0/5000")
+ENDS = [
+    ("rendering the scene", signal.SIGHUP),
+    ("starting Ray", signal.SIGINT),
+    ("deploying  0/4", signal.SIGTERM),
+    ("requests  0/5000", signal.SIGINT),
+]
 
 
-@pytest.mark.parametrize("phase", PHASES)
-def test_ctrl_c_leaves_nothing(workplace: Workplace, wait_for: Wait, phase: str) -> None:
+@pytest.mark.parametrize(("phase", "number"), ENDS)
+def test_ctrl_c_leaves_nothing(
+    workplace: Workplace, wait_for: Wait, phase: str, number: signal.Signals
+) -> None:
     run = workplace.start(*LONG)
     wait_for(run, phase)
-    run.send_signal(signal.SIGINT)
+    run.send_signal(number)
+    # Somebody who is impatient.
+    run.send_signal(number)
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 130, output
     assert "interrupted" in output
@@ -59,4 +68,19 @@ def test_a_killed_load_process_fails_the_trial_and_leaves_nothing(
     (folder,) = workplace.trials()
     trial = read_trial(folder)
     assert (trial.status, trial.valid) == ("failed", False)
+    assert workplace.left() == []
+
+
+def test_a_killed_ray_is_what_the_trial_names(workplace: Workplace, wait_for: Wait) -> None:
+    run = workplace.start(*LONG)
+    wait_for(run, "requests  0/5000")
+    for pid in procfs.family("of no guard", run.pid):
+        line = procfs.stat(pid)
+        if line is not None and line.name in ("raylet", "gcs_server"):
+            os.kill(pid, signal.SIGKILL)
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 1, output
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert (trial.status, trial.valid) == ("failed", False) or not trial.valid
     assert workplace.left() == []

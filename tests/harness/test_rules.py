@@ -8,17 +8,16 @@ import records
 from vbench.record import NodeRuntime
 from vbench.rules import judge
 from vbench.runtimes import MULTIPLE
-from vbench.schema import LoadConfig
 
 
 def broken(**changes: Any) -> list[str]:
-    load = LoadConfig(name="closed", requests=3)
+    config = records.config("load.requests=3", "load.concurrency=3")
     parts: dict[str, Any] = {
         "observed": records.observed(),
         "requests": [records.request(i) for i in range(3)],
-        "samples": [records.sample(at) for at in (99.0, 101.0, 105.0)],
+        "samples": [records.sample(at) for at in (100.0, 101.0, 105.0)],
     }
-    rules = judge(load, **(parts | changes))
+    rules = judge(config, **(parts | changes))
     return [rule.name for rule in rules if not rule.holds]
 
 
@@ -53,15 +52,31 @@ def test_flags_other_than_asked_break_the_rule() -> None:
     one = NodeRuntime(node="head", raylet_pid=1, flags={MULTIPLE: "0"})
     assert broken(observed=records.observed(runtime_found=[one])) == [name]
     assert broken(observed=records.observed(runtime_asked={MULTIPLE: "0"})) == [name]
+
+
+def test_flags_that_were_not_seen_on_every_node_are_not_proven() -> None:
+    name = "the runtime flags are in force"
     assert broken(observed=records.observed(runtime_found=[])) == [name]
+    unread = NodeRuntime(node="head", raylet_pid=1, flags=None)
+    assert broken(observed=records.observed(runtime_found=[unread])) == [name]
+    read = NodeRuntime(node="head", raylet_pid=1, flags={})
+    assert broken(observed=records.observed(runtime_found=[read, read])) == [name]
 
 
-def test_what_the_machine_did_breaks_its_rule() -> None:
-    assert broken(samples=[records.sample(101.0, spilled_mb=1.0)]) == ["nothing was spilled to disk"]
-    foreign = [records.sample(101.0, foreign_cpu_percent=6.0)]
-    assert broken(samples=foreign) == ["nothing else used the CPU"]
-    killed = records.observed(oom_kills=1)
-    assert broken(observed=killed) == ["no process was killed for want of memory"]
+@pytest.mark.parametrize("where", ["spilled_mb", "fallback_mb"])
+def test_objects_on_disk_break_the_rule(where: str) -> None:
+    samples = [records.sample(100.0), records.sample(101.0, **{where: 1.0})]
+    assert broken(samples=samples) == ["nothing was spilled to disk"]
+
+
+def test_a_busy_machine_breaks_the_rule_though_no_process_stands_out() -> None:
+    samples = [records.sample(100.0), records.sample(110.0, cpu_busy_s=178.0, foreign_process=None)]
+    assert broken(samples=samples) == ["nothing else used the CPU"]
+
+
+@pytest.mark.parametrize("kills", [1, None])
+def test_memory_that_ran_out_or_is_not_watched_breaks_the_rule(kills: int | None) -> None:
+    assert broken(observed=records.observed(oom_kills=kills)) == ["no process was killed for want of memory"]
 
 
 def test_no_sample_proves_nothing() -> None:

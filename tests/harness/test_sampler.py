@@ -1,17 +1,22 @@
-"""The sampler tells the trial's own CPU time from that of others."""
+"""The sampler tells the trial's own CPU time from that of others, also of what came and went."""
 
 import os
+import select
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vbench import procfs
-from vbench.telemetry.sampler import ForeignCpu, Sampler, StoreUse
+import pytest
 
-DEADLINE_S = 30
+from vbench import procfs
+from vbench.telemetry.sampler import CpuWatch, Sampler, StoreUse
+
+DEADLINE_S = 60
 BUSY = "while True: pass"
+
+USE = StoreUse(used_bytes=2_000_000, spilled_bytes=0, fallback_bytes=0)
 
 
 @contextmanager
@@ -24,60 +29,82 @@ def busy() -> Iterator[int]:
         process.wait()
 
 
-def burnt(pid: int, seconds: float) -> None:
-    """Wait until a process has used so much CPU time."""
+def until_used(pid: int, seconds: float) -> float:
+    """Wait until a process has used so much CPU time; what it has used then."""
     deadline = time.monotonic() + DEADLINE_S
     while True:
         line = procfs.stat(pid)
-        if line is not None and line.own_cpu_s >= seconds:
-            return
+        assert line is not None
+        if line.own_cpu_s >= seconds:
+            return line.own_cpu_s
         assert time.monotonic() < deadline
+        select.select([], [], [], 0.02)
 
 
-def test_a_process_of_others_is_seen_and_named() -> None:
-    with busy() as foreign, busy() as ours:
-        cpu = ForeignCpu(root=ours)
-        burnt(foreign, 0.6)
-        percent, others, name = cpu.look()
-    assert name is not None
-    assert others > 5
-    assert percent >= others
+def test_the_trials_own_time_is_counted_and_that_of_others_is_not() -> None:
+    with busy() as ours, busy() as foreign:
+        watch = CpuWatch(root=ours)
+        before = watch.look().trial_s
+        until_used(foreign, 0.5)
+        used_s = until_used(ours, 0.5)
+        after = watch.look()
+    assert used_s - before <= after.trial_s - before + 0.01
+    assert after.trial_s < used_s + 5
+    assert after.foreign is not None
+    everything = CpuWatch(root=os.getpid()).look()
+    assert everything.trial_s >= after.trial_s
 
 
-def test_what_the_trial_uses_is_not_foreign() -> None:
-    with busy() as child:
-        cpu = ForeignCpu(root=os.getpid())
-        before, began = os.times(), time.monotonic()
-        burnt(child, 0.5)
-        _, others, _ = cpu.look()
-    del before
-    cores_used = 0.5 / (time.monotonic() - began)
-    # Others may really be busy; what must not happen is that the child is among them.
-    assert others <= 100 * (1 - cores_used / (os.cpu_count() or 1)) + 1
+def test_a_child_that_came_and_went_stays_in_the_account() -> None:
+    watch = CpuWatch(root=os.getpid())
+    before = watch.look().trial_s
+    code = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=DEADLINE_S)
+    assert watch.look().trial_s - before >= 0.3
 
 
-def test_samples_are_taken_until_the_block_ends() -> None:
-    sampler = Sampler("head", os.getpid(), 0.02, lambda: StoreUse(used_bytes=2_000_000, spilled_bytes=0))
-    deadline = time.monotonic() + DEADLINE_S
+def test_the_others_are_named_by_who_used_most() -> None:
+    # A root that does nothing: everything is of others, and two that spin are what they do.
+    with subprocess.Popen(["sleep", "300"]) as idle, busy() as foreign:
+        watch = CpuWatch(root=idle.pid)
+        watch.look()
+        until_used(foreign, 1.0)
+        assert watch.look().foreign is not None
+        idle.kill()
+
+
+def test_a_name_that_is_no_text_disturbs_nothing() -> None:
+    code = "open('/proc/self/comm', 'wb').write(b'caf\\xc3'); print(flush=True); input()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    line = procfs.stat(process.pid)
+    CpuWatch(root=os.getpid()).look()
+    process.communicate(b"\n", timeout=DEADLINE_S)
+    assert line is not None
+    assert line.name.startswith("caf")
+
+
+def test_samples_are_taken_from_the_beginning_of_the_block_to_its_end() -> None:
+    sampler = Sampler("head", os.getpid(), 3600, lambda: USE)
+    before = time.monotonic()
     with sampler.running():
-        while len(sampler.samples) < 3:
-            assert time.monotonic() < deadline
-    assert {sample.object_store_used_mb for sample in sampler.samples} == {2.0}
-    times = [sample.at_s for sample in sampler.samples]
-    assert times == sorted(times)
+        began = time.monotonic()
+    assert [sample.object_store_used_mb for sample in sampler.samples] == [2.0, 2.0]
+    first, last = sampler.samples
+    assert before <= first.at_s <= began <= last.at_s
+    assert first.cpu_all_s <= last.cpu_all_s
 
 
 def test_what_a_sample_raises_is_not_lost() -> None:
-    def broken() -> StoreUse:
-        raise OSError("the raylet is gone")
+    answers = iter([USE])
 
-    sampler = Sampler("head", os.getpid(), 0.01, broken)
-    caught = ""
-    try:
-        with sampler.running():
-            deadline = time.monotonic() + DEADLINE_S
-            while sampler._thread.is_alive():
-                assert time.monotonic() < deadline
-    except OSError as error:
-        caught = str(error)
-    assert caught == "the raylet is gone"
+    def broken() -> StoreUse:
+        try:
+            return next(answers)
+        except StopIteration:
+            raise OSError("the raylet is gone") from None
+
+    sampler = Sampler("head", os.getpid(), 3600, broken)
+    with pytest.raises(OSError, match="the raylet is gone"), sampler.running():
+        pass

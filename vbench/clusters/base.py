@@ -17,5 +17,7 @@ class RunningCluster:
     """Ray's temp dir on the head."""
     load_env: Mapping[str, str]
     """The environment of the load process."""
+    exit_status: Callable[[], int | None]
+    """Exit status of a node's Ray that has ended by itself; None while all is well."""
     node_names: tuple[str, ...]
     """The nodes, head first."""

@@ -99,7 +99,9 @@ class Guarded:
         except subprocess.TimeoutExpired:
             self.guard.kill()
             self.guard.wait()
-        end_family(self.mark, None, grace_s=0)
+        left = end_family(self.mark, None, grace_s=0)
+        if left:
+            print(f"vbench: these processes would not end: {left}", file=sys.stderr)
         remove(self.folders)
 
 

@@ -16,8 +16,8 @@ import psutil
 
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.guard import Guarded, guarded
-from vbench.clusters.ports import free_ports
 from vbench.errors import InputError, TrialError
+from vbench.ports import free_ports
 from vbench.runtimes import apply
 from vbench.schema import ClusterConfig
 from vbench.sizing import node_cpus
@@ -29,6 +29,7 @@ RAY_ENV = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 """Set for every Ray process of a trial; none of it touches the data path."""
@@ -42,6 +43,9 @@ def auth_env() -> dict[str, str]:
 
 
 POLL_S = 0.05
+
+LONGEST_TEMP = 28
+"""A socket's path may have 107 signs; Ray adds a session's name of 46 and ``/sockets/plasma_store``."""
 
 
 def check(config: ClusterConfig) -> None:
@@ -69,7 +73,7 @@ def start(
     """
     (node,) = config.nodes.values()
     env = apply(inherited(), connections) | RAY_ENV | auth_env()
-    folder = Path(tempfile.gettempdir()) / f"vb-{secrets.token_hex(4)}"
+    folder = _temp_root() / f"vb-{secrets.token_hex(4)}"
     port, client_port, agent_port = free_ports(LOOPBACK, 3)
     command = [
         str(Path(sys.executable).with_name("ray")),
@@ -79,6 +83,8 @@ def start(
         f"--resources={json.dumps(node.resources)}",
         f"--object-store-memory={node.object_store_mb * 10**6}",
         f"--temp-dir={folder}",
+        # Without it Ray takes a slow disk, silently, where /dev/shm is too small.
+        "--plasma-directory=/dev/shm",
         *("--include-dashboard=false", "--include-log-monitor=false", "--disable-usage-stats"),
         f"--ray-client-server-port={client_port}",
         f"--dashboard-agent-listen-port={agent_port}",
@@ -90,8 +96,18 @@ def start(
     ):
         _wait(ray, folder, port, config.start_timeout_s, log)
         yield RunningCluster(
-            address=f"{LOOPBACK}:{port}", temp_dir=str(folder), load_env=env, node_names=tuple(config.nodes)
+            address=f"{LOOPBACK}:{port}",
+            temp_dir=str(folder),
+            load_env=env,
+            exit_status=ray.exit_status,
+            node_names=tuple(config.nodes),
         )
+
+
+def _temp_root() -> Path:
+    """Where temp files go, unless that makes the paths of Ray's sockets longer than the kernel takes."""
+    root = Path(tempfile.gettempdir())
+    return root if len(str(root)) <= LONGEST_TEMP else Path("/tmp")
 
 
 def inherited() -> dict[str, str]:

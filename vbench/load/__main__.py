@@ -22,13 +22,15 @@ def main(arguments: list[str]) -> int:
             from vbench.load.drive import drive
 
             drive(job)
+        emit({"event": "done"})
     except VbenchError as error:
         traceback.print_exc()
         emit({"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)})
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - whatever it is, the harness must hear of it
         traceback.print_exc()
-        emit({"event": "failed", "message": f"{type(error).__name__}: {error}", "bad_input": False})
+        first = (str(error).strip().splitlines() or ["no reason given"])[0]
+        emit({"event": "failed", "message": f"{type(error).__name__}: {first}", "bad_input": False})
         return 1
     return 0
 

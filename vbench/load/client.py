@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 import requests
 
 PATH = "/v1/videos:process"
+OK = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ def closed_loop(
 ) -> list[Outcome]:
     """Send ``body`` ``requests_count`` times, ``concurrency`` at a time; the next when one is answered.
 
+    After the first that fails none is sent any more: the trial is lost, and nobody shall wait for the rest.
     ``answered`` is told of each from the thread that sent it. Outcomes come back in order of ``index``. A
     request is due when the thread's one before it was done, the first ones when the loop starts.
     """
@@ -45,28 +47,41 @@ def closed_loop(
     for index in range(requests_count):
         indices.put(index)
     outcomes: SimpleQueue[Outcome] = SimpleQueue()
+    failed = threading.Event()
+    broken: list[BaseException] = []
     started_s = time.monotonic()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for us
+            broken.append(error)
+            failed.set()
 
     def work() -> None:
         due_s = started_s
         with requests.Session() as session:
             # No proxy that the environment names may stand between the client and a loopback address.
             session.trust_env = False
-            while True:
+            while not failed.is_set():
                 try:
                     index = indices.get_nowait()
                 except Empty:
                     return
                 outcome = _ask(session, url, body, index, due_s, timeout_s)
                 due_s = outcome.done_s
+                if outcome.status != OK:
+                    failed.set()
                 outcomes.put(outcome)
                 answered(outcome)
 
-    threads = [threading.Thread(target=work, name=f"client-{i}", daemon=True) for i in range(concurrency)]
+    threads = [threading.Thread(target=run, name=f"client-{i}", daemon=True) for i in range(concurrency)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if broken:
+        raise broken[0]
     collected = [outcomes.get_nowait() for _ in range(outcomes.qsize())]
     return sorted(collected, key=lambda outcome: outcome.index)
 

@@ -9,11 +9,11 @@ from ray import serve
 from ray._private.state import actors  # the public list of actors needs the dashboard
 from ray.serve.schema import ApplicationStatus
 
-from vbench.clusters.ports import free_ports, port_is_free
-from vbench.errors import InputError, TrialError
+from vbench.errors import TrialError
 from vbench.graph import pipeline_args
 from vbench.load.events import progress
 from vbench.pipeline.build import build
+from vbench.ports import free_ports, port_is_free
 from vbench.schema import Config
 
 HOST = "127.0.0.1"
@@ -24,7 +24,7 @@ POLL_S = 0.1
 def deploy(config: Config) -> str:
     """Start Serve and the four deployments; the ingress's URL once all of it runs.
 
-    Raises InputError for a model that cannot be loaded, TrialError where the graph is not up in time.
+    Raises TrialError where the graph cannot be deployed, or is not up in time.
     """
     port = config.cluster.http_port
     if port == 0 or not port_is_free(HOST, port):
@@ -53,7 +53,7 @@ def _wait(timeout_s: float) -> None:
             ApplicationStatus.DEPLOY_FAILED,
             ApplicationStatus.UNHEALTHY,
         ):
-            raise InputError(_reason(application))
+            raise TrialError(f"the graph could not be deployed: {_reason(application)}")
         if time.monotonic() > deadline:
             waiting = [name for name, part in parts.items() if part.status.value != "HEALTHY"]
             reason = _reason(application) if application else "Serve gives no status"

@@ -56,9 +56,10 @@ def drive(job: Job) -> None:
     kills = procfs.oom_kills()
     with _timed(phases_s, "measure"), sampler.running():
         outcomes = _measure(job, url, clip)
-    kills = procfs.oom_kills() - kills
+    kills = None if kills is None else (procfs.oom_kills() or 0) - kills
     found = flags.found(job.place.temp_dir, job.place.nodes[0])
-    checked = [_checked(job, outcome, clip, reference) for outcome in outcomes]
+    names = _node_names(job.place)
+    checked = [_checked(job, outcome, clip, reference, names) for outcome in outcomes]
     write_lines(job.folder / REQUESTS, [request for request, _ in checked])
     write_lines(job.folder / SPANS, [span for _, spans in checked for span in spans])
     write_lines(job.folder / NODES, sampler.samples)
@@ -70,8 +71,9 @@ def drive(job: Job) -> None:
         measured_to_s=max(outcome.done_s for outcome in outcomes),
         runtime_asked=environment(job.config.runtime.connections),
         runtime_found=found,
-        placement=placement(_node_names(job.place)),
+        placement=placement(names),
         oom_kills=kills,
+        not_sent=job.config.load.requests - len(outcomes),
         url=url,
     )
     write_json(job.folder / OBSERVED, observed)
@@ -98,7 +100,11 @@ def store_use(node: Mapping[str, Any]) -> StoreUse:
     stats = node_stats(
         node["NodeManagerAddress"], node["NodeManagerPort"], include_memory_info=False
     ).store_stats
-    return StoreUse(used_bytes=stats.object_store_bytes_used, spilled_bytes=stats.spilled_bytes_total)
+    return StoreUse(
+        used_bytes=stats.object_store_bytes_used,
+        spilled_bytes=stats.spilled_bytes_total,
+        fallback_bytes=stats.object_store_bytes_fallback,
+    )
 
 
 def _body(clip: Clip) -> dict[str, object]:
@@ -110,7 +116,7 @@ def _warm_up(job: Job, url: str, clip: Clip, reference: Reference) -> None:
     count = job.config.load.warmup
     outcomes = _loop(job, url, clip, count, "warm-up") if count else []
     for outcome in outcomes:
-        request, _ = _checked(job, outcome, clip, reference)
+        request, _ = _checked(job, outcome, clip, reference, {})
         if request.error or request.mismatch:
             raise TrialError(f"the warm-up was not answered rightly: {request.error or request.mismatch}")
 
@@ -138,11 +144,14 @@ def _loop(job: Job, url: str, clip: Clip, count: int, phase: str) -> list[Outcom
 
 
 def _checked(
-    job: Job, outcome: Outcome, clip: Clip, reference: Reference
+    job: Job, outcome: Outcome, clip: Clip, reference: Reference, names: Mapping[str, str]
 ) -> tuple[Request, Sequence[SpanLine]]:
-    """An outcome read, and held against the reference."""
+    """An outcome read, and held against the reference; ``names`` says how Ray's node ids are called."""
     answer, error = _answer(outcome)
-    spans = [SpanLine(request=outcome.index, **span) for span in answer["spans"]] if answer else []
+    spans = [
+        SpanLine(request=outcome.index, **{**span, "node": names.get(span["node"], span["node"])})
+        for span in (answer["spans"] if answer else [])
+    ]
     verdict = check(reference, answer, job.config.model.score_threshold) if answer else None
     request = Request(
         index=outcome.index,

@@ -7,9 +7,9 @@ from typing import Literal, TextIO, TypedDict
 
 
 class Event(TypedDict, total=False):
-    """One line. ``progress``: a phase and how far it is; ``failed``: the sentence it ended with."""
+    """One line. ``progress``: a phase and how far it is; then ``done``, or ``failed`` with a sentence."""
 
-    event: Literal["progress", "failed"]
+    event: Literal["progress", "done", "failed"]
     phase: str
     done: int
     total: int

@@ -1,6 +1,5 @@
 """Before any cluster is up: the clip is made or checked, its reference pass taken, its memory added up."""
 
-import os
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +20,7 @@ from vbench.pipeline.footprint import footprint, frame_geometry
 from vbench.pipeline.job import Job as Request
 from vbench.record import Clip, write_json
 from vbench.schema import Config
-from vbench.sizing import node_cpus
+from vbench.sizing import machine_cpus, node_cpus
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.probe import probe
@@ -42,7 +41,7 @@ def prepare(job: Job) -> Clip:
 
 def _detector(config: Config) -> Detector:
     args = pipeline_args(config)
-    detector = create(args.model.settings(threads=os.cpu_count() or 1))
+    detector = create(args.model.settings(threads=machine_cpus()))
     detector.load()
     return detector
 

@@ -15,6 +15,7 @@ from vbench.models.average_precision import mean_average_precision
 from vbench.models.protocol import Detections, Detector
 from vbench.record import write_json
 from vbench.video.digest import frame_digests
+from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.frames import decode_video
 from vbench.video.probe import read_index
 from vbench.video.scene import SceneTruth
@@ -82,6 +83,7 @@ def ensure_reference(
         "geometry": asdict(geometry(info)),
         "detector": detector.fingerprint,
         "truth": truth is not None,
+        "ffmpeg": ffmpeg_version(ffmpeg_path()),
     }
     name = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=12).hexdigest()
     path = cache / f"{name}.json"
@@ -109,7 +111,8 @@ def ensure_reference(
             if truth is not None:
                 truths.append(truth.at_time(info.time_s(pts)))
         progress(len(frames), expected)
-    map50 = mean_average_precision(detected, truths, detector.class_names).mean if truth else None
+    precision = mean_average_precision(detected, truths, detector.class_names) if truth else None
+    map50 = precision.mean if precision is not None and precision.wanted else None
     reference = Reference(frames=frames, map50=map50)
     cache.mkdir(parents=True, exist_ok=True)
     write_json(path, reference)

@@ -20,7 +20,9 @@ def raylets(temp_dir: str) -> list[int]:
 
 def found(temp_dir: str, node: str) -> list[NodeRuntime]:
     """The flags in the environment of each raylet of ``node``; empty where there is no raylet."""
-    return [
-        NodeRuntime(node=node, raylet_pid=pid, flags=found_flags(procfs.environ(pid)))
-        for pid in raylets(temp_dir)
-    ]
+    nodes = []
+    for pid in raylets(temp_dir):
+        environ = procfs.environ(pid)
+        flags = None if environ is None else found_flags(environ)
+        nodes.append(NodeRuntime(node=node, raylet_pid=pid, flags=flags))
+    return nodes

@@ -11,8 +11,8 @@ import psutil
 from vbench import procfs
 from vbench.record import NodeSample
 
-KERNEL_THREADS = 2
-"""kthreadd, the parent of all kernel threads: what they do they do for those that run."""
+KTHREADD = "kthreadd"
+"""The parent of all kernel threads: what they do they do for those that run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,47 +22,58 @@ class StoreUse:
     used_bytes: int
     spilled_bytes: int
     """Since the node started."""
+    fallback_bytes: int
+    """On disk now because the store was full."""
 
 
-class ForeignCpu:
-    """CPU time of processes that are neither the trial's nor the kernel's, between two looks."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuShares:
+    """CPU seconds since boot: of the trial, of kernel threads, and the largest other process's name."""
+
+    trial_s: float
+    kernel_s: float
+    foreign: str | None
+
+
+class CpuWatch:
+    """Tells the trial's own CPU time from that of others."""
 
     def __init__(self, root: int) -> None:
         """``root`` and all its descendants are the trial's."""
         self._root = root
-        self._before: dict[tuple[int, int], float] = {}
-        self._machine = procfs.machine_cpu_s()
-        self.look()
+        self._before: dict[tuple[int, int], float] | None = None
 
-    def look(self) -> tuple[float, float, str | None]:
-        """Since the last look: percent of the machine in use, percent by others, the largest of those.
+    def look(self) -> CpuShares:
+        """CPU seconds until now.
 
-        A process that started and ended between two looks is not seen.
+        A process that has ended is in its parent's account once that has waited for it, so the trial's sum
+        over living processes and those they waited for misses nothing. What others used is therefore best
+        taken as the machine's busy time less the trial's and the kernel's: that sees also what came and went
+        between two looks. The name is of the process of others that used most since the look before.
         """
         stats = {line.pid: line for pid in procfs.pids() if (line := procfs.stat(pid))}
-        ours = _descendants(stats, self._root)
-        kernel = _descendants(stats, KERNEL_THREADS)
-        now: dict[tuple[int, int], float] = {}
-        spent: list[tuple[float, str]] = []
-        for pid, line in stats.items():
-            if pid in ours or pid in kernel:
-                continue
-            now[pid, line.started] = line.own_cpu_s
-            before = self._before.get((pid, line.started), 0.0 if self._before else line.own_cpu_s)
-            spent.append((line.own_cpu_s - before, line.name))
-        busy, everything = procfs.machine_cpu_s()
-        passed = max(everything - self._machine[1], 1e-9)
-        percent = 100 * (busy - self._machine[0]) / passed
-        self._before, self._machine = now, (busy, everything)
-        largest = max(spent, default=(0.0, None))
-        return percent, 100 * sum(cpu for cpu, _ in spent) / passed, largest[1] if largest[0] > 0 else None
+        ours = _descendants(stats, [self._root])
+        kernel = _descendants(stats, [line.pid for line in stats.values() if line.name == KTHREADD])
+        others = [line for pid, line in stats.items() if pid not in ours and pid not in kernel]
+        now = {(line.pid, line.started): line.own_cpu_s for line in others}
+        before = now if self._before is None else self._before
+        spent = [(line.own_cpu_s - before.get((line.pid, line.started), 0.0), line.name) for line in others]
+        self._before = now
+        largest, name = max(spent, default=(0.0, ""))
+        return CpuShares(
+            trial_s=sum(stats[pid].cpu_s for pid in ours),
+            kernel_s=sum(stats[pid].own_cpu_s for pid in kernel),
+            foreign=name if largest > 0 else None,
+        )
 
 
-def _descendants(stats: dict[int, procfs.Stat], root: int) -> set[int]:
+def _descendants(stats: dict[int, procfs.Stat], roots: list[int]) -> set[int]:
+    """``roots`` and all below them, of what is in ``stats``."""
     children: dict[int, list[int]] = {}
     for pid, line in stats.items():
         children.setdefault(line.parent, []).append(pid)
-    inside, waiting = set(), [root]
+    inside: set[int] = set()
+    waiting = [root for root in roots if root in stats]
     while waiting:
         pid = waiting.pop()
         inside.add(pid)
@@ -79,7 +90,7 @@ class Sampler:
         self._node = node
         self._period_s = period_s
         self._store = store
-        self._cpu = ForeignCpu(root)
+        self._cpu = CpuWatch(root)
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
@@ -88,14 +99,16 @@ class Sampler:
         try:
             due = time.monotonic()
             while not self._stop.is_set():
-                due += self._period_s
+                # What a stall has made us miss is not caught up with: each sample stands for its own time.
+                due = max(due + self._period_s, time.monotonic())
                 self._stop.wait(max(0.0, due - time.monotonic()))
                 self.samples.append(self._sample())
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for us
             self._error = error
 
     def _sample(self) -> NodeSample:
-        percent, foreign, name = self._cpu.look()
+        shares = self._cpu.look()
+        machine = procfs.machine_cpu()
         memory = psutil.virtual_memory()
         nics = psutil.net_io_counters(pernic=True)
         outer = [counters for nic, counters in nics.items() if nic != "lo"]
@@ -104,9 +117,12 @@ class Sampler:
             node=self._node,
             at_s=time.monotonic(),
             unix_s=time.time(),
-            cpu_percent=percent,
-            foreign_cpu_percent=foreign,
-            foreign_process=name,
+            cpu_all_s=machine.all_s,
+            cpu_busy_s=machine.busy_s,
+            cpu_trial_s=shares.trial_s,
+            cpu_kernel_s=shares.kernel_s,
+            cpu_stolen_s=machine.stolen_s,
+            foreign_process=shares.foreign,
             memory_used_mb=(memory.total - memory.available) / 1e6,
             memory_available_mb=memory.available / 1e6,
             nic_sent_bytes=sum(counters.bytes_sent for counters in outer),
@@ -114,12 +130,14 @@ class Sampler:
             loopback_bytes=nics["lo"].bytes_sent if "lo" in nics else 0,
             object_store_used_mb=store.used_bytes / 1e6,
             spilled_mb=store.spilled_bytes / 1e6,
+            fallback_mb=store.fallback_bytes / 1e6,
             gpu_percent=None,
         )
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Sample while the block runs, once more at its end; what a sample raised is raised here."""
+        """Sample as the block begins, while it runs, and as it ends; what a sample raised is raised here."""
+        self.samples.append(self._sample())
         self._thread.start()
         try:
             yield
