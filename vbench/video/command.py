@@ -96,9 +96,12 @@ def _turns(info: VideoInfo) -> list[tuple[str, dict[str, str]]]:
 
 
 @contextmanager
-def ffmpeg_command(graph: Any) -> Generator[list[str]]:
-    """FFmpeg's program and arguments; a filter too long for an argument lies in a file until the end."""
-    command: list[str] = ffmpeg.compile(graph, cmd=command_prefix())
+def ffmpeg_command(graph: Any, *, threads: int) -> Generator[list[str]]:
+    """FFmpeg's program and arguments, bound to ``threads`` CPUs.
+
+    A filter too long for an argument lies in a file until the end.
+    """
+    command: list[str] = ffmpeg.compile(graph, cmd=command_prefix(threads))
     at = command.index("-filter_complex")
     if len(command[at + 1].encode()) <= _ARGUMENT_BYTES:
         yield command

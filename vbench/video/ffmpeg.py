@@ -43,9 +43,11 @@ def max_pixels(width: int, height: int) -> int:
     return max(VideoLimits().max_pixels, (width + 128) * (height + 128))
 
 
-def command_prefix() -> list[str]:
+def command_prefix(threads: int) -> list[str]:
     """FFmpeg's path and the global options of every run.
 
+    ``-cpucount``: filters and scaler start a thread for each of as many CPUs as ``threads``, at least one; by
+    default for each of the machine's, whatever share of it this process may use.
     ``-xerror``: damage ends the run; by default FFmpeg conceals it, leaves frames out and exits with 0.
     ``-copyts``: time stamps stay those of the file, so that frames can be chosen by them.
 
@@ -53,7 +55,7 @@ def command_prefix() -> list[str]:
         ToolMissingError: there is no FFmpeg.
     """
     options = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-xerror", "-copyts"]
-    return [ffmpeg_path(), *options]
+    return [ffmpeg_path(), *options, "-cpucount", str(max(1, threads))]
 
 
 def ffmpeg_path() -> str:

@@ -25,7 +25,7 @@ def decode_chunk(chunk: Chunk, geometry: FrameGeometry, *, threads: int, timeout
     Args:
         chunk: from a ``Splitter``.
         geometry: size and place of the picture in the frames.
-        threads: of FFmpeg's decoder, 1 or more.
+        threads: of FFmpeg's decoder, filters and scaler each, 1 or more.
         timeout_s: seconds FFmpeg may take.
 
     Raises:
@@ -40,7 +40,7 @@ def decode_chunk(chunk: Chunk, geometry: FrameGeometry, *, threads: int, timeout
         source = ffmpeg.input("pipe:0", **options, **decoder_options(info, threads))["v:0"]
         wanted = chunk.targets + chunk.pts_shift
         with (
-            ffmpeg_command(frame_graph(source, info, geometry, wanted)) as command,
+            ffmpeg_command(frame_graph(source, info, geometry, wanted), threads=threads) as command,
             FFmpegProcess(
                 command,
                 subject=f"chunk {chunk.index} of {info.path}",
@@ -74,7 +74,7 @@ def decode_video(
         path: the video, or its ``file:`` URI.
         fps: frames a second to take, see ``sample.sampled``.
         geometry: of the frames, or how to work it out from the facts about the video.
-        threads: of FFmpeg's decoder, 1 or more.
+        threads: of FFmpeg's decoder, filters and scaler each, 1 or more.
         timeout_s: seconds FFmpeg may keep its reader waiting, all batches together.
         batch_frames: frames in a batch; without it as many as fill 64 MiB, at least one.
         limits: what is refused.
@@ -93,8 +93,9 @@ def decode_video(
     batch = batch_frames or max(1, _BATCH_BYTES // shape.frame_bytes)
     url = media_url(Path(info.path))
     opened = ffmpeg.input(url, **file_options(), **decoder_options(info, threads))
+    graph = frame_graph(opened[str(index.stream)], info, shape, wanted)
     with (
-        ffmpeg_command(frame_graph(opened[str(index.stream)], info, shape, wanted)) as command,
+        ffmpeg_command(graph, threads=threads) as command,
         FFmpegProcess(
             command,
             subject=info.path,
