@@ -1,8 +1,9 @@
 """Builds FFmpeg's command: options that bound it, and the filters that choose, convert and place frames."""
 
-import tempfile
+import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import ffmpeg
@@ -19,7 +20,17 @@ PAD_GREY = "0x727272"
 """(114, 114, 114), as ``FrameGeometry`` says."""
 
 _ARGUMENT_BYTES = 100_000
-"""Linux takes 128 KiB an argument (MAX_ARG_STRLEN); a longer filter goes through a file."""
+"""Linux takes 128 KiB an argument (MAX_ARG_STRLEN); a longer filter goes through a file in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What runs FFmpeg."""
+
+    arguments: list[str]
+    """The program and its arguments."""
+    descriptors: tuple[int, ...] = ()
+    """Open files that the arguments name and FFmpeg has to inherit under the same numbers."""
 
 
 def select_expression(pts: Sequence[int]) -> str:
@@ -96,19 +107,21 @@ def _turns(info: VideoInfo) -> list[tuple[str, dict[str, str]]]:
 
 
 @contextmanager
-def ffmpeg_command(graph: Any, *, threads: int) -> Generator[list[str]]:
+def ffmpeg_command(graph: Any, *, threads: int) -> Generator[Command]:
     """FFmpeg's program and arguments, bound to ``threads`` CPUs.
 
-    A filter too long for an argument lies in a file until the end.
+    A filter too long for an argument lies, until the end, in memory that both processes share and the kernel
+    frees with the last of them: a process that is killed leaves nothing behind.
     """
-    command: list[str] = ffmpeg.compile(graph, cmd=command_prefix(threads))
-    at = command.index("-filter_complex")
-    if len(command[at + 1].encode()) <= _ARGUMENT_BYTES:
-        yield command
+    arguments: list[str] = ffmpeg.compile(graph, cmd=command_prefix(threads))
+    at = arguments.index("-filter_complex")
+    if len(arguments[at + 1].encode()) <= _ARGUMENT_BYTES:
+        yield Command(arguments=arguments)
         return
-    newer = is_at_least(ffmpeg_version(command[0]), 7)
-    with tempfile.NamedTemporaryFile("w", prefix="vbench-filter-") as file:
-        file.write(command[at + 1])
+    newer = is_at_least(ffmpeg_version(arguments[0]), 7)
+    with os.fdopen(os.memfd_create("filter"), "wb") as file:
+        file.write(arguments[at + 1].encode())
         file.flush()
-        command[at : at + 2] = ["-/filter_complex" if newer else "-filter_complex_script", file.name]
-        yield command
+        option = "-/filter_complex" if newer else "-filter_complex_script"
+        arguments[at : at + 2] = [option, f"/proc/self/fd/{file.fileno()}"]
+        yield Command(arguments=arguments, descriptors=(file.fileno(),))

@@ -16,5 +16,13 @@ class VideoTimeoutError(VideoError):
     """Decoding took longer than it was allowed to."""
 
 
+class DecoderKilledError(RuntimeError):
+    """FFmpeg was killed from outside, most likely for want of memory; says nothing of the video."""
+
+
+class StoppedError(RuntimeError):
+    """Nobody waits for the result any more, so the work on it was ended."""
+
+
 class ToolMissingError(RuntimeError):
     """FFmpeg was not found; the message says how to get it."""

@@ -42,7 +42,8 @@ def decode_chunk(chunk: Chunk, geometry: FrameGeometry, *, threads: int, timeout
         with (
             ffmpeg_command(frame_graph(source, info, geometry, wanted), threads=threads) as command,
             FFmpegProcess(
-                command,
+                command.arguments,
+                descriptors=command.descriptors,
                 subject=f"chunk {chunk.index} of {info.path}",
                 stdin=chunk.payload.data,
                 timeout_s=timeout_s,
@@ -97,7 +98,8 @@ def decode_video(
     with (
         ffmpeg_command(graph, threads=threads) as command,
         FFmpegProcess(
-            command,
+            command.arguments,
+            descriptors=command.descriptors,
             subject=info.path,
             timeout_s=timeout_s,
             threads=threads,

@@ -5,19 +5,31 @@ import os
 import re
 import resource
 import select
+import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from vbench.video.errors import ToolMissingError, VideoError, VideoTimeoutError
+from vbench.video.errors import (
+    DecoderKilledError,
+    StoppedError,
+    ToolMissingError,
+    VideoError,
+    VideoTimeoutError,
+)
 from vbench.video.ffmpeg import OVERRIDE
 
 _PIPE_BYTES = 1 << 20
 _STDERR_BYTES = 64 << 10
+_SLICE_S = 0.2
+_LONGEST_S = 1 << 30
+"""34 years: what takes longer is unbounded, and fits no integer of the kernel's."""
 
 _CONSEQUENCES = re.compile(
     r"Conversion failed|Error while filtering|Error processing packet|Error submitting|Task finished"
@@ -35,9 +47,11 @@ class FFmpegProcess:
     its CPU time limited, and a broken pipe ends it. (A parent-death signal is left out: Linux ties it to
     the thread that started the child, and threads of a pool may end earlier.)
 
-    Belongs to one thread at a time. ``command`` is program and arguments; ``subject`` is what is decoded,
-    for messages; ``stdin`` the bytes to feed; ``timeout_s`` how long FFmpeg may keep its reader waiting,
-    all waits together; ``memory_bytes`` the address space it may use, past which it fails to allocate.
+    Belongs to one thread at a time. ``command`` is program and arguments, ``descriptors`` the open files it
+    inherits; ``subject`` is what is decoded, for messages; ``stdin`` the bytes to feed; ``timeout_s`` how
+    long FFmpeg may keep its reader waiting, all waits together, and, times ``threads``, the CPU time it may
+    use; ``memory_bytes`` the address space it may use, past which it fails to allocate. ``stop`` may be set
+    by another thread, and ends a wait within 0.2 s. A limit that this process has itself is not passed.
     """
 
     def __init__(
@@ -45,19 +59,30 @@ class FFmpegProcess:
         command: Sequence[str],
         *,
         subject: str,
+        descriptors: Sequence[int] = (),
         stdin: memoryview | None = None,
         timeout_s: float,
         threads: int,
         memory_bytes: int,
+        stop: threading.Event | None = None,
     ) -> None:
         self._subject = subject
         self._timeout_s = self._left_s = timeout_s
+        self._stop = stop
+        self._cpu_s = int(min(timeout_s * max(1, threads), _LONGEST_S)) + 2
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         try:
-            self._process = _start(command, stdin, self._stderr)
+            self._process = _start(command, descriptors, stdin, self._stderr)
         except BaseException:
             self._stderr.close()
             raise
+        try:
+            self._set_up(memory_bytes)
+        except BaseException:
+            self._end()
+            raise
+
+    def _set_up(self, memory_bytes: int) -> None:
         assert self._process.stdout is not None
         self._stdout = self._process.stdout.fileno()
         os.set_blocking(self._stdout, False)
@@ -65,10 +90,9 @@ class FFmpegProcess:
             fcntl.fcntl(self._stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         # Set from here, not in the child before exec: code that runs after a fork is unsafe with threads.
         with suppress(ProcessLookupError):
-            cpu_s = int(timeout_s * max(1, threads)) + 2
-            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
-            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-            resource.prlimit(self._process.pid, resource.RLIMIT_CORE, (0, 0))
+            self._cpu_s = _limit(self._process.pid, resource.RLIMIT_CPU, self._cpu_s, self._cpu_s + 5)
+            _limit(self._process.pid, resource.RLIMIT_AS, memory_bytes, memory_bytes)
+            _limit(self._process.pid, resource.RLIMIT_CORE, 0, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +100,9 @@ class FFmpegProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
@@ -88,10 +115,11 @@ class FFmpegProcess:
 
         Raises:
             VideoTimeoutError: the time is used up.
+            StoppedError: ``stop`` was set.
         """
         filled = 0
         while filled < len(buffer):
-            self._wait_readable()
+            self._wait(self._has_output)
             with suppress(BlockingIOError):
                 count = os.readv(self._stdout, [buffer[filled:]])
                 if count == 0:
@@ -104,28 +132,57 @@ class FFmpegProcess:
 
         Raises:
             VideoError: FFmpeg gave up, with its reason, or had more to give.
-            VideoTimeoutError: the time is used up.
+            VideoTimeoutError: the time is used up, the CPU's included.
+            DecoderKilledError: FFmpeg was killed.
+            StoppedError: ``stop`` was set.
         """
         surplus = self.read_into(memoryview(bytearray(1)))
         if surplus:
             raise VideoError(f"{self._subject}: FFmpeg gave more frames than the index of the video holds")
-        start = time.monotonic()
-        try:
-            status = self._process.wait(timeout=max(0.1, self._left_s))
-        except subprocess.TimeoutExpired as error:
-            raise self._timed_out() from error
-        self._left_s -= time.monotonic() - start
-        if status != 0:
-            raise VideoError(f"{self._subject} cannot be decoded: {self._reason(status)}")
+        self._left_s = max(0.1, self._left_s)
+        self._wait(self._has_ended)
+        used_s = _cpu_time_s(self._process.pid)
+        status = self._process.wait()
+        if status == 0:
+            return
+        # FFmpeg may catch SIGXCPU and leave by itself; SIGKILL is what the kernel sends at the hard limit.
+        if status == -signal.SIGXCPU or used_s > self._cpu_s - 0.1:
+            raise self._timed_out()
+        if status == -signal.SIGKILL:
+            raise DecoderKilledError(
+                f"FFmpeg was killed while it decoded {self._subject}, most likely because the machine or its "
+                "container ran out of memory: decode fewer videos at once, or give it more memory"
+            )
+        raise VideoError(f"{self._subject} cannot be decoded: {self._reason(status)}")
 
-    def _wait_readable(self) -> None:
-        start = time.monotonic()
+    def _has_ended(self, wait_s: float) -> bool:
+        """Whether FFmpeg has ended, or does within ``wait_s``; leaves it to be reaped."""
+        deadline = time.monotonic() + wait_s
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        with suppress(ChildProcessError):  # where SIGCHLD is ignored, the kernel reaps
+            while os.waitid(os.P_PID, self._process.pid, options) is None:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(0.002)
+        return True
+
+    def _has_output(self, wait_s: float) -> bool:
         poller = select.poll()
         poller.register(self._stdout, select.POLLIN | select.POLLHUP)
-        ready = poller.poll(max(0.0, self._left_s) * 1000)
-        self._left_s -= time.monotonic() - start
-        if not ready:
-            raise self._timed_out()
+        return bool(poller.poll(wait_s * 1000))
+
+    def _wait(self, happened: Callable[[float], bool]) -> None:
+        """Until ``happened``, which waits for at most as many seconds as it is given."""
+        start_s, left_s = time.monotonic(), self._left_s
+        while True:
+            if self._stop is not None and self._stop.is_set():
+                raise StoppedError(f"{self._subject} is no longer wanted")
+            done = happened(min(_SLICE_S, max(0.0, self._left_s)))
+            self._left_s = left_s - (time.monotonic() - start_s)
+            if done:
+                return
+            if self._left_s <= 0:
+                raise self._timed_out()
 
     def _timed_out(self) -> VideoTimeoutError:
         return VideoTimeoutError(
@@ -150,14 +207,39 @@ class FFmpegProcess:
         return reason[:300]
 
 
-def _start(command: Sequence[str], stdin: memoryview | None, stderr: IO[bytes]) -> "subprocess.Popen[bytes]":
+def _limit(pid: int, which: int, soft: int, hard: int) -> int:
+    """Limit a process to what is wanted, or to its hard limit where that is less; the soft limit it got."""
+    allowed = resource.prlimit(pid, which)[1]
+    if allowed != resource.RLIM_INFINITY:
+        soft, hard = min(soft, allowed), min(hard, allowed)
+    resource.prlimit(pid, which, (soft, hard))
+    return soft
+
+
+def _cpu_time_s(pid: int) -> float:
+    """CPU time, user's and system's, of a process that has ended but was not reaped, else 0; see proc(5)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _start(
+    command: Sequence[str], descriptors: Sequence[int], stdin: memoryview | None, stderr: IO[bytes]
+) -> "subprocess.Popen[bytes]":
     with tempfile.TemporaryFile() as payload:
         if stdin is not None:
             payload.write(stdin)
             payload.seek(0)
         try:
             return subprocess.Popen(
-                list(command), stdin=payload, stdout=subprocess.PIPE, stderr=stderr, bufsize=0
+                list(command),
+                stdin=payload,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                bufsize=0,
+                pass_fds=descriptors,
             )
         except OSError as error:
             raise ToolMissingError(
