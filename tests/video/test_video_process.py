@@ -5,6 +5,9 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,10 +16,12 @@ import pytest
 from clips import ClipStore
 
 from vbench.video import process
-from vbench.video.errors import DecoderKilledError, VideoError, VideoTimeoutError
-from vbench.video.frames import decode_video
+from vbench.video.errors import DecoderKilledError, StoppedError, VideoError, VideoTimeoutError
+from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import probe
 from vbench.video.process import FFmpegProcess
+from vbench.video.split import Splitter
+from vbench.video.types import Chunk, FrameGeometry
 
 
 def children() -> list[psutil.Process]:
@@ -141,3 +146,40 @@ def test_a_long_filter_leaves_no_file_where_the_process_is_killed(clip: ClipStor
 
     assert ready == b"ready\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def whole(path: Path) -> Chunk:
+    """The whole video as a single chunk, with every frame."""
+    with Splitter(path, fps=Fraction(1000), chunk_s=Fraction(3600)) as splitter:
+        return next(iter(splitter))
+
+
+@pytest.mark.parametrize("hangs", [True, False], ids=["without output", "in mid-stream"])
+def test_a_decode_that_nobody_waits_for_ends_soon_and_leaves_no_ffmpeg(
+    hangs: bool, clip: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunk = whole(clip("constant"))
+    if hangs:
+        hanging = tmp_path / "ffmpeg"
+        hanging.write_text('#!/bin/sh\n[ "$1" = -version ] && echo "ffmpeg version 9.0" || exec sleep 1000\n')
+        hanging.chmod(0o755)
+        monkeypatch.setenv("VBENCH_FFMPEG", str(hanging))
+    size = (160, 90) if hangs else (3840, 2160)  # scaling 120 frames up to 4K takes some seconds
+    geometry = FrameGeometry.fitted(chunk.info.width, chunk.info.height, *size, "stretch")
+    stop = threading.Event()
+
+    with ThreadPoolExecutor(1) as pool:
+        decoding = pool.submit(decode_chunk, chunk, geometry, threads=1, timeout_s=60, stop=stop)
+        deadline = time.monotonic() + 20
+        while not children():
+            assert time.monotonic() < deadline
+            assert not decoding.done()
+            time.sleep(0.005)
+        stop.set()
+        start_s = time.monotonic()
+        error = decoding.exception(timeout=20)
+        took_s = time.monotonic() - start_s
+
+    assert isinstance(error, StoppedError)
+    assert took_s < 2
+    assert children() == []

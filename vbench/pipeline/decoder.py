@@ -1,6 +1,7 @@
 """VideoDecoder: turns chunks into frames with FFmpeg, as many at a time as its CPUs allow."""
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +14,7 @@ from vbench.video.frames import decode_chunk
 
 class VideoDecoder:
     """Decodes chunks. A pool of threads, one for each decode at a time, is the queue: what waits in it is
-    timed, and leaves it undecoded when its request is cancelled. A decode that runs then ends by itself."""
+    timed, and leaves it undecoded when its request is cancelled. A decode that runs then is ended."""
 
     def __init__(self, args: PipelineArgs) -> None:
         self._args = args
@@ -22,15 +23,21 @@ class VideoDecoder:
 
     async def decode(self, message: ChunkMessage) -> FramesMessage:
         """The chunk's frames; VideoError where it is damaged or takes longer than ``decode_timeout_s``."""
-        return await asyncio.get_running_loop().run_in_executor(self._slots, self._decode, message)
+        stop = threading.Event()
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._slots, self._decode, message, stop)
+        finally:
+            stop.set()
 
-    def _decode(self, message: ChunkMessage) -> FramesMessage:
+    def _decode(self, message: ChunkMessage, stop: threading.Event) -> FramesMessage:
         chunk, arrived_s, start_s = message.chunk, message.arrival_s, time.time()
         frames = decode_chunk(
             chunk,
             message.geometry,
             threads=self._args.ffmpeg_threads,
             timeout_s=self._args.decode_timeout_s,
+            stop=stop,
         )
         end_s = time.time()
         recorder = SpanRecorder(self._place)

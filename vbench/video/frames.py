@@ -1,5 +1,6 @@
 """Decodes exactly the wanted frames with FFmpeg, from a chunk or straight from the whole file."""
 
+import threading
 from collections.abc import Callable, Generator
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,14 @@ from vbench.video.types import Chunk, FrameGeometry, Frames, VideoInfo, VideoLim
 _BATCH_BYTES = 64 << 20
 
 
-def decode_chunk(chunk: Chunk, geometry: FrameGeometry, *, threads: int, timeout_s: float) -> Frames:
+def decode_chunk(
+    chunk: Chunk,
+    geometry: FrameGeometry,
+    *,
+    threads: int,
+    timeout_s: float,
+    stop: threading.Event | None = None,
+) -> Frames:
     """The chunk's target frames, all of them or an error.
 
     Args:
@@ -27,10 +35,13 @@ def decode_chunk(chunk: Chunk, geometry: FrameGeometry, *, threads: int, timeout
         geometry: size and place of the picture in the frames.
         threads: of FFmpeg's decoder, filters and scaler each, 1 or more.
         timeout_s: seconds FFmpeg may take.
+        stop: ends the decode within 0.2 s when another thread sets it.
 
     Raises:
         VideoError: the payload is damaged, or gives other frames than the chunk's targets.
         VideoTimeoutError: FFmpeg took longer.
+        DecoderKilledError: FFmpeg was killed from outside.
+        StoppedError: ``stop`` was set.
         ToolMissingError: there is no FFmpeg.
     """
     pixels = _empty_frames(len(chunk.targets), geometry)
@@ -49,6 +60,7 @@ def decode_chunk(chunk: Chunk, geometry: FrameGeometry, *, threads: int, timeout
                 timeout_s=timeout_s,
                 threads=threads,
                 memory_bytes=_memory_bytes(info, geometry, threads),
+                stop=stop,
             ) as process,
         ):
             got = process.read_into(pixels.data.cast("B"))
@@ -86,6 +98,7 @@ def decode_video(
     Raises:
         VideoError: the video is not sound, or gives other frames than its index promises.
         VideoTimeoutError: FFmpeg took longer.
+        DecoderKilledError: FFmpeg was killed from outside.
         ToolMissingError: there is no FFmpeg.
     """
     info, index = read_index(path, limits)
