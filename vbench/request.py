@@ -28,10 +28,15 @@ class RequestFailedError(RuntimeError):
 def ask(url: str, body: dict[str, str], timeout_s: float) -> str:
     """POST ``body`` to the service at ``url``; the answer as JSON text, or RequestFailedError."""
     try:
-        response = requests.post(
-            f"{url.rstrip('/')}/v1/videos:process", json=body, timeout=(CONNECT_TIMEOUT_S, timeout_s)
-        )
+        with requests.Session() as session:
+            # No proxy that the environment names may stand between the client and a loopback address.
+            session.trust_env = False
+            response = session.post(
+                f"{url.rstrip('/')}/v1/videos:process", json=body, timeout=(CONNECT_TIMEOUT_S, timeout_s)
+            )
     except requests.ConnectionError as error:
+        if "Failed to establish" not in str(error):
+            raise RequestFailedError(f"the connection to {url} was lost: {error}") from error
         raise RequestFailedError(
             f"no service answers at {url}: start one with 'serve run vbench.pipeline:build'"
         ) from error
@@ -120,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--timeout-s", type=float, default=3600.0, help="how long to wait; default: 3600")
     parser.add_argument("--json", action="store_true", help="print the answer as it came")
     options = parser.parse_args(arguments)
-    body = {"video": str(Path(options.video).absolute())}
+    is_uri = "://" in options.video
+    body = {"video": options.video if is_uri else str(Path(options.video).absolute())}
     body |= {
         name: value for name in ("mode", "fps", "chunk_s") if (value := getattr(options, name)) is not None
     }

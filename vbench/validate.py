@@ -35,6 +35,9 @@ POSITIVE = (
     "cluster.deploy_timeout_s",
 )
 
+HEAD = "node:__internal_head__"
+"""The resource that Ray gives the head by itself."""
+
 MOST = 1_000_000
 """Above what any count, length or time-out of a trial can sensibly be."""
 
@@ -181,6 +184,7 @@ def _room(cluster: ClusterConfig) -> Iterator[str]:
     for node in cluster.nodes.values():
         for resource, amount in {"CPU": node_cpus(node), "GPU": node.gpus, **node.resources}.items():
             there[resource] = there.get(resource, 0) + amount
+    there[HEAD] = 1
     for resource, amount in asked.items():
         if amount > there.get(resource, 0) + 1e-6:
             yield (

@@ -52,7 +52,9 @@ class Service:
     url: str
 
     def post(self, body: object, **options: Any) -> requests.Response:
-        return requests.post(f"{self.url}/v1/videos:process", json=body, timeout=DEADLINE_S, **options)
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.post(f"{self.url}/v1/videos:process", json=body, timeout=DEADLINE_S, **options)
 
     def ask(self, video: Path, **fields: object) -> Answer:
         response = self.post({"video": str(video), **fields})

@@ -51,6 +51,6 @@ def test_relayed_frames_lie_twice_in_the_services_store(clip: Path) -> None:
 def test_what_a_request_leaves_out_is_as_deployed(fps: str | None, expected: Fraction) -> None:
     args = PipelineArgs(mode="combined", fps=3, chunk_s=0.5)
 
-    job = Job.of(ProcessRequest(video="a.mp4", fps=fps), args)
+    job = Job.of(ProcessRequest(video="/a.mp4", fps=fps), args)
 
     assert (job.mode, job.fps, job.chunk_s) == ("combined", expected, Fraction(1, 2))

@@ -44,13 +44,14 @@ def damaged(clip: Path, tmp_path: Path) -> Path:
     [
         ({}, "video: Field required"),
         (
-            {"video": "a.mp4", "mod": "combined"},
+            {"video": "/a.mp4", "mod": "combined"},
             "mod is not a field of a request: use video, mode, chunk_s, fps",
         ),
-        ({"video": "a.mp4", "mode": "both"}, "mode: Input should be 'chunked' or 'combined'"),
-        ({"video": "a.mp4", "fps": "fast"}, "fps: 'fast' is not a number above 0; write 1, 0.5 or a ratio"),
-        ({"video": "a.mp4", "fps": 1000}, "fps: 1000 is outside 0.000277778 to 240 frames/s"),
-        ({"video": "a.mp4", "chunk_s": 0}, "chunk_s: 0 is not a number above 0"),
+        ({"video": "a.mp4"}, "video: 'a.mp4' is not an absolute path, nor a file:// URI: give one of these"),
+        ({"video": "/a.mp4", "mode": "both"}, "mode: Input should be 'chunked' or 'combined'"),
+        ({"video": "/a.mp4", "fps": "fast"}, "fps: 'fast' is not a number above 0; write 1, 0.5 or a ratio"),
+        ({"video": "/a.mp4", "fps": 1000}, "fps: 1000 is outside 0.000277778 to 240 frames/s"),
+        ({"video": "/a.mp4", "chunk_s": 0}, "chunk_s: 0 is not a number above 0"),
         (["a.mp4"], "the body is not a JSON object: send one, with Content-Type: application/json"),
     ],
 )
@@ -112,7 +113,7 @@ def test_damage_found_by_a_decoder_fails_the_request_with_ffmpegs_reason(
     def frames_gone() -> bool:
         return bool(cluster.store(cluster.back).object_store_bytes_used < 2_000_000)
 
-    wait_for(frames_gone, "freeing the frames of a failed request", deadline_s=5)
+    wait_for(frames_gone, "freeing the frames of a failed request", deadline_s=30)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -125,7 +126,7 @@ def test_the_first_damaged_chunk_ends_the_request(
     response = service.post(body, headers={"X-Request-ID": mark})
 
     assert response.status_code == 422
-    assert len(cluster.log_lines("VideoDecoder", mark)) < 18, "of 36 chunks with frames"
+    assert 1 <= len(cluster.log_lines("VideoDecoder", mark)) < 18, "of 36 chunks with frames"
 
 
 def test_frames_that_cannot_fit_are_413_with_the_arithmetic(service: Service, clip: Path) -> None:
@@ -200,6 +201,10 @@ def test_work_stops_when_the_client_goes_away(cluster: Cluster, service: Service
     service.ask(clip)  # by its answer, what was cancelled before it has ended
     decoded = [line for line in cluster.log_lines("VideoDecoder", mark) if " OK " in line]
     assert len(decoded) < 60, "of 120 chunks"
+    whole = "not-given-up"
+    service.post(body, headers={"X-Request-ID": whole})
+    decoded = [line for line in cluster.log_lines("VideoDecoder", whole) if " OK " in line]
+    assert len(decoded) == 120, "or the lines counted above say nothing"
 
 
 def test_health_and_the_api_description_answer(service: Service) -> None:

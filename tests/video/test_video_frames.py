@@ -28,8 +28,16 @@ ALL = Fraction(1000)
 
 
 def ffmpegs() -> list[int]:
-    """Ids of the programs that this process started and did not reap, but for Python's own helpers."""
-    return [child.pid for child in psutil.Process().children() if "python" not in child.name()]
+    """Ids of the FFmpegs (scripts in its place included) that this process started and did not reap.
+
+    Other tests of the same process may have a Ray cluster among its children.
+    """
+    started = []
+    for child in psutil.Process().children():
+        command = [child.name()] if child.status() == psutil.STATUS_ZOMBIE else child.cmdline()[:2]
+        if any("ffmpeg" in part for part in command):
+            started.append(child.pid)
+    return started
 
 
 def one_chunk(path: Path, fps: Fraction = ALL) -> Chunk:

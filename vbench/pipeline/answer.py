@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vbench.pipeline.config import ChunkSeconds, FrameSize, FramesPerSecond, Handoff, Mode
 from vbench.pipeline.spans import Kind, Span, Stage
@@ -30,6 +30,13 @@ class ProcessRequest(BaseModel):
     fps: FramesPerSecond | None = Field(
         default=None, description="Frames a second of video to look at: a number, or a ratio as a string."
     )
+
+    @field_validator("video")
+    @classmethod
+    def _absolute(cls, video: str) -> str:
+        if not video.startswith(("/", "file:")) and "://" not in video:
+            raise ValueError(f"{video!r} is not an absolute path, nor a file:// URI: give one of these")
+        return video
 
 
 class Problem(BaseModel):

@@ -23,7 +23,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: {"model": Problem, "description": "The video passes a limit, or its frames do not fit."},
     422: {"model": Problem, "description": "The request is not valid, or the video is damaged or none."},
     500: {"model": Problem, "description": "A replica failed or was lost."},
-    503: {"model": Problem, "description": "Too many requests are waiting."},
+    503: {"model": Problem, "description": "The pipeline is not available, as while it is being replaced."},
     504: {"model": Problem, "description": "The request took longer than the service allows."},
 }
 

@@ -15,6 +15,11 @@ Handoff = Literal["direct", "relay"]
 FrameSize = Literal["model", "native"]
 DeploymentName = Literal["VideoProcessingAPI", "VideoProcessingService", "VideoDecoder", "ModelInference"]
 
+ON_HEAD = {"node:__internal_head__": 0.0001}
+"""The resource that Ray gives the head alone: what asks for some of it runs there."""
+
+LONGEST_TIMEOUT_S = 1_000_000.0
+
 _DECIMAL_OR_RATIO = re.compile(r"\d{1,9}(\.\d{1,20}|/\d{1,9})?")
 
 
@@ -61,7 +66,7 @@ class ModelArgs(_Args):
     """Frames in one forward pass."""
     precision: Precision = "fp32"
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
-    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.3
+    score_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.3
 
     def settings(self, threads: int) -> ModelSettings:
         """The same for ``vbench.models``, with ``threads`` CPU threads for the forward pass."""
@@ -131,18 +136,18 @@ class PipelineArgs(_Args):
     """Chunks of one request between split and answer at a time; the splitter waits for a free place.
     Where all frames are held anyway (combined, or no overlap), chunks between split and decoded."""
     model: ModelArgs = ModelArgs()
-    decode_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    decode_timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = 600.0
     """For one chunk, in FFmpeg, waiting not counted."""
     decode_threads: Annotated[int, Field(ge=1)] | None = None
     """FFmpeg's threads for one chunk. None: all CPUs of the replica, so that it decodes one chunk at a
     time; with fewer it decodes as many chunks at once as its CPUs allow."""
-    request_timeout_s: Annotated[float, Field(gt=0)] = 7200.0
+    request_timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = 7200.0
     """From a request's arrival to its answer, waiting counted; HTTP 504 beyond it."""
     limits: LimitArgs = LimitArgs()
     frames_budget_mb: Annotated[float, Field(gt=0)] | None = None
     """10^6 bytes of frames that all requests together may hold in a node's object store. None: what the
     smallest of the nodes that can hold frames takes before Ray spills (80% of its store)."""
-    api: DeploymentArgs = DeploymentArgs()
+    api: DeploymentArgs = DeploymentArgs(resources=ON_HEAD)
     service: DeploymentArgs = DeploymentArgs()
     decoder: WorkerArgs = WorkerArgs()
     inference: WorkerArgs = WorkerArgs()

@@ -149,7 +149,13 @@ class Flow:
     async def _infer(self, handoffs: list[Frames]) -> InferenceReply:
         """One call over all the frames; empties ``handoffs``, or this process would hold relayed frames in
         its node's store until the reply."""
-        call = InferenceCall(sent_s=time.time(), whole=self._combined, relayed=self._relayed, held=self._held)
+        call = InferenceCall(
+            sent_s=time.time(),
+            sender=self._recorder.place,
+            whole=self._combined,
+            relayed=self._relayed,
+            held=self._held,
+        )
         if self._relayed:
             for frames in handoffs:
                 self._recorder.add("infer", "queue", frames.chunk, frames.arrival_s, call.sent_s)

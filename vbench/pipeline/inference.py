@@ -95,8 +95,10 @@ class ModelInference:
         arrived_s = max(message.arrival_s for message in (call, *chunks))
         index = None if call.whole else chunks[0].chunk
         if call.held and not call.relayed:
+            waited = SpanRecorder(call.sender)
             for chunk in chunks:
-                recorder.add("infer", "queue", chunk.chunk, chunk.decoded_s, call.sent_s)
+                waited.add("infer", "queue", chunk.chunk, chunk.decoded_s, call.sent_s)
+            recorder.spans += waited.spans
         sent_s = call.sent_s if call.held or call.relayed else chunks[0].decoded_s
         recorder.add("infer", "transfer", index, sent_s, arrived_s, sum(chunk.nbytes for chunk in chunks))
         recorder.add("infer", "queue", index, arrived_s, start_s)

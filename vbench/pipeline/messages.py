@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vbench.pipeline.spans import Span
+from vbench.pipeline.spans import Place, Span
 from vbench.video.types import Chunk, FrameGeometry, Frames
 
 
@@ -76,6 +76,8 @@ class InferenceCall(Envelope):
 
     sent_s: float
     """Unix seconds at which the service made the call."""
+    sender: Place
+    """The service: what the frames waited there for ended there."""
     whole: bool
     """Whether all frames of the video are in this one call (combined mode)."""
     relayed: bool
