@@ -16,10 +16,7 @@ from vbench.pipeline.messages import ChunkFindings, FramesMessage, InferenceCall
 from vbench.pipeline.replica import place
 from vbench.pipeline.spans import Span, SpanRecorder
 from vbench.video.digest import frame_digests
-
-
-class StoppedError(RuntimeError):
-    """The request was cancelled while the model worked on it."""
+from vbench.video.errors import StoppedError
 
 
 def batches(arrays: Sequence[npt.NDArray[np.uint8]], size: int) -> Iterator[npt.NDArray[np.uint8]]:
