@@ -1,23 +1,37 @@
 """Fixtures: a folder to run in, and proof that no run leaves anything."""
 
+import contextlib
 import ctypes
 import os
 import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from runs import DEADLINE_S, Workplace, below
 
 PR_SET_CHILD_SUBREAPER = 36
 
 
-@pytest.fixture(scope="session", autouse=True)
-def adopt_orphans() -> None:
-    """Whatever a killed process leaves running becomes a child of the tests, and can be found."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+@contextmanager
+def adopting() -> Iterator[None]:
+    """What a killed process leaves running becomes a child of the tests, and so can be found; zombies that
+    came this way are reaped at the end."""
+    libc = ctypes.CDLL(None)
+    own = {child.pid for child in psutil.Process().children()}
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        for child in psutil.Process().children():
+            if child.pid not in own and child.status() == psutil.STATUS_ZOMBIE:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(child.pid, 0)
 
 
 @pytest.fixture
@@ -25,16 +39,17 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     # Ray's sockets need a short path.
     temp = Path(os.path.realpath(f"/tmp/vt{os.getpid()}-{time.monotonic_ns() % 10**9}"))
     temp.mkdir()
-    place = Workplace(tmp_path_factory.mktemp("work"), temp, set(below(os.getpid())))
-    yield place
-    for process in place.started:
-        if process.poll() is None:
-            process.terminate()
-        process.communicate(timeout=30)
-    left = place.left()
-    if not left:
-        temp.rmdir()
-    assert left == [], "a run left this behind"
+    with adopting():
+        place = Workplace(tmp_path_factory.mktemp("work"), temp, set(below(os.getpid())))
+        yield place
+        for process in place.started:
+            if process.poll() is None:
+                process.terminate()
+            process.communicate(timeout=30)
+        left = place.left()
+        if not left:
+            temp.rmdir()
+        assert left == [], "a run left this behind"
 
 
 @pytest.fixture(scope="session")
