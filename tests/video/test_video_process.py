@@ -24,9 +24,20 @@ from vbench.video.split import Splitter
 from vbench.video.types import Chunk, FrameGeometry
 
 
+OTHERS: set[int] = set()
+"""Children that were there when the test began: other tests may have a Ray cluster among them."""
+
+
+@pytest.fixture(autouse=True)
+def _others_are_known() -> None:
+    OTHERS.clear()
+    OTHERS.update(child.pid for child in psutil.Process().children())
+
+
 def children() -> list[psutil.Process]:
-    """Programs that this process started and did not reap, but for Python's own helpers."""
-    return [child for child in psutil.Process().children() if "python" not in child.name()]
+    """Programs that the test started and did not reap, but for Python's own helpers."""
+    started = (child for child in psutil.Process().children() if child.pid not in OTHERS)
+    return [child for child in started if "python" not in child.name()]
 
 
 def test_the_threads_of_a_decode_come_from_its_cpus_and_not_from_the_machines(clip: ClipStore) -> None:
