@@ -23,7 +23,6 @@ from vbench.video.process import FFmpegProcess
 from vbench.video.split import Splitter
 from vbench.video.types import Chunk, FrameGeometry
 
-
 OTHERS: set[int] = set()
 """Children that were there when the test began: other tests may have a Ray cluster among them."""
 
