@@ -174,8 +174,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def trial_folders(folder: Path) -> list[Path]:
-    """The folder itself where it holds a trial, else all trials below it."""
-    return [folder] if (folder / TRIAL).exists() else sorted(path.parent for path in folder.rglob(TRIAL))
+    """The folder itself where it holds a trial, else all trials below it but MLflow's own copies."""
+    if (folder / TRIAL).exists():
+        return [folder]
+    below = (path.parent for path in folder.rglob(TRIAL))
+    return sorted(path for path in below if ARTIFACTS not in path.relative_to(folder).parts)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -58,7 +58,7 @@ def measure_bench(runs: int) -> dict[str, Any]:
     for _ in range(runs):
         with tempfile.TemporaryDirectory(prefix="vbench-study-") as outputs:
             wall_s, _ = timed(["make", "bench", f"ARGS=outputs={outputs}"])
-            (path,) = Path(outputs).rglob("trial.json")
+            (path,) = Path(outputs, "runs").glob("*/trial.json")
             trial = read_trial(path.parent)
         each.append(
             {

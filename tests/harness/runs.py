@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vbench import procfs
+from vbench.tracking import trial_folders
 
 DEADLINE_S = 240
 
@@ -79,4 +80,4 @@ class Workplace:
             select.select([], [], [], 0.05)
 
     def trials(self) -> list[Path]:
-        return sorted(path.parent for path in (self.folder / "outputs").rglob("trial.json"))
+        return trial_folders(self.folder / "outputs")

@@ -7,7 +7,7 @@ import pytest
 import records
 
 from vbench.record import REQUESTS, TRIAL, write_json, write_lines
-from vbench.tracking import DATABASE, SWEEP, Tracker, main
+from vbench.tracking import DATABASE, SWEEP, Tracker, main, trial_folders
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,13 @@ def test_records_are_logged_later_from_the_command_line(
     assert capsys.readouterr().out.count("logged  ") == 2
     assert main(arguments) == 0
     assert capsys.readouterr().out.count("was logged before  ") == 2
+
+
+def test_mlflows_own_copies_are_no_records(tmp_path: Path) -> None:
+    folder = write_trial(tmp_path / "runs" / "a", "copied")
+    Tracker(tmp_path, "copies").log(folder)
+    assert len(list(tmp_path.rglob(TRIAL))) == 2
+    assert trial_folders(tmp_path) == [folder]
 
 
 def test_a_folder_without_records_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

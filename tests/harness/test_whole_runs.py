@@ -23,6 +23,7 @@ def test_a_sweep_over_mode_and_runtime_gives_four_valid_trials(workplace: Workpl
     )
     assert status == 0, output
     trials = trials_of(workplace)
+    assert len(trials) == 4
     expected = {
         f"mode={mode} runtime={runtime}"
         for mode in ("chunked", "combined")
