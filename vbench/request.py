@@ -11,7 +11,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from vbench.pipeline.answer import Answer, FrameAnswer
+from vbench.pipeline.answer import PATH, Answer, FrameAnswer
 from vbench.pipeline.spans import Kind, Stage
 
 STAGES: tuple[Stage, ...] = ("chunk", "decode", "infer")
@@ -31,9 +31,7 @@ def ask(url: str, body: dict[str, str], timeout_s: float) -> str:
         with requests.Session() as session:
             # No proxy that the environment names may stand between the client and a loopback address.
             session.trust_env = False
-            response = session.post(
-                f"{url.rstrip('/')}/v1/videos:process", json=body, timeout=(CONNECT_TIMEOUT_S, timeout_s)
-            )
+            response = session.post(url.rstrip("/") + PATH, json=body, timeout=(CONNECT_TIMEOUT_S, timeout_s))
     except requests.ConnectionError as error:
         if "Failed to establish" not in str(error):
             raise RequestFailedError(f"the connection to {url} was lost: {error}") from error

@@ -20,7 +20,8 @@ from vbench.clusters import local
 from vbench.clusters.guard import guarded
 from vbench.display import Display
 from vbench.errors import InputError, TrialError, VbenchError
-from vbench.load.job import PREPARED, Job, Place, write_job
+from vbench.load.job import PREPARED, Job, Place, read_clip, write_job
+from vbench.phases import timed
 from vbench.schema import Config
 
 LOAD_LOG = "load.log"
@@ -65,7 +66,7 @@ def run_trial(
 def _run(config: Config, folder: Path, phases_s: dict[str, float], display: Display) -> None:
     local.check(config.cluster)
     job = Job(config=config, folder=folder.resolve(), place=None)
-    with _timed(phases_s, "prepare"):
+    with timed(phases_s, "prepare"):
         display.phase("checking the video")
         _load_step("prepare", job, local.inherited(), display)
     began_s = time.monotonic()
@@ -93,13 +94,6 @@ def _run(config: Config, folder: Path, phases_s: dict[str, float], display: Disp
         display.phase("stopping the cluster")
         began_s = time.monotonic()
     phases_s["stop"] = time.monotonic() - began_s
-
-
-@contextlib.contextmanager
-def _timed(phases_s: dict[str, float], name: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    phases_s[name] = time.monotonic() - started
 
 
 def _load_step(step: str, job: Job, env: Mapping[str, str], display: Display) -> None:
@@ -167,7 +161,7 @@ class _Begun:
         """The record, judged, from the files that the load process has left."""
         folder = self.folder
         observed = record.read_observed(folder)
-        clip = _clip(folder)
+        clip = read_clip(folder)
         requests = record.read_requests(folder)
         samples = record.read_samples(folder)
         judged = rules.judge(self.config, observed if status == "finished" else None, requests, samples)
@@ -196,11 +190,6 @@ class _Begun:
             clip=clip,
             observed=observed,
         )
-
-
-def _clip(folder: Path) -> record.Clip | None:
-    path = folder / PREPARED
-    return record.Clip(**json.loads(path.read_text())) if path.exists() else None
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:

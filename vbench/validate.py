@@ -6,6 +6,7 @@ from dataclasses import asdict
 from fractions import Fraction
 
 from vbench.names import nearest
+from vbench.pipeline.config import HEAD_RESOURCE
 from vbench.runtimes import RuntimeFlagError, environment
 from vbench.schema import MISSING, ClusterConfig, Config, DeploymentConfig, SceneConfig, VideoConfig
 from vbench.sizing import deployments, node_cpus, replicas
@@ -34,9 +35,6 @@ POSITIVE = (
     "cluster.start_timeout_s",
     "cluster.deploy_timeout_s",
 )
-
-HEAD = "node:__internal_head__"
-"""The resource that Ray gives the head by itself."""
 
 MOST = 1_000_000
 """Above what any count, length or time-out of a trial can sensibly be."""
@@ -184,7 +182,7 @@ def _room(cluster: ClusterConfig) -> Iterator[str]:
     for node in cluster.nodes.values():
         for resource, amount in {"CPU": node_cpus(node), "GPU": node.gpus, **node.resources}.items():
             there[resource] = there.get(resource, 0) + amount
-    there[HEAD] = 1
+    there[HEAD_RESOURCE] = 1
     for resource, amount in asked.items():
         if amount > there.get(resource, 0) + 1e-6:
             yield (

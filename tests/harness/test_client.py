@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from vbench.load.client import PATH, closed_loop
+from vbench.load.client import closed_loop
+from vbench.pipeline.answer import PATH
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -8,7 +8,8 @@ from queue import Empty, SimpleQueue
 
 import requests
 
-PATH = "/v1/videos:process"
+from vbench.pipeline.answer import PATH
+
 OK = 200
 
 

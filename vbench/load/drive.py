@@ -1,9 +1,7 @@
 """On a running cluster: deploy, warm up, prove the flags, drive the load, check the answers."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -14,8 +12,10 @@ from vbench.errors import TrialError
 from vbench.load.client import Outcome, closed_loop
 from vbench.load.deploy import deploy, placement
 from vbench.load.events import progress
-from vbench.load.job import PREPARED, Job, Place
+from vbench.load.job import Job, Place, read_clip
 from vbench.load.reference import Reference, check, read_reference
+from vbench.phases import timed
+from vbench.pipeline.config import HEAD_RESOURCE
 from vbench.record import (
     NODES,
     OBSERVED,
@@ -39,22 +39,23 @@ def drive(job: Job) -> None:
     Raises TrialError where the graph does not come up or the warm-up is not answered rightly.
     """
     assert job.place is not None, "drive needs a cluster"
-    clip = Clip(**json.loads((job.folder / PREPARED).read_text()))
+    clip = read_clip(job.folder)
+    assert clip is not None, "drive comes after prepare"
     reference = read_reference(clip.reference)
     phases_s: dict[str, float] = {}
-    with _timed(phases_s, "connect"):
+    with timed(phases_s, "connect"):
         progress("connecting to Ray")
         ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
-    with _timed(phases_s, "deploy"):
+    with timed(phases_s, "deploy"):
         url = deploy(job.config)
-    with _timed(phases_s, "warm_up"):
+    with timed(phases_s, "warm_up"):
         _warm_up(job, url, clip, reference)
     head = _head()
     sampler = Sampler(
         job.place.nodes[0], job.place.harness_pid, job.config.load.sample_period_s, lambda: store_use(head)
     )
     kills = procfs.oom_kills()
-    with _timed(phases_s, "measure"), sampler.running():
+    with timed(phases_s, "measure"), sampler.running():
         outcomes = _measure(job, url, clip)
     kills = None if kills is None else (procfs.oom_kills() or 0) - kills
     found = flags.found(job.place.temp_dir, job.place.nodes[0])
@@ -79,15 +80,8 @@ def drive(job: Job) -> None:
     write_json(job.folder / OBSERVED, observed)
 
 
-@contextmanager
-def _timed(phases_s: dict[str, float], name: str) -> Any:
-    started = time.monotonic()
-    yield
-    phases_s[name] = time.monotonic() - started
-
-
 def _head() -> Mapping[str, Any]:
-    return next(node for node in ray.nodes() if "node:__internal_head__" in node["Resources"])
+    return next(node for node in ray.nodes() if HEAD_RESOURCE in node["Resources"])
 
 
 def _node_names(place: Place) -> dict[str, str]:

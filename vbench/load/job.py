@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from vbench.record import write_json
+from vbench.record import Clip, write_json
 from vbench.schema import Config
 
 JOB = "job.json"
@@ -43,6 +43,12 @@ def write_job(job: Job) -> Path:
     place = asdict(job.place) if job.place else None
     write_json(path, {"config": asdict(job.config), "folder": str(job.folder), "place": place})
     return path
+
+
+def read_clip(folder: Path) -> Clip | None:
+    """What ``prepare`` left in the record's folder; None where it did not come so far."""
+    path = folder / PREPARED
+    return Clip(**json.loads(path.read_text())) if path.exists() else None
 
 
 def read_job(path: Path) -> Job:

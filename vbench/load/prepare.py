@@ -1,8 +1,8 @@
 """Before any cluster is up: the clip is made or checked, its reference pass taken, its memory added up."""
 
 from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
@@ -11,11 +11,10 @@ from vbench.graph import pipeline_args
 from vbench.load.events import progress
 from vbench.load.job import PREPARED, Job
 from vbench.load.reference import ensure_reference
-from vbench.models.protocol import Detector, ModelError
+from vbench.models.protocol import ModelError
 from vbench.models.registry import create
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.budget import capacity_bytes
-from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import footprint, frame_geometry
 from vbench.pipeline.job import Job as Request
 from vbench.record import Clip, write_json
@@ -23,50 +22,42 @@ from vbench.schema import Config
 from vbench.sizing import machine_cpus, node_cpus
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
-from vbench.video.probe import probe
 from vbench.video.scene import SceneTruth, ensure_clip, load_truth
 from vbench.video.scene_settings import SceneSettings
 from vbench.video.split import Splitter
-from vbench.video.types import FrameGeometry, VideoInfo
 
 
 def prepare(job: Job) -> Clip:
     """Make ready everything that needs no cluster; InputError, in one sentence, for what cannot be used."""
     try:
-        detector = _detector(job.config)
-        return _prepare(job, detector)
+        return _prepare(job)
     except (VideoError, ModelError, ToolMissingError) as error:
         raise InputError(str(error)) from error
 
 
-def _detector(config: Config) -> Detector:
+def _prepare(job: Job) -> Clip:
+    config = job.config
     args = pipeline_args(config)
     detector = create(args.model.settings(threads=machine_cpus()))
     detector.load()
-    return detector
-
-
-def _prepare(job: Job, detector: Detector) -> Clip:
-    config = job.config
-    args = pipeline_args(config)
     cache = Path(config.outputs) / "cache"
     clip, truth = _clip(config, cache)
-    info = probe(clip)
+    request = Request.of(ProcessRequest(video=str(clip)), args)
+    with Splitter(clip, fps=request.fps, chunk_s=request.chunk_s) as splitter:
+        info = splitter.info
+        geometry = frame_geometry(args, info)
+        footprint(request, splitter, geometry).check(capacity_bytes(args, _nodes(config)))
+        expected = len(splitter.targets)
     fingerprint = _fingerprint(clip)
-
-    def geometry(of: VideoInfo) -> FrameGeometry:
-        return frame_geometry(args, of)
-
-    _check_memory(config, args, clip)
     path, reference = ensure_reference(
-        clip,
+        info,
         fingerprint,
-        Fraction(config.pipeline.fps),
+        request.fps,
         geometry,
         detector,
         truth,
         cache / "reference",
-        lambda done, total: progress("reference pass", done, total),
+        lambda done: progress("reference pass", done, expected),
     )
     prepared = Clip(
         path=str(clip),
@@ -97,10 +88,9 @@ def _clip(config: Config, cache: Path) -> tuple[Path, SceneTruth | None]:
     return clip.resolve(), load_truth(clip)
 
 
-def _check_memory(config: Config, args: PipelineArgs, clip: Path) -> None:
-    """VideoTooLargeError, with the arithmetic, where one request's frames could never be held."""
-    request = Request.of(ProcessRequest(video=str(clip)), args)
-    nodes = [
+def _nodes(config: Config) -> list[dict[str, Any]]:
+    """The nodes that the cluster will have, as ``ray.nodes()`` gives them."""
+    return [
         {
             "Alive": True,
             "Resources": {
@@ -112,9 +102,6 @@ def _check_memory(config: Config, args: PipelineArgs, clip: Path) -> None:
         }
         for node in config.cluster.nodes.values()
     ]
-    with Splitter(clip, fps=request.fps, chunk_s=request.chunk_s) as splitter:
-        held = footprint(request, splitter, frame_geometry(args, splitter.info))
-    held.check(capacity_bytes(args, nodes))
 
 
 def _fingerprint(clip: Path) -> str:

@@ -17,7 +17,6 @@ from vbench.record import write_json
 from vbench.video.digest import frame_digests
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.frames import decode_video
-from vbench.video.probe import read_index
 from vbench.video.scene import SceneTruth
 from vbench.video.types import FrameGeometry, VideoInfo
 
@@ -61,26 +60,25 @@ def _found(names: list[str], scores: list[float], boxes: list[list[float]]) -> F
 
 
 def ensure_reference(
-    clip: Path,
+    info: VideoInfo,
     clip_fingerprint: str,
     fps: Fraction,
-    geometry: Callable[[VideoInfo], FrameGeometry],
+    geometry: FrameGeometry,
     detector: Detector,
     truth: SceneTruth | None,
     cache: Path,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int], None],
 ) -> tuple[Path, Reference]:
     """The reference of this clip, rate, frame size and detector, from ``cache`` or made now.
 
-    The detector must be loaded. Raises VideoError for a video that cannot be decoded whole.
+    The detector must be loaded. ``progress`` is told the frames done. Raises VideoError for a video that
+    cannot be decoded whole.
     """
-    info, index = read_index(clip)
-    expected = len(index.targets(info, fps))
     key = {
         "version": REFERENCE_VERSION,
         "clip": clip_fingerprint,
         "fps": str(fps),
-        "geometry": asdict(geometry(info)),
+        "geometry": asdict(geometry),
         "detector": detector.fingerprint,
         "truth": truth is not None,
         "ffmpeg": ffmpeg_version(ffmpeg_path()),
@@ -92,7 +90,7 @@ def ensure_reference(
     frames: list[ReferenceFrame] = []
     detected: list[Detections] = []
     truths = []
-    passes = decode_video(clip, fps=fps, geometry=geometry, threads=2, timeout_s=DECODE_TIMEOUT_S)
+    passes = decode_video(info.path, fps=fps, geometry=geometry, threads=2, timeout_s=DECODE_TIMEOUT_S)
     for batch in passes:
         for pts, digest, found in zip(
             batch.pts.tolist(), frame_digests(batch), detector.detect(batch.pixels), strict=True
@@ -110,7 +108,7 @@ def ensure_reference(
             )
             if truth is not None:
                 truths.append(truth.at_time(info.time_s(pts)))
-        progress(len(frames), expected)
+        progress(len(frames))
     precision = mean_average_precision(detected, truths, detector.class_names) if truth else None
     map50 = precision.mean if precision is not None and precision.wanted else None
     reference = Reference(frames=frames, map50=map50)

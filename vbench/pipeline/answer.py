@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from vbench.pipeline.config import ChunkSeconds, FrameSize, FramesPerSecond, Handoff, Mode
 from vbench.pipeline.spans import Kind, Span, Stage
 
+PATH = "/v1/videos:process"
+"""Where the API takes requests."""
+
 
 class ProcessRequest(BaseModel):
     """One video to process, and how; what is left out is as the service was deployed."""

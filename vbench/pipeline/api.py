@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from ray import serve
 
-from vbench.pipeline.answer import Answer, Problem, ProcessRequest
+from vbench.pipeline.answer import PATH, Answer, Problem, ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import RequestTimeoutError, status_of
 
@@ -64,7 +64,7 @@ class VideoProcessingAPI:
         self._timeout_s = args.request_timeout_s
 
     @http.post(
-        "/v1/videos:process",
+        PATH,
         response_model=Answer,
         responses=PROBLEMS,
         summary="Find objects in a video",

@@ -15,8 +15,10 @@ Handoff = Literal["direct", "relay"]
 FrameSize = Literal["model", "native"]
 DeploymentName = Literal["VideoProcessingAPI", "VideoProcessingService", "VideoDecoder", "ModelInference"]
 
-ON_HEAD = {"node:__internal_head__": 0.0001}
+HEAD_RESOURCE = "node:__internal_head__"
 """The resource that Ray gives the head alone: what asks for some of it runs there."""
+
+ON_HEAD = {HEAD_RESOURCE: 0.0001}
 
 LONGEST_TIMEOUT_S = 1_000_000.0
 
