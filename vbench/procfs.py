@@ -1,7 +1,7 @@
 """What ``/proc`` says about processes: who belongs to us, with which environment, using how much CPU."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ MARK = "VBENCH_GUARD"
 """Environment variable that marks every process started under a guard; children inherit it."""
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def pids() -> Iterator[int]:
@@ -106,6 +107,35 @@ def stat(pid: int) -> Stat | None:
     )
 
 
+def all_stats() -> dict[int, Stat]:
+    """The lines of all processes there are now."""
+    return {pid: line for pid in pids() if (line := stat(pid))}
+
+
+def descendants(stats: Mapping[int, Stat], roots: Iterable[int]) -> set[int]:
+    """``roots`` and all below them, of what is in ``stats``."""
+    children: dict[int, list[int]] = {}
+    for pid, line in stats.items():
+        children.setdefault(line.parent, []).append(pid)
+    inside: set[int] = set()
+    waiting = [root for root in roots if root in stats]
+    while waiting:
+        pid = waiting.pop()
+        inside.add(pid)
+        waiting += children.get(pid, [])
+    return inside
+
+
+def private_bytes(pid: int) -> int:
+    """Resident memory less the pages that have a file behind them, shared memory included; 0 where the
+    process is gone."""
+    try:
+        resident, shared = Path(f"/proc/{pid}/statm").read_text().split()[1:3]
+    except OSError:
+        return 0
+    return (int(resident) - int(shared)) * PAGE_BYTES
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineCpu:
     """CPU seconds of the machine since boot, over all cores."""
@@ -114,16 +144,18 @@ class MachineCpu:
     """Programs' time, in user and system mode."""
     stolen_s: float
     """Time that other virtual machines took."""
+    idle_s: float
+    """Nothing to run, or only what waits for disks."""
     all_s: float
-    """All time, that in interrupts and idle included (waiting for disks is idle)."""
+    """All time, that in interrupts included."""
 
 
 def machine_cpu() -> MachineCpu:
     """What ``/proc/stat`` says now; guests are part of user time there."""
     first = Path("/proc/stat").read_text().splitlines()[0].split()
     seconds = [int(value) / TICKS_PER_S for value in first[1:9]]
-    user, nice, system, _, _, _, _, stolen = seconds
-    return MachineCpu(busy_s=user + nice + system, stolen_s=stolen, all_s=sum(seconds))
+    user, nice, system, idle, waiting, _, _, stolen = seconds
+    return MachineCpu(busy_s=user + nice + system, stolen_s=stolen, idle_s=idle + waiting, all_s=sum(seconds))
 
 
 def oom_kills() -> int | None:

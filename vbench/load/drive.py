@@ -1,36 +1,19 @@
-"""On a running cluster: deploy, warm up, prove the flags, drive the load, check the answers."""
+"""The load of videos on a running cluster: deploy, warm up, drive, check the answers."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ray
-from ray._private.internal_api import node_stats
-
-from vbench import procfs
 from vbench.errors import TrialError
 from vbench.load.client import Outcome, closed_loop
 from vbench.load.deploy import deploy, placement
 from vbench.load.events import progress
-from vbench.load.job import Job, Place, read_clip
+from vbench.load.job import Job, read_clip
+from vbench.load.observe import Observation
 from vbench.load.reference import Reference, check, read_reference
-from vbench.phases import timed
-from vbench.pipeline.config import HEAD_RESOURCE
-from vbench.record import (
-    NODES,
-    OBSERVED,
-    REQUESTS,
-    SPANS,
-    Clip,
-    Observed,
-    Request,
-    SpanLine,
-    write_json,
-    write_lines,
-)
-from vbench.runtimes import environment
-from vbench.telemetry import flags
-from vbench.telemetry.sampler import Sampler, StoreUse
+from vbench.record import Clip, Request, SpanLine
+from vbench.wire import frames_moved
 
 
 def drive(job: Job) -> None:
@@ -38,66 +21,25 @@ def drive(job: Job) -> None:
 
     Raises TrialError where the graph does not come up or the warm-up is not answered rightly.
     """
-    assert job.place is not None, "drive needs a cluster"
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
     reference = read_reference(clip.reference)
-    phases_s: dict[str, float] = {}
-    with timed(phases_s, "connect"):
-        progress("connecting to Ray")
-        ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
-    with timed(phases_s, "deploy"):
+    observation = Observation(job)
+    names = observation.names
+    with observation.phase("deploy"):
         url = deploy(job.config)
-    with timed(phases_s, "warm_up"):
-        _warm_up(job, url, clip, reference)
-    head = _head()
-    sampler = Sampler(
-        job.place.nodes[0], job.place.harness_pid, job.config.load.sample_period_s, lambda: store_use(head)
-    )
-    kills = procfs.oom_kills()
-    with timed(phases_s, "measure"), sampler.running():
+    with observation.phase("warm_up"):
+        warmed = _warm_up(job, url, clip, reference, names)
+    with observation.measuring():
         outcomes = _measure(job, url, clip)
-    kills = None if kills is None else (procfs.oom_kills() or 0) - kills
-    found = flags.found(job.place.temp_dir, job.place.nodes[0])
-    names = _node_names(job.place)
     checked = [_checked(job, outcome, clip, reference, names) for outcome in outcomes]
-    write_lines(job.folder / REQUESTS, [request for request, _ in checked])
-    write_lines(job.folder / SPANS, [span for _, spans in checked for span in spans])
-    write_lines(job.folder / NODES, sampler.samples)
-    observed = Observed(
-        ray_version=ray.__version__,
-        ray_commit=ray.__commit__,
-        phases_s=phases_s,
-        measured_from_s=min(outcome.scheduled_s for outcome in outcomes),
-        measured_to_s=max(outcome.done_s for outcome in outcomes),
-        runtime_asked=environment(job.config.runtime.connections),
-        runtime_found=found,
+    spans = [span for _, lines in checked for span in lines]
+    observation.write(
+        requests=[request for request, _ in checked],
+        spans=spans,
+        moved_bytes=Counter(frames_moved(warmed)) + Counter(frames_moved(spans)),
         placement=placement(names),
-        oom_kills=kills,
-        not_sent=job.config.load.requests - len(outcomes),
         url=url,
-    )
-    write_json(job.folder / OBSERVED, observed)
-
-
-def _head() -> Mapping[str, Any]:
-    return next(node for node in ray.nodes() if HEAD_RESOURCE in node["Resources"])
-
-
-def _node_names(place: Place) -> dict[str, str]:
-    """Ray's node ids by the names of the configuration."""
-    return {_head()["NodeID"]: place.nodes[0]}
-
-
-def store_use(node: Mapping[str, Any]) -> StoreUse:
-    """What a node's raylet says of its object store now."""
-    stats = node_stats(
-        node["NodeManagerAddress"], node["NodeManagerPort"], include_memory_info=False
-    ).store_stats
-    return StoreUse(
-        used_bytes=stats.object_store_bytes_used,
-        spilled_bytes=stats.spilled_bytes_total,
-        fallback_bytes=stats.object_store_bytes_fallback,
     )
 
 
@@ -106,13 +48,19 @@ def _body(clip: Clip) -> dict[str, object]:
     return {"video": clip.path}
 
 
-def _warm_up(job: Job, url: str, clip: Clip, reference: Reference) -> None:
+def _warm_up(
+    job: Job, url: str, clip: Clip, reference: Reference, names: Mapping[str, str]
+) -> list[SpanLine]:
+    """The spans of the requests that are not counted."""
     count = job.config.load.warmup
     outcomes = _loop(job, url, clip, count, "warm-up") if count else []
+    spans: list[SpanLine] = []
     for outcome in outcomes:
-        request, _ = _checked(job, outcome, clip, reference, {})
+        request, lines = _checked(job, outcome, clip, reference, names)
         if request.error or request.mismatch:
             raise TrialError(f"the warm-up was not answered rightly: {request.error or request.mismatch}")
+        spans += lines
+    return spans
 
 
 def _measure(job: Job, url: str, clip: Clip) -> list[Outcome]:

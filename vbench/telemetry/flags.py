@@ -1,28 +1,41 @@
 """Proof of the runtime flags: the environment of the raylets themselves, which alone read them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from vbench import procfs
+from vbench.load.job import NodePlace
 from vbench.record import NodeRuntime
 from vbench.runtimes import found_flags
 
+IP_ARGUMENT = "--node_ip_address="
 
-def raylets(temp_dir: str) -> list[int]:
-    """Process ids of the raylets on this machine whose session lies in ``temp_dir``."""
+
+def raylets(temp_dir: str) -> list[tuple[str, int]]:
+    """(IP address, process id) of each raylet that this process can see whose session is in ``temp_dir``."""
     return [
-        pid
+        (ip, pid)
         for pid in procfs.pids()
         if (argv := procfs.command(pid))
         and Path(argv[0]).name == "raylet"
         and any(f"{temp_dir}/" in argument for argument in argv)
+        for ip in [_ip(argv)]
     ]
 
 
-def found(temp_dir: str, node: str) -> list[NodeRuntime]:
-    """The flags in the environment of each raylet of ``node``; empty where there is no raylet."""
-    nodes = []
-    for pid in raylets(temp_dir):
-        environ = procfs.environ(pid)
-        flags = None if environ is None else found_flags(environ)
-        nodes.append(NodeRuntime(node=node, raylet_pid=pid, flags=flags))
-    return nodes
+def _ip(argv: Sequence[str]) -> str:
+    """As Ray gives it; empty where it does not."""
+    return next((text.removeprefix(IP_ARGUMENT) for text in argv if text.startswith(IP_ARGUMENT)), "")
+
+
+def found(temp_dir: str, nodes: Sequence[NodePlace]) -> list[NodeRuntime]:
+    """The flags in the environment of each raylet; one that belongs to no node is called by its address."""
+    names = {node.ip: node.name for node in nodes}
+    return [
+        NodeRuntime(
+            node=names.get(ip, ip),
+            raylet_pid=pid,
+            flags=None if (environ := procfs.environ(pid)) is None else found_flags(environ),
+        )
+        for ip, pid in raylets(temp_dir)
+    ]

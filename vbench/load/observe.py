@@ -1,0 +1,104 @@
+"""What every kind of load does around its requests: connect, name the nodes, watch them, write the record."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+import ray
+
+from vbench import procfs
+from vbench.load.events import emit, progress
+from vbench.load.job import Job
+from vbench.phases import timed
+from vbench.record import (
+    NODES,
+    OBSERVED,
+    REQUESTS,
+    SPANS,
+    NodeRuntime,
+    NodeSample,
+    Observed,
+    Request,
+    SpanLine,
+    write_json,
+    write_lines,
+)
+from vbench.runtimes import environment
+from vbench.telemetry import flags, proof
+from vbench.telemetry.nodes import NodeSampler, ray_nodes
+
+
+class Observation:
+    """One load on one running cluster, from the connection to ``observed.json``.
+
+    In this order: make it (which connects this process to Ray), ``phase`` for each phase before the measured
+    one, ``measuring`` around the measured requests, ``write``.
+    """
+
+    def __init__(self, job: Job) -> None:
+        assert job.place is not None, "a load needs a cluster"
+        self._job = job
+        self._place = job.place
+        self.phases_s: dict[str, float] = {}
+        self._samples: list[NodeSample] = []
+        self._flags: list[NodeRuntime] = []
+        self._oom_kills: int | None = None
+        with self.phase("connect"):
+            progress("connecting to Ray")
+            ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
+        by_ip = {node.ip: node.name for node in job.place.nodes}
+        self.names: dict[str, str] = {
+            node["NodeID"]: by_ip.get(node["NodeManagerAddress"], node["NodeManagerAddress"])
+            for node in ray.nodes()
+        }
+        """Ray's node ids by the names of the configuration."""
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Time a block as a phase of the trial."""
+        return timed(self.phases_s, name)
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Watch nodes and machine while the block, which is the phase ``measure``, sends its requests."""
+        sampler = NodeSampler(self._place, ray_nodes(ray.nodes()), self._job.config.load.sample_period_s)
+        kills = procfs.oom_kills()
+        with self.phase("measure"), sampler.running():
+            emit({"event": "look"})
+            yield
+            emit({"event": "look"})
+        self._oom_kills = None if kills is None else (procfs.oom_kills() or 0) - kills
+        self._samples = sampler.samples
+        self._flags = flags.found(self._place.temp_dir, self._place.nodes)
+
+    def write(
+        self,
+        *,
+        requests: Sequence[Request],
+        spans: Iterable[SpanLine],
+        moved_bytes: Mapping[tuple[str, str], int],
+        placement: Mapping[str, Mapping[str, int]],
+        url: str,
+    ) -> None:
+        """Write the record's lines and ``observed.json`` into the job's folder.
+
+        ``moved_bytes``: (sender, receiver) -> bytes of frames or objects that had to go this way since the
+        cluster is up, warm-up included; the connections between just these nodes are counted.
+        """
+        config, folder = self._job.config, self._job.folder
+        write_lines(folder / REQUESTS, requests)
+        write_lines(folder / SPANS, spans)
+        write_lines(folder / NODES, self._samples)
+        observed = Observed(
+            ray_version=ray.__version__,
+            ray_commit=ray.__commit__,
+            phases_s=self.phases_s,
+            measured_from_s=min(request.scheduled_s for request in requests),
+            measured_to_s=max(request.done_s for request in requests),
+            runtime_asked=environment(config.runtime.connections),
+            runtime_found=self._flags,
+            placement=placement,
+            connections=proof.connections(config.runtime.connections, moved_bytes, self._samples),
+            oom_kills=self._oom_kills,
+            not_sent=config.load.requests - len(requests),
+            url=url,
+        )
+        write_json(folder / OBSERVED, observed)

@@ -1,0 +1,112 @@
+"""Samples of the machine that carries the nodes: CPU (the trial's, the kernel's, others'), and memory."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from vbench import procfs
+from vbench.record import MachineSample
+from vbench.telemetry.watch import repeated
+
+KTHREADD = "kthreadd"
+"""The parent of all kernel threads: what they do they do for those that run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuShares:
+    """CPU seconds since boot: of the trial, of kernel threads, and the largest other process's name."""
+
+    trial_s: float
+    kernel_s: float
+    foreign: str | None
+
+
+class CpuWatch:
+    """Tells the trial's own CPU time from that of others."""
+
+    def __init__(self, root: int) -> None:
+        """``root`` and all its descendants are the trial's."""
+        self._root = root
+        self._before: dict[tuple[int, int], float] | None = None
+
+    def look(self) -> CpuShares:
+        """CPU seconds until now.
+
+        A process that has ended is in its parent's account once that has waited for it, so the trial's sum
+        over living processes and those they waited for misses nothing. What others used is therefore best
+        taken as the machine's busy time less the trial's and the kernel's: that sees also what came and went
+        between two looks. The name is of the process of others that used most since the look before.
+        """
+        stats = procfs.all_stats()
+        ours = procfs.descendants(stats, [self._root])
+        kernel = procfs.descendants(stats, [line.pid for line in stats.values() if line.name == KTHREADD])
+        others = [line for pid, line in stats.items() if pid not in ours and pid not in kernel]
+        now = {(line.pid, line.started): line.own_cpu_s for line in others}
+        before = now if self._before is None else self._before
+        spent = [(line.own_cpu_s - before.get((line.pid, line.started), 0.0), line.name) for line in others]
+        self._before = now
+        largest, name = max(spent, default=(0.0, ""))
+        return CpuShares(
+            trial_s=sum(stats[pid].cpu_s for pid in ours),
+            kernel_s=sum(stats[pid].own_cpu_s for pid in kernel),
+            foreign=name if largest > 0 else None,
+        )
+
+
+class MachineSampler:
+    """Samples this machine from a process that sees all others: the harness, not the load process, which on
+    an emulated cluster is in a PID namespace."""
+
+    def __init__(self, root_pid: int, period_s: float) -> None:
+        """``root_pid``: the trial's first process; it and all below it are the trial."""
+        self.samples: list[MachineSample] = []
+        self._period_s = period_s
+        self._cpu = CpuWatch(root_pid)
+        self._lock = threading.Lock()
+        self._looks: list[int] = []
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Sample as the block begins, while it runs, and as it ends; what a sample raised is raised here."""
+        with repeated(self._take, self._period_s):
+            yield
+
+    def look(self) -> None:
+        """Take a sample now: the measured time begins with the first look and ends with the last."""
+        self._looks.append(self._take())
+
+    def measured(self) -> list[MachineSample]:
+        """The samples from the first look to the last, both included; empty with fewer than two looks."""
+        if len(self._looks) < 2:
+            return []
+        return self.samples[self._looks[0] : self._looks[-1] + 1]
+
+    def _take(self) -> int:
+        """Append a sample; its index."""
+        with self._lock:
+            self.samples.append(self._sample())
+            return len(self.samples) - 1
+
+    def _sample(self) -> MachineSample:
+        shares = self._cpu.look()
+        cpu = procfs.machine_cpu()
+        memory = psutil.virtual_memory()
+        return MachineSample(
+            machine=socket.gethostname(),
+            at_s=time.monotonic(),
+            unix_s=time.time(),
+            cpu_all_s=cpu.all_s,
+            cpu_idle_s=cpu.idle_s,
+            cpu_busy_s=cpu.busy_s,
+            cpu_trial_s=shares.trial_s,
+            cpu_kernel_s=shares.kernel_s,
+            cpu_stolen_s=cpu.stolen_s,
+            foreign_process=shares.foreign,
+            memory_used_mb=(memory.total - memory.available) / 1e6,
+            memory_available_mb=memory.available / 1e6,
+        )
