@@ -8,11 +8,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vbench.load.ends import TRANSFER
 from vbench.record import Trial
 from vbench.summary import KINDS, STAGES
 
 FEW = 100
 """Below so many requests the 99th percentile is hardly more than the maximum."""
+
+
+THROUGHPUTS = {
+    "video-s/s": "throughput_video_s_per_s",
+    "frames/s": "throughput_frames_per_s",
+    "Mbit/s": "transfer_mbps",
+}
+"""Unit -> metric. A transfer has the last alone, a load of videos the others."""
+
+SWEEP_UNITS = ("video-s/s", "Mbit/s")
+"""Of them, what a sweep's table has room for."""
 
 
 def show_trial(console: Console, trial: Trial) -> None:
@@ -21,19 +33,34 @@ def show_trial(console: Console, trial: Trial) -> None:
     console.print(_verdict(trial))
     if "latency_mean_s" in trial.metrics:
         n = int(trial.metrics["requests"])
-        each = f" of {trial.clip.duration_s:g} s of video" if trial.clip else ""
-        console.print(f"Latency of n = {n} requests{each}, {trial.config['load']['concurrency']} at a time")
+        console.print(
+            f"Latency of n = {n} requests{_each(trial)}, {trial.config['load']['concurrency']} at a time"
+        )
         console.print(_latency(trial))
         if n < FEW:
             console.print(f"* of {n} requests: hardly more than the maximum", style="dim")
-        console.print("Time of each stage a request, summed over its chunks, which work side by side (s)")
-        console.print(_stages(trial))
+        if not _is_transfer(trial):
+            console.print("Time of each stage a request, summed over its chunks, which work side by side (s)")
+            console.print(_stages(trial))
     for rule in trial.rules:
         if not rule.holds:
             console.print(Text(f"  broken: {rule.name}: {rule.found}", style="red"), soft_wrap=True)
             console.print(Text(f"          {rule.remedy}"), soft_wrap=True)
     if trial.error:
         console.print(Text(f"  {trial.error}", style="red"), soft_wrap=True)
+
+
+def _is_transfer(trial: Trial) -> bool:
+    """Whether it moved objects and had no video: it has no stages, and its work is told in bits."""
+    return bool(trial.config["load"]["name"] == TRANSFER)
+
+
+def _each(trial: Trial) -> str:
+    """What one request was."""
+    if _is_transfer(trial):
+        load = trial.config["load"]
+        return f" of {load['objects']} objects of {load['object_mb']:g} MB"
+    return f" of {trial.clip.duration_s:g} s of video" if trial.clip else ""
 
 
 def _verdict(trial: Trial) -> Text:
@@ -52,10 +79,12 @@ def _latency(trial: Trial) -> Table:
     table = Table()
     for name in ("mean", "p50", "p90", "p99" if n >= FEW else "p99 *", "max"):
         table.add_column(f"{name}", justify="right")
-    table.add_column("video-s/s", justify="right")
-    table.add_column("frames/s", justify="right")
     values = [f"{m[f'latency_{name}_s']:.2f} s" for name in ("mean", "p50", "p90", "p99", "max")]
-    table.add_row(*values, f"{m['throughput_video_s_per_s']:.1f}", f"{m['throughput_frames_per_s']:.1f}")
+    for unit, name in THROUGHPUTS.items():
+        if name in m:
+            table.add_column(unit, justify="right")
+            values.append(f"{m[name]:.1f}")
+    table.add_row(*values)
     return table
 
 
@@ -74,7 +103,8 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
     """A line a trial."""
     table = Table()
     table.add_column("trial")
-    for name in ("n", "mean latency", "p90", "video-s/s", "valid"):
+    units = [unit for unit in SWEEP_UNITS if any(THROUGHPUTS[unit] in trial.metrics for trial in trials)]
+    for name in ("n", "mean latency", "p90", *units, "valid"):
         table.add_column(name, justify="right")
     for trial in trials:
         m = trial.metrics
@@ -83,10 +113,10 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
                 f"{m['requests']:.0f}",
                 f"{m['latency_mean_s']:.2f} s",
                 f"{m['latency_p90_s']:.2f} s",
-                f"{m['throughput_video_s_per_s']:.1f}",
+                *(f"{m[THROUGHPUTS[unit]]:.1f}" if THROUGHPUTS[unit] in m else "" for unit in units),
             ]
         else:
-            cells = ["", "", "", ""]
+            cells = [""] * (3 + len(units))
         table.add_row(Text(trial.arm), *cells, "yes" if trial.valid else Text("no", "red"))
     console.print(f"\n{len(trials)} trials")
     console.print(table)

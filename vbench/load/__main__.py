@@ -5,6 +5,7 @@ import traceback
 from pathlib import Path
 
 from vbench.errors import InputError, VbenchError
+from vbench.load.ends import TRANSFER
 from vbench.load.events import emit, open_channel
 from vbench.load.job import read_job
 
@@ -18,6 +19,10 @@ def main(arguments: list[str]) -> int:
             from vbench.load.prepare import prepare
 
             prepare(job)
+        elif job.config.load.name == TRANSFER:
+            from vbench.load.transfer import drive
+
+            drive(job)
         else:
             from vbench.load.drive import drive
 

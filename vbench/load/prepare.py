@@ -8,6 +8,7 @@ import xxhash
 
 from vbench.errors import InputError
 from vbench.graph import pipeline_args
+from vbench.load.ends import TRANSFER
 from vbench.load.events import progress
 from vbench.load.job import PREPARED, Job
 from vbench.load.reference import ensure_reference
@@ -27,8 +28,13 @@ from vbench.video.scene_settings import SceneSettings
 from vbench.video.split import Splitter
 
 
-def prepare(job: Job) -> Clip:
-    """Make ready everything that needs no cluster; InputError, in one sentence, for what cannot be used."""
+def prepare(job: Job) -> Clip | None:
+    """Make ready everything that needs no cluster; InputError, in one sentence, for what cannot be used.
+
+    None, and nothing is left, for a load without video.
+    """
+    if job.config.load.name == TRANSFER:
+        return None
     try:
         return _prepare(job)
     except (VideoError, ModelError, ToolMissingError) as error:

@@ -1,0 +1,193 @@
+"""load=transfer: objects moved between two real Ray nodes, each with an address of its own."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import ray
+from ray import cluster_utils
+from ray._private.internal_api import node_stats
+
+from vbench.load.ends import ends, problems
+from vbench.load.movers import Pair
+from vbench.load.transfer import loop, request_line, span_lines
+from vbench.schema import ClusterConfig, Config, LoadConfig, NodeConfig
+
+STORE_BYTES = 100_000_000
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoNodes:
+    address: str
+    temp_dir: Path
+    ids: dict[str, str]
+    """Address -> Ray's node id."""
+
+    def spilled_bytes(self) -> int:
+        return sum(
+            stats.spilled_bytes_total + stats.object_store_bytes_fallback
+            for node in ray.nodes()
+            for stats in [
+                node_stats(
+                    node["NodeManagerAddress"], node["NodeManagerPort"], include_memory_info=False
+                ).store_stats
+            ]
+        )
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[TwoNodes]:
+    temp_dir = Path(tempfile.mkdtemp(prefix="vt", dir="/tmp"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        cluster = cluster_utils.Cluster()
+        try:
+            size = {"num_cpus": 1, "object_store_memory": STORE_BYTES}
+            cluster.add_node(
+                temp_dir=str(temp_dir), include_dashboard=False, node_ip_address="127.0.0.2", **size
+            )
+            cluster.add_node(node_ip_address="127.0.0.3", **size)
+            ray.init(cluster.address, logging_level="warning", log_to_driver=False)
+            ids = {node["NodeManagerAddress"]: node["NodeID"] for node in ray.nodes()}
+            yield TwoNodes(address=cluster.address, temp_dir=temp_dir, ids=ids)
+        finally:
+            ray.shutdown()
+            cluster.shutdown()
+            shutil.rmtree(temp_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def pair(nodes: TwoNodes) -> Iterator[Pair]:
+    sender, receiver = nodes.ids["127.0.0.3"], nodes.ids["127.0.0.2"]
+    with Pair.between(
+        sender, receiver, seed=1, objects=3, object_bytes=5_000_001, timeout_s=TIMEOUT_S
+    ) as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_objects_arrive_whole_and_leave_both_stores(nodes: TwoNodes, pair: Pair) -> None:
+    # Three times what a store holds goes through it: what was not let go would be spilled.
+    moved = loop(pair, first=4, count=20, timeout_s=TIMEOUT_S, phase="requests")
+    lines = [request_line(one, index) for index, one in enumerate(moved)]
+    assert [line.index for line in lines] == list(range(20))
+    assert {(r.frames_expected, r.frames_got, r.frames_wrong, r.frame_bytes) for r in lines} == {
+        (3, 3, 0, 15_000_003)
+    }
+    assert {(r.status, r.error, r.mismatch) for r in lines} == {(200, None, None)}
+    assert all(r.latency_s > 0 for r in lines)
+    assert len({r.digest for r in lines}) == 20, "each request moves fresh objects"
+    assert nodes.spilled_bytes() == 0
+
+
+@pytest.mark.slow
+def test_spans_say_which_node_sent_and_which_received(pair: Pair) -> None:
+    moved = pair.move(0, TIMEOUT_S)
+    made, pulled = span_lines(moved, 0, "decode", "gpu")
+    assert (made.stage, made.kind, made.node, made.bytes) == ("decode", "compute", "decode", 0)
+    assert (pulled.stage, pulled.kind, pulled.node, pulled.bytes) == ("infer", "transfer", "gpu", 15_000_003)
+    assert made.start_s < made.end_s <= pulled.start_s < pulled.end_s
+
+
+@pytest.mark.slow
+def test_equal_seeds_move_equal_objects(pair: Pair) -> None:
+    first, again, other = (pair.move(number, TIMEOUT_S).made.digests for number in (7, 7, 8))
+    assert first == again
+    assert not set(first) & set(other)
+
+
+@pytest.mark.slow
+def test_an_object_that_arrives_with_other_bytes_is_found(pair: Pair) -> None:
+    moved = pair.move(0, TIMEOUT_S)
+    sent = moved.made.digests
+    flipped = replace(moved, made=replace(moved.made, digests=[sent[0], "0" * 32, sent[2]]))
+    line = request_line(flipped, 0)
+    assert line.error is None
+    assert line.frames_wrong == 1
+    assert line.mismatch == "object 1 of request 0 arrived with other bytes than were sent"
+
+
+@pytest.mark.slow
+def test_a_missing_object_is_found(pair: Pair) -> None:
+    moved = pair.move(0, TIMEOUT_S)
+    assert moved.arrived is not None
+    fewer = replace(moved, arrived=replace(moved.arrived, digests=moved.arrived.digests[:2]))
+    line = request_line(fewer, 3)
+    assert line.frames_wrong == 1
+    assert line.mismatch == "2 objects of request 3 arrived, 3 were sent"
+
+
+@pytest.mark.slow
+def test_after_a_request_that_failed_none_is_sent(pair: Pair) -> None:
+    ray.kill(pair.receiver)
+    moved = loop(pair, first=0, count=5, timeout_s=TIMEOUT_S, phase="requests")
+    (line,) = [request_line(one, index) for index, one in enumerate(moved)]
+    assert line.status is None
+    assert line.error is not None
+    assert "ActorDiedError" in line.error
+    assert (line.frames_got, line.frames_wrong) == (0, 0)
+    assert [span.stage for span in span_lines(moved[0], 0, "a", "b")] == ["decode"]
+
+
+def cluster(*resources: dict[str, float], store_mb: int = 2000) -> ClusterConfig:
+    names = ("head", "a", "b", "c", "d")
+    return ClusterConfig(
+        name="emulated",
+        nodes={
+            name: NodeConfig(object_store_mb=store_mb, resources=dict(held))
+            for name, held in zip(names, resources, strict=False)
+        },
+    )
+
+
+INFER, DECODE, CHUNK = {"infer_only": 1.0}, {"decode_only": 1.0}, {"chunk_only": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        (({}, INFER, CHUNK, CHUNK, DECODE), ("d", "a")),
+        (({}, DECODE, INFER), ("a", "b")),
+        (({}, {}, {}, {}), ("c", "a")),
+        (({}, {}), ("a", "head")),
+        (({}, INFER), ("head", "a")),
+        (({}, DECODE), ("a", "head")),
+        (({}, {**DECODE, **INFER}, {}), ("a", "b")),
+    ],
+)
+def test_objects_go_the_way_of_frames_where_nodes_have_roles(
+    resources: tuple[dict[str, float], ...], expected: tuple[str, str]
+) -> None:
+    assert ends(cluster(*resources)) == expected
+
+
+def transfer(nodes: ClusterConfig, **load: object) -> Config:
+    values = {"name": "transfer", "concurrency": 1, **load}
+    return Config(cluster=nodes, load=LoadConfig(**values))  # type: ignore[arg-type] # of mixed types
+
+
+@pytest.mark.parametrize(
+    ("config", "complaint"),
+    [
+        (transfer(cluster({})), "needs two nodes"),
+        (transfer(cluster({}, {}), concurrency=4), "load.concurrency=4"),
+        (transfer(cluster({}, {}), objects=0), "load.objects=0"),
+        (transfer(cluster({}, {}), object_mb=float("nan")), "load.object_mb=nan"),
+        (transfer(cluster({}, {}, store_mb=500)), "cluster.nodes.a.object_store_mb=500"),
+    ],
+)
+def test_what_cannot_be_moved_is_refused_in_one_sentence(config: Config, complaint: str) -> None:
+    first = next(iter(problems(config)))
+    assert complaint in first
+    assert first.count(". ") == 0
+    assert first.endswith(".")
+
+
+def test_what_fits_and_other_loads_have_no_problem() -> None:
+    assert list(problems(transfer(cluster({}, {})))) == []
+    assert list(problems(Config(load=LoadConfig(name="closed")))) == []
