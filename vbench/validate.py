@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from fractions import Fraction
 
+from vbench.load import ends
 from vbench.names import nearest
 from vbench.pipeline.config import HEAD_RESOURCE
 from vbench.runtimes import RuntimeFlagError, environment
@@ -18,7 +19,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "pipeline.frame_size": ("model", "native"),
     "model.precision": ("fp32", "bf16"),
     "tracking.name": ("sqlite", "off"),
-    "load.name": ("closed",),
+    "load.name": ("closed", "transfer"),
 }
 
 POSITIVE = (
@@ -77,6 +78,7 @@ def _problems(config: Config) -> Iterator[str]:
     yield from complaints
     if not complaints:
         yield from _room(config.cluster)
+        yield from ends.problems(config)
 
 
 def _single_values(config: Config) -> Iterator[str]:

@@ -60,12 +60,11 @@ def problems(config: Config) -> Iterator[str]:
         )
         return
     needed_mb = ROUNDS * load.objects * load.object_mb
-    for name in ends(cluster):
-        store_mb = cluster.nodes[name].object_store_mb
-        if needed_mb > USABLE * store_mb:
-            yield (
-                f"load.objects={load.objects} of load.object_mb={load.object_mb:g} do not fit into {name}:"
-                f" {ROUNDS} requests are {needed_mb:g} MB, and {USABLE:.0%} of"
-                f" cluster.nodes.{name}.object_store_mb={store_mb} may be used; lower the ones, or"
-                f" raise the other."
-            )
+    name = min(ends(cluster), key=lambda end: cluster.nodes[end].object_store_mb)
+    store_mb = cluster.nodes[name].object_store_mb
+    if needed_mb > USABLE * store_mb:
+        yield (
+            f"load.objects={load.objects} of load.object_mb={load.object_mb:g} do not fit into {name}:"
+            f" {ROUNDS} requests are {needed_mb:g} MB, and {USABLE:.0%} of"
+            f" cluster.nodes.{name}.object_store_mb={store_mb} may be used; lower the ones or raise the other."
+        )
