@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vbench.record import NodeSample
+from vbench.record import MachineSample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuUse:
-    """Shares of the machine's CPU time between a node's first sample and its last, in percent."""
+    """Shares of the machine's CPU time between its first sample and its last, in percent."""
 
     busy: float
     """Of programs."""
@@ -20,7 +20,7 @@ class CpuUse:
     below 0."""
 
 
-def cpu_use(samples: Sequence[NodeSample]) -> CpuUse | None:
+def cpu_use(samples: Sequence[MachineSample]) -> CpuUse | None:
     """Over the time that the samples span; None for fewer than two."""
     if len(samples) < 2:
         return None

@@ -3,15 +3,38 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from vbench import fidelity
 from vbench.cpu import cpu_use
-from vbench.record import NodeSample, Observed, Request, Rule
+from vbench.load.ends import TRANSFER
+from vbench.record import (
+    Connections,
+    MachineSample,
+    Network,
+    NodeSample,
+    Observed,
+    Request,
+    Rule,
+    SpanLine,
+)
 from vbench.schema import Config, LoadConfig
+from vbench.wire import crossings
+
+CHUNK_BYTES = 5 * 2**20
+"""Ray moves objects in pieces of so much (``object_manager_default_chunk_size``), each over the next of its
+connections, which open at their first."""
 
 
 def judge(
-    config: Config, observed: Observed | None, requests: Sequence[Request], samples: Sequence[NodeSample]
+    config: Config,
+    observed: Observed | None,
+    requests: Sequence[Request],
+    nodes: Sequence[NodeSample],
+    machines: Sequence[MachineSample],
+    spans: Sequence[SpanLine],
+    network: Network | None,
 ) -> list[Rule]:
-    """All rules, judged over the measured requests and the samples taken while they ran."""
+    """All rules, judged over the measured requests and the samples taken while they ran; ``network`` is the
+    emulated one, if there is one."""
     if observed is None:
         return [
             Rule(
@@ -21,12 +44,16 @@ def judge(
                 remedy="see the error and load.log in the record's folder",
             )
         ]
-    return [
+    rules = [
         *_answers(config.load, requests, observed),
         _runtime(config, observed),
         _on_time(config.load, requests),
-        *_resources(config.load, observed, samples),
+        *_resources(config.load, observed, nodes, machines),
     ]
+    if network is not None:
+        needed_bytes = sum(one.bytes for one in crossings(spans))
+        rules += fidelity.judge(config.load, network, nodes, machines, needed_bytes)
+    return rules
 
 
 def _answers(load: LoadConfig, requests: Sequence[Request], observed: Observed) -> Iterator[Rule]:
@@ -51,6 +78,8 @@ def _answers(load: LoadConfig, requests: Sequence[Request], observed: Observed) 
         ),
         remedy="a decoder or a transfer is at fault: do not use the numbers; report the clip",
     )
+    if load.name == TRANSFER:
+        return
     wrong = [r for r in requests if r.error is None and r.detections_wrong]
     first = f"; the first: {wrong[0].mismatch}" if wrong else ""
     count = sum(r.detections for r in requests)
@@ -66,27 +95,48 @@ def _answers(load: LoadConfig, requests: Sequence[Request], observed: Observed) 
 
 def _runtime(config: Config, observed: Observed) -> Rule:
     asked = dict(observed.runtime_asked)
-    nodes = len(config.cluster.nodes)
+    nodes = list(config.cluster.nodes)
     raylets = observed.runtime_found
     unread = [node for node in raylets if node.flags is None]
     differ = [node for node in raylets if node.flags is not None and dict(node.flags) != asked]
+    wrong = [pair for pair in observed.connections if pair.found != pair.expected]
     wanted = ", ".join(f"{name}={value}" for name, value in asked.items()) or "no flag set"
-    if len(raylets) != nodes:
-        found = f"{len(raylets)} raylets were found for {nodes} nodes"
+    remedy = "start the cluster with the flags in every node's environment"
+    holds = False
+    if sorted(node.node for node in raylets) != sorted(nodes):
+        found = f"{len(raylets)} raylets were found for {len(nodes)} nodes"
     elif unread:
         found = f"the environment of {unread[0].node}'s raylet could not be read"
     elif differ:
         found = f"asked: {wanted}; {differ[0].node} has {dict(differ[0].flags or {})}"
+    elif wrong:
+        found, remedy = _not_connected(wrong[0])
     else:
-        found = f"{wanted}: so in the environment of all raylets ({nodes})"
-        if nodes == 1:
-            found += "; one node has no peers, so no connections to count"
-    return Rule(
-        name="the runtime flags are in force",
-        holds=len(raylets) == nodes and not unread and not differ,
-        found=found,
-        remedy="start the cluster with the flags in every node's environment",
-    )
+        holds = True
+        found = f"{wanted}: so in the environment of all raylets ({len(nodes)}); "
+        found += _connected(observed.connections, len(nodes))
+    return Rule(name="the runtime flags are in force", holds=holds, found=found, remedy=remedy)
+
+
+def _connected(pairs: Sequence[Connections], nodes: int) -> str:
+    if nodes == 1:
+        return "one node has no peers, so no connections to count"
+    if not pairs:
+        return "no frames moved between nodes, so no connections to count"
+    return ", ".join(f"{pair.found} connections {pair.sender} to {pair.receiver}" for pair in pairs)
+
+
+def _not_connected(pair: Connections) -> tuple[str, str]:
+    """What was found, and the remedy."""
+    found = f"{pair.found} connections from {pair.sender} to {pair.receiver}, asked for {pair.expected}"
+    least_bytes = 2 * pair.expected * CHUNK_BYTES
+    if pair.found < pair.expected and pair.moved_bytes < least_bytes:
+        return (
+            f"{found}; {pair.moved_bytes / 1e6:.1f} MB of frames went this way, too few to open all:"
+            f" that takes up to two pieces of 5 MiB each, {least_bytes / 1e6:.1f} MB",
+            "raise load.warmup, or take a longer video or larger pictures",
+        )
+    return found, "the setting is not in force: do not use the numbers; see ray.log in the record's folder"
 
 
 def _on_time(load: LoadConfig, requests: Sequence[Request]) -> Rule:
@@ -99,12 +149,17 @@ def _on_time(load: LoadConfig, requests: Sequence[Request]) -> Rule:
     )
 
 
-def _resources(load: LoadConfig, observed: Observed, samples: Sequence[NodeSample]) -> Iterator[Rule]:
-    spilled_mb = max((s.spilled_mb + s.fallback_mb for s in samples), default=0.0)
+def _resources(
+    load: LoadConfig,
+    observed: Observed,
+    nodes: Sequence[NodeSample],
+    machines: Sequence[MachineSample],
+) -> Iterator[Rule]:
+    spilled_mb = max((s.spilled_mb + s.fallback_mb for s in nodes), default=0.0)
     yield Rule(
         name="nothing was spilled to disk",
-        holds=bool(samples) and spilled_mb == 0,
-        found=f"{spilled_mb:.0f} MB spilled" if samples else "no sample was taken",
+        holds=bool(nodes) and spilled_mb == 0,
+        found=f"{spilled_mb:.0f} MB spilled" if nodes else "no sample was taken",
         remedy="raise cluster.nodes.*.object_store_mb, or lower load.concurrency or pipeline.window",
     )
     kills = observed.oom_kills
@@ -114,8 +169,8 @@ def _resources(load: LoadConfig, observed: Observed, samples: Sequence[NodeSampl
         found="the kernel does not count them" if kills is None else f"{kills} killed",
         remedy="lower load.concurrency, pipeline.window or the object store, or give the machine more memory",
     )
-    use = cpu_use(samples)
-    names = Counter(s.foreign_process for s in samples if s.foreign_process)
+    use = cpu_use(machines)
+    names = Counter(s.foreign_process for s in machines if s.foreign_process)
     busiest = f", most often {names.most_common(1)[0][0]}" if names and use and use.foreign > 1 else ""
     yield Rule(
         name="nothing else used the CPU",
@@ -123,7 +178,7 @@ def _resources(load: LoadConfig, observed: Observed, samples: Sequence[NodeSampl
         found=(
             f"others used {use.foreign:.1f}% of the machine{busiest}; bound {load.max_foreign_cpu_percent:g}%"
             if use is not None
-            else "no two samples were taken"
+            else "no two samples of the machine were taken"
         ),
         remedy="stop other programs and run again",
     )

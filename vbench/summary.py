@@ -3,33 +3,42 @@
 import statistics
 from collections.abc import Sequence
 
+from vbench import fidelity
 from vbench.cpu import cpu_use
-from vbench.record import Clip, NodeSample, Request, SpanLine
+from vbench.record import Clip, MachineSample, Network, NodeSample, Request, SpanLine
+from vbench.wire import crossings
 
 STAGES = ("chunk", "decode", "infer")
 KINDS = ("queue", "transfer", "compute")
 
 
 def summarize(
-    clip: Clip,
+    clip: Clip | None,
     requests: Sequence[Request],
     spans: Sequence[SpanLine],
-    samples: Sequence[NodeSample],
+    nodes: Sequence[NodeSample],
+    machines: Sequence[MachineSample],
+    network: Network | None,
 ) -> dict[str, float]:
     """All metrics of a trial whose requests were all answered; latencies only where each was.
 
-    A mean over the successes alone would flatter a failing arm, so a trial with failures has none.
+    A mean over the successes alone would flatter a failing arm, so a trial with failures has none. ``clip``
+    is None for a load that has no video, ``network`` for a cluster that is not emulated.
     """
     metrics: dict[str, float] = {"requests": len(requests)}
     if not requests or any(r.error is not None for r in requests):
         return metrics
     metrics |= latencies([r.latency_s for r in requests])
-    metrics |= throughput(requests)
+    metrics |= transfer_rate(requests) if clip is None else throughput(requests)
     metrics |= stage_times(spans, len(requests))
     metrics |= bytes_moved(requests, spans)
-    metrics |= machine_use(samples)
+    metrics |= machine_use(machines)
+    metrics |= node_use(nodes)
+    metrics |= wire_use(requests, spans, nodes)
+    if network is not None:
+        metrics |= fidelity.metrics(network, nodes, machines)
     metrics["client_late_max_ms"] = 1000 * max(r.late_s for r in requests)
-    if clip.reference_map50 is not None:
+    if clip is not None and clip.reference_map50 is not None:
         metrics["reference_map50"] = clip.reference_map50
     return metrics
 
@@ -67,6 +76,12 @@ def throughput(requests: Sequence[Request]) -> dict[str, float]:
     }
 
 
+def transfer_rate(requests: Sequence[Request]) -> dict[str, float]:
+    """Mbit/s of the objects' own bytes over the time that requests took; making the objects is not in it."""
+    moving_s = sum(r.latency_s for r in requests)
+    return {"transfer_mbps": 8e-6 * sum(r.frame_bytes for r in requests) / moving_s}
+
+
 def stage_times(spans: Sequence[SpanLine], requests: int) -> dict[str, float]:
     """Seconds of each stage and kind, summed over a request's chunks, mean over requests.
 
@@ -92,16 +107,67 @@ def bytes_moved(requests: Sequence[Request], spans: Sequence[SpanLine]) -> dict[
     }
 
 
-def machine_use(samples: Sequence[NodeSample]) -> dict[str, float]:
-    """CPU shares over the measured time, peaks of memory and store; nothing where there is no sample."""
-    use = cpu_use(samples)
+def machine_use(machines: Sequence[MachineSample]) -> dict[str, float]:
+    """CPU shares over the measured time and peak of memory; nothing where there is no sample."""
+    use = cpu_use(machines)
     if use is None:
         return {}
     return {
         "cpu_busy_percent": use.busy,
         "cpu_trial_percent": use.trial,
         "cpu_foreign_percent": use.foreign,
-        "memory_used_max_mb": max(s.memory_used_mb for s in samples),
-        "object_store_used_max_mb": max(s.object_store_used_mb for s in samples),
-        "spilled_max_mb": max(s.spilled_mb for s in samples),
+        "memory_used_max_mb": max(s.memory_used_mb for s in machines),
     }
+
+
+def node_use(nodes: Sequence[NodeSample]) -> dict[str, float]:
+    """Peaks over all nodes and samples: MB in the fullest object store, MB spilled by one node."""
+    if not nodes:
+        return {}
+    return {
+        "object_store_used_max_mb": max(s.object_store_used_mb for s in nodes),
+        "spilled_max_mb": max(s.spilled_mb for s in nodes),
+    }
+
+
+def wire_use(
+    requests: Sequence[Request], spans: Sequence[SpanLine], nodes: Sequence[NodeSample]
+) -> dict[str, float]:
+    """What went over the network between nodes; nothing for one node.
+
+    ``transfer_mb_per_request``: array bytes that had to cross, chunks' packets and frames.
+    ``wire_mb_per_request``: what all NICs sent while requests were measured, which has the headers of all
+    layers and what Ray's nodes tell each other in it; ``wire_mb_per_request.NODE`` of one,
+    ``wire_received_mb_per_request.NODE`` what it received.
+    ``payload_crossings``: sent bytes over bytes of frames that the model needed; ``payload_crossings.NODE``:
+    of one link, the busier direction.
+    ``sent_over_needed``: sent bytes over those that had to cross. A few percent above 1 are headers; more is
+    that Ray pulls again what has not come after 10 s (``object_manager_pull_timeout_ms``).
+    """
+    ends: dict[str, tuple[NodeSample, NodeSample]] = {}
+    for sample in nodes:
+        first, _ = ends.get(sample.node, (sample, sample))
+        ends[sample.node] = (first, sample)
+    if len(ends) < 2:
+        return {}
+    sent = {node: last.nic_sent_bytes - first.nic_sent_bytes for node, (first, last) in ends.items()}
+    received = {
+        node: last.nic_received_bytes - first.nic_received_bytes for node, (first, last) in ends.items()
+    }
+    frames = sum(r.frame_bytes for r in requests)
+    needed = sum(one.bytes for one in crossings(spans))
+    each_mb = 1e6 * len(requests)
+    metrics = {
+        "transfer_mb_per_request": needed / each_mb,
+        "wire_mb_per_request": sum(sent.values()) / each_mb,
+    }
+    if frames:
+        metrics["payload_crossings"] = sum(sent.values()) / frames
+    if needed:
+        metrics["sent_over_needed"] = sum(sent.values()) / needed
+    for node in ends:
+        metrics[f"wire_mb_per_request.{node}"] = sent[node] / each_mb
+        metrics[f"wire_received_mb_per_request.{node}"] = received[node] / each_mb
+        if frames:
+            metrics[f"payload_crossings.{node}"] = max(sent[node], received[node]) / frames
+    return metrics

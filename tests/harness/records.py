@@ -4,7 +4,20 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from vbench.compose import check
-from vbench.record import Clip, NodeRuntime, NodeSample, Observed, Request, SpanLine, Trial
+from vbench.record import (
+    Clip,
+    Link,
+    LinkCheck,
+    LinkSample,
+    MachineSample,
+    Network,
+    NodeRuntime,
+    NodeSample,
+    Observed,
+    Request,
+    SpanLine,
+    Trial,
+)
 from vbench.schema import Config
 
 
@@ -37,14 +50,15 @@ def request(index: int = 0, **changes: Any) -> Request:
     )
 
 
-def sample(at_s: float, **changes: Any) -> NodeSample:
+def machine(at_s: float, **changes: Any) -> MachineSample:
     return replace(
-        NodeSample(
-            node="head",
+        MachineSample(
+            machine="host",
             at_s=at_s,
             unix_s=1.7e9 + at_s,
-            # Two cores, of which programs use 80%, and others than the trial 1%.
+            # Two cores, idle for 15%, of which programs use 80%, and others than the trial 1%.
             cpu_all_s=2 * at_s,
+            cpu_idle_s=0.3 * at_s,
             cpu_busy_s=1.6 * at_s,
             cpu_trial_s=1.56 * at_s,
             cpu_kernel_s=0.02 * at_s,
@@ -52,13 +66,52 @@ def sample(at_s: float, **changes: Any) -> NodeSample:
             foreign_process="sshd",
             memory_used_mb=3000.0,
             memory_available_mb=20000.0,
+        ),
+        **changes,
+    )
+
+
+def sample(at_s: float, **changes: Any) -> NodeSample:
+    return replace(
+        NodeSample(
+            node="head",
+            at_s=at_s,
+            unix_s=1.7e9 + at_s,
+            cpu_s=at_s,
+            memory_mb=1000.0,
             nic_sent_bytes=0,
             nic_received_bytes=0,
             loopback_bytes=0,
+            link=None,
+            connections={},
             object_store_used_mb=10.0,
             spilled_mb=0.0,
             fallback_mb=0.0,
             gpu_percent=None,
+        ),
+        **changes,
+    )
+
+
+def queues(**changes: int) -> LinkSample:
+    still = LinkSample(
+        out_backlog_bytes=0, out_waits=0, out_dropped=0, in_backlog_bytes=0, in_waits=0, in_dropped=0
+    )
+    return replace(still, **changes)
+
+
+def network(*nodes: str, nic_mbps: float = 80.0, **changes: Any) -> Network:
+    """80 Mbit/s are 10 MB a second."""
+    return replace(
+        Network(
+            scale=100.0,
+            congestion_control="cubic",
+            links=[Link(node=node, nic_mbps=nic_mbps, flow_mbps=nic_mbps / 4) for node in nodes],
+            checks=[
+                LinkCheck(
+                    sender=nodes[0], receiver=nodes[-1], flows=1, expected_mbps=20.0, measured_mbps=19.0
+                )
+            ],
         ),
         **changes,
     )
@@ -75,6 +128,7 @@ def observed(**changes: Any) -> Observed:
             runtime_asked={},
             runtime_found=[NodeRuntime(node="head", raylet_pid=1, flags={})],
             placement={"VideoDecoder": {"head": 1}},
+            connections=[],
             oom_kills=0,
             not_sent=0,
             url="http://127.0.0.1:8000",
@@ -83,17 +137,22 @@ def observed(**changes: Any) -> Observed:
     )
 
 
-def span(stage: str, kind: str, seconds: float, nbytes: int = 0, request: int = 0) -> SpanLine:
-    return SpanLine(
-        request=request,
-        stage=stage,
-        kind=kind,
-        chunk=0,
-        node="n",
-        replica="r",
-        start_s=1.7e9,
-        end_s=1.7e9 + seconds,
-        bytes=nbytes,
+def span(
+    stage: str, kind: str, seconds: float = 0.1, nbytes: int = 0, request: int = 0, **changes: Any
+) -> SpanLine:
+    return replace(
+        SpanLine(
+            request=request,
+            stage=stage,
+            kind=kind,
+            chunk=0,
+            node="n",
+            replica="r",
+            start_s=1.7e9,
+            end_s=1.7e9 + seconds,
+            bytes=nbytes,
+        ),
+        **changes,
     )
 
 
@@ -132,6 +191,7 @@ def trial(**changes: Any) -> Trial:
             config_fingerprint="cf",
             environment={"cores": 2, "packages": {"ray": "2.60.0"}},
             clip=clip(),
+            network=None,
             observed=observed(),
         ),
         **changes,

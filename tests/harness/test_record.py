@@ -7,10 +7,17 @@ import pytest
 import records
 
 from vbench.record import (
+    MACHINES,
+    NODES,
+    OBSERVED,
     REQUESTS,
     TRIAL,
+    Connections,
     RecordError,
+    read_machines,
+    read_observed,
     read_requests,
+    read_samples,
     read_trial,
     write_json,
     write_lines,
@@ -21,6 +28,27 @@ def test_a_trial_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     trial = records.trial(folder=str(tmp_path))
     write_json(tmp_path / TRIAL, trial)
     assert read_trial(tmp_path) == trial
+
+
+def test_a_trial_of_an_emulated_cluster_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    pair = Connections(sender="decode", receiver="gpu", expected=15, found=15, moved_bytes=10**9)
+    observed = records.observed(connections=[pair])
+    network = records.network("decode", "gpu")
+    trial = records.trial(folder=str(tmp_path), observed=observed, network=network)
+    write_json(tmp_path / TRIAL, trial)
+    write_json(tmp_path / OBSERVED, observed)
+    assert read_trial(tmp_path) == trial
+    assert read_observed(tmp_path) == observed
+
+
+def test_samples_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    shaped = records.sample(101.0, link=records.queues(out_waits=3), connections={"gpu": 2})
+    nodes = [records.sample(100.0), shaped]
+    machines = [records.machine(100.0)]
+    write_lines(tmp_path / NODES, nodes)
+    write_lines(tmp_path / MACHINES, machines)
+    assert read_samples(tmp_path) == nodes
+    assert read_machines(tmp_path) == machines
 
 
 def test_lines_are_read_back_as_they_were_written(tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ def broken(**changes: Any) -> list[str]:
     parts: dict[str, Any] = {
         "observed": records.observed(),
         "requests": [records.request(i) for i in range(3)],
-        "samples": [records.sample(at) for at in (100.0, 101.0, 105.0)],
+        "nodes": [records.sample(at) for at in (100.0, 101.0, 105.0)],
+        "machines": [records.machine(at) for at in (100.0, 101.0, 105.0)],
+        "spans": [],
+        "network": None,
     }
     rules = judge(config, **(parts | changes))
     return [rule.name for rule in rules if not rule.holds]
@@ -65,13 +68,13 @@ def test_flags_that_were_not_seen_on_every_node_are_not_proven() -> None:
 
 @pytest.mark.parametrize("where", ["spilled_mb", "fallback_mb"])
 def test_objects_on_disk_break_the_rule(where: str) -> None:
-    samples = [records.sample(100.0), records.sample(101.0, **{where: 1.0})]
-    assert broken(samples=samples) == ["nothing was spilled to disk"]
+    nodes = [records.sample(100.0), records.sample(101.0, **{where: 1.0})]
+    assert broken(nodes=nodes) == ["nothing was spilled to disk"]
 
 
 def test_a_busy_machine_breaks_the_rule_though_no_process_stands_out() -> None:
-    samples = [records.sample(100.0), records.sample(110.0, cpu_busy_s=178.0, foreign_process=None)]
-    assert broken(samples=samples) == ["nothing else used the CPU"]
+    machines = [records.machine(100.0), records.machine(110.0, cpu_busy_s=178.0, foreign_process=None)]
+    assert broken(machines=machines) == ["nothing else used the CPU"]
 
 
 @pytest.mark.parametrize("kills", [1, None])
@@ -80,5 +83,6 @@ def test_memory_that_ran_out_or_is_not_watched_breaks_the_rule(kills: int | None
 
 
 def test_no_sample_proves_nothing() -> None:
-    assert broken(samples=[]) == ["nothing was spilled to disk", "nothing else used the CPU"]
-    assert broken(samples=[records.sample(99.0)]) == ["nothing else used the CPU"]
+    assert broken(nodes=[]) == ["nothing was spilled to disk"]
+    assert broken(machines=[]) == ["nothing else used the CPU"]
+    assert broken(machines=[records.machine(99.0)]) == ["nothing else used the CPU"]

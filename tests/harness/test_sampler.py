@@ -1,22 +1,21 @@
-"""The sampler tells the trial's own CPU time from that of others, also of what came and went."""
+"""The machine's sampler tells the trial's own CPU time from that of others, also of what came and went."""
 
 import os
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from vbench import procfs
-from vbench.telemetry.sampler import CpuWatch, Sampler, StoreUse
+from vbench.telemetry.machine import CpuWatch, MachineSampler
+from vbench.telemetry.watch import repeated
 
 DEADLINE_S = 60
 BUSY = "while True: pass"
-
-USE = StoreUse(used_bytes=2_000_000, spilled_bytes=0, fallback_bytes=0)
 
 
 @contextmanager
@@ -86,25 +85,60 @@ def test_a_name_that_is_no_text_disturbs_nothing() -> None:
 
 
 def test_samples_are_taken_from_the_beginning_of_the_block_to_its_end() -> None:
-    sampler = Sampler("head", os.getpid(), 3600, lambda: USE)
+    sampler = MachineSampler(os.getpid(), 3600)
     before = time.monotonic()
     with sampler.running():
         began = time.monotonic()
-    assert [sample.object_store_used_mb for sample in sampler.samples] == [2.0, 2.0]
     first, last = sampler.samples
     assert before <= first.at_s <= began <= last.at_s
     assert first.cpu_all_s <= last.cpu_all_s
+    assert 0 < last.cpu_idle_s < last.cpu_all_s
+    assert last.cpu_busy_s + last.cpu_idle_s <= last.cpu_all_s
 
 
-def test_what_a_sample_raises_is_not_lost() -> None:
-    answers = iter([USE])
+def test_the_measured_samples_are_those_from_the_first_look_to_the_last() -> None:
+    sampler = MachineSampler(os.getpid(), 0.01)
+    with sampler.running():
+        assert sampler.measured() == []
+        began_s = time.monotonic()
+        sampler.look()
+        until_more(sampler)
+        assert sampler.measured() == []
+        ended_s = time.monotonic()
+        sampler.look()
+        until_more(sampler)
+    measured = sampler.measured()
+    assert 2 < len(measured) < len(sampler.samples)
+    assert began_s <= measured[0].at_s
+    assert ended_s <= measured[-1].at_s <= sampler.samples[-1].at_s
+    assert [sample.at_s for sample in measured] == sorted(sample.at_s for sample in measured)
 
-    def broken() -> StoreUse:
-        try:
-            return next(answers)
-        except StopIteration:
-            raise OSError("the raylet is gone") from None
 
-    sampler = Sampler("head", os.getpid(), 3600, broken)
-    with pytest.raises(OSError, match="the raylet is gone"), sampler.running():
-        pass
+def until_more(sampler: MachineSampler) -> None:
+    taken = len(sampler.samples)
+    until(lambda: len(sampler.samples) > taken + 1)
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not happened():
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.005)
+
+
+def test_what_a_sample_raises_in_the_thread_is_not_lost() -> None:
+    calls: list[int] = []
+
+    def sample() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise OSError("the raylet is gone")
+
+    with pytest.raises(OSError, match="the raylet is gone"), repeated(sample, 0.001):
+        until(lambda: len(calls) > 1)
+    assert len(calls) == 2
+
+
+def test_what_the_block_raises_comes_before_what_a_sample_raises() -> None:
+    with pytest.raises(ValueError, match="the load failed"), repeated(lambda: None, 0.001):
+        raise ValueError("the load failed")

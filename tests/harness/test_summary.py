@@ -18,14 +18,14 @@ def test_percentiles_are_numpys(values: list[float], percent: float) -> None:
 
 def test_latency_counts_from_when_a_request_was_due() -> None:
     late = records.request(0, scheduled_s=100.0, sent_s=105.0, done_s=106.0)
-    metrics = summarize(records.clip(), [late], [], [])
+    metrics = summarize(records.clip(), [late], [], [], [], None)
     assert metrics["latency_mean_s"] == pytest.approx(6.0)
     assert metrics["client_late_max_ms"] == pytest.approx(5000)
 
 
 def test_throughput_is_work_over_makespan() -> None:
     requests = [records.request(i) for i in range(3)]
-    metrics = summarize(records.clip(), requests, [], [])
+    metrics = summarize(records.clip(), requests, [], [], [], None)
     assert metrics["makespan_s"] == pytest.approx(4.0)
     assert metrics["throughput_video_s_per_s"] == pytest.approx(3.0)
     assert metrics["throughput_frames_per_s"] == pytest.approx(3.0)
@@ -34,31 +34,31 @@ def test_throughput_is_work_over_makespan() -> None:
 def test_stage_times_are_means_over_requests_of_sums_over_chunks() -> None:
     spans = [records.span("decode", "compute", 1.0, request=i) for i in (0, 0, 1)]
     requests = [records.request(i) for i in range(2)]
-    metrics = summarize(records.clip(), requests, spans, [])
+    metrics = summarize(records.clip(), requests, spans, [], [], None)
     assert metrics["decode_compute_s"] == pytest.approx(1.5)
     assert metrics["infer_compute_s"] == 0
 
 
 def test_frames_relayed_are_handed_over_twice() -> None:
     hops = [records.span("infer", "transfer", 0.1, 4000) for _ in range(2)]
-    metrics = summarize(records.clip(), [records.request()], hops, [])
+    metrics = summarize(records.clip(), [records.request()], hops, [], [], None)
     assert metrics["frames_handed_over_times"] == pytest.approx(2.0)
 
 
 def test_a_trial_with_a_failure_has_no_latency() -> None:
     requests = [records.request(0), records.request(1, error="HTTP 500")]
-    assert summarize(records.clip(), requests, [], []) == {"requests": 2}
+    assert summarize(records.clip(), requests, [], [], [], None) == {"requests": 2}
 
 
 def test_the_cpu_of_others_is_what_is_neither_the_trials_nor_the_kernels() -> None:
-    samples = [records.sample(100.0), records.sample(110.0)]
-    metrics = summarize(records.clip(), [records.request()], [], samples)
+    samples = [records.machine(100.0), records.machine(110.0)]
+    metrics = summarize(records.clip(), [records.request()], [], [], samples, None)
     assert metrics["cpu_busy_percent"] == pytest.approx(80)
     assert metrics["cpu_trial_percent"] == pytest.approx(78)
     assert metrics["cpu_foreign_percent"] == pytest.approx(1)
 
 
 def test_stolen_time_is_of_others() -> None:
-    samples = [records.sample(100.0), records.sample(110.0, cpu_stolen_s=2.0)]
-    metrics = summarize(records.clip(), [records.request()], [], samples)
+    samples = [records.machine(100.0), records.machine(110.0, cpu_stolen_s=2.0)]
+    metrics = summarize(records.clip(), [records.request()], [], [], samples, None)
     assert metrics["cpu_foreign_percent"] == pytest.approx(11)

@@ -71,9 +71,9 @@ class NodeSampler:
             self._links: Any = None
             if self._place.shaped:
                 # Only an emulated cluster has them, and needs what they need.
-                from vbench.clusters.emulated.shaping import LinkWatch
+                from vbench.clusters.emulated.queues import watching
 
-                self._links = stack.enter_context(LinkWatch(self._raylets))
+                self._links = stack.enter_context(watching(self._raylets))
             stack.enter_context(repeated(self._look, self._period_s))
             yield
 

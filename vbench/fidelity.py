@@ -1,0 +1,217 @@
+"""Whether an emulated trial was faithful: the shaped links set the pace of its transfers, not the machine.
+
+After Handigol et al., "Reproducible network experiments using container-based emulation" (Mininet-HiFi),
+CoNEXT 2012: an emulation that shares a machine's CPUs proves of each run that these were not what it waited
+for.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+
+from vbench.links import LinkUse, Round, is_moving, link_use, rounds
+from vbench.record import Link, LinkCheck, MachineSample, Network, NodeSample, Rule
+from vbench.schema import LoadConfig
+
+LEAST_HELD_PERCENT = 50.0
+"""Of all bytes, so many must have moved while a shaper held packets back: more than half of them waited for
+a link. Below, something else made the bytes come more slowly than the links could take them."""
+
+CHECK_TOLERANCE = 0.10
+"""A link's rate before the trial may differ from what was asked for by this share of it."""
+
+
+def cpu_while_moving(
+    each: Sequence[Round], links: Sequence[Link], machines: Sequence[MachineSample]
+) -> float | None:
+    """Percent of the machine's CPU that was not idle, interrupts included, while any link carried something:
+    the mean over its samples' intervals, weighted by the seconds that these share with such rounds. None
+    where nothing moved, or no two samples of the machine were taken meanwhile.
+    """
+    spans = [_times(one) for one in each if _anything_moves(one, links)]
+    weighed = total_s = 0.0
+    for before, after in pairwise(machines):
+        passed_s = after.cpu_all_s - before.cpu_all_s
+        shared_s = sum(max(0.0, min(after.at_s, to_s) - max(before.at_s, from_s)) for from_s, to_s in spans)
+        if passed_s > 0 and shared_s > 0:
+            idle_s = after.cpu_idle_s - before.cpu_idle_s
+            weighed += shared_s * 100 * (1 - idle_s / passed_s)
+            total_s += shared_s
+    return weighed / total_s if total_s else None
+
+
+def _times(one: Round) -> tuple[float, float]:
+    """When a round was; its nodes are looked at within milliseconds, and the first stands for all."""
+    first = next(iter(one.values()))
+    return first.from_s, first.to_s
+
+
+def _anything_moves(one: Round, links: Sequence[Link]) -> bool:
+    return any(is_moving(one[link.node], link) for link in links if link.node in one)
+
+
+def held_percent(each: Sequence[Round], links: Sequence[Link]) -> float | None:
+    """Percent of all bytes sent that moved while a shaper of their sender or their receiver held packets
+    back; None where nothing moved.
+
+    A link in an interval held back where its counter of waits grew, or bytes were waiting at either look.
+    Counters do not say who sent to whom, so what a node sent is taken to have gone to the others in the
+    proportion of what they received in the same interval. Intervals in which the sender's link carried
+    nothing worth the name are left out.
+    """
+    return _share(each, links, _held)
+
+
+def queued_percent(each: Sequence[Round], links: Sequence[Link]) -> float | None:
+    """As ``held_percent``, of bytes that moved in intervals at an end of which bytes were waiting: a stricter
+    sign, since a look sees only what waits at that moment."""
+    return _share(each, links, _queued)
+
+
+def _held(one: Round, node: str) -> tuple[bool, bool]:
+    return one[node].out_held, one[node].in_held
+
+
+def _queued(one: Round, node: str) -> tuple[bool, bool]:
+    return one[node].out_backlog, one[node].in_backlog
+
+
+def _share(
+    each: Sequence[Round], links: Sequence[Link], held: Callable[[Round, str], tuple[bool, bool]]
+) -> float | None:
+    moved = waited = 0.0
+    for one in each:
+        present = [link for link in links if link.node in one]
+        for link in present:
+            sent = one[link.node].sent_bytes
+            if not is_moving(one[link.node], link) or not sent:
+                continue
+            others = {
+                other.node: one[other.node].received_bytes for other in present if other.node != link.node
+            }
+            moved += sent
+            waited += sent * (1.0 if held(one, link.node)[0] else _held_by(one, others, held))
+    return 100 * waited / moved if moved else None
+
+
+def _held_by(
+    one: Round, received: Mapping[str, int], held: Callable[[Round, str], tuple[bool, bool]]
+) -> float:
+    """The share of what was received that came through a link whose shaper held packets back."""
+    total = sum(received.values())
+    return sum(count for node, count in received.items() if held(one, node)[1]) / total if total else 0.0
+
+
+def metrics(
+    network: Network, nodes: Sequence[NodeSample], machines: Sequence[MachineSample]
+) -> dict[str, float]:
+    """Of each link that carried something, over the intervals in which it did: ``link_rate_mbps.NODE``,
+    ``link_use_percent.NODE`` (the rate as a share of the NIC's cap) and ``link_moving_s.NODE``; of all links
+    ``link_dropped_packets``; ``link_held_percent``, ``link_queued_percent`` and ``cpu_while_moving_percent``
+    as the functions here say.
+    """
+    each = rounds(nodes)
+    uses = [link_use(each, link) for link in network.links]
+    found: dict[str, float | None] = {
+        "link_held_percent": held_percent(each, network.links),
+        "link_queued_percent": queued_percent(each, network.links),
+        "cpu_while_moving_percent": cpu_while_moving(each, network.links, machines),
+        "link_dropped_packets": float(sum(use.dropped for use in uses)),
+    }
+    for use in uses:
+        if use.moving_s:
+            found[f"link_rate_mbps.{use.node}"] = use.rate_mbps
+            found[f"link_use_percent.{use.node}"] = use.percent
+            found[f"link_moving_s.{use.node}"] = use.moving_s
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def judge(
+    load: LoadConfig,
+    network: Network,
+    nodes: Sequence[NodeSample],
+    machines: Sequence[MachineSample],
+    needed_bytes: int,
+) -> Iterator[Rule]:
+    """The rules of an emulated trial. ``needed_bytes``: what had to cross between its nodes."""
+    each = rounds(nodes)
+    yield _checks(network)
+    yield _crossed(each, needed_bytes)
+    yield _cpu(load, cpu_while_moving(each, network.links, machines))
+    uses = [link_use(each, link) for link in network.links]
+    yield _links(held_percent(each, network.links), uses)
+
+
+def _checks(network: Network) -> Rule:
+    wrong = [check for check in network.checks if not _right(check)]
+    worst = max(network.checks, key=_error, default=None)
+    found = "no link was checked"
+    if worst is not None:
+        found = (
+            f"{len(network.checks)} transfers of the harness's own, {len(wrong)} more than"
+            f" {CHECK_TOLERANCE:.0%} off; the worst: {worst.sender} to {worst.receiver}, {worst.flows} at a"
+            f" time, {worst.measured_mbps:.4g} of {worst.expected_mbps:.4g} Mbit/s"
+        )
+    return Rule(
+        name="the links had their rates before the trial",
+        holds=bool(network.checks) and not wrong,
+        found=found,
+        remedy="stop other programs, or raise cluster.scale: this machine does not keep up with such links",
+    )
+
+
+def _error(check: LinkCheck) -> float:
+    return abs(check.measured_mbps - check.expected_mbps) / check.expected_mbps
+
+
+def _right(check: LinkCheck) -> bool:
+    return _error(check) <= CHECK_TOLERANCE
+
+
+def _crossed(each: Sequence[Round], needed_bytes: int) -> Rule:
+    sent = sum(interval.sent_bytes for one in each for interval in one.values())
+    return Rule(
+        name="what had to cross went over the shaped links",
+        holds=0 < needed_bytes <= sent,
+        found=f"{sent / 1e6:.1f} MB on the links, {needed_bytes / 1e6:.1f} MB had to cross between nodes",
+        remedy=(
+            "place decoder and model on nodes of their own (cluster.deployments.*.resources)"
+            if not needed_bytes
+            else "a way beside the links was taken, or samples are missing: do not use the numbers"
+        ),
+    )
+
+
+def _cpu(load: LoadConfig, percent: float | None) -> Rule:
+    bound = load.max_machine_cpu_percent
+    return Rule(
+        name="the machine's CPUs were not what transfers waited for",
+        holds=percent is not None and percent <= bound,
+        found=(
+            f"{percent:.1f}% of the CPUs in use while bytes moved, bound {bound:g}%"
+            if percent is not None
+            else "no two samples of the machine were taken while bytes moved"
+        ),
+        remedy=(
+            "raise cluster.scale and shorten the video with it, take smaller pictures or fewer frames"
+            " (video.scene, pipeline.fps), lower load.concurrency, or give the machine more cores"
+        ),
+    )
+
+
+def _links(percent: float | None, uses: Sequence[LinkUse]) -> Rule:
+    rates = ", ".join(f"{use.node} {use.rate_mbps:.4g} of {use.nic_mbps:.4g}" for use in uses if use.moving_s)
+    dropped = sum(use.dropped for use in uses)
+    return Rule(
+        name="the shaped links were what transfers waited for",
+        holds=percent is not None and percent >= LEAST_HELD_PERCENT,
+        found=(
+            f"{percent:.1f}% of the bytes moved while a shaper held packets back, at least"
+            f" {LEAST_HELD_PERCENT:g}% must; Mbit/s while bytes moved: {rates}; {dropped} packets dropped"
+            if percent is not None
+            else "no bytes moved over the links"
+        ),
+        remedy=(
+            "make the links slower (raise cluster.scale) or send more over them at a time (load.concurrency,"
+            " pipeline.frame_size=native): something else sets the pace"
+        ),
+    )
