@@ -70,15 +70,21 @@ def _answers(load: LoadConfig, requests: Sequence[Request], observed: Observed) 
     )
     wrong = [r for r in requests if r.error is None and r.frames_wrong]
     first = f"; the first: {wrong[0].mismatch}" if wrong else ""
+    moved = load.name == TRANSFER
+    what = "objects" if moved else "frames"
     yield Rule(
-        name="frames are identical to the reference pass",
+        name="objects arrived whole" if moved else "frames are identical to the reference pass",
         holds=not wrong and answered > 0,
         found=(
-            f"{sum(r.frames_got for r in requests)} frames, {sum(r.frames_wrong for r in wrong)} wrong{first}"
+            f"{sum(r.frames_got for r in requests)} {what}, {sum(r.frames_wrong for r in wrong)} wrong{first}"
         ),
-        remedy="a decoder or a transfer is at fault: do not use the numbers; report the clip",
+        remedy=(
+            "Ray or the network is at fault: do not use the numbers; report it"
+            if moved
+            else "a decoder or a transfer is at fault: do not use the numbers; report the clip"
+        ),
     )
-    if load.name == TRANSFER:
+    if moved:
         return
     wrong = [r for r in requests if r.error is None and r.detections_wrong]
     first = f"; the first: {wrong[0].mismatch}" if wrong else ""
@@ -110,7 +116,7 @@ def _runtime(config: Config, observed: Observed) -> Rule:
     elif differ:
         found = f"asked: {wanted}; {differ[0].node} has {dict(differ[0].flags or {})}"
     elif wrong:
-        found, remedy = _not_connected(wrong[0])
+        found, remedy = _not_connected(wrong[0], moved=config.load.name == TRANSFER)
     else:
         holds = True
         found = f"{wanted}: so in the environment of all raylets ({len(nodes)}); "
@@ -126,15 +132,15 @@ def _connected(pairs: Sequence[Connections], nodes: int) -> str:
     return ", ".join(f"{pair.found} connections {pair.sender} to {pair.receiver}" for pair in pairs)
 
 
-def _not_connected(pair: Connections) -> tuple[str, str]:
-    """What was found, and the remedy."""
+def _not_connected(pair: Connections, *, moved: bool) -> tuple[str, str]:
+    """What was found, and the remedy; ``moved``: objects alone, and no video."""
     found = f"{pair.found} connections from {pair.sender} to {pair.receiver}, asked for {pair.expected}"
     least_bytes = 2 * pair.expected * CHUNK_BYTES
     if pair.found < pair.expected and pair.moved_bytes < least_bytes:
         return (
-            f"{found}; {pair.moved_bytes / 1e6:.1f} MB of frames went this way, too few to open all:"
+            f"{found}; {pair.moved_bytes / 1e6:.1f} MB went this way, too few to open all:"
             f" that takes up to two pieces of 5 MiB each, {least_bytes / 1e6:.1f} MB",
-            "raise load.warmup, or take a longer video or larger pictures",
+            f"raise load.warmup, or take {'more objects' if moved else 'a longer video or larger pictures'}",
         )
     return found, "the setting is not in force: do not use the numbers; see ray.log in the record's folder"
 

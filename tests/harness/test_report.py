@@ -1,6 +1,7 @@
 """What is printed says how much it can be trusted."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from io import StringIO
 
 import records
@@ -56,3 +57,20 @@ def test_a_sweep_of_runtimes_on_one_node_says_what_it_cannot_show() -> None:
     assert any("no peers" in line for line in lines)
     assert "2 trials" in printed(show_sweep, trials)
     assert cautions(trials[:1]) == []
+
+
+def test_a_transfer_shows_mbit_per_second_and_no_stages() -> None:
+    latencies = {name: value for name, value in METRICS.items() if "latency" in name or name == "requests"}
+    config = asdict(records.config("load=transfer", "cluster=emulated"))
+    moved = records.trial(
+        config=config, clip=None, metrics={**latencies, "transfer_mbps": 1590.4, "infer_transfer_s": 1.3}
+    )
+    text = printed(show_trial, moved)
+    assert "n = 3 requests of 4 objects of 64 MB, 1 at a time" in text
+    assert "1590.4" in text
+    assert "Mbit/s" in text
+    assert not {"video-s/s", "frames/s", "stage"} & set(text.split())
+    assert "video-s/s" not in printed(show_sweep, [moved, moved])
+    both = printed(show_sweep, [records.trial(metrics=METRICS), moved])
+    assert "video-s/s" in both
+    assert "1590.4" in both

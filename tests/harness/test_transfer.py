@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 import ray
+import records
 from ray import cluster_utils
 from ray._private.internal_api import node_stats
 
 from vbench.load.ends import ends, problems
 from vbench.load.movers import Pair
 from vbench.load.transfer import loop, request_line, span_lines
+from vbench.record import Request, Rule
+from vbench.rules import judge
 from vbench.schema import ClusterConfig, Config, LoadConfig, NodeConfig
 
 STORE_BYTES = 100_000_000
@@ -186,6 +189,22 @@ def test_what_cannot_be_moved_is_refused_in_one_sentence(config: Config, complai
     assert complaint in first
     assert first.count(". ") == 0
     assert first.endswith(".")
+
+
+def rules_of(*requests: Request) -> dict[str, Rule]:
+    config = records.config("load=transfer", "cluster=emulated", "load.requests=2")
+    judged = judge(config, records.observed(), requests, [], [], [], None)
+    return {rule.name: rule for rule in judged}
+
+
+def test_rules_of_a_transfer_speak_of_objects() -> None:
+    right = rules_of(records.request(0), records.request(1))
+    assert right["objects arrived whole"].holds
+    assert right["objects arrived whole"].found == "8 objects, 0 wrong"
+    assert not [name for name in right if "frames" in name or "detections" in name]
+    wrong = rules_of(records.request(0, frames_wrong=1, mismatch="object 1"), records.request(1))
+    assert not wrong["objects arrived whole"].holds
+    assert "1 wrong; the first: object 1" in wrong["objects arrived whole"].found
 
 
 def test_what_fits_and_other_loads_have_no_problem() -> None:

@@ -66,5 +66,6 @@ def problems(config: Config) -> Iterator[str]:
         yield (
             f"load.objects={load.objects} of load.object_mb={load.object_mb:g} do not fit into {name}:"
             f" {ROUNDS} requests are {needed_mb:g} MB, and {USABLE:.0%} of"
-            f" cluster.nodes.{name}.object_store_mb={store_mb} may be used; lower the ones or raise the other."
+            f" cluster.nodes.{name}.object_store_mb={store_mb} may be used;"
+            f" lower the ones or raise the other."
         )
