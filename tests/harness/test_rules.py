@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import records
 
-from vbench.record import NodeRuntime
+from vbench.record import Connections, NodeRuntime, Rule
 from vbench.rules import judge
 from vbench.runtimes import MULTIPLE
 
@@ -86,3 +86,61 @@ def test_no_sample_proves_nothing() -> None:
     assert broken(nodes=[]) == ["nothing was spilled to disk"]
     assert broken(machines=[]) == ["nothing else used the CPU"]
     assert broken(machines=[records.machine(99.0)]) == ["nothing else used the CPU"]
+
+
+RUNTIME = "the runtime flags are in force"
+PIECE = 5 * 2**20
+
+
+def five_nodes(*pairs: Connections, **changes: Any) -> Rule:
+    """The runtime's rule for an emulated cluster whose flags were found on every node."""
+    config = records.config("cluster=emulated")
+    raylets = [NodeRuntime(node=name, raylet_pid=1, flags={}) for name in config.cluster.nodes]
+    observed = records.observed(**({"runtime_found": raylets, "connections": list(pairs)} | changes))
+    rules = judge(config, observed, [], [], [], [], None)
+    return next(rule for rule in rules if rule.name == RUNTIME)
+
+
+def pair(expected: int, found: int, moved_bytes: int = 10**10) -> Connections:
+    return Connections(
+        sender="decode", receiver="gpu", expected=expected, found=found, moved_bytes=moved_bytes
+    )
+
+
+def test_connections_as_asked_for_keep_the_rule() -> None:
+    rule = five_nodes(pair(15, 15))
+    assert rule.holds
+    assert "15 connections decode to gpu" in rule.found
+
+
+@pytest.mark.parametrize("found", [0, 2, 14, 16])
+def test_other_connections_than_asked_for_break_the_rule(found: int) -> None:
+    rule = five_nodes(pair(15, 15), pair(15, found))
+    assert not rule.holds
+    assert f"{found} connections from decode to gpu, asked for 15" in rule.found
+
+
+def test_bytes_too_few_to_open_all_connections_are_named() -> None:
+    few = five_nodes(pair(15, 9, moved_bytes=30 * PIECE - 1))
+    assert not few.holds
+    assert "too few to open all" in few.found
+    assert "load.warmup" in few.remedy
+    assert "too few" not in five_nodes(pair(15, 9, moved_bytes=30 * PIECE)).found
+    assert "too few" not in five_nodes(pair(2, 15, moved_bytes=1)).found
+    assert five_nodes(pair(15, 15, moved_bytes=PIECE)).holds
+
+
+def test_every_node_has_one_raylet_of_its_own() -> None:
+    twice = [NodeRuntime(node="head", raylet_pid=pid, flags={}) for pid in range(5)]
+    assert not five_nodes(pair(2, 2), runtime_found=twice).holds
+
+
+def test_nodes_between_which_nothing_moved_have_no_connections_to_count() -> None:
+    rule = five_nodes()
+    assert rule.holds
+    assert "no frames moved between nodes" in rule.found
+
+
+def test_an_emulated_trial_is_held_to_its_links_as_well() -> None:
+    network = records.network("decode", "gpu")
+    assert "the shaped links were what transfers waited for" in broken(network=network)

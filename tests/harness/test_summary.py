@@ -6,6 +6,7 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vbench.record import NodeSample
 from vbench.summary import percentile, summarize
 
 times = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=50)
@@ -62,3 +63,51 @@ def test_stolen_time_is_of_others() -> None:
     samples = [records.machine(100.0), records.machine(110.0, cpu_stolen_s=2.0)]
     metrics = summarize(records.clip(), [records.request()], [], [], samples, None)
     assert metrics["cpu_foreign_percent"] == pytest.approx(11)
+
+
+def two_nodes(sent: int, received: int) -> list[NodeSample]:
+    """``decode`` sends, ``gpu`` receives; both have sent and received 1000 bytes before."""
+    return [
+        records.sample(at, node=node, nic_sent_bytes=1000 + at * out, nic_received_bytes=1000 + at * into)
+        for at in (0, 1)
+        for node, out, into in (("decode", sent, 0), ("gpu", 0, received))
+    ]
+
+
+def test_bytes_on_the_wire_stand_beside_those_that_had_to_cross() -> None:
+    spans = [
+        span
+        for request in range(2)
+        for span in (
+            records.span("decode", "compute", node="decode", request=request),
+            records.span("infer", "transfer", nbytes=4_000_000, node="gpu", request=request),
+        )
+    ]
+    requests = [records.request(i, frame_bytes=3_000_000) for i in range(2)]
+    nodes = two_nodes(sent=12_000_000, received=11_000_000)
+    metrics = summarize(records.clip(), requests, spans, nodes, [], None)
+    assert metrics["transfer_mb_per_request"] == pytest.approx(4.0)
+    assert metrics["wire_mb_per_request"] == pytest.approx(6.0)
+    assert metrics["wire_mb_per_request.decode"] == pytest.approx(6.0)
+    assert metrics["wire_mb_per_request.gpu"] == 0
+    assert metrics["wire_received_mb_per_request.gpu"] == pytest.approx(5.5)
+    assert metrics["sent_over_needed"] == pytest.approx(1.5)
+    assert metrics["payload_crossings"] == pytest.approx(2.0)
+    assert metrics["payload_crossings.gpu"] == pytest.approx(11 / 6)
+
+
+def test_one_node_has_no_wire() -> None:
+    metrics = summarize(records.clip(), [records.request()], [], [records.sample(1.0)], [], None)
+    assert not [name for name in metrics if "wire" in name or "crossings" in name]
+
+
+def test_a_load_without_video_has_a_rate_in_bits() -> None:
+    metrics = summarize(None, [records.request(frame_bytes=1_000_000)], [], [], [], None)
+    assert metrics["transfer_mbps"] == pytest.approx(4.0)
+    assert not [name for name in metrics if name.startswith("throughput")]
+
+
+def test_an_emulated_trial_tells_its_links() -> None:
+    network = records.network("decode", "gpu")
+    metrics = summarize(records.clip(), [records.request()], [], two_nodes(5_000_000, 5_000_000), [], network)
+    assert metrics["link_rate_mbps.decode"] == pytest.approx(40.0)

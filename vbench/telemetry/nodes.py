@@ -7,11 +7,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from vbench import procfs
 from vbench.errors import TrialError
 from vbench.load.job import NodePlace, Place
 from vbench.record import LinkSample, NodeSample
 from vbench.telemetry import flags, sockets
+from vbench.telemetry.processes import NodeProcesses
 from vbench.telemetry.store import StoreUse, StoreWatch
 from vbench.telemetry.watch import repeated
 
@@ -58,7 +58,7 @@ class NodeSampler:
         self._raylets = {node.name: pids[node.ip] for node in place.nodes}
         self._ports = {(node.ip, by_ip[node.ip].object_port): node.name for node in place.nodes}
         self._stores = {node.name: (node.ip, by_ip[node.ip].manager_port) for node in place.nodes}
-        self._processes = _Processes(self._raylets, shaped=place.shaped)
+        self._processes = NodeProcesses(self._raylets, shaped=place.shaped)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -114,43 +114,3 @@ class NodeSampler:
             fallback_mb=store.fallback_bytes / 1e6,
             gpu_percent=None,
         )
-
-
-class _Processes:
-    """Tells which processes are of which node."""
-
-    def __init__(self, raylets: Mapping[str, int], *, shaped: bool) -> None:
-        self._raylets = raylets
-        self._shaped = shaped
-        self._spaces = {sockets.namespace(pid): node for node, pid in raylets.items()} if shaped else {}
-        self._known: dict[tuple[int, int], str | None] = {}
-        """(pid, start) -> node; a process stays in the namespace it has begun in."""
-        self._most_s = dict.fromkeys(raylets, 0.0)
-
-    def look(self) -> tuple[dict[str, float], dict[str, int]]:
-        """CPU seconds and bytes of private memory of each node's processes.
-
-        A process that has ended counts with the parent that waited for it. What is lost when nobody of the
-        node did is not taken back from the sum.
-        """
-        stats = procfs.all_stats()
-        private = dict.fromkeys(self._raylets, 0)
-        cpu_s = dict.fromkeys(self._raylets, 0.0)
-        for pid, node in self._nodes(stats).items():
-            cpu_s[node] += stats[pid].cpu_s
-            private[node] += procfs.private_bytes(pid)
-        self._most_s = {node: max(cpu_s[node], before) for node, before in self._most_s.items()}
-        return self._most_s, private
-
-    def _nodes(self, stats: Mapping[int, procfs.Stat]) -> dict[int, str]:
-        if not self._shaped:
-            ((node, raylet),) = self._raylets.items()
-            # ``ray start`` is the parent of all that a node consists of; the load process is beside it.
-            roots = [stats[raylet].parent, os.getpid()] if raylet in stats else []
-            return dict.fromkeys(procfs.descendants(stats, roots), node)
-        keys = {(pid, line.started): pid for pid, line in stats.items()}
-        self._known = {
-            key: self._known[key] if key in self._known else self._spaces.get(sockets.namespace(pid))
-            for key, pid in keys.items()
-        }
-        return {keys[key]: node for key, node in self._known.items() if node is not None}

@@ -1,0 +1,141 @@
+"""An emulated trial is faithful when its links, and not the machine, were what its transfers waited for."""
+
+from typing import Any
+
+import pytest
+import records
+
+from vbench import fidelity
+from vbench.links import rounds
+from vbench.record import LinkCheck, LinkSample, MachineSample, NodeSample
+
+NAMES = ("decode", "gpu", "head")
+NETWORK = records.network(*NAMES)
+MB = 1_000_000
+
+
+def trial(seconds: int = 4, *, sent: int = 5 * MB, waits: int = 10, **changes: int) -> list[NodeSample]:
+    """``decode`` sends to ``gpu`` at a constant rate; ``changes`` are of decode's queues, a second."""
+    samples = []
+    for at in range(seconds + 1):
+        out = records.queues(out_waits=waits * at, **{name: value * at for name, value in changes.items()})
+        queues: dict[str, LinkSample] = {"decode": out, "gpu": records.queues(), "head": records.queues()}
+        bytes_ = {"decode": (sent * at, 0), "gpu": (0, sent * at), "head": (0, 0)}
+        samples += [
+            records.sample(
+                100.0 + at,
+                node=name,
+                nic_sent_bytes=bytes_[name][0],
+                nic_received_bytes=bytes_[name][1],
+                link=queues[name],
+            )
+            for name in NAMES
+        ]
+    return samples
+
+
+def machines(idle: float = 0.6) -> list[MachineSample]:
+    return [records.machine(100.0 + at, cpu_idle_s=idle * at) for at in range(5)]
+
+
+def broken(**changes: Any) -> list[str]:
+    parts: dict[str, Any] = {
+        "network": NETWORK,
+        "nodes": trial(),
+        "machines": machines(),
+        "needed_bytes": 19 * MB,
+    }
+    rules = list(fidelity.judge(records.config().load, **(parts | changes)))
+    assert all(rule.found and rule.remedy for rule in rules)
+    return [rule.name for rule in rules if not rule.holds]
+
+
+CPU = "the machine's CPUs were not what transfers waited for"
+LINKS = "the shaped links were what transfers waited for"
+CROSSED = "what had to cross went over the shaped links"
+CHECKS = "the links had their rates before the trial"
+
+
+def test_a_faithful_trial_keeps_all_rules() -> None:
+    assert broken() == []
+
+
+def test_cpus_without_idle_time_while_bytes_moved_break_the_rule() -> None:
+    assert broken(machines=machines(idle=0.2)) == [CPU]
+    assert broken(machines=[]) == [CPU]
+
+
+def test_idle_time_counts_only_while_bytes_moved() -> None:
+    samples = [records.machine(at, cpu_idle_s=idle) for at, idle in ((90.0, 0), (100.0, 20.0))]
+    busy = [records.machine(100.0 + at, cpu_idle_s=20.0 + 0.1 * at) for at in (2, 4)]
+    percent = fidelity.cpu_while_moving(rounds(trial()), NETWORK.links, [*samples, *busy])
+    assert percent == pytest.approx(95.0)
+
+
+def test_samples_of_the_machine_count_by_the_time_they_share_with_moving_bytes() -> None:
+    half = [records.machine(98.0, cpu_idle_s=0), records.machine(102.0, cpu_idle_s=8.0)]
+    rest = records.machine(104.0, cpu_idle_s=8.0)
+    percent = fidelity.cpu_while_moving(rounds(trial()), NETWORK.links, [*half, rest])
+    assert percent == pytest.approx((2 * 0 + 2 * 100) / 4)
+
+
+def test_bytes_that_no_link_held_back_break_the_rule() -> None:
+    assert broken(nodes=trial(waits=0)) == [LINKS]
+    assert broken(nodes=trial(waits=0, out_backlog_bytes=1)) == []
+
+
+def test_the_receivers_link_counts_as_well() -> None:
+    each = trial(waits=0)
+    nodes = [
+        records.sample(
+            s.at_s,
+            node=s.node,
+            nic_sent_bytes=s.nic_sent_bytes,
+            nic_received_bytes=s.nic_received_bytes,
+            link=records.queues(in_waits=int(s.at_s)) if s.node == "gpu" else s.link,
+        )
+        for s in each
+    ]
+    assert fidelity.held_percent(rounds(nodes), NETWORK.links) == pytest.approx(100)
+    idle = [
+        records.sample(
+            s.at_s,
+            node=s.node,
+            nic_sent_bytes=s.nic_sent_bytes,
+            nic_received_bytes=s.nic_received_bytes,
+            link=records.queues(in_waits=int(s.at_s)) if s.node == "head" else s.link,
+        )
+        for s in each
+    ]
+    assert fidelity.held_percent(rounds(idle), NETWORK.links) == pytest.approx(0)
+
+
+def test_a_trial_in_which_nothing_moved_proves_nothing() -> None:
+    assert broken(nodes=trial(sent=1000), needed_bytes=0) == [CROSSED, CPU, LINKS]
+    assert broken(nodes=[]) == [CROSSED, CPU, LINKS]
+
+
+def test_bytes_that_took_another_way_break_the_rule() -> None:
+    assert broken(needed_bytes=21 * MB) == [CROSSED]
+
+
+@pytest.mark.parametrize(("measured", "holds"), [(18.1, True), (17.9, False), (22.1, False)])
+def test_a_link_that_was_off_before_the_trial_breaks_the_rule(measured: float, holds: bool) -> None:
+    check = LinkCheck(sender="decode", receiver="gpu", flows=1, expected_mbps=20.0, measured_mbps=measured)
+    network = records.network(*NAMES, checks=[*NETWORK.checks, check])
+    assert broken(network=network) == ([] if holds else [CHECKS])
+
+
+def test_links_that_were_not_checked_break_the_rule() -> None:
+    assert broken(network=records.network(*NAMES, checks=[])) == [CHECKS]
+
+
+def test_rates_are_told_for_each_link_that_carried_something() -> None:
+    metrics = fidelity.metrics(NETWORK, trial(out_dropped=2), machines())
+    assert metrics["link_rate_mbps.decode"] == pytest.approx(40.0)
+    assert metrics["link_use_percent.gpu"] == pytest.approx(50.0)
+    assert "link_rate_mbps.head" not in metrics
+    assert metrics["link_dropped_packets"] == 8
+    assert metrics["link_held_percent"] == pytest.approx(100)
+    assert metrics["link_queued_percent"] == 0
+    assert metrics["cpu_while_moving_percent"] == pytest.approx(70)
