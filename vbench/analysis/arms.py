@@ -1,0 +1,220 @@
+"""What an arm and a scenario are: which keys of the configuration are compared, and how both are named."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vbench.errors import ConfigError
+from vbench.names import nearest
+from vbench.record import Trial
+
+RAY_DEFAULT_CONNECTIONS = 2
+"""What Ray 2.60 opens to each peer where nothing is set; measured, and the same in its source."""
+
+RUNTIME_KEYS = ("runtime", "runtime.connections")
+CANDIDATES = {"runtime": "anyscale", "runtime.connections": "15"}
+"""The setting in question, where a key is swept and nothing else is said."""
+
+DEFAULT_KEYS = (*RUNTIME_KEYS, "label")
+"""Compared by default: the first of them that a sweep varies."""
+
+PER_BLOCK = ("label", "block", "blocks", "outputs", "tracking", "load.seed")
+"""What cannot make a scenario: all that no result depends on, and the seed, which a block's arms share."""
+
+Settings = Mapping[str, str]
+"""Key -> value, as on the command line: ``{"runtime": "oss"}``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two arms to compare: settings of the same keys."""
+
+    baseline: Settings
+    candidate: Settings
+
+
+def parse_settings(items: Sequence[str], option: str) -> dict[str, str]:
+    """``KEY=VALUE`` items of a command line option; ConfigError for one that is none."""
+    settings = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not (key and equals and value):
+            raise ConfigError(f"'{option} {item}' is not KEY=VALUE, such as {option} runtime=oss")
+        settings[key] = value
+    return settings
+
+
+def value_of(trial: Trial, key: str) -> str | None:
+    """A key's value as text, of a group the option's name; None where there is no such key."""
+    if key in trial.swept:
+        return plain(trial.swept[key])
+    node: Any = trial.config
+    for part in key.replace("/", ".").split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return None
+        node = node[part]
+    if isinstance(node, Mapping):
+        node = node.get("name")
+    return plain(str(node))
+
+
+def plain(value: str) -> str:
+    """One spelling for each value: ``10000.0`` is ``10000``, ``null`` is what Python calls ``None``."""
+    if value.lower() in ("null", "none"):
+        return "null"
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+
+
+def matches(trial: Trial, settings: Settings) -> bool:
+    """Whether the trial is of the arm that has these settings."""
+    return all(value_of(trial, key) == plain(value) for key, value in settings.items())
+
+
+def pairs(
+    trials: Sequence[Trial], swept: Sequence[str], baseline: Settings | None, candidate: Settings | None
+) -> list[Pair]:
+    """The arms to compare; none where nothing is asked for and no key of ``DEFAULT_KEYS`` varies.
+
+    With one side given, each other value of its key is the other side in turn. ConfigError for a key or a
+    value that no trial has, and for two sides that set different keys.
+    """
+    for settings in (baseline, candidate):
+        _check(trials, settings or {})
+    if baseline and candidate:
+        if set(baseline) != set(candidate):
+            raise ConfigError(
+                f"baseline ({_text(baseline)}) and candidate ({_text(candidate)}) must set the same keys"
+            )
+        if all(plain(baseline[key]) == plain(candidate[key]) for key in baseline):
+            raise ConfigError(
+                f"baseline and candidate are the same arm ({_text(baseline)}); to measure an arm against"
+                f" itself, sweep label=a,b"
+            )
+        return [Pair(baseline=baseline, candidate=candidate)]
+    given = baseline or candidate
+    if given is None:
+        given = _default(trials, swept)
+        if given is None:
+            return []
+    if len(given) > 1:
+        raise ConfigError(f"{_text(given)} sets several keys: give both --baseline and --candidate")
+    ((key, value),) = given.items()
+    others = [{key: other} for other in values(trials, key) if other != plain(value)]
+    if not others:
+        raise ConfigError(f"all trials have {key}={value}: there is nothing to compare it with")
+    if baseline:
+        return [Pair(baseline=given, candidate=other) for other in others]
+    return [Pair(baseline=other, candidate=given) for other in others]
+
+
+def _default(trials: Sequence[Trial], swept: Sequence[str]) -> Settings | None:
+    """The candidate where none is named."""
+    varied = [key for key in DEFAULT_KEYS if len(values(trials, key)) > 1]
+    first = next((key for key in varied if key in swept), None) or next(iter(varied), None)
+    if first is None:
+        return None
+    known = values(trials, first)
+    wanted = CANDIDATES.get(first)
+    return {first: wanted if wanted in known else known[-1]}
+
+
+def values(trials: Sequence[Trial], key: str) -> list[str]:
+    """All values of a key: numbers by size, texts by name."""
+    found = {value for trial in trials if (value := value_of(trial, key)) is not None}
+    return sorted(found, key=_by_size)
+
+
+def _by_size(value: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(value), value
+    except ValueError:
+        return True, 0.0, value
+
+
+def _check(trials: Sequence[Trial], settings: Settings) -> None:
+    for key, value in settings.items():
+        known = values(trials, key)
+        if not known:
+            keys = {name for trial in trials for name in (*trial.swept, *trial.config)}
+            raise ConfigError(f"no trial has a key '{key}': {nearest(key, keys)}")
+        if plain(value) not in known:
+            raise ConfigError(f"no trial has {key}={value}: {nearest(value, known)}")
+
+
+def _text(settings: Settings) -> str:
+    return " ".join(f"{key}={value}" for key, value in settings.items())
+
+
+def arm_name(trial: Trial, settings: Settings) -> str:
+    """An arm by what it sets and not by a brand alone: ``Anyscale setting (15 connections)``."""
+    if set(settings) == {"runtime.connections"}:
+        return _counted(connections(trial))
+    runtime = runtime_name(trial)
+    rest = [f"{key}={value}" for key, value in settings.items() if key not in RUNTIME_KEYS]
+    if not rest:
+        return runtime
+    return f"{' '.join(rest)}: {runtime}" if "label" in settings else " ".join(rest)
+
+
+def runtime_name(trial: Trial) -> str:
+    """The runtime setting, and how many connections it makes."""
+    runtime = trial.config["runtime"]
+    names = {"anyscale": "Anyscale setting", "oss": "OSS", "single": "single: OSS"}
+    return f"{names.get(runtime['name'], runtime['name'])} ({_counted(connections(trial))})"
+
+
+def _counted(connections: int) -> str:
+    return f"{connections} connection{'s' if connections != 1 else ''}"
+
+
+def connections(trial: Trial) -> int:
+    """Connections from one raylet to each peer, as the configuration asks for."""
+    return int(trial.config["runtime"].get("connections") or RAY_DEFAULT_CONNECTIONS)
+
+
+def scenario_keys(trials: Sequence[Trial], swept: Sequence[str], compared: Sequence[str]) -> list[str]:
+    """Keys that tell scenarios apart: what is swept, and whatever else differs, but for what is compared."""
+    inside = [*compared, *PER_BLOCK]
+    if "runtime.connections" in compared:
+        # Which option the number of connections came from says nothing beside the number.
+        inside.append("runtime")
+    keys = [key for key in swept if not _below(key, inside)]
+    flat = [dict(_flat(trial.config)) for trial in trials]
+    every = dict.fromkeys(key for values in flat for key in values)
+    for key in every:
+        if not _below(key, [*inside, *keys]) and len({str(values.get(key)) for values in flat}) > 1:
+            keys.append(key)
+    if "label" not in compared and len(values(trials, "label")) > 1:
+        keys.append("label")
+    return keys
+
+
+def _below(key: str, parents: Sequence[str]) -> bool:
+    key = key.replace("/", ".")
+    return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def scenario_name(trial: Trial, keys: Sequence[str]) -> str:
+    """A scenario in words: ``chunked inference, 10 Gbit/s a flow``."""
+    transfer = trial.config["load"]["name"] == "transfer"
+    parts = ["object transfer" if transfer else f"{trial.config['mode']} inference"]
+    for key in keys:
+        value = value_of(trial, key)
+        if key == "cluster.flow_mbps" and value not in (None, "null"):
+            rate = float(value or 0)
+            parts.append(f"{rate / 1000:g} Gbit/s a flow" if rate >= 1000 else f"{rate:g} Mbit/s a flow")
+        elif key != "mode":
+            parts.append(f"{key}={value}")
+    return ", ".join(parts)

@@ -1,0 +1,140 @@
+"""What a trial could at best have reached: the time that decoders, models, links and cores need.
+
+Each limit is a time for all measured requests together, and is held against the time that they took (from the
+first request's due time to the last answer). The largest names the bottleneck; limit / measured is the
+efficiency. Rates are the trial's own: a decoder that had to share its cores was slow, and counts as it was.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from vbench.analysis.arms import connections
+from vbench.record import MachineSample, SpanLine, Trial
+from vbench.wire import crossings
+
+Resource = Literal["decoders", "models", "flows", "NIC", "cores"]
+RESOURCES: tuple[Resource, ...] = ("decoders", "models", "flows", "NIC", "cores")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The time that one resource needs for the work of a trial."""
+
+    resource: Resource
+    where: str
+    """Which of its kind: ``chunk1 to gpu, 2 connections of 100 Mbit/s``."""
+    needed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a trial could reach and what it did."""
+
+    measured_s: float
+    """From the first request's due time to the last answer."""
+    limits: tuple[Limit, ...]
+    """The largest of each resource, the largest first."""
+
+    @property
+    def bottleneck(self) -> Limit:
+        """The largest limit."""
+        return self.limits[0]
+
+    @property
+    def efficiency(self) -> float:
+        """The largest limit over the measured time: 1 where the bottleneck was never idle."""
+        return self.bottleneck.needed_s / self.measured_s
+
+
+def limits(trial: Trial, spans: Sequence[SpanLine], machines: Sequence[MachineSample]) -> Limits | None:
+    """The limits of a trial that was measured to its end; None for another.
+
+    ``spans`` and ``machines`` are the trial's lines, of the measured time alone.
+    """
+    observed = trial.observed
+    measured_s = trial.metrics.get("makespan_s")
+    if observed is None or not measured_s:
+        return None
+    found = [*_workers(trial, spans), *_wire(trial, spans), *_cores(machines)]
+    largest = [max(group, key=lambda each: each.needed_s) for group in _grouped(found)]
+    if not largest:
+        return None
+    return Limits(
+        measured_s=measured_s,
+        limits=tuple(sorted(largest, key=lambda each: each.needed_s, reverse=True)),
+    )
+
+
+def _grouped(found: Sequence[Limit]) -> Iterator[list[Limit]]:
+    for resource in RESOURCES:
+        group = [each for each in found if each.resource == resource]
+        if group:
+            yield group
+
+
+def _workers(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[Limit]:
+    """Seconds of FFmpeg over the places to run it in, and seconds of the model over its replicas.
+
+    A replica of a decoder runs one FFmpeg at a time with as many threads as it has CPUs; a replica of the
+    model one call at a time.
+    """
+    assert trial.observed is not None
+    stages: tuple[tuple[Resource, str, str], ...] = (
+        ("decoders", "decode", "VideoDecoder"),
+        ("models", "infer", "ModelInference"),
+    )
+    for resource, stage, deployment in stages:
+        replicas = sum(trial.observed.placement.get(deployment, {}).values())
+        busy_s = sum(s.end_s - s.start_s for s in spans if s.stage == stage and s.kind == "compute")
+        if replicas and busy_s:
+            where = f"{replicas} replica{'s' if replicas > 1 else ''}"
+            yield Limit(resource=resource, where=where, needed_s=busy_s / replicas)
+
+
+def _wire(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[Limit]:
+    """Bytes that had to cross, each once, over the caps of connections (a pair of nodes) and NICs (a node,
+    each way); nothing where no link is shaped."""
+    if trial.network is None:
+        return
+    links = {link.node: link for link in trial.network.links}
+    count = connections(trial)
+    ways: dict[tuple[str, str], int] = {}
+    for one in crossings(spans):
+        ways[one.sender, one.receiver] = ways.get((one.sender, one.receiver), 0) + one.bytes
+    for (sender, receiver), nbytes in ways.items():
+        flow_mbps = links[sender].flow_mbps
+        yield Limit(
+            resource="flows",
+            where=(
+                f"{sender} to {receiver}, {count} connection{'s' if count > 1 else ''} of"
+                f" {flow_mbps:g} Mbit/s"
+            ),
+            needed_s=_seconds(nbytes, count * flow_mbps),
+        )
+    for node, link in links.items():
+        sent = sum(nbytes for (sender, _), nbytes in ways.items() if sender == node)
+        received = sum(nbytes for (_, receiver), nbytes in ways.items() if receiver == node)
+        for nbytes, what in ((sent, "sends"), (received, "receives")):
+            if nbytes:
+                yield Limit(
+                    resource="NIC",
+                    where=f"{node} {what} at {link.nic_mbps:g} Mbit/s",
+                    needed_s=_seconds(nbytes, link.nic_mbps),
+                )
+
+
+def _seconds(nbytes: int, rate_mbps: float) -> float:
+    return nbytes * 8 / 1e6 / rate_mbps
+
+
+def _cores(machines: Sequence[MachineSample]) -> Iterator[Limit]:
+    """CPU seconds that were used, interrupts included, over the cores of the machine."""
+    for name in dict.fromkeys(sample.machine for sample in machines):
+        own = [sample for sample in machines if sample.machine == name]
+        all_s = own[-1].cpu_all_s - own[0].cpu_all_s
+        passed_s = own[-1].at_s - own[0].at_s
+        if all_s > 0 and passed_s > 0:
+            used_s = all_s - (own[-1].cpu_idle_s - own[0].cpu_idle_s)
+            cores = all_s / passed_s
+            yield Limit(resource="cores", where=f"{round(cores)} of {name}", needed_s=used_s / cores)

@@ -1,0 +1,183 @@
+"""A comparison as a page of Markdown: tables, verdicts, where the time went, limits, what was left out."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vbench.analysis import words
+from vbench.analysis.limits import RESOURCES
+from vbench.analysis.results import Arm, Comparison, Scenario, Table
+from vbench.analysis.stages import PARTS
+from vbench.summary import KINDS, STAGES
+
+METHOD = """\
+Improvement is how much lower the candidate's mean latency is, in percent of the baseline's. In each block
+every arm ran once, on the same clip and load; the ratio of both mean latencies is taken a block, and the
+interval (95%) is a paired t interval on the logarithms of these ratios, n - 1 degrees of freedom, n the
+number of blocks. ± is half the 95% interval of an arm's own mean over blocks. Where two arms are not told
+apart, the blocks said to be needed would tell a difference and a spread as seen with a power of 80%."""
+
+WHERE = """\
+Each moment of a request, from when it was due to its answer, counts once: for what was computed or
+transferred for it then, in equal parts where several went on; as waiting only where nothing did. The parts
+sum to the mean latency. Means over requests and trials, in s."""
+
+SUMMED = """\
+The same stages, summed over a request's chunks, which work side by side: these sums can exceed the latency.
+Means over requests and trials, in s."""
+
+LIMITS = """\
+The time that each resource needs at least for all requests of a trial: FFmpeg and the model at the rates
+they had, over their replicas; bytes that had to cross, each once, over the caps of connections and NICs;
+CPU seconds used over cores. The largest is the limit and names the bottleneck; limit / measured is the
+efficiency. Means over trials."""
+
+
+NICS = """\
+What each node sent and received, of one trial of each arm, against the cap of its link where it has one."""
+
+ON_TOP = 2
+"""Pictures of latency come first, those of single trials last."""
+
+
+def page(comparison: Comparison, pictures: Sequence[tuple[str, str]]) -> str:
+    """The whole page; ``pictures``: file name and caption of each plot beside it."""
+    return "\n".join(_lines(comparison, pictures)).rstrip() + "\n"
+
+
+def _lines(comparison: Comparison, pictures: Sequence[tuple[str, str]]) -> Iterator[str]:
+    yield f"# {_title(comparison)}"
+    yield ""
+    yield f"From `{comparison.name}`, by `python -m vbench.compare`."
+    for table in comparison.tables:
+        yield from ("", *_table(table))
+    yield from ("", METHOD)
+    notes = [*comparison.notes, *_gaps(comparison)]
+    if notes:
+        yield ""
+        yield from (f"- {note}" for note in notes)
+    yield from _shown(pictures[:ON_TOP])
+    yield from ("", "## Where the time went", "", WHERE)
+    for scenario in comparison.scenarios:
+        yield from ("", *_parts(scenario))
+    yield from ("", SUMMED)
+    for scenario in comparison.scenarios:
+        yield from ("", *_sums(scenario))
+    yield from ("", "## Beside latency")
+    for scenario in comparison.scenarios:
+        yield from ("", *_facts(scenario))
+    yield from ("", "## Limits", "", LIMITS)
+    for scenario in comparison.scenarios:
+        yield from ("", *_limits(scenario))
+    if pictures[ON_TOP:]:
+        yield from ("", "## NICs over time", "", NICS)
+        yield from _shown(pictures[ON_TOP:])
+    yield from ("", "## Left out", "")
+    if not comparison.left_out:
+        yield "Nothing: every trial that was planned is valid."
+    else:
+        yield from _rows(("trial", "arm", "block", "why"), "lll")
+        for each in comparison.left_out:
+            yield _row(Path(each.folder).name, each.arm, str(each.block), each.reason)
+
+
+def _shown(pictures: Sequence[tuple[str, str]]) -> Iterator[str]:
+    for name, caption in pictures:
+        yield from ("", f"![{caption}]({name})", "", f"*{caption}*")
+
+
+def _title(comparison: Comparison) -> str:
+    candidates = dict.fromkeys(table.candidate for table in comparison.tables)
+    baselines = dict.fromkeys(table.baseline for table in comparison.tables)
+    return f"{', '.join(candidates)} against {', '.join(baselines)}"
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield from _rows(
+        (
+            "Scenario",
+            f"Average latency - {table.candidate}",
+            f"Average latency - {table.baseline}",
+            "Improvement [95% interval]",
+            "n (blocks)",
+            "Verdict",
+        ),
+        "lrrrr",
+    )
+    for row in table.rows:
+        yield _row(
+            row.scenario,
+            words.seconds(row.candidate),
+            words.seconds(row.baseline),
+            words.percent(row.improvement),
+            str(row.improvement.blocks if row.improvement else 0),
+            words.verdict(row.improvement),
+        )
+
+
+def _gaps(comparison: Comparison) -> Iterator[str]:
+    for table in comparison.tables:
+        for row in table.rows:
+            for gap in row.left_out:
+                yield f"{row.scenario}: {gap}; that block does not count."
+
+
+def _heads(scenario: Scenario) -> list[str]:
+    return [f"{arm.name}, n = {len(arm.points)}" for arm in scenario.arms]
+
+
+def _parts(scenario: Scenario) -> Iterator[str]:
+    yield from _rows((scenario.name, *_heads(scenario)), "l" + "r" * len(scenario.arms))
+    for part in PARTS:
+        values = [arm.part(part) for arm in scenario.arms]
+        if any(value >= 0.005 for value in values):
+            yield _row(part, *(f"{value:.2f}" for value in values))
+    yield _row("**sum**", *(f"**{sum(arm.part(part) for part in PARTS):.2f}**" for arm in scenario.arms))
+
+
+def _sums(scenario: Scenario) -> Iterator[str]:
+    yield from _rows((scenario.name, *_heads(scenario)), "l" + "r" * len(scenario.arms))
+    for stage in STAGES:
+        for kind in KINDS:
+            values = [arm.metric(f"{stage}_{kind}_s") for arm in scenario.arms]
+            if any(value is not None for value in values):
+                yield _row(f"{stage} {kind}", *("" if value is None else f"{value:.2f}" for value in values))
+
+
+def _facts(scenario: Scenario) -> Iterator[str]:
+    yield from _rows((scenario.name, *_heads(scenario)), "l" + "r" * len(scenario.arms))
+    for name, what, unit in (*words.FACTS, *_of_nodes(scenario.arms)):
+        values = [arm.metric(name) for arm in scenario.arms]
+        if any(value is not None for value in values):
+            yield _row(what, *(words.number(value, unit) for value in values))
+
+
+def _of_nodes(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
+    """The use of each node's NIC, as far as it was taken."""
+    prefix = "link_use_percent."
+    names = dict.fromkeys(name for arm in arms for point in arm.points for name in point.metrics)
+    return [
+        (name, f"{name.removeprefix(prefix)}: use of its NIC while bytes moved", "%")
+        for name in names
+        if name.startswith(prefix)
+    ]
+
+
+def _limits(scenario: Scenario) -> Iterator[str]:
+    yield from _rows(
+        (scenario.name, *RESOURCES, "limit", "needs", "measured", "limit / measured"),
+        "l" + "r" * len(RESOURCES) + "lrr",
+    )
+    for arm in scenario.arms:
+        every = [point.limits for point in arm.points if point.limits is not None]
+        yield _row(arm.name, *(words.needs(every, name) for name in RESOURCES), *words.bottleneck(arm))
+
+
+def _rows(heads: Sequence[str], align: str) -> Iterator[str]:
+    """Head and ruler of a table; columns beyond ``align`` are aligned as its last is."""
+    yield _row(*heads)
+    ruler = {"l": "---", "r": "--:"}
+    yield "|" + "|".join(ruler[(align + align[-1] * len(heads))[i]] for i in range(len(heads))) + "|"
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

@@ -1,0 +1,132 @@
+"""What a comparison holds: tables of scenarios, the arms behind them, what was left out."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vbench.analysis.arms import Settings
+from vbench.analysis.limits import Limits
+from vbench.analysis.statistics import Improvement, Mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One valid trial of an arm."""
+
+    folder: str
+    block: str
+    latency_mean_s: float
+    latencies_s: tuple[float, ...]
+    """Of each request, in the order in which they were sent."""
+    parts_s: Mapping[str, float]
+    """Where the latency went: part -> seconds, mean over requests (vbench.analysis.stages)."""
+    metrics: Mapping[str, float]
+    """As in the trial's record."""
+    limits: Limits | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """All valid trials of one arm in one scenario."""
+
+    name: str
+    settings: Settings
+    latency: Mean
+    """Of the trials' mean latencies, in seconds."""
+    points: tuple[Point, ...]
+
+    def metric(self, name: str) -> float | None:
+        """A metric's mean over the arm's trials; None where a trial has none."""
+        values = [point.metrics[name] for point in self.points if name in point.metrics]
+        return sum(values) / len(values) if len(values) == len(self.points) else None
+
+    def part(self, name: str) -> float:
+        """Seconds of a part of the latency, mean over the arm's trials."""
+        return sum(point.parts_s.get(name, 0.0) for point in self.points) / len(self.points)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """An arm's surroundings: all that is not compared."""
+
+    name: str
+    arms: tuple[Arm, ...]
+    """By connections where the runtime is compared, else baselines before candidates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A scenario in a table. Means are over the blocks in which both arms are valid."""
+
+    scenario: str
+    baseline: Mean | None
+    """In seconds; None, like what follows, where no block counts."""
+    candidate: Mean | None
+    improvement: Improvement | None
+    left_out: tuple[str, ...]
+    """Blocks in which only one arm has a valid trial, and which has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One baseline against one candidate."""
+
+    baseline: str
+    candidate: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A trial that stays out of the comparison."""
+
+    folder: str
+    arm: str
+    block: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Arms compared over the blocks of a sweep, scenario by scenario."""
+
+    name: str
+    """Of the sweep's folder, or of the experiment."""
+    tables: tuple[Table, ...]
+    scenarios: tuple[Scenario, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+    """What a reader must know beside the numbers."""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The improvements and their intervals by names that MLflow takes."""
+        found: dict[str, float] = {}
+        for table in self.tables:
+            for row in table.rows:
+                if row.improvement is None:
+                    continue
+                end = _allowed(f"{row.scenario}/{table.candidate} against {table.baseline}")
+                found[f"improvement_percent/{end}"] = row.improvement.percent
+                if row.improvement.low_percent is not None and row.improvement.high_percent is not None:
+                    found[f"improvement_low_percent/{end}"] = row.improvement.low_percent
+                    found[f"improvement_high_percent/{end}"] = row.improvement.high_percent
+        return found
+
+    def regressions(self, percent: float) -> list[tuple[Table, Row]]:
+        """Where the candidate's latency is higher by more than ``percent``, the whole interval included.
+
+        One block has no interval, and so no regression that is told from noise.
+        """
+        return [
+            (table, row)
+            for table in self.tables
+            for row in table.rows
+            if row.improvement is not None
+            and row.improvement.high_percent is not None
+            and row.improvement.high_percent < -percent
+        ]
+
+
+def _allowed(name: str) -> str:
+    return re.sub(r"[^\w\-. :/]", "", name)

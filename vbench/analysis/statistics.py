@@ -1,0 +1,124 @@
+"""Paired intervals over blocks: how much lower is the candidate's latency, and is that told from noise?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+CONFIDENCE = 0.95
+
+POWER = 0.8
+"""How likely a study of the size that is advised tells apart what was seen."""
+
+MOST_BLOCKS = 1000
+"""A study that needs more is not advised."""
+
+Verdict = Literal["faster", "slower", "not told apart", "one block: no interval"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Improvement:
+    """How much lower the candidate's mean latency is than the baseline's, in percent of the baseline's.
+
+    Negative where the candidate is slower.
+    """
+
+    blocks: int
+    """Blocks in which both arms were measured and valid: the n of the interval."""
+    percent: float
+    """100 * (1 - geometric mean over blocks of candidate / baseline)."""
+    low_percent: float | None
+    """Ends of the 95% interval; None where there is one block."""
+    high_percent: float | None
+    verdict: Verdict
+    more_blocks: int | None
+    """Blocks to add so that a difference and a spread as seen are told apart with a power of 80%; 0 where
+    they are; None where one block says nothing of the spread, or more than 1000 blocks were needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """An arithmetic mean over n values with its 95% interval (t, n - 1 degrees of freedom)."""
+
+    n: int
+    value: float
+    half_width: float | None
+    """None where n = 1."""
+
+
+def improvement(baseline: Sequence[float], candidate: Sequence[float]) -> Improvement:
+    """From the mean latencies of both arms, one value each a block, in the same order and unit.
+
+    The logarithm of candidate / baseline is taken a block, a t interval (n - 1 degrees of freedom) over
+    blocks, and both ends are turned back into percent. What a block shares, the machine's speed that hour,
+    drops out of the ratio. ValueError for no block, or for values that are not positive.
+    """
+    if len(baseline) != len(candidate) or not baseline:
+        raise ValueError(f"{len(baseline)} and {len(candidate)} values are no pairs")
+    if min(*baseline, *candidate) <= 0:
+        raise ValueError("a latency is a positive number")
+    logs = [math.log(new / old) for old, new in zip(baseline, candidate, strict=True)]
+    n, centre = len(logs), sum(logs) / len(logs)
+    percent = _percent(centre)
+    if n == 1:
+        return Improvement(
+            blocks=1,
+            percent=percent,
+            low_percent=None,
+            high_percent=None,
+            verdict="one block: no interval",
+            more_blocks=None,
+        )
+    half = half_width(logs)
+    verdict: Verdict = "not told apart"
+    if abs(centre) > half:
+        verdict = "faster" if centre < 0 else "slower"
+    return Improvement(
+        blocks=n,
+        percent=percent,
+        # A higher ratio is a lower improvement.
+        low_percent=_percent(centre + half),
+        high_percent=_percent(centre - half),
+        verdict=verdict,
+        more_blocks=0 if verdict != "not told apart" else _more_blocks(n, abs(centre), _spread(logs)),
+    )
+
+
+def mean(values: Sequence[float]) -> Mean:
+    """The mean of one arm over its blocks; ValueError for no value."""
+    if not values:
+        raise ValueError("no value has no mean")
+    n = len(values)
+    return Mean(n=n, value=sum(values) / n, half_width=half_width(values) if n > 1 else None)
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half the width of the mean's 95% interval: t(n - 1) * s / sqrt(n), for n of at least 2."""
+    return _t(CONFIDENCE, len(values) - 1) * _spread(values) / math.sqrt(len(values))
+
+
+def _spread(values: Sequence[float]) -> float:
+    centre = sum(values) / len(values)
+    return math.sqrt(sum((value - centre) ** 2 for value in values) / (len(values) - 1))
+
+
+def _t(confidence: float, degrees: int) -> float:
+    """The t distribution's quantile that leaves (1 - confidence) / 2 above it."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + confidence) / 2, degrees))
+
+
+def _percent(log_ratio: float) -> float:
+    # A spread beyond all reason overflows exp; the interval then says "no idea" in numbers JSON can hold.
+    return 100 * (1 - math.exp(min(log_ratio, 700.0)))
+
+
+def _more_blocks(n: int, difference: float, spread: float) -> int | None:
+    """The fewest further blocks with difference >= (t(95%) + t(power)) * s / sqrt(blocks), degrees blocks - 1
+    (Lachin 1981, the usual formula for a paired t test)."""
+    for blocks in range(n + 1, MOST_BLOCKS + 1):
+        needed = (_t(CONFIDENCE, blocks - 1) + _t(2 * POWER - 1, blocks - 1)) * spread / math.sqrt(blocks)
+        if difference >= needed:
+            return blocks - n
+    return None

@@ -1,0 +1,88 @@
+"""Numbers of a comparison in words, the same on the terminal and in Markdown."""
+
+from vbench.analysis.limits import Limits
+from vbench.analysis.results import Arm
+from vbench.analysis.statistics import MOST_BLOCKS, Improvement, Mean
+
+FACTS = (
+    ("transfer_mbps", "object transfer", "Mbit/s"),
+    ("transfer_mb_per_request", "had to cross between nodes, a request", "MB"),
+    ("wire_mb_per_request", "sent by all nodes, a request", "MB"),
+    ("payload_crossings", "times that the frames' bytes were on the wire", ""),
+    ("sent_over_needed", "bytes sent over bytes that had to cross", ""),
+    ("cpu_busy_percent", "CPU of the machine in use", "%"),
+    ("throughput_video_s_per_s", "video processed", "s/s"),
+)
+"""Metrics beside latency: name, what it is, unit. Shown where all trials of an arm have it."""
+
+NO_BLOCK = "no block with both"
+
+
+def seconds(mean: Mean | None) -> str:
+    """``66.1 ± 1.8 s``, with the half width of the 95% interval where there are several blocks."""
+    if mean is None:
+        return ""
+    if mean.half_width is None:
+        return f"{mean.value:.1f} s"
+    return f"{mean.value:.1f} ± {mean.half_width:.1f} s"
+
+
+def percent(value: Improvement | None) -> str:
+    """``26% [22%, 30%]``: how much lower the latency is, with its 95% interval."""
+    if value is None:
+        return NO_BLOCK
+    text = f"{_whole(value.percent)}%"
+    if value.low_percent is None or value.high_percent is None:
+        return text
+    return f"{text} [{_whole(value.low_percent)}%, {_whole(value.high_percent)}%]"
+
+
+def _whole(number: float) -> str:
+    if number < -999:
+        return "<-999"
+    return f"{number:.1f}" if abs(number) < 10 else f"{number:.0f}"
+
+
+def verdict(value: Improvement | None) -> str:
+    """The verdict, and what it would take where nothing is told apart."""
+    if value is None:
+        return ""
+    if value.verdict != "not told apart":
+        return value.verdict
+    if value.more_blocks is None:
+        return f"{value.verdict} (more than {MOST_BLOCKS} blocks would be needed)"
+    return f"{value.verdict} (about {value.more_blocks} more blocks would be needed)"
+
+
+def number(value: float | None, unit: str) -> str:
+    """A metric with its unit, to three figures or so."""
+    if value is None:
+        return ""
+    text = f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{text} {unit}".strip().replace(" %", "%")
+
+
+def bottleneck(arm: Arm) -> tuple[str, str, str, str]:
+    """An arm's limit, the time it needs, the time measured, and limit / measured: means over its trials.
+
+    The bottleneck is that of most trials.
+    """
+    every = [point.limits for point in arm.points if point.limits is not None]
+    if not every:
+        return ("not known", "", "", "")
+    resources = [each.bottleneck.resource for each in every]
+    most = max(dict.fromkeys(resources), key=resources.count)
+    like = [each for each in every if each.bottleneck.resource == most]
+    needed = sum(each.bottleneck.needed_s for each in like) / len(like)
+    measured = sum(each.measured_s for each in like) / len(like)
+    name = f"{most}: {like[0].bottleneck.where}"
+    if len(like) < len(every):
+        name += f" (in {len(like)} of {len(every)} trials)"
+    efficiency = sum(each.efficiency for each in like) / len(like)
+    return (name, f"{needed:.1f} s", f"{measured:.1f} s", f"{100 * efficiency:.0f}%")
+
+
+def needs(every: list[Limits], resource: str) -> str:
+    """The time one resource needs, mean over trials; empty where it is not known."""
+    found = [limit.needed_s for each in every for limit in each.limits if limit.resource == resource]
+    return f"{sum(found) / len(found):.1f} s" if found else ""

@@ -1,0 +1,167 @@
+"""``python -m vbench.compare``: compares the arms of a sweep, or of an MLflow experiment.
+
+Exit status: 0 compared; 2 bad input, trials that may not be compared, or too few blocks for
+``--fail-on-regression``; 3 compared and written, but MLflow could not be read or told; 4 a candidate is
+slower than its baseline by more than ``--fail-on-regression`` allows.
+"""
+
+import argparse
+import math
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from vbench.analysis import show, write
+from vbench.analysis.arms import parse_settings
+from vbench.analysis.comparison import compare
+from vbench.analysis.results import Comparison
+from vbench.analysis.same import KINDS
+from vbench.analysis.trials import Found, read_experiment, read_sweep
+from vbench.display import Display
+from vbench.errors import ConfigError, VbenchError
+from vbench.names import nearest
+from vbench.record import RecordError
+
+REGRESSION = 4
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, as all of vbench does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; {self.prog} --help lists what there is")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = _Parser(
+        prog="python -m vbench.compare",
+        description="Compare two arms over the blocks of a sweep: tables, plots, verdicts with intervals."
+        " Without --baseline and --candidate: runtime=anyscale (or 15 runtime.connections, or the last label)"
+        " against each other value of that key.",
+        epilog="Exit status: 0 compared; 2 bad input, trials that may not be compared, or too few blocks for"
+        " --fail-on-regression; 3 MLflow could not be read or told; 4 a candidate is slower than"
+        " --fail-on-regression allows.",
+    )
+    made.add_argument("folder", nargs="?", type=Path, help="a sweep's folder, such as outputs/sweeps/TIME")
+    made.add_argument("--experiment", metavar="NAME", help="all trials of an MLflow experiment instead")
+    made.add_argument(
+        "--outputs", type=Path, metavar="DIR", help="holds the MLflow database (default: outputs)"
+    )
+    made.add_argument("--baseline", action="append", nargs="+", default=[], metavar="KEY=VALUE")
+    made.add_argument("--candidate", action="append", nargs="+", default=[], metavar="KEY=VALUE")
+    made.add_argument(
+        "--across",
+        default="",
+        metavar="WHAT",
+        help="compare all the same what differs in: machine, clip, code (several with commas)",
+    )
+    made.add_argument(
+        "--fail-on-regression",
+        type=float,
+        metavar="PERCENT",
+        help="exit status 4 where a candidate's latency is higher by more than this, its whole 95%% interval"
+        " included",
+    )
+    made.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where comparison.md, comparison.json and the plots go (default: the sweep's folder, or"
+        " OUTPUTS/comparisons/NAME)",
+    )
+    made.add_argument("--log", action="store_true", help="log them to the sweep's run in MLflow too")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compare what the command line names; the exit status."""
+    try:
+        return _run(parser().parse_args(arguments))
+    except (VbenchError, RecordError) as error:
+        print(f"vbench: {error}", file=sys.stderr)
+        return error.exit_status if isinstance(error, VbenchError) else ConfigError.exit_status
+
+
+def _run(options: argparse.Namespace) -> int:
+    across = [kind for kind in options.across.split(",") if kind]
+    for kind in across:
+        if kind not in KINDS:
+            raise ConfigError(f"--across {kind} does not exist: {nearest(kind, KINDS)}")
+    bound = options.fail_on_regression
+    if bound is not None and not (math.isfinite(bound) and bound >= 0):
+        raise ConfigError(f"--fail-on-regression {bound:g} must be a percentage of 0 or more")
+    baseline = parse_settings([item for items in options.baseline for item in items], "--baseline")
+    candidate = parse_settings([item for items in options.candidate for item in items], "--candidate")
+    display = Display()
+    with _found(options) as (found, out):
+        comparison = compare(found, baseline or None, candidate or None, across)
+        if comparison is None:
+            raise ConfigError(
+                f"{found.name} varies neither runtime nor runtime.connections nor label: name two arms with"
+                f" --baseline KEY=VALUE --candidate KEY=VALUE"
+            )
+        try:
+            files = write(comparison, out)
+        except OSError as error:
+            raise ConfigError(f"--out {out} cannot be written to: {error.strerror}") from error
+        show(display.console, comparison)
+        display.say(f"written    {files[0]}, and {len(files) - 1} files beside it")
+        if options.log:
+            _log(options.folder, options.outputs, found, files, comparison)
+    return 0 if bound is None else _gate(comparison, bound)
+
+
+@contextmanager
+def _found(options: argparse.Namespace) -> Iterator[tuple[Found, Path]]:
+    """The trials, and where results go."""
+    if (options.folder is None) == (options.experiment is None):
+        raise ConfigError("name either a sweep's folder or --experiment NAME")
+    if options.experiment is None:
+        if options.outputs is not None and not options.log:
+            raise ConfigError("--outputs goes with --experiment, or with --log")
+        yield read_sweep(options.folder), options.out or options.folder
+        return
+    if options.log:
+        raise ConfigError("--log goes with a sweep's folder: an experiment has no run of its own")
+    outputs = options.outputs or Path("outputs")
+    with read_experiment(outputs, options.experiment) as found:
+        name = re.sub(r"[^\w.-]", "_", options.experiment)
+        yield found, options.out or outputs / "comparisons" / name
+
+
+def _log(folder: Path, outputs: Path | None, found: Found, files: list[Path], comparison: Comparison) -> None:
+    from vbench.tracking import Tracker
+
+    config = found.trials[0].trial.config
+    tracker = Tracker(outputs or Path(config["outputs"]), config["tracking"]["experiment"])
+    tracker.log_comparison(folder, files, comparison.metrics)
+
+
+def _gate(comparison: Comparison, percent: float) -> int:
+    """The exit status; ConfigError where a scenario has no interval, which would let anything pass."""
+    for table in comparison.tables:
+        for row in table.rows:
+            if row.improvement is None or row.improvement.low_percent is None:
+                blocks = row.improvement.blocks if row.improvement else 0
+                raise ConfigError(
+                    f"--fail-on-regression needs two blocks or more: '{row.scenario}' has {blocks} with both"
+                    f" {table.candidate} and {table.baseline}"
+                )
+    for table, row in comparison.regressions(percent):
+        assert row.improvement is not None
+        assert row.improvement.high_percent is not None
+        print(
+            f"vbench: {row.scenario}: {table.candidate} is slower than {table.baseline} by"
+            f" {-row.improvement.percent:.1f}%, at least {-row.improvement.high_percent:.1f}%: more than"
+            f" {percent:g}%.",
+            file=sys.stderr,
+        )
+    return REGRESSION if comparison.regressions(percent) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
