@@ -8,7 +8,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 SWEEP = "sweep.json"
 """What a sweep's folder holds beside its trials."""
+
+COMPARISON = "comparison"
+"""Folder of a sweep's run with what a comparison left."""
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
@@ -73,6 +77,25 @@ class Tracker:
             took_ms = int(1000 * sum(trial.phases_s.values()))
             self._client.set_terminated(run, status, started_ms + took_ms)
         return True
+
+    def log_comparison(self, sweep_folder: Path, files: Sequence[Path], metrics: Mapping[str, float]) -> None:
+        """Log a comparison's files and metrics to the sweep's own run, in place of an earlier one's.
+
+        TrackingError where MLflow cannot, RecordError where ``sweep_folder`` is not that of a sweep.
+        """
+        from mlflow.entities import Metric
+
+        path = sweep_folder / SWEEP
+        if not path.exists():
+            raise RecordError(f"{sweep_folder} holds no {SWEEP}: it is not the folder of a sweep")
+        with _named(f"MLflow cannot log the comparison of {sweep_folder}"):
+            run = self._parent(json.loads(path.read_text()))
+            for file in files:
+                self._client.log_artifact(run, str(file), COMPARISON)
+            now_ms = int(time.time() * 1000)
+            logged = [Metric(name, value, now_ms, 0) for name, value in metrics.items()]
+            for start in range(0, len(logged), BATCH):
+                self._client.log_batch(run, metrics=logged[start : start + BATCH])
 
     @property
     def runs_page(self) -> str:
