@@ -60,6 +60,15 @@ def family(mark: str, root: int | None = None) -> list[int]:
     return sorted(pid for pid in inside if pid != root and pid in parents)
 
 
+def innermost_pid(pid: int) -> int | None:
+    """The process's id in its own PID namespace; None where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[-1]) for line in lines if line.startswith("NSpid:")), None)
+
+
 def command(pid: int) -> list[str]:
     """A process's arguments; empty where it is gone or a kernel thread."""
     try:

@@ -3,17 +3,18 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TRIAL = "trial.json"
 REQUESTS = "requests.jsonl"
 SPANS = "spans.jsonl"
 NODES = "nodes.jsonl"
+MACHINES = "machines.jsonl"
 OBSERVED = "observed.json"
 
 Status = Literal["finished", "failed", "interrupted"]
@@ -79,15 +80,19 @@ class SpanLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSample:
-    """One look at one node: a line of ``nodes.jsonl``."""
+class MachineSample:
+    """One look at a machine that carries nodes (an emulated cluster's nodes share one): a line of
+    ``machines.jsonl``."""
 
-    node: str
+    machine: str
+    """Its host name."""
     at_s: float
-    """Monotonic seconds of the node."""
+    """Monotonic seconds of the machine."""
     unix_s: float
     cpu_all_s: float
-    """CPU seconds since boot over all cores, idle included; the four below are parts of it."""
+    """CPU seconds since boot over all cores; the five below are parts of it, interrupts the rest."""
+    cpu_idle_s: float
+    """Idle, waiting for disks included."""
     cpu_busy_s: float
     """Of programs, in user and system mode."""
     cpu_trial_s: float
@@ -100,11 +105,29 @@ class NodeSample:
     """The process of others that used most since the sample before; one that came and went is not seen."""
     memory_used_mb: float
     memory_available_mb: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSample:
+    """One look at one node: a line of ``nodes.jsonl``."""
+
+    node: str
+    at_s: float
+    """Monotonic seconds of the node."""
+    unix_s: float
+    cpu_s: float
+    """CPU seconds so far of the trial's processes on this node, of those that have ended included."""
+    memory_mb: float
+    """Memory of the trial's processes on this node: private pages, and what of /dev/shm is in use."""
     nic_sent_bytes: int
     """Since boot, over all interfaces but loopback."""
     nic_received_bytes: int
     loopback_bytes: int
     """Since boot."""
+    link: "LinkSample | None"
+    """The queues of the node's shaped link; None where nothing is shaped."""
+    connections: Mapping[str, int]
+    """Peer -> established connections from this node's raylet to the peer's object manager."""
     object_store_used_mb: float
     spilled_mb: float
     """Written to disk since the node started."""
@@ -112,6 +135,72 @@ class NodeSample:
     """Objects now on disk because the store was full."""
     gpu_percent: float | None
     """None where it is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSample:
+    """The shaper of one node's link at one moment; counts are since the link was made."""
+
+    out_backlog_bytes: int
+    """Waiting in the node's own queues to be sent."""
+    out_waits: int
+    """Times that the shaper held packets back (the qdisc's ``overlimits``)."""
+    out_dropped: int
+    in_backlog_bytes: int
+    """Waiting at the switch for this node's NIC to take it."""
+    in_waits: int
+    in_dropped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkCheck:
+    """A short transfer of the harness's own over a shaped link, before the trial."""
+
+    sender: str
+    receiver: str
+    flows: int
+    """TCP connections at a time."""
+    expected_mbps: float
+    """min(flows x flow cap, NIC caps), in 10^6 bits of payload and headers a second."""
+    measured_mbps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The shaped link of one node."""
+
+    node: str
+    nic_mbps: float
+    """Cap of all it sends, and of all it receives."""
+    flow_mbps: float
+    """Cap of each TCP connection it sends on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What joins the nodes of an emulated cluster."""
+
+    scale: float
+    """The cloud's rates were divided by it."""
+    congestion_control: str
+    """TCP's, as found in every node."""
+    links: list[Link]
+    """One for each node, head first."""
+    checks: list[LinkCheck]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """Connections from one node's raylet to a peer's object manager, counted while objects moved."""
+
+    sender: str
+    receiver: str
+    expected: int
+    """What the runtime setting asks for."""
+    found: int
+    """The most that were established at one moment."""
+    moved_bytes: int
+    """Bytes of frames that had to go this way, warm-up included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +230,8 @@ class Observed:
     runtime_found: list[NodeRuntime]
     placement: Mapping[str, Mapping[str, int]]
     """Deployment -> node -> replicas."""
+    connections: list[Connections]
+    """Of each pair of nodes between which frames had to move; empty on one node."""
     oom_kills: int | None
     """Processes the kernel killed for want of memory while the load ran; None where it does not count."""
     not_sent: int
@@ -209,6 +300,8 @@ class Trial:
     """Of all that can change a result: config without block, outputs and tracking."""
     environment: Mapping[str, Any]
     clip: Clip | None
+    network: Network | None
+    """The emulated network; None for clusters that have a real one, or none."""
     observed: Observed | None
     folder: str = field(default="", metadata={"transient": True})
     """Where it was read from; not written."""
@@ -247,7 +340,7 @@ class RecordError(ValueError):
     """A folder holds no record that can be read; the message names it."""
 
 
-def _read_lines(path: Path, kind: type[Any]) -> list[Any]:
+def _read_lines(path: Path, kind: Callable[..., Any]) -> list[Any]:
     try:
         return [kind(**json.loads(line)) for line in path.read_text().splitlines()]
     except FileNotFoundError:
@@ -268,7 +361,17 @@ def read_spans(folder: Path) -> list[SpanLine]:
 
 def read_samples(folder: Path) -> list[NodeSample]:
     """The samples of all nodes."""
-    return _read_lines(folder / NODES, NodeSample)
+    return _read_lines(folder / NODES, _node_sample)
+
+
+def _node_sample(**data: Any) -> NodeSample:
+    link = data.pop("link")
+    return NodeSample(**data, link=LinkSample(**link) if link else None)
+
+
+def read_machines(folder: Path) -> list[MachineSample]:
+    """The samples of all machines."""
+    return _read_lines(folder / MACHINES, MachineSample)
 
 
 def read_observed(folder: Path) -> Observed | None:
@@ -279,6 +382,7 @@ def read_observed(folder: Path) -> Observed | None:
 
 def _observed(data: dict[str, Any]) -> Observed:
     data["runtime_found"] = [NodeRuntime(**node) for node in data["runtime_found"]]
+    data["connections"] = [Connections(**pair) for pair in data["connections"]]
     return Observed(**data)
 
 
@@ -297,5 +401,16 @@ def read_trial(folder: Path) -> Trial:
         )
     data["rules"] = [Rule(**rule) for rule in data["rules"]]
     data["clip"] = Clip(**data["clip"]) if data["clip"] else None
+    data["network"] = read_network(data["network"]) if data["network"] else None
     data["observed"] = _observed(data["observed"]) if data["observed"] else None
     return Trial(**data, folder=str(folder))
+
+
+def read_network(data: Mapping[str, Any]) -> Network:
+    """From what JSON gives to the dataclasses."""
+    return Network(
+        scale=data["scale"],
+        congestion_control=data["congestion_control"],
+        links=[Link(**link) for link in data["links"]],
+        checks=[LinkCheck(**check) for check in data["checks"]],
+    )

@@ -24,6 +24,10 @@ class NodeConfig:
     """Shared memory for objects (frames, chunks), in MB."""
     resources: dict[str, float] = field(default_factory=dict)
     """Custom resources by name, e.g. {chunk_only: 1}."""
+    instance: str | None = None
+    """The cloud's instance type that this node is, or stands for."""
+    nic_mbps: float | None = None
+    """Rate of its network card in Mbit/s, each way, before cluster.scale; for cluster=emulated."""
 
 
 @dataclass
@@ -68,6 +72,12 @@ class ClusterConfig:
     """The nodes by name; the first is the head."""
     deployments: DeploymentsConfig = field(default_factory=DeploymentsConfig)
     """Replicas and placement of api, service, decoder and inference."""
+    flow_mbps: float | None = None
+    """Most that one TCP connection gets, in Mbit/s, before cluster.scale; for cluster=emulated."""
+    scale: float = 1
+    """Divides every rate of cluster=emulated: at 100, 1/100 of the video takes the cloud's seconds."""
+    congestion_control: str = "cubic"
+    """TCP's congestion control in cluster=emulated."""
     http_port: int = 8000
     """Port of the HTTP ingress on loopback; where it is in use a free one is taken."""
     start_timeout_s: float = 90
@@ -186,6 +196,12 @@ class LoadConfig:
     """The client may be late by so much; beyond it the trial is invalid."""
     max_foreign_cpu_percent: float = 5
     """Of the machine's CPU, other programs may use so much; beyond it the trial is invalid."""
+    max_machine_cpu_percent: float = 85
+    """Of an emulated cluster's machine while bytes moved; beyond it the CPUs, not the links, set the pace."""
+    object_mb: float = 64
+    """With load=transfer: size of one object, in MB."""
+    objects: int = 4
+    """With load=transfer: objects of one request, which are pulled side by side."""
     sample_period_s: float = 1.0
     """Seconds between samples of CPU, memory, network and object store."""
 
@@ -220,7 +236,11 @@ class Config:
     """How requests arrive."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     """Where results are logged beside the record files."""
+    label: str = ""
+    """Names an arm that sets nothing: with label=a,b an arm is measured against itself."""
     block: int = 0
     """The round of a study this trial belongs to."""
+    blocks: int = 1
+    """Rounds of a sweep; in each, every arm runs once, in an order drawn from load.seed."""
     outputs: str = "outputs"
     """Folder of all records, caches and the MLflow database."""

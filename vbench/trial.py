@@ -10,19 +10,21 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from vbench import environment, record, rules, summary
-from vbench.clusters import local
 from vbench.clusters.guard import guarded
+from vbench.clusters.kinds import KINDS
+from vbench.clusters.ray_node import inherited
 from vbench.display import Display
 from vbench.errors import InputError, TrialError, VbenchError
 from vbench.load.job import PREPARED, Job, Place, read_clip, write_job
 from vbench.phases import timed
 from vbench.schema import Config
+from vbench.telemetry.machine import MachineSampler
 
 LOAD_LOG = "load.log"
 CRASH = "crash.log"
@@ -31,7 +33,7 @@ RAY_LOG = "ray.log"
 PREPARE_SILENCE_S = 3600.0
 """The reference pass of a long video says something once a batch of frames."""
 
-NOT_FINGERPRINTED = ("block", "outputs", "tracking")
+NOT_FINGERPRINTED = ("label", "block", "blocks", "outputs", "tracking")
 """Parts of a configuration that cannot change a result."""
 
 
@@ -48,7 +50,7 @@ def run_trial(
     error: VbenchError | None = None
     try:
         with display.running():
-            _run(config, folder, begun.phases_s, display)
+            _run(begun, display)
     except VbenchError as failure:
         status, error = "failed", failure
     except Exception as failure:  # noqa: BLE001 - whatever it is belongs into the record
@@ -63,27 +65,34 @@ def run_trial(
     return trial, error
 
 
-def _run(config: Config, folder: Path, phases_s: dict[str, float], display: Display) -> None:
-    local.check(config.cluster)
+def _run(begun: "_Begun", display: Display) -> None:
+    config, folder, phases_s = begun.config, begun.folder, begun.phases_s
+    kind = KINDS[config.cluster.name]
+    kind.check(config)
     job = Job(config=config, folder=folder.resolve(), place=None)
     with timed(phases_s, "prepare"):
         display.phase("checking the video")
-        _load_step("prepare", job, local.inherited(), display)
+        _load_step("prepare", job, inherited(), display)
     began_s = time.monotonic()
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(
-            local.start(config.cluster, config.runtime.connections, folder / RAY_LOG, display.phase)
+            kind.start(config.cluster, config.runtime.connections, folder / RAY_LOG, display.phase)
         )
-        phases_s["cluster"] = time.monotonic() - began_s
+        begun.network = cluster.network
+        phases_s["link_check"] = cluster.link_check_s
+        phases_s["cluster"] = time.monotonic() - began_s - cluster.link_check_s
         place = Place(
             address=cluster.address,
             temp_dir=cluster.temp_dir,
-            nodes=list(cluster.node_names),
-            harness_pid=os.getpid(),
+            nodes=list(cluster.nodes),
+            shaped=cluster.network is not None,
         )
         job = Job(config=config, folder=folder.resolve(), place=place)
+        machine = MachineSampler(os.getpid(), config.load.sample_period_s)
         try:
-            _load_step("drive", job, cluster.load_env, display)
+            with machine.running():
+                _load_step("drive", job, cluster.load_env, display, cluster.enter, machine.look)
+            record.write_lines(folder / record.MACHINES, machine.measured())
         except TrialError as error:
             if cluster.exit_status() is not None:
                 status = f"status {cluster.exit_status()}"
@@ -96,12 +105,22 @@ def _run(config: Config, folder: Path, phases_s: dict[str, float], display: Disp
     phases_s["stop"] = time.monotonic() - began_s
 
 
-def _load_step(step: str, job: Job, env: Mapping[str, str], display: Display) -> None:
+def _load_step(
+    step: str,
+    job: Job,
+    env: Mapping[str, str],
+    display: Display,
+    enter: Sequence[str] = (),
+    look: Callable[[], None] | None = None,
+) -> None:
     """Run one step of the load process until it says that it is done, showing what it says.
+
+    ``enter`` stands before its command where it runs on a host of its own; ``look`` is called when it asks
+    for a sample of the machine.
 
     What the process does after that, tearing down what it has imported, is nobody's concern: it is ended.
     """
-    command = [sys.executable, "-m", "vbench.load", step, str(write_job(job))]
+    command = [*enter, sys.executable, "-m", "vbench.load", step, str(write_job(job))]
     log = job.folder / LOAD_LOG
     silence_s = _longest_silence_s(job.config)
     with (
@@ -117,6 +136,9 @@ def _load_step(step: str, job: Job, env: Mapping[str, str], display: Display) ->
                 continue
             if event["event"] == "progress":
                 display.phase(event["phase"], event["done"], event["total"], event["note"])
+            elif event["event"] == "look":
+                assert look is not None, "only a load that drives asks for samples"
+                look()
             elif event["event"] == "done":
                 return
             else:
@@ -146,9 +168,10 @@ def _lines(pipe: IO[bytes], silence_s: float, step: str) -> Iterator[bytes]:
         yield from (line + b"\n" for line in lines)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Begun:
-    """What of the record is known when the trial begins; the code's revision is that which then runs."""
+    """What of the record is known when the trial begins, the code's revision at that moment with it, and
+    what the harness sees while it runs."""
 
     config: Config
     folder: Path
@@ -156,6 +179,7 @@ class _Begun:
     started: str = field(default_factory=environment.now)
     environment: Mapping[str, Any] = field(default_factory=environment.describe)
     phases_s: dict[str, float] = field(default_factory=dict)
+    network: record.Network | None = None
 
     def end(self, status: record.Status, error: VbenchError | None) -> record.Trial:
         """The record, judged, from the files that the load process has left."""
@@ -163,11 +187,15 @@ class _Begun:
         observed = record.read_observed(folder)
         clip = read_clip(folder)
         requests = record.read_requests(folder)
-        samples = record.read_samples(folder)
-        judged = rules.judge(self.config, observed if status == "finished" else None, requests, samples)
+        nodes = record.read_samples(folder)
+        machines = record.read_machines(folder)
+        spans = record.read_spans(folder)
+        network = self.network
+        finished = observed if status == "finished" else None
+        judged = rules.judge(self.config, finished, requests, nodes, machines, spans, network)
         metrics: dict[str, float] = {}
-        if observed is not None and clip is not None:
-            metrics = summary.summarize(clip, requests, record.read_spans(folder), samples)
+        if observed is not None:
+            metrics = summary.summarize(clip, requests, spans, nodes, machines, network)
         for name in (record.OBSERVED, PREPARED):
             (folder / name).unlink(missing_ok=True)
         plain = asdict(self.config)
@@ -188,6 +216,7 @@ class _Begun:
             config_fingerprint=fingerprint(plain),
             environment=self.environment,
             clip=clip,
+            network=network,
             observed=observed,
         )
 

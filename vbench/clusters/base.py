@@ -2,9 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-Progress = Callable[[str], None]
-"""Told in a few words what is being waited for."""
+from vbench.load.job import NodePlace
+from vbench.record import Network
+
+
+class Progress(Protocol):
+    """Told in a few words what is being waited for, and how far it is; ``total`` 0 where not known."""
+
+    def __call__(self, name: str, done: int = 0, total: int = 0, note: str = "") -> None:
+        """Show it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,5 +27,11 @@ class RunningCluster:
     """The environment of the load process."""
     exit_status: Callable[[], int | None]
     """Exit status of a node's Ray that has ended by itself; None while all is well."""
-    node_names: tuple[str, ...]
-    """The nodes, head first."""
+    nodes: tuple[NodePlace, ...]
+    """Head first."""
+    enter: tuple[str, ...] = ()
+    """What stands before a command that shall run on the head; empty where that is this machine."""
+    link_check_s: float = 0.0
+    """Seconds of the start that checking the links took."""
+    network: Network | None = None
+    """The emulated network, its links checked; None where there is none."""

@@ -80,6 +80,7 @@ class Guarded:
     mark: str
     guard: "subprocess.Popen[bytes]"
     folders: tuple[str, ...]
+    grace_s: float
 
     def pids(self) -> list[int]:
         """Processes alive under the guard, itself left out."""
@@ -95,7 +96,7 @@ class Guarded:
             with contextlib.suppress(OSError):
                 self.guard.stdin.close()
         try:
-            self.guard.wait(timeout=GRACE_S + END_S + 2)
+            self.guard.wait(timeout=self.grace_s + END_S + 2)
         except subprocess.TimeoutExpired:
             self.guard.kill()
             self.guard.wait()
@@ -111,16 +112,18 @@ def guarded(
     *,
     env: Mapping[str, str],
     folders: Sequence[Path] = (),
+    grace_s: float = GRACE_S,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
 ) -> Iterator[Guarded]:
     """Run ``command`` under a guard of its own; leaving the block ends it and removes ``folders``.
 
     The guard makes the folders: before there is one to remove them, an interrupt would leave them behind.
+    ``grace_s``: seconds that the command and what it started have to end before they are killed.
     """
     mark = secrets.token_hex(8)
     owned = tuple(str(folder) for folder in folders)
-    argv = [sys.executable, "-m", "vbench.clusters.guard", "--mark", mark]
+    argv = [sys.executable, "-m", "vbench.clusters.guard", "--mark", mark, f"--grace={grace_s}"]
     for folder in owned:
         argv += ["--folder", folder]
     guard = subprocess.Popen(
@@ -131,7 +134,7 @@ def guarded(
         stderr=stderr,
         start_new_session=True,
     )
-    running = Guarded(mark, guard, owned)
+    running = Guarded(mark, guard, owned, grace_s)
     try:
         yield running
     finally:
@@ -143,6 +146,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="vbench.clusters.guard", description=__doc__)
     parser.add_argument("--mark", required=True)
     parser.add_argument("--folder", action="append", default=[])
+    parser.add_argument("--grace", type=float, default=GRACE_S)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     wake, alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -159,7 +163,7 @@ def main() -> int:
         )
         status = _watch(child, wake)
     finally:
-        left = end_family(options.mark, os.getpid())
+        left = end_family(options.mark, os.getpid(), grace_s=options.grace)
         remove(options.folder)
     if left:
         print(f"processes that would not die: {left}", file=sys.stderr)

@@ -7,9 +7,10 @@ from typing import Literal, TextIO, TypedDict
 
 
 class Event(TypedDict, total=False):
-    """One line. ``progress``: a phase and how far it is; then ``done``, or ``failed`` with a sentence."""
+    """One line. ``progress``: a phase and how far it is; ``look``: take a sample of the machine now, the
+    measured time begins or ends; then ``done``, or ``failed`` with a sentence."""
 
-    event: Literal["progress", "done", "failed"]
+    event: Literal["progress", "look", "done", "failed"]
     phase: str
     done: int
     total: int

@@ -16,14 +16,24 @@ PREPARED = "clip.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlace:
+    """Where one node of the configuration is."""
+
+    name: str
+    ip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """The cluster, as the load process must know it."""
 
     address: str
     temp_dir: str
-    nodes: list[str]
-    harness_pid: int
-    """Everything below this process belongs to the trial."""
+    """Ray's temp dir: the same path in every node."""
+    nodes: list[NodePlace]
+    """Head first."""
+    shaped: bool
+    """Whether the nodes are network namespaces with shaped links, whose processes this process can see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,5 +66,7 @@ def read_job(path: Path) -> Job:
     data: dict[str, Any] = json.loads(path.read_text())
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), data["config"]))
     assert isinstance(config, Config)
-    place = Place(**data["place"]) if data["place"] else None
+    place = data["place"]
+    if place is not None:
+        place = Place(**{**place, "nodes": [NodePlace(**node) for node in place["nodes"]]})
     return Job(config=config, folder=Path(data["folder"]), place=place)

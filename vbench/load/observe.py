@@ -1,13 +1,15 @@
 """What every kind of load does around its requests: connect, name the nodes, watch them, write the record."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import ray
 
 from vbench import procfs
+from vbench.errors import TrialError
 from vbench.load.events import emit, progress
-from vbench.load.job import Job
+from vbench.load.job import Job, Place
 from vbench.phases import timed
 from vbench.record import (
     NODES,
@@ -25,6 +27,8 @@ from vbench.record import (
 from vbench.runtimes import environment
 from vbench.telemetry import flags, proof
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
+
+POLL_S = 0.05
 
 
 class Observation:
@@ -45,12 +49,8 @@ class Observation:
         with self.phase("connect"):
             progress("connecting to Ray")
             ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
-        by_ip = {node.ip: node.name for node in job.place.nodes}
-        self.names: dict[str, str] = {
-            node["NodeID"]: by_ip.get(node["NodeManagerAddress"], node["NodeManagerAddress"])
-            for node in ray.nodes()
-        }
-        """Ray's node ids by the names of the configuration."""
+            self.names = _node_names(job.place, job.config.cluster.start_timeout_s)
+        """The names of the configuration by Ray's node ids."""
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a block as a phase of the trial."""
@@ -102,3 +102,24 @@ class Observation:
             url=url,
         )
         write_json(folder / OBSERVED, observed)
+
+
+def _node_names(place: Place, timeout_s: float) -> dict[str, str]:
+    """Ray's node id -> name; a node that has just started may not be known to the others for a moment.
+
+    TrialError where one of ``place`` is not there within ``timeout_s``.
+    """
+    by_ip = {node.ip: node.name for node in place.nodes}
+    deadline = time.monotonic() + timeout_s
+    while True:
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        names = {
+            node["NodeID"]: by_ip.get(node["NodeManagerAddress"], node["NodeManagerAddress"])
+            for node in alive
+        }
+        missing = [node.name for node in place.nodes if node.name not in names.values()]
+        if not missing:
+            return names
+        if time.monotonic() > deadline:
+            raise TrialError(f"{', '.join(missing)} did not join the cluster within {timeout_s:g} s")
+        time.sleep(POLL_S)

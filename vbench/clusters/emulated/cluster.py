@@ -1,0 +1,145 @@
+"""``cluster=emulated`` as a trial sees it: checked, started, entered, ended."""
+
+import json
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from vbench import procfs
+from vbench.clusters.base import Progress, RunningCluster
+from vbench.clusters.emulated.init import GCS_PORT
+from vbench.clusters.emulated.needs import first_missing
+from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Spec, hosts
+from vbench.clusters.guard import Guarded, guarded
+from vbench.clusters.ray_node import environment, reason, start_command, temp_folder
+from vbench.errors import InputError, TrialError
+from vbench.load.job import NodePlace
+from vbench.record import read_network
+from vbench.schema import ClusterConfig, Config
+
+NODE_MB = 500
+"""Measured need of one node beside its object store: Ray's processes and a Serve replica."""
+
+SILENCE_S = 30.0
+"""Init says something at least so often, but while Ray starts, which has its own time."""
+
+HIDDEN = "/dev/shm"
+"""Every host has its own: what lies in the machine's is not seen there."""
+
+
+def check(config: Config) -> None:
+    """InputError, in one sentence, where this machine cannot carry the cluster; starts nothing that stays."""
+    cluster = config.cluster
+    stores_mb = sum(node.object_store_mb for node in cluster.nodes.values())
+    asked_mb = stores_mb + NODE_MB * len(cluster.nodes)
+    free_mb = psutil.virtual_memory().available // 10**6
+    if asked_mb > free_mb * 0.9:
+        raise InputError(
+            f"cluster=emulated with {len(cluster.nodes)} nodes needs {asked_mb} MB ({stores_mb} MB of object"
+            f" stores and {NODE_MB} MB a node), and {free_mb} MB are free, of which a tenth is kept; lower"
+            f" cluster.nodes.*.object_store_mb or take fewer nodes."
+        )
+    for key, value in (("outputs", config.outputs), ("video.path", config.video.path)):
+        if value and Path(value).resolve().is_relative_to(HIDDEN):
+            raise InputError(
+                f"{key}={value} cannot lie below {HIDDEN}, of which every emulated host has its own."
+            )
+    missing = first_missing(cluster.congestion_control)
+    if missing is not None:
+        raise InputError(
+            f"cluster=emulated cannot run here: {missing.name}: {missing.found}; {missing.remedy}"
+            f" (python -m vbench.doctor lists all it needs)."
+        )
+
+
+@contextmanager
+def start(
+    config: ClusterConfig, connections: int | None, log: Path, progress: Progress
+) -> Iterator[RunningCluster]:
+    """All hosts with their links checked and Ray on each; ended, whatever happens, on leaving.
+
+    ``log`` gets what Ray prints. Raises TrialError where a link does not carry what it should, or Ray does
+    not come up within ``config.start_timeout_s``.
+    """
+    env = environment(connections)
+    folder = temp_folder()
+    spec = _spec(config, folder)
+    command = [sys.executable, "-m", "vbench.clusters.emulated.init", spec.to_json()]
+    with (
+        log.open("wb") as output,
+        guarded(command, env=env, folders=[folder], stdout=subprocess.PIPE, stderr=output, grace_s=0) as init,
+    ):
+        ready = _wait(init, config.start_timeout_s, log, progress)
+        head = _outer_pid(init, ready["head_pid"])
+        yield RunningCluster(
+            address=f"{spec.hosts[0].ip}:{GCS_PORT}",
+            temp_dir=str(folder),
+            load_env=env,
+            exit_status=init.exit_status,
+            nodes=tuple(NodePlace(name=host.name, ip=host.ip) for host in spec.hosts),
+            enter=(sys.executable, "-m", "vbench.clusters.emulated.enter", str(head)),
+            network=read_network(ready["network"]),
+            link_check_s=ready["phases_s"]["link_check"],
+        )
+
+
+def _spec(config: ClusterConfig, folder: Path) -> Spec:
+    planned = hosts(config)
+    head = f"{planned[0].ip}:{GCS_PORT}"
+    ports = {"object-manager-port": OBJECT_MANAGER_PORT}
+    commands = {
+        host.name: tuple(
+            start_command(
+                config.nodes[host.name],
+                ip=host.ip,
+                folder=folder,
+                head=None if host is planned[0] else head,
+                ports=ports | ({"port": GCS_PORT} if host is planned[0] else {}),
+            )
+        )
+        for host in planned
+    }
+    return Spec(
+        folder=str(folder),
+        hosts=hosts(config, commands),
+        scale=config.scale,
+        congestion_control=config.congestion_control,
+        timeout_s=config.start_timeout_s,
+    )
+
+
+def _wait(init: Guarded, timeout_s: float, log: Path, progress: Progress) -> Mapping[str, Any]:
+    """Show what init says until all is ready; TrialError where it fails or falls silent."""
+    pipe = init.guard.stdout
+    assert pipe is not None
+    deadline = time.monotonic() + timeout_s + SILENCE_S
+    buffer = b""
+    while True:
+        if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise TrialError(f"the emulated cluster was not up within {timeout_s + SILENCE_S:g} s; see {log}")
+        data = pipe.read1(65536)  # type: ignore[attr-defined] # a pipe of Popen is a BufferedReader
+        if not data:
+            raise TrialError(f"the emulated cluster ended instead of starting: {reason(log)}")
+        *lines, buffer = (buffer + data).split(b"\n")
+        for line in lines:
+            event = json.loads(line)
+            if event["event"] == "ready":
+                return dict(event)
+            if event["event"] == "failed":
+                raise TrialError(f"the emulated cluster could not be started: {event['message']}; see {log}")
+            progress(event["phase"], event.get("done", 0), event.get("total", 0))
+
+
+def _outer_pid(init: Guarded, pid: int) -> int:
+    """The id by which this process knows a process that the cluster's PID namespace knows as ``pid``."""
+    for outer in init.pids():
+        if procfs.innermost_pid(outer) == pid and outer != pid:
+            return outer
+    raise TrialError("the emulated cluster's head is gone")

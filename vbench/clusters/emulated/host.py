@@ -1,0 +1,165 @@
+"""One emulated host: a process with a network and mounts of its own, which does what init asks of it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vbench.clusters.emulated import linkcheck, namespaces
+from vbench.clusters.emulated.plan import TEMP_MB, Host, Spec
+from vbench.clusters.ray_node import listens, raylet_socket
+
+Message = Mapping[str, Any]
+
+
+class HostError(Exception):
+    """A host could not do what it was asked; the message says which and why."""
+
+
+@dataclass(slots=True)
+class RunningHost:
+    """A host, as init sees it."""
+
+    host: Host
+    pid: int
+    channel: socket.socket
+
+    def ask(self, do: str, **parameters: Any) -> None:
+        """Send a request; ``answer`` waits for what comes of it."""
+        self.channel.sendall(json.dumps({"do": do, **parameters}).encode() + b"\n")
+
+    def answer(self, timeout_s: float) -> Any:
+        """What the last request gave; HostError where it failed or takes longer."""
+        self.channel.settimeout(timeout_s)
+        data = b""
+        try:
+            while not data.endswith(b"\n"):
+                more = self.channel.recv(65536)
+                if not more:
+                    raise HostError(f"host {self.host.name} ended")
+                data += more
+        except TimeoutError as error:
+            raise HostError(f"host {self.host.name} did not answer within {timeout_s:g} s") from error
+        reply = json.loads(data)
+        if "error" in reply:
+            raise HostError(f"host {self.host.name}: {reply['error']}")
+        return reply["value"]
+
+
+def fork_host(spec: Spec, host: Host) -> RunningHost:
+    """Start a host: it leaves for its own namespaces, and waits there to be plugged in."""
+    ours, theirs = socket.socketpair()
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return RunningHost(host, pid, ours)
+    status = 1
+    try:
+        ours.close()
+        namespaces.die_with_parent()
+        _serve(theirs, _Host(spec, host))
+        status = 0
+    except BaseException:  # noqa: BLE001 - nothing of the parent may run in this copy of it
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _serve(channel: socket.socket, host: "_Host") -> None:
+    """Answer requests until init is gone; one JSON line each way."""
+    handlers: dict[str, Callable[..., Any]] = {
+        "leave": host.leave,
+        "configure": host.configure,
+        "listen": host.listen,
+        "check": host.check,
+        "start": host.start,
+        "up": host.up,
+        "status": host.status,
+    }
+    with channel.makefile("rb") as lines:
+        for line in lines:
+            request = json.loads(line)
+            try:
+                reply: Message = {"value": handlers[request.pop("do")](**request)}
+            except Exception as error:  # noqa: BLE001 - init decides what comes of it
+                traceback.print_exc()
+                reply = {"error": f"{type(error).__name__}: {error}"}
+            channel.sendall(json.dumps(reply).encode() + b"\n")
+
+
+class _Host:
+    """What a host can be asked for."""
+
+    def __init__(self, spec: Spec, host: Host) -> None:
+        self._spec = spec
+        self._host = host
+        self._server: socket.socket | None = None
+        self._ray: subprocess.Popen[bytes] | None = None
+
+    def leave(self) -> None:
+        """For namespaces of its own."""
+        namespaces.unshare(namespaces.CLONE_NEWNET | namespaces.CLONE_NEWNS)
+        namespaces.private_mounts()
+        namespaces.mount_memory(self._spec.folder, TEMP_MB)
+        namespaces.mount_memory("/dev/shm", self._host.shm_mb)
+
+    def configure(self) -> None:
+        """The link, once it is plugged in."""
+        from vbench.clusters.emulated.shaping import configure_host
+
+        configure_host(self._host, self._spec.congestion_control)
+
+    def listen(self) -> None:
+        """For link checks."""
+        self._server = linkcheck.listen(self._host.ip)
+
+    def check(self, *, peer: str | None, flows: int, incoming: int) -> tuple[float, str] | None:
+        """Send ``flows`` to ``peer`` while receiving ``incoming`` of them.
+
+        Gives Mbit/s received and TCP's congestion control; None where nothing comes in. A process
+        of its own sends, or the one would slow the other.
+        """
+        sender = 0
+        if peer is not None:
+            sender = os.fork()
+            if sender == 0:
+                status = 1
+                try:
+                    linkcheck.send(peer, flows)
+                    status = 0
+                except BaseException:  # noqa: BLE001 - this copy must end here
+                    traceback.print_exc()
+                finally:
+                    os._exit(status)
+        assert self._server is not None
+        received = linkcheck.receive(self._server, incoming) if incoming else None
+        if sender:
+            _, status = os.waitpid(sender, 0)
+            if status:
+                raise ChildProcessError("the sender of the link check failed")
+        return received
+
+    def start(self) -> int:
+        """Start Ray; its process id in the cluster's PID namespace."""
+        if self._server is not None:
+            self._server.close()
+        self._ray = subprocess.Popen(
+            self._host.command, stdin=subprocess.DEVNULL, stdout=sys.stderr, process_group=0
+        )
+        return self._ray.pid
+
+    def up(self, *, gcs_port: int | None) -> bool:
+        """Whether Ray's raylet takes connections, and its control store, where this host has one."""
+        if gcs_port is not None and not listens(socket.AF_INET, (self._host.ip, gcs_port)):
+            return False
+        return listens(socket.AF_UNIX, raylet_socket(self._spec.folder))
+
+    def status(self) -> int | None:
+        """Ray's exit status; None while it runs."""
+        return None if self._ray is None else self._ray.poll()

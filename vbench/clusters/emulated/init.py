@@ -1,0 +1,217 @@
+"""``python -m vbench.clusters.emulated.init SPEC``: brings an emulated cluster up and holds it.
+
+The first process leaves for new namespaces and becomes the launcher; its child is PID 1 of the new PID
+namespace, holds the switch, forks the hosts, checks the links, starts Ray on each host, and tells on
+standard output, a JSON line an event, how far it is: ``progress``, ``ready`` or ``failed``.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from vbench.clusters.emulated import linkcheck, namespaces
+from vbench.clusters.emulated.host import HostError, RunningHost, fork_host
+from vbench.clusters.emulated.plan import Spec
+from vbench.phases import timed
+from vbench.record import Link, LinkCheck, Network
+
+GCS_PORT = 6379
+SETUP_S = 20.0
+"""Namespaces and links must be there within this time."""
+POLL_S = 0.05
+WATCH_S = 0.5
+
+
+def emit(**event: Any) -> None:
+    """Tell the harness."""
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The launcher: its exit status is init's."""
+    spec = Spec.from_json(arguments[0])
+    namespaces.die_with_parent()
+    try:
+        namespaces.new_root(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWNET | namespaces.CLONE_NEWPID)
+    except OSError as error:
+        emit(event="failed", message=f"the kernel refuses namespaces: {error}")
+        return 1
+    # New credentials have made the kernel forget it.
+    namespaces.die_with_parent()
+    init = os.fork()
+    if init:
+        # A signal that ends the launcher must not leave init: the kernel sees to it.
+        return os.waitstatus_to_exitcode(os.waitpid(init, 0)[1])
+    status = 1
+    try:
+        namespaces.die_with_parent()
+        status = _init(spec)
+    except (HostError, OSError) as error:
+        emit(event="failed", message=str(error))
+        print(error, file=sys.stderr, flush=True)
+    finally:
+        # All else in the PID namespace ends with this process.
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def _init(spec: Spec) -> int:
+    namespaces.private_mounts()
+    namespaces.mount_proc()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # As PID 1 the default would be to ignore them.
+        signal.signal(number, lambda *_: os._exit(128 + signal.SIGTERM))
+    phases_s: dict[str, float] = {}
+    with timed(phases_s, "network"):
+        emit(event="progress", phase="making hosts and links")
+        hosts = _network(spec)
+    with timed(phases_s, "link_check"):
+        emit(event="progress", phase="checking the links")
+        checks = _check_links(hosts, spec.congestion_control)
+    wrong = [text for check in checks if (text := linkcheck.complaint(check))]
+    if wrong:
+        raise HostError(wrong[0])
+    with timed(phases_s, "ray"):
+        _start_ray(spec, hosts)
+    network = Network(
+        scale=spec.scale,
+        congestion_control=spec.congestion_control,
+        links=[Link(**asdict(host.host.link)) for host in hosts],
+        checks=checks,
+    )
+    emit(event="ready", network=asdict(network), phases_s=phases_s, head_pid=hosts[0].pid)
+    return _hold(hosts)
+
+
+def _network(spec: Spec) -> list[RunningHost]:
+    """The hosts, joined."""
+    hosts = [fork_host(spec, host) for host in spec.hosts]
+    _all(hosts, "leave")
+    # Imported after the forks: the library's event loop must not be shared by them.
+    from vbench.clusters.emulated.shaping import make_switch, plug_in
+
+    make_switch()
+    for index, running in enumerate(hosts):
+        plug_in(index, running.host, running.pid)
+    _all(hosts, "configure")
+    return hosts
+
+
+def _all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> list[Any]:
+    """Ask all hosts at once; their answers."""
+    for host in hosts:
+        host.ask(do, **parameters)
+    return [host.answer(SETUP_S) for host in hosts]
+
+
+def _check_links(hosts: Sequence[RunningHost], congestion_control: str) -> list[LinkCheck]:
+    """One flow, then as many as fill the NIC, from each host to the next; side by side where the machine
+    can carry it. HostError where a connection's congestion control is not that asked for."""
+    _all(hosts, "listen")
+    by_name = {host.host.name: host for host in hosts}
+    checks: list[LinkCheck] = []
+    for flows_of in (_one, linkcheck.flows_to_fill):
+        planned = [
+            (by_name[sender.name], by_name[receiver.name], flows_of(sender, receiver))
+            for sender, receiver in linkcheck.pairs([host.host for host in hosts])
+        ]
+        rates = [linkcheck.expected_mbps(a.host, b.host, flows) for a, b, flows in planned]
+        rounds = [planned] if sum(rates) <= linkcheck.CONCURRENT_MBPS else [[pair] for pair in planned]
+        for pairs in rounds:
+            checks += _check_round(pairs, congestion_control)
+    return checks
+
+
+def _one(*_: object) -> int:
+    return 1
+
+
+def _check_round(
+    pairs: Sequence[tuple[RunningHost, RunningHost, int]], congestion_control: str
+) -> list[LinkCheck]:
+    sends = {sender.host.name: (receiver, flows) for sender, receiver, flows in pairs}
+    receives = {receiver.host.name: flows for _, receiver, flows in pairs}
+    involved = {host.host.name: host for pair in pairs for host in pair[:2]}
+    for name, host in involved.items():
+        peer, flows = sends.get(name, (None, 0))
+        ip = peer.host.ip if peer else None
+        host.ask("check", peer=ip, flows=flows, incoming=receives.get(name, 0))
+    answers = {name: host.answer(SETUP_S) for name, host in involved.items()}
+    received = {name: answers[name][0] for name in receives}
+    for name in receives:
+        if answers[name][1] != congestion_control:
+            raise HostError(
+                f"TCP's congestion control at host {name} is {answers[name][1]}, not {congestion_control}"
+            )
+    return [
+        LinkCheck(
+            sender=sender.host.name,
+            receiver=receiver.host.name,
+            flows=flows,
+            expected_mbps=linkcheck.expected_mbps(sender.host, receiver.host, flows),
+            measured_mbps=received[receiver.host.name],
+        )
+        for sender, receiver, flows in pairs
+    ]
+
+
+def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
+    """The head first: the others ask its control store who is there."""
+    deadline = time.monotonic() + spec.timeout_s
+    head, *others = hosts
+    emit(event="progress", phase="starting Ray's head")
+    _all([head], "start")
+    while not _up([head], GCS_PORT):
+        _pause([head], deadline, spec)
+    emit(event="progress", phase="starting Ray's other nodes", done=1, total=len(hosts))
+    _all(others, "start")
+    said = 1
+    while said < len(hosts):
+        _pause(hosts, deadline, spec)
+        up = 1 + _up(others, None)
+        if up != said:
+            emit(event="progress", phase="starting Ray's other nodes", done=up, total=len(hosts))
+            said = up
+
+
+def _pause(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> None:
+    """A moment; HostError where there is no more time, or Ray has ended on one of ``hosts``."""
+    if time.monotonic() > deadline:
+        raise HostError(
+            f"Ray was not up on all hosts within cluster.start_timeout_s={spec.timeout_s:g}; raise it"
+        )
+    _check_alive(hosts)
+    time.sleep(POLL_S)
+
+
+def _up(hosts: Sequence[RunningHost], gcs_port: int | None) -> int:
+    """On how many hosts Ray takes connections."""
+    return sum(_all(hosts, "up", gcs_port=gcs_port))
+
+
+def _check_alive(hosts: Sequence[RunningHost]) -> None:
+    for host, status in zip(hosts, _all(hosts, "status"), strict=True):
+        if status is not None:
+            raise HostError(f"Ray on host {host.host.name} ended with status {status}")
+
+
+def _hold(hosts: Sequence[RunningHost]) -> int:
+    """Until Ray ends on some host; reaps, as PID 1 must, what has lost its parent."""
+    while True:
+        with suppress(ChildProcessError):
+            while (done := os.waitpid(-1, os.WNOHANG))[0]:
+                if done[0] in {host.pid for host in hosts}:
+                    raise HostError("a host's own process ended")
+        _check_alive(hosts)
+        time.sleep(WATCH_S)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

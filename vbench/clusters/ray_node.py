@@ -1,0 +1,93 @@
+"""How one Ray node of a trial is started: its command and its environment, the same for every cluster."""
+
+import json
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from vbench.runtimes import apply
+from vbench.schema import NodeConfig
+from vbench.sizing import node_cpus
+
+RAY_ENV = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+"""Set for every Ray process of a trial; none of it touches the data path."""
+
+KEPT = frozenset({"RAY_BACKEND_LOG_LEVEL"})
+"""Ray's own variables that a user may set for all trials."""
+
+LONGEST_TEMP = 28
+"""A socket's path may have 107 signs; Ray adds a session's name of 46 and ``/sockets/plasma_store``."""
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment without another cluster's address or settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in KEPT}
+
+
+def environment(connections: int | None) -> dict[str, str]:
+    """Of all of a cluster's processes: the runtime's flags, and a token of this cluster's own.
+
+    By the token no other user of the machine can run code in it, and no process of ours can end up in
+    somebody else's cluster. Ray 2.60 turns tokens on by itself where a token file lies in the home folder,
+    so saying nothing would leave it to chance.
+    """
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    return apply(inherited(), connections) | RAY_ENV | token
+
+
+def temp_folder() -> Path:
+    """A name for a trial's temp folder, short enough for the paths of Ray's sockets; makes nothing."""
+    root = Path(tempfile.gettempdir())
+    return (root if len(str(root)) <= LONGEST_TEMP else Path("/tmp")) / f"vb-{secrets.token_hex(4)}"
+
+
+def start_command(
+    node: NodeConfig, *, ip: str, folder: Path, head: str | None, ports: Mapping[str, int]
+) -> list[str]:
+    """``ray start`` for one node; ``head`` is the control store's ``IP:PORT``, None where this is the head.
+
+    ``ports``: values for Ray's options on ports, by name without dashes before them.
+    """
+    return [
+        str(Path(sys.executable).with_name("ray")),
+        *("start", "--block", f"--node-ip-address={ip}"),
+        *(("--head", "--include-dashboard=false") if head is None else (f"--address={head}",)),
+        f"--num-cpus={node_cpus(node)}",
+        f"--num-gpus={node.gpus}",
+        f"--resources={json.dumps(node.resources)}",
+        f"--object-store-memory={node.object_store_mb * 10**6}",
+        f"--temp-dir={folder}",
+        # Without it Ray takes a slow disk, silently, where /dev/shm is too small.
+        "--plasma-directory=/dev/shm",
+        *("--include-log-monitor=false", "--disable-usage-stats"),
+        *(f"--{name}={port}" for name, port in ports.items()),
+    ]
+
+
+def listens(family: socket.AddressFamily, address: tuple[str, int] | str) -> bool:
+    """Whether something takes connections there."""
+    with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(address) == 0
+
+
+def raylet_socket(folder: Path | str) -> str:
+    """Where the raylet of a temp dir listens once it is up."""
+    return f"{folder}/session_latest/sockets/raylet"
+
+
+def reason(log: Path) -> str:
+    """Ray's last words on an error, from what it printed."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else f"see {log}")
