@@ -1,36 +1,60 @@
 """From the command line to validated trials: compose with Hydra, name what is wrong, start nothing."""
 
-import itertools
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from yaml import YAMLError
 
 from vbench.errors import ConfigError
 from vbench.graph import pipeline_args
 from vbench.names import nearest
+from vbench.overrides import expand, is_hydras, parse, swept_keys
 from vbench.schema import Config
 from vbench.validate import problems
 
-CONF_DIR = Path(__file__).resolve().parent.parent / "conf"
+ROOT = Path(__file__).resolve().parent.parent
+CONF_DIR = ROOT / "conf"
+
+EXPERIMENTS = "experiments"
+"""Folder of whole studies beside ``conf/``, and the group they are chosen from."""
 
 OPEN_ENDED = ("nodes", "resources")
 """Keys whose parts the user names; others cannot be added to."""
 
-ENUMERABLE = (ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
-"""Sweeps whose trials can be listed, and so checked, before the first one runs."""
+OURS = ("hydra.sweep.subdir", "hydra/sweeper", "hydra/launcher", "hydra.launcher")
+"""What of Hydra's sweeps vbench does itself."""
 
 ConfigStore.instance().store(name="schema", node=Config)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a command line asks for: one trial, or the arms of a sweep; composed and validated."""
+
+    multirun: bool
+    lines: list[list[str]]
+    """The overrides of each arm, Hydra's own left out; one where it is a single trial."""
+    arms: list[Config]
+    """Their configurations, in the same order."""
+    swept: tuple[str, ...]
+    """Keys with several values."""
+    given: tuple[str, ...]
+    """Keys that the command line sets."""
+    hydras: list[str]
+    """Overrides of Hydra itself."""
+    sweep_dir: str
+    """Where a sweep goes; empty for a single trial."""
 
 
 def groups() -> dict[str, list[str]]:
@@ -42,75 +66,104 @@ def groups() -> dict[str, list[str]]:
     }
 
 
-def parse(arguments: Sequence[str]) -> list[Override]:
-    """Overrides as Hydra reads them; ConfigError for what is not one."""
-    overrides = []
-    for argument in arguments:
-        try:
-            overrides += OverridesParser.create().parse_overrides([argument])
-        except HydraException as error:
-            raise ConfigError(_not_an_override(argument)) from error
-    for override in overrides:
-        if override.is_sweep_override() and override.value_type not in ENUMERABLE:
-            raise ConfigError(
-                f"'{override.input_line}': a sweep takes values one by one, as in KEY=1,2,4, or a range(...)."
-            )
-        if override.is_delete():
-            raise ConfigError(f"'{override.input_line}': nothing can be taken out of the configuration.")
-    return overrides
+def check(arguments: Sequence[str], *, multirun: bool) -> list[Config]:
+    """The configurations of all arms that ``arguments`` ask for, as ``ask`` finds them."""
+    return ask(arguments, multirun=multirun).arms
 
 
-def _not_an_override(argument: str) -> str:
-    key, equals, value = argument.partition("=")
-    if equals and re.fullmatch(r"\+{0,2}[\w./]+", key) and "'" not in value:
-        return f"'{argument}': quote such a value, for the shell and for Hydra: \"{key}='{value}'\"."
-    return (
-        f"'{argument}' is neither an option nor an override such as load.requests=8;"
-        f" python -m vbench --help lists what there is."
+def ask(arguments: Sequence[str], *, multirun: bool) -> Asked:
+    """What ``arguments`` ask for, composed and validated; nothing is started or written.
+
+    A study (``+experiments=NAME``) may make a sweep of it (``hydra.mode``) and say what is swept
+    (``hydra.sweeper.params``); the command line wins over it, key by key. Raises ConfigError that names the
+    key, the value and what would do.
+    """
+    parsed = parse(arguments)
+    ours = [o for o in parsed if not is_hydras(o)]
+    hydras = [o.input_line or "" for o in parsed if is_hydras(o)]
+    with _hydra():
+        study = _study(ours)
+        of_hydra = composed([*study, *hydras], with_hydra=True).hydra
+        multirun = multirun or of_hydra.mode == RunMode.MULTIRUN
+        merged = _merged(ours, of_hydra.sweeper.params or {}) if multirun else ours
+        _check_sweep(merged, hydras, multirun=multirun)
+        check_names(merged)
+        lines = expand(merged)
+        arms = [typed(composed(line)) for line in lines]
+        if not arms:
+            raise ConfigError(f"'{' '.join(arguments)}' asks for no trial at all: a range is empty.")
+        if not multirun and arms[0].blocks != 1:
+            raise ConfigError(f"blocks={arms[0].blocks} asks for rounds of a sweep; add --multirun.")
+        sweep_dir = composed([*lines[0], *hydras], with_hydra=True).hydra.sweep.dir if multirun else ""
+    return Asked(
+        multirun=multirun,
+        lines=lines,
+        arms=arms,
+        swept=tuple(swept_keys(merged)),
+        given=tuple(o.key_or_group for o in ours if o.key_or_group != EXPERIMENTS),
+        hydras=hydras,
+        sweep_dir=sweep_dir,
     )
 
 
-def swept_keys(overrides: Sequence[Override]) -> list[str]:
-    """Keys that take several values in a ``--multirun``, in the order given."""
-    return [o.key_or_group for o in overrides if o.is_sweep_override()]
+def studies() -> list[str]:
+    """The names that ``+experiments=NAME`` may give."""
+    return sorted(file.stem for file in (ROOT / EXPERIMENTS).glob("*.yaml"))
 
 
-def expand(overrides: Sequence[Override]) -> list[list[str]]:
-    """The command lines of all trials of a sweep, in Hydra's order; one where nothing is swept."""
-    values: list[list[str]] = []
-    for override in overrides:
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            values.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            values.append([override.input_line or ""])
-    return [list(combination) for combination in itertools.product(*values)]
+def _study(overrides: Sequence[Override]) -> list[str]:
+    """The override that chooses a study, if there is one."""
+    chosen = [o for o in overrides if o.key_or_group == EXPERIMENTS]
+    for override in chosen:
+        if override.is_sweep_override() or len(chosen) > 1:
+            raise ConfigError(f"'{override.input_line}': one study at a time.")
+        name = str(override.value())
+        if name not in studies():
+            raise ConfigError(f"+{EXPERIMENTS}={name} does not exist: {nearest(name, studies())}.")
+        if not override.is_add():
+            raise ConfigError(f"'{override.input_line}' lacks a plus sign: +{EXPERIMENTS}={name}.")
+        _make_known(name)
+    return [o.input_line or "" for o in chosen]
 
 
-def check(arguments: Sequence[str], *, multirun: bool) -> list[Config]:
-    """All trials that ``arguments`` ask for, composed and validated; nothing is started or written.
+def _make_known(study: str) -> None:
+    """Give Hydra the study's file.
 
-    Raises ConfigError that names the key, the value and what would do.
+    Its folder's parent on Hydra's search path would do so too, and make a config group of every other folder
+    there: with ``outputs/`` in place, ``outputs=FOLDER`` would choose an option.
     """
-    overrides = [o for o in parse(arguments) if not is_hydras(o)]
-    if not multirun:
-        for override in overrides:
-            if override.is_sweep_override():
+    path = ROOT / EXPERIMENTS / f"{study}.yaml"
+    try:
+        node = OmegaConf.load(path)
+    except (OSError, YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    ConfigStore.instance().store(group=EXPERIMENTS, name=study, node=node, package="_global_")
+
+
+def _merged(overrides: Sequence[Override], params: Mapping[str, str]) -> list[Override]:
+    """The command line's overrides with a study's, in whose places they stand where both name a key."""
+    left = {o.key_or_group: o for o in overrides}
+    merged = [o for o in overrides if o.key_or_group == EXPERIMENTS]
+    for key, values in params.items():
+        merged.append(left[key] if key in left else parse([f"{key}={values}"])[0])
+    return merged + [o for o in overrides if o.key_or_group not in (EXPERIMENTS, *params)]
+
+
+def _check_sweep(overrides: Sequence[Override], hydras: Sequence[str], *, multirun: bool) -> None:
+    for override in overrides:
+        key, line = override.key_or_group, override.input_line
+        if override.is_sweep_override():
+            if not multirun:
                 raise ConfigError(
-                    f"'{override.input_line}' gives several values; add --multirun to run them all,"
-                    f" or give one."
+                    f"'{line}' gives several values; add --multirun to run them all, or give one."
                 )
-    with _hydra():
-        check_names(overrides)
-        trials = [typed(composed(line)) for line in expand(overrides)]
-    if not trials:
-        raise ConfigError(f"'{' '.join(arguments)}' asks for no trial at all: a range is empty.")
-    return trials
-
-
-def is_hydras(override: Override) -> bool:
-    """Whether it sets something of Hydra itself (``hydra.run.dir=...``) and nothing of vbench."""
-    return override.key_or_group.split(".")[0].split("/")[0] == "hydra"
+            if key == "blocks":
+                raise ConfigError(f"'{line}': a sweep has one number of rounds, such as blocks=5.")
+        if multirun and key == "block":
+            raise ConfigError(f"'{line}': a sweep numbers its rounds itself; say how many with blocks=2.")
+    for line in hydras if multirun else ():
+        if line.lstrip("+").startswith(OURS):
+            raise ConfigError(f"'{line}': vbench runs its sweeps itself, trial N in the folder N of its own.")
 
 
 def check_names(overrides: Sequence[Override]) -> None:
@@ -119,6 +172,8 @@ def check_names(overrides: Sequence[Override]) -> None:
     chosen = []
     for override in overrides:
         key = override.key_or_group
+        if key == EXPERIMENTS:
+            chosen.append(override.input_line or "")
         if key not in known:
             continue
         options = (
@@ -131,7 +186,7 @@ def check_names(overrides: Sequence[Override]) -> None:
     base = composed(chosen)
     for override in overrides:
         key = override.key_or_group
-        if key in known:
+        if key in known or key == EXPERIMENTS:
             continue
         parent, _, last = key.rpartition(".")
         if last == "name" and parent in known:
@@ -160,10 +215,10 @@ def _check_key(base: DictConfig, key: str) -> None:
         node = None if OmegaConf.is_missing(node, part) else node[part]
 
 
-def composed(line: Sequence[str]) -> DictConfig:
-    """The configuration of one trial, not validated yet."""
+def composed(line: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
+    """The configuration of one trial, not validated yet; Hydra's own too where that is asked for."""
     try:
-        return compose("config", overrides=list(line))
+        return compose("config", overrides=list(line), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_sentence(error, line)) from error
 

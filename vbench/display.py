@@ -1,8 +1,9 @@
 """What a person sees while a trial runs: a live line on a terminal, plain lines elsewhere."""
 
+import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -88,3 +89,19 @@ class Display:
     def say(self, text: str, style: str | None = None) -> None:
         """Print one line that stays."""
         self.console.print(text, style=style, markup=False, soft_wrap=True)
+
+
+def time_left(took_s: Sequence[float], left: int) -> str:
+    """A remark on how long ``left`` trials may take, going by the mean of those before; empty without any."""
+    if not took_s:
+        return ""
+    mean_s = statistics.fmean(took_s)
+    return f"  [about {duration(mean_s * left)} left, {duration(mean_s)} a trial]"
+
+
+def duration(seconds: float) -> str:
+    """In words of a size that suits it: ``45 s``, ``12 min``, ``3 h 05 min``."""
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"

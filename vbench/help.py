@@ -9,6 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CONF = HERE.parent / "conf"
+EXPERIMENTS = HERE.parent / "experiments"
 
 HEAD = """\
 vbench: what does a Ray runtime setting do to a real video-inference service?
@@ -17,8 +18,11 @@ vbench: what does a Ray runtime setting do to a real video-inference service?
   python -m vbench mode=combined                          one trial, combined inference
   python -m vbench video=file video.path=clip.mp4         any local video
   python -m vbench --multirun mode=chunked,combined runtime=oss,anyscale    a sweep
+  python -m vbench +experiments=anyscale_vs_oss blocks=2  a study: its arms in blocks, in random order
+  python -m vbench resume=SWEEP_FOLDER                    what a sweep that was stopped lacks
   python -m vbench --cfg job mode=combined                show the configuration, run nothing
   python -m vbench.request URL VIDEO                      ask a running service for one video
+  python -m vbench.compare SWEEP_FOLDER                   compare the arms of a sweep
   python -m vbench.tracking FOLDER                        log a record to MLflow later
 
 Exit status: 0 valid and logged, 1 not valid or failed, 2 bad input, 3 valid but not logged, 130 interrupted.
@@ -27,7 +31,9 @@ Exit status: 0 valid and logged, 1 not valid or failed, 2 bad input, 3 valid but
 
 def text() -> str:
     """The whole help page."""
-    parts = [HEAD, "Groups: GROUP=OPTION (the first listed is the default)\n"]
+    parts = [HEAD, "Studies: +experiments=NAME\n"]
+    parts += [f"  {file.stem:<22} {comment(file)}" for file in sorted(EXPERIMENTS.glob("*.yaml"))]
+    parts.append("\nGroups: GROUP=OPTION (the first listed is the default)\n")
     defaults = _defaults()
     for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
         parts.append(f"  {folder.name}")

@@ -1,34 +1,25 @@
-"""One call of ``python -m vbench``: checks all of it first, hands it to Hydra, collects how it went."""
+"""One call of ``python -m vbench``: checks all of it first, runs its trials, collects how they went."""
 
 import os
-import secrets
-import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-
-from vbench import compose, environment
-from vbench.display import Display
-from vbench.errors import ConfigError, InputError, TrackingError, VbenchError
-from vbench.record import TRIAL, Trial, write_json
+from vbench import compose, hydras, sweep
+from vbench.compose import Asked
+from vbench.display import Display, time_left
+from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
+from vbench.record import TRIAL, Trial
 from vbench.report import show_sweep, show_trial, show_where
 from vbench.schema import Config
-from vbench.tracking import SWEEP
-from vbench.trial import NOT_FINGERPRINTED, run_trial
-from vbench.validate import value_at
+from vbench.sweep import Planned, Sweep
+from vbench.trial import CRASH, run_trial
 
-HYDRA_OPTIONS = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "-i", "--multirun", "-m")
-"""What of Hydra's own command line is passed on; the others make no sense here."""
-
-WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--info", "-i")
+RESUME = "resume="
 
 
 @dataclass(slots=True)
@@ -36,122 +27,131 @@ class Session:
     """What the trials of one call share."""
 
     display: Display
-    swept: tuple[str, ...]
-    """Keys with several values, the block left out."""
     shown: tuple[str, ...]
-    """Keys that make an arm's name: what is swept, or in a single trial what was set."""
-    arguments: tuple[str, ...]
-    trials: list[Trial] = field(default_factory=list)
+    """Keys that make an arm's name."""
+    trials: dict[str, Trial] = field(default_factory=dict)
+    """Folder's name -> record."""
     failures: list[VbenchError] = field(default_factory=list)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Check everything, then run it; the exit status. Raises VbenchError for what cannot be run at all."""
-    options, overrides = split(arguments)
-    multirun = bool({"--multirun", "-m"} & set(options))
-    trials = compose.check(overrides, multirun=multirun)
-    if {"--cfg", "-c", "--info", "-i"} & set(options):
-        _hydra(options, overrides, None)
+    if any(argument.startswith(RESUME) for argument in arguments):
+        return _resume(arguments)
+    asked, options = _asked(arguments)
+    if hydras.only_shows(options):
+        hydras.show(options, [*asked.lines[0], *asked.hydras])
         return 0
-    _check_outputs(Path(trials[0].outputs))
-    parsed = compose.parse(overrides)
-    swept = tuple(key for key in compose.swept_keys(parsed) if key != "block")
-    given = tuple(o.key_or_group for o in parsed if not compose.is_hydras(o))
-    shown = swept if multirun else tuple(dict.fromkeys(("mode", "runtime", *given)))
-    session = Session(
-        display=Display(),
-        swept=swept,
-        shown=tuple(key for key in shown if key.split(".")[0] not in NOT_FINGERPRINTED),
-        arguments=tuple(arguments),
-    )
-    if multirun:
-        session.display.say(f"{len(trials)} trials: {', '.join(swept) or 'nothing'} swept")
-    _hydra(options, overrides, session)
-    if multirun:
-        show_sweep(session.display.console, session.trials)
+    _check_outputs(Path(asked.arms[0].outputs))
+    if not asked.multirun:
+        return _single(asked)
+    folder = Path(asked.sweep_dir)
+    return _sweep(folder, sweep.begin(folder, asked, arguments), asked, {})
+
+
+def _asked(arguments: Sequence[str]) -> tuple[Asked, list[str]]:
+    options, overrides = hydras.split(arguments)
+    return compose.ask(overrides, multirun=bool(set(hydras.MULTIRUN) & set(options))), options
+
+
+def _single(asked: Asked) -> int:
+    session = Session(display=Display(), shown=sweep.shown(("mode", "runtime", *asked.given)))
+    hydras.run([*asked.lines[0], *asked.hydras], lambda config, folder: _one(session, config, folder))
     return _status(session)
 
 
-def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Hydra's options with their values, and the overrides; ConfigError for an unknown option."""
-    options: list[str] = []
-    overrides: list[str] = []
-    waiting = iter(arguments)
-    for argument in waiting:
-        if not argument.startswith("-"):
-            overrides.append(argument)
-            continue
-        name = argument.split("=")[0]
-        if name not in HYDRA_OPTIONS:
+def _resume(arguments: Sequence[str]) -> int:
+    """Run what a sweep's folder lacks: trials without a record, and those that did not come to their end."""
+    if len(arguments) > 1:
+        raise ConfigError(
+            f"'{' '.join(arguments)}': {RESUME}FOLDER stands alone; all the rest is in the sweep's folder."
+        )
+    folder = Path(arguments[0].removeprefix(RESUME)).resolve()
+    begun = sweep.read(folder)
+    with _working_in(begun.cwd):
+        try:
+            asked, _ = _asked(begun.arguments)
+        except ConfigError as error:
             raise ConfigError(
-                f"there is no option '{argument}'; python -m vbench --help lists what there is."
-            )
-        options.append(argument)
-        if name in WITH_VALUE and "=" not in argument:
-            value = next(waiting, None)
-            if value is not None:
-                options.append(value)
-    return options, overrides
+                f"resume={folder}: its command cannot be composed any more: {error} Start a new sweep."
+            ) from error
+        done = sweep.finished(folder, begun)
+        sweep.check_same(folder, begun, asked, done)
+        _check_outputs(Path(asked.arms[0].outputs))
+        return _sweep(folder, begun, asked, done)
 
 
-def _hydra(options: Sequence[str], overrides: Sequence[str], session: Session | None) -> None:
-    """Let Hydra make folders and walk through the sweep, calling back for each trial."""
-
-    def trial(config: DictConfig) -> None:
-        assert session is not None
-        _one(config, session)
-
-    sys.argv = ["vbench", *options, *overrides]
-    # Hydra prints and exits by itself unless told to raise.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
+@contextmanager
+def _working_in(folder: str) -> Iterator[None]:
+    """Relative paths of the command mean what they meant when it was given."""
+    before = Path.cwd()
     try:
-        hydra.main(version_base="1.3", config_path=str(compose.CONF_DIR), config_name="config")(trial)()
-    except (HydraException, OmegaConfBaseException, OSError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(f"Hydra cannot run '{' '.join(overrides)}': {first}.") from error
+        os.chdir(folder)
+    except OSError as error:
+        raise ConfigError(f"the sweep was started in {folder}, which cannot be entered any more.") from error
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
-def _one(config: DictConfig, session: Session) -> None:
-    hydra_config = HydraConfig.get()
-    folder = Path(hydra_config.runtime.output_dir)
-    typed: Config = compose.typed(config)
+def _sweep(folder: Path, begun: Sweep, asked: Asked, done: Mapping[str, Trial]) -> int:
+    session = Session(display=Display(), shown=sweep.shown(begun.swept), trials=dict(done))
+    todo = [planned for planned in begun.trials if planned.folder not in done]
+    with sweep.alone(folder):
+        for line in sweep.in_words(folder, begun, len(todo)):
+            session.display.say(line)
+        # What the trials before took stands for what the next take.
+        took_s = [sum(trial.phases_s.values()) for trial in done.values()]
+        for number, planned in enumerate(todo):
+            session.display.say(
+                f"\ntrial {begun.trials.index(planned) + 1} of {len(begun.trials)}"
+                f" (block {planned.block + 1} of {begun.blocks}): {planned.arm}"
+                f"{time_left(took_s, len(todo) - number)}"
+            )
+            began_s = time.monotonic()
+            try:
+                sweep.set_aside(folder, planned)
+                _planned(session, asked, planned, folder / planned.folder)
+            except KeyboardInterrupt:
+                session.display.say(
+                    f"the sweep stops in its trial {planned.folder}; it goes on with:"
+                    f" python -m vbench resume='{folder.resolve()}'"
+                )
+                raise
+            took_s.append(time.monotonic() - began_s)
+        _show(session, begun)
+        _compare(session, folder, begun, asked.arms[0])
+    return _status(session, len(begun.trials))
+
+
+def _planned(session: Session, asked: Asked, planned: Planned, folder: Path) -> None:
+    """Run one trial of a sweep; whatever goes wrong with it is kept, and does not stop the others."""
+    try:
+        hydras.run(
+            [*planned.overrides, *asked.hydras], lambda config, where: _one(session, config, where), folder
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other trials can be run
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CRASH).write_text(traceback.format_exc())
+        reason = str(error) if isinstance(error, VbenchError) else f"{type(error).__name__}: {error}"
+        failure = TrialError(f"trial {planned.folder}: {reason}; see {folder / CRASH}")
+        session.failures.append(failure)
+        session.display.say(f"vbench: {failure}", style="red")
+
+
+def _one(session: Session, config: Config, folder: Path) -> None:
     if (folder / TRIAL).exists():
         raise ConfigError(f"{folder} holds a trial already; give another hydra.run.dir, or none.")
-    swept = {key: str(_value(typed, key)) for key in session.shown or ("mode", "runtime")}
-    if hydra_config.mode == RunMode.MULTIRUN:
-        _write_sweep(folder.parent, session)
-        session.display.say(
-            f"\ntrial {hydra_config.job.num + 1}: {' '.join(f'{k}={v}' for k, v in swept.items())}"
-        )
-    trial, error = run_trial(typed, folder, swept, session.display)
-    session.trials.append(trial)
+    trial, error = run_trial(config, folder, sweep.arm_of(config, session.shown), session.display)
+    session.trials[folder.name] = trial
     if isinstance(error, InputError):
         session.failures.append(error)
         session.display.say(f"vbench: {error}", style="red")
         return
     show_trial(session.display.console, trial)
-    page = _track(typed, folder, session) if typed.tracking.name != "off" else None
-    show_where(session.display.console, folder, Path(typed.outputs), page)
-
-
-def _value(config: Config, key: str) -> object:
-    """The value of a key, or the name of the option chosen from a group."""
-    node = value_at(config, key.replace("/", "."))
-    return getattr(node, "name", node)
-
-
-def _write_sweep(folder: Path, session: Session) -> None:
-    path = folder / SWEEP
-    if not path.exists():
-        write_json(
-            path,
-            {
-                "sweep_id": secrets.token_hex(8),
-                "started": environment.now(),
-                "swept": list(session.swept),
-                "arguments": list(session.arguments),
-            },
-        )
+    page = _track(config, folder, session) if config.tracking.name != "off" else None
+    show_where(session.display.console, folder, Path(config.outputs), page)
 
 
 def _track(config: Config, folder: Path, session: Session) -> str | None:
@@ -172,6 +172,46 @@ def _track(config: Config, folder: Path, session: Session) -> str | None:
     return tracker.runs_page
 
 
+def _show(session: Session, begun: Sweep) -> None:
+    """The table at the end, in running order; with the block where there are several."""
+    each = [
+        replace(trial, arm=f"{trial.block + 1}: {trial.arm}") if begun.blocks > 1 else trial
+        for planned in begun.trials
+        if (trial := session.trials.get(planned.folder)) is not None
+    ]
+    show_sweep(session.display.console, each)
+
+
+def _compare(session: Session, folder: Path, begun: Sweep, config: Config) -> None:
+    """Compare the arms, where there is something to compare; the records are safe whatever comes of it."""
+    if len({planned.arm for planned in begun.trials}) == 1:
+        return
+    try:
+        # Statistics and plots are no part of measuring: what they import costs a second.
+        from vbench import analysis
+
+        comparison = analysis.compare_sweep(folder)
+        if comparison is None:
+            return
+        analysis.show(session.display.console, comparison)
+        files = analysis.write(comparison, folder)
+        session.display.say(f"comparison {files[0]}")
+        if config.tracking.name != "off":
+            from vbench.tracking import Tracker
+
+            tracker = Tracker(Path(config.outputs), config.tracking.experiment)
+            tracker.log_comparison(folder, files, comparison.metrics)
+    except Exception as error:  # noqa: BLE001 - a sweep of hours is not lost for a table or a plot
+        if isinstance(error, TrackingError):
+            session.failures.append(error)
+        reason = str(error) if isinstance(error, VbenchError) else f"{type(error).__name__}: {error}"
+        session.display.say(
+            f"vbench: the arms could not be compared, or not wholly: {reason.rstrip('.')}. The records are"
+            f" safe; compare them with: python -m vbench.compare '{folder}'",
+            style="red",
+        )
+
+
 def _check_outputs(outputs: Path) -> None:
     """ConfigError where nothing can be written, before anything is measured."""
     try:
@@ -186,11 +226,11 @@ def _check_outputs(outputs: Path) -> None:
         ) from error
 
 
-def _status(session: Session) -> int:
-    """0 where all is valid and logged; else the gravest of what went wrong."""
+def _status(session: Session, planned: int = 1) -> int:
+    """0 where all is there, valid and logged; else the gravest of what went wrong."""
     statuses = [failure.exit_status for failure in session.failures]
     if any(status == ConfigError.exit_status for status in statuses):
         return ConfigError.exit_status
-    if any(not trial.valid for trial in session.trials):
+    if len(session.trials) < planned or any(not trial.valid for trial in session.trials.values()):
         return 1
     return max(statuses, default=0)

@@ -11,6 +11,7 @@ from vbench.pipeline.config import HEAD_RESOURCE
 from vbench.runtimes import RuntimeFlagError, environment
 from vbench.schema import MISSING, ClusterConfig, Config, DeploymentConfig, SceneConfig, VideoConfig
 from vbench.sizing import deployments, node_cpus, replicas
+from vbench.validate_network import network
 from vbench.video.scene_settings import SceneSettings
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -33,9 +34,13 @@ POSITIVE = (
     "load.max_late_ms",
     "load.max_foreign_cpu_percent",
     "load.sample_period_s",
+    "load.object_mb",
+    "load.objects",
     "cluster.start_timeout_s",
     "cluster.deploy_timeout_s",
 )
+
+MOST_BLOCKS = 1000
 
 MOST = 1_000_000
 """Above what any count, length or time-out of a trial can sensibly be."""
@@ -68,6 +73,7 @@ def _problems(config: Config) -> Iterator[str]:
     except RuntimeFlagError as error:
         yield str(error)
     yield from rate("pipeline.fps", config.pipeline.fps)
+    yield from network(config)
     yield from _video(config.video)
     yield from _outputs(config.outputs)
     if config.video.scene is not None:
@@ -92,6 +98,15 @@ def _single_values(config: Config) -> Iterator[str]:
             yield f"{key}={value} must be a number above 0, and not above {MOST:,}."
     if not 0 <= config.load.warmup <= MOST:
         yield f"load.warmup={config.load.warmup} must be 0 or more, and not above {MOST:,}."
+    if not 0 < config.load.max_machine_cpu_percent <= 100:
+        yield (
+            f"load.max_machine_cpu_percent={config.load.max_machine_cpu_percent:g} must lie above 0 and not"
+            f" above 100."
+        )
+    if not 1 <= config.blocks <= MOST_BLOCKS:
+        yield f"blocks={config.blocks} must lie between 1 and {MOST_BLOCKS}."
+    if config.block < 0:
+        yield f"block={config.block} must be 0 or more."
     if not 0 < config.model.score_threshold < 1:
         yield f"model.score_threshold={config.model.score_threshold} must lie between 0 and 1."
     budget = config.pipeline.frames_budget_mb

@@ -1,11 +1,15 @@
 """What cannot be run is refused before anything starts, in a sentence that names the value and the remedy."""
 
+from pathlib import Path
+
 import pytest
 
-from vbench.compose import check, expand, groups, parse, swept_keys
+from vbench.compose import ask, check, groups, studies
 from vbench.errors import ConfigError
-from vbench.session import split
+from vbench.hydras import split
+from vbench.overrides import expand, parse, swept_keys
 from vbench.sizing import replicas
+from vbench.validate_network import network
 
 
 def refused(*overrides: str, multirun: bool = False) -> str:
@@ -22,7 +26,7 @@ def test_the_main_job_composes() -> None:
 @pytest.mark.parametrize("group", groups())
 def test_every_option_file_composes(group: str) -> None:
     for option in groups()[group]:
-        extra = ["video.path=clip.mp4"] if option == "file" else []
+        extra = {"file": ["video.path=clip.mp4"], "transfer": ["cluster=emulated"]}.get(option, [])
         (config,) = check([f"{group}={option}", *extra], multirun=False)
         chosen = getattr(config, group)
         assert option in (chosen, getattr(chosen, "name", None))
@@ -67,6 +71,21 @@ def test_every_option_file_composes(group: str) -> None:
         ("~tracking", "nothing can be taken out"),
         ("--nonsense", "--nonsense"),
         ("mode=chunked,combined", "add --multirun"),
+        ("runtime.connectionz=2", "did you mean 'connections'?"),
+        ("label=a,b", "add --multirun"),
+        ("blocks=2", "blocks=2 asks for rounds of a sweep; add --multirun"),
+        ("blocks=0", "blocks=0 must lie between 1 and 1000"),
+        ("block=-1", "block=-1"),
+        ("load=opened", "did you mean 'closed'?"),
+        ("load.objects=0", "load.objects=0"),
+        ("load.object_mb=nan", "load.object_mb=nan"),
+        ("load.max_machine_cpu_percent=101", "load.max_machine_cpu_percent=101"),
+        ("cluster.flow_mbps=100", "cluster.flow_mbps=100 is for cluster=emulated"),
+        ("cluster.nodes.head.nic_mbps=100", "cluster.nodes.head.nic_mbps=100 is for cluster=emulated"),
+        ("cluster.scale=100", "cluster.scale=100 is for cluster=emulated"),
+        ("+experiments=anyscale_vs_os", "did you mean 'anyscale_vs_oss'?"),
+        ("experiments=aa", "lacks a plus sign: +experiments=aa"),
+        ("+experiments=aa,connections", "one study at a time"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_remedy(override: str, named: str) -> None:
@@ -75,6 +94,110 @@ def test_a_wrong_value_is_named_with_its_remedy(override: str, named: str) -> No
             split([override])
     else:
         assert named in refused(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("cluster.flow_mbps=0", "cluster.flow_mbps=0 must be above 0"),
+        ("cluster.flow_mbps=null", "cluster.flow_mbps=null: cluster=emulated needs a rate"),
+        ("cluster.flow_mbps=nan", "cluster.flow_mbps=nan must be above 0"),
+        ("cluster.flow_mbps=fast", "cluster.flow_mbps=fast"),
+        ("cluster.flow_mbps=13000", "cluster.flow_mbps=13000 is above cluster.nodes.head.nic_mbps=12500"),
+        ("cluster.nodes.gpu.nic_mbps=0", "cluster.nodes.gpu.nic_mbps=0 must be above 0"),
+        ("cluster.nodes.gpu.nic_mbps=-1", "cluster.nodes.gpu.nic_mbps=-1 must be above 0"),
+        ("cluster.nodes.gpu.nic_mbps=null", "cluster.nodes.gpu.nic_mbps=null: cluster=emulated needs"),
+        ("cluster.scale=0", "cluster.scale=0 must be above 0"),
+        ("cluster.scale=inf", "cluster.scale=inf must be above 0"),
+        ("cluster.scale=20000", "leaves 0.5 Mbit/s a connection"),
+        ("runtime.connections=0", "runtime.connections=0 must lie between 1 and 64"),
+        ("runtime.connections=-1", "runtime.connections=-1 must lie between 1 and 64"),
+        ("runtime.connections=abc", "runtime.connections=abc"),
+    ],
+)
+def test_a_wrong_network_is_named_with_its_remedy(override: str, named: str) -> None:
+    assert named in refused("cluster=emulated", override)
+
+
+def test_more_connections_than_can_be_shaped_are_refused() -> None:
+    (config,) = check(["cluster=emulated", "runtime.connections=64"], multirun=False)
+    config.cluster.nodes["one more"] = config.cluster.nodes["decode"]
+    assert "makes 320 connections of a node, of which at most 256 can be shaped" in " ".join(network(config))
+
+
+def test_an_emulated_cluster_of_one_node_is_refused() -> None:
+    (config,) = check(["cluster=emulated"], multirun=False)
+    config.cluster.nodes = {"head": config.cluster.nodes["head"]}
+    assert "joins two nodes or more" in " ".join(network(config))
+
+
+@pytest.mark.parametrize("study", studies())
+def test_every_study_composes_to_a_sweep_in_blocks(
+    study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ask([f"+experiments={study}"], multirun=False)
+    assert asked.multirun
+    assert asked.swept
+    assert len(asked.arms) > 1
+    assert {config.blocks for config in asked.arms} == {5}
+    assert {config.load.sample_period_s for config in asked.arms} == {0.25}
+
+
+def test_the_main_study_is_the_published_comparison() -> None:
+    asked = ask(["+experiments=anyscale_vs_oss"], multirun=False)
+    assert asked.swept == ("cluster.flow_mbps", "runtime", "mode")
+    assert len(asked.arms) == 12
+    one = asked.arms[0]
+    assert (one.cluster.name, one.cluster.scale, one.pipeline.name) == ("emulated", 100, "published")
+    assert (one.video.scene and one.video.scene.height, one.load.requests, one.load.concurrency) == (
+        1080,
+        8,
+        4,
+    )
+    assert {config.runtime.connections for config in asked.arms} == {1, None, 15}
+
+
+def test_the_command_line_wins_over_a_study() -> None:
+    mine = ["runtime=single,anyscale", "mode=chunked", "blocks=2", "load.requests=6", "load.seed=3,4"]
+    asked = ask([*mine, "+experiments=anyscale_vs_oss", "cluster.flow_mbps=5000"], multirun=False)
+    assert asked.swept == ("runtime", "load.seed")
+    assert [(c.runtime.name, c.load.seed) for c in asked.arms] == [
+        ("single", 3),
+        ("single", 4),
+        ("anyscale", 3),
+        ("anyscale", 4),
+    ]
+    one = asked.arms[0]
+    assert (one.mode, one.blocks, one.load.requests, one.cluster.flow_mbps) == ("chunked", 2, 6, 5000)
+
+
+def test_a_study_is_checked_as_the_command_line_is() -> None:
+    assert "did you mean 'anyscale'" in refused("+experiments=anyscale_vs_oss", "runtime=anyscal,oss")
+    assert "is above" in refused("+experiments=anyscale_vs_oss", "cluster.flow_mbps=60000")
+    assert "did you mean 'connections'" in refused("+experiments=connections", "runtime.connectionz=2")
+
+
+def test_a_group_is_chosen_by_its_folder_and_by_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hydra takes any folder on its search path for a group: one for the outputs must not be."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("outputs", "label", "block"):
+        (tmp_path / name).mkdir()
+    (config,) = check(["outputs=elsewhere", "label=x", "block=3"], multirun=False)
+    assert (config.outputs, config.label, config.block) == ("elsewhere", "x", 3)
+
+
+def test_blocks_are_numbered_by_the_sweep_alone() -> None:
+    assert "say how many with blocks=2" in refused("block=0,1", multirun=True)
+    assert "say how many with blocks=2" in refused("block=1", "mode=chunked,combined", multirun=True)
+    assert "one number of rounds" in refused("blocks=1,2", multirun=True)
+
+
+@pytest.mark.parametrize("override", ["hydra.sweep.subdir=x", "hydra/launcher=basic", "hydra/sweeper=basic"])
+def test_what_a_sweep_does_itself_cannot_be_given_to_hydra(override: str) -> None:
+    assert "vbench runs its sweeps itself" in refused("mode=chunked,combined", override, multirun=True)
 
 
 def test_a_sweep_is_checked_whole_before_it_starts() -> None:

@@ -5,7 +5,7 @@ import sys
 
 from records import config
 
-from vbench.compose import groups
+from vbench.compose import ROOT, groups, studies
 from vbench.help import comment, fields, text
 from vbench.validate import value_at
 
@@ -19,6 +19,16 @@ def test_every_group_option_and_field_has_its_line() -> None:
             assert len(line.split(maxsplit=1)[1]) > 10
     for key, line in fields():
         assert line.endswith((".", ")")), key
+
+
+def test_every_study_has_its_line_and_its_command() -> None:
+    page = text()
+    assert studies()
+    for name in studies():
+        assert any(line.startswith(f"  {name} ") and len(line) > 60 for line in page.splitlines())
+        assert (
+            f"# python -m vbench +experiments={name}\n" in (ROOT / "experiments" / f"{name}.yaml").read_text()
+        )
 
 
 def test_the_fields_are_those_of_the_configuration() -> None:

@@ -1,0 +1,212 @@
+"""The plan of a sweep: what runs, in which order, what is left of it, and when it cannot go on."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from records import config, trial
+
+from vbench.compose import Asked, ask
+from vbench.display import duration, time_left
+from vbench.environment import describe
+from vbench.errors import ConfigError
+from vbench.record import TRIAL, Trial, write_json
+from vbench.sweep import (
+    Sweep,
+    alone,
+    arm_of,
+    begin,
+    check_same,
+    finished,
+    in_words,
+    name_of,
+    order,
+    plan,
+    read,
+    set_aside,
+)
+from vbench.trial import fingerprint
+
+ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
+
+
+def asked(*overrides: str) -> Asked:
+    return ask(overrides, multirun=True)
+
+
+def refused(folder: Path, sweep: Sweep, now: Asked, trials: dict[str, Trial]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check_same(folder, sweep, now, trials)
+    return str(caught.value)
+
+
+@given(arms=st.integers(1, 12), blocks=st.integers(1, 8), seed=st.integers())
+def test_each_block_is_a_permutation_of_all_arms(arms: int, blocks: int, seed: int) -> None:
+    rounds = order(arms, blocks, seed)
+    assert len(rounds) == blocks
+    assert all(sorted(turns) == list(range(arms)) for turns in rounds)
+
+
+@given(arms=st.integers(1, 12), blocks=st.integers(1, 8), seed=st.integers())
+def test_equal_seeds_give_equal_orders_however_many_blocks_follow(arms: int, blocks: int, seed: int) -> None:
+    assert order(arms, blocks, seed) == order(arms, blocks + 3, seed)[:blocks]
+
+
+def test_blocks_and_seeds_differ_in_their_orders() -> None:
+    assert len({tuple(turns) for turns in order(6, 20, 1)}) > 15
+    assert len({tuple(order(6, 1, seed)[0]) for seed in range(20)}) > 15
+
+
+def test_every_place_in_a_block_is_every_arms_in_time() -> None:
+    """An arm that always ran first would be measured on a cooler machine."""
+    rounds = order(3, 3000, 7)
+    for place in range(3):
+        counts = [sum(turns[place] == arm for turns in rounds) for arm in range(3)]
+        assert all(900 < count < 1100 for count in counts)
+
+
+def test_a_plan_runs_every_arm_once_a_block() -> None:
+    trials = plan(asked(*ARMS))
+    assert [each.folder for each in trials] == [str(number) for number in range(18)]
+    for block in range(3):
+        arms = [each.arm for each in trials if each.block == block]
+        assert len(set(arms)) == len(arms) == 6
+    assert [each.block for each in trials] == sorted(each.block for each in trials)
+    one = trials[0]
+    assert one.arm == " ".join(item for item in one.overrides if not item.startswith("block"))
+    assert one.overrides[-2:] == ["blocks=3", "block=0"]
+
+
+def test_an_arm_against_itself_needs_a_label() -> None:
+    with pytest.raises(ConfigError, match=r"two arms of the sweep are 'mode=chunked'; .*label=a,b"):
+        plan(asked("mode=chunked,chunked"))
+    assert {each.arm for each in plan(asked("label=a,b", "mode=chunked"))} == {"label=a", "label=b"}
+
+
+def test_an_arm_is_named_by_what_it_sets() -> None:
+    one = config("cluster=emulated", "cluster.flow_mbps=5000", "runtime=anyscale", "pipeline=published")
+    keys = ("cluster.flow_mbps", "runtime", "pipeline", "mode", "cluster", "model.precision", "video.path")
+    assert name_of(arm_of(one, keys)) == (
+        "cluster.flow_mbps=5000 runtime=anyscale pipeline=published mode=chunked cluster=emulated"
+        " model.precision=fp32 video.path=null"
+    )
+
+
+def test_the_plan_is_written_before_anything_runs_and_read_again(tmp_path: Path) -> None:
+    sweep = begin(tmp_path / "s", asked(*ARMS), ["--multirun", *ARMS])
+    data = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    assert set(data) == {"sweep_id", "started", "swept", "arguments", "cwd", "blocks", "trials"}
+    assert read(tmp_path / "s") == sweep
+    assert sweep.swept == ["mode", "runtime"]
+    words = list(in_words(tmp_path, sweep, left=18))
+    assert words[0].startswith("18 trials: 6 arms, each once in each of 3 blocks")
+    assert len(words) == 1 + 6 + 3
+    assert sorted(words[-1].split(": ")[1].split()) == list("123456")
+
+
+def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
+    begin(tmp_path / "s", asked(*ARMS), [])
+    with pytest.raises(ConfigError, match="holds a sweep already: go on with it by resume="):
+        begin(tmp_path / "s", asked(*ARMS), [])
+    (tmp_path / "t" / "0").mkdir(parents=True)
+    (tmp_path / "t" / "0" / TRIAL).write_text("{}")
+    with pytest.raises(ConfigError, match="holds trials already"):
+        begin(tmp_path / "t", asked(*ARMS), [])
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match="cannot be written to"):
+        begin(tmp_path / "file" / "s", asked(*ARMS), [])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(None, "it is no sweep's folder"), ("{", "cannot be read"), ("{}", "another version")],
+)
+def test_a_folder_that_holds_no_sweep_cannot_go_on(tmp_path: Path, content: str | None, says: str) -> None:
+    if content is not None:
+        (tmp_path / "sweep.json").write_text(content)
+    with pytest.raises(ConfigError, match=says):
+        read(tmp_path)
+
+
+def test_only_one_process_at_a_time_runs_a_sweep(tmp_path: Path) -> None:
+    begin(tmp_path, asked(*ARMS), [])
+    with alone(tmp_path), pytest.raises(ConfigError, match="is being run right now"), alone(tmp_path):
+        pass
+    with alone(tmp_path):
+        pass
+
+
+def leave(folder: Path, **changes: object) -> None:
+    folder.mkdir()
+    write_json(folder / TRIAL, trial(**changes))
+
+
+def test_what_was_measured_stays_and_all_else_is_run_again(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    leave(tmp_path / "0")
+    leave(tmp_path / "1", valid=False)
+    leave(tmp_path / "2", status="failed", valid=False, error="no")
+    leave(tmp_path / "3", status="interrupted", valid=False)
+    (tmp_path / "4").mkdir()
+    (tmp_path / "5").mkdir()
+    (tmp_path / "5" / TRIAL).write_text("damaged")
+    assert set(finished(tmp_path, sweep)) == {"0", "1"}
+
+
+def test_what_is_run_again_is_kept_under_another_name(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    for said in ("first", "second"):
+        (tmp_path / "2").mkdir()
+        (tmp_path / "2" / "load.log").write_text(said)
+        set_aside(tmp_path, sweep.trials[2])
+        assert not (tmp_path / "2").exists()
+    set_aside(tmp_path, sweep.trials[2])
+    kept = [path.read_text() for path in sorted(tmp_path.glob("earlier/2-*/load.log"))]
+    assert kept == ["first", "second"]
+
+
+def as_measured(sweep: Sweep, now: Asked, **environment: object) -> dict[str, Trial]:
+    """The first planned trial, as this machine and code would have left it."""
+    planned = sweep.trials[0]
+    one = now.arms[now.lines.index(planned.overrides[:-1])]
+    plain = asdict(one)
+    record = trial(
+        config=plain, config_fingerprint=fingerprint(plain), environment={**describe(), **environment}
+    )
+    return {planned.folder: record}
+
+
+def test_a_sweep_goes_on_where_nothing_has_changed(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    check_same(tmp_path, sweep, asked(*ARMS), as_measured(sweep, asked(*ARMS)))
+
+
+def test_a_sweep_does_not_go_on_with_another_plan_code_machine_or_configuration(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    now = asked(*ARMS)
+    assert "does not ask for the same trials" in refused(tmp_path, sweep, asked(*ARMS, "load.seed=2"), {})
+    other = as_measured(sweep, now, git_revision="abc123")
+    assert "check out abc123 or start a new sweep" in refused(tmp_path, sweep, now, other)
+    other = as_measured(sweep, now, cores=448)
+    assert "cores 448, and here is" in refused(tmp_path, sweep, now, other)
+    other = as_measured(sweep, now, packages={**describe()["packages"], "ray": "1.0"})
+    assert "packages ray 1.0, and here is ray 2" in refused(tmp_path, sweep, now, other)
+    changed = as_measured(sweep, now)
+    for config_of_arm in now.arms:
+        config_of_arm.load.requests = 5
+    assert "is another now (load.requests)" in refused(tmp_path, sweep, now, changed)
+
+
+def test_the_time_left_goes_by_the_trials_so_far() -> None:
+    assert time_left([], 5) == ""
+    assert time_left([50.0, 70.0], 10) == "  [about 10 min left, 60 s a trial]"
+    assert [duration(s) for s in (0.4, 45, 300, 7200, 11100)] == [
+        "0 s",
+        "45 s",
+        "5 min",
+        "2 h 00 min",
+        "3 h 05 min",
+    ]

@@ -1,0 +1,104 @@
+"""Sweeps from the command line: what fails does not stop them, what stops them loses nothing."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from runs import SCENE, SMALL, Workplace
+
+from vbench.record import Trial, read_trial
+from vbench.sweep import Sweep, read
+
+Wait = Callable[["subprocess.Popen[str]", str], str]
+
+
+def records(folder: Path, sweep: Sweep) -> list[Trial]:
+    """Of all planned trials, in running order."""
+    return [read_trial(folder / planned.folder) for planned in sweep.trials]
+
+
+def test_trials_that_fail_are_recorded_and_run_again(workplace: Workplace) -> None:
+    clips = ["video=file", "video.path=nowhere.mp4,nothing.mp4"]
+    place = "hydra.sweep.dir='it\\'s swept'"
+    folder = workplace.folder / "it's swept"
+
+    status, output = workplace.run("--multirun", *clips, *SMALL, "tracking=off", place)
+
+    assert status == 2, output
+    assert "Traceback" not in output
+    assert "trial 2 of 2 (block 1 of 1): video.path=" in output
+    sweep = read(folder)
+    first = records(folder, sweep)
+    assert [trial.status for trial in first] == ["failed", "failed"]
+    assert {trial.swept["video.path"] for trial in first} == {"nowhere.mp4", "nothing.mp4"}
+    assert all(trial.error and trial.swept["video.path"] in trial.error for trial in first)
+    assert all((folder / planned.folder / ".hydra" / "config.yaml").exists() for planned in sweep.trials)
+
+    # From another folder: relative paths mean what they meant when the sweep was started.
+    elsewhere = workplace.folder / "elsewhere"
+    elsewhere.mkdir()
+    status, output = replace(workplace, folder=elsewhere).run(f"resume={folder}")
+
+    assert status == 2, output
+    second = records(folder, sweep)
+    assert {trial.trial_id for trial in first}.isdisjoint(trial.trial_id for trial in second)
+    kept = [read_trial(folder / "earlier" / f"{planned.folder}-1") for planned in sweep.trials]
+    assert [trial.trial_id for trial in kept] == [trial.trial_id for trial in first]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["resume=here", "load.requests=2"], "stands alone"),
+        (["resume=here"], "it is no sweep's folder"),
+        (["resume="], "it is no sweep's folder"),
+        (["--multirun", "mode=chunked,chunked"], "two arms of the sweep are 'mode=chunked'"),
+    ],
+)
+def test_a_sweep_that_cannot_be_run_is_refused(workplace: Workplace, arguments: list[str], says: str) -> None:
+    status, output = workplace.run(*arguments)
+    assert status == 2
+    (line,) = output.splitlines()
+    assert says in line
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_sweep_that_is_stopped_goes_on(workplace: Workplace, wait_for: Wait) -> None:
+    folder = workplace.folder / "swept"
+    arms = ["runtime=oss,anyscale", "blocks=2", *SCENE, *SMALL, "tracking=off", "hydra.sweep.dir=swept"]
+    run = workplace.start("--multirun", *arms)
+    wait_for(run, "trial 2 of 4")
+    wait_for(run, "starting Ray")
+    run.send_signal(signal.SIGINT)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 130, output
+    assert f"python -m vbench resume='{folder}'" in output
+    assert "Traceback" not in output
+    plan = (folder / "sweep.json").read_text()
+    before = read_trial(folder / "0")
+
+    status, output = workplace.run("resume=swept")
+
+    assert status == 0, output
+    assert "of which 1 ran before" in output
+    assert (folder / "sweep.json").read_text() == plan
+    sweep = read(folder)
+    trials = records(folder, sweep)
+    assert [(trial.arm, trial.block) for trial in trials] == [(p.arm, p.block) for p in sweep.trials]
+    assert [trial.block for trial in trials] == [0, 0, 1, 1]
+    assert all(trial.valid for trial in trials)
+    assert trials[0] == before
+    assert sorted(trials, key=lambda trial: trial.started) == trials
+    assert read_trial(folder / "earlier" / "1-1").status == "interrupted"
+    assert json.loads((folder / "comparison.json").read_text())
+
+    status, output = workplace.run("resume=swept")
+
+    assert status == 0, output
+    assert "of which 4 ran before" in output
+    assert records(folder, sweep) == trials

@@ -1,0 +1,64 @@
+"""Overrides of the command line: read as Hydra reads them, and expanded to the arms of a sweep."""
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, ValueType
+from hydra.errors import HydraException
+
+from vbench.errors import ConfigError
+
+ENUMERABLE = (ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
+"""Sweeps whose trials can be listed, and so checked, before the first one runs."""
+
+
+def parse(arguments: Sequence[str]) -> list[Override]:
+    """Overrides as Hydra reads them; ConfigError for what is not one."""
+    overrides = []
+    for argument in arguments:
+        try:
+            overrides += OverridesParser.create().parse_overrides([argument])
+        except HydraException as error:
+            raise ConfigError(_not_an_override(argument)) from error
+    for override in overrides:
+        if override.is_sweep_override() and override.value_type not in ENUMERABLE:
+            raise ConfigError(
+                f"'{override.input_line}': a sweep takes values one by one, as in KEY=1,2,4, or a range(...)."
+            )
+        if override.is_delete():
+            raise ConfigError(f"'{override.input_line}': nothing can be taken out of the configuration.")
+    return overrides
+
+
+def _not_an_override(argument: str) -> str:
+    key, equals, value = argument.partition("=")
+    if equals and re.fullmatch(r"\+{0,2}[\w./]+", key) and "'" not in value:
+        return f"'{argument}': quote such a value, for the shell and for Hydra: \"{key}='{value}'\"."
+    return (
+        f"'{argument}' is neither an option nor an override such as load.requests=8;"
+        f" python -m vbench --help lists what there is."
+    )
+
+
+def swept_keys(overrides: Sequence[Override]) -> list[str]:
+    """Keys that take several values in a ``--multirun``, in the order given."""
+    return [o.key_or_group for o in overrides if o.is_sweep_override()]
+
+
+def expand(overrides: Sequence[Override]) -> list[list[str]]:
+    """The command lines of all trials of a sweep, in Hydra's order; one where nothing is swept."""
+    values: list[list[str]] = []
+    for override in overrides:
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            values.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            values.append([override.input_line or ""])
+    return [list(combination) for combination in itertools.product(*values)]
+
+
+def is_hydras(override: Override) -> bool:
+    """Whether it sets something of Hydra itself (``hydra.run.dir=...``) and nothing of vbench."""
+    return override.key_or_group.split(".")[0].split("/")[0] == "hydra"
