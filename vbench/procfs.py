@@ -14,9 +14,20 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 def pids() -> Iterator[int]:
     """All processes there are now."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            yield int(entry.name)
+    with os.scandir("/proc") as entries:
+        for entry in entries:
+            if entry.name.isdigit():
+                yield int(entry.name)
+
+
+def _read(path: str) -> bytes:
+    """A file of /proc of a line or two. Samplers read some of each process, many times: by way of pathlib
+    that takes three times as long."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, PAGE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def environ(pid: int) -> dict[str, str] | None:
@@ -99,7 +110,7 @@ def stat(pid: int) -> Stat | None:
     """The process's line, or None where it is gone."""
     try:
         # A name is cut at 15 bytes, in the midst of a character too.
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        text = _read(f"/proc/{pid}/stat").decode(errors="replace")
     except OSError:
         return None
     head, _, tail = text.rpartition(")")
@@ -139,7 +150,7 @@ def private_bytes(pid: int) -> int:
     """Resident memory less the pages that have a file behind them, shared memory included; 0 where the
     process is gone."""
     try:
-        resident, shared = Path(f"/proc/{pid}/statm").read_text().split()[1:3]
+        resident, shared = _read(f"/proc/{pid}/statm").split()[1:3]
     except OSError:
         return 0
     return (int(resident) - int(shared)) * PAGE_BYTES

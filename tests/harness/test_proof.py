@@ -5,6 +5,7 @@ import select
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,8 +16,9 @@ import records
 from vbench import procfs
 from vbench.load.job import NodePlace
 from vbench.runtimes import CONNECTIONS, MULTIPLE
-from vbench.telemetry import flags, proof, sockets
+from vbench.telemetry import flags, nics, proof
 from vbench.telemetry.processes import NodeProcesses
+from vbench.telemetry.remotes import NETLINK_SOCK_DIAG, Address, Remotes, remotes_of
 
 DEADLINE_S = 60
 
@@ -72,6 +74,14 @@ def raylet(ip: str, session: Path, **env: str) -> Iterator[int]:
         yield pid
 
 
+def established(pid: int) -> Counter[Address]:
+    if pid == os.getpid():
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as here:
+            return Remotes(here).look()
+    with remotes_of(pid) as remotes:
+        return remotes.look()
+
+
 def test_each_nodes_flags_are_those_of_its_own_raylet(tmp_path: Path) -> None:
     nodes = [NodePlace(name="head", ip="10.7.0.1"), NodePlace(name="gpu", ip="10.7.0.2")]
     with (
@@ -100,13 +110,13 @@ def test_established_connections_are_counted_by_their_remote_end(
     with ExitStack() as stack:
         server = stack.enter_context(socket.create_server((host, 0), family=family, backlog=8))
         address = (host, server.getsockname()[1])
-        assert sockets.established(os.getpid())[address] == 0
+        assert established(os.getpid())[address] == 0
         clients = [stack.enter_context(socket.create_connection(address)) for _ in range(5)]
-        assert sockets.established(os.getpid())[address] == 5
+        assert established(os.getpid())[address] == 5
         own = clients[0].getsockname()[:2]
-        assert sockets.established(os.getpid())[own] == 1
+        assert established(os.getpid())[own] == 1
         clients[0].close()
-        assert sockets.established(os.getpid())[address] == 4
+        assert established(os.getpid())[address] == 4
 
 
 def test_ipv4_within_ipv6_is_the_ipv4_that_it_is() -> None:
@@ -116,15 +126,15 @@ def test_ipv4_within_ipv6_is_the_ipv4_that_it_is() -> None:
         port = server.getsockname()[1]
         with socket.socket(socket.AF_INET6) as client:
             client.connect(("::ffff:127.0.0.1", port))
-            assert sockets.established(os.getpid())["127.0.0.1", port] == 1
+            assert established(os.getpid())["127.0.0.1", port] == 1
 
 
 def test_a_process_that_is_gone_is_an_error_and_not_a_zero() -> None:
     gone = 2**22 + 1
-    for ask in (sockets.established, sockets.nic_bytes):
-        with pytest.raises(OSError, match=str(gone)):
+    for ask in (established, nics.nic_bytes):
+        with pytest.raises(FileNotFoundError, match=str(gone)):
             ask(gone)
-    assert sockets.namespace(gone) is None
+    assert nics.namespace(gone) is None
     assert procfs.private_bytes(gone) == 0
 
 
@@ -134,10 +144,10 @@ def test_a_network_namespace_has_counters_connections_and_processes_of_its_own()
         first = stack.enter_context(running(OWN_NETWORK, PYTHONPATH=root))
         second = stack.enter_context(running(OWN_NETWORK, PYTHONPATH=root))
         outside = stack.enter_context(running(WAITS))
-        assert len({sockets.namespace(pid) for pid in (first, second, outside)}) == 3
+        assert len({nics.namespace(pid) for pid in (first, second, outside)}) == 3
         for pid in (first, second):
-            assert sockets.established(pid)["127.0.0.1", 8076] == 5
-            nic = sockets.nic_bytes(pid)
+            assert established(pid)["127.0.0.1", 8076] == 5
+            nic = nics.nic_bytes(pid)
             assert nic.loopback > 10000
             assert (nic.sent, nic.received) == (0, 0)
         processes = NodeProcesses({"head": first, "gpu": second}, shaped=True)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any
 from vbench.errors import TrialError
 from vbench.load.job import NodePlace, Place
 from vbench.record import LinkSample, NodeSample
-from vbench.telemetry import flags, sockets
+from vbench.telemetry import flags, nics
 from vbench.telemetry.processes import NodeProcesses
+from vbench.telemetry.remotes import Address, Remotes, remotes_of
 from vbench.telemetry.store import StoreUse, StoreWatch
 from vbench.telemetry.watch import repeated
 
@@ -68,12 +70,16 @@ class NodeSampler:
             stack.callback(self._store.close)
             self._store_use: dict[str, StoreUse] = {}
             self._store_due_s = 0.0
+            self._remotes: dict[str, Remotes] = {}
             self._links: Any = None
             if self._place.shaped:
-                # Only an emulated cluster has them, and needs what they need.
+                # Only an emulated cluster has links to look at, and needs what that needs.
                 from vbench.clusters.emulated.queues import watching
 
                 self._links = stack.enter_context(watching(self._raylets))
+                self._remotes = {
+                    name: stack.enter_context(remotes_of(pid)) for name, pid in self._raylets.items()
+                }
             stack.enter_context(repeated(self._look, self._period_s))
             yield
 
@@ -94,10 +100,10 @@ class NodeSampler:
         private: Mapping[str, int],
     ) -> NodeSample:
         pid = self._raylets[node.name]
-        peers = sockets.established(pid)
+        peers = self._remotes[node.name].look() if self._remotes else Counter[Address]()
         shared = os.statvfs(f"/proc/{pid}/root/dev/shm")
         store = self._store_use[node.name]
-        nic = sockets.nic_bytes(pid)
+        nic = nics.nic_bytes(pid)
         return NodeSample(
             node=node.name,
             at_s=time.monotonic(),

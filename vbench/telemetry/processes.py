@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 
 from vbench import procfs
-from vbench.telemetry import sockets
+from vbench.telemetry import nics
 
 
 class NodeProcesses:
@@ -15,7 +15,7 @@ class NodeProcesses:
         is one node, and this process is on it."""
         self._raylets = raylets
         self._shaped = shaped
-        self._spaces = {sockets.namespace(pid): node for node, pid in raylets.items()} if shaped else {}
+        self._spaces = {nics.namespace(pid): node for node, pid in raylets.items()} if shaped else {}
         self._known: dict[tuple[int, int], str | None] = {}
         """(pid, start) -> node; a process stays in the namespace it has begun in."""
         self._most_s = dict.fromkeys(raylets, 0.0)
@@ -43,7 +43,7 @@ class NodeProcesses:
             return dict.fromkeys(procfs.descendants(stats, roots), node)
         keys = {(pid, line.started): pid for pid, line in stats.items()}
         self._known = {
-            key: self._known[key] if key in self._known else self._spaces.get(sockets.namespace(pid))
+            key: self._known[key] if key in self._known else self._spaces.get(nics.namespace(pid))
             for key, pid in keys.items()
         }
         return {keys[key]: node for key, node in self._known.items() if node is not None}

@@ -1,0 +1,39 @@
+"""What ``/proc/PID/net`` says of the network namespace that a process is in: its NICs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicBytes:
+    """Bytes since the interfaces were made."""
+
+    sent: int
+    received: int
+    loopback: int
+    """Sent over loopback, which is received there too."""
+
+
+def nic_bytes(pid: int) -> NicBytes:
+    """Counters of the interfaces in the process's network namespace; OSError where the process is gone.
+
+    Headers of all layers down to Ethernet's are in them.
+    """
+    sent = received = loopback = 0
+    for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]:
+        name, _, numbers = line.partition(":")
+        fields = numbers.split()
+        if name.strip() == "lo":
+            loopback = int(fields[8])
+        else:
+            received += int(fields[0])
+            sent += int(fields[8])
+    return NicBytes(sent=sent, received=received, loopback=loopback)
+
+
+def namespace(pid: int) -> int | None:
+    """The inode of a process's network namespace; None where it is gone or not ours to look at."""
+    try:
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino
+    except OSError:
+        return None
