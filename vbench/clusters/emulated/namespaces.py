@@ -1,6 +1,7 @@
 """Linux namespaces from Python: leaving those of the parent, joining others, mounting in one's own."""
 
 import ctypes
+import errno
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,15 @@ def mount(source: str, target: str, kind: str, flags: int, options: str = "") ->
 def _checked(result: int, what: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
+        why = MEANINGS.get((what, number), os.strerror(number))
+        raise OSError(number, f"{what}: {why}")
+
+
+MEANINGS = {
+    ("unshare", errno.ENOSPC): "the kernel's bound on namespaces (sysctl user.max_*_namespaces) is reached",
+    ("unshare", errno.EPERM): "the kernel does not allow this user to make namespaces",
+}
+"""Where the C library's words would mislead."""
 
 
 def die_with_parent() -> None:
@@ -57,8 +66,8 @@ def new_root(kinds: int) -> None:
     user, group = os.geteuid(), os.getegid()
     try:
         unshare(CLONE_NEWUSER | kinds)
-    except PermissionError:
-        if user != 0:
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOSPC) or user != 0:
             raise
         unshare(kinds)
         return

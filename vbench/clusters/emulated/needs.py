@@ -62,7 +62,8 @@ def _tried(name: str, remedy: str, attempt: Callable[[], object]) -> Need:
     try:
         found = attempt()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
-        return Need(name=name, holds=False, found=str(error) or type(error).__name__, remedy=remedy)
+        said = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+        return Need(name=name, holds=False, found=said, remedy=remedy)
     return Need(name=name, holds=True, found=str(found or "works"), remedy=remedy)
 
 
