@@ -66,7 +66,7 @@ def test_a_transfer_shows_mbit_per_second_and_no_stages() -> None:
         config=config, clip=None, metrics={**latencies, "transfer_mbps": 1590.4, "infer_transfer_s": 1.3}
     )
     text = printed(show_trial, moved)
-    assert "n = 3 requests of 4 objects of 64 MB, 1 at a time" in text
+    assert "n = 3 requests of 4 objects of 48 MB, 1 at a time" in text
     assert "1590.4" in text
     assert "Mbit/s" in text
     assert not {"video-s/s", "frames/s", "stage"} & set(text.split())
