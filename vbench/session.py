@@ -1,11 +1,11 @@
 """One call of ``python -m vbench``: checks all of it first, runs its trials, collects how they went."""
 
+import contextlib
 import os
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,7 +46,9 @@ def run(arguments: Sequence[str]) -> int:
     if not asked.multirun:
         return _single(asked)
     folder = Path(asked.sweep_dir)
-    return _sweep(folder, sweep.begin(folder, asked, arguments), asked, {})
+    begun = sweep.begin(folder, asked, arguments)
+    with sweep.alone(folder):
+        return _sweep(folder, begun, asked, {})
 
 
 def _asked(arguments: Sequence[str]) -> tuple[Asked, list[str]]:
@@ -68,7 +70,7 @@ def _resume(arguments: Sequence[str]) -> int:
         )
     folder = Path(arguments[0].removeprefix(RESUME)).resolve()
     begun = sweep.read(folder)
-    with _working_in(begun.cwd):
+    with sweep.alone(folder), _working_in(begun.cwd):
         try:
             asked, _ = _asked(begun.arguments)
         except ConfigError as error:
@@ -81,7 +83,7 @@ def _resume(arguments: Sequence[str]) -> int:
         return _sweep(folder, begun, asked, done)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _working_in(folder: str) -> Iterator[None]:
     """Relative paths of the command mean what they meant when it was given."""
     before = Path.cwd()
@@ -98,11 +100,11 @@ def _working_in(folder: str) -> Iterator[None]:
 def _sweep(folder: Path, begun: Sweep, asked: Asked, done: Mapping[str, Trial]) -> int:
     session = Session(display=Display(), shown=sweep.shown(begun.swept), trials=dict(done))
     todo = [planned for planned in begun.trials if planned.folder not in done]
-    with sweep.alone(folder):
-        for line in sweep.in_words(folder, begun, len(todo)):
-            session.display.say(line)
-        # What the trials before took stands for what the next take.
-        took_s = [sum(trial.phases_s.values()) for trial in done.values()]
+    for line in sweep.in_words(folder, begun, len(todo)):
+        session.display.say(line)
+    # What the trials before took stands for what the next take.
+    took_s = [sum(trial.phases_s.values()) for trial in done.values()]
+    try:
         for number, planned in enumerate(todo):
             session.display.say(
                 f"\ntrial {begun.trials.index(planned) + 1} of {len(begun.trials)}"
@@ -110,32 +112,31 @@ def _sweep(folder: Path, begun: Sweep, asked: Asked, done: Mapping[str, Trial]) 
                 f"{time_left(took_s, len(todo) - number)}"
             )
             began_s = time.monotonic()
-            try:
-                sweep.set_aside(folder, planned)
-                _planned(session, asked, planned, folder / planned.folder)
-            except KeyboardInterrupt:
-                session.display.say(
-                    f"the sweep stops in its trial {planned.folder}; it goes on with:"
-                    f" python -m vbench resume='{folder.resolve()}'"
-                )
-                raise
+            _planned(session, asked, planned, folder)
             took_s.append(time.monotonic() - began_s)
-        _show(session, begun)
-        _compare(session, folder, begun, asked.arms[0])
+    except KeyboardInterrupt:
+        session.display.say(f"the sweep is stopped; go on with: python -m vbench resume='{folder.resolve()}'")
+        raise
+    _show(session, begun)
+    _compare(session, folder, begun, asked.arms[0])
     return _status(session, len(begun.trials))
 
 
-def _planned(session: Session, asked: Asked, planned: Planned, folder: Path) -> None:
+def _planned(session: Session, asked: Asked, planned: Planned, sweeps: Path) -> None:
     """Run one trial of a sweep; whatever goes wrong with it is kept, and does not stop the others."""
+    folder = sweeps / planned.folder
     try:
+        sweep.set_aside(sweeps, planned)
         hydras.run(
             [*planned.overrides, *asked.hydras], lambda config, where: _one(session, config, where), folder
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, the other trials can be run
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CRASH).write_text(traceback.format_exc())
+        # Where not even this can be written, it is said below.
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / CRASH).write_text(traceback.format_exc())
         reason = str(error) if isinstance(error, VbenchError) else f"{type(error).__name__}: {error}"
-        failure = TrialError(f"trial {planned.folder}: {reason}; see {folder / CRASH}")
+        failure = TrialError(f"trial {planned.folder}: {reason.rstrip('.')}; see {folder / CRASH}")
         session.failures.append(failure)
         session.display.say(f"vbench: {failure}", style="red")
 

@@ -1,7 +1,8 @@
 """The plan of a sweep: what runs, in which order, what is left of it, and when it cannot go on."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from hypothesis import strategies as st
 from records import config, trial
 
 from vbench.compose import Asked, ask
-from vbench.display import duration, time_left
+from vbench.display import Display, duration, time_left
 from vbench.environment import describe
 from vbench.errors import ConfigError
 from vbench.record import TRIAL, Trial, write_json
+from vbench.session import Session
+from vbench.session import _planned as run_planned
 from vbench.sweep import (
+    Planned,
     Sweep,
     alone,
     arm_of,
@@ -33,6 +37,7 @@ from vbench.trial import fingerprint
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
 
 
+@cache
 def asked(*overrides: str) -> Asked:
     return ask(overrides, multirun=True)
 
@@ -194,10 +199,9 @@ def test_a_sweep_does_not_go_on_with_another_plan_code_machine_or_configuration(
     assert "cores 448, and here is" in refused(tmp_path, sweep, now, other)
     other = as_measured(sweep, now, packages={**describe()["packages"], "ray": "1.0"})
     assert "packages ray 1.0, and here is ray 2" in refused(tmp_path, sweep, now, other)
-    changed = as_measured(sweep, now)
-    for config_of_arm in now.arms:
-        config_of_arm.load.requests = 5
-    assert "is another now (load.requests)" in refused(tmp_path, sweep, now, changed)
+    more = [replace(arm, load=replace(arm.load, requests=5)) for arm in now.arms]
+    said = refused(tmp_path, sweep, replace(now, arms=more), as_measured(sweep, now))
+    assert "is another now (load.requests)" in said
 
 
 def test_the_time_left_goes_by_the_trials_so_far() -> None:
@@ -210,3 +214,18 @@ def test_the_time_left_goes_by_the_trials_so_far() -> None:
         "2 h 00 min",
         "3 h 05 min",
     ]
+
+
+def test_whatever_goes_wrong_with_a_trial_does_not_stop_the_others(tmp_path: Path) -> None:
+    session = Session(display=Display(), shown=("mode",))
+    (tmp_path / "0").write_text("in the way")
+    planned = [
+        Planned(folder="0", block=0, arm="mode=chunked", overrides=["load.requests=0"]),
+        Planned(folder="1", block=0, arm="mode=chunked", overrides=["no.such.key=1"]),
+    ]
+    for each in planned:
+        run_planned(session, asked(*ARMS), each, tmp_path)
+    assert "load.requests=0 must be" in (tmp_path / "0" / "crash.log").read_text()
+    assert [str(failure).split(":")[0] for failure in session.failures] == ["trial 0", "trial 1"]
+    assert session.trials == {}
+    assert (tmp_path / "earlier" / "0-1").read_text() == "in the way"
