@@ -7,7 +7,7 @@ from vbench.record import Link, NodeSample
 
 MOVING = 0.01
 """A link carries something worth the name from this share of its cap on: what Ray's nodes say to each other
-all the time stays below."""
+all the time mostly stays below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

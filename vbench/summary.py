@@ -136,13 +136,13 @@ def wire_use(
     """What went over the network between nodes; nothing for one node.
 
     ``transfer_mb_per_request``: array bytes that had to cross, chunks' packets and frames.
-    ``wire_mb_per_request``: what all NICs sent while requests were measured, which has the headers of all
-    layers and what Ray's nodes tell each other in it; ``wire_mb_per_request.NODE`` of one,
+    ``wire_mb_per_request``: what all NICs sent while requests were measured, which has headers (see
+    vbench.telemetry.nics) and what Ray's nodes tell each other in it; ``wire_mb_per_request.NODE`` of one,
     ``wire_received_mb_per_request.NODE`` what it received.
     ``payload_crossings``: sent bytes over bytes of frames that the model needed; ``payload_crossings.NODE``:
     of one link, the busier direction.
-    ``sent_over_needed``: sent bytes over those that had to cross. A few percent above 1 are headers; more is
-    that Ray pulls again what has not come after 10 s (``object_manager_pull_timeout_ms``).
+    ``sent_over_needed``: sent bytes over those that had to cross. Up to 5% above 1 are headers; more is that
+    Ray pulls again what has not come after 10 s (``object_manager_pull_timeout_ms``).
     """
     ends: dict[str, tuple[NodeSample, NodeSample]] = {}
     for sample in nodes:
