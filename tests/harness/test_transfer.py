@@ -11,11 +11,12 @@ import ray
 import records
 from ray import cluster_utils
 from ray._private.internal_api import node_stats
+from runs import Workplace
 
 from vbench.load.ends import ends, problems
 from vbench.load.movers import Pair
 from vbench.load.transfer import loop, request_line, span_lines
-from vbench.record import Request, Rule
+from vbench.record import Request, Rule, read_requests, read_spans, read_trial
 from vbench.rules import judge
 from vbench.schema import ClusterConfig, Config, LoadConfig, NodeConfig
 
@@ -135,6 +136,34 @@ def test_after_a_request_that_failed_none_is_sent(pair: Pair) -> None:
     assert "ActorDiedError" in line.error
     assert (line.frames_got, line.frames_wrong) == (0, 0)
     assert [span.stage for span in span_lines(moved[0], 0, "a", "b")] == ["decode"]
+
+
+@pytest.mark.slow
+def test_a_whole_trial_leaves_the_record_of_a_transfer(workplace: Workplace) -> None:
+    status, output = workplace.run(
+        *("cluster=emulated", "load=transfer", "runtime=single", "tracking=off"),
+        *("load.object_mb=8", "load.objects=2", "load.requests=2", "load.warmup=1"),
+        *(f"cluster.nodes.{node}.object_store_mb=100" for node in ("gpu", "chunk1", "chunk2", "decode")),
+        # What else runs on the machine that tests is not what this is about.
+        *("load.max_foreign_cpu_percent=100", "load.max_machine_cpu_percent=100"),
+        *("load.sample_period_s=0.2", "cluster.start_timeout_s=180"),
+    )
+    assert status == 0, output
+    assert "n = 2 requests of 2 objects of 8 MB, 1 at a time" in output
+    (folder,) = (workplace.folder / "outputs" / "runs").iterdir()
+    trial = read_trial(folder)
+    assert trial.valid
+    assert trial.clip is None
+    assert trial.observed is not None
+    assert trial.observed.placement == {"Sender": {"decode": 1}, "Receiver": {"gpu": 1}}
+    (way,) = trial.observed.connections
+    assert (way.sender, way.receiver, way.expected, way.found) == ("decode", "gpu", 1, 1)
+    assert way.moved_bytes == 3 * 16_000_000
+    assert [(r.frames_got, r.frame_bytes) for r in read_requests(folder)] == [(2, 16_000_000)] * 2
+    assert [span.node for span in read_spans(folder)] == ["decode", "gpu"] * 2
+    # One flow of 100 Mbit/s, headers included, and the time that Ray takes to begin.
+    assert 50 < trial.metrics["transfer_mbps"] < 100
+    assert "throughput_video_s_per_s" not in trial.metrics
 
 
 def cluster(*resources: dict[str, float], store_mb: int = 2000) -> ClusterConfig:
