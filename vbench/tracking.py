@@ -16,6 +16,7 @@ from typing import Any
 
 from vbench.errors import TrackingError
 from vbench.record import TRIAL, RecordError, Trial, read_requests, read_trial
+from vbench.telemetry.proof import expected
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -26,6 +27,25 @@ SWEEP = "sweep.json"
 
 COMPARISON = "comparison"
 """Folder of a sweep's run with what a comparison left."""
+
+VIEW = "vbench"
+"""Key of the view that the UI's link opens."""
+
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+"""Where MLflow keeps a shared view: a tag of the experiment (MLflow 3.17, under Views in its UI)."""
+
+VIEW_STATE = {
+    "searchFilter": "params.mode LIKE '%'",  # sweeps' own runs have none
+    # In any order but by time trials are rows of their own, not folded up under their sweep.
+    "orderByKey": "tags.`mlflow.runName`",
+    "orderByAsc": True,
+    "selectedColumns": [
+        *(f"params.`{name}`" for name in ("mode", "runtime", "connections", "block")),
+        "metrics.`latency_mean_s`",
+        "tags.`vbench.valid`",
+    ],
+}
+"""What tells trials apart, in columns of the table of runs."""
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
@@ -53,6 +73,15 @@ class Tracker:
                     experiment, artifact_location=(outputs.resolve() / ARTIFACTS).as_uri()
                 )
             )
+            self._share_view()
+
+    def _share_view(self) -> None:
+        """Let the UI show trials one by one, with their columns; a view that is there is left as it is."""
+        if VIEW_TAG in self._client.get_experiment(self._experiment).tags:
+            return
+        now_ms = int(time.time() * 1000)
+        view = {"name": "trials", "createdAt": now_ms, "updatedAt": now_ms, "state": json.dumps(VIEW_STATE)}
+        self._client.set_experiment_tag(self._experiment, VIEW_TAG, json.dumps(view))
 
     def log(self, folder: Path) -> bool:
         """Log the trial in ``folder``; False where it was logged before. TrackingError where it cannot."""
@@ -99,8 +128,8 @@ class Tracker:
 
     @property
     def runs_page(self) -> str:
-        """Path of the page in MLflow's UI that lists the runs."""
-        return f"#/experiments/{self._experiment}/runs"
+        """Path of the page in MLflow's UI that lists the trials with what tells them apart."""
+        return f"#/experiments/{self._experiment}/runs?viewStateShareKey={VIEW}"
 
     def _find(self, where: str) -> list[Any]:
         return list(self._client.search_runs([self._experiment], where, max_results=1))
@@ -144,7 +173,7 @@ class Tracker:
         plain = {
             "mode": trial.config["mode"],
             "runtime": trial.config["runtime"]["name"],
-            "connections": trial.config["runtime"]["connections"],
+            "connections": expected(trial.config["runtime"]["connections"]),
             "block": trial.block,
             "config_fingerprint": trial.config_fingerprint,
         }

@@ -1,5 +1,6 @@
 """Whole sweeps on disk to compare, made from small records without running anything."""
 
+import functools
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ from vbench.record import (
     REQUESTS,
     SPANS,
     TRIAL,
+    Link,
     NodeSample,
     Request,
     Rule,
@@ -84,20 +86,13 @@ def write_trial(
 ) -> None:
     """A trial of 8 requests on the published topology, all of whose lines fit together."""
     overrides = [f"{key}={value}" for key, value in settings.items()]
-    config = asdict(records.config("cluster=emulated", "pipeline=published", *overrides))
+    config = _config("cluster=emulated", "pipeline=published", *overrides)
     folder.mkdir(parents=True)
     requests = _requests(f"{settings} {block}", latency_s)
     spans = [span for request in requests for span in _spans(request)]
     first, last = min(r.scheduled_s for r in requests), max(r.done_s for r in requests)
-    network = records.network(*NODES_OF_PUBLISHED)
-    network = network.__class__(
-        scale=100.0,
-        congestion_control="cubic",
-        links=[
-            type(network.links[0])(node=n, nic_mbps=NIC_MBPS[n], flow_mbps=100.0) for n in NODES_OF_PUBLISHED
-        ],
-        checks=[],
-    )
+    links = [Link(node=node, nic_mbps=NIC_MBPS[node], flow_mbps=100.0) for node in NODES_OF_PUBLISHED]
+    network = records.network(*NODES_OF_PUBLISHED, links=links, checks=[])
     metrics = {
         "requests": float(len(requests)),
         "latency_mean_s": sum(r.latency_s for r in requests) / len(requests),
@@ -131,6 +126,11 @@ def write_trial(
     write_lines(folder / SPANS, spans)
     write_lines(folder / NODES, _samples(first, last, latency_s))
     write_lines(folder / MACHINES, [records.machine(first), records.machine(last)])
+
+
+@functools.cache
+def _config(*overrides: str) -> dict[str, Any]:
+    return asdict(records.config(*overrides))
 
 
 def broken_rule() -> list[Rule]:

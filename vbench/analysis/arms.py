@@ -7,9 +7,7 @@ from typing import Any
 from vbench.errors import ConfigError
 from vbench.names import nearest
 from vbench.record import Trial
-
-RAY_DEFAULT_CONNECTIONS = 2
-"""What Ray 2.60 opens to each peer where nothing is set; measured, and the same in its source."""
+from vbench.telemetry.proof import expected
 
 RUNTIME_KEYS = ("runtime", "runtime.connections")
 CANDIDATES = {"runtime": "anyscale", "runtime.connections": "15"}
@@ -173,7 +171,7 @@ def _counted(connections: int) -> str:
 
 def connections(trial: Trial) -> int:
     """Connections from one raylet to each peer, as the configuration asks for."""
-    return int(trial.config["runtime"].get("connections") or RAY_DEFAULT_CONNECTIONS)
+    return expected(trial.config["runtime"].get("connections"))
 
 
 def scenario_keys(trials: Sequence[Trial], swept: Sequence[str], compared: Sequence[str]) -> list[str]:

@@ -134,9 +134,9 @@ def _by_block(trials: Sequence[Measured]) -> Blocks:
 
 
 def _label(block: Block) -> str:
-    """A block's number, with what else tells it apart."""
+    """A block as a sweep counts them while it runs, from 1, with what else tells it apart."""
     sweep, number, _, again = block
-    return " ".join(filter(None, [sweep[:8], str(number), f"({again + 1})" if again else ""]))
+    return " ".join(filter(None, [sweep[:8], str(number + 1), f"({again + 1})" if again else ""]))
 
 
 def _title(trials: Sequence[Measured], arm: Settings) -> str:
@@ -205,13 +205,16 @@ def _point(block: str, measured: Measured) -> Point:
 def _left_out(found: Found) -> list[LeftOut]:
     out = [
         LeftOut(
-            folder=each.trial.folder, arm=each.trial.arm, block=each.trial.block, reason=_reason(each.trial)
+            folder=each.trial.folder,
+            arm=each.trial.arm,
+            block=str(each.trial.block + 1),
+            reason=_reason(each.trial),
         )
         for each in found.trials
         if not _counts(each.trial)
     ]
     out += [
-        LeftOut(folder=each.folder, arm=each.arm, block=each.block, reason="it left no record")
+        LeftOut(folder=each.folder, arm=each.arm, block=str(each.block + 1), reason="it left no record")
         for each in found.missing
     ]
     return out

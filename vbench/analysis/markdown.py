@@ -77,7 +77,7 @@ def _lines(comparison: Comparison, pictures: Sequence[tuple[str, str]]) -> Itera
     else:
         yield from _rows(("trial", "arm", "block", "why"), "lll")
         for each in comparison.left_out:
-            yield _row(Path(each.folder).name, each.arm, str(each.block), each.reason)
+            yield _row(Path(each.folder).name, each.arm, each.block, each.reason)
 
 
 def _shown(pictures: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -15,6 +15,7 @@ class Point:
 
     folder: str
     block: str
+    """Counted from 1, as a sweep says while it runs."""
     latency_mean_s: float
     latencies_s: tuple[float, ...]
     """Of each request, in the order in which they were sent."""
@@ -82,7 +83,7 @@ class LeftOut:
 
     folder: str
     arm: str
-    block: int
+    block: str
     reason: str
 
 

@@ -1,6 +1,6 @@
 """Simulated sweeps of two arms whose true ratio is known: how often does the interval hold it?
 
-``python tests/analysis/coverage.py`` prints the table.
+``python tests/analysis/simulated.py`` prints the table.
 """
 
 import json

@@ -1,0 +1,66 @@
+"""Of 100 intervals about 95 hold the truth, whatever the noise is like; shown on simulated sweeps."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import simulated
+
+from vbench.analysis.statistics import Improvement, improvement
+
+EXACT = ("normal", "resampled from measured trials")
+"""93 to 97%; 1,000 sweeps by themselves scatter by 0.7."""
+
+
+@pytest.mark.parametrize("blocks", simulated.BLOCKS)
+@pytest.mark.parametrize("noise", simulated.NOISES)
+def test_intervals_hold_the_truth_as_often_as_they_say(
+    noise: str, blocks: int, record_property: Callable[[str, object], None]
+) -> None:
+    percent = simulated.coverage(noise, blocks)
+    record_property("coverage_percent", percent)
+    print(f"coverage with {noise} noise at {blocks} blocks: {percent:.1f}%")
+    if noise in EXACT:
+        assert 93 <= percent <= 97
+    else:
+        assert percent >= 90
+
+
+def as_if(blocks: int, factor: float) -> simulated.Judge:
+    """An interval whose half width on the log scale is wrong by a factor."""
+
+    def judge(old: list[float], new: list[float]) -> Improvement:
+        found = improvement(old, new)
+        assert found.low_percent is not None
+        assert found.high_percent is not None
+        centre, low = math.log(1 - found.percent / 100), math.log(1 - found.low_percent / 100)
+        half = (low - centre) * factor
+        return replace(
+            found,
+            low_percent=100 * (1 - math.exp(centre + half)),
+            high_percent=100 * (1 - math.exp(centre - half)),
+        )
+
+    return judge
+
+
+@pytest.mark.parametrize(
+    ("blocks", "normal_over_t"), [(3, 1.96 / 4.303), (5, 1.96 / 2.776), (10, 1.96 / 2.262)]
+)
+def test_an_interval_from_the_normal_distribution_would_be_found_out(
+    blocks: int, normal_over_t: float
+) -> None:
+    assert simulated.coverage("normal", blocks, as_if(blocks, normal_over_t)) < 93
+
+
+@pytest.mark.parametrize("blocks", simulated.BLOCKS)
+def test_an_interval_that_is_too_wide_would_be_found_out(blocks: int) -> None:
+    assert simulated.coverage("normal", blocks, as_if(blocks, 1.7)) > 97
+
+
+def test_measured_noise_has_the_spread_of_its_arms() -> None:
+    residuals = simulated.measured()
+    assert len(residuals) >= 15
+    assert abs(residuals.mean()) < 1e-9
+    assert 0.02 < residuals.std() < 0.3

@@ -1,0 +1,91 @@
+"""Limits are the least time that each resource needs, and the largest names the bottleneck."""
+
+from typing import Any
+
+import pytest
+import records
+
+from vbench.analysis.limits import limits
+from vbench.record import Link, SpanLine, Trial
+
+MB = 10**6
+
+
+def trial(connections: int | None = 1, **changes: Any) -> Trial:
+    """100 s of work: decoders on two replicas, frames from d to m, at 80 Mbit/s a flow, 800 a NIC."""
+    config = records.trial().config
+    links = [Link(node=node, nic_mbps=800.0, flow_mbps=80.0) for node in ("d", "m")]
+    fields: dict[str, Any] = {
+        "config": {**config, "runtime": {"name": "x", "connections": connections}},
+        "metrics": {"makespan_s": 100.0, "latency_mean_s": 2.0},
+        "network": records.network("d", "m", links=links),
+        "observed": records.observed(placement={"VideoDecoder": {"d": 2}, "ModelInference": {"m": 1}}),
+    }
+    return records.trial(**{**fields, **changes})
+
+
+def spans(decode_s: float, infer_s: float, nbytes: int) -> list[SpanLine]:
+    return [
+        records.span("chunk", "compute", 0.1, node="s"),
+        records.span("decode", "compute", decode_s, node="d"),
+        records.span("infer", "transfer", 1, nbytes, node="m"),
+        records.span("infer", "compute", infer_s, node="m"),
+    ]
+
+
+def needed(resource: str, *arguments: Any) -> float:
+    found = limits(*arguments)
+    assert found is not None
+    return next(each.needed_s for each in found.limits if each.resource == resource)
+
+
+def test_decoders_share_their_work_and_the_model_has_its_own() -> None:
+    lines = spans(60, 20, MB)
+    assert needed("decoders", trial(), lines, []) == pytest.approx(30, abs=1e-5)
+    assert needed("models", trial(), lines, []) == pytest.approx(20, abs=1e-5)
+
+
+@pytest.mark.parametrize(("connections", "seconds"), [(1, 90), (None, 45), (15, 6)])
+def test_connections_times_their_cap_bound_a_pair_of_nodes(connections: int | None, seconds: float) -> None:
+    """900 MB at 10 MB/s a connection; where nothing is set Ray opens two."""
+    assert needed("flows", trial(connections), spans(1, 1, 900 * MB), []) == pytest.approx(seconds)
+
+
+def test_a_nic_bounds_all_that_a_node_sends_or_receives() -> None:
+    found = limits(trial(15), spans(1, 1, 900 * MB), [])
+    assert found is not None
+    assert found.bottleneck.resource == "NIC"
+    assert found.bottleneck.needed_s == pytest.approx(9)
+    assert found.bottleneck.where == "d sends at 800 Mbit/s"
+
+
+def test_the_largest_limit_is_the_bottleneck_and_gives_the_efficiency() -> None:
+    found = limits(trial(1), spans(60, 20, 900 * MB), [])
+    assert found is not None
+    assert [each.resource for each in found.limits] == ["flows", "decoders", "models", "NIC"]
+    assert found.bottleneck.where == "d to m, 1 connection of 80 Mbit/s"
+    assert found.efficiency == pytest.approx(0.9)
+
+
+def test_what_stays_on_a_node_needs_no_wire() -> None:
+    lines = [records.span("decode", "compute", 1, node="m"), *spans(1, 1, MB)[2:]]
+    found = limits(trial(), lines, [])
+    assert found is not None
+    assert {each.resource for each in found.limits} == {"decoders", "models"}
+
+
+def test_without_a_shaped_link_the_wire_has_no_known_cap() -> None:
+    found = limits(trial(network=None), spans(1, 1, 900 * MB), [])
+    assert found is not None
+    assert {each.resource for each in found.limits} == {"decoders", "models"}
+
+
+def test_cores_are_needed_for_the_cpu_seconds_that_were_used() -> None:
+    """Two cores, idle for 15%, over 100 s."""
+    machines = [records.machine(1000.0), records.machine(1100.0)]
+    assert needed("cores", trial(), spans(1, 1, MB), machines) == pytest.approx(85)
+
+
+def test_a_trial_that_did_not_end_has_no_limits() -> None:
+    assert limits(trial(observed=None), [], []) is None
+    assert limits(trial(metrics={}), spans(1, 1, 1), []) is None
