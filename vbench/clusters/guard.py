@@ -52,7 +52,18 @@ def end_family(mark: str, root: int | None, *, grace_s: float = GRACE_S) -> list
         if root == os.getpid():
             _reap()
         select.select([], [], [], 0.03)
+    if root == os.getpid() and not alive:
+        _reap_last(started + grace_s + END_S)
     return alive
+
+
+def _reap_last(deadline: float) -> None:
+    """Until no child is left, zombies included: one in a PID namespace keeps that from ending, and a leader
+    whose threads are still ending is a zombie that cannot be waited for yet."""
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                select.select([], [], [], 0.01)
 
 
 def _send(pid: int, number: signal.Signals) -> None:
