@@ -71,7 +71,7 @@ def _run(begun: "_Begun", display: Display) -> None:
     kind.check(config)
     job = Job(config=config, folder=folder.resolve(), place=None)
     with timed(phases_s, "prepare"):
-        display.phase("checking the video")
+        display.phase("preparing")
         _load_step("prepare", job, inherited(), display)
     began_s = time.monotonic()
     with contextlib.ExitStack() as stack:

@@ -112,20 +112,22 @@ def _all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> list[Any]:
 
 
 def _check_links(hosts: Sequence[RunningHost], congestion_control: str) -> list[LinkCheck]:
-    """One flow, then as many as fill the NIC, from each host to the next; side by side where the machine
-    can carry it. HostError where a connection's congestion control is not that asked for."""
+    """One flow, then as many as fill the NIC, from each host to the next; side by side where they do
+    not get into each other's way. HostError where a connection's congestion control is not that asked for."""
     _all(hosts, "listen")
     by_name = {host.host.name: host for host in hosts}
     checks: list[LinkCheck] = []
+    ring = linkcheck.pairs([host.host for host in hosts])
     for flows_of in (_one, linkcheck.flows_to_fill):
-        planned = [
-            (by_name[sender.name], by_name[receiver.name], flows_of(sender, receiver))
-            for sender, receiver in linkcheck.pairs([host.host for host in hosts])
-        ]
-        rates = [linkcheck.expected_mbps(a.host, b.host, flows) for a, b, flows in planned]
-        rounds = [planned] if sum(rates) <= linkcheck.CONCURRENT_MBPS else [[pair] for pair in planned]
-        for pairs in rounds:
-            checks += _check_round(pairs, congestion_control)
+        planned = [(sender, receiver, flows_of(sender, receiver)) for sender, receiver in ring]
+        for together in linkcheck.rounds(planned):
+            checks += _check_round(
+                [
+                    (by_name[sender.name], by_name[receiver.name], flows)
+                    for sender, receiver, flows in together
+                ],
+                congestion_control,
+            )
     return checks
 
 

@@ -43,6 +43,37 @@ def pairs(hosts: Sequence[Host]) -> list[tuple[Host, Host]]:
     return list(zip(hosts, [*hosts[1:], hosts[0]], strict=True))
 
 
+Planned = tuple[Host, Host, int]
+"""Sender, receiver and connections."""
+
+
+def rounds(planned: Sequence[Planned]) -> list[list[Planned]]:
+    """What may be checked at the same time: where a transfer fills a NIC, nothing else goes through its two
+    hosts, or one's acknowledgements would wait in the other's full queue; and all together stay below
+    ``CONCURRENT_MBPS``."""
+    found: list[list[Planned]] = []
+    for one in planned:
+        fitting = (others for others in found if _fits(one, others))
+        others = next(fitting, None)
+        if others is None:
+            found.append([one])
+        else:
+            others.append(one)
+    return found
+
+
+def _fits(one: Planned, others: Sequence[Planned]) -> bool:
+    if expected_mbps(*one) + sum(expected_mbps(*other) for other in others) > CONCURRENT_MBPS:
+        return False
+    near = [other for other in others if {one[0].name, one[1].name} & {other[0].name, other[1].name}]
+    return not near or not any(_fills(each) for each in (one, *near))
+
+
+def _fills(planned: Planned) -> bool:
+    sender, receiver, flows = planned
+    return expected_mbps(sender, receiver, flows) >= min(sender.nic_mbps, receiver.nic_mbps)
+
+
 def complaint(check: LinkCheck) -> str | None:
     """A sentence where a link does not carry what it should; None where it does."""
     if abs(check.measured_mbps / check.expected_mbps - 1) <= TOLERANCE:
