@@ -1,0 +1,168 @@
+"""The links of an emulated cluster carry what the configuration says: measured, with real hosts and TCP."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lab import Seen, checked, host, transfers
+from records import config
+
+from vbench.clusters.emulated import linkcheck, plan
+from vbench.record import LinkCheck, LinkSample
+
+TOLERANCE = 0.10
+STILL = LinkSample(
+    out_backlog_bytes=0, out_waits=0, out_dropped=0, in_backlog_bytes=0, in_waits=0, in_dropped=0
+)
+
+A, B = (host(name, number, flow_mbps=10, nic_mbps=25) for number, name in enumerate("ab", start=1))
+C = host("c", 3, flow_mbps=10, nic_mbps=25)
+
+EMULATED = config("cluster=emulated").cluster
+
+
+@pytest.mark.parametrize("flows", [1, 2, 3, 8])
+def test_flows_reach_their_caps_together_but_no_more_than_the_nic(tmp_path: Path, flows: int) -> None:
+    (seen,) = transfers(tmp_path, [A, B], [[("a", "b", flows)]])
+    assert seen.mbps["b"] == pytest.approx(min(10 * flows, 25), rel=TOLERANCE)
+    assert linkcheck.complaint(checked(A, B, flows, seen)) is None
+
+
+def test_what_a_host_receives_from_two_is_held_to_its_nic(tmp_path: Path) -> None:
+    """Each sender stays below its own cap, both together would be 40."""
+    seen, back = transfers(tmp_path, [A, B, C], [[("a", "c", 2), ("b", "c", 2)], [("c", "a", 2)]])
+    assert seen.mbps["c"] == pytest.approx(25, rel=TOLERANCE)
+    assert back.mbps["a"] == pytest.approx(20, rel=TOLERANCE)
+    last, first = seen.during[-1]["c"], seen.before[0]["c"]
+    assert last.in_waits > first.in_waits
+    assert any(look["c"].in_backlog_bytes > 0 for look in seen.during)
+
+
+def test_both_directions_of_a_link_have_the_whole_rate(tmp_path: Path) -> None:
+    (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 3), ("b", "a", 3)]])
+    # Each direction carries the other's acknowledgements too.
+    assert seen.mbps["a"] == pytest.approx(25, rel=TOLERANCE)
+    assert seen.mbps["b"] == pytest.approx(25, rel=TOLERANCE)
+
+
+def test_no_two_connections_share_a_cap(tmp_path: Path) -> None:
+    hosts = [host(name, number, flow_mbps=5, nic_mbps=200) for number, name in enumerate("ab", start=1)]
+    rounds = transfers(tmp_path, hosts, [[("a", "b", 20)], [("a", "b", 20)]])
+    for number, seen in enumerate(rounds, start=1):
+        assert seen.mbps["b"] == pytest.approx(100, rel=TOLERANCE)
+        used = data_classes_used(seen, "a")
+        assert len(used) == 20 * number, "each connection has a class of its own, also those of later"
+        # Of one flow each: what two had carried would be twice as much.
+        assert max(used.values()) < 1.7 * min(used.values())
+
+
+def data_classes_used(seen: Seen, name: str) -> dict[int, int]:
+    from vbench.clusters.emulated.shaping import FIRST_DATA
+
+    last = FIRST_DATA + plan.DATA_CLASSES
+    return {
+        handle: count
+        for handle, count in seen.classes_bytes[name].items()
+        if FIRST_DATA <= handle < last and count
+    }
+
+
+def test_queues_are_still_when_nothing_is_sent_and_grow_while_a_flow_is_held(tmp_path: Path) -> None:
+    (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 1)]])
+    for look in seen.before:
+        assert look == {"a": STILL, "b": STILL}
+    assert any(look["a"].out_backlog_bytes > 0 for look in seen.during)
+    waits = [look["a"].out_waits for look in seen.during]
+    assert waits == sorted(waits)
+    assert waits[-1] > waits[0] >= 0
+    # One flow of 10 Mbit/s is held by its sender; the receiver's NIC takes 25.
+    assert all(look["b"].out_backlog_bytes < 10_000 for look in seen.during)
+    assert seen.during[-1]["b"].in_dropped == 0
+
+
+@pytest.mark.parametrize(
+    "name", Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+)
+def test_connections_have_the_congestion_control_asked_for(tmp_path: Path, name: str) -> None:
+    (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 1), ("b", "a", 1)]], congestion=name)
+    assert seen.congestion == {"a": name, "b": name}
+
+
+def test_a_link_that_is_shaped_otherwise_is_found(tmp_path: Path) -> None:
+    slow = host("a", 1, flow_mbps=8, nic_mbps=25)
+    (seen,) = transfers(tmp_path, [slow, B], [[("a", "b", 1)]])
+    said = linkcheck.complaint(checked(A, B, 1, seen))
+    assert said is not None
+    assert said.startswith("the link a -> b carried ")
+    assert " over 1 connections instead of 10.0; " in said
+
+
+@pytest.mark.parametrize(
+    ("measured", "holds"), [(0.0, False), (89.0, False), (91.0, True), (109.0, True), (111.0, False)]
+)
+def test_a_tenth_off_is_too_much(measured: float, holds: bool) -> None:
+    check = LinkCheck(sender="a", receiver="b", flows=4, expected_mbps=100, measured_mbps=measured)
+    assert (linkcheck.complaint(check) is None) == holds
+
+
+def test_every_link_is_checked_both_ways() -> None:
+    ring = linkcheck.pairs([A, B, C])
+    assert sorted(sender.name for sender, _ in ring) == ["a", "b", "c"]
+    assert sorted(receiver.name for _, receiver in ring) == ["a", "b", "c"]
+    assert all(sender != receiver for sender, receiver in ring)
+
+
+def test_as_many_flows_are_checked_as_fill_the_narrower_nic() -> None:
+    narrow = host("n", 4, flow_mbps=10, nic_mbps=11)
+    assert linkcheck.flows_to_fill(A, B) == 3
+    assert (linkcheck.flows_to_fill(A, narrow), linkcheck.flows_to_fill(narrow, A)) == (2, 2)
+    assert linkcheck.expected_mbps(A, narrow, 2) == 11
+
+
+def test_transfers_that_fill_a_nic_are_checked_apart_from_others_of_its_hosts() -> None:
+    hosts = [host(str(number), number, flow_mbps=10, nic_mbps=25) for number in range(1, 6)]
+    ring = linkcheck.pairs(hosts)
+    single = linkcheck.rounds([(sender, receiver, 1) for sender, receiver in ring])
+    full = linkcheck.rounds([(sender, receiver, 3) for sender, receiver in ring])
+    assert (len(single), len(full)) == (1, 3)
+    for together in full:
+        names = [name for sender, receiver, _ in together for name in (sender.name, receiver.name)]
+        assert len(set(names)) == len(names)
+    checked = {(sender.name, receiver.name) for together in full for sender, receiver, _ in together}
+    assert checked == {(sender.name, receiver.name) for sender, receiver in ring}
+
+
+def test_no_more_is_checked_at_a_time_than_a_machine_can_move() -> None:
+    hosts = [host(str(number), number, flow_mbps=1000, nic_mbps=2500) for number in range(1, 6)]
+    single = linkcheck.rounds([(sender, receiver, 1) for sender, receiver in linkcheck.pairs(hosts)])
+    assert [len(together) for together in single] == [2, 2, 1]
+
+
+@given(scale=st.floats(1, 1000))
+def test_every_rate_of_the_cloud_is_divided_by_the_scale(scale: float) -> None:
+    cluster = replace(EMULATED, scale=scale)
+    assert cluster.flow_mbps is not None
+    planned = plan.hosts(cluster)
+    assert [one.name for one in planned] == list(cluster.nodes)
+    assert len({one.ip for one in planned}) == len(planned)
+    for one in planned:
+        node = cluster.nodes[one.name]
+        assert node.nic_mbps is not None
+        assert one.nic_mbps * scale == pytest.approx(node.nic_mbps)
+        assert one.flow_mbps * scale == pytest.approx(cluster.flow_mbps)
+        assert one.shm_mb > node.object_store_mb
+
+
+def test_what_init_is_told_comes_whole() -> None:
+    cluster = EMULATED
+    commands = {name: ("ray", "start", name) for name in cluster.nodes}
+    spec = plan.Spec(
+        folder="/tmp/x",
+        hosts=plan.hosts(cluster, commands),
+        scale=cluster.scale,
+        congestion_control="cubic",
+        timeout_s=9,
+    )
+    assert plan.Spec.from_json(spec.to_json()) == spec
