@@ -24,6 +24,9 @@ MOST_FLOWS = 32
 
 TOLERANCE = 0.10
 
+TRIES = 3
+"""Of a link in all, before a trial is given up for it."""
+
 CONCURRENT_MBPS = 2500
 """Checks run at the same time while they ask the machine for no more than this in all."""
 
