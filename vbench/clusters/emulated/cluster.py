@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ NODE_MB = 500
 
 SILENCE_S = 30.0
 """Init says something at least so often, but while Ray starts, which has its own time."""
+
+ENDING_S = 3.0
+"""A cluster whose first process is gone has ended within this time."""
 
 HIDDEN = "/dev/shm"
 """Every host has its own: what lies in the machine's is not seen there."""
@@ -82,7 +85,7 @@ def start(
             address=f"{spec.hosts[0].ip}:{GCS_PORT}",
             temp_dir=str(folder),
             load_env=env,
-            exit_status=init.exit_status,
+            exit_status=lambda: _exit_status(init),
             nodes=tuple(NodePlace(name=host.name, ip=host.ip) for host in spec.hosts),
             enter=(sys.executable, "-m", "vbench.clusters.emulated.enter", str(head)),
             network=read_network(ready["network"]),
@@ -126,7 +129,7 @@ def _wait(init: Guarded, timeout_s: float, log: Path, progress: Progress) -> Map
             raise TrialError(f"the emulated cluster was not up within {timeout_s + SILENCE_S:g} s; see {log}")
         data = pipe.read1(65536)  # type: ignore[attr-defined] # a pipe of Popen is a BufferedReader
         if not data:
-            raise TrialError(f"the emulated cluster ended instead of starting: {reason(log)}")
+            raise TrialError(f"the emulated cluster ended instead of starting: {_why(init, log)}")
         *lines, buffer = (buffer + data).split(b"\n")
         for line in lines:
             event = json.loads(line)
@@ -135,6 +138,22 @@ def _wait(init: Guarded, timeout_s: float, log: Path, progress: Progress) -> Map
             if event["event"] == "failed":
                 raise TrialError(f"the emulated cluster could not be started: {event['message']}; see {log}")
             progress(event["phase"], event.get("done", 0), event.get("total", 0))
+
+
+def _why(init: Guarded, log: Path) -> str:
+    """What ended a cluster that said nothing itself."""
+    status = init.guard.wait()
+    if 0 <= status <= 128:
+        return reason(log)
+    return f"a process of it was killed by signal {status - 128 if status > 128 else -status}; see {log}"
+
+
+def _exit_status(init: Guarded) -> int | None:
+    """The cluster's, once it has ended. All that is entered into it, such as the load process, dies a moment
+    before: whoever asks because that is gone must be told."""
+    with suppress(subprocess.TimeoutExpired):
+        init.guard.wait(ENDING_S)
+    return init.exit_status()
 
 
 def _outer_pid(init: Guarded, pid: int) -> int:

@@ -35,7 +35,7 @@ def emit(**event: Any) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The launcher: its exit status is init's."""
+    """The launcher: its exit status is init's (128 and more: by a signal)."""
     spec = Spec.from_json(arguments[0])
     namespaces.die_with_parent()
     try:
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     init = os.fork()
     if init:
         # A signal that ends the launcher must not leave init: the kernel sees to it.
-        return os.waitstatus_to_exitcode(os.waitpid(init, 0)[1])
+        ended = os.waitstatus_to_exitcode(os.waitpid(init, 0)[1])
+        return ended if ended >= 0 else 128 - ended
     status = 1
     try:
         namespaces.die_with_parent()
