@@ -1,0 +1,125 @@
+"""Emulated clusters in tests: small settings, whose processes are whose, and what the machine has of them."""
+
+import os
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vbench import procfs
+
+NODES = ("head", "gpu", "chunk1", "chunk2", "decode")
+CHUNKERS = {"chunk1", "chunk2"}
+
+SCALE = 400
+"""Flows of 25 Mbit/s, NICs of 31 to 125: a machine that does other things too moves that much."""
+
+EMULATED = (
+    "cluster=emulated",
+    f"cluster.scale={SCALE}",
+    *(f"cluster.nodes.{name}.object_store_mb=200" for name in NODES),
+    "cluster.start_timeout_s=180",
+    "load.sample_period_s=0.2",
+    "tracking=off",
+    # What else runs on the machine that tests is not what they are about.
+    "load.max_machine_cpu_percent=100",
+    "load.max_foreign_cpu_percent=100",
+    "load.max_late_ms=10000",
+)
+
+TRANSFER = (*EMULATED, "load=transfer", "load.warmup=1", "load.object_mb=8")
+"""Objects and no video: the cluster is the same, and what is on it is up sooner."""
+
+INIT = "vbench.clusters.emulated.init"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processes:
+    """The harness's own processes of an emulated trial, as far as they are there."""
+
+    main: int
+    guard: int | None
+    launcher: int | None
+    init: int | None
+    hosts: list[int]
+    load_guard: int | None
+
+
+def processes(main: int) -> Processes:
+    """Of the run that ``main`` is the first process of, told apart by arguments and descent."""
+    below = procfs.family("of no guard", main)
+    arguments = {pid: procfs.command(pid) for pid in below}
+    parents = {pid: line.parent for pid in below if (line := procfs.stat(pid))}
+    guards = [pid for pid in below if arguments[pid][1:3] == ["-m", "vbench.clusters.guard"]]
+    launched = [pid for pid in below if arguments[pid][1:3] == ["-m", INIT]]
+
+    def first(of: list[int], parent: int | None) -> int | None:
+        return next((pid for pid in of if parents.get(pid) == parent), None) if parent else None
+
+    guard = next((pid for pid in guards if INIT in arguments[pid]), None)
+    launcher = first(launched, guard)
+    init = first(launched, launcher)
+    return Processes(
+        main=main,
+        guard=guard,
+        launcher=launcher,
+        init=init,
+        hosts=[pid for pid in launched if init is not None and parents.get(pid) == init],
+        load_guard=next((pid for pid in guards if "vbench.load" in arguments[pid]), None),
+    )
+
+
+def namespaces_of(pids: list[int]) -> set[str]:
+    """Network, mount and PID namespaces that these processes are in."""
+    found = set()
+    for pid in pids:
+        for kind in ("net", "mnt", "pid"):
+            try:
+                found.add(str(Path(f"/proc/{pid}/ns/{kind}").readlink()))
+            except OSError:
+                continue
+    return found
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a trial could leave on a machine beside processes and files in its temp dir."""
+
+    mounts: list[str]
+    shared_memory: set[str]
+    namespaces: set[str]
+    """Of this process: those are nobody's to remove."""
+
+    @classmethod
+    def now(cls) -> "Machine":
+        return cls(
+            Path("/proc/self/mountinfo").read_text().splitlines(),
+            {path.name for path in Path("/dev/shm").iterdir()},
+            namespaces_of([os.getpid()]),
+        )
+
+    def left(self, namespaces: set[str] | None = None) -> list[str]:
+        """What is there now and was not then, and which of ``namespaces`` still have somebody in them; waits
+        for what is just ending."""
+        found: list[str] = []
+
+        def look() -> bool:
+            now = Machine.now()
+            found[:] = [line for line in now.mounts if line not in self.mounts]
+            found.extend(sorted(now.shared_memory - self.shared_memory))
+            found.extend(sorted((namespaces or set()) & namespaces_of(list(procfs.pids())) - self.namespaces))
+            return not found
+
+        until(look, 15)
+        return found
+
+
+def until(condition: Callable[[], bool], deadline_s: float) -> bool:
+    """Whether it came true in time."""
+    deadline = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        select.select([], [], [], 0.02)
+    return True

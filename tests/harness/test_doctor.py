@@ -1,0 +1,159 @@
+"""The doctor and the trial say the same of a machine: what an emulated cluster lacks, and what to do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from emulated import EMULATED, TRANSFER
+from ordinary import NOBODY
+from runs import DEADLINE_S, Workplace
+
+from vbench import procfs
+from vbench.clusters.emulated.needs import first_missing, needs
+from vbench.record import read_trial
+
+ROOT = Path(__file__).resolve().parents[2]
+ORDINARY = Path(__file__).with_name("ordinary.py")
+
+FORBIDDEN = """
+import os, sys
+from pathlib import Path
+from vbench.clusters.emulated.namespaces import new_root
+new_root(0)
+for kind in ("user", "net", "mnt", "pid"):
+    Path(f"/proc/sys/user/max_{kind}_namespaces").write_text("0")
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Runs Python where nobody may make namespaces, as on a machine whose administrator forbids it."""
+
+
+def forbidden(workplace: Workplace, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", FORBIDDEN, "-m", *arguments],
+        cwd=workplace.folder,
+        env={**os.environ, "TMPDIR": str(workplace.temp), "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def only_line(output: str) -> str:
+    """The one that says why."""
+    assert "Traceback" not in output
+    lines = [line for line in output.splitlines() if line.startswith("vbench: ")]
+    assert len(lines) == 1, output
+    return lines[0]
+
+
+def nothing_started(workplace: Workplace, output: str) -> None:
+    assert "making hosts" not in output
+    assert not list(workplace.folder.rglob("ray.log"))
+    assert workplace.left() == []
+
+
+def test_what_is_needed_is_here(workplace: Workplace) -> None:
+    small = [override for override in EMULATED if override.startswith("cluster.")]
+    status, output = workplace.run(*small, module="vbench.doctor")
+    assert status == 0, output
+    assert "cluster=emulated can run here" in output
+    assert " NO " not in output
+    for name in ("FFmpeg", "CPUs", "free memory", "HTB queues", "nftables", "congestion control cubic"):
+        assert name in output
+    assert workplace.left() == []
+
+
+def test_every_need_is_tried_and_says_what_to_do() -> None:
+    found = needs("cubic")
+    assert all(need.holds for need in found), found
+    assert all(need.found and need.remedy for need in found)
+    assert first_missing("cubic") is None
+
+
+def test_a_congestion_control_that_the_kernel_lacks_is_named(workplace: Workplace) -> None:
+    asked = "cluster.congestion_control=carrier-pigeon"
+    status, output = workplace.run(asked, module="vbench.doctor")
+    assert status == 1, output
+    assert "TCP congestion control carrier-pigeon: set cluster.congestion_control to one of: " in output
+    assert "cubic" in output
+    assert "cluster=emulated cannot run here" in output
+
+    status, output = workplace.run(*EMULATED, asked)
+    assert status == 2, output
+    line = only_line(output)
+    assert "TCP congestion control carrier-pigeon: this kernel has " in line
+    assert "set cluster.congestion_control to one of: " in line
+    nothing_started(workplace, output)
+
+
+def test_forbidden_namespaces_are_named_by_the_doctor_and_before_a_trial(workplace: Workplace) -> None:
+    status, output = forbidden(workplace, "vbench.doctor")
+    assert status == 1, output
+    assert "user, network, mount and PID namespaces: allow user namespaces (sysctl " in output
+    assert "cluster=emulated cannot run here" in output
+
+    status, output = forbidden(workplace, "vbench", *EMULATED)
+    assert status == 2, output
+    line = only_line(output)
+    assert "cluster=emulated cannot run here: user, network, mount and PID namespaces: unshare: " in line
+    assert "allow user namespaces (sysctl user.max_user_namespaces above 0" in line
+    assert "python -m vbench.doctor" in line
+    nothing_started(workplace, output)
+
+
+def test_more_memory_than_there_is_is_refused(workplace: Workplace) -> None:
+    asked = "cluster.nodes.gpu.object_store_mb=900000"
+    status, output = workplace.run(*EMULATED, asked)
+    assert status == 2, output
+    line = only_line(output)
+    assert "5 nodes needs 903300 MB (900800 MB of object stores and 500 MB a node)" in line
+    assert "lower cluster.nodes.*.object_store_mb or take fewer nodes" in line
+    nothing_started(workplace, output)
+    status, output = workplace.run(asked, module="vbench.doctor")
+    assert status == 1, output
+    assert "free memory: end other programs, or lower cluster.nodes.*.object_store_mb" in output
+
+
+def test_a_value_that_is_wrong_is_the_doctors_to_refuse_too(workplace: Workplace) -> None:
+    status, output = workplace.run("cluster.scale=0", module="vbench.doctor")
+    assert status == 2
+    assert "cluster.scale=0" in only_line(output)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as another user")
+def test_an_ordinary_user_can_do_all_of_it(workplace: Workplace) -> None:
+    """A whole trial as nobody, who may read the project and write two folders."""
+    folder, temp = (Path(f"{workplace.temp}{end}") for end in ("-work", "-temp"))
+    for path in (folder, temp):
+        path.mkdir()
+        os.chown(path, NOBODY, NOBODY)
+    env = {**os.environ, "TMPDIR": str(temp), "HOME": str(folder), "PYTHONPATH": str(ROOT)}
+    few = ("load.requests=3", "load.objects=2")
+    for arguments in (("vbench.doctor",), ("vbench", *TRANSFER, *few)):
+        done = subprocess.run(
+            [sys.executable, str(ORDINARY), sys.executable, "-m", *arguments],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+    (record,) = (folder / "outputs" / "runs").iterdir()
+    assert record.stat().st_uid == NOBODY
+    trial = read_trial(record)
+    assert trial.valid
+    assert trial.observed is not None
+    assert [pair.found for pair in trial.observed.connections] == [2]
+    assert list(temp.iterdir()) == []
+    assert [pid for pid in procfs.pids() if Path(f"/proc/{pid}").stat().st_uid == NOBODY] == []

@@ -1,0 +1,140 @@
+"""Whichever process of an emulated trial is killed, and whenever: nothing of it stays on the machine."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from emulated import TRANSFER, Machine, Processes, namespaces_of, processes, until
+from runs import Workplace
+
+from vbench import procfs
+from vbench.record import read_trial
+
+pytestmark = pytest.mark.slow
+
+Wait = Callable[["subprocess.Popen[str]", str], str]
+Pick = Callable[[Processes], int | None]
+
+LONG = (*TRANSFER, "load.requests=5000", "load.objects=2")
+
+HOSTS = "making hosts and links"
+LINKS = "checking the links"
+HEAD = "starting Ray's head"
+OTHERS = "starting Ray's other nodes"
+DEPLOYING = "starting sender and receiver"
+REQUESTS = "requests  0/5000"
+
+
+@contextmanager
+def reaping(own: set[int]) -> Iterator[None]:
+    """What killed processes leave behind is this process's by ``adopting``; it reaps them at once, as a
+    machine's first process does: a zombie keeps its PID namespace from ending."""
+    stop = threading.Event()
+
+    def reap() -> None:
+        while not stop.wait(0.05):
+            for pid, line in procfs.all_stats().items():
+                if line.parent == os.getpid() and line.state == "Z" and pid not in own:
+                    with contextlib.suppress(ChildProcessError):
+                        os.waitpid(pid, os.WNOHANG)
+
+    thread = threading.Thread(target=reap)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def first_host(found: Processes) -> int | None:
+    return found.hosts[0] if found.hosts else None
+
+
+def last_host(found: Processes) -> int | None:
+    return found.hosts[4] if len(found.hosts) == 5 else None
+
+
+PICKS: dict[str, Pick] = {
+    "the harness": lambda found: found.main,
+    "the cluster's guard": lambda found: found.guard,
+    "launcher": lambda found: found.launcher,
+    "init": lambda found: found.init,
+    "the head": first_host,
+    "another host": last_host,
+    "the load's guard": lambda found: found.load_guard,
+}
+
+
+def killed(workplace: Workplace, wait_for: Wait, phase: str, who: str) -> tuple[int, str]:
+    """Run until ``phase``, kill ``who``; exit status and output, once it is proven that nothing is left."""
+    machine = Machine.now()
+    run = workplace.start(*LONG)
+    with reaping({run.pid}):
+        output = wait_for(run, phase)
+        assert until(lambda: PICKS[who](processes(run.pid)) is not None, 60), f"{who} is not there"
+        spaces = namespaces_of(procfs.family("of no guard", run.pid))
+        pid = PICKS[who](processes(run.pid))
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        output += run.communicate(timeout=90)[0]
+        assert workplace.left() == []
+        assert machine.left(spaces) == []
+    return run.returncode, output
+
+
+@pytest.mark.parametrize("phase", [HOSTS, OTHERS, REQUESTS])
+def test_a_killed_harness_leaves_nothing(workplace: Workplace, wait_for: Wait, phase: str) -> None:
+    status, _ = killed(workplace, wait_for, phase, "the harness")
+    assert status == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("phase", "who"),
+    [
+        (HOSTS, "init"),
+        (LINKS, "launcher"),
+        (LINKS, "another host"),
+        (HEAD, "the cluster's guard"),
+        (HEAD, "the head"),
+        (OTHERS, "init"),
+        (DEPLOYING, "the load's guard"),
+        (REQUESTS, "another host"),
+    ],
+)
+def test_any_other_killed_process_fails_the_trial_and_leaves_nothing(
+    workplace: Workplace, wait_for: Wait, phase: str, who: str
+) -> None:
+    status, output = killed(workplace, wait_for, phase, who)
+    assert status == 1, output
+    assert "Traceback" not in output
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert (trial.status, trial.valid) == ("failed", False)
+    assert trial.error
+    assert " ".join(trial.error.split()) in " ".join(output.split())
+    if phase == REQUESTS:
+        assert trial.error.startswith("Ray ended with status ")
+
+
+def test_ctrl_c_while_the_cluster_comes_up_leaves_nothing(workplace: Workplace, wait_for: Wait) -> None:
+    machine = Machine.now()
+    run = workplace.start(*LONG)
+    with reaping({run.pid}):
+        wait_for(run, HEAD)
+        spaces = namespaces_of(procfs.family("of no guard", run.pid))
+        run.send_signal(signal.SIGINT)
+        output, _ = run.communicate(timeout=60)
+        assert run.returncode == 130, output
+        assert "interrupted" in output
+        assert "Traceback" not in output
+        (folder,) = workplace.trials()
+        trial = read_trial(folder)
+        assert (trial.status, trial.valid) == ("interrupted", False)
+        assert workplace.left() == []
+        assert machine.left(spaces) == []

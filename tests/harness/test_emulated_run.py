@@ -1,0 +1,158 @@
+"""A whole trial on an emulated cluster: real Ray on five hosts, from the command line to the record."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from emulated import CHUNKERS, EMULATED, NODES, SCALE, TRANSFER, Machine
+from runs import Workplace
+
+from vbench.clusters.emulated.linkcheck import TOLERANCE
+from vbench.record import (
+    NodeSample,
+    Observed,
+    Trial,
+    read_machines,
+    read_requests,
+    read_samples,
+    read_spans,
+    read_trial,
+)
+from vbench.wire import crossings
+
+pytestmark = pytest.mark.slow
+
+FRAME_BYTES = 320 * 180 * 3
+CONNECTIONS = 4
+
+WHOLE = (
+    "video.scene.width=320",
+    "video.scene.height=180",
+    "video.scene.length_s=8",
+    "video.scene.unique_s=4",
+    "pipeline.chunk_s=2",
+    # 3.5 MB a chunk: a piece each, over the next of the connections.
+    "pipeline.fps=10",
+    "pipeline.frame_size=native",
+    "load.requests=3",
+    "load.concurrency=2",
+    "load.warmup=2",
+    f"runtime.connections={CONNECTIONS}",
+)
+
+
+def test_a_trial_is_whole_and_proven(workplace: Workplace) -> None:
+    machine = Machine.now()
+    status, output = workplace.run(*EMULATED, *WHOLE)
+    assert status == 0, output
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert trial.valid
+    assert trial.observed is not None
+    _flags_and_connections_are_proven(trial.observed)
+    _the_graph_is_where_the_configuration_says(trial.observed, folder)
+    _links_are_checked_and_recorded(trial)
+    _samples_agree_with_what_had_to_move(trial, folder)
+    assert [request.frames_got for request in read_requests(folder)] == [80, 80, 80]
+    assert workplace.left() == []
+    assert machine.left() == []
+
+
+def _flags_and_connections_are_proven(observed: Observed) -> None:
+    assert sorted(node.node for node in observed.runtime_found) == sorted(NODES)
+    assert len({node.raylet_pid for node in observed.runtime_found}) == len(NODES)
+    for node in observed.runtime_found:
+        assert node.flags == {
+            "RAY_experimental_object_manager_enable_multiple_connections": "1",
+            "RAY_object_manager_client_connection_num": str(CONNECTIONS),
+        }
+    (pair,) = observed.connections
+    assert (pair.sender, pair.receiver) == ("decode", "gpu")
+    assert (pair.expected, pair.found) == (CONNECTIONS, CONNECTIONS)
+    # Three requests and two to warm up; each frame has its time beside its pixels.
+    assert pair.moved_bytes == 5 * 80 * (FRAME_BYTES + 8)
+
+
+def _the_graph_is_where_the_configuration_says(observed: Observed, folder: Path) -> None:
+    assert observed.placement["VideoProcessingAPI"] == {"head": 1}
+    assert observed.placement["VideoProcessingService"] == dict.fromkeys(CHUNKERS, 1)
+    assert observed.placement["VideoDecoder"] == {"decode": 2}
+    assert observed.placement["ModelInference"] == {"gpu": 1}
+    by_stage = defaultdict(set)
+    for span in read_spans(folder):
+        by_stage[span.stage].add(span.node)
+    assert by_stage["chunk"] <= CHUNKERS
+    assert by_stage["decode"] == {"decode"}
+    assert by_stage["infer"] == {"gpu"}
+
+
+def _links_are_checked_and_recorded(trial: Trial) -> None:
+    network = trial.network
+    assert network is not None
+    assert (network.scale, network.congestion_control) == (SCALE, "cubic")
+    nodes = trial.config["cluster"]["nodes"]
+    assert [link.node for link in network.links] == list(NODES)
+    for link in network.links:
+        assert link.nic_mbps * SCALE == pytest.approx(nodes[link.node]["nic_mbps"])
+        assert link.flow_mbps * SCALE == pytest.approx(trial.config["cluster"]["flow_mbps"])
+    single = [check for check in network.checks if check.flows == 1]
+    several = [check for check in network.checks if check.flows > 1]
+    for checks in (single, several):
+        assert {check.sender for check in checks} == set(NODES)
+        assert {check.receiver for check in checks} == set(NODES)
+    assert all(check.expected_mbps == pytest.approx(10000 / SCALE) for check in single)
+    by_pair = {(check.sender, check.receiver): check.expected_mbps for check in several}
+    assert by_pair["chunk1", "chunk2"] == pytest.approx(25000 / SCALE)
+    assert by_pair["head", "gpu"] == pytest.approx(12500 / SCALE)
+    for check in network.checks:
+        assert check.measured_mbps == pytest.approx(check.expected_mbps, rel=TOLERANCE)
+
+
+def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
+    by_node: dict[str, list[NodeSample]] = defaultdict(list)
+    for sample in read_samples(folder):
+        by_node[sample.node].append(sample)
+    assert set(by_node) == set(NODES)
+    sent = {node: each[-1].nic_sent_bytes - each[0].nic_sent_bytes for node, each in by_node.items()}
+    received = {
+        node: each[-1].nic_received_bytes - each[0].nic_received_bytes for node, each in by_node.items()
+    }
+    frames = 3 * 80 * FRAME_BYTES
+    for moved in (sent["decode"], received["gpu"]):
+        # Headers and what Ray repeats come on top.
+        assert frames < moved < 3 * frames
+    for node in ("head", *CHUNKERS):
+        assert sent[node] + received[node] < frames / 4, "frames do not pass here"
+    for each in by_node.values():
+        assert all(sample.link is not None for sample in each)
+        assert each[-1].cpu_s > 0
+        assert each[-1].memory_mb > 50
+    last = by_node["decode"][-1].link
+    assert last is not None
+    assert last.out_waits > 0
+    needed = sum(one.bytes for one in crossings(read_spans(folder)))
+    assert needed >= frames
+    assert trial.metrics["sent_over_needed"] >= 1
+    machines = read_machines(folder)
+    assert len(machines) >= 2
+    assert machines[-1].cpu_trial_s > machines[0].cpu_trial_s
+
+
+def test_connections_that_were_not_opened_are_not_taken_for_proven(workplace: Workplace) -> None:
+    few = ("load.requests=1", "load.objects=2", "runtime.connections=16")
+    status, output = workplace.run(*TRANSFER, *few)
+    assert status == 1, output
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert (trial.status, trial.valid) == ("finished", False), output
+    broken = {rule.name: rule for rule in trial.rules if not rule.holds}
+    assert "the runtime flags are in force" in broken, json.dumps([*broken])
+    rule = broken["the runtime flags are in force"]
+    assert " connections from decode to gpu, asked for 16; " in rule.found
+    assert "too few to open all" in rule.found
+    assert "load.warmup" in rule.remedy
+    said = " ".join(output.split())
+    assert rule.name in said
+    assert rule.remedy in said
+    assert workplace.left() == []
