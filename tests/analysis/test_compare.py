@@ -159,3 +159,19 @@ def test_a_comparison_is_logged_to_the_sweeps_run(sweep: Path, tmp_path: Path) -
     name = "chunked inference/Anyscale setting 15 connections against OSS 2 connections"
     assert parent.data.metrics[f"improvement_percent/{name}"] == pytest.approx(20, abs=0.5)
     assert parent.data.metrics[f"improvement_low_percent/{name}"] < 20
+
+
+def test_what_connections_give_is_drawn_against_the_caps(tmp_path: Path) -> None:
+    def metrics(settings: Mapping[str, str], block: int) -> dict[str, float]:
+        count = float(settings["runtime.connections"])
+        rate = min(count * 100, 250) * 0.93 - block
+        return {"latency_mean_s": 10.0, "makespan_s": 90.0, "requests": 8.0, "transfer_mbps": rate}
+
+    sweep = sweeps.write_sweep(
+        tmp_path / "sweep", {"runtime.connections": ["1", "2", "15"]}, 2, lambda *_: 10.0, metrics=metrics
+    )
+    assert main([str(sweep)]) == 0
+    assert (sweep / "rate.png").read_bytes().startswith(PNG)
+    page = (sweep / PAGE).read_text()
+    assert "](rate.png)" in page
+    assert "| object transfer | 92.5 Mbit/s | 186 Mbit/s | 232 Mbit/s |" in page

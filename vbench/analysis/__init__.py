@@ -40,7 +40,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
 
     The trials' folders must still be there: the plot of the links reads their samples.
     """
-    from vbench.analysis import plot_links, plots
+    from vbench.analysis import plot_links, plot_rate, plots
     from vbench.analysis.markdown import page
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,14 +48,18 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
         (plots.latency(comparison, folder / "latency.png"), "Latency of every request, and of every block"),
         (plots.stages(comparison, folder / "stages.png"), "Where the time of a request went"),
     ]
+    path = plot_rate.rate(comparison, folder / "rate.png")
+    if path is not None:
+        pictures.append((path, "Rate of transfer by number of connections"))
+    nics = []
     for number, scenario in enumerate(comparison.scenarios):
         path = plot_links.links(scenario, folder / f"nics-{number}.png")
         if path is not None:
-            pictures.append((path, f"NICs over time: {scenario.name}"))
-    text = page(comparison, [(path.name, caption) for path, caption in pictures])
+            nics.append((path, f"NICs over time: {scenario.name}"))
+    text = page(comparison, [(path.name, text) for path, text in pictures], [(p.name, t) for p, t in nics])
     (folder / PAGE).write_text(text)
     write_json(folder / DATA, data(comparison))
-    return [folder / PAGE, folder / DATA, *(path for path, _ in pictures)]
+    return [folder / PAGE, folder / DATA, *(path for path, _ in [*pictures, *nics])]
 
 
 def data(comparison: Comparison) -> dict[str, Any]:

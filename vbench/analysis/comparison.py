@@ -239,10 +239,10 @@ def _cautions(trials: Sequence[Measured], tables: Sequence[Table]) -> list[str]:
         lines.append("One block has no interval: such a difference is not told from noise.")
     if any(len(each.trial.config["cluster"]["nodes"]) == 1 for each in trials):
         lines.append("One node has no peers, so the runtime setting cannot make a difference on it.")
-    if any(each.trial.network for each in trials):
-        scales = sorted({each.trial.network.scale for each in trials if each.trial.network})
-        text = " and ".join(f"{scale:g}" for scale in scales)
+    scales = sorted({each.trial.network.scale for each in trials if each.trial.network})
+    if scales:
+        text = " and ".join(f"1/{scale:g} of the rates" if scale != 1 else "the rates" for scale in scales)
         lines.append(
-            f"Measured on an emulated cluster: the cloud's link rates, and the video, divided by {text}."
+            f"Measured on an emulated cluster, whose links have {text} that its configuration names."
         )
     return lines

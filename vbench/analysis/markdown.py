@@ -35,16 +35,16 @@ efficiency. Means over trials."""
 NICS = """\
 What each node sent and received, of one trial of each arm, against the cap of its link where it has one."""
 
-ON_TOP = 2
-"""Pictures of latency come first, those of single trials last."""
+Pictures = Sequence[tuple[str, str]]
+"""File name and caption of each plot beside the page."""
 
 
-def page(comparison: Comparison, pictures: Sequence[tuple[str, str]]) -> str:
-    """The whole page; ``pictures``: file name and caption of each plot beside it."""
-    return "\n".join(_lines(comparison, pictures)).rstrip() + "\n"
+def page(comparison: Comparison, pictures: Pictures, nics: Pictures) -> str:
+    """The whole page, with pictures of the whole comparison on top and those of single trials' NICs last."""
+    return "\n".join(_lines(comparison, pictures, nics)).rstrip() + "\n"
 
 
-def _lines(comparison: Comparison, pictures: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterator[str]:
     yield f"# {_title(comparison)}"
     yield ""
     yield f"From `{comparison.name}`, by `python -m vbench.compare`."
@@ -55,7 +55,7 @@ def _lines(comparison: Comparison, pictures: Sequence[tuple[str, str]]) -> Itera
     if notes:
         yield ""
         yield from (f"- {note}" for note in notes)
-    yield from _shown(pictures[:ON_TOP])
+    yield from _shown(pictures)
     yield from ("", "## Where the time went", "", WHERE)
     for scenario in comparison.scenarios:
         yield from ("", *_parts(scenario))
@@ -68,9 +68,9 @@ def _lines(comparison: Comparison, pictures: Sequence[tuple[str, str]]) -> Itera
     yield from ("", "## Limits", "", LIMITS)
     for scenario in comparison.scenarios:
         yield from ("", *_limits(scenario))
-    if pictures[ON_TOP:]:
+    if nics:
         yield from ("", "## NICs over time", "", NICS)
-        yield from _shown(pictures[ON_TOP:])
+        yield from _shown(nics)
     yield from ("", "## Left out", "")
     if not comparison.left_out:
         yield "Nothing: every trial that was planned is valid."
@@ -80,7 +80,7 @@ def _lines(comparison: Comparison, pictures: Sequence[tuple[str, str]]) -> Itera
             yield _row(Path(each.folder).name, each.arm, each.block, each.reason)
 
 
-def _shown(pictures: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _shown(pictures: Pictures) -> Iterator[str]:
     for name, caption in pictures:
         yield from ("", f"![{caption}]({name})", "", f"*{caption}*")
 
@@ -127,11 +127,13 @@ def _heads(scenario: Scenario) -> list[str]:
 
 def _parts(scenario: Scenario) -> Iterator[str]:
     yield from _rows((scenario.name, *_heads(scenario)), "l" + "r" * len(scenario.arms))
+    totals = [sum(arm.part(part) for part in PARTS) for arm in scenario.arms]
+    places = 2 if max(totals) >= 10 else 3
     for part in PARTS:
         values = [arm.part(part) for arm in scenario.arms]
-        if any(value >= 0.005 for value in values):
-            yield _row(part, *(f"{value:.2f}" for value in values))
-    yield _row("**sum**", *(f"**{sum(arm.part(part) for part in PARTS):.2f}**" for arm in scenario.arms))
+        if any(value >= 0.0005 for value in values):
+            yield _row(part, *(f"{value:.{places}f}" for value in values))
+    yield _row("**sum**", *(f"**{total:.{places}f}**" for total in totals))
 
 
 def _sums(scenario: Scenario) -> Iterator[str]:

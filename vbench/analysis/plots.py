@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vbench.analysis.results import Comparison, Scenario
 from vbench.analysis.stages import PARTS
+from vbench.analysis.words import decimals
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -158,9 +159,10 @@ def stages(comparison: Comparison, path: Path) -> Path:
     gaps = len(comparison.scenarios)
     figure = new_figure(9.5, 1.7 + 0.42 * bars + 0.45 * gaps)
     axes = figure.subplots()
-    longest = max(arm.latency.value for scenario in comparison.scenarios for arm in scenario.arms)
     arms = [arm for scenario in comparison.scenarios for arm in scenario.arms]
     parts = [part for part in PARTS if any(arm.part(part) > 0 for arm in arms)]
+    longest = max(sum(arm.part(part) for part in parts) for arm in arms)
+    places = decimals(longest)
     y, ticks, names = 0.0, [], []
     for scenario in comparison.scenarios:
         axes.text(0, y, scenario.name, fontsize=9.5, fontweight="bold", va="center")
@@ -176,14 +178,14 @@ def stages(comparison: Comparison, path: Path) -> Path:
                     axes.text(
                         left + width / 2,
                         y,
-                        f"{width:.1f}",
+                        f"{width:.{places}f}",
                         ha="center",
                         va="center",
                         fontsize=8,
                         color=colour,
                     )
                 left += width
-            axes.text(left + 0.01 * longest, y, f"{left:.1f} s", va="center", fontsize=8.5)
+            axes.text(left + 0.01 * longest, y, f"{left:.{places}f} s", va="center", fontsize=8.5)
             ticks.append(y)
             names.append(arm.name)
             y += 1

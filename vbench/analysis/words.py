@@ -10,6 +10,8 @@ FACTS = (
     ("wire_mb_per_request", "sent by all nodes, a request", "MB"),
     ("payload_crossings", "times that the frames' bytes were on the wire", ""),
     ("sent_over_needed", "bytes sent over bytes that had to cross", ""),
+    ("link_held_percent", "bytes that moved while a link held packets back", "%"),
+    ("cpu_while_moving_percent", "CPU of the machine in use while bytes moved", "%"),
     ("cpu_busy_percent", "CPU of the machine in use", "%"),
     ("throughput_video_s_per_s", "video processed", "s/s"),
 )
@@ -22,9 +24,15 @@ def seconds(mean: Mean | None) -> str:
     """``66.1 ± 1.8 s``, with the half width of the 95% interval where there are several blocks."""
     if mean is None:
         return ""
+    places = decimals(mean.value)
     if mean.half_width is None:
-        return f"{mean.value:.1f} s"
-    return f"{mean.value:.1f} ± {mean.half_width:.1f} s"
+        return f"{mean.value:.{places}f} s"
+    return f"{mean.value:.{places}f} ± {mean.half_width:.{places}f} s"
+
+
+def decimals(value_s: float) -> int:
+    """Places after the point that a time is written with: three figures, and one place for long ones."""
+    return 1 if value_s >= 10 else 2 if value_s >= 1 else 3
 
 
 def percent(value: Improvement | None) -> str:
@@ -79,10 +87,18 @@ def bottleneck(arm: Arm) -> tuple[str, str, str, str]:
     if len(like) < len(every):
         name += f" (in {len(like)} of {len(every)} trials)"
     efficiency = sum(each.efficiency for each in like) / len(like)
-    return (name, f"{needed:.1f} s", f"{measured:.1f} s", f"{100 * efficiency:.0f}%")
+    return (
+        name,
+        f"{needed:.{decimals(needed)}f} s",
+        f"{measured:.{decimals(measured)}f} s",
+        f"{100 * efficiency:.0f}%",
+    )
 
 
 def needs(every: list[Limits], resource: str) -> str:
     """The time one resource needs, mean over trials; empty where it is not known."""
     found = [limit.needed_s for each in every for limit in each.limits if limit.resource == resource]
-    return f"{sum(found) / len(found):.1f} s" if found else ""
+    if not found:
+        return ""
+    value = sum(found) / len(found)
+    return f"{value:.{decimals(value)}f} s"
