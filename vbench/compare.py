@@ -51,8 +51,22 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--outputs", type=Path, metavar="DIR", help="holds the MLflow database (default: outputs)"
     )
-    made.add_argument("--baseline", action="append", nargs="+", default=[], metavar="KEY=VALUE")
-    made.add_argument("--candidate", action="append", nargs="+", default=[], metavar="KEY=VALUE")
+    made.add_argument(
+        "--baseline",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what it is compared with, such as runtime=oss",
+    )
+    made.add_argument(
+        "--candidate",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="the arm in question, such as runtime=anyscale",
+    )
     made.add_argument(
         "--across",
         default="",
