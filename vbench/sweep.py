@@ -15,12 +15,9 @@ from vbench.compose import Asked
 from vbench.errors import ConfigError
 from vbench.record import TRIAL, RecordError, Trial, read_trial, write_json
 from vbench.schema import Config
-from vbench.tracking import SWEEP
+from vbench.tracking import EARLIER, SWEEP
 from vbench.trial import NOT_FINGERPRINTED, fingerprint
 from vbench.validate import value_at
-
-EARLIER = "earlier"
-"""Folder of a sweep that keeps what was left of trials that are run again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

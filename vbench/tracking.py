@@ -25,6 +25,9 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 SWEEP = "sweep.json"
 """What a sweep's folder holds beside its trials."""
 
+EARLIER = "earlier"
+"""Folder of a sweep that keeps what was left of trials that are run again."""
+
 COMPARISON = "comparison"
 """Folder of a sweep's run with what a comparison left."""
 
@@ -226,11 +229,12 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def trial_folders(folder: Path) -> list[Path]:
-    """The folder itself where it holds a trial, else all trials below it but MLflow's own copies."""
+    """The folder itself where it holds a trial, else all trials below it but MLflow's own copies, and those
+    of a sweep that were run again."""
     if (folder / TRIAL).exists():
         return [folder]
     below = (path.parent for path in folder.rglob(TRIAL))
-    return sorted(path for path in below if ARTIFACTS not in path.relative_to(folder).parts)
+    return sorted(path for path in below if not {ARTIFACTS, EARLIER} & set(path.relative_to(folder).parts))
 
 
 def main(arguments: list[str] | None = None) -> int:
