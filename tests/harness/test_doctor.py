@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,6 @@ from emulated import EMULATED, TRANSFER
 from ordinary import NOBODY
 from runs import DEADLINE_S, Workplace
 
-from vbench import procfs
 from vbench.clusters.emulated.needs import first_missing, needs
 from vbench.record import read_trial
 
@@ -126,14 +128,21 @@ def test_a_value_that_is_wrong_is_the_doctors_to_refuse_too(workplace: Workplace
     assert "cluster.scale=0" in only_line(output)
 
 
+@pytest.fixture
+def nobodys() -> Iterator[tuple[Path, Path]]:
+    """A folder to run in and one for temp files, which only nobody and root can use; where all can go."""
+    with ExitStack() as stack:
+        made = [stack.enter_context(tempfile.TemporaryDirectory(prefix="vt", dir="/tmp")) for _ in range(2)]
+        for path in made:
+            os.chown(path, NOBODY, NOBODY)
+        yield Path(made[0]), Path(made[1])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as another user")
-def test_an_ordinary_user_can_do_all_of_it(workplace: Workplace) -> None:
+def test_an_ordinary_user_can_do_all_of_it(workplace: Workplace, nobodys: tuple[Path, Path]) -> None:
     """A whole trial as nobody, who may read the project and write two folders."""
-    folder, temp = (Path(f"{workplace.temp}{end}") for end in ("-work", "-temp"))
-    for path in (folder, temp):
-        path.mkdir()
-        os.chown(path, NOBODY, NOBODY)
+    folder, temp = nobodys
     env = {**os.environ, "TMPDIR": str(temp), "HOME": str(folder), "PYTHONPATH": str(ROOT)}
     few = ("load.requests=3", "load.objects=2")
     for arguments in (("vbench.doctor",), ("vbench", *TRANSFER, *few)):
@@ -156,4 +165,4 @@ def test_an_ordinary_user_can_do_all_of_it(workplace: Workplace) -> None:
     assert trial.observed is not None
     assert [pair.found for pair in trial.observed.connections] == [2]
     assert list(temp.iterdir()) == []
-    assert [pid for pid in procfs.pids() if Path(f"/proc/{pid}").stat().st_uid == NOBODY] == []
+    assert workplace.left() == []

@@ -31,13 +31,17 @@ def test_flows_reach_their_caps_together_but_no_more_than_the_nic(tmp_path: Path
 
 
 def test_what_a_host_receives_from_two_is_held_to_its_nic(tmp_path: Path) -> None:
-    """Each sender stays below its own cap, both together would be 40."""
-    seen, back = transfers(tmp_path, [A, B, C], [[("a", "c", 2), ("b", "c", 2)], [("c", "a", 2)]])
-    assert seen.mbps["c"] == pytest.approx(25, rel=TOLERANCE)
-    assert back.mbps["a"] == pytest.approx(20, rel=TOLERANCE)
-    last, first = seen.during[-1]["c"], seen.before[0]["c"]
-    assert last.in_waits > first.in_waits
-    assert any(look["c"].in_backlog_bytes > 0 for look in seen.during)
+    """Each sender stays below its own cap, both together would be 160."""
+    hosts = [host(name, number, flow_mbps=40, nic_mbps=100) for number, name in enumerate("abc", start=1)]
+    *rounds, back = transfers(tmp_path, hosts, [[("a", "c", 2), ("b", "c", 2)]] * 3 + [[("c", "a", 2)]])
+    rates = [seen.mbps["c"] for seen in rounds]
+    # Of less than a second each: a loss takes TCP a part of it to mend.
+    assert max(rates) == pytest.approx(100, rel=TOLERANCE)
+    assert all(80 < rate < 110 for rate in rates), rates
+    assert back.mbps["a"] == pytest.approx(80, rel=TOLERANCE)
+    for seen in rounds:
+        assert seen.during[-1]["c"].in_waits > seen.before[0]["c"].in_waits
+        assert any(look["c"].in_backlog_bytes > 0 for look in seen.during)
 
 
 def test_both_directions_of_a_link_have_the_whole_rate(tmp_path: Path) -> None:
