@@ -1,4 +1,4 @@
-"""``python -m vbench.doctor``: can this machine run each kind of cluster, and if not, what is missing?"""
+"""``python -m vbench.doctor``: can this machine run an emulated cluster, and if not, what is missing?"""
 
 import argparse
 import shutil
@@ -23,7 +23,7 @@ FEWEST_CPUS = 2
 
 
 def examine(config: Config) -> Iterator[Need]:
-    """All that ``cluster=emulated`` needs, each tried now; ``cluster=local`` needs the first three alone."""
+    """All that ``cluster=emulated`` needs, each tried now; ``cluster=local`` needs FFmpeg and CPUs alone."""
     yield _ffmpeg()
     cpus = machine_cpus()
     yield Need(

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 2
 
+LINK_TOLERANCE = 0.10
+"""A link's rate before a trial may differ from what was asked for by this share of it."""
+
 TRIAL = "trial.json"
 REQUESTS = "requests.jsonl"
 SPANS = "spans.jsonl"
@@ -127,7 +130,8 @@ class NodeSample:
     link: "LinkSample | None"
     """The queues of the node's shaped link; None where nothing is shaped."""
     connections: Mapping[str, int]
-    """Peer -> established connections from this node's raylet to the peer's object manager."""
+    """Peer -> established connections from this node to the peer's object manager, to which nobody but
+    raylets connect."""
     object_store_used_mb: float
     spilled_mb: float
     """Written to disk since the node started."""
@@ -157,12 +161,15 @@ class LinkCheck:
     """A short transfer of the harness's own over a shaped link, before the trial."""
 
     sender: str
+    """Several, joined by +, send at the same time where one cannot fill the receiver's NIC."""
     receiver: str
     flows: int
     """TCP connections at a time."""
     expected_mbps: float
     """min(flows x flow cap, NIC caps), in 10^6 bits of payload and headers a second."""
     measured_mbps: float
+    tries: int = 1
+    """A link that seems off is checked again, by itself; this is the last try."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +239,8 @@ class Observed:
     """Deployment -> node -> replicas."""
     connections: list[Connections]
     """Of each pair of nodes between which frames had to move; empty on one node."""
+    cold: list[str] | None = None
+    """Deployments of which a replica saw no warm-up request; None where that was not looked at."""
     oom_kills: int | None
     """Processes the kernel killed for want of memory while the load ran; None where it does not count."""
     not_sent: int

@@ -47,6 +47,7 @@ def judge(
     rules = [
         *_answers(config.load, requests, observed),
         _runtime(config, observed),
+        *_warm(observed),
         _on_time(config.load, requests),
         *_resources(config.load, observed, nodes, machines),
     ]
@@ -117,6 +118,9 @@ def _runtime(config: Config, observed: Observed) -> Rule:
         found = f"asked: {wanted}; {differ[0].node} has {dict(differ[0].flags or {})}"
     elif wrong:
         found, remedy = _not_connected(wrong[0], moved=config.load.name == TRANSFER)
+    elif len(nodes) > 1 and not observed.connections:
+        found = "no frames moved between nodes, so there were no connections to count"
+        remedy = "place decoder and model on nodes of their own (cluster.deployments.*.resources)"
     else:
         holds = True
         found = f"{wanted}: so in the environment of all raylets ({len(nodes)}); "
@@ -127,8 +131,6 @@ def _runtime(config: Config, observed: Observed) -> Rule:
 def _connected(pairs: Sequence[Connections], nodes: int) -> str:
     if nodes == 1:
         return "one node has no peers, so no connections to count"
-    if not pairs:
-        return "no frames moved between nodes, so no connections to count"
     return ", ".join(f"{pair.found} connections {pair.sender} to {pair.receiver}" for pair in pairs)
 
 
@@ -143,6 +145,21 @@ def _not_connected(pair: Connections, *, moved: bool) -> tuple[str, str]:
             f"raise load.warmup, or take {'more objects' if moved else 'a longer video or larger pictures'}",
         )
     return found, "the setting is not in force: do not use the numbers; see ray.log in the record's folder"
+
+
+def _warm(observed: Observed) -> Iterator[Rule]:
+    if observed.cold is None:
+        return
+    yield Rule(
+        name="every replica was warm",
+        holds=not observed.cold,
+        found=(
+            f"a replica of {', '.join(observed.cold)} saw no warm-up request"
+            if observed.cold
+            else "the warm-up gave work to all replicas"
+        ),
+        remedy="raise load.warmup, or load.warmup=0 to measure cold replicas too",
+    )
 
 
 def _on_time(load: LoadConfig, requests: Sequence[Request]) -> Rule:

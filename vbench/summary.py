@@ -77,9 +77,13 @@ def throughput(requests: Sequence[Request]) -> dict[str, float]:
 
 
 def transfer_rate(requests: Sequence[Request]) -> dict[str, float]:
-    """Mbit/s of the objects' own bytes over the time that requests took; making the objects is not in it."""
+    """Mbit/s of the objects' own bytes over the time that requests took, one after the other; making the
+    objects is not in it."""
     moving_s = sum(r.latency_s for r in requests)
-    return {"transfer_mbps": 8e-6 * sum(r.frame_bytes for r in requests) / moving_s}
+    return {
+        "makespan_s": moving_s,
+        "transfer_mbps": 8e-6 * sum(r.frame_bytes for r in requests) / moving_s,
+    }
 
 
 def stage_times(spans: Sequence[SpanLine], requests: int) -> dict[str, float]:
@@ -141,8 +145,9 @@ def wire_use(
     ``wire_received_mb_per_request.NODE`` what it received.
     ``payload_crossings``: sent bytes over bytes of frames that the model needed; ``payload_crossings.NODE``:
     of one link, the busier direction.
-    ``sent_over_needed``: sent bytes over those that had to cross. Up to 5% above 1 are headers; more is that
-    Ray pulls again what has not come after 10 s (``object_manager_pull_timeout_ms``).
+    ``sent_over_needed``: sent bytes over those that had to cross. About 1% above 1 are headers and what
+    Ray's nodes say to each other; more is that Ray pulls again what has not come after 10 s
+    (``object_manager_pull_timeout_ms``).
     """
     ends: dict[str, tuple[NodeSample, NodeSample]] = {}
     for sample in nodes:

@@ -33,6 +33,9 @@ RAY_LOG = "ray.log"
 PREPARE_SILENCE_S = 3600.0
 """The reference pass of a long video says something once a batch of frames."""
 
+APART = ("prepare", "link_check", "warm_up", "measure")
+"""Phases that are not the harness's own cost; all else of a trial's time is: metric ``harness_s``."""
+
 NOT_FINGERPRINTED = ("label", "block", "blocks", "outputs", "tracking")
 """Parts of a configuration that cannot change a result."""
 
@@ -122,7 +125,7 @@ def _load_step(
     """
     command = [*enter, sys.executable, "-m", "vbench.load", step, str(write_job(job))]
     log = job.folder / LOAD_LOG
-    silence_s = _longest_silence_s(job.config)
+    silence_s = _longest_silence_s(step, job.config)
     with (
         log.open("ab") as errors,
         guarded(command, env=env, stdout=subprocess.PIPE, stderr=errors) as process,
@@ -145,14 +148,17 @@ def _load_step(
                 kind = InputError if event["bad_input"] else TrialError
                 raise kind(event["message"])
         status = process.guard.wait()
-    how = f"by signal {status - 128}" if status > 128 else f"with status {status}"
+    number = -status if status < 0 else status - 128
+    how = f"by signal {number}" if number > 0 else f"with status {status}"
     raise TrialError(f"the load process ended {how} in its step '{step}'; see {log}")
 
 
-def _longest_silence_s(config: Config) -> float:
-    """No step of the load process is silent for longer, each has a deadline of its own inside."""
+def _longest_silence_s(step: str, config: Config) -> float:
+    """The load process is silent for no longer: what it waits for in a step has such a deadline itself."""
+    if step == "prepare":
+        return PREPARE_SILENCE_S
     inside = (config.cluster.start_timeout_s, config.cluster.deploy_timeout_s, config.load.timeout_s)
-    return max(*inside, PREPARE_SILENCE_S) + 60
+    return max(inside) + 60
 
 
 def _lines(pipe: IO[bytes], silence_s: float, step: str) -> Iterator[bytes]:
@@ -180,6 +186,7 @@ class _Begun:
     environment: Mapping[str, Any] = field(default_factory=environment.describe)
     phases_s: dict[str, float] = field(default_factory=dict)
     network: record.Network | None = None
+    began_s: float = field(default_factory=time.monotonic)
 
     def end(self, status: record.Status, error: VbenchError | None) -> record.Trial:
         """The record, judged, from the files that the load process has left."""
@@ -196,6 +203,10 @@ class _Begun:
         metrics: dict[str, float] = {}
         if observed is not None:
             metrics = summary.summarize(clip, requests, spans, nodes, machines, network)
+        phases_s = {**self.phases_s, **(observed.phases_s if observed else {})}
+        if "latency_mean_s" in metrics:
+            spent_s = time.monotonic() - self.began_s
+            metrics["harness_s"] = spent_s - sum(phases_s.get(name, 0.0) for name in APART)
         for name in (record.OBSERVED, PREPARED):
             (folder / name).unlink(missing_ok=True)
         plain = asdict(self.config)
@@ -211,7 +222,7 @@ class _Begun:
             valid=all(rule.holds for rule in judged),
             rules=judged,
             metrics=metrics,
-            phases_s={**self.phases_s, **(observed.phases_s if observed else {})},
+            phases_s=phases_s,
             config=plain,
             config_fingerprint=fingerprint(plain),
             environment=self.environment,

@@ -56,9 +56,9 @@ def machine(at_s: float, **changes: Any) -> MachineSample:
             machine="host",
             at_s=at_s,
             unix_s=1.7e9 + at_s,
-            # Two cores, idle for 15%, of which programs use 80%, and others than the trial 1%.
+            # Two cores, idle for 20%; programs use 80%, and others than the trial 1%.
             cpu_all_s=2 * at_s,
-            cpu_idle_s=0.3 * at_s,
+            cpu_idle_s=0.4 * at_s,
             cpu_busy_s=1.6 * at_s,
             cpu_trial_s=1.56 * at_s,
             cpu_kernel_s=0.02 * at_s,

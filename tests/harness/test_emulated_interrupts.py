@@ -60,6 +60,16 @@ def last_host(found: Processes) -> int | None:
     return found.hosts[4] if len(found.hosts) == 5 else None
 
 
+def by_arguments(found: Processes, *wanted: str) -> int | None:
+    below = procfs.family("of no guard", found.main)
+    return next((pid for pid in below if tuple(procfs.command(pid)[1 : 1 + len(wanted)]) == wanted), None)
+
+
+def by_name(found: Processes, name: str) -> int | None:
+    lines = (procfs.stat(pid) for pid in procfs.family("of no guard", found.main))
+    return next((line.pid for line in lines if line is not None and line.name == name), None)
+
+
 PICKS: dict[str, Pick] = {
     "the harness": lambda found: found.main,
     "the cluster's guard": lambda found: found.guard,
@@ -68,6 +78,8 @@ PICKS: dict[str, Pick] = {
     "the head": first_host,
     "another host": last_host,
     "the load's guard": lambda found: found.load_guard,
+    "the load process": lambda found: by_arguments(found, "-m", "vbench.load", "drive"),
+    "a raylet": lambda found: by_name(found, "raylet"),
 }
 
 
@@ -88,7 +100,7 @@ def killed(workplace: Workplace, wait_for: Wait, phase: str, who: str) -> tuple[
     return run.returncode, output
 
 
-@pytest.mark.parametrize("phase", [HOSTS, OTHERS, REQUESTS])
+@pytest.mark.parametrize("phase", [HOSTS, LINKS, HEAD, OTHERS, DEPLOYING, REQUESTS])
 def test_a_killed_harness_leaves_nothing(workplace: Workplace, wait_for: Wait, phase: str) -> None:
     status, _ = killed(workplace, wait_for, phase, "the harness")
     assert status == -signal.SIGKILL
@@ -105,6 +117,8 @@ def test_a_killed_harness_leaves_nothing(workplace: Workplace, wait_for: Wait, p
         (OTHERS, "init"),
         (DEPLOYING, "the load's guard"),
         (REQUESTS, "another host"),
+        (REQUESTS, "the load process"),
+        (REQUESTS, "a raylet"),
     ],
 )
 def test_any_other_killed_process_fails_the_trial_and_leaves_nothing(
@@ -118,7 +132,7 @@ def test_any_other_killed_process_fails_the_trial_and_leaves_nothing(
     assert (trial.status, trial.valid) == ("failed", False)
     assert trial.error
     assert " ".join(trial.error.split()) in " ".join(output.split())
-    if phase == REQUESTS:
+    if (phase, who) == (REQUESTS, "another host"):
         assert trial.error.startswith("Ray ended with status ")
 
 

@@ -170,3 +170,14 @@ def test_what_init_is_told_comes_whole() -> None:
         timeout_s=9,
     )
     assert plan.Spec.from_json(spec.to_json()) == spec
+
+
+def test_a_nic_wider_than_all_others_is_filled_by_several() -> None:
+    wide, one, other, narrow = (
+        host(name, number, flow_mbps=10, nic_mbps=nic)
+        for number, (name, nic) in enumerate([("wide", 50), ("one", 25), ("other", 25), ("narrow", 5)], 1)
+    )
+    found = linkcheck.fan_in([narrow, one, wide, other])
+    assert found is not None
+    assert (found[0], found[1]) == (wide, [one, other])
+    assert linkcheck.fan_in([one, other, narrow]) is None

@@ -8,7 +8,7 @@ import pytest
 from emulated import CHUNKERS, EMULATED, NODES, SCALE, TRANSFER, Machine
 from runs import Workplace
 
-from vbench.clusters.emulated.linkcheck import TOLERANCE
+from vbench.record import LINK_TOLERANCE as TOLERANCE
 from vbench.record import (
     NodeSample,
     Observed,
@@ -97,7 +97,10 @@ def _links_are_checked_and_recorded(trial: Trial) -> None:
         assert link.nic_mbps * SCALE == pytest.approx(nodes[link.node]["nic_mbps"])
         assert link.flow_mbps * SCALE == pytest.approx(trial.config["cluster"]["flow_mbps"])
     single = [check for check in network.checks if check.flows == 1]
-    several = [check for check in network.checks if check.flows > 1]
+    several = [check for check in network.checks if check.flows > 1 and "+" not in check.sender]
+    (fan_in,) = [check for check in network.checks if "+" in check.sender]
+    assert (fan_in.sender, fan_in.receiver) == ("chunk1+chunk2", "gpu")
+    assert fan_in.expected_mbps == pytest.approx(50000 / SCALE)
     for checks in (single, several):
         assert {check.sender for check in checks} == set(NODES)
         assert {check.receiver for check in checks} == set(NODES)

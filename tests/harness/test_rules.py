@@ -73,7 +73,7 @@ def test_objects_on_disk_break_the_rule(where: str) -> None:
 
 
 def test_a_busy_machine_breaks_the_rule_though_no_process_stands_out() -> None:
-    machines = [records.machine(100.0), records.machine(110.0, cpu_busy_s=178.0, foreign_process=None)]
+    machines = [records.machine(100.0), records.machine(110.0, cpu_idle_s=42.0, foreign_process=None)]
     assert broken(machines=machines) == ["nothing else used the CPU"]
 
 
@@ -135,10 +135,17 @@ def test_every_node_has_one_raylet_of_its_own() -> None:
     assert not five_nodes(pair(2, 2), runtime_found=twice).holds
 
 
-def test_nodes_between_which_nothing_moved_have_no_connections_to_count() -> None:
+def test_nodes_between_which_nothing_moved_prove_no_setting() -> None:
     rule = five_nodes()
-    assert rule.holds
+    assert not rule.holds
     assert "no frames moved between nodes" in rule.found
+
+
+@pytest.mark.parametrize(
+    ("cold", "wrong"), [(None, []), ([], []), (["VideoDecoder"], ["every replica was warm"])]
+)
+def test_a_replica_without_warm_up_breaks_the_rule(cold: list[str] | None, wrong: list[str]) -> None:
+    assert broken(observed=records.observed(cold=cold)) == wrong
 
 
 def test_an_emulated_trial_is_held_to_its_links_as_well() -> None:

@@ -60,9 +60,19 @@ def test_the_cpu_of_others_is_what_is_neither_the_trials_nor_the_kernels() -> No
 
 
 def test_stolen_time_is_of_others() -> None:
-    samples = [records.machine(100.0), records.machine(110.0, cpu_stolen_s=2.0)]
+    samples = [records.machine(100.0), records.machine(110.0, cpu_stolen_s=2.0, cpu_idle_s=44.0 - 2.0)]
     metrics = summarize(records.clip(), [records.request()], [], [], samples, None)
     assert metrics["cpu_foreign_percent"] == pytest.approx(11)
+
+
+def test_interrupts_booked_on_the_trial_hide_nobody() -> None:
+    """A kernel that books an interrupt on whom it hits counts it in the trial's time and not as busy."""
+    quiet = records.machine(110.0, cpu_idle_s=44.0 - 1.0, cpu_trial_s=1.56 * 110 + 1.0)
+    disturbed = records.machine(110.0, cpu_idle_s=44.0 - 3.0, cpu_trial_s=1.56 * 110 + 1.0)
+    for last, foreign in ((quiet, 1), (disturbed, 11)):
+        samples = [records.machine(100.0), last]
+        metrics = summarize(records.clip(), [records.request()], [], [], samples, None)
+        assert metrics["cpu_foreign_percent"] == pytest.approx(foreign)
 
 
 def two_nodes(sent: int, received: int) -> list[NodeSample]:

@@ -76,12 +76,14 @@ class Observation:
         spans: Iterable[SpanLine],
         moved_bytes: Mapping[tuple[str, str], int],
         placement: Mapping[str, Mapping[str, int]],
+        cold: list[str] | None,
         url: str,
     ) -> None:
         """Write the record's lines and ``observed.json`` into the job's folder.
 
         ``moved_bytes``: (sender, receiver) -> bytes of frames or objects that had to go this way since the
-        cluster is up, warm-up included; the connections between just these nodes are counted.
+        cluster is up, warm-up included; the connections between just these nodes are counted. ``cold``:
+        deployments of which a replica saw no warm-up request.
         """
         config, folder = self._job.config, self._job.folder
         write_lines(folder / REQUESTS, requests)
@@ -97,6 +99,7 @@ class Observation:
             runtime_found=self._flags,
             placement=placement,
             connections=proof.connections(config.runtime.connections, moved_bytes, self._samples),
+            cold=cold,
             oom_kills=self._oom_kills,
             not_sent=config.load.requests - len(requests),
             url=url,

@@ -52,6 +52,7 @@ def drive(job: Job) -> None:
         spans=spans,
         moved_bytes={(sender, receiver): moved_bytes},
         placement={Sender.__name__: {sender: 1}, Receiver.__name__: {receiver: 1}},
+        cold=[] if warm else None,
         url="",
     )
 

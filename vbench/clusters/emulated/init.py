@@ -10,9 +10,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from vbench.clusters.emulated import linkcheck, namespaces
@@ -113,8 +114,11 @@ def _all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> list[Any]:
 
 
 def _check_links(hosts: Sequence[RunningHost], congestion_control: str) -> list[LinkCheck]:
-    """One flow, then as many as fill the NIC, from each host to the next; side by side where they do
-    not get into each other's way. HostError where a connection's congestion control is not that asked for."""
+    """One flow, then as many as fill the NIC, from each host to the next, side by side where they do not get
+    into each other's way; then several into a NIC that none fills alone.
+
+    HostError where a connection's congestion control is not that asked for.
+    """
     _all(hosts, "listen")
     by_name = {host.host.name: host for host in hosts}
     checks: list[LinkCheck] = []
@@ -124,19 +128,58 @@ def _check_links(hosts: Sequence[RunningHost], congestion_control: str) -> list[
         for together in linkcheck.rounds(planned):
             running = [(by_name[one.name], by_name[other.name], flows) for one, other, flows in together]
             for pair, check in zip(running, _check_round(running, congestion_control), strict=True):
-                checks.append(_again(pair, check, congestion_control))
+                checks.append(_again(check, partial(_check_one, pair, congestion_control)))
+    together_in = linkcheck.fan_in([host.host for host in hosts])
+    if together_in is not None:
+        receiver = by_name[together_in[0].name]
+        senders = [by_name[host.name] for host in together_in[1]]
+        check = _check_fan_in(receiver, senders, congestion_control)
+        checks.append(_again(check, partial(_check_fan_in, receiver, senders, congestion_control)))
     return checks
 
 
-def _again(
-    pair: tuple[RunningHost, RunningHost, int], check: LinkCheck, congestion_control: str
-) -> LinkCheck:
+def _again(check: LinkCheck, once_more: Callable[[], LinkCheck]) -> LinkCheck:
     """A link that seems to be off is checked again, by itself: the machine's load of a moment is not its."""
-    for _ in range(linkcheck.TRIES - 1):
+    for number in range(2, linkcheck.TRIES + 1):
         if linkcheck.complaint(check) is None:
             break
-        (check,) = _check_round([pair], congestion_control)
+        check = replace(once_more(), tries=number)
     return check
+
+
+def _check_one(pair: tuple[RunningHost, RunningHost, int], congestion_control: str) -> LinkCheck:
+    (check,) = _check_round([pair], congestion_control)
+    return check
+
+
+def _check_fan_in(
+    receiver: RunningHost, senders: Sequence[RunningHost], congestion_control: str
+) -> LinkCheck:
+    """Several fill one NIC that is wider than any of theirs."""
+    flows = [linkcheck.flows_to_fill(sender.host, receiver.host) for sender in senders]
+    receiver.ask("check", peer=None, flows=0, incoming=sum(flows))
+    for sender, count in zip(senders, flows, strict=True):
+        sender.ask("check", peer=receiver.host.ip, flows=count, incoming=0)
+    measured_mbps, found = receiver.answer(SETUP_S)
+    for sender in senders:
+        sender.answer(SETUP_S)
+    _same_control(receiver, found, congestion_control)
+    sent_mbps = sum(
+        linkcheck.expected_mbps(sender.host, receiver.host, count)
+        for sender, count in zip(senders, flows, strict=True)
+    )
+    return LinkCheck(
+        sender="+".join(sender.host.name for sender in senders),
+        receiver=receiver.host.name,
+        flows=sum(flows),
+        expected_mbps=min(sent_mbps, receiver.host.nic_mbps),
+        measured_mbps=measured_mbps,
+    )
+
+
+def _same_control(host: RunningHost, found: str, asked: str) -> None:
+    if found != asked:
+        raise HostError(f"TCP's congestion control at host {host.host.name} is {found}, not {asked}")
 
 
 def _one(*_: object) -> int:
@@ -156,10 +199,7 @@ def _check_round(
     answers = {name: host.answer(SETUP_S) for name, host in involved.items()}
     received = {name: answers[name][0] for name in receives}
     for name in receives:
-        if answers[name][1] != congestion_control:
-            raise HostError(
-                f"TCP's congestion control at host {name} is {answers[name][1]}, not {congestion_control}"
-            )
+        _same_control(involved[name], answers[name][1], congestion_control)
     return [
         LinkCheck(
             sender=sender.host.name,

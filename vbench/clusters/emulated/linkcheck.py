@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Host
-from vbench.record import LinkCheck
+from vbench.record import LINK_TOLERANCE, LinkCheck
 
 SETTLE_S = 0.25
 """For TCP to find its rate, and for the bursts that a token bucket allows at first."""
@@ -21,8 +21,6 @@ LONGEST_S = 10.0
 """A sender ends by itself after this time."""
 
 MOST_FLOWS = 32
-
-TOLERANCE = 0.10
 
 TRIES = 3
 """Of a link in all, before a trial is given up for it."""
@@ -44,6 +42,18 @@ def expected_mbps(sender: Host, receiver: Host, flows: int) -> float:
 def pairs(hosts: Sequence[Host]) -> list[tuple[Host, Host]]:
     """Each host sends to the next, in a ring: every link is used in both directions."""
     return list(zip(hosts, [*hosts[1:], hosts[0]], strict=True))
+
+
+def fan_in(hosts: Sequence[Host]) -> tuple[Host, list[Host]] | None:
+    """The host with the widest NIC and others that fill it together; None where one of them can alone."""
+    receiver = max(hosts, key=lambda host: host.nic_mbps)
+    others = sorted((host for host in hosts if host is not receiver), key=lambda host: -host.nic_mbps)
+    if others[0].nic_mbps >= receiver.nic_mbps:
+        return None
+    senders: list[Host] = []
+    while others and sum(host.nic_mbps for host in senders) < receiver.nic_mbps:
+        senders.append(others.pop(0))
+    return receiver, senders
 
 
 Planned = tuple[Host, Host, int]
@@ -79,7 +89,7 @@ def _fills(planned: Planned) -> bool:
 
 def complaint(check: LinkCheck) -> str | None:
     """A sentence where a link does not carry what it should; None where it does."""
-    if abs(check.measured_mbps / check.expected_mbps - 1) <= TOLERANCE:
+    if abs(check.measured_mbps / check.expected_mbps - 1) <= LINK_TOLERANCE:
         return None
     return (
         f"the link {check.sender} -> {check.receiver} carried {check.measured_mbps:.1f} Mbit/s over"

@@ -34,6 +34,8 @@ NAMESPACES = (
     " kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined or"
     " --privileged), or run as root"
 )
+BUSY = "try again when the machine is less busy"
+BROKEN = "run python -m vbench.clusters.emulated.needs cubic, which shows the whole error"
 MODULE = "load the kernel module '{}' (modprobe {}), or take a kernel that has it"
 
 
@@ -43,13 +45,12 @@ def needs(congestion_control: str = "cubic") -> list[Need]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TRY_S, check=False)
     except subprocess.TimeoutExpired:
-        return [
-            Need(name="namespaces", holds=False, found=f"no answer within {TRY_S:g} s", remedy=NAMESPACES)
-        ]
+        return [Need(name="namespaces", holds=False, found=f"no answer within {TRY_S:g} s", remedy=BUSY)]
     found = [Need(**json.loads(line)) for line in done.stdout.splitlines()]
     if not found or (done.returncode and all(need.holds for need in found)):
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        found.append(Need(name="namespaces", holds=False, found=last, remedy=NAMESPACES))
+        after = f"what comes after '{found[-1].name}'" if found else "namespaces"
+        found.append(Need(name=after, holds=False, found=last, remedy=BROKEN))
     return found
 
 
@@ -74,6 +75,7 @@ def _all(congestion_control: str) -> Iterator[Need]:
 
     from vbench.clusters.emulated import shaping
     from vbench.clusters.emulated.plan import Host
+    from vbench.telemetry.remotes import remotes_of
 
     def link() -> None:
         with IPRoute() as ip:
@@ -100,6 +102,10 @@ def _all(congestion_control: str) -> Iterator[Need]:
         if congestion_control not in available:
             raise OSError(f"this kernel has {', '.join(available)}")
 
+    def connections() -> None:
+        with remotes_of(os.getpid()) as remotes:
+            remotes.look()
+
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
     yield _tried("bridge and veth links", MODULE.format("veth", "veth bridge"), link)
     yield _tried("HTB queues", MODULE.format("sch_htb", "sch_htb"), queue("htb"))
@@ -107,6 +113,7 @@ def _all(congestion_control: str) -> Iterator[Need]:
     yield _tried(
         "nftables with connection marks", MODULE.format("nf_tables", "nf_tables nft_ct nft_numgen"), classes
     )
+    yield _tried("counting connections", MODULE.format("inet_diag", "inet_diag tcp_diag"), connections)
     yield _tried(
         f"TCP congestion control {congestion_control}",
         f"set cluster.congestion_control to one of: {', '.join(available)}",
@@ -122,15 +129,19 @@ def _mounts() -> None:
 
 def main() -> int:
     """Try all, a JSON line each."""
+    namespaces.die_with_parent()
     kinds = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWNET | namespaces.CLONE_NEWPID
     made = _tried("user, network, mount and PID namespaces", NAMESPACES, lambda: namespaces.new_root(kinds))
     print(json.dumps(asdict(made)), flush=True)
     if not made.holds:
         return 0
+    # New credentials have made the kernel forget it.
+    namespaces.die_with_parent()
     child = os.fork()
     if child == 0:
         status = 1
         try:
+            namespaces.die_with_parent()
             for need in _all(sys.argv[1]):
                 print(json.dumps(asdict(need)), flush=True)
             status = 0
