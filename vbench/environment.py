@@ -1,8 +1,12 @@
 """The machine and the code that a trial ran on, for its record."""
 
+import contextlib
+import hashlib
 import platform
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,13 @@ import psutil
 
 PACKAGES = ("ray", "torch", "mlflow", "hydra-core", "numpy", "av", "ffmpeg-python", "imageio-ffmpeg")
 
+ROOT = Path(__file__).resolve().parent.parent
+
 MEASURED = ("vbench", "conf", "pyproject.toml", "constraints.txt")
 """What of the working tree can change a result."""
+
+JUNK = ("__pycache__", ".*", "*.pyc", "*~", "*.orig", "*.rej")
+"""What Python, editors and merges leave among it."""
 
 
 def describe() -> dict[str, Any]:
@@ -26,8 +35,29 @@ def describe() -> dict[str, Any]:
         "memory_mb": psutil.virtual_memory().total // 10**6,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
+        "code": code(),
         **_git(),
     }
+
+
+def code(root: Path = ROOT) -> str:
+    """Digest over names and bytes of all files of ``MEASURED``: equal where the same code runs, whether or
+    not it is committed, and where there is no git."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in _measured(root)):
+        # What an editor has just taken away again is not there.
+        with contextlib.suppress(FileNotFoundError):
+            data = path.read_bytes()
+            digest.update(f"{name}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()
+
+
+def _measured(root: Path) -> Iterator[Path]:
+    for name in MEASURED:
+        for path in (root / name, *(root / name).rglob("*")):
+            parts = path.relative_to(root).parts
+            if path.is_file() and not any(fnmatch(part, junk) for part in parts for junk in JUNK):
+                yield path
 
 
 def now() -> str:
@@ -52,20 +82,19 @@ def _version(package: str) -> str | None:
 
 def _git() -> dict[str, Any]:
     """Revision of the code, and whether it was clean; None for both outside a git checkout."""
-    root = Path(__file__).resolve().parent.parent
     try:
-        top = _run(root, "rev-parse", "--show-toplevel")
-        if Path(top).resolve() != root:  # unpacked inside somebody else's checkout
+        top = _run("rev-parse", "--show-toplevel")
+        if Path(top).resolve() != ROOT:  # unpacked inside somebody else's checkout
             return {"git_revision": None, "git_clean": None}
-        revision = _run(root, "rev-parse", "HEAD")
-        changes = _run(root, "status", "--porcelain", "--", *MEASURED)
+        revision = _run("rev-parse", "HEAD")
+        changes = _run("status", "--porcelain", "--", *MEASURED)
     except (OSError, subprocess.SubprocessError):
         return {"git_revision": None, "git_clean": None}
     return {"git_revision": revision, "git_clean": not changes}
 
 
-def _run(root: Path, *arguments: str) -> str:
+def _run(*arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10
+        ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True, timeout=10
     )
     return done.stdout.strip()

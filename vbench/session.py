@@ -2,19 +2,20 @@
 
 import contextlib
 import os
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from vbench import compose, hydras, sweep
+from vbench import compose, conclude, environment, hydras, resume, sweep
 from vbench.compose import Asked
 from vbench.display import Display, time_left
+from vbench.environment import MEASURED
 from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
+from vbench.ready import check_machine, check_outputs
 from vbench.record import TRIAL, Trial
-from vbench.report import show_sweep, show_trial, show_where
+from vbench.report import show_trial, show_where
 from vbench.schema import Config
 from vbench.sweep import Planned, Sweep
 from vbench.trial import CRASH, run_trial
@@ -42,7 +43,8 @@ def run(arguments: Sequence[str]) -> int:
     if hydras.only_shows(options):
         hydras.show(options, [*asked.lines[0], *asked.hydras])
         return 0
-    _check_outputs(Path(asked.arms[0].outputs))
+    check_machine(asked.arms)
+    check_outputs(Path(asked.arms[0].outputs))
     if not asked.multirun:
         return _single(asked)
     folder = Path(asked.sweep_dir)
@@ -77,9 +79,11 @@ def _resume(arguments: Sequence[str]) -> int:
             raise ConfigError(
                 f"resume={folder}: its command cannot be composed any more: {error} Start a new sweep."
             ) from error
-        done = sweep.finished(folder, begun)
-        sweep.check_same(folder, begun, asked, done)
-        _check_outputs(Path(asked.arms[0].outputs))
+        done = resume.finished(folder, begun)
+        resume.check_same(folder, begun, asked, done)
+        if len(done) < len(begun.trials):
+            check_machine(asked.arms)
+        check_outputs(Path(asked.arms[0].outputs))
         return _sweep(folder, begun, asked, done)
 
 
@@ -102,10 +106,13 @@ def _sweep(folder: Path, begun: Sweep, asked: Asked, done: Mapping[str, Trial]) 
     todo = [planned for planned in begun.trials if planned.folder not in done]
     for line in sweep.in_words(folder, begun, len(todo)):
         session.display.say(line)
+    _keep(session, conclude.log_missing(session.display, folder, asked.arms[0], done))
+    code = environment.code()
     # What the trials before took stands for what the next take.
     took_s = [sum(trial.phases_s.values()) for trial in done.values()]
     try:
         for number, planned in enumerate(todo):
+            _check_code(code, folder, todo[:number])
             session.display.say(
                 f"\ntrial {begun.trials.index(planned) + 1} of {len(begun.trials)}"
                 f" (block {planned.block + 1} of {begun.blocks}): {planned.arm}"
@@ -117,16 +124,34 @@ def _sweep(folder: Path, begun: Sweep, asked: Asked, done: Mapping[str, Trial]) 
     except KeyboardInterrupt:
         session.display.say(f"the sweep is stopped; go on with: python -m vbench resume='{folder.resolve()}'")
         raise
-    _show(session, begun)
-    _compare(session, folder, begun, asked.arms[0])
+    conclude.show(session.display, begun, session.trials)
+    _keep(session, conclude.compare(session.display, folder, begun, asked.arms[0], session.trials))
     return _status(session, len(begun.trials))
+
+
+def _keep(session: Session, failure: VbenchError | None) -> None:
+    """For the exit status; it has been said."""
+    if failure is not None:
+        session.failures.append(failure)
+
+
+def _check_code(code: str, folder: Path, ran: Sequence[Planned]) -> None:
+    """VbenchError, which stops the sweep, where a file has changed since: no more could be compared."""
+    if environment.code() == code:
+        return
+    last = f" (trial {ran[-1].folder}, the last that ran, may have run some of both)" if ran else ""
+    raise VbenchError(
+        f"the sweep is stopped: {', '.join(MEASURED)} are not what they were when it began, and trials of"
+        f" different code cannot be compared{last}; the records are kept: bring the files back and go on with"
+        f" python -m vbench resume='{folder.resolve()}', or start a new sweep."
+    )
 
 
 def _planned(session: Session, asked: Asked, planned: Planned, sweeps: Path) -> None:
     """Run one trial of a sweep; whatever goes wrong with it is kept, and does not stop the others."""
     folder = sweeps / planned.folder
     try:
-        sweep.set_aside(sweeps, planned)
+        resume.set_aside(sweeps, planned)
         hydras.run(
             [*planned.overrides, *asked.hydras], lambda config, where: _one(session, config, where), folder
         )
@@ -173,65 +198,10 @@ def _track(config: Config, folder: Path, session: Session) -> str | None:
     return tracker.runs_page
 
 
-def _show(session: Session, begun: Sweep) -> None:
-    """The table at the end, in running order; with the block where there are several."""
-    each = [
-        replace(trial, arm=f"{trial.block + 1}: {trial.arm}") if begun.blocks > 1 else trial
-        for planned in begun.trials
-        if (trial := session.trials.get(planned.folder)) is not None
-    ]
-    show_sweep(session.display.console, each)
-
-
-def _compare(session: Session, folder: Path, begun: Sweep, config: Config) -> None:
-    """Compare the arms, where there is something to compare; the records are safe whatever comes of it."""
-    if len({planned.arm for planned in begun.trials}) == 1:
-        return
-    try:
-        # Statistics and plots are no part of measuring: what they import costs a second.
-        from vbench import analysis
-
-        comparison = analysis.compare_sweep(folder)
-        if comparison is None:
-            return
-        analysis.show(session.display.console, comparison)
-        files = analysis.write(comparison, folder)
-        session.display.say(f"comparison {files[0]}")
-        if config.tracking.name != "off":
-            from vbench.tracking import Tracker
-
-            tracker = Tracker(Path(config.outputs), config.tracking.experiment)
-            tracker.log_comparison(folder, files, comparison.metrics)
-    except Exception as error:  # noqa: BLE001 - a sweep of hours is not lost for a table or a plot
-        if isinstance(error, TrackingError):
-            session.failures.append(error)
-        reason = str(error) if isinstance(error, VbenchError) else f"{type(error).__name__}: {error}"
-        session.display.say(
-            f"vbench: the arms could not be compared, or not wholly: {reason.rstrip('.')}. The records are"
-            f" safe; compare them with: python -m vbench.compare '{folder}'",
-            style="red",
-        )
-
-
-def _check_outputs(outputs: Path) -> None:
-    """ConfigError where nothing can be written, before anything is measured."""
-    try:
-        for folder in (outputs, outputs / "runs", outputs / "sweeps", outputs / "cache"):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-    except OSError as error:
-        raise ConfigError(
-            f"outputs={outputs} cannot be written to ({error.strerror}); give a folder of your own, such as"
-            f" outputs=/tmp/vbench."
-        ) from error
-
-
 def _status(session: Session, planned: int = 1) -> int:
     """0 where all is there, valid and logged; else the gravest of what went wrong."""
     statuses = [failure.exit_status for failure in session.failures]
-    if any(status == ConfigError.exit_status for status in statuses):
-        return ConfigError.exit_status
     if len(session.trials) < planned or any(not trial.valid for trial in session.trials.values()):
-        return 1
-    return max(statuses, default=0)
+        statuses.append(TrialError.exit_status)
+    gravest = (ConfigError.exit_status, TrialError.exit_status, TrackingError.exit_status)
+    return next((status for status in gravest if status in statuses), 0)

@@ -6,17 +6,17 @@ import random
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vbench import environment
 from vbench.compose import Asked
 from vbench.errors import ConfigError
-from vbench.record import TRIAL, RecordError, Trial, read_trial, write_json
+from vbench.record import TRIAL, write_json
 from vbench.schema import Config
-from vbench.tracking import EARLIER, SWEEP
-from vbench.trial import NOT_FINGERPRINTED, fingerprint
+from vbench.tracking import SWEEP
+from vbench.trial import NOT_FINGERPRINTED
 from vbench.validate import value_at
 
 
@@ -173,77 +173,3 @@ def alone(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise ConfigError(f"{folder} is being run right now, by another process.") from error
         yield
-
-
-def finished(folder: Path, sweep: Sweep) -> dict[str, Trial]:
-    """Folder -> record of each trial that came to its end, valid or not: what was measured stays."""
-    trials: dict[str, Trial] = {}
-    for planned in sweep.trials:
-        try:
-            trial = read_trial(folder / planned.folder)
-        except RecordError:
-            continue
-        if trial.status == "finished":
-            trials[planned.folder] = trial
-    return trials
-
-
-def set_aside(folder: Path, planned: Planned) -> None:
-    """Keep what was left of a trial that is run again, under ``earlier/``."""
-    old = folder / planned.folder
-    if not old.exists():
-        return
-    below = folder / EARLIER
-    below.mkdir(exist_ok=True)
-    number = 1 + sum(1 for _ in below.glob(f"{planned.folder}-*"))
-    old.rename(below / f"{planned.folder}-{number}")
-
-
-def check_same(folder: Path, sweep: Sweep, asked: Asked, trials: Mapping[str, Trial]) -> None:
-    """ConfigError where what is left to run would not measure what ``trials`` have measured."""
-    from vbench.analysis.same import CODE, MACHINE
-
-    start_new = "start a new sweep"
-    if plan(asked) != sweep.trials:
-        raise ConfigError(
-            f"resume={folder}: its command does not ask for the same trials any more (its study or conf/ has"
-            f" changed); {start_new}."
-        )
-    configs = {tuple(line): config for line, config in zip(asked.lines, asked.arms, strict=True)}
-    here = environment.describe()
-    for planned in sweep.trials:
-        if planned.folder not in trials:
-            continue
-        trial = trials[planned.folder]
-        for name in (*CODE, *MACHINE):
-            was, now = trial.environment.get(name), here[name]
-            if was != now:
-                remedy = f"check out {was} or {start_new}" if name == "git_revision" and was else start_new
-                raise ConfigError(
-                    f"resume={folder}: its trial {planned.folder} was measured with {name}"
-                    f" {_brief(was, now)}, and here is {_brief(now, was)}: they could not be compared;"
-                    f" {remedy}."
-                )
-        config = asdict(configs[tuple(planned.overrides[:-1])])
-        if fingerprint(config) != trial.config_fingerprint:
-            keys = ", ".join(_differing(config, trial.config))
-            raise ConfigError(
-                f"resume={folder}: the configuration of its trial {planned.folder} is another now ({keys}):"
-                f" they could not be compared; {start_new}."
-            )
-
-
-def _brief(value: object, other: object) -> str:
-    """A value; of a mapping only what differs from the other."""
-    if isinstance(value, Mapping) and isinstance(other, Mapping):
-        return ", ".join(f"{k} {v}" for k, v in value.items() if v != other.get(k)) or "less"
-    return str(value)
-
-
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for key in dict.fromkeys([*one, *other]):
-        a, b = one.get(key), other.get(key)
-        if isinstance(a, Mapping) and isinstance(b, Mapping):
-            yield from _differing(a, b, f"{prefix}{key}.")
-        elif a != b and not (prefix == "" and key in NOT_FINGERPRINTED):
-            yield f"{prefix}{key}"

@@ -1,38 +1,21 @@
-"""The plan of a sweep: what runs, in which order, what is left of it, and when it cannot go on."""
+"""The plan of a sweep: what runs, and in which order."""
 
 import json
-from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import config, trial
+from records import config
 
 from vbench.compose import Asked, ask
 from vbench.display import Display, duration, time_left
-from vbench.environment import describe
 from vbench.errors import ConfigError
-from vbench.record import TRIAL, Trial, write_json
+from vbench.record import TRIAL
 from vbench.session import Session
 from vbench.session import _planned as run_planned
-from vbench.sweep import (
-    Planned,
-    Sweep,
-    alone,
-    arm_of,
-    begin,
-    check_same,
-    finished,
-    in_words,
-    name_of,
-    order,
-    plan,
-    read,
-    set_aside,
-)
-from vbench.trial import fingerprint
+from vbench.sweep import Planned, alone, arm_of, begin, in_words, name_of, order, plan, read
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
 
@@ -40,12 +23,6 @@ ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
 @cache
 def asked(*overrides: str) -> Asked:
     return ask(overrides, multirun=True)
-
-
-def refused(folder: Path, sweep: Sweep, now: Asked, trials: dict[str, Trial]) -> str:
-    with pytest.raises(ConfigError) as caught:
-        check_same(folder, sweep, now, trials)
-    return str(caught.value)
 
 
 @given(arms=st.integers(1, 12), blocks=st.integers(1, 8), seed=st.integers())
@@ -142,66 +119,6 @@ def test_only_one_process_at_a_time_runs_a_sweep(tmp_path: Path) -> None:
         pass
     with alone(tmp_path):
         pass
-
-
-def leave(folder: Path, **changes: object) -> None:
-    folder.mkdir()
-    write_json(folder / TRIAL, trial(**changes))
-
-
-def test_what_was_measured_stays_and_all_else_is_run_again(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
-    leave(tmp_path / "0")
-    leave(tmp_path / "1", valid=False)
-    leave(tmp_path / "2", status="failed", valid=False, error="no")
-    leave(tmp_path / "3", status="interrupted", valid=False)
-    (tmp_path / "4").mkdir()
-    (tmp_path / "5").mkdir()
-    (tmp_path / "5" / TRIAL).write_text("damaged")
-    assert set(finished(tmp_path, sweep)) == {"0", "1"}
-
-
-def test_what_is_run_again_is_kept_under_another_name(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
-    for said in ("first", "second"):
-        (tmp_path / "2").mkdir()
-        (tmp_path / "2" / "load.log").write_text(said)
-        set_aside(tmp_path, sweep.trials[2])
-        assert not (tmp_path / "2").exists()
-    set_aside(tmp_path, sweep.trials[2])
-    kept = [path.read_text() for path in sorted(tmp_path.glob("earlier/2-*/load.log"))]
-    assert kept == ["first", "second"]
-
-
-def as_measured(sweep: Sweep, now: Asked, **environment: object) -> dict[str, Trial]:
-    """The first planned trial, as this machine and code would have left it."""
-    planned = sweep.trials[0]
-    one = now.arms[now.lines.index(planned.overrides[:-1])]
-    plain = asdict(one)
-    record = trial(
-        config=plain, config_fingerprint=fingerprint(plain), environment={**describe(), **environment}
-    )
-    return {planned.folder: record}
-
-
-def test_a_sweep_goes_on_where_nothing_has_changed(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
-    check_same(tmp_path, sweep, asked(*ARMS), as_measured(sweep, asked(*ARMS)))
-
-
-def test_a_sweep_does_not_go_on_with_another_plan_code_machine_or_configuration(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
-    now = asked(*ARMS)
-    assert "does not ask for the same trials" in refused(tmp_path, sweep, asked(*ARMS, "load.seed=2"), {})
-    other = as_measured(sweep, now, git_revision="abc123")
-    assert "check out abc123 or start a new sweep" in refused(tmp_path, sweep, now, other)
-    other = as_measured(sweep, now, cores=448)
-    assert "cores 448, and here is" in refused(tmp_path, sweep, now, other)
-    other = as_measured(sweep, now, packages={**describe()["packages"], "ray": "1.0"})
-    assert "packages ray 1.0, and here is ray 2" in refused(tmp_path, sweep, now, other)
-    more = [replace(arm, load=replace(arm.load, requests=5)) for arm in now.arms]
-    said = refused(tmp_path, sweep, replace(now, arms=more), as_measured(sweep, now))
-    assert "is another now (load.requests)" in said
 
 
 def test_the_time_left_goes_by_the_trials_so_far() -> None:

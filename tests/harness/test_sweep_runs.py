@@ -66,6 +66,15 @@ def test_a_sweep_that_cannot_be_run_is_refused(workplace: Workplace, arguments: 
     assert says in line
 
 
+def test_a_sweep_whose_cluster_cannot_run_here_leaves_nothing(workplace: Workplace) -> None:
+    arms = ["cluster=emulated", "runtime=oss,anyscale", "cluster.nodes.gpu.object_store_mb=900000"]
+    status, output = workplace.run("--multirun", *arms)
+    assert status == 2
+    (line,) = output.splitlines()
+    assert line.startswith("vbench: cluster=emulated with 5 nodes needs 9")
+    assert list(workplace.folder.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_sweep_that_is_stopped_goes_on(workplace: Workplace, wait_for: Wait) -> None:

@@ -1,6 +1,6 @@
 """Whether trials may be compared at all: same machine, same clip, same code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,49 +11,71 @@ KINDS = ("machine", "clip", "code")
 """What ``--across`` takes."""
 
 MACHINE = ("host", "cpu", "cores", "memory_mb", "kernel")
-CODE = ("git_revision", "git_clean", "packages", "python")
+
+CODE = ("code", "packages", "python")
+"""The digest of the files stands for them: a commit that touches none of them makes no other code."""
+
+OLDER_CODE = ("git_revision", "git_clean", "packages", "python")
+"""The same where a record has no digest."""
+
+Fact = tuple[str, str]
+"""What must be equal, and how it is shown."""
 
 
 class NotComparable(ConfigError):  # noqa: N818 - what it says of the trials
     """Trials differ in more than their settings; the message says in what, and how to go on."""
 
 
-def facts(trial: Trial, kind: str) -> dict[str, str]:
-    """What must be equal, by name."""
-    environment = trial.environment
-    if kind == "machine":
-        return {name: str(environment.get(name)) for name in MACHINE}
+def code_keys(environments: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """By what of their environments these trials' code is told apart."""
+    return CODE if all(environment.get("code") for environment in environments) else OLDER_CODE
+
+
+def code_in_words(environment: Mapping[str, Any]) -> str:
+    """The digest of the code, and where git has it."""
+    revision = environment.get("git_revision")
+    if not revision:
+        return str(environment.get("code"))
+    changed = "" if environment.get("git_clean") else ", with changes"
+    return f"{environment.get('code')} (git {revision[:10]}{changed})"
+
+
+def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
+    """By name; ``names``: the keys of the environment that count."""
+    environment, clip = trial.environment, trial.clip
     if kind == "clip":
-        clip = trial.clip
-        return {"clip": f"{Path(clip.path).name} ({clip.fingerprint})" if clip else "none"}
-    code: dict[str, str] = {}
-    for name in CODE:
-        value: Any = environment.get(name)
+        # A clip is its bytes, wherever it lies.
+        known = (clip.fingerprint, f"{Path(clip.path).name} ({clip.fingerprint})") if clip else None
+        return {"clip": known or ("none", "none")}
+    found: dict[str, Fact] = {}
+    for name in names:
+        value = environment.get(name)
         if isinstance(value, Mapping):
-            code |= {package: str(version) for package, version in value.items()}
+            found |= {package: (str(version), str(version)) for package, version in value.items()}
         else:
-            code[name] = str(value)
-    code["Ray's commit"] = trial.observed.ray_commit if trial.observed else "None"
-    return code
+            found[name] = (str(value), code_in_words(environment) if name == "code" else str(value))
+    if kind == "code":
+        for name, used in (
+            ("Ray's commit", trial.observed and trial.observed.ray_commit),
+            ("FFmpeg", clip and clip.ffmpeg),
+        ):
+            found[name] = (str(used), str(used))
+    return found
 
 
 def differences(trials: Sequence[Trial], kind: str) -> list[str]:
     """A phrase for each fact that is not the same in all trials, naming a trial for each value."""
+    names = MACHINE if kind == "machine" else code_keys(trial.environment for trial in trials)
+    each = [(trial, _facts(trial, kind, names)) for trial in trials]
     found = []
-    each = [(trial, facts(trial, kind)) for trial in trials]
-    for name in dict.fromkeys(name for _, values in each for name in values):
+    for name in dict.fromkeys(name for _, facts in each for name in facts):
         first: dict[str, str] = {}
-        for trial, values in each:
-            value = _same_clip(values[name]) if kind == "clip" else values.get(name, "None")
-            first.setdefault(value, f"{values.get(name)} in trial {Path(trial.folder).name}")
+        for trial, facts in each:
+            value, shown = facts.get(name, ("None", "None"))
+            first.setdefault(value, f"{shown} in trial {Path(trial.folder).name}")
         if len(first) > 1:
             found.append(f"{name}: {', '.join(first.values())}")
     return found
-
-
-def _same_clip(value: str) -> str:
-    """A clip is its bytes, wherever it lies."""
-    return value.rpartition("(")[2]
 
 
 def check(trials: Sequence[Trial], scenario: str, across: Sequence[str]) -> list[str]:
@@ -70,8 +92,11 @@ def check(trials: Sequence[Trial], scenario: str, across: Sequence[str]) -> list
         if kind not in across:
             raise NotComparable(f"{text}; --across {kind} compares them all the same.")
         notes.append(f"{text}; compared all the same, as asked.")
-    if any(trial.environment.get("git_clean") is False for trial in trials):
+    environments = [trial.environment for trial in trials]
+    if any(environment.get("git_clean") is False for environment in environments):
+        known = code_keys(environments) == CODE
         notes.append(
-            "The code had changes that were not committed: whether all trials ran the same is not known."
+            "The code had changes that were not committed: "
+            + ("no git revision gives it back." if known else "whether all trials ran the same is not known.")
         )
     return notes

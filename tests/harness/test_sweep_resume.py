@@ -1,0 +1,200 @@
+"""How a sweep goes on: what stays, what is run again, what is told to MLflow, and when it cannot."""
+
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xxhash
+from records import clip, request, trial
+
+from vbench.compose import Asked, ask
+from vbench.environment import describe
+from vbench.errors import ConfigError
+from vbench.record import REQUESTS, TRIAL, Trial, write_json, write_lines
+from vbench.resume import check_same, finished, set_aside
+from vbench.session import run
+from vbench.sweep import Planned, Sweep, begin
+from vbench.tracking import Tracker
+from vbench.trial import CRASH, fingerprint
+from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+
+ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
+
+
+@cache
+def asked(*overrides: str) -> Asked:
+    return ask(overrides, multirun=True)
+
+
+def refused(folder: Path, sweep: Sweep, now: Asked, trials: dict[str, Trial]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check_same(folder, sweep, now, trials)
+    return str(caught.value)
+
+
+def leave(folder: Path, record: Trial) -> None:
+    folder.mkdir()
+    write_json(folder / TRIAL, record)
+    write_lines(folder / REQUESTS, [request(index) for index in range(3)])
+
+
+def test_what_was_measured_stays_and_all_else_is_run_again(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    leave(tmp_path / "0", trial())
+    leave(tmp_path / "1", trial(valid=False))
+    leave(tmp_path / "2", trial(status="failed", valid=False, error="no"))
+    leave(tmp_path / "3", trial(status="interrupted", valid=False))
+    (tmp_path / "4").mkdir()
+    (tmp_path / "5").mkdir()
+    (tmp_path / "5" / TRIAL).write_text("damaged")
+    assert set(finished(tmp_path, sweep)) == {"0", "1"}
+
+
+def test_what_is_run_again_is_kept_under_another_name(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    for said in ("first", "second"):
+        (tmp_path / "2").mkdir()
+        (tmp_path / "2" / "load.log").write_text(said)
+        set_aside(tmp_path, sweep.trials[2])
+        assert not (tmp_path / "2").exists()
+    set_aside(tmp_path, sweep.trials[2])
+    kept = [path.read_text() for path in sorted(tmp_path.glob("earlier/2-*/load.log"))]
+    assert kept == ["first", "second"]
+
+
+def as_measured(planned: Planned, now: Asked, **changes: Any) -> Trial:
+    """A planned trial, as this machine and code would have left it."""
+    one = now.arms[now.lines.index(planned.overrides[:-1])]
+    plain = asdict(one) | {"block": planned.block}
+    record = trial(
+        trial_id=planned.folder,
+        arm=planned.arm,
+        swept=dict(item.split("=") for item in planned.arm.split()),
+        block=planned.block,
+        config=plain,
+        config_fingerprint=fingerprint(plain),
+        environment=describe(),
+        metrics={"requests": 3.0, "latency_mean_s": 2.0, "latency_p90_s": 2.0, "makespan_s": 4.0},
+        clip=replace(clip(), ffmpeg=ffmpeg_version(ffmpeg_path())),
+    )
+    return replace(record, **changes)
+
+
+def first(sweep: Sweep, now: Asked, **environment: object) -> dict[str, Trial]:
+    """The first planned trial alone; ``environment``: what of it was another when it was measured."""
+    record = as_measured(sweep.trials[0], now)
+    return {sweep.trials[0].folder: replace(record, environment={**record.environment, **environment})}
+
+
+def test_a_sweep_goes_on_where_nothing_has_changed(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    check_same(tmp_path, sweep, asked(*ARMS), first(sweep, asked(*ARMS)))
+
+
+def test_a_sweep_does_not_go_on_with_another_plan_machine_or_configuration(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    now = asked(*ARMS)
+    assert "does not ask for the same trials" in refused(tmp_path, sweep, asked(*ARMS, "load.seed=2"), {})
+    assert "cores 448, and here is" in refused(tmp_path, sweep, now, first(sweep, now, cores=448))
+    packages = {**describe()["packages"], "ray": "1.0"}
+    said = refused(tmp_path, sweep, now, first(sweep, now, packages=packages))
+    assert "packages ray 1.0, and here is ray 2" in said
+    more = [replace(arm, load=replace(arm.load, requests=5)) for arm in now.arms]
+    said = refused(tmp_path, sweep, replace(now, arms=more), first(sweep, now))
+    assert "is another now (load.requests)" in said
+
+
+def test_a_sweep_goes_on_after_a_commit_that_leaves_the_measured_code_alone(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    now = asked(*ARMS)
+    check_same(tmp_path, sweep, now, first(sweep, now, git_revision="abc123", git_clean=True))
+
+
+def test_a_sweep_does_not_go_on_with_other_code(tmp_path: Path) -> None:
+    sweep = begin(tmp_path, asked(*ARMS), [])
+    now = asked(*ARMS)
+    committed = first(sweep, now, code="0123", git_revision="abc123", git_clean=True)
+    said = refused(tmp_path, sweep, now, committed)
+    assert "measured with code 0123 (git abc123), and here is " in said
+    assert "check out abc123, or start a new sweep" in said
+    edited = first(sweep, now, code="0123", git_clean=False)
+    assert "bring vbench, conf, pyproject.toml, constraints.txt back" in refused(tmp_path, sweep, now, edited)
+    older = first(sweep, now, code=None, git_revision="abc123", git_clean=True)
+    assert "measured with git_revision abc123" in refused(tmp_path, sweep, now, older)
+
+
+def test_a_sweep_does_not_go_on_with_another_ffmpeg_or_video(tmp_path: Path) -> None:
+    sweep = begin(tmp_path / "s", asked(*ARMS), [])
+    now = asked(*ARMS)
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(b"as it was")
+    measured = first(sweep, now)["0"]
+    assert measured.clip is not None
+    digest = xxhash.xxh3_128(b"as it was").hexdigest()
+    record = replace(measured, clip=replace(measured.clip, path=str(video), fingerprint=digest))
+    check_same(tmp_path / "s", sweep, now, {"0": record})
+    video.write_bytes(b"as it is")
+    assert f"another video than {video} holds now" in refused(tmp_path / "s", sweep, now, {"0": record})
+    other = replace(measured, clip=replace(measured.clip, ffmpeg="n1"))
+    assert "measured with FFmpeg n1, and here is" in refused(tmp_path / "s", sweep, now, {"0": other})
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def all_measured(folder: Path, *arguments: str) -> Sweep:
+    """A sweep all of whose trials have come to their end, and that was stopped before it said so."""
+    sweep = begin(folder, asked(*arguments), ["--multirun", *arguments])
+    for planned in sweep.trials:
+        leave(folder / planned.folder, as_measured(planned, asked(*arguments)))
+    return sweep
+
+
+def test_trials_that_mlflow_lacks_are_logged(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = all_measured(here / "s", "mode=chunked,combined")
+    tracker = Tracker(here / "outputs", "vbench")
+    assert tracker.log(here / "s" / "0")
+
+    assert run(["resume=s"]) == 0
+
+    said = capsys.readouterr().out
+    assert "logged to MLflow what it lacked of them: 1 of 2" in said
+    arms = "--baseline {} --candidate {}".format(*(planned.arm for planned in sweep.trials))
+    assert f"compare two arms with: python -m vbench.compare {here / 's'} {arms}" in said
+
+    assert run(["resume=s"]) == 0
+
+    assert "logged to MLflow" not in capsys.readouterr().out
+    runs = tracker._client.search_runs([tracker._experiment], "params.mode != ''")
+    assert sorted(one.data.tags["vbench.trial_id"] for one in runs) == ["0", "1"]
+
+
+def test_a_comparison_that_fails_is_a_failure_and_loses_nothing(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = all_measured(here / "s", "runtime=oss,anyscale", "tracking=off")
+    (here / "s" / "comparison.md").mkdir()
+    before = [(here / "s" / planned.folder / TRIAL).read_bytes() for planned in sweep.trials]
+
+    assert run(["resume=s"]) == 1
+
+    said = capsys.readouterr().out
+    assert "the arms could not be compared, or not wholly: " in said
+    assert f"compare them with: python -m vbench.compare {here / 's'}" in said
+    assert "Traceback" not in said
+    assert (here / "s" / CRASH).read_text().startswith("Traceback")
+    assert "comparison.md" in (here / "s" / CRASH).read_text()
+    assert [(here / "s" / planned.folder / TRIAL).read_bytes() for planned in sweep.trials] == before
+
+    (here / "s" / "comparison.md").rmdir()
+
+    assert run(["resume=s"]) == 0
+
+    assert (here / "s" / "comparison.md").is_file()
+    assert not (here / "s" / CRASH).exists()

@@ -1,0 +1,38 @@
+"""What must hold before anything is written or started: the machine can carry it, records can be written."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from vbench.errors import ConfigError
+from vbench.schema import Config
+
+
+def check_machine(configs: Sequence[Config]) -> None:
+    """InputError, in one sentence, where this machine cannot carry one of these trials' clusters, each of
+    which is looked at once."""
+    # What the kinds of clusters import costs a second.
+    from vbench.clusters.kinds import KINDS
+
+    different = {
+        json.dumps([asdict(config.cluster), config.outputs, config.video.path], sort_keys=True): config
+        for config in configs
+    }
+    for config in different.values():
+        KINDS[config.cluster.name].check(config)
+
+
+def check_outputs(outputs: Path) -> None:
+    """ConfigError where nothing can be written, before anything is measured."""
+    try:
+        for folder in (outputs, outputs / "runs", outputs / "sweeps", outputs / "cache"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        raise ConfigError(
+            f"outputs={outputs} cannot be written to ({error.strerror}); give a folder of your own, such as"
+            f" outputs=/tmp/vbench."
+        ) from error
