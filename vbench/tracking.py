@@ -238,7 +238,8 @@ def trial_folders(folder: Path) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Log records given on the command line; the exit status."""
+    """Log records given on the command line; the exit status: 2 where some are none that can be read, 3 where
+    MLflow cannot be told."""
     parser = argparse.ArgumentParser(
         prog="python -m vbench.tracking", description="Log the records of trials and sweeps to MLflow."
     )
@@ -251,22 +252,33 @@ def main(arguments: list[str] | None = None) -> int:
         for folder, trials in found.items():
             if not trials:
                 raise RecordError(f"{folder} holds no {TRIAL}, nor does any folder below it")
-        trackers: dict[tuple[Path, str], Tracker] = {}
-        for folder in (folder for trials in found.values() for folder in trials):
-            config = read_trial(folder).config
-            where = options.outputs or Path(config["outputs"])
-            name = options.experiment or config["tracking"]["experiment"]
-            if (where, name) not in trackers:
-                trackers[where, name] = Tracker(where, name)
-            new = trackers[where, name].log(folder)
-            print(f"{'logged' if new else 'was logged before'}  {folder}")
+        return _log_all([folder for trials in found.values() for folder in trials], options)
     except RecordError as error:
         print(error, file=sys.stderr)
         return 2
     except TrackingError as error:
         print(error, file=sys.stderr)
         return error.exit_status
-    return 0
+
+
+def _log_all(folders: Sequence[Path], options: argparse.Namespace) -> int:
+    """Log each; a record that cannot be read, such as one of another version, is named and left out."""
+    status = 0
+    trackers: dict[tuple[Path, str], Tracker] = {}
+    for folder in folders:
+        try:
+            config = read_trial(folder).config
+            where = options.outputs or Path(config["outputs"])
+            name = options.experiment or config["tracking"]["experiment"]
+            if (where, name) not in trackers:
+                trackers[where, name] = Tracker(where, name)
+            new = trackers[where, name].log(folder)
+        except RecordError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            status = 2
+            continue
+        print(f"{'logged' if new else 'was logged before'}  {folder}")
+    return status
 
 
 if __name__ == "__main__":

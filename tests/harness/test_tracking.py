@@ -84,6 +84,29 @@ def test_mlflows_own_copies_are_no_records(tmp_path: Path) -> None:
     assert trial_folders(tmp_path) == [folder]
 
 
+def test_what_was_run_again_is_not_logged(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweeps" / "a"
+    folder = write_trial(sweep / "1", "again")
+    earlier = write_trial(sweep / "earlier" / "1-1", "at first")
+    assert trial_folders(sweep) == [folder]
+    assert trial_folders(tmp_path) == [folder]
+    assert trial_folders(earlier) == [earlier]
+
+
+def test_a_record_of_another_version_is_named_and_the_others_are_logged(
+    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = write_trial(tmp_path / "a" / "0", "older")
+    data = json.loads((older / TRIAL).read_text())
+    (older / TRIAL).write_text(json.dumps({**data, "schema_version": 1}))
+    write_trial(tmp_path / "a" / "1", "newer")
+    assert main([str(tmp_path / "a"), "--outputs", str(outputs), "--experiment", "versions"]) == 2
+    said = capsys.readouterr()
+    assert f"left out: {older / TRIAL} has schema version 1" in said.err
+    assert f"logged  {tmp_path / 'a' / '1'}" in said.out
+    assert said.out.count("logged") == 1
+
+
 def test_a_folder_without_records_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--outputs", str(tmp_path / "out")]) == 2
     assert "holds no trial.json" in capsys.readouterr().err
