@@ -45,6 +45,9 @@ MOST_BLOCKS = 1000
 MOST = 1_000_000
 """Above what any count, length or time-out of a trial can sensibly be."""
 
+LONGEST_SAMPLE_PERIOD_S = 1.0
+"""Whether a link or a CPU was what transfers waited for is told from one sample to the next."""
+
 SMALLEST_OBJECT_STORE_MB = 80
 """Ray refuses to start with less than 75 MiB."""
 
@@ -96,6 +99,11 @@ def _single_values(config: Config) -> Iterator[str]:
         value = value_at(config, key)
         if not (isinstance(value, int | float) and 0 < value <= MOST):
             yield f"{key}={value} must be a number above 0, and not above {MOST:,}."
+    if LONGEST_SAMPLE_PERIOD_S < config.load.sample_period_s <= MOST:
+        yield (
+            f"load.sample_period_s={config.load.sample_period_s:g} must be {LONGEST_SAMPLE_PERIOD_S:g} s or"
+            f" less: what the links and the CPUs did between two samples is not seen."
+        )
     if not 0 <= config.load.warmup <= MOST:
         yield f"load.warmup={config.load.warmup} must be 0 or more, and not above {MOST:,}."
     if not 0 < config.load.max_machine_cpu_percent <= 100:
