@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from vbench.analysis import show, write
-from vbench.analysis.arms import parse_settings
+from vbench.analysis.arms import Settings, parse_settings, settings_text
 from vbench.analysis.comparison import compare
-from vbench.analysis.results import Comparison
+from vbench.analysis.results import Comparison, Row, Table
 from vbench.analysis.same import KINDS
 from vbench.analysis.trials import Found, read_experiment, read_sweep
 from vbench.display import Display
@@ -26,6 +26,9 @@ from vbench.names import nearest
 from vbench.record import RecordError
 
 REGRESSION = 4
+
+NAME_CHARACTERS = 100
+"""Of an arm in a folder's name, of which file systems take 255 bytes."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="where comparison.md, comparison.json and the plots go (default: the sweep's folder, or"
-        " OUTPUTS/comparisons/NAME)",
+        " OUTPUTS/comparisons/NAME; where arms are named, compare-BASELINE-vs-CANDIDATE in it)",
     )
     made.add_argument("--log", action="store_true", help="log them to the sweep's run in MLflow too")
     return made
@@ -98,6 +101,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (VbenchError, RecordError) as error:
         print(f"vbench: {error}", file=sys.stderr)
         return error.exit_status if isinstance(error, VbenchError) else ConfigError.exit_status
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"vbench: {error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return ConfigError.exit_status
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -111,17 +119,15 @@ def _run(options: argparse.Namespace) -> int:
     baseline = parse_settings([item for items in options.baseline for item in items], "--baseline")
     candidate = parse_settings([item for items in options.candidate for item in items], "--candidate")
     display = Display()
-    with _found(options) as (found, out):
+    with _found(options) as (found, default):
+        out = options.out or default / _below(baseline, candidate)
         comparison = compare(found, baseline or None, candidate or None, across)
         if comparison is None:
             raise ConfigError(
                 f"{found.name} varies neither runtime nor runtime.connections nor label: name two arms with"
                 f" --baseline KEY=VALUE --candidate KEY=VALUE"
             )
-        try:
-            files = write(comparison, out)
-        except OSError as error:
-            raise ConfigError(f"--out {out} cannot be written to: {error.strerror}") from error
+        files = write(comparison, out)
         show(display.console, comparison)
         display.say(f"written    {files[0]}, and {len(files) - 1} files beside it")
         if options.log:
@@ -131,20 +137,34 @@ def _run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _found(options: argparse.Namespace) -> Iterator[tuple[Found, Path]]:
-    """The trials, and where results go."""
+    """The trials, and where results go where nothing else is said."""
     if (options.folder is None) == (options.experiment is None):
         raise ConfigError("name either a sweep's folder or --experiment NAME")
     if options.experiment is None:
         if options.outputs is not None and not options.log:
             raise ConfigError("--outputs goes with --experiment, or with --log")
-        yield read_sweep(options.folder), options.out or options.folder
+        yield read_sweep(options.folder), options.folder
         return
     if options.log:
         raise ConfigError("--log goes with a sweep's folder: an experiment has no run of its own")
     outputs = options.outputs or Path("outputs")
     with read_experiment(outputs, options.experiment) as found:
-        name = re.sub(r"[^\w.-]", "_", options.experiment)
-        yield found, options.out or outputs / "comparisons" / name
+        yield found, outputs / "comparisons" / _safe(options.experiment)
+
+
+def _below(baseline: Settings, candidate: Settings) -> str:
+    """Folder of a comparison of named arms, so that it does not take the place of the default one."""
+    if not baseline and not candidate:
+        return "."
+    names = [
+        _safe(settings_text(settings) or "others")[:NAME_CHARACTERS] for settings in (baseline, candidate)
+    ]
+    return f"compare-{names[0]}-vs-{names[1]}"
+
+
+def _safe(name: str) -> str:
+    """A name that a file can bear."""
+    return re.sub(r"[^\w.=-]", "_", name)
 
 
 def _log(folder: Path, outputs: Path | None, found: Found, files: list[Path], comparison: Comparison) -> None:
@@ -158,13 +178,24 @@ def _log(folder: Path, outputs: Path | None, found: Found, files: list[Path], co
 def _gate(comparison: Comparison, percent: float) -> int:
     """The exit status; ConfigError where a scenario has no interval, which would let anything pass."""
     for table in comparison.tables:
+        if not table.rows:
+            raise ConfigError(
+                f"--fail-on-regression has nothing to judge: no scenario has trials of {table.candidate} or"
+                f" {table.baseline}"
+            )
         for row in table.rows:
             if row.improvement is None or row.improvement.low_percent is None:
                 blocks = row.improvement.blocks if row.improvement else 0
                 raise ConfigError(
-                    f"--fail-on-regression needs two blocks or more: '{row.scenario}' has {blocks} with both"
-                    f" {table.candidate} and {table.baseline}"
+                    f"--fail-on-regression needs two blocks or more: '{row.scenario}' has {blocks} with valid"
+                    f" trials of both {table.candidate} and {table.baseline}"
                 )
+    for table, row in comparison.inconclusive(percent):
+        print(
+            f"vbench: {_latency_rose(table, row)}, more than {percent:g}%, but not its whole interval:"
+            f" inconclusive; more blocks would tell.",
+            file=sys.stderr,
+        )
     for table, row in comparison.regressions(percent):
         assert row.improvement is not None
         assert row.improvement.high_percent is not None
@@ -175,6 +206,17 @@ def _gate(comparison: Comparison, percent: float) -> int:
             file=sys.stderr,
         )
     return REGRESSION if comparison.regressions(percent) else 0
+
+
+def _latency_rose(table: Table, row: Row) -> str:
+    value = row.improvement
+    assert value is not None
+    assert value.low_percent is not None
+    assert value.high_percent is not None
+    return (
+        f"{row.scenario}: {table.candidate} took {-value.percent:.1f}%"
+        f" [{-value.high_percent:.1f}%, {-value.low_percent:.1f}%] longer than {table.baseline}"
+    )
 
 
 if __name__ == "__main__":

@@ -2,14 +2,20 @@
 
 import json
 import math
+import re
+import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
+import records
 import sweeps
 
 from vbench.analysis import DATA, PAGE
 from vbench.compare import main
+from vbench.record import NODES
 from vbench.tracking import COMPARISON, SWEEP, Tracker
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -89,7 +95,9 @@ def test_a_regression_beyond_the_bound_sets_the_exit_status(
     """OSS after Anyscale's setting takes 25% more, at least 19%: 24% lies within the interval."""
     arguments = [str(sweep), "--baseline", f"runtime={baseline}", "--fail-on-regression", percent]
     assert main([*arguments, "--out", str(tmp_path)]) == status
-    assert ("is slower than" in capsys.readouterr().err) == (status == 4)
+    error = capsys.readouterr().err
+    assert ("is slower than" in error) == (status == 4)
+    assert ("inconclusive; more blocks would tell" in error) == (percent == "24")
 
 
 def test_one_block_cannot_pass_a_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,17 +169,119 @@ def test_a_comparison_is_logged_to_the_sweeps_run(sweep: Path, tmp_path: Path) -
     assert parent.data.metrics[f"improvement_low_percent/{name}"] < 20
 
 
-def test_what_connections_give_is_drawn_against_the_caps(tmp_path: Path) -> None:
-    def metrics(settings: Mapping[str, str], block: int) -> dict[str, float]:
-        count = float(settings["runtime.connections"])
-        rate = min(count * 100, 250) * 0.93 - block
-        return {"latency_mean_s": 10.0, "makespan_s": 90.0, "requests": 8.0, "transfer_mbps": rate}
+def transfers(tmp_path: Path, *counts: str) -> Path:
+    """Two blocks of objects moved from decode to gpu, over connections of 100 Mbit/s and a NIC of 250."""
 
-    sweep = sweeps.write_sweep(
-        tmp_path / "sweep", {"runtime.connections": ["1", "2", "15"]}, 2, lambda *_: 10.0, metrics=metrics
+    def config(settings: Mapping[str, str], block: int) -> dict[str, Any]:
+        number = f"runtime.connections={settings['runtime.connections']}"
+        return asdict(records.config("cluster=emulated", "load=transfer", number))
+
+    def metrics(settings: Mapping[str, str], block: int) -> dict[str, float]:
+        rate = min(float(settings["runtime.connections"]) * 100, 250) * 0.93 - block
+        return {"latency_mean_s": 10.0, "makespan_s": 80.0, "requests": 8.0, "transfer_mbps": rate}
+
+    ends = records.observed(placement={"Sender": {"decode": 1}, "Receiver": {"gpu": 1}})
+    return sweeps.write_sweep(
+        tmp_path / "sweep",
+        {"runtime.connections": counts},
+        2,
+        lambda *_: 10.0,
+        config=config,
+        metrics=metrics,
+        clip=lambda *_: None,
+        observed=lambda *_: ends,
     )
+
+
+def test_what_connections_give_is_drawn_against_the_caps(tmp_path: Path) -> None:
+    sweep = transfers(tmp_path, "1", "2", "15")
     assert main([str(sweep)]) == 0
     assert (sweep / "rate.png").read_bytes().startswith(PNG)
     page = (sweep / PAGE).read_text()
     assert "](rate.png)" in page
-    assert "| object transfer | 92.5 Mbit/s | 186 Mbit/s | 232 Mbit/s |" in page
+    assert "| 15 connections | 15 | 232 ± 6 Mbit/s | 250 Mbit/s | 92.8 ± 2.5% | 2 |" in page
+    assert "| 1 connection | 1 | 92.5 ± 6.4 Mbit/s | 100 Mbit/s | 92.5 ± 6.4% | 2 |" in page
+    arms = json.loads((sweep / DATA).read_text())["scenarios"][0]["arms"]
+    assert [arm["reached"]["cap_mbps"] for arm in arms] == [100, 200, 250]
+    assert arms[2]["reached"]["share_percent"]["value"] == pytest.approx(92.8)
+
+
+def test_a_pipelines_links_are_not_held_against_the_cap_of_one_pair(sweep: Path, tmp_path: Path) -> None:
+    assert main([str(sweep), "--out", str(tmp_path)]) == 0
+    assert not (tmp_path / "rate.png").exists()
+    assert "What connections give" not in (tmp_path / PAGE).read_text()
+
+
+def test_named_arms_get_a_folder_of_their_own(sweep: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(sweep, tmp_path / "sweep")
+    assert main([str(folder), "--baseline", "runtime=anyscale", "--candidate", "runtime=oss"]) == 0
+    assert not (folder / PAGE).exists()
+    page = (folder / "compare-runtime=anyscale-vs-runtime=oss" / PAGE).read_text()
+    assert page.startswith("# OSS (2 connections) against Anyscale setting (15 connections)")
+    assert main([str(folder), "--candidate", "runtime=oss"]) == 0
+    assert (folder / "compare-others-vs-runtime=oss" / PAGE).exists()
+
+
+def test_plots_of_an_earlier_comparison_are_gone(sweep: Path, tmp_path: Path) -> None:
+    for name in ("nics-7.png", "rate.png", "mine.png"):
+        (tmp_path / name).write_bytes(PNG)
+    assert main([str(sweep), "--out", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        "latency.png",
+        "stages.png",
+        "nics-0.png",
+        "mine.png",
+    }
+
+
+def test_a_plot_that_cannot_be_drawn_loses_nothing_else(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(sweep, tmp_path / "sweep")
+    (folder / "0" / NODES).write_text("{\n")
+    assert main([str(folder)]) == 2
+    assert "nodes.jsonl is damaged" in capsys.readouterr().err
+    page = (folder / PAGE).read_text()
+    assert "](latency.png)" in page
+    assert "](nics-0.png)" not in page
+    assert (folder / DATA).exists()
+
+
+def test_a_record_that_cannot_be_opened_is_not_blamed_on_the_folder_written_to(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(sweep, tmp_path / "sweep")
+    (folder / "0" / NODES).unlink()
+    (folder / "0" / NODES).mkdir()
+    assert main([str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert f"{folder / '0' / NODES} cannot be read" in error
+    assert "--out" not in error
+
+
+def test_what_the_harness_takes_is_a_table(tmp_path: Path) -> None:
+    phases = {"cluster": 7.5, "link_check": 4.0, "deploy": 12.0, "warm_up": 80.0, "stop": 0.5}
+    sweeps.write_sweep(
+        tmp_path,
+        {"runtime": ["oss", "anyscale"]},
+        2,
+        latency,
+        phases_s=lambda _, block: {name: seconds + block for name, seconds in phases.items()},
+    )
+    assert main([str(tmp_path)]) == 0
+    page = (tmp_path / PAGE).read_text()
+    assert "| chunked inference | OSS (2 connections) | 2 | 8.0 | 4.5 | 12.5 | 80.5 | 1.0 |" in page
+    point = json.loads((tmp_path / DATA).read_text())["scenarios"][0]["arms"][0]["points"][0]
+    assert point["phases_s"] == phases
+
+
+def test_a_wide_interval_says_how_many_blocks_a_sharp_one_takes(tmp_path: Path) -> None:
+    def noisy(settings: Mapping[str, str], block: int) -> float:
+        return latency(settings, block) * math.exp(20 * NOISE[block])
+
+    sweeps.write_sweep(
+        tmp_path, {"runtime": ["oss", "anyscale"]}, 3, lambda s, b: noisy(s, b) if "oss" in str(s) else 64.0
+    )
+    assert main([str(tmp_path)]) == 0
+    page = (tmp_path / PAGE).read_text()
+    assert re.search(r"the interval is ±\d+ points; for ±8 it would take about \d+ blocks in all", page)

@@ -150,12 +150,61 @@ def test_named_arms_are_compared(tmp_path: Path) -> None:
     modes = compare_sweep(tmp_path, {"mode": "chunked"}, {"mode": "combined"})
     assert modes is not None
     assert (modes.tables[0].baseline, modes.tables[0].candidate) == ("mode=chunked", "mode=combined")
-    assert len(modes.tables[0].rows) == 2
+    assert [row.scenario for row in modes.tables[0].rows] == [
+        "inference, runtime=anyscale",
+        "inference, runtime=single",
+    ]
     both = compare_sweep(
         tmp_path, {"mode": "chunked", "runtime": "single"}, {"mode": "combined", "runtime": "anyscale"}
     )
     assert both is not None
-    assert len(both.tables[0].rows) == 1
+    assert (both.tables[0].baseline, both.tables[0].candidate) == (
+        "mode=chunked: single: OSS (1 connection)",
+        "mode=combined: Anyscale setting (15 connections)",
+    )
+    assert [row.scenario for row in both.tables[0].rows] == ["inference"]
+
+
+def test_what_both_arms_set_beside_the_runtime_is_in_both_names(tmp_path: Path) -> None:
+    swept = {"cluster.flow_mbps": ["10000", "5000"], "runtime": ["oss", "anyscale"]}
+    sweeps.write_sweep(tmp_path, swept, 2, latency)
+    flow = {"cluster.flow_mbps": "5000"}
+    found = compare_sweep(tmp_path, {**flow, "runtime": "oss"}, {**flow, "runtime": "anyscale"})
+    assert found is not None
+    (table,) = found.tables
+    assert (table.baseline, table.candidate) == (
+        "cluster.flow_mbps=5000: OSS (2 connections)",
+        "cluster.flow_mbps=5000: Anyscale setting (15 connections)",
+    )
+
+
+def test_no_two_arms_have_one_name(tmp_path: Path) -> None:
+    """Two connections are what Ray opens where nothing is set."""
+    sweeps.write_sweep(tmp_path, {"runtime.connections": ["null", "2"]}, 2, latency)
+    found = compare_sweep(tmp_path, {"runtime.connections": "null"}, {"runtime.connections": "2"})
+    assert found is not None
+    (table,) = found.tables
+    assert (table.baseline, table.candidate) == (
+        "2 connections [runtime.connections=null]",
+        "2 connections [runtime.connections=2]",
+    )
+
+
+def test_truth_values_are_found_however_they_are_typed(tmp_path: Path) -> None:
+    sweeps.write_sweep(tmp_path, {"pipeline.overlap": ["False", "True"]}, 2, latency)
+    found = compare_sweep(tmp_path, {"pipeline.overlap": "false"}, {"pipeline.overlap": "TRUE"})
+    assert found is not None
+    assert found.tables[0].candidate == "pipeline.overlap=true"
+
+
+def test_arms_that_share_no_scenario_are_refused_by_what_separates_them(tmp_path: Path) -> None:
+    folder = sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 2, latency)
+    for name in ("1", "3"):
+        trial = json.loads((folder / name / TRIAL).read_text())
+        trial["config"]["load"]["concurrency"] = 1
+        (folder / name / TRIAL).write_text(json.dumps(trial))
+    with pytest.raises(ConfigError, match=r"they differ in load\.concurrency too; name"):
+        compare_sweep(tmp_path)
 
 
 def test_a_sweep_of_nothing_that_has_a_default_compares_nothing(tmp_path: Path) -> None:
@@ -213,6 +262,35 @@ def test_other_machines_and_code_are_refused_by_name(
     assert any("compared all the same" in note for note in found.notes)
 
 
+def test_code_is_its_files_where_their_digest_is_known(tmp_path: Path) -> None:
+    """What is committed beside them during a sweep makes no other code; a change of theirs does."""
+
+    def measured(code: str) -> Any:
+        """In the second block after a commit, with these files."""
+        first = {**sweeps.ENVIRONMENT, "code": "01"}
+        return lambda _, block: {**first, **({"code": code, "git_revision": "def"} if block else {})}
+
+    runtimes = {"runtime": ["oss", "anyscale"]}
+    sweeps.write_sweep(tmp_path / "same", runtimes, 2, latency, environment=measured("01"))
+    assert compare_sweep(tmp_path / "same") is not None
+    sweeps.write_sweep(tmp_path / "other", runtimes, 2, latency, environment=measured("02"))
+    said = r"code: 01 \(git abc\) in trial 0, 02 \(git def\) in trial 2"
+    with pytest.raises(NotComparable, match=said):
+        compare_sweep(tmp_path / "other")
+    found = compare_sweep(tmp_path / "other", across=["code"])
+    assert found is not None
+    assert any("compared all the same" in note for note in found.notes)
+
+
+def test_another_ffmpeg_is_other_code(tmp_path: Path) -> None:
+    folder = sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 2, latency)
+    trial = json.loads((folder / "2" / TRIAL).read_text())
+    trial["clip"]["ffmpeg"] = "n8"
+    (folder / "2" / TRIAL).write_text(json.dumps(trial))
+    with pytest.raises(NotComparable, match=r"FFmpeg: n9 in trial 0, n8 in trial 2"):
+        compare_sweep(tmp_path)
+
+
 def test_other_clips_are_refused_by_name(tmp_path: Path) -> None:
     folder = sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 2, latency)
     trial = json.loads((folder / "2" / TRIAL).read_text())
@@ -237,13 +315,18 @@ def test_a_configuration_that_differs_beyond_the_sweep_is_a_scenario_of_its_own(
     ]
 
 
-def test_no_valid_trial_at_all_is_said_with_a_reason(tmp_path: Path) -> None:
+def test_no_valid_trial_at_all_is_a_row_and_a_list_of_reasons(tmp_path: Path) -> None:
     swept = {"runtime": ["oss", "anyscale"]}
     sweeps.write_sweep(
-        tmp_path, swept, 1, latency, valid=lambda *_: False, rules=lambda *_: sweeps.broken_rule()
+        tmp_path, swept, 2, latency, valid=lambda *_: False, rules=lambda *_: sweeps.broken_rule()
     )
-    with pytest.raises(ConfigError, match="12 MB spilled"):
-        compare_sweep(tmp_path)
+    found = compare_sweep(tmp_path)
+    assert found is not None
+    (row,) = found.tables[0].rows
+    assert row.improvement is None
+    assert row.left_out == ("blocks 1, 2: no valid trial of either arm",)
+    assert [out.reason for out in found.left_out] == ["nothing was spilled to disk: 12 MB spilled"] * 4
+    assert any("No trial of these arms is valid" in note for note in found.notes)
 
 
 def test_a_folder_that_is_no_sweep_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Limits are the least time that each resource needs, and the largest names the bottleneck."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import records
 
 from vbench.analysis.limits import limits
 from vbench.record import Link, SpanLine, Trial
+from vbench.summary import summarize
 
 MB = 10**6
 
@@ -82,8 +84,58 @@ def test_without_a_shaped_link_the_wire_has_no_known_cap() -> None:
 
 def test_cores_are_needed_for_the_cpu_seconds_that_were_used() -> None:
     """Two cores, idle for 15%, over 100 s."""
-    machines = [records.machine(1000.0), records.machine(1100.0)]
+    machines = [records.machine(at_s, cpu_idle_s=0.3 * at_s) for at_s in (1000.0, 1100.0)]
     assert needed("cores", trial(), spans(1, 1, MB), machines) == pytest.approx(85)
+
+
+def test_a_transfer_is_held_against_the_time_in_which_its_objects_moved() -> None:
+    """Two requests of 90 MB, each made for 3 s on busy cores, then moved in 10 s with half of them idle."""
+    requests, lines, machines, used_s = [], [], [], 0.0
+    for index in range(2):
+        start_s = 100.0 + 13 * index
+        sent_s, done_s = start_s + 3, start_s + 13
+        requests.append(
+            records.request(
+                index,
+                scheduled_s=sent_s,
+                sent_s=sent_s,
+                done_s=done_s,
+                sent_unix_s=1.7e9 + sent_s,
+                frame_bytes=90 * MB,
+                video_s=0.0,
+            )
+        )
+        for stage, kind, node, nbytes, from_s, to_s in (
+            ("decode", "compute", "d", 0, start_s, sent_s),
+            ("infer", "transfer", "m", 90 * MB, sent_s, done_s),
+        ):
+            times = {"start_s": 1.7e9 + from_s, "end_s": 1.7e9 + to_s}
+            lines.append(records.span(stage, kind, nbytes=nbytes, request=index, node=node, **times))
+        for at_s, busy_s in ((start_s, 0.0), (sent_s, 6.0)):
+            used_s += busy_s
+            machines.append(records.machine(at_s, cpu_all_s=2 * at_s, cpu_idle_s=2 * at_s - used_s))
+        used_s += 10.0
+    machines.append(records.machine(126.0, cpu_all_s=252.0, cpu_idle_s=252.0 - used_s))
+    config = asdict(records.config("load=transfer", "cluster=emulated", "runtime=single"))
+    found = limits(
+        trial(
+            config=config,
+            clip=None,
+            metrics=summarize(None, requests, lines, [], machines, None),
+            observed=records.observed(placement={"Sender": {"d": 1}, "Receiver": {"m": 1}}),
+        ),
+        lines,
+        machines,
+    )
+    assert found is not None
+    assert found.measured_s == pytest.approx(20)
+    assert found.bottleneck.where == "d to m, 1 connection of 80 Mbit/s"
+    assert found.efficiency == pytest.approx(0.9)
+    assert {each.resource: round(each.needed_s, 3) for each in found.limits} == {
+        "flows": 18.0,
+        "cores": 10.0,
+        "NIC": 1.8,
+    }
 
 
 def test_a_trial_that_did_not_end_has_no_limits() -> None:

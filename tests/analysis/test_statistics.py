@@ -1,12 +1,13 @@
 """The interval is what the formula says, and each verdict is what its interval says."""
 
 import math
+import statistics
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.analysis.statistics import improvement, mean
+from vbench.analysis.statistics import improvement, mean, precise_blocks
 
 LATENCIES = st.floats(min_value=0.1, max_value=1e4)
 PAIRS = st.lists(st.tuples(LATENCIES, LATENCIES), min_size=2, max_size=12)
@@ -82,6 +83,30 @@ def test_equal_arms_are_not_told_apart() -> None:
     found = improvement([50, 60], [50, 60])
     assert (found.percent, found.low_percent, found.high_percent) == (0, 0, 0)
     assert found.verdict == "not told apart"
+    assert found.more_blocks is None, "no number of blocks tells nothing from nothing"
+    assert found.precise_blocks == 2
+
+
+def test_blocks_of_an_interval_that_is_sharp_enough_by_hand() -> None:
+    """With s = 0.1 around no difference the half width is t * 10 / sqrt(n) points or so."""
+    logs = [0.1 / math.sqrt(2), -0.1 / math.sqrt(2)]
+    assert statistics.stdev(logs) == pytest.approx(0.1)
+    blocks = precise_blocks(logs)
+    assert blocks == 9  # the t table: 2.306 * 10 / 3 = 7.7 points at 9 blocks, 2.365 * 10 / 2.83 = 8.4 at 8
+    assert precise_blocks(logs, 7.7) == 9
+    assert precise_blocks(logs, 7.6) == 10
+    assert precise_blocks([5.0, -5.0]) is None
+
+
+@given(PAIRS)
+def test_a_sweep_that_has_the_blocks_for_it_is_sharp(pairs: list[tuple[float, float]]) -> None:
+    found = improvement([a for a, _ in pairs], [b for _, b in pairs])
+    assert found.half_width_points is not None
+    assert found.low_percent is not None
+    assert found.high_percent is not None
+    assert found.half_width_points == pytest.approx((found.high_percent - found.low_percent) / 2)
+    enough = found.precise_blocks is not None and found.precise_blocks <= found.blocks
+    assert enough == (found.half_width_points <= 8)
 
 
 @pytest.mark.parametrize(("old", "new"), [([], []), ([1, 2], [1]), ([0, 1], [1, 1])])

@@ -1,6 +1,6 @@
 """Two settings compared: statistics over blocks, limits, where the time went, tables and plots."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from vbench.analysis.arms import Settings
 from vbench.analysis.comparison import compare
 from vbench.analysis.console import show
+from vbench.analysis.files import writing
 from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
 from vbench.record import write_json
@@ -16,7 +17,11 @@ __all__ = ["Comparison", "compare_sweep", "show", "write"]
 
 PAGE = "comparison.md"
 DATA = "comparison.json"
-DATA_VERSION = 1
+DATA_VERSION = 2
+
+NICS = "nics-"
+PICTURES = ("latency.png", "stages.png", "rate.png", f"{NICS}*.png")
+"""What of a folder is taken for plots of an earlier comparison."""
 
 
 def compare_sweep(
@@ -36,30 +41,52 @@ def compare_sweep(
 
 
 def write(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write page, data and plots into a folder; the files written.
+    """Write page, data and plots into a folder; the files written. Plots of an earlier comparison go.
 
-    The trials' folders must still be there: the plot of the links reads their samples.
+    The trials' folders must still be there: the plot of the links reads their samples. Page and data are
+    there before the first plot is drawn: one that cannot be drawn loses nothing but itself. ConfigError where
+    the folder cannot be written to.
     """
-    from vbench.analysis import plot_links, plot_rate, plots
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for pattern in PICTURES:
+            for old in folder.glob(pattern):
+                old.unlink()
+        write_json(folder / DATA, data(comparison))
+    drawn: list[tuple[Path, str]] = []
+    _page(comparison, folder, drawn)
+    try:
+        for path, caption in _pictures(comparison, folder):
+            drawn.append((path, caption))
+    finally:
+        _page(comparison, folder, drawn)
+    return [folder / PAGE, folder / DATA, *(path for path, _ in drawn)]
+
+
+def _page(comparison: Comparison, folder: Path, drawn: Sequence[tuple[Path, str]]) -> None:
     from vbench.analysis.markdown import page
 
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = [
-        (plots.latency(comparison, folder / "latency.png"), "Latency of every request, and of every block"),
-        (plots.stages(comparison, folder / "stages.png"), "Where the time of a request went"),
-    ]
+    shown = [(path.name, caption) for path, caption in drawn]
+    nics = [each for each in shown if each[0].startswith(NICS)]
+    with writing(folder):
+        (folder / PAGE).write_text(page(comparison, [each for each in shown if each not in nics], nics))
+
+
+def _pictures(comparison: Comparison, folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each plot with its caption, drawn and written when it is asked for."""
+    from vbench.analysis import plot_links, plot_rate, plots
+
+    if not comparison.scenarios:
+        return
+    yield plots.latency(comparison, folder / "latency.png"), "Latency of every request, and of every block"
+    yield plots.stages(comparison, folder / "stages.png"), "Where the time of a request went"
     path = plot_rate.rate(comparison, folder / "rate.png")
     if path is not None:
-        pictures.append((path, "Rate of transfer by number of connections"))
-    nics = []
+        yield path, "Rate of transfer by number of connections"
     for number, scenario in enumerate(comparison.scenarios):
-        path = plot_links.links(scenario, folder / f"nics-{number}.png")
+        path = plot_links.links(scenario, folder / f"{NICS}{number}.png")
         if path is not None:
-            nics.append((path, f"NICs over time: {scenario.name}"))
-    text = page(comparison, [(path.name, text) for path, text in pictures], [(p.name, t) for p, t in nics])
-    (folder / PAGE).write_text(text)
-    write_json(folder / DATA, data(comparison))
-    return [folder / PAGE, folder / DATA, *(path for path, _ in [*pictures, *nics])]
+            yield path, f"NICs over time: {scenario.name}"
 
 
 def data(comparison: Comparison) -> dict[str, Any]:

@@ -57,9 +57,11 @@ def value_of(trial: Trial, key: str) -> str | None:
 
 
 def plain(value: str) -> str:
-    """One spelling for each value: ``10000.0`` is ``10000``, ``null`` is what Python calls ``None``."""
+    """One spelling for each value: ``10000.0`` is ``10000``, ``True`` is ``true``, ``None`` is ``null``."""
     if value.lower() in ("null", "none"):
         return "null"
+    if value.lower() in ("true", "false"):
+        return value.lower()
     try:
         number = float(value)
     except ValueError:
@@ -85,12 +87,13 @@ def pairs(
     if baseline and candidate:
         if set(baseline) != set(candidate):
             raise ConfigError(
-                f"baseline ({_text(baseline)}) and candidate ({_text(candidate)}) must set the same keys"
+                f"baseline ({settings_text(baseline)}) and candidate ({settings_text(candidate)}) must set"
+                f" the same keys"
             )
         if all(plain(baseline[key]) == plain(candidate[key]) for key in baseline):
             raise ConfigError(
-                f"baseline and candidate are the same arm ({_text(baseline)}); to measure an arm against"
-                f" itself, sweep label=a,b"
+                f"baseline and candidate are the same arm ({settings_text(baseline)}); to measure an arm"
+                f" against itself, sweep label=a,b"
             )
         return [Pair(baseline=baseline, candidate=candidate)]
     given = baseline or candidate
@@ -99,7 +102,7 @@ def pairs(
         if given is None:
             return []
     if len(given) > 1:
-        raise ConfigError(f"{_text(given)} sets several keys: give both --baseline and --candidate")
+        raise ConfigError(f"{settings_text(given)} sets several keys: give both --baseline and --candidate")
     ((key, value),) = given.items()
     others = [{key: other} for other in values(trials, key) if other != plain(value)]
     if not others:
@@ -141,28 +144,36 @@ def _check(trials: Sequence[Trial], settings: Settings) -> None:
             raise ConfigError(f"no trial has a key '{key}': {nearest(key, keys)}")
         if plain(value) not in known:
             raise ConfigError(f"no trial has {key}={value}: {nearest(value, known)}")
+    if settings and not any(matches(trial, settings) for trial in trials):
+        raise ConfigError(f"no trial has {settings_text(settings)} together")
 
 
-def _text(settings: Settings) -> str:
-    return " ".join(f"{key}={value}" for key, value in settings.items())
+def settings_text(settings: Settings) -> str:
+    """``runtime=oss mode=chunked``."""
+    return " ".join(f"{key}={plain(value)}" for key, value in settings.items())
 
 
 def arm_name(trial: Trial, settings: Settings) -> str:
-    """An arm by what it sets and not by a brand alone: ``Anyscale setting (15 connections)``."""
-    if set(settings) == {"runtime.connections"}:
-        return _counted(connections(trial))
-    runtime = runtime_name(trial)
-    rest = [f"{key}={value}" for key, value in settings.items() if key not in RUNTIME_KEYS]
-    if not rest:
-        return runtime
-    return f"{' '.join(rest)}: {runtime}" if "label" in settings else " ".join(rest)
+    """An arm by what it sets and not by a brand alone: ``Anyscale setting (15 connections)``.
+
+    With settings beside the runtime both are in it: ``cluster.flow_mbps=5000: OSS (2 connections)``.
+    """
+    rest = {key: value for key, value in settings.items() if key not in RUNTIME_KEYS}
+    parts = [settings_text(rest)] if rest else []
+    if set(settings) - set(rest) == {"runtime.connections"}:
+        parts.append(_counted(connections(trial)))
+    elif set(settings) != set(rest) or "label" in settings:
+        parts.append(runtime_name(trial))
+    return ": ".join(parts)
 
 
 def runtime_name(trial: Trial) -> str:
     """The runtime setting, and how many connections it makes."""
     runtime = trial.config["runtime"]
     names = {"anyscale": "Anyscale setting", "oss": "OSS", "single": "single: OSS"}
-    return f"{names.get(runtime['name'], runtime['name'])} ({_counted(connections(trial))})"
+    name = names.get(runtime["name"], runtime["name"])
+    # Of an option that no trial has chosen yet only the name is known.
+    return f"{name} ({_counted(connections(trial))})" if "connections" in runtime else str(name)
 
 
 def _counted(connections: int) -> str:
@@ -204,10 +215,12 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
-def scenario_name(trial: Trial, keys: Sequence[str]) -> str:
-    """A scenario in words: ``chunked inference, 10 Gbit/s a flow``."""
-    transfer = trial.config["load"]["name"] == "transfer"
-    parts = ["object transfer" if transfer else f"{trial.config['mode']} inference"]
+def scenario_name(trial: Trial, keys: Sequence[str], compared: Sequence[str] = ()) -> str:
+    """A scenario in words: ``chunked inference, 10 Gbit/s a flow``; no mode where modes are compared."""
+    if trial.config["load"]["name"] == "transfer":
+        parts = ["object transfer"]
+    else:
+        parts = ["inference" if "mode" in compared else f"{trial.config['mode']} inference"]
     for key in keys:
         value = value_of(trial, key)
         if key == "cluster.flow_mbps" and value not in (None, "null"):

@@ -1,8 +1,8 @@
 """From trials to a comparison: scenarios, pairs of arms, blocks that count, and what was left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from vbench.analysis import same
+from vbench.analysis import gaps, same
 from vbench.analysis.arms import (
     RUNTIME_KEYS,
     Pair,
@@ -11,26 +11,21 @@ from vbench.analysis.arms import (
     connections,
     matches,
     pairs,
-    plain,
     scenario_keys,
     scenario_name,
+    settings_text,
     value_of,
 )
+from vbench.analysis.blocks import LATENCY, Blocks, Group, counts, group, label, table
 from vbench.analysis.limits import limits
-from vbench.analysis.results import Arm, Comparison, LeftOut, Point, Row, Scenario, Table
+from vbench.analysis.reached import reached
+from vbench.analysis.results import Arm, Comparison, LeftOut, Point, Scenario, Table
 from vbench.analysis.stages import where_it_went
-from vbench.analysis.statistics import improvement, mean
+from vbench.analysis.standins import stand_ins
+from vbench.analysis.statistics import mean
 from vbench.analysis.trials import Found, Measured
 from vbench.errors import ConfigError
 from vbench.record import Trial, read_machines, read_requests, read_spans
-
-LATENCY = "latency_mean_s"
-
-Block = tuple[str, int, int, int]
-"""Sweep, number of the round, load seed, and how many of the same came before."""
-
-Blocks = Mapping[Block, Measured]
-"""Block -> the valid trial of one arm in one scenario."""
 
 
 def compare(
@@ -41,45 +36,35 @@ def compare(
 ) -> Comparison | None:
     """Compare arms over blocks; None where neither arm is named and nothing is swept that has a default.
 
-    ``across``: kinds (machine, clip, code) in which trials may differ. ConfigError for arms that no trial
-    has, NotComparable for trials of different machines, clips or code.
+    Scenarios come from all trials of these arms, those that are not valid and those that were only planned
+    included: where nothing counts, a row says so. ``across``: kinds (machine, clip, code) in which trials may
+    differ. ConfigError for arms that no trial has or that share no scenario, NotComparable for trials of
+    different machines, clips or code.
     """
-    wanted = pairs([each.trial for each in found.trials], found.swept, baseline, candidate)
+    every = [*found.trials, *stand_ins(found)]
+    wanted = pairs([each.trial for each in every], found.swept, baseline, candidate)
     if not wanted:
         return None
     compared = tuple(wanted[0].baseline)
-    valid = [each for each in found.trials if _counts(each.trial)]
-    arms = _arms(wanted, valid)
-    usable = [each for each in valid if any(matches(each.trial, arm) for arm in arms)]
-    if not usable:
-        raise ConfigError(
-            f"{found.name}: no trial of the arms to compare is valid; {_why_first(found.trials)}"
-        )
-    keys = scenario_keys([each.trial for each in usable], found.swept, compared)
-    groups = _grouped(usable, keys)
-    names = {name: scenario_name(group[0].trial, keys) for name, group in groups.items()}
+    arms = _arms(wanted, every)
+    of_arms = [each for each in every if any(matches(each.trial, arm) for arm in arms)]
+    keys = scenario_keys([each.trial for each in of_arms], found.swept, compared)
+    titles = _titles(found.trials, every, arms)
     notes: list[str] = []
-    blocks: dict[tuple[str, ...], list[Blocks]] = {}
-    for key, group in groups.items():
-        notes += same.check([each.trial for each in group], names[key], across)
-        blocks[key] = [_by_block([each for each in group if matches(each.trial, arm)]) for arm in arms]
-    titles = [_title(usable, arm) for arm in arms]
-    tables = [_table(pair, arms, titles, blocks, names) for pair in wanted]
-    scenarios = [
-        Scenario(
-            name=names[key],
-            arms=tuple(
-                _arm(title, arm, each)
-                for title, arm, each in zip(titles, arms, blocks[key], strict=True)
-                if each
-            ),
-        )
-        for key in groups
-    ]
+    groups: list[Group] = []
+    for trials in _grouped(of_arms, keys).values():
+        name = scenario_name(trials[0].trial, keys, compared)
+        notes += same.check([each.trial for each in trials if counts(each.trial)], name, across)
+        groups.append(group(name, trials, arms))
+    _refuse_apart(wanted, arms, titles, groups, _separating(wanted[0], of_arms, keys))
+    tables = tuple(table(pair, arms, titles, groups) for pair in wanted)
+    usable = [each.trial for each in of_arms if counts(each.trial)]
+    for sweep in dict.fromkeys(each.sweep for each in of_arms):
+        notes += gaps.notes([each.trial for each in of_arms if each.sweep == sweep and counts(each.trial)])
     return Comparison(
         name=found.name,
-        tables=tuple(tables),
-        scenarios=tuple(scenarios),
+        tables=tables,
+        scenarios=tuple(_scenario(each, arms, titles) for each in groups if any(each.valid)),
         left_out=tuple(_left_out(found)),
         notes=tuple(dict.fromkeys([*notes, *_cautions(usable, tables)])),
     )
@@ -96,10 +81,6 @@ def _arms(wanted: Sequence[Pair], trials: Sequence[Measured]) -> list[Settings]:
         return max((connections(each.trial) for each in trials if matches(each.trial, arm)), default=0)
 
     return sorted(arms, key=count)
-
-
-def _counts(trial: Trial) -> bool:
-    return trial.valid and LATENCY in trial.metrics
 
 
 def _grouped(trials: Sequence[Measured], keys: Sequence[str]) -> dict[tuple[str, ...], list[Measured]]:
@@ -121,70 +102,66 @@ def _size(value: str) -> tuple[bool, float, str]:
         return True, 0.0, value
 
 
-def _by_block(trials: Sequence[Measured]) -> Blocks:
-    """An arm's trials by block: sweep, round and load seed, which all arms of a block share. An arm measured
-    again in the same block (single trials of an experiment) makes a further block, in the order of start."""
-    counts: dict[tuple[str, int, int], int] = {}
-    blocks: dict[Block, Measured] = {}
-    for each in trials:
-        place = (each.sweep, each.trial.block, each.trial.seed)
-        blocks[*place, counts.get(place, 0)] = each
-        counts[place] = counts.get(place, 0) + 1
-    return blocks
-
-
-def _label(block: Block) -> str:
-    """A block as a sweep counts them while it runs, from 1, with what else tells it apart."""
-    sweep, number, _, again = block
-    return " ".join(filter(None, [sweep[:8], str(number + 1), f"({again + 1})" if again else ""]))
+def _titles(found: Sequence[Measured], every: Sequence[Measured], arms: Sequence[Settings]) -> list[str]:
+    """The arms' names, no two the same: with its settings where another is called so too."""
+    titles = [_title(found, arm) or _title(every, arm) for arm in arms]
+    return [
+        f"{title} [{settings_text(arm)}]" if titles.count(title) > 1 else title
+        for title, arm in zip(titles, arms, strict=True)
+    ]
 
 
 def _title(trials: Sequence[Measured], arm: Settings) -> str:
-    """An arm's name; its settings where it is not called the same in all scenarios."""
+    """An arm's name; its settings where it is not called the same in all scenarios; empty for no trial."""
     names = {arm_name(each.trial, arm) for each in trials if matches(each.trial, arm)}
     if len(names) == 1:
         return names.pop()
-    return " ".join(f"{key}={plain(value)}" for key, value in arm.items())
+    return settings_text(arm) if names else ""
 
 
-def _table(
-    pair: Pair,
+def _separating(pair: Pair, trials: Sequence[Measured], keys: Sequence[str]) -> list[str]:
+    """Keys of scenarios whose values no trial of one side shares with one of the other."""
+
+    def known(arm: Settings, key: str) -> set[str | None]:
+        return {value_of(each.trial, key) for each in trials if matches(each.trial, arm)}
+
+    return [key for key in keys if not known(pair.baseline, key) & known(pair.candidate, key)]
+
+
+def _refuse_apart(
+    wanted: Sequence[Pair],
     arms: Sequence[Settings],
     titles: Sequence[str],
-    blocks: Mapping[tuple[str, ...], Sequence[Blocks]],
-    names: Mapping[tuple[str, ...], str],
-) -> Table:
-    old, new = arms.index(pair.baseline), arms.index(pair.candidate)
-    rows = [
-        _row(names[key], each[old], each[new], titles[old], titles[new])
-        for key, each in blocks.items()
-        if each[old] or each[new]
-    ]
-    return Table(baseline=titles[old], candidate=titles[new], rows=tuple(rows))
+    groups: Sequence[Group],
+    separating: Sequence[str],
+) -> None:
+    """ConfigError where no two arms share a scenario: there is nothing that could be compared."""
+    sides = [(arms.index(pair.baseline), arms.index(pair.candidate)) for pair in wanted]
+    if any(each.tried[old] and each.tried[new] for old, new in sides for each in groups):
+        return
+    old, new = sides[0]
+    keys = ", ".join(separating) or "several keys together"
+    raise ConfigError(
+        f"no trial of {titles[new]} has a counterpart of {titles[old]}: they differ in {keys} too; name"
+        f" these keys in both --baseline and --candidate, or compare other arms"
+    )
 
 
-def _row(scenario: str, old: Blocks, new: Blocks, old_name: str, new_name: str) -> Row:
-    both = [block for block in old if block in new]
-    left_out = [f"block {_label(block)}: no valid trial of {new_name}" for block in old if block not in new]
-    left_out += [f"block {_label(block)}: no valid trial of {old_name}" for block in new if block not in old]
-    baseline = [old[block].trial.metrics[LATENCY] for block in both]
-    candidate = [new[block].trial.metrics[LATENCY] for block in both]
-    return Row(
-        scenario=scenario,
-        baseline=mean(baseline) if both else None,
-        candidate=mean(candidate) if both else None,
-        improvement=improvement(baseline, candidate) if both else None,
-        left_out=tuple(left_out),
+def _scenario(of: Group, arms: Sequence[Settings], titles: Sequence[str]) -> Scenario:
+    each = zip(titles, arms, of.valid, strict=True)
+    return Scenario(
+        name=of.name, arms=tuple(_arm(title, arm, blocks) for title, arm, blocks in each if blocks)
     )
 
 
 def _arm(name: str, settings: Settings, blocks: Blocks) -> Arm:
-    points = tuple(_point(_label(block), each) for block, each in blocks.items())
+    points = tuple(_point(label(block), each) for block, each in blocks.items())
     return Arm(
         name=name,
         settings=dict(settings),
         latency=mean([point.latency_mean_s for point in points]),
         points=points,
+        reached=reached([each.trial for each in blocks.values()]),
     )
 
 
@@ -198,6 +175,7 @@ def _point(block: str, measured: Measured) -> Point:
         latencies_s=tuple(request.latency_s for request in requests),
         parts_s=where_it_went(requests, spans),
         metrics=dict(measured.trial.metrics),
+        phases_s=dict(measured.trial.phases_s),
         limits=limits(measured.trial, spans, read_machines(measured.folder)),
     )
 
@@ -211,10 +189,15 @@ def _left_out(found: Found) -> list[LeftOut]:
             reason=_reason(each.trial),
         )
         for each in found.trials
-        if not _counts(each.trial)
+        if not counts(each.trial)
     ]
     out += [
-        LeftOut(folder=each.folder, arm=each.arm, block=str(each.block + 1), reason="it left no record")
+        LeftOut(
+            folder=each.folder,
+            arm=each.arm,
+            block="" if each.block is None else str(each.block + 1),
+            reason=each.reason,
+        )
         for each in found.missing
     ]
     return out
@@ -227,19 +210,16 @@ def _reason(trial: Trial) -> str:
     return "; ".join(broken) or "it has no mean latency"
 
 
-def _why_first(trials: Sequence[Measured]) -> str:
-    first = next((each.trial for each in trials if not _counts(each.trial)), None)
-    return f"the first: {_reason(first)}" if first else "all trials are of other arms"
-
-
-def _cautions(trials: Sequence[Measured], tables: Sequence[Table]) -> list[str]:
+def _cautions(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
     """What a reader must know before concluding anything from the tables."""
     lines = []
+    if not trials:
+        lines.append("No trial of these arms is valid: there is nothing to compare; see what was left out.")
     if any(row.improvement and row.improvement.blocks == 1 for table in tables for row in table.rows):
         lines.append("One block has no interval: such a difference is not told from noise.")
-    if any(len(each.trial.config["cluster"]["nodes"]) == 1 for each in trials):
+    if any(len(each.config["cluster"]["nodes"]) == 1 for each in trials):
         lines.append("One node has no peers, so the runtime setting cannot make a difference on it.")
-    scales = sorted({each.trial.network.scale for each in trials if each.trial.network})
+    scales = sorted({each.network.scale for each in trials if each.network})
     if scales:
         text = " and ".join(f"1/{scale:g} of the rates" if scale != 1 else "the rates" for scale in scales)
         lines.append(

@@ -1,11 +1,13 @@
 """A comparison on the terminal: its tables, what they mean, and what was left out."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
 from vbench.analysis import words
-from vbench.analysis.results import Comparison, Table
+from vbench.analysis.results import Comparison, LeftOut, Table
 
 COLOURS = {"faster": "green", "slower": "red"}
 
@@ -20,20 +22,24 @@ def show(console: Console, comparison: Comparison) -> None:
     console.print(
         Text("± and [ ]: 95% intervals over n blocks; improvement: paired, how much lower the latency is")
     )
-    console.print(_limits(comparison))
+    if comparison.scenarios:
+        console.print(_limits(comparison))
     for note in comparison.notes:
         console.print(Text(note), soft_wrap=True)
-    for table in comparison.tables:
-        for row in table.rows:
-            for gap in row.left_out:
-                console.print(
-                    Text(f"{row.scenario}: {gap}; that block does not count.", "yellow"), soft_wrap=True
-                )
+    rows = [row for table in comparison.tables for row in table.rows]
+    for gap in dict.fromkeys(f"{row.scenario}: {gap}; not counted." for row in rows for gap in row.left_out):
+        console.print(Text(gap, "yellow"), soft_wrap=True)
     for each in comparison.left_out[:LEFT_OUT_SHOWN]:
-        text = f"left out: {each.arm} block {each.block}: {each.reason}"
-        console.print(Text(text, "yellow"), soft_wrap=True)
+        console.print(Text(f"left out: {_name(each)}: {each.reason}", "yellow"), soft_wrap=True)
     if len(comparison.left_out) > LEFT_OUT_SHOWN:
         console.print(Text(f"left out: {len(comparison.left_out) - LEFT_OUT_SHOWN} more", "yellow"))
+
+
+def _name(left_out: LeftOut) -> str:
+    """A trial by its arm and block; by its folder where these are not known."""
+    if left_out.arm and left_out.block:
+        return f"{left_out.arm} block {left_out.block}"
+    return Path(left_out.folder).name
 
 
 def _grid(table: Table) -> Grid:

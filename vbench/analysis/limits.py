@@ -3,8 +3,12 @@
 Each limit is a time for all measured requests together, and is held against the time that they took (from the
 first request's due time to the last answer). The largest names the bottleneck; limit / measured is the
 efficiency. Rates are the trial's own: a decoder that had to share its cores was slow, and counts as it was.
+
+With ``load=transfer``, one request at a time whose objects are made beforehand, only the time counts in which
+they moved: the sum of the requests' latencies.
 """
 
+import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -32,7 +36,7 @@ class Limits:
     """What a trial could reach and what it did."""
 
     measured_s: float
-    """From the first request's due time to the last answer."""
+    """From the first request's due time to the last answer; of a transfer while objects moved."""
     limits: tuple[Limit, ...]
     """The largest of each resource, the largest first."""
 
@@ -56,7 +60,7 @@ def limits(trial: Trial, spans: Sequence[SpanLine], machines: Sequence[MachineSa
     measured_s = trial.metrics.get("makespan_s")
     if observed is None or not measured_s:
         return None
-    found = [*_workers(trial, spans), *_wire(trial, spans), *_cores(machines)]
+    found = [*_workers(trial, spans), *_wire(trial, spans), *_cores(machines, _moving(trial, spans))]
     largest = [max(group, key=lambda each: each.needed_s) for group in _grouped(found)]
     if not largest:
         return None
@@ -128,13 +132,40 @@ def _seconds(nbytes: int, rate_mbps: float) -> float:
     return nbytes * 8 / 1e6 / rate_mbps
 
 
-def _cores(machines: Sequence[MachineSample]) -> Iterator[Limit]:
+Window = tuple[float, float]
+"""Unix seconds, from and to."""
+
+
+def _moving(trial: Trial, spans: Sequence[SpanLine]) -> list[Window] | None:
+    """When the objects of a transfer moved; None for other loads, all of whose time counts."""
+    if trial.config["load"]["name"] != "transfer":
+        return None
+    return [(s.start_s, s.end_s) for s in spans if (s.stage, s.kind) == ("infer", "transfer")]
+
+
+def _cores(machines: Sequence[MachineSample], windows: Sequence[Window] | None) -> Iterator[Limit]:
     """CPU seconds that were used, interrupts included, over the cores of the machine."""
     for name in dict.fromkeys(sample.machine for sample in machines):
         own = [sample for sample in machines if sample.machine == name]
         all_s = own[-1].cpu_all_s - own[0].cpu_all_s
         passed_s = own[-1].at_s - own[0].at_s
         if all_s > 0 and passed_s > 0:
-            used_s = all_s - (own[-1].cpu_idle_s - own[0].cpu_idle_s)
+            whole = [(own[0].unix_s, own[-1].unix_s)]
+            used_s = sum(
+                _used_s(own, to_s) - _used_s(own, from_s)
+                for from_s, to_s in (whole if windows is None else windows)
+            )
             cores = all_s / passed_s
             yield Limit(resource="cores", where=f"{round(cores)} of {name}", needed_s=used_s / cores)
+
+
+def _used_s(samples: Sequence[MachineSample], unix_s: float) -> float:
+    """CPU seconds used since boot at a moment, from the samples around it in equal steps."""
+    after = min(
+        max(bisect.bisect_left(samples, unix_s, key=lambda sample: sample.unix_s), 1), len(samples) - 1
+    )
+    first, last = samples[after - 1], samples[after]
+    passed_s = last.unix_s - first.unix_s
+    share = min(max((unix_s - first.unix_s) / passed_s, 0.0), 1.0) if passed_s > 0 else 0.0
+    used = [sample.cpu_all_s - sample.cpu_idle_s for sample in (first, last)]
+    return used[0] + share * (used[1] - used[0])

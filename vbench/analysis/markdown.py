@@ -31,6 +31,15 @@ they had, over their replicas; bytes that had to cross, each once, over the caps
 CPU seconds used over cores. The largest is the limit and names the bottleneck; limit / measured is the
 efficiency. Means over trials."""
 
+REACHED = """\
+Objects moved from one node to another, and nothing else. A rate is that of the objects' own bytes while they
+moved; the cap is min(connections x cap of one, cap of the NIC), in which headers count too. ± is half the 95%
+interval over blocks."""
+
+HARNESS = """\
+Seconds of each part of a trial from the cluster's start to its end; in the last column what the harness
+itself takes: all of it but the link check, the warm-up and the measured requests. Making the clip and the
+reference pass, which are kept for later trials, is in none. Means over trials."""
 
 NICS = """\
 What each node sent and received, of one trial of each arm, against the cap of its link where it has one."""
@@ -51,11 +60,32 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
     for table in comparison.tables:
         yield from ("", *_table(table))
     yield from ("", METHOD)
-    notes = [*comparison.notes, *_gaps(comparison)]
+    notes = dict.fromkeys([*comparison.notes, *_gaps(comparison), *_wide(comparison)])
     if notes:
         yield ""
         yield from (f"- {note}" for note in notes)
     yield from _shown(pictures)
+    if comparison.scenarios:
+        yield from _details(comparison)
+    if nics:
+        yield from ("", "## NICs over time", "", NICS)
+        yield from _shown(nics)
+    yield from ("", "## Left out", "")
+    if not comparison.left_out:
+        yield "Nothing: every trial that was planned is valid."
+    else:
+        yield from _rows(("trial", "arm", "block", "why"), "lll")
+        for each in comparison.left_out:
+            yield _row(Path(each.folder).name, each.arm, each.block, each.reason)
+
+
+def _details(comparison: Comparison) -> Iterator[str]:
+    """What is behind the tables: a section a question, a table a scenario."""
+    transfers = [each for each in comparison.scenarios if any(arm.reached for arm in each.arms)]
+    if transfers:
+        yield from ("", "## What connections give", "", REACHED)
+        for scenario in transfers:
+            yield from ("", *_reached(scenario))
     yield from ("", "## Where the time went", "", WHERE)
     for scenario in comparison.scenarios:
         yield from ("", *_parts(scenario))
@@ -68,16 +98,7 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
     yield from ("", "## Limits", "", LIMITS)
     for scenario in comparison.scenarios:
         yield from ("", *_limits(scenario))
-    if nics:
-        yield from ("", "## NICs over time", "", NICS)
-        yield from _shown(nics)
-    yield from ("", "## Left out", "")
-    if not comparison.left_out:
-        yield "Nothing: every trial that was planned is valid."
-    else:
-        yield from _rows(("trial", "arm", "block", "why"), "lll")
-        for each in comparison.left_out:
-            yield _row(Path(each.folder).name, each.arm, each.block, each.reason)
+    yield from ("", "## What the harness itself takes", "", HARNESS, "", *_harness(comparison))
 
 
 def _shown(pictures: Pictures) -> Iterator[str]:
@@ -101,7 +122,7 @@ def _table(table: Table) -> Iterator[str]:
             "n (blocks)",
             "Verdict",
         ),
-        "lrrrr",
+        "lrrrrl",
     )
     for row in table.rows:
         yield _row(
@@ -118,7 +139,15 @@ def _gaps(comparison: Comparison) -> Iterator[str]:
     for table in comparison.tables:
         for row in table.rows:
             for gap in row.left_out:
-                yield f"{row.scenario}: {gap}; that block does not count."
+                yield f"{row.scenario}: {gap}; not counted."
+
+
+def _wide(comparison: Comparison) -> Iterator[str]:
+    for table in comparison.tables:
+        for row in table.rows:
+            text = words.precision(row.improvement)
+            if text:
+                yield f"{row.scenario}, {table.candidate} against {table.baseline}: {text}."
 
 
 def _heads(scenario: Scenario) -> list[str]:
@@ -172,6 +201,32 @@ def _limits(scenario: Scenario) -> Iterator[str]:
     for arm in scenario.arms:
         every = [point.limits for point in arm.points if point.limits is not None]
         yield _row(arm.name, *(words.needs(every, name) for name in RESOURCES), *words.bottleneck(arm))
+
+
+def _reached(scenario: Scenario) -> Iterator[str]:
+    yield from _rows((scenario.name, "connections", "rate", "cap", "rate / cap", "n (blocks)"), "lr")
+    for arm in scenario.arms:
+        if arm.reached:
+            yield _row(
+                arm.name,
+                str(arm.reached.connections),
+                words.with_width(arm.reached.rate_mbps, "Mbit/s"),
+                f"{arm.reached.cap_mbps:g} Mbit/s",
+                words.with_width(arm.reached.share_percent, "%"),
+                str(arm.reached.rate_mbps.n),
+            )
+
+
+def _harness(comparison: Comparison) -> Iterator[str]:
+    arms = [(scenario.name, arm) for scenario in comparison.scenarios for arm in scenario.arms]
+    every = [(f"{what} (s)", [arm.phase(name) for _, arm in arms]) for name, what in words.PHASES]
+    every.append(("**harness (s)**", [arm.metric(words.HARNESS) for _, arm in arms]))
+    columns = [(head, values) for head, values in every if any(value is not None for value in values)]
+    yield from _rows(("scenario", "arm", "n", *(head for head, _ in columns)), "llr")
+    for number, (scenario, arm) in enumerate(arms):
+        values = [of_arm[number] for _, of_arm in columns]
+        cells = ["" if value is None else f"{value:.1f}" for value in values]
+        yield _row(scenario, arm.name, str(len(arm.points)), *cells)
 
 
 def _rows(heads: Sequence[str], align: str) -> Iterator[str]:

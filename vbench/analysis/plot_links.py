@@ -36,7 +36,7 @@ def links(scenario: Scenario, path: Path) -> Path | None:
     if len(nodes) < 2:
         return None
     figure = new_figure(max(6.0, 3.6 * len(shown)), 1.5 * len(nodes) + 1.5)
-    panels = figure.subplots(len(nodes), len(shown), squeeze=False, sharex="col", sharey="row")
+    panels = figure.subplots(len(nodes), len(shown), squeeze=False, sharex=True, sharey="row")
     for column, (arm, trial, samples) in enumerate(shown):
         for row, node in enumerate(nodes):
             axes = panels[row, column]

@@ -1,95 +1,81 @@
-"""Picture of what each number of connections gives: rate of transfer against the caps of flows and NICs."""
+"""Picture of what each number of connections gives: rate of transfers against the caps of flows and NICs."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vbench.analysis.arms import connections
 from vbench.analysis.plots import new_figure, save, tidy, title
-from vbench.analysis.results import Comparison, Point, Scenario
-from vbench.record import Link, read_trial
+from vbench.analysis.reached import RATE, Reached
+from vbench.analysis.results import Arm, Comparison, Scenario
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TRANSFER = "transfer_mbps"
-LINK = "link_rate_mbps."
+LINE, NIC = "#0072B2", "#D55E00"
 
 
 def rate(comparison: Comparison, path: Path) -> Path | None:
     """A panel a scenario: Mbit/s of each trial over connections, beside min(connections x flow cap, NIC cap).
 
-    The rate is that of the objects where there is nothing but their transfer, else the busiest link's while
-    bytes moved. None where no number of connections was compared, or where a trial has no shaped link.
+    Of transfers of objects alone, where several numbers of connections moved them over the same links; None
+    where there are none. In a pipeline several nodes share a NIC, and no such cap holds.
     """
-    scenarios = [each for each in comparison.scenarios if _fits(each)]
+    scenarios = [(each, arms) for each in comparison.scenarios if (arms := _arms(each))]
     if not scenarios:
         return None
-    figure = new_figure(max(6.5, 4.6 * len(scenarios)), 4.6)
+    figure = new_figure(max(7.0, 5.2 * len(scenarios)), 4.8)
     panels = figure.subplots(1, len(scenarios), squeeze=False)[0]
-    for axes, scenario in zip(panels, scenarios, strict=True):
-        _panel(axes, scenario)
+    for axes, (scenario, arms) in zip(panels, scenarios, strict=True):
+        _panel(axes, scenario.name, arms)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     title(figure, "What connections give, against the caps of the links")
     return save(figure, path)
 
 
-def _fits(scenario: Scenario) -> bool:
-    points = [point for arm in scenario.arms for point in arm.points]
-    return all(set(arm.settings) == {"runtime.connections"} for arm in scenario.arms) and all(
-        _rate(point) is not None and read_trial(Path(point.folder)).network for point in points
-    )
+def _arms(scenario: Scenario) -> list[tuple[Arm, Reached]]:
+    """The arms by connections; none where there are not several numbers, or links differ."""
+    arms = [(arm, arm.reached) for arm in scenario.arms if arm.reached]
+    caps = {(reached.flow_mbps, reached.nic_mbps) for _, reached in arms}
+    if len(caps) != 1 or len({reached.connections for _, reached in arms}) < 2:
+        return []
+    return sorted(arms, key=lambda each: each[1].connections)
 
 
-def _rate(point: Point) -> float | None:
-    if TRANSFER in point.metrics:
-        return point.metrics[TRANSFER]
-    links = [value for name, value in point.metrics.items() if name.startswith(LINK)]
-    return max(links, default=None)
-
-
-def _panel(axes: "Axes", scenario: Scenario) -> None:
-    trials = [read_trial(Path(arm.points[0].folder)) for arm in scenario.arms]
-    counts = [connections(trial) for trial in trials]
-    means = []
-    for count, arm in zip(counts, scenario.arms, strict=True):
-        values = [value for point in arm.points if (value := _rate(point)) is not None]
-        axes.plot(
-            [count] * len(values), values, "o", color="#0072B2", ms=4, alpha=0.5, mew=0, label=_once(axes)
-        )
-        means.append(sum(values) / len(values))
-    transfer = all(TRANSFER in point.metrics for arm in scenario.arms for point in arm.points)
-    axes.plot(counts, means, "-", color="#0072B2", lw=1.4, label="mean over trials")
-    links = trials[0].network.links if trials[0].network else []
-    flow, nic = _caps(links)
+def _panel(axes: "Axes", name: str, arms: Sequence[tuple[Arm, Reached]]) -> None:
+    first = arms[0][1]
+    flow, nic = first.flow_mbps, first.nic_mbps
+    counts = [reached.connections for _, reached in arms]
     fine = [2 ** (i / 20) for i in range(round(20 * math.log2(max(counts))) + 1)]
+    axes.axhline(nic, color=NIC, lw=1.2, ls=":", label=f"cap of the NIC, {nic:g} Mbit/s")
     axes.plot(
         fine,
         [min(x * flow, nic) for x in fine],
         "--",
         color="black",
         lw=1,
-        label="connections x cap of one, or the NIC",
+        label="connections x cap of one, or of the NIC",
     )
-    axes.axhline(nic, color="#D55E00", lw=1, ls=":", label=f"NIC, {nic:g} Mbit/s")
+    means = [reached.rate_mbps.value for _, reached in arms]
+    axes.plot(counts, means, "-", color=LINE, lw=1.5, label="mean over trials")
+    points = [(reached.connections, point.metrics[RATE]) for arm, reached in arms for point in arm.points]
+    axes.plot(*zip(*points, strict=True), "o", color=LINE, ms=4.5, alpha=0.5, mew=0, label="a trial")
+    for _, reached in arms:
+        axes.annotate(
+            f"{reached.share_percent.value:.0f}%",
+            (reached.connections, reached.rate_mbps.value),
+            xytext=(14, -14),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
     axes.set_xscale("log", base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
-    axes.set_ylim(0, 1.08 * max(nic, *means))
-    axes.set_xlabel(f"connections of {flow:g} Mbit/s from one node to another")
-    axes.set_ylabel("rate of a transfer (Mbit/s)" if transfer else "rate of the busiest link (Mbit/s)")
-    axes.set_title(scenario.name, fontsize=10)
+    axes.set_xlim(min(counts) / 1.25, max(counts) * 1.25)
+    axes.set_ylim(0, 1.08 * max(nic, *(rate for _, rate in points)))
+    axes.set_xlabel(f"connections, of {flow:g} Mbit/s each, from one node to another")
+    axes.set_ylabel("rate of a transfer (Mbit/s)")
+    axes.set_title(f"{name}; in percent: rate / cap", fontsize=10)
     tidy(axes)
-
-
-def _once(axes: "Axes") -> str:
-    """A label for the first of many, which matplotlib takes into the legend; not for the others."""
-    return "a trial" if not axes.lines else "_others"
-
-
-def _caps(links: Sequence[Link]) -> tuple[float, float]:
-    """The flow cap, and the NIC cap of the slowest link that is not the head's, which moves no frames."""
-    rest = links[1:] or links
-    return min(link.flow_mbps for link in rest), min(link.nic_mbps for link in rest)

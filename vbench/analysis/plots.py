@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vbench.analysis.files import writing
 from vbench.analysis.results import Comparison, Scenario
 from vbench.analysis.stages import PARTS
 from vbench.analysis.words import decimals
@@ -45,8 +46,9 @@ def new_figure(width_in: float, height_in: float) -> "Figure":
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Write a figure as PNG."""
-    figure.savefig(path, dpi=DPI)
+    """Write a figure as PNG; ConfigError where it cannot be written."""
+    with writing(path):
+        figure.savefig(path, dpi=DPI)
     return path
 
 
@@ -80,12 +82,12 @@ def latency(comparison: Comparison, path: Path) -> Path:
     down = math.ceil(len(scenarios) / across)
     widest = max(len(scenario.arms) for scenario in scenarios)
     figure = new_figure(max(6.5, across * max(3.0, 1.15 * widest + 0.8)), 6.6 * down + 0.6)
-    panels = figure.subplots(2 * down, across, squeeze=False)
+    panels = figure.subplots(2 * down, across, squeeze=False, sharey="row")
     palette = colours(comparison)
     for position, scenario in enumerate(scenarios):
         row, column = divmod(position, across)
-        _requests(panels[2 * row, column], scenario, palette)
-        _blocks(panels[2 * row + 1, column], scenario, palette)
+        _requests(panels[2 * row, column], scenario, palette, first=column == 0)
+        _blocks(panels[2 * row + 1, column], scenario, palette, first=column == 0)
     for position in range(len(scenarios), down * across):
         row, column = divmod(position, across)
         for panel in (panels[2 * row, column], panels[2 * row + 1, column]):
@@ -94,8 +96,8 @@ def latency(comparison: Comparison, path: Path) -> Path:
     figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), frameon=False)
     title(
         figure,
-        "Latency. Above: every request (a dot each; a bar is a trial's mean, blocks from left to right)."
-        " Below: the mean of each trial, a line an arm.",
+        "Above: latency of every request (a dot each; bar: a trial's mean; blocks from left to right)."
+        " Below: mean latency of each trial.",
     )
     return save(figure, path)
 
@@ -109,7 +111,7 @@ def _legend(panels: "Sequence[Axes]") -> tuple[list["Artist"], list[str]]:
     return list(found.values()), list(found)
 
 
-def _requests(axes: "Axes", scenario: Scenario, palette: dict[str, str]) -> None:
+def _requests(axes: "Axes", scenario: Scenario, palette: dict[str, str], *, first: bool) -> None:
     for place, arm in enumerate(scenario.arms):
         step = 0.8 / len(arm.points)
         for number, point in enumerate(arm.points):
@@ -126,16 +128,19 @@ def _requests(axes: "Axes", scenario: Scenario, palette: dict[str, str]) -> None
     axes.set_xticks(range(len(labels)), labels, fontsize=7.5)
     axes.set_xlim(-0.5, len(labels) - 0.5)
     _from_zero(axes, [value for arm in scenario.arms for point in arm.points for value in point.latencies_s])
-    axes.set_ylabel("latency of a request (s)")
+    if first:
+        axes.set_ylabel("latency of a request (s)")
     axes.set_title(textwrap.fill(scenario.name, 36), fontsize=10)
     tidy(axes)
 
 
 def _from_zero(axes: "Axes", values: Sequence[float]) -> None:
-    axes.set_ylim(0, 1.08 * max(values))
+    """Room for these values and for those of the panels beside it, which share the axis."""
+    high = axes.get_ylim()[1] if axes.get_ylim()[0] == 0 else 0.0
+    axes.set_ylim(0, max(high, 1.08 * max(values)))
 
 
-def _blocks(axes: "Axes", scenario: Scenario, palette: dict[str, str]) -> None:
+def _blocks(axes: "Axes", scenario: Scenario, palette: dict[str, str], *, first: bool) -> None:
     blocks = list(dict.fromkeys(point.block for arm in scenario.arms for point in arm.points))
     try:
         blocks.sort(key=int)
@@ -149,7 +154,8 @@ def _blocks(axes: "Axes", scenario: Scenario, palette: dict[str, str]) -> None:
     axes.set_xlim(-0.5, len(blocks) - 0.5)
     _from_zero(axes, [point.latency_mean_s for arm in scenario.arms for point in arm.points])
     axes.set_xlabel("block")
-    axes.set_ylabel("mean latency of a trial (s)")
+    if first:
+        axes.set_ylabel("mean latency of a trial (s)")
     tidy(axes)
 
 
@@ -165,7 +171,7 @@ def stages(comparison: Comparison, path: Path) -> Path:
     places = decimals(longest)
     y, ticks, names = 0.0, [], []
     for scenario in comparison.scenarios:
-        axes.text(0, y, scenario.name, fontsize=9.5, fontweight="bold", va="center")
+        axes.text(0.006 * longest, y, scenario.name, fontsize=9.5, fontweight="bold", va="center")
         y += 0.85
         for arm in scenario.arms:
             left = 0.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vbench.analysis.arms import Settings
 from vbench.analysis.limits import Limits
+from vbench.analysis.reached import Reached
 from vbench.analysis.statistics import Improvement, Mean
 
 
@@ -23,6 +24,8 @@ class Point:
     """Where the latency went: part -> seconds, mean over requests (vbench.analysis.stages)."""
     metrics: Mapping[str, float]
     """As in the trial's record."""
+    phases_s: Mapping[str, float]
+    """What the harness itself took, as in the trial's record."""
     limits: Limits | None
 
 
@@ -35,10 +38,17 @@ class Arm:
     latency: Mean
     """Of the trials' mean latencies, in seconds."""
     points: tuple[Point, ...]
+    reached: Reached | None
+    """What its connections gave; None where no objects were moved by themselves over shaped links."""
 
     def metric(self, name: str) -> float | None:
         """A metric's mean over the arm's trials; None where a trial has none."""
         values = [point.metrics[name] for point in self.points if name in point.metrics]
+        return sum(values) / len(values) if len(values) == len(self.points) else None
+
+    def phase(self, name: str) -> float | None:
+        """Seconds of a phase of the harness, mean over the arm's trials; None where a trial has none."""
+        values = [point.phases_s[name] for point in self.points if name in point.phases_s]
         return sum(values) / len(values) if len(values) == len(self.points) else None
 
     def part(self, name: str) -> float:
@@ -48,7 +58,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """An arm's surroundings: all that is not compared."""
+    """An arm's surroundings: all that is not compared. In each at least one trial is valid."""
 
     name: str
     arms: tuple[Arm, ...]
@@ -65,7 +75,7 @@ class Row:
     candidate: Mean | None
     improvement: Improvement | None
     left_out: tuple[str, ...]
-    """Blocks in which only one arm has a valid trial, and which has none."""
+    """Blocks that do not count, and which arm has no valid trial in them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +92,10 @@ class LeftOut:
     """A trial that stays out of the comparison."""
 
     folder: str
+    """Or MLflow's run."""
     arm: str
     block: str
+    """Counted from 1; empty, as the arm, where its record cannot be read and no plan says."""
     reason: str
 
 
@@ -113,6 +125,18 @@ class Comparison:
                     found[f"improvement_low_percent/{end}"] = row.improvement.low_percent
                     found[f"improvement_high_percent/{end}"] = row.improvement.high_percent
         return found
+
+    def inconclusive(self, percent: float) -> list[tuple[Table, Row]]:
+        """Where the candidate's latency is higher by more than ``percent``, but not its whole interval."""
+        certain = self.regressions(percent)
+        return [
+            (table, row)
+            for table in self.tables
+            for row in table.rows
+            if row.improvement is not None
+            and row.improvement.percent < -percent
+            and (table, row) not in certain
+        ]
 
     def regressions(self, percent: float) -> list[tuple[Table, Row]]:
         """Where the candidate's latency is higher by more than ``percent``, the whole interval included.

@@ -1,5 +1,6 @@
 """Paired intervals over blocks: how much lower is the candidate's latency, and is that told from noise?"""
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ POWER = 0.8
 
 MOST_BLOCKS = 1000
 """A study that needs more is not advised."""
+
+WIDEST_POINTS = 8.0
+"""Half of an interval that is to say something: percentage points of improvement."""
 
 Verdict = Literal["faster", "slower", "not told apart", "one block: no interval"]
 
@@ -30,10 +34,15 @@ class Improvement:
     low_percent: float | None
     """Ends of the 95% interval; None where there is one block."""
     high_percent: float | None
+    half_width_points: float | None
+    """Half of the interval's width, in percentage points."""
     verdict: Verdict
     more_blocks: int | None
     """Blocks to add so that a difference and a spread as seen are told apart with a power of 80%; 0 where
     they are; None where one block says nothing of the spread, or more than 1000 blocks were needed."""
+    precise_blocks: int | None
+    """Blocks in all that it takes for a half width of at most 8 points, by the spread as seen; None where one
+    block says nothing of it, or more than 1000 were needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +75,10 @@ def improvement(baseline: Sequence[float], candidate: Sequence[float]) -> Improv
             percent=percent,
             low_percent=None,
             high_percent=None,
+            half_width_points=None,
             verdict="one block: no interval",
             more_blocks=None,
+            precise_blocks=None,
         )
     half = half_width(logs)
     verdict: Verdict = "not told apart"
@@ -79,9 +90,29 @@ def improvement(baseline: Sequence[float], candidate: Sequence[float]) -> Improv
         # A higher ratio is a lower improvement.
         low_percent=_percent(centre + half),
         high_percent=_percent(centre - half),
+        half_width_points=_points(centre, half),
         verdict=verdict,
         more_blocks=0 if verdict != "not told apart" else _more_blocks(n, abs(centre), _spread(logs)),
+        precise_blocks=precise_blocks(logs),
     )
+
+
+def precise_blocks(logs: Sequence[float], points: float = WIDEST_POINTS) -> int | None:
+    """The fewest blocks whose interval reaches at most ``points`` percentage points to either side, half of
+    its width: 100 exp(centre) sinh(t(blocks - 1) * s / sqrt(blocks)), with centre and spread as seen.
+
+    ``logs``: the logarithm of candidate / baseline of each block, at least 2. None beyond 1000 blocks.
+    """
+    centre, spread = sum(logs) / len(logs), _spread(logs)
+    for blocks in range(2, MOST_BLOCKS + 1):
+        if _points(centre, _t(CONFIDENCE, blocks - 1) * spread / math.sqrt(blocks)) <= points:
+            return blocks
+    return None
+
+
+def _points(centre: float, half: float) -> float:
+    """Half the width in percentage points of an interval on the log scale."""
+    return (_percent(centre - half) - _percent(centre + half)) / 2
 
 
 def mean(values: Sequence[float]) -> Mean:
@@ -102,6 +133,7 @@ def _spread(values: Sequence[float]) -> float:
     return math.sqrt(sum((value - centre) ** 2 for value in values) / (len(values) - 1))
 
 
+@functools.cache
 def _t(confidence: float, degrees: int) -> float:
     """The t distribution's quantile that leaves (1 - confidence) / 2 above it."""
     from scipy.stats import t
@@ -116,7 +148,9 @@ def _percent(log_ratio: float) -> float:
 
 def _more_blocks(n: int, difference: float, spread: float) -> int | None:
     """The fewest further blocks with difference >= (t(95%) + t(power)) * s / sqrt(blocks), degrees blocks - 1
-    (Lachin 1981, the usual formula for a paired t test)."""
+    (Lachin 1981, the usual formula for a paired t test); None where no number tells them apart."""
+    if difference == 0:
+        return None
     for blocks in range(n + 1, MOST_BLOCKS + 1):
         needed = (_t(CONFIDENCE, blocks - 1) + _t(2 * POWER - 1, blocks - 1)) * spread / math.sqrt(blocks)
         if difference >= needed:

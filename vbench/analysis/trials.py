@@ -1,11 +1,13 @@
 """Reads the trials that shall be compared: of a sweep's folder, or of an MLflow experiment's runs."""
 
 import json
+import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vbench.errors import ConfigError, TrackingError
 from vbench.names import nearest
@@ -14,12 +16,17 @@ from vbench.tracking import ARTIFACTS, DATABASE, SWEEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A trial that a sweep planned, and that left no record."""
+class Missing:
+    """A trial that was planned or found, and has no record that can be read."""
 
     folder: str
+    """Its name, or MLflow's run."""
     arm: str
-    block: int
+    """Empty where it is not known."""
+    block: int | None
+    settings: Mapping[str, str]
+    """What the sweep's plan says that it set; empty where no plan says."""
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,35 +52,86 @@ class Found:
     swept: tuple[str, ...]
     """Keys that a sweep varied, the block left out."""
     trials: Sequence[Measured]
-    missing: Sequence[Planned]
+    """One at least."""
+    missing: Sequence[Missing]
 
 
 def read_sweep(folder: Path) -> Found:
-    """All trials of a sweep; RecordError where the folder holds none, or one that cannot be read."""
+    """All trials of a sweep; RecordError where the folder is not that of a sweep, or holds no trial that can
+    be read."""
+    swept, planned = _plan(folder)
+    trials: list[Measured] = []
+    missing: list[Missing] = []
+    for each in planned:
+        path = folder / each.folder
+        try:
+            trials.append(Measured(trial=read_trial(path), sweep=""))
+        except RecordError as error:
+            reason = _brief(error, path) if (path / TRIAL).exists() else each.reason
+            missing.append(
+                Missing(
+                    folder=each.folder,
+                    arm=each.arm,
+                    block=each.block,
+                    settings=each.settings,
+                    reason=reason,
+                )
+            )
+    if not trials:
+        bad = next((each for each in missing if (folder / each.folder / TRIAL).exists()), None)
+        if bad:
+            raise RecordError(f"{folder} holds no trial that can be read; the first: {bad.reason}")
+        raise RecordError(f"{folder} holds no trial yet: there is nothing to compare")
+    return Found(name=folder.resolve().name, swept=swept, trials=_in_order(trials), missing=missing)
+
+
+def _plan(folder: Path) -> tuple[tuple[str, ...], list[Missing]]:
+    """Keys that a sweep varies, and its trials, none of them read yet. An older sweep has no list of them:
+    then those that left a record."""
     path = folder / SWEEP
     try:
         plan = json.loads(path.read_text())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise RecordError(f"{folder} holds no {SWEEP}: it is not the folder of a sweep") from error
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise RecordError(f"{path} is damaged: {error}") from error
-    planned = plan.get("trials")
-    if planned is None:
-        folders = sorted(path.parent for path in folder.glob(f"*/{TRIAL}"))
-    else:
-        folders = [folder / str(item["folder"]) for item in planned]
-    here = [each for each in folders if (each / TRIAL).exists()]
-    if not here:
-        raise RecordError(f"{folder} holds no trial yet: there is nothing to compare")
-    missing = [
-        Planned(folder=str(item["folder"]), arm=item["arm"], block=item["block"])
-        for item in planned or []
-        if not (folder / str(item["folder"]) / TRIAL).exists()
-    ]
-    trials = [Measured(trial=read_trial(each), sweep="") for each in here]
-    return Found(
-        name=folder.resolve().name, swept=tuple(plan["swept"]), trials=_in_order(trials), missing=missing
+    try:
+        swept = tuple(str(key) for key in plan["swept"])
+        if "trials" in plan:
+            return swept, [_planned(item, swept) for item in plan["trials"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordError(f"{path} is not the plan of a sweep, or of another version of vbench") from error
+    names = sorted(each.parent.name for each in folder.glob(f"*/{TRIAL}"))
+    return swept, [Missing(folder=name, arm="", block=None, settings={}, reason="") for name in names]
+
+
+def _planned(item: Mapping[str, Any], swept: Sequence[str]) -> Missing:
+    arm = str(item["arm"])
+    return Missing(
+        folder=str(item["folder"]),
+        arm=arm,
+        block=int(item["block"]),
+        settings=_settings(arm, swept),
+        reason="it left no record",
     )
+
+
+def _settings(arm: str, swept: Sequence[str]) -> dict[str, str]:
+    """Key -> value from an arm's name, ``mode=combined runtime=oss``, of the keys that a sweep can vary."""
+    keys = "|".join(re.escape(key) for key in (*swept, "mode", "runtime"))
+    found = {}
+    for part in re.split(rf" (?=(?:{keys})=)", arm):
+        key, equals, value = part.partition("=")
+        if equals:
+            found[key] = value
+    return found
+
+
+def _brief(error: RecordError, folder: Path) -> str:
+    """What is wrong with a record, without the folder in which it lies."""
+    return str(error).replace(f"{folder}/", "")
 
 
 @contextmanager
@@ -81,28 +139,30 @@ def read_experiment(outputs: Path, experiment: str) -> Iterator[Found]:
     """The trials that MLflow has of an experiment, from the files logged with its runs.
 
     The files are copied out for as long as the context lasts. ConfigError where there is no such experiment
-    or database, TrackingError where MLflow cannot read it.
+    or database, or no trial in it that can be read; TrackingError where MLflow cannot read it.
     """
     database = outputs / DATABASE
     if not database.exists():
         raise ConfigError(f"{database} does not exist: --outputs names the folder that holds it")
     with tempfile.TemporaryDirectory(prefix="vbench-compare-") as temporary:
         try:
-            trials = _download(database, experiment, Path(temporary))
+            trials, missing = _download(database, experiment, Path(temporary))
         except (ConfigError, RecordError):
             raise
         except Exception as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise TrackingError(f"MLflow cannot read {database}: {first}") from error
         if not trials:
+            why = f"; the first, {missing[0].folder}: {missing[0].reason}" if missing else ""
             raise ConfigError(
-                f"the experiment '{experiment}' in {database} has no trial that is logged whole"
+                f"the experiment '{experiment}' in {database} has no trial that is logged whole and can be"
+                f" read{why}"
             )
         swept = tuple(dict.fromkeys(key for each in trials for key in each.trial.swept if key != "block"))
-        yield Found(name=experiment, swept=swept, trials=_in_order(trials), missing=[])
+        yield Found(name=experiment, swept=swept, trials=_in_order(trials), missing=missing)
 
 
-def _download(database: Path, experiment: str, into: Path) -> list[Measured]:
+def _download(database: Path, experiment: str, into: Path) -> tuple[list[Measured], list[Missing]]:
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{database.resolve()}")
@@ -112,24 +172,41 @@ def _download(database: Path, experiment: str, into: Path) -> list[Measured]:
         raise ConfigError(
             f"there is no experiment '{experiment}' in {database}: {nearest(experiment, names)}"
         )
-    trials, token = [], None
+    trials: list[Measured] = []
+    missing: list[Missing] = []
+    token = None
     while True:
         page = client.search_runs(
             [found.experiment_id], "tags.`vbench.logged` = 'whole'", max_results=500, page_token=token
         )
         for run in page:
-            folder = into / run.info.run_id
-            folder.mkdir()
-            logged = {item.path for item in client.list_artifacts(run.info.run_id)}
-            for name in logged & {TRIAL, REQUESTS, SPANS, NODES, MACHINES}:
-                client.download_artifacts(run.info.run_id, name, str(folder))
-            if TRIAL not in logged:
-                raise RecordError(f"MLflow's run {run.info.run_id} has no {TRIAL} under {ARTIFACTS}")
-            sweep = run.data.tags.get("mlflow.parentRunId", "")
-            trials.append(Measured(trial=read_trial(folder), sweep=sweep))
+            try:
+                trials.append(_of_run(client, run, into))
+            except RecordError as error:
+                missing.append(
+                    Missing(
+                        folder=f"run {run.info.run_id}",
+                        arm=run.data.tags.get("vbench.arm", ""),
+                        block=None,
+                        settings={},
+                        reason=_brief(error, into / run.info.run_id),
+                    )
+                )
         token = page.token
         if not token:
-            return trials
+            return trials, missing
+
+
+def _of_run(client: Any, run: Any, into: Path) -> Measured:
+    """The trial that was logged as an MLflow run, copied out; RecordError where it cannot be read."""
+    folder = into / run.info.run_id
+    folder.mkdir()
+    logged = {item.path for item in client.list_artifacts(run.info.run_id)}
+    if TRIAL not in logged:
+        raise RecordError(f"it has no {TRIAL} under {ARTIFACTS}")
+    for name in logged & {TRIAL, REQUESTS, SPANS, NODES, MACHINES}:
+        client.download_artifacts(run.info.run_id, name, str(folder))
+    return Measured(trial=read_trial(folder), sweep=run.data.tags.get("mlflow.parentRunId", ""))
 
 
 def _in_order(trials: Sequence[Measured]) -> list[Measured]:

@@ -2,7 +2,7 @@
 
 from vbench.analysis.limits import Limits
 from vbench.analysis.results import Arm
-from vbench.analysis.statistics import MOST_BLOCKS, Improvement, Mean
+from vbench.analysis.statistics import MOST_BLOCKS, WIDEST_POINTS, Improvement, Mean
 
 FACTS = (
     ("transfer_mbps", "object transfer", "Mbit/s"),
@@ -16,6 +16,20 @@ FACTS = (
     ("throughput_video_s_per_s", "video processed", "s/s"),
 )
 """Metrics beside latency: name, what it is, unit. Shown where all trials of an arm have it."""
+
+PHASES = (
+    ("cluster", "start"),
+    ("link_check", "link check"),
+    ("connect", "connect"),
+    ("deploy", "deploy"),
+    ("warm_up", "warm-up"),
+    ("measure", "measure"),
+    ("stop", "stop"),
+)
+"""Phases of a trial from the cluster's start to its end: name, what it is."""
+
+HARNESS = "harness_s"
+"""Metric: what of a trial is the harness's own, in s."""
 
 NO_BLOCK = "no block with both"
 
@@ -59,7 +73,27 @@ def verdict(value: Improvement | None) -> str:
         return value.verdict
     if value.more_blocks is None:
         return f"{value.verdict} (more than {MOST_BLOCKS} blocks would be needed)"
-    return f"{value.verdict} (about {value.more_blocks} more blocks would be needed)"
+    plural = "s" if value.more_blocks > 1 else ""
+    return f"{value.verdict} (about {value.more_blocks} more block{plural} would be needed)"
+
+
+def precision(value: Improvement | None) -> str:
+    """How many blocks a sharper interval takes; empty where it is sharp enough, or not known."""
+    if value is None or value.half_width_points is None or value.half_width_points <= WIDEST_POINTS:
+        return ""
+    blocks = f"about {value.precise_blocks}" if value.precise_blocks else f"more than {MOST_BLOCKS}"
+    width = _whole(min(value.half_width_points, 1000))
+    return (
+        f"the interval is ±{width} points; for ±{WIDEST_POINTS:g} it would take {blocks} blocks in all, by"
+        f" the spread as seen"
+    )
+
+
+def with_width(mean: Mean, unit: str) -> str:
+    """``184 ± 3 Mbit/s``, with the half width of the 95% interval where there are several values."""
+    places = 0 if abs(mean.value) >= 100 else 1
+    half = "" if mean.half_width is None else f" ± {mean.half_width:.{places}f}"
+    return f"{mean.value:.{places}f}{half} {unit}".replace(" %", "%")
 
 
 def number(value: float | None, unit: str) -> str:

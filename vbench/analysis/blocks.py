@@ -1,0 +1,100 @@
+"""Pairs trials by block, and makes a table of each two arms: which blocks count, and which do not."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vbench.analysis.arms import Pair, Settings, matches
+from vbench.analysis.results import Row, Table
+from vbench.analysis.statistics import improvement, mean
+from vbench.analysis.trials import Measured
+from vbench.record import Trial
+
+LATENCY = "latency_mean_s"
+
+Block = tuple[str, int, int, int]
+"""Sweep, number of the round, load seed, and how many of the same came before."""
+
+Blocks = Mapping[Block, Measured]
+"""Block -> the valid trial of one arm in one scenario."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """All trials of the compared arms in one scenario; lists are in the order of the arms."""
+
+    name: str
+    valid: Sequence[Blocks]
+    tried: Sequence[frozenset[Block]]
+    """The first of each block in which there is any trial of the arm, or one was planned."""
+
+
+def counts(trial: Trial) -> bool:
+    """Whether a trial takes part in a comparison."""
+    return trial.valid and LATENCY in trial.metrics
+
+
+def group(name: str, trials: Sequence[Measured], arms: Sequence[Settings]) -> Group:
+    """The trials of a scenario by arm and block."""
+    by_arm = [[each for each in trials if matches(each.trial, arm)] for arm in arms]
+    return Group(
+        name=name,
+        valid=[_by_block([each for each in of_arm if counts(each.trial)]) for of_arm in by_arm],
+        tried=[
+            frozenset((each.sweep, each.trial.block, each.trial.seed, 0) for each in of_arm)
+            for of_arm in by_arm
+        ],
+    )
+
+
+def _by_block(trials: Sequence[Measured]) -> Blocks:
+    """An arm's trials by block: sweep, round and load seed, which all arms of a block share. An arm measured
+    again in the same block (single trials of an experiment) makes a further block, in the order of start."""
+    seen: dict[tuple[str, int, int], int] = {}
+    blocks: dict[Block, Measured] = {}
+    for each in trials:
+        place = (each.sweep, each.trial.block, each.trial.seed)
+        blocks[*place, seen.get(place, 0)] = each
+        seen[place] = seen.get(place, 0) + 1
+    return blocks
+
+
+def label(block: Block) -> str:
+    """A block as a sweep counts them while it runs, from 1, with what else tells it apart."""
+    sweep, number, _, again = block
+    return " ".join(filter(None, [sweep[:8], str(number + 1), f"({again + 1})" if again else ""]))
+
+
+def table(pair: Pair, arms: Sequence[Settings], titles: Sequence[str], groups: Sequence[Group]) -> Table:
+    """A row for each scenario in which a trial of either arm was planned or tried."""
+    old, new = arms.index(pair.baseline), arms.index(pair.candidate)
+    rows = [_row(each, old, new, titles) for each in groups if each.tried[old] or each.tried[new]]
+    return Table(baseline=titles[old], candidate=titles[new], rows=tuple(rows))
+
+
+def _row(scenario: Group, old: int, new: int, titles: Sequence[str]) -> Row:
+    olds, news = scenario.valid[old], scenario.valid[new]
+    both = [block for block in olds if block in news]
+    baseline = [olds[block].trial.metrics[LATENCY] for block in both]
+    candidate = [news[block].trial.metrics[LATENCY] for block in both]
+    return Row(
+        scenario=scenario.name,
+        baseline=mean(baseline) if both else None,
+        candidate=mean(candidate) if both else None,
+        improvement=improvement(baseline, candidate) if both else None,
+        left_out=tuple(_gaps(scenario, old, new, titles)),
+    )
+
+
+def _gaps(scenario: Group, old: int, new: int, titles: Sequence[str]) -> Iterator[str]:
+    """``block 2: no valid trial of OSS (2 connections)``: blocks that do not count, by what they lack."""
+    olds, news = scenario.valid[old], scenario.valid[new]
+    seen = {(*block[:3], 0) for block in (*olds, *news)}
+    neither = (scenario.tried[old] | scenario.tried[new]) - seen
+    lacking: dict[str, list[str]] = {}
+    for block in sorted({*olds, *news, *neither}):
+        if block in olds and block in news:
+            continue
+        name = "either arm" if block in neither else titles[new] if block in olds else titles[old]
+        lacking.setdefault(name, []).append(label(block))
+    for name, labels in lacking.items():
+        yield f"block{'s' if len(labels) > 1 else ''} {', '.join(labels)}: no valid trial of {name}"
