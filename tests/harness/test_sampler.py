@@ -62,7 +62,8 @@ def test_a_child_that_came_and_went_stays_in_the_account() -> None:
     before = watch.look().trial_s
     code = "import time\nwhile time.process_time() < 0.3: pass"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=DEADLINE_S)
-    assert watch.look().trial_s - before >= 0.3
+    # Seconds are counted in ticks of 10 ms.
+    assert watch.look().trial_s - before > 0.285
 
 
 def test_the_others_are_named_by_who_used_most() -> None:
