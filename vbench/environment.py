@@ -13,7 +13,17 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("ray", "torch", "mlflow", "hydra-core", "numpy", "av", "ffmpeg-python", "imageio-ffmpeg")
+PACKAGES = (
+    "ray",
+    "torch",
+    "mlflow",
+    "hydra-core",
+    "numpy",
+    "av",
+    "ffmpeg-python",
+    "imageio-ffmpeg",
+    "pyroute2",
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 

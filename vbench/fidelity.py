@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from vbench.links import LinkUse, Round, is_moving, link_use, rounds
-from vbench.record import LINK_TOLERANCE as TOLERANCE
-from vbench.record import Link, LinkCheck, MachineSample, Network, NodeSample, Rule
+from vbench.network import LINK_TOLERANCE, Link, Network
+from vbench.record import MachineSample, NodeSample, Rule
 from vbench.schema import LoadConfig
 
 LEAST_QUEUED_PERCENT = 50.0
@@ -178,13 +178,13 @@ def judge(
 
 
 def _checks(network: Network) -> Rule:
-    wrong = [check for check in network.checks if not _right(check)]
-    worst = max(network.checks, key=_error, default=None)
+    wrong = [check for check in network.checks if not check.holds]
+    worst = max(network.checks, key=lambda check: check.error, default=None)
     found = "no link was checked"
     if worst is not None:
         found = (
             f"{len(network.checks)} transfers of the harness's own, {len(wrong)} more than"
-            f" {TOLERANCE:.0%} off; the worst: {worst.sender} to {worst.receiver}, {worst.flows} at a"
+            f" {LINK_TOLERANCE:.0%} off; the worst: {worst.sender} to {worst.receiver}, {worst.flows} at a"
             f" time, {worst.measured_mbps:.4g} of {worst.expected_mbps:.4g} Mbit/s"
         )
     return Rule(
@@ -193,14 +193,6 @@ def _checks(network: Network) -> Rule:
         found=found,
         remedy="stop other programs, or raise cluster.scale: this machine does not keep up with such links",
     )
-
-
-def _error(check: LinkCheck) -> float:
-    return abs(check.measured_mbps - check.expected_mbps) / check.expected_mbps
-
-
-def _right(check: LinkCheck) -> bool:
-    return _error(check) <= TOLERANCE
 
 
 def _crossed(each: Sequence[Round], needed_bytes: int) -> Rule:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vbench.record import Link, NodeSample
+from vbench.network import Link
+from vbench.record import NodeSample
 
 MOVING = 0.05
 """A link carries something worth the name from this share of its cap on: what Ray's nodes say to each other

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-SCHEMA_VERSION = 2
+from vbench.network import LinkSample, Network, read_network
 
-LINK_TOLERANCE = 0.10
-"""A link's rate before a trial may differ from what was asked for by this share of it."""
+SCHEMA_VERSION = 2
 
 TRIAL = "trial.json"
 REQUESTS = "requests.jsonl"
@@ -127,7 +126,7 @@ class NodeSample:
     nic_received_bytes: int
     loopback_bytes: int
     """Since boot."""
-    link: "LinkSample | None"
+    link: LinkSample | None
     """The queues of the node's shaped link; None where nothing is shaped."""
     connections: Mapping[str, int]
     """Peer -> established connections from this node to the peer's object manager, to which nobody but
@@ -139,61 +138,6 @@ class NodeSample:
     """Objects now on disk because the store was full."""
     gpu_percent: float | None
     """None where it is not known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkSample:
-    """The shaper of one node's link at one moment; counts are since the link was made."""
-
-    out_backlog_bytes: int
-    """Waiting in the node's own queues to be sent."""
-    out_waits: int
-    """Times that the shaper held packets back (the qdisc's ``overlimits``)."""
-    out_dropped: int
-    in_backlog_bytes: int
-    """Waiting at the switch for this node's NIC to take it."""
-    in_waits: int
-    in_dropped: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkCheck:
-    """A short transfer of the harness's own over a shaped link, before the trial."""
-
-    sender: str
-    """Several, joined by +, send at the same time where one cannot fill the receiver's NIC."""
-    receiver: str
-    flows: int
-    """TCP connections at a time."""
-    expected_mbps: float
-    """min(flows x flow cap, NIC caps), in 10^6 bits of payload and headers a second."""
-    measured_mbps: float
-    tries: int = 1
-    """A link that seems off is checked again, by itself; this is the last try."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """The shaped link of one node."""
-
-    node: str
-    nic_mbps: float
-    """Cap of all it sends, and of all it receives."""
-    flow_mbps: float
-    """Cap of each TCP connection it sends on."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """What joins the nodes of an emulated cluster."""
-
-    scale: float
-    """The cloud's rates were divided by it."""
-    congestion_control: str
-    """TCP's, as found in every node."""
-    links: list[Link]
-    """One for each node, head first."""
-    checks: list[LinkCheck]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +185,8 @@ class Observed:
     """Of each pair of nodes between which frames had to move; empty on one node."""
     cold: list[str] | None = None
     """Deployments of which a replica saw no warm-up request; None where that was not looked at."""
+    quiet_after_s: float | None = None
+    """Seconds from the warm-up's last answer until the links had been quiet for one; None without links."""
     oom_kills: int | None
     """Processes the kernel killed for want of memory while the load ran; None where it does not count."""
     not_sent: int
@@ -413,13 +359,3 @@ def read_trial(folder: Path) -> Trial:
     data["network"] = read_network(data["network"]) if data["network"] else None
     data["observed"] = _observed(data["observed"]) if data["observed"] else None
     return Trial(**data, folder=str(folder))
-
-
-def read_network(data: Mapping[str, Any]) -> Network:
-    """From what JSON gives to the dataclasses."""
-    return Network(
-        scale=data["scale"],
-        congestion_control=data["congestion_control"],
-        links=[Link(**link) for link in data["links"]],
-        checks=[LinkCheck(**check) for check in data["checks"]],
-    )

@@ -1,12 +1,9 @@
 """How a sweep goes on: what of it is done, what is run again, and whether that would measure the same."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import xxhash
 
 from vbench import environment
 from vbench.compose import Asked
@@ -100,6 +97,7 @@ def _back_to(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _check_clip(its: str, clip: Clip) -> None:
+    from vbench.video.digest import file_digest
     from vbench.video.errors import ToolMissingError
     from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 
@@ -114,14 +112,11 @@ def _check_clip(its: str, clip: Clip) -> None:
         )
     path = Path(clip.path)
     # A scene whose file is gone is rendered again; a video that is gone is missed by its next trial.
-    if path.is_file():
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
-        if found != clip.fingerprint:
-            raise ConfigError(
-                f"{its} was measured with another video than {path} holds now: they could not be compared;"
-                f" put that back, or {START_NEW}."
-            )
+    if path.is_file() and file_digest(path) != clip.fingerprint:
+        raise ConfigError(
+            f"{its} was measured with another video than {path} holds now: they could not be compared;"
+            f" put that back, or {START_NEW}."
+        )
 
 
 def _brief(value: object, other: object) -> str:

@@ -6,16 +6,8 @@ from collections.abc import Iterator, Sequence
 from vbench import fidelity
 from vbench.cpu import cpu_use
 from vbench.load.ends import TRANSFER
-from vbench.record import (
-    Connections,
-    MachineSample,
-    Network,
-    NodeSample,
-    Observed,
-    Request,
-    Rule,
-    SpanLine,
-)
+from vbench.network import Network
+from vbench.record import Connections, MachineSample, NodeSample, Observed, Request, Rule, SpanLine
 from vbench.schema import Config, LoadConfig
 from vbench.wire import crossings
 

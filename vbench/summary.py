@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from vbench import fidelity
 from vbench.cpu import cpu_use
-from vbench.record import Clip, MachineSample, Network, NodeSample, Request, SpanLine
+from vbench.network import Network
+from vbench.record import Clip, MachineSample, NodeSample, Request, SpanLine
 from vbench.wire import crossings
 
 STAGES = ("chunk", "decode", "infer")

@@ -22,6 +22,7 @@ from vbench.clusters.ray_node import inherited
 from vbench.display import Display
 from vbench.errors import InputError, TrialError, VbenchError
 from vbench.load.job import PREPARED, Job, Place, read_clip, write_job
+from vbench.network import Network
 from vbench.phases import timed
 from vbench.schema import Config
 from vbench.telemetry.machine import MachineSampler
@@ -88,7 +89,7 @@ def _run(begun: "_Begun", display: Display) -> None:
             address=cluster.address,
             temp_dir=cluster.temp_dir,
             nodes=list(cluster.nodes),
-            shaped=cluster.network is not None,
+            links=cluster.network.links if cluster.network else [],
         )
         job = Job(config=config, folder=folder.resolve(), place=place)
         machine = MachineSampler(os.getpid(), config.load.sample_period_s)
@@ -185,7 +186,7 @@ class _Begun:
     started: str = field(default_factory=environment.now)
     environment: Mapping[str, Any] = field(default_factory=environment.describe)
     phases_s: dict[str, float] = field(default_factory=dict)
-    network: record.Network | None = None
+    network: Network | None = None
     began_s: float = field(default_factory=time.monotonic)
 
     def end(self, status: record.Status, error: VbenchError | None) -> record.Trial:

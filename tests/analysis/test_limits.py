@@ -7,7 +7,8 @@ import pytest
 import records
 
 from vbench.analysis.limits import limits
-from vbench.record import Link, SpanLine, Trial
+from vbench.network import Link
+from vbench.record import SpanLine, Trial
 from vbench.summary import summarize
 
 MB = 10**6

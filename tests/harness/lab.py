@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 from vbench.clusters.emulated import linkcheck, namespaces
 from vbench.clusters.emulated.host import RunningHost, fork_host
 from vbench.clusters.emulated.plan import Host, Spec
-from vbench.record import LinkCheck, LinkSample
+from vbench.network import LinkCheck, LinkSample
+from vbench.telemetry.quiet import wait_until_quiet
 
 DEADLINE_S = 120
 ANSWER_S = 30.0
@@ -39,6 +41,8 @@ class Seen:
     during: list[dict[str, LinkSample]]
     classes_bytes: dict[str, dict[int, int]]
     """Host -> class of its NIC -> bytes it has carried since the host is there."""
+    quiet_after_s: float | None
+    """Seconds from the transfers' beginning until the links were found quiet; None where nobody waited."""
 
 
 def host(name: str, number: int, *, flow_mbps: float, nic_mbps: float) -> Host:
@@ -46,13 +50,18 @@ def host(name: str, number: int, *, flow_mbps: float, nic_mbps: float) -> Host:
 
 
 def transfers(
-    folder: Path, hosts: Sequence[Host], rounds: Sequence[Sequence[Transfer]], congestion: str = "cubic"
+    folder: Path,
+    hosts: Sequence[Host],
+    rounds: Sequence[Sequence[Transfer]],
+    congestion: str = "cubic",
+    quiet_within_s: float | None = None,
 ) -> list[Seen]:
-    """Bring the hosts up, run one round after the other, end all of it."""
+    """Bring the hosts up, run one round after the other, end all of it; AssertionError with what it printed
+    where the links are not quiet ``quiet_within_s`` after a round's transfers began."""
     spec = Spec(
         folder=str(folder), hosts=tuple(hosts), scale=1, congestion_control=congestion, timeout_s=ANSWER_S
     )
-    command = [sys.executable, __file__, spec.to_json(), json.dumps(rounds)]
+    command = [sys.executable, __file__, spec.to_json(), json.dumps(rounds), json.dumps(quiet_within_s)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, done.stderr
     return [_seen(json.loads(line)) for line in done.stdout.splitlines()]
@@ -104,7 +113,7 @@ def main() -> int:
     _all(hosts, "configure")
     _all(hosts, "listen")
     for wanted in rounds:
-        print(json.dumps(asdict(_round(hosts, wanted))), flush=True)
+        print(json.dumps(asdict(_round(hosts, wanted, json.loads(sys.argv[3])))), flush=True)
     return 0
 
 
@@ -115,7 +124,7 @@ def _all(hosts: dict[str, RunningHost], do: str) -> None:
         running.answer(ANSWER_S)
 
 
-def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer]) -> Seen:
+def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], quiet_within_s: float | None) -> Seen:
     from vbench.clusters.emulated.queues import watching
 
     peers = {sender: (receiver, flows) for sender, receiver, flows in wanted}
@@ -127,10 +136,17 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer]) -> Seen:
             peer, flows = peers.get(name, (None, 0))
             ip = hosts[peer].host.ip if peer else None
             hosts[name].ask("check", peer=ip, flows=flows, incoming=incoming[name])
-        during = []
+        during: list[dict[str, LinkSample]] = []
+        quiet_after_s: float | None = None
         channels = [hosts[name].channel for name in busy]
         while len(select.select(channels, [], [], LOOK_S)[0]) < len(busy):
             during.append(links.look())
+            if quiet_within_s is not None and len(during) == 1:
+                quiet_after_s = wait_until_quiet(
+                    [running.host.link for running in hosts.values()],
+                    {name: running.pid for name, running in hosts.items()},
+                    quiet_within_s,
+                )
     answers = {name: hosts[name].answer(ANSWER_S) for name in busy}
     return Seen(
         mbps={name: answers[name][0] for name in busy if incoming[name]},
@@ -138,6 +154,7 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer]) -> Seen:
         before=before,
         during=during,
         classes_bytes={name: _classes(running.pid) for name, running in hosts.items()},
+        quiet_after_s=quiet_after_s,
     )
 
 
@@ -159,6 +176,9 @@ if __name__ == "__main__":
     status = 1
     try:
         status = main()
+    except Exception:  # noqa: BLE001 - whatever it is, whoever reads the output must see it
+        # PID 1 leaves before Python would print it.
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -4,13 +4,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from vbench.compose import check
+from vbench.network import Link, LinkCheck, LinkSample, Network
 from vbench.record import (
     Clip,
-    Link,
-    LinkCheck,
-    LinkSample,
     MachineSample,
-    Network,
     NodeRuntime,
     NodeSample,
     Observed,

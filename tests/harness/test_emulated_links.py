@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import Seen, checked, host, transfers
+from lab import LOOK_S, Seen, checked, host, transfers
 from records import config
 
 from vbench.clusters.emulated import linkcheck, plan
-from vbench.record import LinkCheck, LinkSample
+from vbench.network import LinkCheck, LinkSample
+from vbench.telemetry.quiet import POLL_S, QUIET_S
 
 TOLERANCE = 0.10
 STILL = LinkSample(
@@ -84,6 +85,17 @@ def test_queues_are_still_when_nothing_is_sent_and_grow_while_a_flow_is_held(tmp
     # One flow of 10 Mbit/s is held by its sender; the receiver's NIC takes 25.
     assert all(look["b"].out_backlog_bytes < 10_000 for look in seen.during)
     assert seen.during[-1]["b"].in_dropped == 0
+
+
+def test_links_are_not_quiet_before_the_last_byte_has_come(tmp_path: Path) -> None:
+    (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 1)]], quiet_within_s=30)
+    assert seen.quiet_after_s is not None
+    assert seen.quiet_after_s >= linkcheck.SETTLE_S + linkcheck.MEASURE_S + QUIET_S - POLL_S - LOOK_S
+
+
+def test_links_that_do_not_become_quiet_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"the links still carried bytes 0\.3 s after"):
+        transfers(tmp_path, [A, B], [[("a", "b", 1)]], quiet_within_s=0.3)
 
 
 @pytest.mark.parametrize(

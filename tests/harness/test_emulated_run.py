@@ -9,7 +9,7 @@ from emulated import CHUNKERS, EMULATED, NODES, SCALE, TRANSFER, Machine
 from runs import Workplace
 
 from vbench.load.drive import WARM_UP_ROUNDS
-from vbench.record import LINK_TOLERANCE as TOLERANCE
+from vbench.network import LINK_TOLERANCE
 from vbench.record import (
     NodeSample,
     Observed,
@@ -113,7 +113,7 @@ def _links_are_checked_and_recorded(trial: Trial) -> None:
     assert by_pair["chunk1", "chunk2"] == pytest.approx(25000 / SCALE)
     assert by_pair["head", "gpu"] == pytest.approx(12500 / SCALE)
     for check in network.checks:
-        assert check.measured_mbps == pytest.approx(check.expected_mbps, rel=TOLERANCE)
+        assert check.measured_mbps == pytest.approx(check.expected_mbps, rel=LINK_TOLERANCE)
 
 
 def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:

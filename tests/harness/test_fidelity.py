@@ -1,5 +1,6 @@
 """An emulated trial is faithful when its links, and not the machine, were what its transfers waited for."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ import records
 
 from vbench import fidelity
 from vbench.links import rounds
-from vbench.record import LinkCheck, LinkSample, MachineSample, NodeSample
+from vbench.network import LinkCheck, LinkSample
+from vbench.record import MachineSample, NodeSample
 
 NAMES = ("decode", "gpu", "head")
 NETWORK = records.network(*NAMES)
@@ -100,30 +102,14 @@ def test_cpus_that_were_used_up_for_most_bytes_break_the_rule_though_the_mean_is
     assert broken(machines=samples) == [CPU]
 
 
-def test_the_receivers_link_counts_as_well() -> None:
-    each = trial(waits=0, queued=0)
+@pytest.mark.parametrize(("waits_at", "percent"), [("gpu", 100), ("head", 0)])
+def test_the_receivers_link_counts_as_well(waits_at: str, percent: float) -> None:
+    """What is received goes to ``gpu``."""
     nodes = [
-        records.sample(
-            s.at_s,
-            node=s.node,
-            nic_sent_bytes=s.nic_sent_bytes,
-            nic_received_bytes=s.nic_received_bytes,
-            link=records.queues(in_waits=int(s.at_s)) if s.node == "gpu" else s.link,
-        )
-        for s in each
+        replace(s, link=records.queues(in_waits=int(s.at_s))) if s.node == waits_at else s
+        for s in trial(waits=0, queued=0)
     ]
-    assert fidelity.held_percent(rounds(nodes), NETWORK.links) == pytest.approx(100)
-    idle = [
-        records.sample(
-            s.at_s,
-            node=s.node,
-            nic_sent_bytes=s.nic_sent_bytes,
-            nic_received_bytes=s.nic_received_bytes,
-            link=records.queues(in_waits=int(s.at_s)) if s.node == "head" else s.link,
-        )
-        for s in each
-    ]
-    assert fidelity.held_percent(rounds(idle), NETWORK.links) == pytest.approx(0)
+    assert fidelity.held_percent(rounds(nodes), NETWORK.links) == pytest.approx(percent)
 
 
 def test_a_trial_in_which_nothing_moved_proves_nothing() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vbench.links import is_moving, link_use, rounds
-from vbench.record import Link
+from vbench.network import Link
 
 LINK = Link(node="a", nic_mbps=80.0, flow_mbps=20.0)
 steps = st.lists(st.tuples(st.floats(0.01, 5), st.integers(0, 10**9)), min_size=1, max_size=20)

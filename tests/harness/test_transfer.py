@@ -19,6 +19,7 @@ from vbench.load.transfer import loop, request_line, span_lines
 from vbench.record import Request, Rule, read_requests, read_spans, read_trial
 from vbench.rules import judge
 from vbench.schema import ClusterConfig, Config, LoadConfig, NodeConfig
+from vbench.telemetry.quiet import QUIET_S
 
 STORE_BYTES = 100_000_000
 TIMEOUT_S = 60.0
@@ -156,6 +157,8 @@ def test_a_whole_trial_leaves_the_record_of_a_transfer(workplace: Workplace) -> 
     assert trial.clip is None
     assert trial.observed is not None
     assert trial.observed.placement == {"Sender": {"decode": 1}, "Receiver": {"gpu": 1}}
+    assert trial.observed.quiet_after_s is not None
+    assert trial.observed.quiet_after_s >= QUIET_S
     (way,) = trial.observed.connections
     assert (way.sender, way.receiver, way.expected, way.found) == ("decode", "gpu", 1, 1)
     assert way.moved_bytes == 3 * 16_000_000

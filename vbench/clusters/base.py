@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vbench.load.job import NodePlace
-from vbench.record import Network
+from vbench.network import Network
 
 
 class Progress(Protocol):

@@ -37,6 +37,7 @@ def drive(job: Job) -> None:
     with observation.phase("warm_up"):
         replicas = placement(names)
         warmed = _warm_up(job, url, clip, reference, names, replicas)
+        observation.settle()
     with observation.measuring():
         outcomes = _measure(job, url, clip)
     checked = [_checked(job, outcome, clip, reference, names) for outcome in outcomes]

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from vbench.network import Link
 from vbench.record import Clip, write_json
 from vbench.schema import Config
 
@@ -32,8 +33,9 @@ class Place:
     """Ray's temp dir: the same path in every node."""
     nodes: list[NodePlace]
     """Head first."""
-    shaped: bool
-    """Whether the nodes are network namespaces with shaped links, whose processes this process can see."""
+    links: list[Link]
+    """Of each node, where they are network namespaces with shaped links, whose processes this process can
+    see; else none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,5 +70,6 @@ def read_job(path: Path) -> Job:
     assert isinstance(config, Config)
     place = data["place"]
     if place is not None:
-        place = Place(**{**place, "nodes": [NodePlace(**node) for node in place["nodes"]]})
+        nodes = [NodePlace(**node) for node in place["nodes"]]
+        place = Place(**{**place, "nodes": nodes, "links": [Link(**link) for link in place["links"]]})
     return Job(config=config, folder=Path(data["folder"]), place=place)

@@ -27,6 +27,7 @@ from vbench.record import (
 from vbench.runtimes import environment
 from vbench.telemetry import flags, proof
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
+from vbench.telemetry.quiet import wait_until_quiet
 
 POLL_S = 0.05
 
@@ -35,7 +36,8 @@ class Observation:
     """One load on one running cluster, from the connection to ``observed.json``.
 
     In this order: make it (which connects this process to Ray), ``phase`` for each phase before the measured
-    one, ``measuring`` around the measured requests, ``write``.
+    one, ``settle`` after the last request that is not measured, ``measuring`` around the measured requests,
+    ``write``.
     """
 
     def __init__(self, job: Job) -> None:
@@ -46,6 +48,7 @@ class Observation:
         self._samples: list[NodeSample] = []
         self._flags: list[NodeRuntime] = []
         self._oom_kills: int | None = None
+        self._quiet_after_s: float | None = None
         with self.phase("connect"):
             progress("connecting to Ray")
             ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
@@ -55,6 +58,14 @@ class Observation:
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a block as a phase of the trial."""
         return timed(self.phases_s, name)
+
+    def settle(self) -> None:
+        """Wait until the links of an emulated cluster are quiet; TrialError where they never are."""
+        if not self._place.links:
+            return
+        progress("waiting for quiet links")
+        pids = flags.raylet_of_each(self._place)
+        self._quiet_after_s = wait_until_quiet(self._place.links, pids, self._job.config.load.timeout_s)
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
@@ -100,6 +111,7 @@ class Observation:
             placement=placement,
             connections=proof.connections(config.runtime.connections, moved_bytes, self._samples),
             cold=cold,
+            quiet_after_s=self._quiet_after_s,
             oom_kills=self._oom_kills,
             not_sent=config.load.requests - len(requests),
             url=url,

@@ -4,8 +4,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
 from vbench.errors import InputError
 from vbench.graph import pipeline_args
 from vbench.load.ends import TRANSFER
@@ -21,6 +19,7 @@ from vbench.pipeline.job import Job as Request
 from vbench.record import Clip, write_json
 from vbench.schema import Config
 from vbench.sizing import machine_cpus, node_cpus
+from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.scene import SceneTruth, ensure_clip, load_truth
@@ -54,7 +53,7 @@ def _prepare(job: Job) -> Clip:
         geometry = frame_geometry(args, info)
         footprint(request, splitter, geometry).check(capacity_bytes(args, _nodes(config)))
         expected = len(splitter.targets)
-    fingerprint = _fingerprint(clip)
+    fingerprint = file_digest(clip)
     path, reference = ensure_reference(
         info,
         fingerprint,
@@ -108,11 +107,3 @@ def _nodes(config: Config) -> list[dict[str, Any]]:
         }
         for node in config.cluster.nodes.values()
     ]
-
-
-def _fingerprint(clip: Path) -> str:
-    digest = xxhash.xxh3_128()
-    with clip.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -39,6 +39,7 @@ def drive(job: Job) -> None:
         with observation.phase("warm_up"):
             warm = loop(pair, first=0, count=load.warmup, timeout_s=load.timeout_s, phase="warm-up")
             _refuse_wrong([request_line(moved, index) for index, moved in enumerate(warm)])
+            observation.settle()
         with observation.measuring():
             measured = loop(
                 pair, first=load.warmup, count=load.requests, timeout_s=load.timeout_s, phase="requests"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vbench import procfs
-from vbench.load.job import NodePlace
+from vbench.errors import TrialError
+from vbench.load.job import NodePlace, Place
 from vbench.record import NodeRuntime
 from vbench.runtimes import found_flags
 
@@ -21,6 +22,15 @@ def raylets(temp_dir: str) -> list[tuple[str, int]]:
         and any(f"{temp_dir}/" in argument for argument in argv)
         for ip in [_ip(argv)]
     ]
+
+
+def raylet_of_each(place: Place) -> dict[str, int]:
+    """Node -> process id of its raylet; TrialError where one is not seen."""
+    pids = dict(raylets(place.temp_dir))
+    missing = [node.name for node in place.nodes if node.ip not in pids]
+    if missing:
+        raise TrialError(f"no raylet of {', '.join(missing)} was found: its processes cannot be watched")
+    return {node.name: pids[node.ip] for node in place.nodes}
 
 
 def _ip(argv: Sequence[str]) -> str:

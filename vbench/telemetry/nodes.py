@@ -10,7 +10,8 @@ from typing import Any
 
 from vbench.errors import TrialError
 from vbench.load.job import NodePlace, Place
-from vbench.record import LinkSample, NodeSample
+from vbench.network import LinkSample
+from vbench.record import NodeSample
 from vbench.telemetry import flags, nics
 from vbench.telemetry.processes import NodeProcesses
 from vbench.telemetry.remotes import Address, Remotes, remotes_of
@@ -53,14 +54,13 @@ class NodeSampler:
         self._place = place
         self._period_s = period_s
         by_ip = {node.ip: node for node in nodes}
-        pids = dict(flags.raylets(place.temp_dir))
-        missing = [node.name for node in place.nodes if node.ip not in pids or node.ip not in by_ip]
-        if missing:
-            raise TrialError(f"no raylet of {', '.join(missing)} was found: its processes cannot be watched")
-        self._raylets = {node.name: pids[node.ip] for node in place.nodes}
+        unknown = [node.name for node in place.nodes if node.ip not in by_ip]
+        if unknown:
+            raise TrialError(f"Ray does not know {', '.join(unknown)}: its object store cannot be watched")
+        self._raylets = flags.raylet_of_each(place)
         self._ports = {(node.ip, by_ip[node.ip].object_port): node.name for node in place.nodes}
         self._stores = {node.name: (node.ip, by_ip[node.ip].manager_port) for node in place.nodes}
-        self._processes = NodeProcesses(self._raylets, shaped=place.shaped)
+        self._processes = NodeProcesses(self._raylets, shaped=bool(place.links))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -72,7 +72,7 @@ class NodeSampler:
             self._store_due_s = 0.0
             self._remotes: dict[str, Remotes] = {}
             self._links: Any = None
-            if self._place.shaped:
+            if self._place.links:
                 # Only an emulated cluster has links to look at, and needs what that needs.
                 from vbench.clusters.emulated.queues import watching
 

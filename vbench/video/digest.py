@@ -1,6 +1,8 @@
-"""Digests of frames: the same pts and pixels give the same digest, on every machine."""
+"""Digests of frames and files: the same pts and pixels give the same digest, on every machine."""
 
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import xxhash
 
@@ -23,3 +25,9 @@ def combine(digests: Iterable[str]) -> str:
     for digest in digests:
         state.update(bytes.fromhex(digest))
     return state.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """xxh3_128 over a file's bytes, hex; OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()

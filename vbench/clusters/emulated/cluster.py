@@ -21,7 +21,7 @@ from vbench.clusters.guard import Guarded, guarded
 from vbench.clusters.ray_node import environment, reason, start_command, temp_folder
 from vbench.errors import InputError, TrialError
 from vbench.load.job import NodePlace
-from vbench.record import read_network
+from vbench.network import read_network
 from vbench.schema import ClusterConfig, Config
 from vbench.sizing import machine_cpus
 

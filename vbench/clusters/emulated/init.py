@@ -19,8 +19,8 @@ from typing import Any
 from vbench.clusters.emulated import linkcheck, namespaces
 from vbench.clusters.emulated.host import HostError, RunningHost, fork_host
 from vbench.clusters.emulated.plan import Spec
+from vbench.network import LinkCheck, Network
 from vbench.phases import timed
-from vbench.record import Link, LinkCheck, Network
 
 GCS_PORT = 6379
 SETUP_S = 20.0
@@ -85,7 +85,7 @@ def _init(spec: Spec) -> int:
     network = Network(
         scale=spec.scale,
         congestion_control=spec.congestion_control,
-        links=[Link(**asdict(host.host.link)) for host in hosts],
+        links=[host.host.link for host in hosts],
         checks=checks,
     )
     emit(event="ready", network=asdict(network), phases_s=phases_s, head_pid=hosts[0].pid)

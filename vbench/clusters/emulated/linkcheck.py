@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Host
-from vbench.record import LINK_TOLERANCE, LinkCheck
+from vbench.network import LinkCheck
 
 SETTLE_S = 0.25
 """For TCP to find its rate, and for the bursts that a token bucket allows at first."""
@@ -89,7 +89,7 @@ def _fills(planned: Planned) -> bool:
 
 def complaint(check: LinkCheck) -> str | None:
     """A sentence where a link does not carry what it should; None where it does."""
-    if abs(check.measured_mbps / check.expected_mbps - 1) <= LINK_TOLERANCE:
+    if check.holds:
         return None
     return (
         f"the link {check.sender} -> {check.receiver} carried {check.measured_mbps:.1f} Mbit/s over"

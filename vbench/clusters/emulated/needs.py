@@ -82,18 +82,6 @@ def _all(congestion_control: str) -> Iterator[Need]:
             ip.link("add", ifname="b0", kind="bridge")
             ip.link("add", ifname="v0", kind="veth", peer={"ifname": shaping.NIC})
 
-    def queue(kind: str) -> Callable[[], None]:
-        def attempt() -> None:
-            with IPRoute() as ip:
-                ip.link("add", ifname=f"q{kind}", kind="bridge")
-                index = ip.link_lookup(ifname=f"q{kind}")[0]
-                options: dict[str, Any] = {"default": 1}
-                if kind == "tbf":
-                    options = {"rate": "10mbit", "burst": 65536, "limit": 100000}
-                ip.tc("add", kind, index, 0x10000, **options)
-
-        return attempt
-
     def classes() -> None:
         host = Host(name="try", ip="10.77.0.1", nic_mbps=100, flow_mbps=10, shm_mb=1)
         shaping.configure_host(host, available[0], data_classes=2)
@@ -108,8 +96,8 @@ def _all(congestion_control: str) -> Iterator[Need]:
 
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
     yield _tried("bridge and veth links", MODULE.format("veth", "veth bridge"), link)
-    yield _tried("HTB queues", MODULE.format("sch_htb", "sch_htb"), queue("htb"))
-    yield _tried("TBF queues", MODULE.format("sch_tbf", "sch_tbf"), queue("tbf"))
+    yield queueing("htb", default=1)
+    yield queueing("tbf", rate="10mbit", burst=65536, limit=100000)
     yield _tried(
         "nftables with connection marks", MODULE.format("nf_tables", "nf_tables nft_ct nft_numgen"), classes
     )
@@ -119,6 +107,18 @@ def _all(congestion_control: str) -> Iterator[Need]:
         f"set cluster.congestion_control to one of: {', '.join(available)}",
         congestion,
     )
+
+
+def queueing(kind: str, **options: Any) -> Need:
+    """A queueing discipline of the kernel, tried in this network namespace."""
+    from pyroute2 import IPRoute
+
+    def attempt() -> None:
+        with IPRoute() as ip:
+            ip.link("add", ifname=f"q{kind}", kind="bridge")
+            ip.tc("add", kind, ip.link_lookup(ifname=f"q{kind}")[0], 0x10000, **options)
+
+    return _tried(f"{kind.upper()} queues", MODULE.format(f"sch_{kind}", f"sch_{kind}"), attempt)
 
 
 def _mounts() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vbench.record import Link
+from vbench.network import Link
 from vbench.schema import ClusterConfig
 
 SUBNET = "10.77.0.0/24"

@@ -1,33 +1,25 @@
-"""The queues of shaped links, read from the kernel while packets wait in them.
-
-Asked by netlink directly: a socket belongs for good to the network namespace it was made in, so one process
-can watch all hosts, from any thread, at a cost far below a millisecond a link.
-"""
+"""The queues of shaped links, read from the kernel while packets wait in them."""
 
 import socket
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from vbench.clusters.emulated.namespaces import network_of
+from vbench.clusters.emulated.netlink import asking, dump
 from vbench.clusters.emulated.shaping import NIC, port_name
-from vbench.record import LinkSample
+from vbench.network import LinkSample
 
-# From linux/netlink.h, linux/rtnetlink.h and linux/gen_stats.h.
-NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
-NLMSG_ERROR, NLMSG_DONE = 2, 3
+# From linux/rtnetlink.h, linux/pkt_sched.h and linux/gen_stats.h.
 RTM_GETQDISC = 38
 TCA_STATS2 = 7
 TCA_STATS_QUEUE = 3
 NLA_TYPE_MASK = 0x3FFF
 
-HEADER = struct.Struct("=IHHII")
 TCMSG = struct.Struct("=BBHiIII")
 ATTRIBUTE = struct.Struct("=HH")
 QUEUE = struct.Struct("=5I")
-
-TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,29 +34,16 @@ class Queue:
 
 def queues(connection: socket.socket) -> dict[int, Queue]:
     """The queue of each interface, by its index, in the network namespace that the socket was made in."""
-    request = TCMSG.pack(0, 0, 0, 0, 0, 0, 0)
-    size = HEADER.size + len(request)
-    connection.send(HEADER.pack(size, RTM_GETQDISC, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + request)
     found: dict[int, Queue] = {}
-    while True:
-        data = connection.recv(1 << 18)
-        offset = 0
-        while offset < len(data):
-            length, kind, _, _, _ = HEADER.unpack_from(data, offset)
-            if kind == NLMSG_DONE:
-                return found
-            if kind == NLMSG_ERROR:
-                (number,) = struct.unpack_from("=i", data, offset + HEADER.size)
-                raise OSError(-number, "the kernel does not tell the queues")
-            interface = TCMSG.unpack_from(data, offset + HEADER.size)[3]
-            body = data[offset + HEADER.size + TCMSG.size : offset + length]
-            for attribute, value in _attributes(body):
-                if attribute == TCA_STATS2:
-                    for inner, numbers in _attributes(value):
-                        if inner == TCA_STATS_QUEUE:
-                            _, backlog, drops, _, overlimits = QUEUE.unpack_from(numbers)
-                            found[interface] = Queue(backlog_bytes=backlog, dropped=drops, waits=overlimits)
-            offset += (length + 3) & ~3
+    for body in dump(connection, RTM_GETQDISC, TCMSG.pack(0, 0, 0, 0, 0, 0, 0), "the queues"):
+        interface = TCMSG.unpack_from(body)[3]
+        for attribute, value in _attributes(body[TCMSG.size :]):
+            if attribute == TCA_STATS2:
+                for inner, numbers in _attributes(value):
+                    if inner == TCA_STATS_QUEUE:
+                        _, backlog, drops, _, overlimits = QUEUE.unpack_from(numbers)
+                        found[interface] = Queue(backlog_bytes=backlog, dropped=drops, waits=overlimits)
+    return found
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -111,10 +90,8 @@ def watching(hosts: Mapping[str, int], switch: int = 1) -> Iterator[LinkWatch]:
 
         def ask(pid: int) -> tuple[socket.socket, dict[str, int]]:
             with network_of(pid):
-                connection = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
                 indices = {name: index for index, name in socket.if_nameindex()}
-            connection.settimeout(TIMEOUT_S)
-            return stack.enter_context(closing(connection)), indices
+            return stack.enter_context(asking(pid, socket.NETLINK_ROUTE)), indices
 
         ends = {}
         for name, pid in hosts.items():

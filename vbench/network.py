@@ -1,0 +1,83 @@
+"""The network of an emulated cluster as it is recorded: its links, their checks, their queues."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LINK_TOLERANCE = 0.10
+"""A link's rate before a trial may differ from what was asked for by this share of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The shaped link of one node."""
+
+    node: str
+    nic_mbps: float
+    """Cap of all it sends, and of all it receives."""
+    flow_mbps: float
+    """Cap of each TCP connection it sends on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkCheck:
+    """A short transfer of the harness's own over a shaped link, before the trial."""
+
+    sender: str
+    """Several, joined by +, send at the same time where one cannot fill the receiver's NIC."""
+    receiver: str
+    flows: int
+    """TCP connections at a time."""
+    expected_mbps: float
+    """min(flows x flow cap, NIC caps), in 10^6 bits of payload and headers a second."""
+    measured_mbps: float
+    tries: int = 1
+    """A link that seems off is checked again, by itself; this is the last try."""
+
+    @property
+    def error(self) -> float:
+        """How far off the measured rate is, as a share of the expected one."""
+        return abs(self.measured_mbps / self.expected_mbps - 1)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the link carries what it should."""
+        return self.error <= LINK_TOLERANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What joins the nodes of an emulated cluster."""
+
+    scale: float
+    """The cloud's rates were divided by it."""
+    congestion_control: str
+    """TCP's, as found in every node."""
+    links: list[Link]
+    """One for each node, head first."""
+    checks: list[LinkCheck]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSample:
+    """The shaper of one node's link at one moment; counts are since the link was made."""
+
+    out_backlog_bytes: int
+    """Waiting in the node's own queues to be sent."""
+    out_waits: int
+    """Times that the shaper held packets back (the qdisc's ``overlimits``)."""
+    out_dropped: int
+    in_backlog_bytes: int
+    """Waiting at the switch for this node's NIC to take it."""
+    in_waits: int
+    in_dropped: int
+
+
+def read_network(data: Mapping[str, Any]) -> Network:
+    """From what JSON gives to the dataclasses."""
+    return Network(
+        scale=data["scale"],
+        congestion_control=data["congestion_control"],
+        links=[Link(**link) for link in data["links"]],
+        checks=[LinkCheck(**check) for check in data["checks"]],
+    )
