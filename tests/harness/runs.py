@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vbench import procfs
+from vbench.record import read_trial
 from vbench.tracking import trial_folders
 
 DEADLINE_S = 240
@@ -67,6 +68,16 @@ class Workplace:
         process = self.start(*arguments, module=module, **env)
         output, _ = process.communicate(timeout=DEADLINE_S)
         return process.returncode, output
+
+    def interrupted(self, run: "subprocess.Popen[str]") -> None:
+        """Assert that a run of one trial, which was sent a signal, ends, says so, and so does its record."""
+        output, _ = run.communicate(timeout=60)
+        assert run.returncode == 130, output
+        assert "interrupted" in output
+        assert "Traceback" not in output
+        (folder,) = self.trials()
+        trial = read_trial(folder)
+        assert (trial.status, trial.valid) == ("interrupted", False)
 
     def left(self) -> list[str]:
         """Processes that were not there before, and files in the temp dir; waits for what is just ending."""

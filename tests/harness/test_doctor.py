@@ -32,10 +32,15 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 def forbidden(workplace: Workplace, *arguments: str) -> tuple[int, str]:
+    return ran(workplace.folder, workplace.temp, "-c", FORBIDDEN, "-m", *arguments)
+
+
+def ran(folder: Path, temp: Path, *arguments: str, **env: str) -> tuple[int, str]:
+    """Exit status and output of Python with these arguments."""
     done = subprocess.run(
-        [sys.executable, "-c", FORBIDDEN, "-m", *arguments],
-        cwd=workplace.folder,
-        env={**os.environ, "TMPDIR": str(workplace.temp), "PYTHONPATH": str(ROOT)},
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(temp), "PYTHONPATH": str(ROOT), **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -94,6 +99,24 @@ def test_a_congestion_control_that_the_kernel_lacks_is_named(workplace: Workplac
     nothing_started(workplace, output)
 
 
+def test_a_kernel_module_that_is_not_there_is_named(workplace: Workplace) -> None:
+    tried = """
+from vbench.clusters.emulated.namespaces import CLONE_NEWNET, new_root
+from vbench.clusters.emulated.needs import queueing
+new_root(CLONE_NEWNET)
+for need in (queueing("htb", default=1), queueing("pigeon")):
+    print(need.holds, need.name, need.remedy, sep="; ")
+"""
+    status, output = ran(workplace.folder, workplace.temp, "-c", tried)
+    assert status == 0, output
+    there, missing = output.splitlines()
+    assert there.startswith("True; HTB queues; ")
+    assert missing == (
+        "False; PIGEON queues; load the kernel module 'sch_pigeon' (modprobe sch_pigeon),"
+        " or take a kernel that has it"
+    )
+
+
 def test_forbidden_namespaces_are_named_by_the_doctor_and_before_a_trial(workplace: Workplace) -> None:
     status, output = forbidden(workplace, "vbench.doctor")
     assert status == 1, output
@@ -143,21 +166,10 @@ def nobodys() -> Iterator[tuple[Path, Path]]:
 def test_an_ordinary_user_can_do_all_of_it(workplace: Workplace, nobodys: tuple[Path, Path]) -> None:
     """A whole trial as nobody, who may read the project and write two folders."""
     folder, temp = nobodys
-    env = {**os.environ, "TMPDIR": str(temp), "HOME": str(folder), "PYTHONPATH": str(ROOT)}
     few = ("load.requests=3", "load.objects=2")
     for arguments in (("vbench.doctor",), ("vbench", *TRANSFER, *few)):
-        done = subprocess.run(
-            [sys.executable, str(ORDINARY), sys.executable, "-m", *arguments],
-            cwd=folder,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
+        status, output = ran(folder, temp, str(ORDINARY), sys.executable, "-m", *arguments, HOME=str(folder))
+        assert status == 0, output
     (record,) = (folder / "outputs" / "runs").iterdir()
     assert record.stat().st_uid == NOBODY
     trial = read_trial(record)

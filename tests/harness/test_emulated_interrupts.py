@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -21,13 +21,16 @@ Wait = Callable[["subprocess.Popen[str]", str], str]
 Pick = Callable[[Processes], int | None]
 
 LONG = (*TRANSFER, "load.requests=5000", "load.objects=2")
+SHORT = (*TRANSFER, "load.requests=1", "load.objects=2")
 
 HOSTS = "making hosts and links"
 LINKS = "checking the links"
 HEAD = "starting Ray's head"
 OTHERS = "starting Ray's other nodes"
 DEPLOYING = "starting sender and receiver"
+WARM_UP = "warm-up  0/1"
 REQUESTS = "requests  0/5000"
+STOPPING = "stopping the cluster"
 
 
 @contextmanager
@@ -83,10 +86,74 @@ PICKS: dict[str, Pick] = {
 }
 
 
-def killed(workplace: Workplace, wait_for: Wait, phase: str, who: str) -> tuple[int, str]:
+STAYS: dict[str, tuple[str, ...]] = {
+    HOSTS: ("the harness", "the cluster's guard", "launcher", "init", "the head", "another host"),
+    LINKS: (),
+    HEAD: ("a raylet",),
+    OTHERS: (),
+    DEPLOYING: ("the load's guard", "the load process"),
+    WARM_UP: (),
+    REQUESTS: (),
+}
+"""Phase -> who comes in it, and stays to the end."""
+
+CHOSEN = {
+    (HOSTS, "init"),
+    (LINKS, "launcher"),
+    (HEAD, "the cluster's guard"),
+    (OTHERS, "the head"),
+    (DEPLOYING, "the load's guard"),
+    (REQUESTS, "another host"),
+    (REQUESTS, "the load process"),
+    (REQUESTS, "a raylet"),
+}
+"""Each process once and each phase, beside the harness itself at all of them; ``--every-phase`` takes all
+that there are."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "who" not in metafunc.fixturenames:
+        return
+    cases, there = [], []
+    for phase, come in STAYS.items():
+        there += come
+        cases += [(phase, who) for who in there]
+    if not metafunc.config.getoption("--every-phase"):
+        cases = [case for case in cases if case in CHOSEN or case[1] == "the harness"]
+    metafunc.parametrize(("phase", "who"), cases)
+
+
+def test_whoever_is_killed_and_whenever_nothing_is_left(
+    workplace: Workplace, wait_for: Wait, phase: str, who: str
+) -> None:
+    status, output = killed(workplace, wait_for, phase, who, LONG)
+    if who == "the harness":
+        assert status == -signal.SIGKILL
+        return
+    assert status == 1, output
+    assert "Traceback" not in output
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert (trial.status, trial.valid) == ("failed", False)
+    assert trial.error
+    assert " ".join(trial.error.split()) in " ".join(output.split())
+    if (phase, who) == (REQUESTS, "another host"):
+        assert trial.error.startswith("Ray ended with status ")
+
+
+def test_a_harness_that_is_killed_while_it_stops_the_cluster_leaves_nothing(
+    workplace: Workplace, wait_for: Wait
+) -> None:
+    status, _ = killed(workplace, wait_for, STOPPING, "the harness", SHORT)
+    assert status == -signal.SIGKILL
+
+
+def killed(
+    workplace: Workplace, wait_for: Wait, phase: str, who: str, arguments: Sequence[str]
+) -> tuple[int, str]:
     """Run until ``phase``, kill ``who``; exit status and output, once it is proven that nothing is left."""
     machine = Machine.now()
-    run = workplace.start(*LONG)
+    run = workplace.start(*arguments)
     with reaping({run.pid}):
         output = wait_for(run, phase)
         assert until(lambda: PICKS[who](processes(run.pid)) is not None, 60), f"{who} is not there"
@@ -100,40 +167,6 @@ def killed(workplace: Workplace, wait_for: Wait, phase: str, who: str) -> tuple[
     return run.returncode, output
 
 
-@pytest.mark.parametrize("phase", [HOSTS, OTHERS, REQUESTS])
-def test_a_killed_harness_leaves_nothing(workplace: Workplace, wait_for: Wait, phase: str) -> None:
-    status, _ = killed(workplace, wait_for, phase, "the harness")
-    assert status == -signal.SIGKILL
-
-
-@pytest.mark.parametrize(
-    ("phase", "who"),
-    [
-        (HOSTS, "init"),
-        (LINKS, "launcher"),
-        (HEAD, "the cluster's guard"),
-        (OTHERS, "the head"),
-        (DEPLOYING, "the load's guard"),
-        (REQUESTS, "another host"),
-        (REQUESTS, "the load process"),
-        (REQUESTS, "a raylet"),
-    ],
-)
-def test_any_other_killed_process_fails_the_trial_and_leaves_nothing(
-    workplace: Workplace, wait_for: Wait, phase: str, who: str
-) -> None:
-    status, output = killed(workplace, wait_for, phase, who)
-    assert status == 1, output
-    assert "Traceback" not in output
-    (folder,) = workplace.trials()
-    trial = read_trial(folder)
-    assert (trial.status, trial.valid) == ("failed", False)
-    assert trial.error
-    assert " ".join(trial.error.split()) in " ".join(output.split())
-    if (phase, who) == (REQUESTS, "another host"):
-        assert trial.error.startswith("Ray ended with status ")
-
-
 def test_ctrl_c_while_the_cluster_comes_up_leaves_nothing(workplace: Workplace, wait_for: Wait) -> None:
     machine = Machine.now()
     run = workplace.start(*LONG)
@@ -141,12 +174,6 @@ def test_ctrl_c_while_the_cluster_comes_up_leaves_nothing(workplace: Workplace, 
         wait_for(run, HEAD)
         spaces = namespaces_of(procfs.family("of no guard", run.pid))
         run.send_signal(signal.SIGINT)
-        output, _ = run.communicate(timeout=60)
-        assert run.returncode == 130, output
-        assert "interrupted" in output
-        assert "Traceback" not in output
-        (folder,) = workplace.trials()
-        trial = read_trial(folder)
-        assert (trial.status, trial.valid) == ("interrupted", False)
+        workplace.interrupted(run)
         assert workplace.left() == []
         assert machine.left(spaces) == []
