@@ -10,13 +10,13 @@ from typing import Any
 
 import records
 
+from vbench.network import Link
 from vbench.record import (
     MACHINES,
     NODES,
     REQUESTS,
     SPANS,
     TRIAL,
-    Link,
     NodeSample,
     Request,
     Rule,
