@@ -20,6 +20,7 @@ from vbench.record import (
     read_spans,
     read_trial,
 )
+from vbench.telemetry.quiet import QUIET_S
 from vbench.wire import crossings
 
 pytestmark = pytest.mark.slow
@@ -76,6 +77,8 @@ def _flags_and_connections_are_proven(observed: Observed) -> None:
     requests, rest = divmod(pair.moved_bytes, 80 * (FRAME_BYTES + 8))
     assert rest == 0
     assert requests in range(5, 3 + 2 * WARM_UP_ROUNDS + 1, 2)
+    assert observed.quiet_after_s is not None
+    assert observed.quiet_after_s >= QUIET_S
 
 
 def _the_graph_is_where_the_configuration_says(observed: Observed, folder: Path) -> None:

@@ -67,21 +67,26 @@ def _warm_up(
 ) -> list[SpanLine]:
     """The spans of the requests that are not counted.
 
-    Serve draws the replicas a request comes to, so rounds are added, ``WARM_UP_ROUNDS`` in all, until each
-    has had work: one that is cold would have its first in the measured time, in some trials and not in
-    others.
+    Which replica a request comes to is Serve's choice, so rounds are added, ``WARM_UP_ROUNDS`` in all, until
+    each has had work: one that is cold would have its first in the measured time, in some trials and not in
+    others. Serve (2.60) prefers a replica whose queue it knows, while that has room, to one it would have to
+    ask: a few requests at a time can all come to the same, round after round. So an added round is at least
+    as many at a time as will be measured.
     """
-    count = job.config.load.warmup
+    load = job.config.load
     spans: list[SpanLine] = []
-    for number in range(WARM_UP_ROUNDS if count else 0):
+    asked = 0
+    for number in range(WARM_UP_ROUNDS if load.warmup else 0):
         if number and not cold(replicas, spans):
             break
+        count = max(load.warmup, load.concurrency) if number else load.warmup
         for outcome in _loop(job, url, clip, count, "warm-up again" if number else "warm-up"):
             request, lines = _checked(job, outcome, clip, reference, names)
             if request.error or request.mismatch:
                 raise TrialError(f"the warm-up was not answered rightly: {request.error or request.mismatch}")
             # Requests of all rounds are told apart by their number.
-            spans += [replace(line, request=line.request + number * count) for line in lines]
+            spans += [replace(line, request=line.request + asked) for line in lines]
+        asked += count
     return spans
 
 
