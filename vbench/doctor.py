@@ -5,13 +5,12 @@ import shutil
 import sys
 from collections.abc import Iterator
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vbench.clusters.emulated.cluster import NODE_MB
-from vbench.clusters.emulated.needs import Need, needs
+from vbench.clusters.emulated.cluster import all_needs
+from vbench.clusters.emulated.needs import Need
 from vbench.compose import check
 from vbench.errors import VbenchError
 from vbench.schema import Config
@@ -32,16 +31,7 @@ def examine(config: Config) -> Iterator[Need]:
         found=f"{cpus}",
         remedy=f"take a machine with {FEWEST_CPUS} cores or more: a decoder and a model need one each",
     )
-    free_mb = psutil.virtual_memory().available // 10**6
-    nodes = config.cluster.nodes.values()
-    asked_mb = sum(node.object_store_mb + NODE_MB for node in nodes)
-    yield Need(
-        name="free memory",
-        holds=asked_mb <= free_mb * 0.9,
-        found=f"{free_mb} MB; the emulated cluster's {len(nodes)} nodes take up to {asked_mb} MB",
-        remedy="end other programs, or lower cluster.nodes.*.object_store_mb",
-    )
-    yield from needs(config.cluster.congestion_control)
+    yield from all_needs(config.cluster)
 
 
 def _ffmpeg() -> Need:

@@ -30,6 +30,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ("vbench", "conf", "pyproject.toml", "constraints.txt")
 """What of the working tree can change a result."""
 
+READS_ONLY = ("vbench/analysis",)
+"""And what below it cannot: it reads records."""
+
 JUNK = ("__pycache__", ".*", "*.pyc", "*~", "*.orig", "*.rej")
 """What Python, editors and merges leave among it."""
 
@@ -65,7 +68,10 @@ def code(root: Path = ROOT) -> str:
 def _measured(root: Path) -> Iterator[Path]:
     for name in MEASURED:
         for path in (root / name, *(root / name).rglob("*")):
-            parts = path.relative_to(root).parts
+            below = path.relative_to(root)
+            if any(below.is_relative_to(folder) for folder in READS_ONLY):
+                continue
+            parts = below.parts
             if path.is_file() and not any(fnmatch(part, junk) for part in parts for junk in JUNK):
                 yield path
 

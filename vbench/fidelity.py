@@ -8,7 +8,7 @@ for.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from vbench.links import LinkUse, Round, is_moving, link_use, rounds
+from vbench.links import PEAK_S, LinkUse, Round, is_moving, link_use, peak_mbps, rounds
 from vbench.network import LINK_TOLERANCE, Link, Network
 from vbench.record import MachineSample, NodeSample, Rule
 from vbench.schema import LoadConfig
@@ -168,6 +168,7 @@ def judge(
     each = rounds(nodes)
     yield _checks(network)
     yield _crossed(each, needed_bytes)
+    yield _capped(each, network.links)
     yield _cpu(
         load,
         cpu_while_moving(each, network.links, machines),
@@ -206,6 +207,20 @@ def _crossed(each: Sequence[Round], needed_bytes: int) -> Rule:
             if not needed_bytes
             else "a way beside the links was taken, or samples are missing: do not use the numbers"
         ),
+    )
+
+
+def _capped(each: Sequence[Round], links: Sequence[Link]) -> Rule:
+    peaks = [(peak_mbps(each, link.node) / link.nic_mbps, link) for link in links]
+    share, link = max(peaks, key=lambda peak: peak[0])
+    return Rule(
+        name="no link carried more than its cap",
+        holds=share <= 1 + LINK_TOLERANCE,
+        found=(
+            f"the most over {PEAK_S:g} s: {link.node} {share * link.nic_mbps:.4g} of {link.nic_mbps:.4g}"
+            f" Mbit/s ({share:.0%}); {LINK_TOLERANCE:.0%} more are allowed, for headers that the shaper adds"
+        ),
+        remedy="the links were not shaped as asked for: do not use the numbers; run python -m vbench.doctor",
     )
 
 

@@ -7,8 +7,14 @@ from vbench.network import Link
 from vbench.record import NodeSample
 
 MOVING = 0.05
-"""A link carries something worth the name from this share of its cap on: what Ray's nodes say to each other
-all the time stays below (2.6 Mbit/s at most were seen, 2% of the slowest link)."""
+"""A link carries something worth the name from this share of its cap on."""
+
+CHATTER_MBPS = 3.0
+"""And above this: what Ray's nodes say to each other all the time stays below (2.6 Mbit/s at most were seen,
+whatever the links)."""
+
+PEAK_S = 2.0
+"""A rate that is held against a cap is taken over this time or longer: a token bucket lets bursts pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +96,30 @@ def _mbps(nbytes: int, passed_s: float) -> float:
 
 
 def is_moving(interval: Interval, link: Link) -> bool:
-    """Whether the link carried at least ``MOVING`` of its cap, in its busier direction."""
-    return interval.rate_mbps >= MOVING * link.nic_mbps
+    """Whether the link carried something worth the name, in its busier direction."""
+    return interval.rate_mbps >= least_mbps(link)
+
+
+def least_mbps(link: Link) -> float:
+    """The rate from which on a link carries something worth the name."""
+    return max(MOVING * link.nic_mbps, CHATTER_MBPS)
+
+
+def peak_mbps(each: Sequence[Round], node: str) -> float:
+    """The highest rate of a node's NIC, in Mbit/s of the busier direction, over ``PEAK_S`` or longer, or over
+    all of a shorter time."""
+    of_node = [one[node] for one in each if node in one]
+    peak, first = 0.0, 0
+    for last in range(len(of_node)):
+        while first < last and of_node[last].to_s - of_node[first + 1].from_s >= PEAK_S:
+            first += 1
+        passed_s = of_node[last].to_s - of_node[first].from_s
+        if passed_s < PEAK_S and last < len(of_node) - 1:
+            continue
+        window = of_node[first : last + 1]
+        for nbytes in (sum(one.sent_bytes for one in window), sum(one.received_bytes for one in window)):
+            peak = max(peak, _mbps(nbytes, passed_s))
+    return peak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

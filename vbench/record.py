@@ -53,6 +53,8 @@ class Request:
     """Bytes of all frames that arrived at the model."""
     video_s: float
     """Length of the video, in seconds."""
+    crossed_bytes: Mapping[str, int] = field(default_factory=dict)
+    """``sender>receiver`` -> bytes of its chunks and frames that had to go this way between nodes."""
 
     @property
     def latency_s(self) -> float:
@@ -171,7 +173,7 @@ class Observed:
     ray_version: str
     ray_commit: str
     phases_s: Mapping[str, float]
-    """Seconds of deploy, warm_up and measure."""
+    """Seconds of connect, deploy, warm_up, settle, measure and drain."""
     measured_from_s: float
     """Monotonic seconds of the first measured request's due time."""
     measured_to_s: float
@@ -187,6 +189,8 @@ class Observed:
     """Deployments of which a replica saw no warm-up request; None where that was not looked at."""
     quiet_after_s: float | None = None
     """Seconds from the warm-up's last answer until the links had been quiet for one; None without links."""
+    late_sent_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Node -> bytes that it sent after the last answer, until the links were quiet; empty without links."""
     oom_kills: int | None
     """Processes the kernel killed for want of memory while the load ran; None where it does not count."""
     not_sent: int
@@ -357,5 +361,8 @@ def read_trial(folder: Path) -> Trial:
     data["rules"] = [Rule(**rule) for rule in data["rules"]]
     data["clip"] = Clip(**data["clip"]) if data["clip"] else None
     data["network"] = read_network(data["network"]) if data["network"] else None
-    data["observed"] = _observed(data["observed"]) if data["observed"] else None
-    return Trial(**data, folder=str(folder))
+    try:
+        data["observed"] = _observed(data["observed"]) if data["observed"] else None
+        return Trial(**data, folder=str(folder))
+    except TypeError as error:
+        raise RecordError(f"{path} is damaged, or of a later version of vbench: {error}") from error

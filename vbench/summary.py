@@ -1,7 +1,7 @@
 """The metrics of a trial, one small function each; units are in their names, formulas in their docstrings."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vbench import fidelity
 from vbench.cpu import cpu_use
@@ -20,11 +20,13 @@ def summarize(
     nodes: Sequence[NodeSample],
     machines: Sequence[MachineSample],
     network: Network | None,
+    late_sent_bytes: Mapping[str, int] | None = None,
 ) -> dict[str, float]:
     """All metrics of a trial whose requests were all answered; latencies only where each was.
 
     A mean over the successes alone would flatter a failing arm, so a trial with failures has none. ``clip``
-    is None for a load that has no video, ``network`` for a cluster that is not emulated.
+    is None for a load that has no video, ``network`` for a cluster that is not emulated; ``late_sent_bytes``
+    is what nodes sent after the last answer.
     """
     metrics: dict[str, float] = {"requests": len(requests)}
     if not requests or any(r.error is not None for r in requests):
@@ -35,7 +37,7 @@ def summarize(
     metrics |= bytes_moved(requests, spans)
     metrics |= machine_use(machines)
     metrics |= node_use(nodes)
-    metrics |= wire_use(requests, spans, nodes)
+    metrics |= wire_use(requests, spans, nodes, sum((late_sent_bytes or {}).values()))
     if network is not None:
         metrics |= fidelity.metrics(network, nodes, machines)
     metrics["client_late_max_ms"] = 1000 * max(r.late_s for r in requests)
@@ -136,7 +138,7 @@ def node_use(nodes: Sequence[NodeSample]) -> dict[str, float]:
 
 
 def wire_use(
-    requests: Sequence[Request], spans: Sequence[SpanLine], nodes: Sequence[NodeSample]
+    requests: Sequence[Request], spans: Sequence[SpanLine], nodes: Sequence[NodeSample], late_bytes: int
 ) -> dict[str, float]:
     """What went over the network between nodes; nothing for one node.
 
@@ -146,9 +148,9 @@ def wire_use(
     ``wire_received_mb_per_request.NODE`` what it received.
     ``payload_crossings``: sent bytes over bytes of frames that the model needed; ``payload_crossings.NODE``:
     of one link, the busier direction.
-    ``sent_over_needed``: sent bytes over those that had to cross. About 1% above 1 are headers and what
-    Ray's nodes say to each other; more is that Ray pulls again what has not come after 10 s
-    (``object_manager_pull_timeout_ms``).
+    ``sent_over_needed``: sent bytes over those that had to cross, with those (``late_bytes``) that came after
+    the last answer. About 1% above 1 are headers and what Ray's nodes say to each other; more is that Ray
+    pulls again what has not come after 10 s (``object_manager_pull_timeout_ms``).
     """
     ends: dict[str, tuple[NodeSample, NodeSample]] = {}
     for sample in nodes:
@@ -170,7 +172,7 @@ def wire_use(
     if frames:
         metrics["payload_crossings"] = sum(sent.values()) / frames
     if needed:
-        metrics["sent_over_needed"] = sum(sent.values()) / needed
+        metrics["sent_over_needed"] = (sum(sent.values()) + late_bytes) / needed
     for node in ends:
         metrics[f"wire_mb_per_request.{node}"] = sent[node] / each_mb
         metrics[f"wire_received_mb_per_request.{node}"] = received[node] / each_mb

@@ -203,7 +203,9 @@ class _Begun:
         judged = rules.judge(self.config, finished, requests, nodes, machines, spans, network)
         metrics: dict[str, float] = {}
         if observed is not None:
-            metrics = summary.summarize(clip, requests, spans, nodes, machines, network)
+            metrics = summary.summarize(
+                clip, requests, spans, nodes, machines, network, observed.late_sent_bytes
+            )
         phases_s = {**self.phases_s, **(observed.phases_s if observed else {})}
         if "latency_mean_s" in metrics:
             spent_s = time.monotonic() - self.began_s

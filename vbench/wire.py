@@ -87,6 +87,15 @@ def crossings(spans: Iterable[SpanLine]) -> list[Crossing]:
     return [one for one in handovers(spans) if one.sender != one.receiver]
 
 
+def by_way(spans: Iterable[SpanLine]) -> dict[str, int]:
+    """``sender>receiver`` -> bytes of chunks and frames that had to go this way between nodes."""
+    moved: dict[str, int] = {}
+    for one in crossings(spans):
+        way = f"{one.sender}>{one.receiver}"
+        moved[way] = moved.get(way, 0) + one.bytes
+    return moved
+
+
 def frames_moved(spans: Iterable[SpanLine]) -> dict[Way, int]:
     """Bytes of frames that had to go each way between nodes."""
     moved: dict[Way, int] = {}

@@ -6,11 +6,14 @@
 import json
 import math
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from vbench.analysis.statistics import Improvement, improvement
+
+STUDIES = Path(__file__).resolve().parents[2] / "experiments"
 
 SWEEPS = 1000
 BLOCKS = (3, 5, 10)
@@ -29,15 +32,20 @@ Noise = Callable[[np.random.Generator, int], np.ndarray]
 Judge = Callable[[list[float], list[float]], Improvement]
 
 
+@cache
 def measured() -> np.ndarray:
-    """Log residuals of real trials against their arm's mean, each arm's spread kept: with k trials of an arm
-    residuals are too small by sqrt((k - 1) / k)."""
-    data = json.loads(Path(__file__).with_name("measured_latencies.json").read_text())
+    """Log residuals of the trials of the committed studies that drive videos, against their arm's mean, each
+    arm's spread kept: with k trials of an arm residuals are too small by sqrt((k - 1) / k)."""
     residuals: list[float] = []
-    for arm in data["arms"]:
-        logs = np.log(arm["latency_mean_s"])
-        k = len(logs)
-        residuals += list((logs - logs.mean()) * math.sqrt(k / (k - 1)))
+    for path in sorted(STUDIES.glob("*/comparison.json")):
+        for scenario in json.loads(path.read_text())["scenarios"]:
+            if scenario["name"] == "object transfer":
+                continue
+            for arm in scenario["arms"]:
+                logs = np.log([point["latency_mean_s"] for point in arm["points"]])
+                k = len(logs)
+                if k > 1:
+                    residuals += list((logs - logs.mean()) * math.sqrt(k / (k - 1)))
     return np.array(residuals)
 
 

@@ -34,7 +34,7 @@ def test_every_other_runtime_is_a_baseline_in_turn(tmp_path: Path) -> None:
     assert found is not None
     assert [(table.candidate, table.baseline) for table in found.tables] == [
         ("Anyscale setting (15 connections)", "OSS (2 connections)"),
-        ("Anyscale setting (15 connections)", "single: OSS (1 connection)"),
+        ("Anyscale setting (15 connections)", "OSS (1 connection)"),
     ]
     for table, true in zip(found.tables, (25.0, 33.3), strict=True):
         assert [row.scenario for row in table.rows] == ["chunked inference", "combined inference"]
@@ -44,7 +44,7 @@ def test_every_other_runtime_is_a_baseline_in_turn(tmp_path: Path) -> None:
             assert row.improvement.blocks == 3
             assert row.improvement.percent == pytest.approx(true, abs=2)
     assert [arm.name for arm in found.scenarios[0].arms] == [
-        "single: OSS (1 connection)",
+        "OSS (1 connection)",
         "OSS (2 connections)",
         "Anyscale setting (15 connections)",
     ]
@@ -159,7 +159,7 @@ def test_named_arms_are_compared(tmp_path: Path) -> None:
     )
     assert both is not None
     assert (both.tables[0].baseline, both.tables[0].candidate) == (
-        "mode=chunked: single: OSS (1 connection)",
+        "mode=chunked: OSS (1 connection)",
         "mode=combined: Anyscale setting (15 connections)",
     )
     assert [row.scenario for row in both.tables[0].rows] == ["inference"]

@@ -63,4 +63,4 @@ def test_measured_noise_has_the_spread_of_its_arms() -> None:
     residuals = simulated.measured()
     assert len(residuals) >= 15
     assert abs(residuals.mean()) < 1e-9
-    assert 0.02 < residuals.std() < 0.3
+    assert 0.002 < residuals.std() < 0.3

@@ -17,14 +17,6 @@ from runs import DEADLINE_S, Workplace, below
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--every-phase",
-        action="store_true",
-        help="kill each process of an emulated trial in each phase (10 min) instead of the chosen ones",
-    )
-
-
 @contextmanager
 def adopting() -> Iterator[None]:
     """What a killed process leaves running becomes a child of the tests, and so can be found; zombies that

@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vbench.clusters.emulated import linkcheck, namespaces
+from vbench import namespaces
+from vbench.clusters.emulated import linkcheck
 from vbench.clusters.emulated.host import RunningHost, fork_host
 from vbench.clusters.emulated.plan import Host, Spec
 from vbench.network import LinkCheck, LinkSample
-from vbench.telemetry.quiet import wait_until_quiet
+from vbench.telemetry.quiet import Quiet, wait_until_quiet
 
 DEADLINE_S = 120
 ANSWER_S = 30.0
@@ -41,8 +42,8 @@ class Seen:
     during: list[dict[str, LinkSample]]
     classes_bytes: dict[str, dict[int, int]]
     """Host -> class of its NIC -> bytes it has carried since the host is there."""
-    quiet_after_s: float | None
-    """Seconds from the transfers' beginning until the links were found quiet; None where nobody waited."""
+    quiet: Quiet | None
+    """From the transfers' beginning until the links were found quiet; None where nobody waited."""
 
 
 def host(name: str, number: int, *, flow_mbps: float, nic_mbps: float) -> Host:
@@ -75,6 +76,7 @@ def _seen(data: dict[str, Any]) -> Seen:
         name: {int(handle): count for handle, count in classes.items()}
         for name, classes in data["classes_bytes"].items()
     }
+    data["quiet"] = Quiet(**data["quiet"]) if data["quiet"] else None
     return Seen(**data)
 
 
@@ -137,12 +139,12 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], quiet_with
             ip = hosts[peer].host.ip if peer else None
             hosts[name].ask("check", peer=ip, flows=flows, incoming=incoming[name])
         during: list[dict[str, LinkSample]] = []
-        quiet_after_s: float | None = None
+        quiet: Quiet | None = None
         channels = [hosts[name].channel for name in busy]
         while len(select.select(channels, [], [], LOOK_S)[0]) < len(busy):
             during.append(links.look())
             if quiet_within_s is not None and len(during) == 1:
-                quiet_after_s = wait_until_quiet(
+                quiet = wait_until_quiet(
                     [running.host.link for running in hosts.values()],
                     {name: running.pid for name, running in hosts.items()},
                     quiet_within_s,
@@ -154,7 +156,7 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], quiet_with
         before=before,
         during=during,
         classes_bytes={name: _classes(running.pid) for name, running in hosts.items()},
-        quiet_after_s=quiet_after_s,
+        quiet=quiet,
     )
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from emulated import TRANSFER, Machine, Processes, namespaces_of, processes, until
-from runs import Workplace
+from emulated import EMULATED, TRANSFER, Machine, Processes, namespaces_of, processes, until
+from runs import SCENE, Workplace
 
 from vbench import procfs
 from vbench.record import read_trial
@@ -27,8 +27,10 @@ HOSTS = "making hosts and links"
 LINKS = "checking the links"
 HEAD = "starting Ray's head"
 OTHERS = "starting Ray's other nodes"
+CONNECTING = "connecting to Ray"
 DEPLOYING = "starting sender and receiver"
 WARM_UP = "warm-up  0/1"
+QUIET = "waiting for quiet links"
 REQUESTS = "requests  0/5000"
 STOPPING = "stopping the cluster"
 
@@ -91,8 +93,10 @@ STAYS: dict[str, tuple[str, ...]] = {
     LINKS: (),
     HEAD: ("a raylet",),
     OTHERS: (),
-    DEPLOYING: ("the load's guard", "the load process"),
+    CONNECTING: ("the load's guard", "the load process"),
+    DEPLOYING: (),
     WARM_UP: (),
+    QUIET: (),
     REQUESTS: (),
 }
 """Phase -> who comes in it, and stays to the end."""
@@ -107,8 +111,10 @@ CHOSEN = {
     (REQUESTS, "the load process"),
     (REQUESTS, "a raylet"),
 }
-"""Each process once and each phase, beside the harness itself at all of them; ``--every-phase`` takes all
-that there are."""
+"""Each process once, beside the harness itself in the phases of ``OFTEN``; ``--every-phase`` takes all that
+there are."""
+
+OFTEN = (HOSTS, LINKS, HEAD, OTHERS, DEPLOYING, WARM_UP, REQUESTS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -119,7 +125,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         there += come
         cases += [(phase, who) for who in there]
     if not metafunc.config.getoption("--every-phase"):
-        cases = [case for case in cases if case in CHOSEN or case[1] == "the harness"]
+        cases = [case for case in cases if case in CHOSEN or (case[1] == "the harness" and case[0] in OFTEN)]
     metafunc.parametrize(("phase", "who"), cases)
 
 
@@ -139,6 +145,14 @@ def test_whoever_is_killed_and_whenever_nothing_is_left(
     assert " ".join(trial.error.split()) in " ".join(output.split())
     if (phase, who) == (REQUESTS, "another host"):
         assert trial.error.startswith("Ray ended with status ")
+
+
+def test_a_harness_that_is_killed_while_videos_are_decoded_leaves_nothing(
+    workplace: Workplace, wait_for: Wait
+) -> None:
+    video = (*EMULATED, *SCENE, "pipeline.chunk_s=2", "load.warmup=0", "load.requests=5000")
+    status, _ = killed(workplace, wait_for, REQUESTS, "the harness", video)
+    assert status == -signal.SIGKILL
 
 
 def test_a_harness_that_is_killed_while_it_stops_the_cluster_leaves_nothing(

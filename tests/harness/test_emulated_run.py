@@ -56,7 +56,12 @@ def test_a_trial_is_whole_and_proven(workplace: Workplace) -> None:
     _the_graph_is_where_the_configuration_says(trial.observed, folder)
     _links_are_checked_and_recorded(trial)
     _samples_agree_with_what_had_to_move(trial, folder)
-    assert [request.frames_got for request in read_requests(folder)] == [80, 80, 80]
+    requests = read_requests(folder)
+    assert [request.frames_got for request in requests] == [80, 80, 80]
+    for request in requests:
+        assert request.crossed_bytes["decode>gpu"] == 80 * (FRAME_BYTES + 8)
+        (chunks,) = set(request.crossed_bytes) - {"decode>gpu"}
+        assert chunks in {f"{node}>decode" for node in CHUNKERS}
     assert workplace.left() == []
     assert machine.left() == []
 

@@ -59,6 +59,7 @@ def broken(**changes: Any) -> list[str]:
 CPU = "the machine's CPUs were not what transfers waited for"
 LINKS = "the shaped links were what transfers waited for"
 CROSSED = "what had to cross went over the shaped links"
+CAPPED = "no link carried more than its cap"
 CHECKS = "the links had their rates before the trial"
 
 
@@ -130,6 +131,24 @@ def test_a_link_that_was_off_before_the_trial_breaks_the_rule(measured: float, h
 
 def test_links_that_were_not_checked_break_the_rule() -> None:
     assert broken(network=records.network(*NAMES, checks=[])) == [CHECKS]
+
+
+@pytest.mark.parametrize(("mbps", "wrong"), [(80, []), (87, []), (89, [CAPPED])])
+def test_a_link_that_carries_more_than_its_cap_breaks_the_rule(mbps: float, wrong: list[str]) -> None:
+    assert broken(nodes=trial(sent=int(mbps / 8 * MB))) == wrong
+
+
+def test_what_nodes_say_to_each_other_all_the_time_is_not_taken_for_moving_bytes() -> None:
+    """On slow links it is more than a share of their cap."""
+    slow = records.network(*NAMES, nic_mbps=20.0)
+    nodes = [
+        replace(s, nic_sent_bytes=int(s.nic_sent_bytes + 0.32 * MB * (s.at_s - 100)))
+        if s.node == "head"
+        else s
+        for s in trial(sent=2 * MB)
+    ]
+    assert "link_rate_mbps.head" not in fidelity.metrics(slow, nodes, machines())
+    assert "link_rate_mbps.gpu" in fidelity.metrics(slow, nodes, machines())
 
 
 def test_rates_are_told_for_each_link_that_carried_something() -> None:

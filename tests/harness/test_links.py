@@ -5,7 +5,7 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.links import is_moving, link_use, rounds
+from vbench.links import PEAK_S, is_moving, link_use, peak_mbps, rounds
 from vbench.network import Link
 
 LINK = Link(node="a", nic_mbps=80.0, flow_mbps=20.0)
@@ -63,6 +63,32 @@ def test_waiting_is_seen_by_counters_and_by_backlogs() -> None:
     assert [one["a"].in_held for one in each] == [False, True, True]
     assert [one["a"].in_backlog for one in each] == [False, True, True]
     assert link_use(each, LINK).dropped == 3
+
+
+def test_a_peak_is_taken_over_two_seconds_or_more() -> None:
+    counts = [0, 4, 4, 4, 5, 6, 6, 9]
+    samples = [
+        records.sample(float(at), node="a", nic_sent_bytes=count * 1_000_000)
+        for at, count in enumerate(counts)
+    ]
+    each = rounds(samples)
+    assert peak_mbps(each, "a") == pytest.approx(16.0)
+    assert peak_mbps(each[:1], "a") == pytest.approx(32.0), "all there is"
+    assert peak_mbps(each, "b") == 0
+
+
+@given(steps)
+def test_no_peak_is_above_the_highest_rate_or_below_the_mean(steps: list[tuple[float, int]]) -> None:
+    at_s, sent = 100.0, 0
+    samples = [records.sample(at_s, node="a")]
+    for passed_s, nbytes in steps:
+        at_s, sent = at_s + passed_s, sent + nbytes
+        samples.append(records.sample(at_s, node="a", nic_sent_bytes=sent))
+    each = rounds(samples)
+    peak = peak_mbps(each, "a")
+    assert peak <= max(one["a"].rate_mbps for one in each) * (1 + 1e-9)
+    if at_s - 100.0 < PEAK_S:
+        assert peak == pytest.approx(8e-6 * sent / (at_s - 100.0))
 
 
 def test_one_look_is_no_interval() -> None:

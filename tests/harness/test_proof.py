@@ -24,7 +24,7 @@ DEADLINE_S = 60
 
 OWN_NETWORK = """
 import fcntl, socket, struct, subprocess, sys
-from vbench.clusters.emulated.namespaces import CLONE_NEWNET, new_root
+from vbench.namespaces import CLONE_NEWNET, new_root
 
 new_root(CLONE_NEWNET)
 flags = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING

@@ -104,6 +104,11 @@ def test_bytes_on_the_wire_stand_beside_those_that_had_to_cross() -> None:
     assert metrics["sent_over_needed"] == pytest.approx(1.5)
     assert metrics["payload_crossings"] == pytest.approx(2.0)
     assert metrics["payload_crossings.gpu"] == pytest.approx(11 / 6)
+    late = summarize(
+        records.clip(), requests, spans, nodes, [], None, {"decode": 3_000_000, "gpu": 1_000_000}
+    )
+    assert late["sent_over_needed"] == pytest.approx(2.0)
+    assert late["payload_crossings"] == pytest.approx(2.0)
 
 
 def test_one_node_has_no_wire() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import ray
 import records
+from emulated import NODES
 from ray import cluster_utils
 from ray._private.internal_api import node_stats
 from runs import Workplace
@@ -159,10 +160,13 @@ def test_a_whole_trial_leaves_the_record_of_a_transfer(workplace: Workplace) -> 
     assert trial.observed.placement == {"Sender": {"decode": 1}, "Receiver": {"gpu": 1}}
     assert trial.observed.quiet_after_s is not None
     assert trial.observed.quiet_after_s >= QUIET_S
+    assert set(trial.observed.late_sent_bytes) == set(NODES)
+    assert trial.phases_s["settle"] >= QUIET_S <= trial.phases_s["drain"]
     (way,) = trial.observed.connections
     assert (way.sender, way.receiver, way.expected, way.found) == ("decode", "gpu", 1, 1)
     assert way.moved_bytes == 3 * 16_000_000
     assert [(r.frames_got, r.frame_bytes) for r in read_requests(folder)] == [(2, 16_000_000)] * 2
+    assert [r.crossed_bytes for r in read_requests(folder)] == [{"decode>gpu": 16_000_000}] * 2
     assert [span.node for span in read_spans(folder)] == ["decode", "gpu"] * 2
     # One flow of 100 Mbit/s, headers included, and the time that Ray takes to begin.
     assert 50 < trial.metrics["transfer_mbps"] < 100

@@ -170,10 +170,13 @@ def arm_name(trial: Trial, settings: Settings) -> str:
 def runtime_name(trial: Trial) -> str:
     """The runtime setting, and how many connections it makes."""
     runtime = trial.config["runtime"]
-    names = {"anyscale": "Anyscale setting", "oss": "OSS", "single": "single: OSS"}
-    name = names.get(runtime["name"], runtime["name"])
-    # Of an option that no trial has chosen yet only the name is known.
-    return f"{name} ({_counted(connections(trial))})" if "connections" in runtime else str(name)
+    names = {"anyscale": "Anyscale setting", "oss": "OSS"}
+    if "connections" not in runtime:
+        # Of an option that no trial has chosen yet only the name is known.
+        return names.get(runtime["name"], str(runtime["name"]))
+    # One connection is what OSS Ray had: the number tells both apart.
+    name = (names | {"single": "OSS"}).get(runtime["name"], runtime["name"])
+    return f"{name} ({_counted(connections(trial))})"
 
 
 def _counted(connections: int) -> str:

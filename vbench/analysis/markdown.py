@@ -31,6 +31,10 @@ they had, over their replicas; bytes that had to cross, each once, over the caps
 CPU seconds used over cores. The largest is the limit and names the bottleneck; limit / measured is the
 efficiency. Means over trials."""
 
+USE = """\
+\\* Over the intervals between two looks in which the link carried anything worth the name; one in which it
+did for a part only counts whole, so short transfers show less than the link gave them."""
+
 REACHED = """\
 Objects moved from one node to another, and nothing else. A rate is that of the objects' own bytes while they
 moved; the cap is min(connections x cap of one, cap of the NIC), in which headers count too. ± is half the 95%
@@ -95,6 +99,8 @@ def _details(comparison: Comparison) -> Iterator[str]:
     yield from ("", "## Beside latency")
     for scenario in comparison.scenarios:
         yield from ("", *_facts(scenario))
+    if any(_of_nodes(scenario.arms) for scenario in comparison.scenarios):
+        yield from ("", USE)
     yield from ("", "## Limits", "", LIMITS)
     for scenario in comparison.scenarios:
         yield from ("", *_limits(scenario))
@@ -187,7 +193,7 @@ def _of_nodes(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
     prefix = "link_use_percent."
     names = dict.fromkeys(name for arm in arms for point in arm.points for name in point.metrics)
     return [
-        (name, f"{name.removeprefix(prefix)}: use of its NIC while bytes moved", "%")
+        (name, f"{name.removeprefix(prefix)}: use of its NIC while bytes moved \\*", "%")
         for name in names
         if name.startswith(prefix)
     ]

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 SENT, RECEIVED = "#D55E00", "#0072B2"
 
+IDLE = 0.03
+"""A node whose rate never came to this share of the busiest one's has no row of its own."""
+
 
 def rates(samples: Sequence[NodeSample]) -> tuple[list[float], list[float], list[float]]:
     """Of one node: moments (monotonic s, the middle between two samples), Mbit/s sent and Mbit/s received."""
@@ -29,12 +32,18 @@ def rates(samples: Sequence[NodeSample]) -> tuple[list[float], list[float], list
 
 
 def links(scenario: Scenario, path: Path) -> Path | None:
-    """The NICs of one trial of each arm (its first), a row a node and a column an arm; None for trials on one
-    node, whose NIC nothing has to use."""
+    """The NICs of one trial of each arm (its first), a row a node that carried something and a column an arm;
+    None for trials on one node, whose NIC nothing has to use."""
     shown = [(arm, _trial(arm), read_samples(Path(arm.points[0].folder))) for arm in scenario.arms]
-    nodes = list(dict.fromkeys(sample.node for _, _, samples in shown for sample in samples))
-    if len(nodes) < 2:
+    peaks: dict[str, float] = {}
+    for _, _, samples in shown:
+        for node in dict.fromkeys(sample.node for sample in samples):
+            _, sent, received = rates([sample for sample in samples if sample.node == node])
+            peaks[node] = max([peaks.get(node, 0.0), *sent, *received])
+    if len(peaks) < 2:
         return None
+    nodes = [node for node, peak in peaks.items() if peak >= IDLE * max(peaks.values())]
+    idle = [node for node in peaks if node not in nodes]
     figure = new_figure(max(6.0, 3.6 * len(shown)), 1.5 * len(nodes) + 1.5)
     panels = figure.subplots(len(nodes), len(shown), squeeze=False, sharex=True, sharey="row")
     for column, (arm, trial, samples) in enumerate(shown):
@@ -48,7 +57,8 @@ def links(scenario: Scenario, path: Path) -> Path | None:
         panels[-1, column].set_xlabel("time since the first request was due (s)", fontsize=9)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    title(figure, f"NICs over time: {scenario.name}")
+    aside = f" (hardly used: {', '.join(idle)})" if idle else ""
+    title(figure, f"NICs over time: {scenario.name}{aside}")
     return save(figure, path)
 
 

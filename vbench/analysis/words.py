@@ -10,8 +10,10 @@ FACTS = (
     ("wire_mb_per_request", "sent by all nodes, a request", "MB"),
     ("payload_crossings", "times that the frames' bytes were on the wire", ""),
     ("sent_over_needed", "bytes sent over bytes that had to cross", ""),
-    ("link_held_percent", "bytes that moved while a link held packets back", "%"),
+    ("link_queued_percent", "bytes that moved while packets waited in a link's queue", "%"),
+    ("link_dropped_packets", "packets dropped by a link's queue", ""),
     ("cpu_while_moving_percent", "CPU of the machine in use while bytes moved", "%"),
+    ("cpu_saturated_percent", "bytes that moved while the CPUs had nothing to spare", "%"),
     ("cpu_busy_percent", "CPU of the machine in use", "%"),
     ("throughput_video_s_per_s", "video processed", "s/s"),
 )
@@ -23,7 +25,9 @@ PHASES = (
     ("connect", "connect"),
     ("deploy", "deploy"),
     ("warm_up", "warm-up"),
+    ("settle", "quiet before"),
     ("measure", "measure"),
+    ("drain", "quiet after"),
     ("stop", "stop"),
 )
 """Phases of a trial from the cluster's start to its end: name, what it is."""

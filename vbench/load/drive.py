@@ -14,7 +14,7 @@ from vbench.load.job import Job, read_clip
 from vbench.load.observe import Observation
 from vbench.load.reference import Reference, check, read_reference
 from vbench.record import Clip, Request, SpanLine
-from vbench.wire import frames_moved
+from vbench.wire import by_way, frames_moved
 
 WARM_UP_ROUNDS = 4
 
@@ -37,7 +37,6 @@ def drive(job: Job) -> None:
     with observation.phase("warm_up"):
         replicas = placement(names)
         warmed = _warm_up(job, url, clip, reference, names, replicas)
-        observation.settle()
     with observation.measuring():
         outcomes = _measure(job, url, clip)
     checked = [_checked(job, outcome, clip, reference, names) for outcome in outcomes]
@@ -150,6 +149,7 @@ def _checked(
         answer_bytes=len(outcome.body),
         frame_bytes=answer["counts"]["frame_bytes"] if answer else 0,
         video_s=clip.duration_s,
+        crossed_bytes=by_way(spans),
     )
     return request, spans
 

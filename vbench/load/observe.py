@@ -27,7 +27,7 @@ from vbench.record import (
 from vbench.runtimes import environment
 from vbench.telemetry import flags, proof
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
-from vbench.telemetry.quiet import wait_until_quiet
+from vbench.telemetry.quiet import Quiet, wait_until_quiet
 
 POLL_S = 0.05
 
@@ -36,8 +36,7 @@ class Observation:
     """One load on one running cluster, from the connection to ``observed.json``.
 
     In this order: make it (which connects this process to Ray), ``phase`` for each phase before the measured
-    one, ``settle`` after the last request that is not measured, ``measuring`` around the measured requests,
-    ``write``.
+    one, ``measuring`` around the measured requests, ``write``.
     """
 
     def __init__(self, job: Job) -> None:
@@ -48,7 +47,8 @@ class Observation:
         self._samples: list[NodeSample] = []
         self._flags: list[NodeRuntime] = []
         self._oom_kills: int | None = None
-        self._quiet_after_s: float | None = None
+        self._quiet_before: Quiet | None = None
+        self._quiet_after: Quiet | None = None
         with self.phase("connect"):
             progress("connecting to Ray")
             ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
@@ -59,26 +59,34 @@ class Observation:
         """Time a block as a phase of the trial."""
         return timed(self.phases_s, name)
 
-    def settle(self) -> None:
-        """Wait until the links of an emulated cluster are quiet; TrialError where they never are."""
-        if not self._place.links:
-            return
-        progress("waiting for quiet links")
-        pids = flags.raylet_of_each(self._place)
-        self._quiet_after_s = wait_until_quiet(self._place.links, pids, self._job.config.load.timeout_s)
-
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """Watch nodes and machine while the block, which is the phase ``measure``, sends its requests."""
+        """Watch nodes and machine while the block, which is the phase ``measure``, sends its requests.
+
+        On an emulated cluster nothing moves on the links as it begins (phase ``settle``), and what still
+        does as it ends is waited for and counted (phase ``drain``).
+        """
+        with self.phase("settle"):
+            self._quiet_before = self._quiet()
         sampler = NodeSampler(self._place, ray_nodes(ray.nodes()), self._job.config.load.sample_period_s)
         kills = procfs.oom_kills()
         with self.phase("measure"), sampler.running():
             emit({"event": "look"})
             yield
             emit({"event": "look"})
+        with self.phase("drain"):
+            self._quiet_after = self._quiet()
         self._oom_kills = None if kills is None else (procfs.oom_kills() or 0) - kills
         self._samples = sampler.samples
         self._flags = flags.found(self._place.temp_dir, self._place.nodes)
+
+    def _quiet(self) -> Quiet | None:
+        """Wait until the links are quiet; TrialError where they never are. None where there are none."""
+        if not self._place.links:
+            return None
+        progress("waiting for quiet links")
+        pids = flags.raylet_of_each(self._place)
+        return wait_until_quiet(self._place.links, pids, self._job.config.load.timeout_s)
 
     def write(
         self,
@@ -111,7 +119,8 @@ class Observation:
             placement=placement,
             connections=proof.connections(config.runtime.connections, moved_bytes, self._samples),
             cold=cold,
-            quiet_after_s=self._quiet_after_s,
+            quiet_after_s=self._quiet_before.after_s if self._quiet_before else None,
+            late_sent_bytes=self._quiet_after.sent_bytes if self._quiet_after else {},
             oom_kills=self._oom_kills,
             not_sent=config.load.requests - len(requests),
             url=url,

@@ -8,6 +8,7 @@ them all in its own; both hash what they hold outside of that time. In the recor
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import ray
 
@@ -19,6 +20,7 @@ from vbench.load.movers import Moved, Pair, Receiver, Sender, reason
 from vbench.load.observe import Observation
 from vbench.record import Request, SpanLine
 from vbench.video.digest import combine
+from vbench.wire import by_way
 
 OK = 200
 """Status of a request whose objects came: there is no HTTP, but whoever reads the record knows the word."""
@@ -39,18 +41,18 @@ def drive(job: Job) -> None:
         with observation.phase("warm_up"):
             warm = loop(pair, first=0, count=load.warmup, timeout_s=load.timeout_s, phase="warm-up")
             _refuse_wrong([request_line(moved, index) for index, moved in enumerate(warm)])
-            observation.settle()
         with observation.measuring():
             measured = loop(
                 pair, first=load.warmup, count=load.requests, timeout_s=load.timeout_s, phase="requests"
             )
-    spans = [
-        span for index, moved in enumerate(measured) for span in span_lines(moved, index, sender, receiver)
-    ]
+    spans = [span_lines(moved, index, sender, receiver) for index, moved in enumerate(measured)]
     moved_bytes = sum(moved.arrived.bytes for moved in (*warm, *measured) if moved.arrived)
     observation.write(
-        requests=[request_line(moved, index) for index, moved in enumerate(measured)],
-        spans=spans,
+        requests=[
+            replace(request_line(moved, index), crossed_bytes=by_way(spans[index]))
+            for index, moved in enumerate(measured)
+        ],
+        spans=[span for of_one in spans for span in of_one],
         moved_bytes={(sender, receiver): moved_bytes},
         placement={Sender.__name__: {sender: 1}, Receiver.__name__: {receiver: 1}},
         cold=[] if warm else None,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from vbench.clusters.emulated.netlink import asking, dump
+from vbench.netlink import asking, dump
 
 Address = tuple[str, int]
 """IP address and port."""

@@ -15,7 +15,7 @@ import psutil
 from vbench import procfs
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.emulated.init import GCS_PORT
-from vbench.clusters.emulated.needs import first_missing
+from vbench.clusters.emulated.needs import Need, needs
 from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Spec, hosts
 from vbench.clusters.guard import Guarded, guarded
 from vbench.clusters.ray_node import environment, reason, start_command, temp_folder
@@ -28,6 +28,9 @@ from vbench.sizing import machine_cpus
 NODE_MB = 500
 """Measured need of one node beside its object store: Ray's processes and a Serve replica."""
 
+KEPT = 0.1
+"""Of the free memory, for what else the machine does."""
+
 SILENCE_S = 60.0
 """Init says something at least so often, but while Ray starts, which has its own time: checking all links
 again and again takes so long."""
@@ -39,31 +42,50 @@ HIDDEN = "/dev/shm"
 """Every host has its own: what lies in the machine's is not seen there."""
 
 
-def check(config: Config) -> None:
-    """InputError, in one sentence, where this machine cannot carry the cluster; starts nothing that stays."""
-    cluster = config.cluster
+def all_needs(cluster: ClusterConfig) -> Iterator[Need]:
+    """What this cluster needs of the machine and its kernel, each looked at or tried now."""
+    yield _whole_machine()
+    yield _memory(cluster)
+    yield from needs(cluster.congestion_control)
+
+
+def _whole_machine() -> Need:
     allowed, there = machine_cpus(), os.cpu_count() or 1
-    if allowed < there:
-        raise InputError(
-            f"cluster=emulated needs the whole machine, and this process may use {allowed} of its {there}"
-            f" CPUs (taskset, or a container's quota): whether the CPUs or the links set the pace is judged"
-            f" by all of them; lift the bound."
-        )
+    return Need(
+        name="all CPUs of the machine",
+        holds=allowed == there,
+        found=f"this process may use {allowed} of {there}",
+        remedy=(
+            "lift the bound (taskset, or a container's quota): whether the CPUs or the links set the pace is"
+            " judged by all of them"
+        ),
+    )
+
+
+def _memory(cluster: ClusterConfig) -> Need:
     stores_mb = sum(node.object_store_mb for node in cluster.nodes.values())
     asked_mb = stores_mb + NODE_MB * len(cluster.nodes)
     free_mb = psutil.virtual_memory().available // 10**6
-    if asked_mb > free_mb * 0.9:
-        raise InputError(
-            f"cluster=emulated with {len(cluster.nodes)} nodes needs {asked_mb} MB ({stores_mb} MB of object"
-            f" stores and {NODE_MB} MB a node), and {free_mb} MB are free, of which a tenth is kept; lower"
-            f" cluster.nodes.*.object_store_mb or take fewer nodes."
-        )
+    return Need(
+        name="free memory",
+        holds=asked_mb <= free_mb * (1 - KEPT),
+        found=(
+            f"{len(cluster.nodes)} nodes take up to {asked_mb} MB ({stores_mb} MB of object stores and"
+            f" {NODE_MB} MB a node), and {free_mb} MB are free, of which a tenth is kept"
+        ),
+        remedy="end other programs, lower cluster.nodes.*.object_store_mb or take fewer nodes",
+    )
+
+
+def check(config: Config) -> None:
+    """InputError, in one sentence, where this machine cannot carry the cluster; starts nothing that stays."""
+    cluster = config.cluster
     for key, value in (("outputs", config.outputs), ("video.path", config.video.path)):
         if value and Path(value).resolve().is_relative_to(HIDDEN):
             raise InputError(
                 f"{key}={value} cannot lie below {HIDDEN}, of which every emulated host has its own."
             )
-    missing = first_missing(cluster.congestion_control)
+    missing = next((need for need in all_needs(cluster) if not need.holds), None)
     if missing is not None:
         raise InputError(
             f"cluster=emulated cannot run here: {missing.name}: {missing.found}; {missing.remedy}"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vbench.clusters.emulated.namespaces import die_with_parent, join
+from vbench.namespaces import die_with_parent, join
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vbench.clusters.emulated import linkcheck, namespaces
+from vbench import namespaces
+from vbench.clusters.emulated import linkcheck
 from vbench.clusters.emulated.plan import TEMP_MB, Host, Spec
 from vbench.clusters.ray_node import listens, raylet_socket
 

@@ -16,7 +16,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from vbench.clusters.emulated import linkcheck, namespaces
+from vbench import namespaces
+from vbench.clusters.emulated import linkcheck
 from vbench.clusters.emulated.host import HostError, RunningHost, fork_host
 from vbench.clusters.emulated.plan import Spec
 from vbench.network import LinkCheck, Network

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vbench.clusters.emulated import namespaces
+from vbench import namespaces
 
 TRY_S = 20.0
 
@@ -36,7 +36,12 @@ NAMESPACES = (
 )
 BUSY = "try again when the machine is less busy"
 BROKEN = "run python -m vbench.clusters.emulated.needs cubic, which shows the whole error"
-MODULE = "load the kernel module '{}' (modprobe {}), or take a kernel that has it"
+
+
+def modules(*names: str) -> str:
+    """The remedy where one of these parts of the kernel is missing."""
+    listed = " and ".join(names)
+    return f"load the kernel's {listed} (modprobe -a {' '.join(names)}), or take a kernel that has them"
 
 
 def needs(congestion_control: str = "cubic") -> list[Need]:
@@ -52,11 +57,6 @@ def needs(congestion_control: str = "cubic") -> list[Need]:
         after = f"what comes after '{found[-1].name}'" if found else "namespaces"
         found.append(Need(name=after, holds=False, found=last, remedy=BROKEN))
     return found
-
-
-def first_missing(congestion_control: str) -> Need | None:
-    """The first need that does not hold; None where an emulated cluster can run."""
-    return next((need for need in needs(congestion_control) if not need.holds), None)
 
 
 def _tried(name: str, remedy: str, attempt: Callable[[], object]) -> Need:
@@ -95,13 +95,11 @@ def _all(congestion_control: str) -> Iterator[Need]:
             remotes.look()
 
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
-    yield _tried("bridge and veth links", MODULE.format("veth", "veth bridge"), link)
+    yield _tried("bridge and veth links", modules("veth", "bridge"), link)
     yield queueing("htb", default=1)
     yield queueing("tbf", rate="10mbit", burst=65536, limit=100000)
-    yield _tried(
-        "nftables with connection marks", MODULE.format("nf_tables", "nf_tables nft_ct nft_numgen"), classes
-    )
-    yield _tried("counting connections", MODULE.format("inet_diag", "inet_diag tcp_diag"), connections)
+    yield _tried("nftables with connection marks", modules("nf_tables", "nft_ct", "nft_numgen"), classes)
+    yield _tried("counting connections", modules("inet_diag", "tcp_diag"), connections)
     yield _tried(
         f"TCP congestion control {congestion_control}",
         f"set cluster.congestion_control to one of: {', '.join(available)}",
@@ -118,7 +116,7 @@ def queueing(kind: str, **options: Any) -> Need:
             ip.link("add", ifname=f"q{kind}", kind="bridge")
             ip.tc("add", kind, ip.link_lookup(ifname=f"q{kind}")[0], 0x10000, **options)
 
-    return _tried(f"{kind.upper()} queues", MODULE.format(f"sch_{kind}", f"sch_{kind}"), attempt)
+    return _tried(f"{kind.upper()} queues", modules("bridge", f"sch_{kind}"), attempt)
 
 
 def _mounts() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from vbench.clusters.emulated.namespaces import network_of
-from vbench.clusters.emulated.netlink import asking, dump
 from vbench.clusters.emulated.shaping import NIC, port_name
+from vbench.namespaces import network_of
+from vbench.netlink import asking, dump
 from vbench.network import LinkSample
 
 # From linux/rtnetlink.h, linux/pkt_sched.h and linux/gen_stats.h.

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from vbench.clusters.emulated.namespaces import network_of
+from vbench.namespaces import network_of
 
 NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
