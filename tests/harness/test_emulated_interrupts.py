@@ -106,15 +106,15 @@ CHOSEN = {
     (LINKS, "launcher"),
     (HEAD, "the cluster's guard"),
     (OTHERS, "the head"),
+    (OTHERS, "a raylet"),
+    (CONNECTING, "the load process"),
     (DEPLOYING, "the load's guard"),
     (REQUESTS, "another host"),
-    (REQUESTS, "the load process"),
-    (REQUESTS, "a raylet"),
 }
-"""Each process once, beside the harness itself in the phases of ``OFTEN``; ``--every-phase`` takes all that
-there are."""
+"""Each process once, beside the harness itself in the phases of ``OFTEN`` and, below, while videos are
+decoded; ``--every-phase`` takes all that there are."""
 
-OFTEN = (HOSTS, LINKS, HEAD, OTHERS, DEPLOYING, WARM_UP, REQUESTS)
+OFTEN = (HOSTS, LINKS, HEAD, OTHERS, DEPLOYING, WARM_UP)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

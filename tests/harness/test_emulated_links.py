@@ -38,9 +38,10 @@ def test_what_a_host_receives_from_two_is_held_to_its_nic(tmp_path: Path) -> Non
     hosts = [host(name, number, flow_mbps=40, nic_mbps=100) for number, name in enumerate("abc", start=1)]
     *rounds, back = transfers(tmp_path, hosts, [[("a", "c", 2), ("b", "c", 2)]] * 3 + [[("c", "a", 2)]])
     rates = [seen.mbps["c"] for seen in rounds]
-    # Of less than a second each: a loss takes TCP a part of it to mend.
-    assert max(rates) == pytest.approx(100, rel=TOLERANCE)
-    assert all(80 < rate < 110 for rate in rates), rates
+    # Of less than a second each: a loss takes TCP a part of it to mend, and a receiver that the machine has
+    # kept waiting finds more than came meanwhile.
+    assert sorted(rates)[1] == pytest.approx(100, rel=TOLERANCE)
+    assert all(80 < rate < 120 for rate in rates), rates
     assert back.mbps["a"] == pytest.approx(80, rel=TOLERANCE)
     for seen in rounds:
         assert seen.during[-1]["c"].in_waits > seen.before[0]["c"].in_waits
