@@ -88,6 +88,8 @@ def test_serve_run_serves_with_arguments_from_the_command_line(temp_dir: Path, c
             wait_for(lambda: is_up(service), "deploying")
 
             answer = service.ask(clip)
+            # Before it has said so, an interrupt can be lost within Ray, and it would run on.
+            wait_for(lambda: "is ready at" in (temp_dir / "run.log").read_text(), "serve run")
 
     assert (answer.settings.mode, answer.settings.fps, answer.counts.frames) == ("combined", "2", 24)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SENT, RECEIVED = "#D55E00", "#0072B2"
 
-IDLE = 0.03
+IDLE = 0.05
 """A node whose rate never came to this share of the busiest one's has no row of its own."""
 
 
