@@ -37,14 +37,20 @@ def cpu_while_moving(
     """
     spans = [_times(one) for one in each if _anything_moves(one, links)]
     weighed = total_s = 0.0
-    for before, after in pairwise(machines):
-        passed_s = after.cpu_all_s - before.cpu_all_s
-        shared_s = sum(max(0.0, min(after.at_s, to_s) - max(before.at_s, from_s)) for from_s, to_s in spans)
-        if passed_s > 0 and shared_s > 0:
-            idle_s = after.cpu_idle_s - before.cpu_idle_s
-            weighed += shared_s * 100 * (1 - idle_s / passed_s)
-            total_s += shared_s
+    for begins_s, ends_s, percent in _used(machines):
+        shared_s = sum(max(0.0, min(ends_s, to_s) - max(begins_s, from_s)) for from_s, to_s in spans)
+        weighed += shared_s * percent
+        total_s += shared_s
     return weighed / total_s if total_s else None
+
+
+def _used(machines: Sequence[MachineSample]) -> list[tuple[float, float, float]]:
+    """From, to, and percent of the machine's CPU that was not idle, between each two samples."""
+    return [
+        (before.at_s, after.at_s, 100 * (1 - (after.cpu_idle_s - before.cpu_idle_s) / passed_s))
+        for before, after in pairwise(machines)
+        if (passed_s := after.cpu_all_s - before.cpu_all_s) > 0
+    ]
 
 
 def _times(one: Round) -> tuple[float, float]:
@@ -62,11 +68,7 @@ def saturated_percent(
 ) -> float | None:
     """Percent of all bytes sent that moved while the machine's CPUs were used to ``SATURATED_PERCENT`` or
     more, as far as its samples' intervals tell; None where nothing moved while it was sampled."""
-    used = [
-        (before.at_s, after.at_s, 100 * (1 - (after.cpu_idle_s - before.cpu_idle_s) / passed_s))
-        for before, after in pairwise(machines)
-        if (passed_s := after.cpu_all_s - before.cpu_all_s) > 0
-    ]
+    used = _used(machines)
     moved = saturated = 0.0
     for one in each:
         from_s, to_s = _times(one)

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.text import Text
 
@@ -24,17 +23,16 @@ from vbench.record import (
     read_spans,
     read_trial,
 )
-from vbench.schema import Config
+from vbench.schema import from_plain
 from vbench.tracking import trial_folders
 
 
 def judged(folder: Path, trial: Trial) -> list[Rule]:
     """All rules of this version over a record's files; RecordError where its configuration is of another."""
     try:
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), dict(trial.config)))
+        config = from_plain(trial.config)
     except Exception as error:
         raise RecordError(f"{folder} was configured by another version: {error}") from error
-    assert isinstance(config, Config)
     return rules.judge(
         config,
         trial.observed if trial.status == "finished" else None,

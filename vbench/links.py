@@ -44,7 +44,17 @@ class Interval:
     @property
     def rate_mbps(self) -> float:
         """Mbit/s of the busier direction."""
-        return _mbps(max(self.sent_bytes, self.received_bytes), self.passed_s)
+        return max(self.sent_mbps, self.received_mbps)
+
+    @property
+    def sent_mbps(self) -> float:
+        """Mbit/s; 0 where no time passed."""
+        return _mbps(self.sent_bytes, self.passed_s)
+
+    @property
+    def received_mbps(self) -> float:
+        """Mbit/s; 0 where no time passed."""
+        return _mbps(self.received_bytes, self.passed_s)
 
     @property
     def out_held(self) -> bool:

@@ -5,6 +5,7 @@ not frozen, because OmegaConf makes frozen ones read-only to overrides; nothing 
 ``vbench.compose`` has validated them. Imports nothing heavy: ``--help`` reads this file.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -244,3 +245,15 @@ class Config:
     """Rounds of a sweep; in each, every arm runs once, in an order drawn from load.seed."""
     outputs: str = "outputs"
     """Folder of all records, caches and the MLflow database."""
+
+
+def from_plain(data: Mapping[str, Any]) -> Config:
+    """What ``dataclasses.asdict`` made of a configuration, back through the schema.
+
+    OmegaConf's errors where it holds what this schema does not, or of another type.
+    """
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), dict(data)))
+    assert isinstance(config, Config)
+    return config

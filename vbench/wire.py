@@ -87,20 +87,20 @@ def crossings(spans: Iterable[SpanLine]) -> list[Crossing]:
     return [one for one in handovers(spans) if one.sender != one.receiver]
 
 
-def by_way(spans: Iterable[SpanLine]) -> dict[str, int]:
-    """``sender>receiver`` -> bytes of chunks and frames that had to go this way between nodes."""
-    moved: dict[str, int] = {}
-    for one in crossings(spans):
-        way = f"{one.sender}>{one.receiver}"
+def by_way(each: Iterable[Crossing]) -> dict[Way, int]:
+    """Bytes that had to go each way."""
+    moved: dict[Way, int] = {}
+    for one in each:
+        way = (one.sender, one.receiver)
         moved[way] = moved.get(way, 0) + one.bytes
     return moved
 
 
+def crossed(spans: Iterable[SpanLine]) -> dict[str, int]:
+    """``sender>receiver`` -> bytes of chunks and frames that had to go this way between nodes."""
+    return {f"{sender}>{receiver}": nbytes for (sender, receiver), nbytes in by_way(crossings(spans)).items()}
+
+
 def frames_moved(spans: Iterable[SpanLine]) -> dict[Way, int]:
     """Bytes of frames that had to go each way between nodes."""
-    moved: dict[Way, int] = {}
-    for one in crossings(spans):
-        if one.what == "frames":
-            way = (one.sender, one.receiver)
-            moved[way] = moved.get(way, 0) + one.bytes
-    return moved
+    return by_way(one for one in crossings(spans) if one.what == "frames")

@@ -170,13 +170,12 @@ def arm_name(trial: Trial, settings: Settings) -> str:
 def runtime_name(trial: Trial) -> str:
     """The runtime setting, and how many connections it makes."""
     runtime = trial.config["runtime"]
-    names = {"anyscale": "Anyscale setting", "oss": "OSS"}
+    name = {"anyscale": "Anyscale setting", "oss": "OSS"}.get(runtime["name"], str(runtime["name"]))
     if "connections" not in runtime:
         # Of an option that no trial has chosen yet only the name is known.
-        return names.get(runtime["name"], str(runtime["name"]))
+        return name
     # One connection is what OSS Ray had: the number tells both apart.
-    name = (names | {"single": "OSS"}).get(runtime["name"], runtime["name"])
-    return f"{name} ({_counted(connections(trial))})"
+    return f"{'OSS' if name == 'single' else name} ({_counted(connections(trial))})"
 
 
 def _counted(connections: int) -> str:

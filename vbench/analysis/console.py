@@ -26,8 +26,7 @@ def show(console: Console, comparison: Comparison) -> None:
         console.print(_limits(comparison))
     for note in comparison.notes:
         console.print(Text(note), soft_wrap=True)
-    rows = [row for table in comparison.tables for row in table.rows]
-    for gap in dict.fromkeys(f"{row.scenario}: {gap}; not counted." for row in rows for gap in row.left_out):
+    for gap in words.gaps(comparison):
         console.print(Text(gap, "yellow"), soft_wrap=True)
     for each in comparison.left_out[:LEFT_OUT_SHOWN]:
         console.print(Text(f"left out: {_name(each)}: {each.reason}", "yellow"), soft_wrap=True)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from vbench.analysis.arms import connections
 from vbench.record import MachineSample, SpanLine, Trial
-from vbench.wire import crossings
+from vbench.wire import by_way, crossings
 
 Resource = Literal["decoders", "models", "flows", "NIC", "cores"]
 RESOURCES: tuple[Resource, ...] = ("decoders", "models", "flows", "NIC", "cores")
@@ -103,9 +103,7 @@ def _wire(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[Limit]:
         return
     links = {link.node: link for link in trial.network.links}
     count = connections(trial)
-    ways: dict[tuple[str, str], int] = {}
-    for one in crossings(spans):
-        ways[one.sender, one.receiver] = ways.get((one.sender, one.receiver), 0) + one.bytes
+    ways = by_way(crossings(spans))
     for (sender, receiver), nbytes in ways.items():
         flow_mbps = links[sender].flow_mbps
         yield Limit(

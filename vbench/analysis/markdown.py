@@ -64,7 +64,7 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
     for table in comparison.tables:
         yield from ("", *_table(table))
     yield from ("", METHOD)
-    notes = dict.fromkeys([*comparison.notes, *_gaps(comparison), *_wide(comparison)])
+    notes = dict.fromkeys([*comparison.notes, *words.gaps(comparison), *_wide(comparison)])
     if notes:
         yield ""
         yield from (f"- {note}" for note in notes)
@@ -139,13 +139,6 @@ def _table(table: Table) -> Iterator[str]:
             str(row.improvement.blocks if row.improvement else 0),
             words.verdict(row.improvement),
         )
-
-
-def _gaps(comparison: Comparison) -> Iterator[str]:
-    for table in comparison.tables:
-        for row in table.rows:
-            for gap in row.left_out:
-                yield f"{row.scenario}: {gap}; not counted."
 
 
 def _wide(comparison: Comparison) -> Iterator[str]:

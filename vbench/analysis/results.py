@@ -1,7 +1,7 @@
 """What a comparison holds: tables of scenarios, the arms behind them, what was left out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.analysis.arms import Settings
@@ -43,17 +43,21 @@ class Arm:
 
     def metric(self, name: str) -> float | None:
         """A metric's mean over the arm's trials; None where a trial has none."""
-        values = [point.metrics[name] for point in self.points if name in point.metrics]
-        return sum(values) / len(values) if len(values) == len(self.points) else None
+        return _mean_of_all([point.metrics for point in self.points], name)
 
     def phase(self, name: str) -> float | None:
         """Seconds of a phase of the harness, mean over the arm's trials; None where a trial has none."""
-        values = [point.phases_s[name] for point in self.points if name in point.phases_s]
-        return sum(values) / len(values) if len(values) == len(self.points) else None
+        return _mean_of_all([point.phases_s for point in self.points], name)
 
     def part(self, name: str) -> float:
         """Seconds of a part of the latency, mean over the arm's trials."""
         return sum(point.parts_s.get(name, 0.0) for point in self.points) / len(self.points)
+
+
+def _mean_of_all(each: Sequence[Mapping[str, float]], name: str) -> float | None:
+    """None where one lacks it."""
+    values = [numbers[name] for numbers in each if name in numbers]
+    return sum(values) / len(values) if len(values) == len(each) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

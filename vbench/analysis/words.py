@@ -1,7 +1,7 @@
 """Numbers of a comparison in words, the same on the terminal and in Markdown."""
 
 from vbench.analysis.limits import Limits
-from vbench.analysis.results import Arm
+from vbench.analysis.results import Arm, Comparison
 from vbench.analysis.statistics import MOST_BLOCKS, WIDEST_POINTS, Improvement, Mean
 
 FACTS = (
@@ -91,6 +91,12 @@ def precision(value: Improvement | None) -> str:
         f"the interval is ±{width} points; for ±{WIDEST_POINTS:g} it would take {blocks} blocks in all, by"
         f" the spread as seen"
     )
+
+
+def gaps(comparison: Comparison) -> list[str]:
+    """A sentence for each kind of block that does not count, each once."""
+    rows = (row for table in comparison.tables for row in table.rows)
+    return list(dict.fromkeys(f"{row.scenario}: {gap}; not counted." for row in rows for gap in row.left_out))
 
 
 def with_width(mean: Mean, unit: str) -> str:

@@ -14,7 +14,7 @@ from vbench.load.job import Job, read_clip
 from vbench.load.observe import Observation
 from vbench.load.reference import Reference, check, read_reference
 from vbench.record import Clip, Request, SpanLine
-from vbench.wire import by_way, frames_moved
+from vbench.wire import crossed, frames_moved
 
 WARM_UP_ROUNDS = 4
 
@@ -149,7 +149,7 @@ def _checked(
         answer_bytes=len(outcome.body),
         frame_bytes=answer["counts"]["frame_bytes"] if answer else 0,
         video_s=clip.duration_s,
-        crossed_bytes=by_way(spans),
+        crossed_bytes=crossed(spans),
     )
     return request, spans
 

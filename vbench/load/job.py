@@ -5,11 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from vbench.network import Link
 from vbench.record import Clip, write_json
-from vbench.schema import Config
+from vbench.schema import Config, from_plain
 
 JOB = "job.json"
 PREPARED = "clip.json"
@@ -66,10 +64,8 @@ def read_clip(folder: Path) -> Clip | None:
 def read_job(path: Path) -> Job:
     """Read what ``write_job`` wrote, through the schema."""
     data: dict[str, Any] = json.loads(path.read_text())
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), data["config"]))
-    assert isinstance(config, Config)
     place = data["place"]
     if place is not None:
         nodes = [NodePlace(**node) for node in place["nodes"]]
         place = Place(**{**place, "nodes": nodes, "links": [Link(**link) for link in place["links"]]})
-    return Job(config=config, folder=Path(data["folder"]), place=place)
+    return Job(config=from_plain(data["config"]), folder=Path(data["folder"]), place=place)

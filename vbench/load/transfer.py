@@ -20,7 +20,7 @@ from vbench.load.movers import Moved, Pair, Receiver, Sender, reason
 from vbench.load.observe import Observation
 from vbench.record import Request, SpanLine
 from vbench.video.digest import combine
-from vbench.wire import by_way
+from vbench.wire import crossed
 
 OK = 200
 """Status of a request whose objects came: there is no HTTP, but whoever reads the record knows the word."""
@@ -49,7 +49,7 @@ def drive(job: Job) -> None:
     moved_bytes = sum(moved.arrived.bytes for moved in (*warm, *measured) if moved.arrived)
     observation.write(
         requests=[
-            replace(request_line(moved, index), crossed_bytes=by_way(spans[index]))
+            replace(request_line(moved, index), crossed_bytes=crossed(spans[index]))
             for index, moved in enumerate(measured)
         ],
         spans=[span for of_one in spans for span in of_one],
