@@ -20,6 +20,7 @@ def pipeline_args(config: Config) -> PipelineArgs:
         "fps": pipeline.fps,
         "handoff": pipeline.handoff,
         "frame_size": pipeline.frame_size,
+        "prune": pipeline.prune,
         "overlap": pipeline.overlap,
         "window": pipeline.window,
         "decode_timeout_s": pipeline.decode_timeout_s,

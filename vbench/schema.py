@@ -131,6 +131,8 @@ class PipelineConfig:
     """How frames travel: direct (decoder to model) or relay (through the service)."""
     frame_size: str = "model"
     """Frames on the wire: model (scaled by FFmpeg to the model's input) or native (full size)."""
+    prune: bool = True
+    """Whether coded pictures that no sampled frame needs are left out before decoding: the same frames."""
     overlap: bool = True
     """Whether inference may start before the last frame of the video is decoded."""
     window: int = 4

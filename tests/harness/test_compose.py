@@ -236,7 +236,7 @@ def test_a_sweep_expands_to_all_its_arms() -> None:
 def test_published_sets_all_choices_of_the_data_path() -> None:
     (config,) = check(["pipeline=published"], multirun=False)
     assert (config.pipeline.handoff, config.pipeline.frame_size) == ("relay", "native")
-    assert config.pipeline.overlap is False
+    assert (config.pipeline.prune, config.pipeline.overlap) == (False, False)
     assert config.model.batch_size == 1
 
 

@@ -29,7 +29,7 @@ VARIANTS = {
     "direct-model-overlap": {},
     "relay-model-held": {"handoff": "relay", "overlap": False},
     "direct-native-held": {"frame_size": "native", "overlap": False},
-    "relay-native-overlap": {"handoff": "relay", "frame_size": "native"},
+    "relay-native-overlap": {"handoff": "relay", "frame_size": "native", "prune": False},
 }
 
 

@@ -61,6 +61,7 @@ RECIPES: dict[str, tuple[str, str]] = {
     "interlaced": ("ts", f"{source(size='160x96')} {X264} -flags +ilme+ildct -x264-params tff=1"),
     "ten_bit": ("mp4", f"{source()} {X265} -pix_fmt yuv420p10le -g 30"),
     "hevc": ("mp4", f"{source()} {X265}:open-gop=1:keyint=24:scenecut=0:bframes=3"),
+    "hevc_layers": ("mp4", f"{source()} {X265}:temporal-layers=3:keyint=24:bframes=3:b-adapt=0"),
     "hevc_ts": ("ts", f"{source()} {X265}:open-gop=0:keyint=24:bframes=3"),
     "hevc_cut": ("mkv", "-ss 1.5 -i {hevc} -c copy"),
     "vp8": (

@@ -30,21 +30,22 @@ SETTINGS = {
 }
 
 
-def chunked(path: Path, fps: Fraction, chunk_s: Fraction) -> list[Frames]:
+def chunked(path: Path, fps: Fraction, chunk_s: Fraction, *, prune: bool = False) -> list[Frames]:
     """Split and decode, frames as large as they are coded."""
-    with Splitter(path, fps=fps, chunk_s=chunk_s) as splitter:
+    with Splitter(path, fps=fps, chunk_s=chunk_s, prune=prune) as splitter:
         geometry = FrameGeometry.native(splitter.info)
         return [decode_chunk(chunk, geometry, threads=1, timeout_s=60) for chunk in splitter]
 
 
+@pytest.mark.parametrize("prune", [False, True], ids=["whole", "pruned"])
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", AS_CODED)
 def test_chunks_give_exactly_the_frames_of_the_whole(
-    name: str, setting: str, clip: ClipStore, truth_of: Callable[[str], Truth]
+    name: str, setting: str, prune: bool, clip: ClipStore, truth_of: Callable[[str], Truth]
 ) -> None:
     fps, chunk_s = SETTINGS[setting]
 
-    frames = found(chunked(clip(name), fps, chunk_s))
+    frames = found(chunked(clip(name), fps, chunk_s, prune=prune))
 
     assert frames == truth_of(name).expected(fps)
 
@@ -62,14 +63,22 @@ def test_one_pass_over_the_whole_gives_the_same_frames(
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(
-    name=st.sampled_from(["open_gop", "variable", "open_gop_ts", "hevc", "edit_list", "vp9", "rate_23_976"]),
+    name=st.sampled_from(
+        ["open_gop", "variable", "b_pyramid", "open_gop_ts", "hevc", "hevc_layers", "edit_list", "vp9"]
+    ),
+    prune=st.booleans(),
     fps=st.fractions(min_value=Fraction(1, 3), max_value=40, max_denominator=1001),
     chunk_s=st.fractions(min_value=Fraction(1, 3), max_value=5, max_denominator=1001),
 )
 def test_any_rate_and_any_chunk_length_give_the_frames_of_the_whole(
-    name: str, fps: Fraction, chunk_s: Fraction, clip: ClipStore, truth_of: Callable[[str], Truth]
+    name: str,
+    prune: bool,
+    fps: Fraction,
+    chunk_s: Fraction,
+    clip: ClipStore,
+    truth_of: Callable[[str], Truth],
 ) -> None:
-    frames = found(chunked(clip(name), fps, chunk_s))
+    frames = found(chunked(clip(name), fps, chunk_s, prune=prune))
 
     assert frames == truth_of(name).expected(fps)
 

@@ -121,6 +121,8 @@ class SettingsAnswer(_Part):
     frame_width: int
     """Of the frames that travelled to the model, in pixels."""
     frame_height: int
+    prune: bool
+    """Whether pictures that no wanted frame needs were left out before decoding."""
     overlap: bool
     model: str
     model_fingerprint: str

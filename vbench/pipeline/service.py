@@ -88,7 +88,7 @@ class VideoProcessingService:
         limits = self._args.limits.limits()
         try:
             path = local_video(video, limits)
-            return Splitter(path, fps=job.fps, chunk_s=job.chunk_s, limits=limits)
+            return Splitter(path, fps=job.fps, chunk_s=job.chunk_s, prune=self._args.prune, limits=limits)
         except VideoError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 raise VideoMissingError(str(error)) from error

@@ -1,18 +1,25 @@
 """Reads from coded pictures what containers do not say: clean places to start decoding, hidden pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 H264_SLICE, H264_IDR, H264_SEI = 1, 5, 6
+H264_PICTURES = range(1, 6)
 """NAL unit types, ITU-T H.264 table 7-1; 1 to 5 carry picture data."""
 HEVC_LEADING = (6, 7, 8, 9)
 HEVC_RASL = (8, 9)
 """Skipped leading pictures: they refer to pictures before the entry that they follow."""
+HEVC_SUB_LAYER_NON_REFERENCE = range(0, 16, 2)
+"""TRAIL_N to RSV_VCL_N14: nothing of the same temporal sub-layer refers to them."""
 HEVC_BLA = (16, 17, 18)
+HEVC_IDR = (19, 20)
 HEVC_IRAP = range(16, 24)
 HEVC_CRA = 21
+HEVC_PICTURES = range(32)
 """NAL unit types, ITU-T H.265 table 7-1; below 32 they carry picture data."""
 SEI_RECOVERY_POINT = 6
+START_CODE = b"\0\0\1"
+"""Before each NAL unit, ITU-T H.264 annex B."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +66,31 @@ class PacketReader:
 
     def is_idr(self, packet: bytes) -> bool:
         """Whether an H.264 packet holds an IDR picture."""
-        return any(unit[0] & 31 == H264_IDR for unit in self._units(packet))
+        header = self.picture_header(packet, H264_PICTURES)
+        return header is not None and self._type(header) == H264_IDR
 
     def hevc_type(self, packet: bytes) -> int:
         """NAL unit type of the picture in an HEVC packet; -1 where there is none."""
-        kinds = (unit[0] >> 1 & 63 for unit in self._units(packet))
-        return next((kind for kind in kinds if kind < 32), -1)
+        header = self.picture_header(packet, HEVC_PICTURES)
+        return -1 if header is None else self._type(header)
+
+    def picture_header(self, packet: bytes, pictures: Container[int]) -> bytes | None:
+        """The first two bytes of the first NAL unit that is of a type in ``pictures``; None where none is.
+
+        Reads no further than that, so that it can be asked of every packet of a long video.
+        """
+        return next((header for header in self._headers(packet) if self._type(header) in pictures), None)
+
+    def units_of_type(self, packet: bytes, kind: int) -> Iterator[bytes]:
+        """The NAL units of one type, header included."""
+        return (unit for unit in self._units(packet) if self._type(unit) == kind)
+
+    def _type(self, unit: bytes) -> int:
+        return unit[0] & 31 if self.codec == "h264" else unit[0] >> 1 & 63
+
+    def _headers(self, packet: bytes) -> Iterator[bytes]:
+        """The first two bytes of each NAL unit."""
+        return (packet[start : start + 2] for start in self._starts(packet))
 
     def _is_clean_h264(self, packet: bytes) -> bool:
         recovers = False
@@ -80,21 +106,31 @@ class PacketReader:
 
     def _units(self, packet: bytes) -> Iterator[bytes]:
         """The packet's NAL units that have at least a byte, header included."""
+        return (packet[start : self._end(packet, start)] for start in self._starts(packet))
+
+    def _starts(self, packet: bytes) -> Iterator[int]:
+        """Where each NAL unit's header is, looked for one by one."""
         if self.length_bytes:
             at = 0
             while at + self.length_bytes < len(packet):
                 start = at + self.length_bytes
-                at = start + int.from_bytes(packet[at:start], "big")
+                at = self._end(packet, start)
                 if at > start:
-                    yield packet[start:at]
+                    yield start
         else:
-            start = packet.find(b"\0\0\1")
-            while start >= 0:
-                end = packet.find(b"\0\0\1", start + 3)
-                unit = packet[start + 3 : end if end >= 0 else len(packet)]
-                if unit:
-                    yield unit
-                start = end
+            at = packet.find(START_CODE)
+            while at >= 0:
+                start = at + len(START_CODE)
+                at = packet.find(START_CODE, start)
+                if len(packet) > start != at:
+                    yield start
+
+    def _end(self, packet: bytes, start: int) -> int:
+        """Where the NAL unit that begins at ``start`` ends."""
+        if self.length_bytes:
+            return start + int.from_bytes(packet[start - self.length_bytes : start], "big")
+        end = packet.find(START_CODE, start)
+        return end if end >= 0 else len(packet)
 
 
 def _is_exact_recovery_point(sei: bytes) -> bool:

@@ -20,6 +20,7 @@ from vbench.video.boxes import check_complete
 from vbench.video.demux import OpenVideo, open_video
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.picture import color_matrix, color_range, orientation
+from vbench.video.references import References
 from vbench.video.sample import sampled
 from vbench.video.source import local_video
 from vbench.video.types import VideoInfo, VideoLimits
@@ -44,6 +45,10 @@ class Index:
     """bool[N]: whether no frame comes out of a decoder for it; it may have the pts of one that is shown."""
     needless: npt.NDArray[np.bool_]
     """bool[N]: packets that no decoder uses, since it can only start behind what they refer to."""
+    unreferenced: npt.NDArray[np.bool_]
+    """bool[N]: pictures from which no other is predicted, as far as that can be told."""
+    resets: npt.NDArray[np.bool_]
+    """bool[N]: pictures from which on, in decoding order, none is predicted from one before."""
 
     def shown_pts(self) -> npt.NDArray[np.int64]:
         """int64[M], rising: the pts of the frames that a player shows."""
@@ -99,7 +104,9 @@ class _Scan:
 
     def __init__(self, video: OpenVideo, limits: VideoLimits) -> None:
         self._video, self._limits = video, limits
-        self._reader = PacketReader.of(video.codec, video.stream.codec_context.extradata)
+        extradata = video.stream.codec_context.extradata
+        self._reader = PacketReader.of(video.codec, extradata)
+        self._references = References(self._reader, extradata)
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
         self._entered = False
         self._lead_below: int | None = None
@@ -120,6 +127,7 @@ class _Scan:
                 f"{self._video.path} has more than the {self._limits.max_packets} packets that are allowed"
             )
         pts = NO_PTS if packet.pts is None else packet.pts
+        self._references.add(bytes(packet), keyframe=packet.is_keyframe)
         clean = packet.is_keyframe and self._reader.is_clean_entry(bytes(packet))
         leads = self._leads(packet, pts, clean)
         needless = not self._entered or (leads and self._video.codec == "hevc")
@@ -150,6 +158,8 @@ class _Scan:
             clean=flags & 2 > 0,
             needless=flags & 4 > 0,
             hidden=flags & 8 > 0,
+            unreferenced=self._references.unreferenced(),
+            resets=self._references.resets(),
         )
         if self._first_frame is None or not index.shown.any():
             raise VideoError(f"{path} has no picture that can be shown")

@@ -35,13 +35,8 @@ class ChunkPlan:
     """Frames to hand out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Span:
-    """The packets of a chunk, by their place in decoding order; ``last`` is included."""
-
-    first: int
-    last: int
-
+Places = npt.NDArray[np.int64]
+"""int64[P], rising: packets by their place in decoding order."""
 
 _MAX_CHUNKS = 1_000_000
 
@@ -54,7 +49,8 @@ class Splitter:
 
     Chunk i owns the frames shown in [i * chunk_s, (i + 1) * chunk_s), counted from the first frame. Its
     payload runs from the last clean place to start decoding at or before its first target, to the last
-    packet in decoding order that holds a target.
+    packet in decoding order that holds a target. With ``prune`` it leaves out what these frames do not need:
+    pictures that no other refers to, and in each GOP what follows the last target.
 
     Raises:
         VideoError: the video cannot be read or is not sound.
@@ -68,7 +64,13 @@ class Splitter:
     """What each chunk will hold, in order."""
 
     def __init__(
-        self, path: str | Path, *, fps: Fraction, chunk_s: Fraction, limits: VideoLimits | None = None
+        self,
+        path: str | Path,
+        *,
+        fps: Fraction,
+        chunk_s: Fraction,
+        prune: bool = False,
+        limits: VideoLimits | None = None,
     ) -> None:
         if chunk_s <= 0:
             raise ValueError(f"chunk_s is {chunk_s}: it must be above 0")
@@ -79,6 +81,7 @@ class Splitter:
         shown = np.flatnonzero(self._index.shown)
         self._by_pts = shown[np.argsort(self._index.pts[shown], kind="stable")]
         self._entries = np.flatnonzero(self._index.clean)
+        self._prune = prune
         self._slices = self._slice_targets()
         self.plan = tuple(self._plan(number) for number in range(len(self._slices)))
         self._passes: list[Generator[Chunk]] = []
@@ -125,20 +128,23 @@ class Splitter:
         )
 
     def _chunks(self) -> Generator[Chunk]:
-        spans = [self._span(targets) for targets in self._slices]
-        keep_from = _keep_from(spans)
+        taken = [self._places(targets) for targets in self._slices]
+        keep_from = _keep_from(taken)
+        wanted = np.zeros(len(self._index.pts), np.bool_)
+        for places in taken:
+            wanted[places] = True
         held: deque[tuple[int, Packet[VideoStream]]] = deque()
         with open_video(Path(self.info.path), self._limits) as video:
             arriving = self._arriving(video)
-            for plan, span, oldest in zip(self.plan, spans, keep_from, strict=True):
+            for plan, places, oldest in zip(self.plan, taken, keep_from, strict=True):
                 while held and held[0][0] < oldest:
                     held.popleft()
-                while span and (not held or held[-1][0] < span.last):
+                while len(places) and (not held or held[-1][0] < places[-1]):
                     place, packet = next(arriving)
-                    if place >= oldest and not self._index.needless[place]:
+                    if place >= oldest and wanted[place]:
                         held.append((place, packet))
-                taken = [item for item in held if span and span.first <= item[0] <= span.last]
-                yield self._chunk(plan, video, taken)
+                own = set(places.tolist())
+                yield self._chunk(plan, video, [item for item in held if item[0] in own])
 
     def _arriving(self, video: OpenVideo) -> Iterator[tuple[int, Packet[VideoStream]]]:
         """Packets with their place in decoding order, each checked against the index."""
@@ -149,18 +155,35 @@ class Splitter:
             yield place, packet
         raise VideoError(f"{video.path} became shorter while it was read: leave it as it is, and try again")
 
-    def _span(self, targets: npt.NDArray[np.int64]) -> _Span | None:
-        """The packets it takes to decode these targets; None where there are no targets."""
+    def _places(self, targets: npt.NDArray[np.int64]) -> Places:
+        """The packets it takes to decode these targets; the last holds one of them."""
         if len(targets) == 0:
-            return None
+            return np.zeros(0, np.int64)
         index = self._index
-        places = self._by_pts[np.searchsorted(index.pts[self._by_pts], targets)]
-        first_needed = int(places.min())
+        holding = self._by_pts[np.searchsorted(index.pts[self._by_pts], targets)]
+        first_needed = int(holding.min())
         entries = self._entries[: np.searchsorted(self._entries, first_needed, "right")]
         # What an entry leads is shown before it and not exact from there, so the entry must not be later
         # than the first target. Only pictures that lead the first entry of all have no such entry.
         exact = np.flatnonzero(index.pts[entries] <= targets[0])
-        return _Span(first=int(entries[exact[-1] if len(exact) else 0]), last=int(places.max()))
+        first = int(entries[exact[-1] if len(exact) else 0])
+        places = np.arange(first, int(holding.max()) + 1)
+        kept = ~index.needless[places]
+        if self._prune:
+            kept &= self._needed(places, holding)
+        return places[kept]
+
+    def _needed(self, places: Places, holding: Places) -> npt.NDArray[np.bool_]:
+        """bool[P]: which of consecutive ``places`` hold targets (``holding``) or what these may refer to."""
+        index = self._index
+        gop = np.cumsum(index.resets[places])
+        last = np.full(gop[-1] + 1, -1)
+        np.maximum.at(last, gop[holding - places[0]], holding)
+        needed = ~index.unreferenced[places] & (places <= last[gop])
+        needed[holding - places[0]] = True
+        # Decoding starts at the clean place, whether or not it is referred to.
+        needed[0] = True
+        return needed
 
     def _chunk(
         self, plan: ChunkPlan, video: OpenVideo, taken: list[tuple[int, Packet[VideoStream]]]
@@ -183,10 +206,10 @@ class Splitter:
         )
 
 
-def _keep_from(spans: list[_Span | None]) -> list[int]:
+def _keep_from(taken: list[Places]) -> list[int]:
     """For each chunk, the first packet that it or any later chunk needs."""
     need, oldest = [], 2**63
-    for span in reversed(spans):
-        oldest = min(oldest, span.first) if span else oldest
+    for places in reversed(taken):
+        oldest = min(oldest, int(places[0])) if len(places) else oldest
         need.append(oldest)
     return need[::-1]

@@ -1,0 +1,88 @@
+"""Reads from an H.264 sequence parameter set whether its pictures can be fields."""
+
+_WITH_CHROMA_FORMAT = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}
+"""Values of ``profile_idc`` whose parameter sets say their chroma format, ITU-T H.264 7.3.2.1.1."""
+
+
+def has_frames_only(sps: bytes) -> bool:
+    """``frame_mbs_only_flag`` of a sequence parameter set without its NAL header (ITU-T H.264 7.3.2.1.1).
+
+    False where it ends too early to tell.
+    """
+    bits = _Bits(sps.replace(b"\0\0\3", b"\0\0"))  # emulation prevention, 7.4.1
+    try:
+        profile = bits.take(8)
+        bits.take(16)  # constraint flags, level_idc
+        bits.unsigned()  # seq_parameter_set_id
+        if profile in _WITH_CHROMA_FORMAT:
+            _skip_chroma_format(bits)
+        bits.unsigned()  # log2_max_frame_num_minus4
+        _skip_order_count(bits)
+        bits.unsigned()  # max_num_ref_frames
+        bits.take(1)  # gaps_in_frame_num_value_allowed_flag
+        bits.unsigned()  # pic_width_in_mbs_minus1
+        bits.unsigned()  # pic_height_in_map_units_minus1
+        return bits.take(1) == 1
+    except EOFError:
+        return False
+
+
+def _skip_chroma_format(bits: "_Bits") -> None:
+    chroma_format = bits.unsigned()
+    if chroma_format == 3:
+        bits.take(1)  # separate_colour_plane_flag
+    bits.unsigned()  # bit_depth_luma_minus8
+    bits.unsigned()  # bit_depth_chroma_minus8
+    bits.take(1)  # qpprime_y_zero_transform_bypass_flag
+    if bits.take(1):  # seq_scaling_matrix_present_flag
+        for number in range(12 if chroma_format == 3 else 8):
+            if bits.take(1):
+                _skip_scaling_list(bits, 16 if number < 6 else 64)
+
+
+def _skip_scaling_list(bits: "_Bits", size: int) -> None:
+    """7.3.2.1.1.1: a list ends early where the next scale is 0."""
+    scale = 8
+    for _ in range(size):
+        scale = (scale + bits.signed()) % 256
+        if scale == 0:
+            return
+
+
+def _skip_order_count(bits: "_Bits") -> None:
+    kind = bits.unsigned()  # pic_order_cnt_type
+    if kind == 0:
+        bits.unsigned()  # log2_max_pic_order_cnt_lsb_minus4
+    elif kind == 1:
+        bits.take(1)  # delta_pic_order_always_zero_flag
+        bits.signed()  # offset_for_non_ref_pic
+        bits.signed()  # offset_for_top_to_bottom_field
+        for _ in range(bits.unsigned()):  # num_ref_frames_in_pic_order_cnt_cycle
+            bits.signed()  # offset_for_ref_frame
+
+
+class _Bits:
+    """Takes bits from the front; EOFError where there are too few left."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "big")
+        self._left = 8 * len(data)
+
+    def take(self, count: int) -> int:
+        """The next ``count`` bits as a number, the first the highest."""
+        if count > self._left:
+            raise EOFError
+        self._left -= count
+        return self._value >> self._left & (1 << count) - 1
+
+    def unsigned(self) -> int:
+        """ue(v), ITU-T H.264 9.1."""
+        zeros = 0
+        while not self.take(1):
+            zeros += 1
+        return (1 << zeros) - 1 + self.take(zeros)
+
+    def signed(self) -> int:
+        """se(v), ITU-T H.264 9.1.1."""
+        number = self.unsigned()
+        return (number + 1) // 2 if number % 2 else -(number // 2)
