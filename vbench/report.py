@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vbench.analysis.limits import Limits
 from vbench.load.ends import TRANSFER
 from vbench.record import Trial
 from vbench.summary import KINDS, STAGES
@@ -48,6 +49,21 @@ def show_trial(console: Console, trial: Trial) -> None:
             console.print(Text(f"          {rule.remedy}"), soft_wrap=True)
     if trial.error:
         console.print(Text(f"  {trial.error}", style="red"), soft_wrap=True)
+
+
+def show_limits(console: Console, reached: Limits) -> None:
+    """The bottleneck and the efficiency in a line, and in another what the other resources needed."""
+    bottleneck, *others = reached.limits
+    console.print(
+        Text(
+            f"Limit: {bottleneck.resource} ({bottleneck.where}) need {bottleneck.needed_s:.1f} s of the"
+            f" {reached.measured_s:.1f} s measured: efficiency {100 * reached.efficiency:.0f}%"
+        ),
+        soft_wrap=True,
+    )
+    rest = ", ".join(f"{each.resource} {each.needed_s:.1f} s" for each in others)
+    if rest:
+        console.print(Text(f"       others: {rest}", "dim"), soft_wrap=True)
 
 
 def _is_transfer(trial: Trial) -> bool:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vbench import compose, conclude, environment, hydras, resume, sweep
+from vbench.analysis import limits
 from vbench.compose import Asked
 from vbench.display import Display, time_left
 from vbench.environment import MEASURED
 from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
 from vbench.ready import check_machine, check_outputs
 from vbench.record import TRIAL, Trial
-from vbench.report import show_trial, show_where
+from vbench.report import show_limits, show_trial, show_where
 from vbench.schema import Config
 from vbench.sweep import Planned, Sweep
 from vbench.trial import CRASH, run_trial
@@ -176,6 +177,9 @@ def _one(session: Session, config: Config, folder: Path) -> None:
         session.display.say(f"vbench: {error}", style="red")
         return
     show_trial(session.display.console, trial)
+    reached = limits.of_record(trial)
+    if reached is not None:
+        show_limits(session.display.console, reached)
     page = _track(config, folder, session) if config.tracking.name != "off" else None
     show_where(session.display.console, folder, Path(config.outputs), page)
 

@@ -7,8 +7,9 @@ from io import StringIO
 import records
 from rich.console import Console
 
+from vbench.analysis.limits import Limit, Limits
 from vbench.record import Rule
-from vbench.report import cautions, show_sweep, show_trial
+from vbench.report import cautions, show_limits, show_sweep, show_trial
 
 METRICS = {
     "requests": 3.0,
@@ -45,6 +46,20 @@ def test_a_trial_without_answers_shows_no_latency() -> None:
     text = printed(show_trial, records.trial(valid=False, metrics={"requests": 3}, error="Ray ended"))
     assert "Latency" not in text
     assert "Ray ended" in text
+
+
+def test_the_limit_is_named_with_what_it_needs_and_how_near_it_came() -> None:
+    reached = Limits(
+        measured_s=20.0,
+        limits=(
+            Limit(resource="flows", where="d to m, 1 connection of 80 Mbit/s", needed_s=18.0),
+            Limit(resource="models", where="1 replica", needed_s=2.5),
+        ),
+    )
+    text = printed(show_limits, reached)
+    assert "flows (d to m, 1 connection of 80 Mbit/s) need 18.0 s of the 20.0 s measured" in text
+    assert "efficiency 90%" in text
+    assert "others: models 2.5 s" in text
 
 
 def test_a_sweep_of_runtimes_on_one_node_says_what_it_cannot_show() -> None:

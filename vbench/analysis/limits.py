@@ -11,10 +11,11 @@ they moved: the sum of the requests' latencies.
 import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from vbench.analysis.arms import connections
-from vbench.record import MachineSample, SpanLine, Trial
+from vbench.record import MachineSample, SpanLine, Trial, read_machines, read_spans
 from vbench.wire import by_way, crossings
 
 Resource = Literal["decoders", "models", "flows", "NIC", "cores"]
@@ -68,6 +69,12 @@ def limits(trial: Trial, spans: Sequence[SpanLine], machines: Sequence[MachineSa
         measured_s=measured_s,
         limits=tuple(sorted(largest, key=lambda each: each.needed_s, reverse=True)),
     )
+
+
+def of_record(trial: Trial) -> Limits | None:
+    """The limits of a trial, from the lines of its record; RecordError where these cannot be read."""
+    folder = Path(trial.folder)
+    return limits(trial, read_spans(folder), read_machines(folder))
 
 
 def _grouped(found: Sequence[Limit]) -> Iterator[list[Limit]]:

@@ -71,7 +71,7 @@ class References:
 
     def resets(self) -> npt.NDArray[np.bool_]:
         """bool[N]: pictures from which on, in decoding order, none refers to one before (IDR, BLA)."""
-        return np.frombuffer(bytes(self._resets), np.uint8) > 0
+        return np.frombuffer(bytes(self._resets), np.bool_)
 
     def _see(self, parameter_sets: Iterator[bytes]) -> None:
         for unit in parameter_sets:
