@@ -30,6 +30,7 @@ def pipeline_args(config: Config) -> PipelineArgs:
             "name": model.name,
             "weights": _absolute(model.weights),
             "batch_size": model.batch_size,
+            "batch_wait_ms": model.batch_wait_ms,
             "precision": model.precision,
             "device": model.device,
             "score_threshold": model.score_threshold,

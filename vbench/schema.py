@@ -108,7 +108,9 @@ class ModelConfig:
     weights: str = "bundled"
     """bundled (in the package), or the path of a safetensors file."""
     batch_size: int = 8
-    """Frames in one forward pass."""
+    """Frames in one forward pass, of one call or of several."""
+    batch_wait_ms: float = 0
+    """Longest that a frame waits for others to fill its batch; 0: the model takes what is there."""
     precision: str = "fp32"
     """fp32 or bf16."""
     device: str = "cpu"

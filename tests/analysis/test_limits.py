@@ -48,6 +48,18 @@ def test_decoders_share_their_work_and_the_model_has_its_own() -> None:
     assert needed("models", trial(), lines, []) == pytest.approx(20, abs=1e-5)
 
 
+def test_time_in_which_a_replica_works_on_several_calls_counts_once() -> None:
+    def infer(replica: str, start_s: float, seconds: float) -> SpanLine:
+        start = 1.7e9 + start_s
+        return records.span(
+            "infer", "compute", replica=replica, node="m", start_s=start, end_s=start + seconds
+        )
+
+    lines = [infer("m#1", 0, 10), infer("m#1", 4, 3), infer("m#1", 8, 6), infer("m#1", 20, 1)]
+    assert needed("models", trial(), lines, []) == pytest.approx(15)
+    assert needed("models", trial(), [*lines, infer("m#2", 0, 10)], []) == pytest.approx(25)
+
+
 @pytest.mark.parametrize(("connections", "seconds"), [(1, 90), (None, 45), (15, 6)])
 def test_connections_times_their_cap_bound_a_pair_of_nodes(connections: int | None, seconds: float) -> None:
     """900 MB at 10 MB/s a connection; where nothing is set Ray opens two."""

@@ -3,19 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from ray.exceptions import ActorDiedError, RayTaskError
 
 from vbench.pipeline.answer import Answer, ProcessRequest
 from vbench.pipeline.assemble import assemble
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import IncompleteError, VideoMissingError, cause_of, status_of
-from vbench.pipeline.inference import batches
 from vbench.pipeline.job import Job
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
 from vbench.pipeline.source import ChunkSpan
@@ -132,25 +128,6 @@ def test_an_answer_that_was_not_validated_is_valid() -> None:
 def test_an_answer_with_less_or_else_is_an_error(replies: list[InferenceReply], reason: str) -> None:
     with pytest.raises(IncompleteError, match=reason):
         answered(replies)
-
-
-@given(lengths=st.lists(st.integers(0, 9), max_size=6), size=st.integers(1, 8))
-def test_batches_hold_every_frame_once_in_order_across_chunks(lengths: list[int], size: int) -> None:
-    marks = np.arange(sum(lengths), dtype=np.uint8)
-    cuts = np.cumsum([0, *lengths])
-    chunks = [marks[a:b].reshape(-1, 1, 1, 1) for a, b in pairwise(cuts)]
-
-    made = list(batches(chunks, size))
-
-    assert [len(batch) for batch in made[:-1]] == [size] * (len(made) - 1)
-    assert all(0 < len(batch) <= size for batch in made)
-    assert np.concatenate([[], *(batch.ravel() for batch in made)]).tolist() == marks.tolist()
-
-
-def test_a_batch_within_one_chunk_is_a_view_of_it() -> None:
-    chunk = np.zeros((8, 2, 2, 3), np.uint8)
-
-    assert all(np.shares_memory(batch, chunk) for batch in batches([chunk], 4))
 
 
 @pytest.mark.parametrize(

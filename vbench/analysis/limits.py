@@ -87,8 +87,8 @@ def _grouped(found: Sequence[Limit]) -> Iterator[list[Limit]]:
 def _workers(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[Limit]:
     """Seconds of FFmpeg over the places to run it in, and seconds of the model over its replicas.
 
-    A replica of a decoder runs one FFmpeg at a time with as many threads as it has CPUs; a replica of the
-    model one call at a time.
+    A replica of a decoder runs as many FFmpegs at a time as its CPUs allow, a replica of the model forward
+    passes for several calls: time in which spans lie over each other counts once.
     """
     assert trial.observed is not None
     stages: tuple[tuple[Resource, str, str], ...] = (
@@ -97,10 +97,20 @@ def _workers(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[Limit]:
     )
     for resource, stage, deployment in stages:
         replicas = sum(trial.observed.placement.get(deployment, {}).values())
-        busy_s = sum(s.end_s - s.start_s for s in spans if s.stage == stage and s.kind == "compute")
+        own = [s for s in spans if s.stage == stage and s.kind == "compute"]
+        busy_s = sum(_covered_s([s for s in own if s.replica == name]) for name in {s.replica for s in own})
         if replicas and busy_s:
             where = f"{replicas} replica{'s' if replicas > 1 else ''}"
             yield Limit(resource=resource, where=where, needed_s=busy_s / replicas)
+
+
+def _covered_s(spans: Sequence[SpanLine]) -> float:
+    """Seconds in which at least one of the spans was under way."""
+    covered_s, end_s = 0.0, float("-inf")
+    for span in sorted(spans, key=lambda span: span.start_s):
+        covered_s += max(0.0, span.end_s - max(end_s, span.start_s))
+        end_s = max(end_s, span.end_s)
+    return covered_s
 
 
 def _wire(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[Limit]:

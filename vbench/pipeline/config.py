@@ -65,14 +65,16 @@ class ModelArgs(_Args):
     weights: str = "bundled"
     """``bundled`` or the path of a safetensors file, on the nodes that run the model."""
     batch_size: Annotated[int, Field(ge=1)] = 8
-    """Frames in one forward pass."""
+    """Frames in one forward pass, of one call or of several."""
+    batch_wait_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
+    """Longest that a frame waits for others to fill its batch; 0: the model takes what is there."""
     precision: Precision = "fp32"
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     score_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.3
 
     def settings(self, threads: int) -> ModelSettings:
         """The same for ``vbench.models``, with ``threads`` CPU threads for the forward pass."""
-        return ModelSettings(threads=threads, **self.model_dump())
+        return ModelSettings(threads=threads, **self.model_dump(exclude={"batch_wait_ms"}))
 
 
 class LimitArgs(_Args):

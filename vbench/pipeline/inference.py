@@ -1,85 +1,68 @@
-"""ModelInference: finds objects in the frames of one chunk, or of a whole video, one call at a time."""
+"""ModelInference: finds objects in the frames of one chunk, or of a whole video."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import numpy.typing as npt
 
 from vbench.models.protocol import Detections
 from vbench.models.registry import create
+from vbench.pipeline.batching import Batched, Batcher
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkFindings, FramesMessage, InferenceCall, InferenceReply
 from vbench.pipeline.replica import place
 from vbench.pipeline.spans import Span, SpanRecorder
 from vbench.video.digest import frame_digests
-from vbench.video.errors import StoppedError
-
-
-def batches(arrays: Sequence[npt.NDArray[np.uint8]], size: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """The frames of uint8[K_i, H, W, 3] arrays, in order, as uint8[N, H, W, 3] with N = ``size`` (fewer in
-    the last), across the arrays' borders. Copies only a batch that crosses one, and only while it is used.
-    """
-    parts: list[npt.NDArray[np.uint8]] = []
-    missing = size
-    for array in arrays:
-        start = 0
-        while start < len(array):
-            part = array[start : start + missing]
-            start += len(part)
-            missing -= len(part)
-            parts.append(part)
-            if not missing:
-                yield parts[0] if len(parts) == 1 else np.concatenate(parts)
-                parts, missing = [], size
-    if parts:
-        yield parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 class ModelInference:
-    """Owns one detector, on one thread: calls wait for it there, timed, and in order."""
+    """Owns one detector: frames of all calls wait for it in one queue, in order, and share its batches."""
 
     def __init__(self, args: PipelineArgs) -> None:
         self._place = place()
-        self._batch_size = args.model.batch_size
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._detector = create(args.model.settings(threads=args.inference.threads))
-        self._thread.submit(self._detector.load).result()
+        self._batcher = Batcher(
+            self._detector, size=args.model.batch_size, wait_s=args.model.batch_wait_ms / 1000
+        )
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hash")
 
     async def infer(self, call: InferenceCall, *chunks: FramesMessage) -> InferenceReply:
         """What is in the frames of ``chunks``, which are of one video and in order.
 
-        When the request is cancelled, a waiting call is dropped and a running one ends after its batch.
+        When the request is cancelled, frames that wait are dropped; a batch that runs comes to its end.
         """
         stop = threading.Event()
         loop = asyncio.get_running_loop()
+        # Beside the model's thread, which leaves Python while it computes.
+        hashing = loop.run_in_executor(self._hashing, _digests, chunks)
         try:
-            return await loop.run_in_executor(self._thread, self._infer, call, chunks, stop)
+            batched = await asyncio.wrap_future(
+                self._batcher.submit([chunk.frames.pixels for chunk in chunks], stop)
+            )
+            return self._reply(call, chunks, batched, await hashing)
         finally:
             stop.set()
+            hashing.cancel()
 
-    def _infer(
-        self, call: InferenceCall, chunks: Sequence[FramesMessage], stop: threading.Event
+    def _reply(
+        self,
+        call: InferenceCall,
+        chunks: Sequence[FramesMessage],
+        batched: Batched,
+        digests: Sequence[list[str]],
     ) -> InferenceReply:
-        start_s = time.time()
-        digests = [frame_digests(chunk.frames) for chunk in chunks]
-        found: list[Detections] = []
-        for batch in batches([chunk.frames.pixels for chunk in chunks], self._batch_size):
-            if stop.is_set():
-                raise StoppedError("the request was cancelled")
-            found += self._detector.detect(batch)
         findings = []
+        end = 0
         for chunk, hashes in zip(chunks, digests, strict=True):
-            findings.append(_findings(chunk, hashes, found[: len(hashes)]))
-            del found[: len(hashes)]
-        end_s = time.time()
+            start, end = end, end + len(hashes)
+            findings.append(_findings(chunk, hashes, batched.detections[start:end]))
         return InferenceReply(
             findings=findings,
             spans=[span for chunk in chunks for span in chunk.spans]
-            + self._spans(call, chunks, start_s, end_s),
+            + self._spans(call, chunks, batched.start_s, time.time()),
             class_names=tuple(self._detector.class_names),
             fingerprint=self._detector.fingerprint,
         )
@@ -101,6 +84,11 @@ class ModelInference:
         recorder.add("infer", "queue", index, arrived_s, start_s)
         recorder.add("infer", "compute", index, start_s, end_s)
         return recorder.spans
+
+
+def _digests(chunks: Sequence[FramesMessage]) -> list[list[str]]:
+    """Of each chunk, one hash a frame of what arrived."""
+    return [frame_digests(chunk.frames) for chunk in chunks]
 
 
 def _findings(chunk: FramesMessage, digests: list[str], found: Sequence[Detections]) -> ChunkFindings:

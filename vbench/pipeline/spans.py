@@ -20,8 +20,11 @@ decode   compute   i      FFmpeg, from its start to the last frame; the copy int
 infer    queue     i      decoded -> sent on; only where frames are held back (combined, no overlap)
 infer    transfer  i      decoded, or where held back sent on -> unpickled in the model's process
 infer    queue     i      arrived -> the model is free
-infer    compute   i      hashing the frames that arrived, forward passes, boxes to source pixels
+infer    compute   i      forward passes, from the first with one of its frames, boxes to source pixels
 =======  ========  =====  ==========================================================================
+
+A forward pass takes frames of several calls, so compute spans of stage ``infer`` on one replica may lie over
+each other. The hashing of frames that arrived goes on beside queue and compute.
 
 With ``handoff: relay`` the frames cross twice: a transfer decoder -> service, a queue in the service
 (arrived -> sent on, always there), a transfer service -> model. In combined mode all frames are ONE call: its

@@ -1,0 +1,208 @@
+"""Puts frames of several calls into one forward pass, and each call's results back together, in order."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+import numpy as np
+import numpy.typing as npt
+
+from vbench.models.protocol import Detections, Detector
+from vbench.video.errors import StoppedError
+
+Pictures = npt.NDArray[np.uint8]
+"""uint8[K, H, W, 3]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batched:
+    """What was found in the frames of one call."""
+
+    detections: list[Detections]
+    """One a frame, in the order in which the frames were given."""
+    start_s: float
+    """Unix seconds at which the first batch with one of these frames began."""
+    batches: int
+    """Forward passes in which these frames were, other calls' beside them."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Call:
+    """Frames that wait for the model, or are in it."""
+
+    arrays: deque[Pictures]
+    frames: int
+    due_s: float
+    """Monotonic seconds at which they wait no longer for a fuller batch."""
+    stop: threading.Event
+    result: Future[Batched]
+    found: list[Detections] = field(default_factory=list)
+    start_s: float | None = None
+    batches: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """Frames that no batch has taken yet."""
+        return sum(len(array) for array in self.arrays)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a picture; frames of one batch have the same."""
+        return self.arrays[0].shape[1:]
+
+    def take(self, most: int) -> list[Pictures]:
+        """The next frames, ``most`` at most, as views."""
+        if self.start_s is None:
+            self.start_s = time.time()
+        self.batches += 1
+        taken = []
+        while most and self.arrays:
+            array = self.arrays.popleft()
+            taken.append(array[:most])
+            if len(array) > most:
+                self.arrays.appendleft(array[most:])
+            most -= len(taken[-1])
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one call has in a batch."""
+
+    call: _Call
+    arrays: list[Pictures]
+
+    @property
+    def frames(self) -> int:
+        return sum(map(len, self.arrays))
+
+
+class Batcher:
+    """Owns a detector, on a thread of its own, and calls it with batches of ``size`` frames at most.
+
+    First come, first served: a batch takes the oldest frames that wait, across calls, as long as the pictures
+    are of one shape. The model never waits where ``size`` frames are there, and else for ``wait_s`` at most
+    from when the oldest came: 0 takes what is there.
+    """
+
+    def __init__(self, detector: Detector, *, size: int, wait_s: float) -> None:
+        """Load the detector; what it raises is raised here."""
+        self._detector = detector
+        self._size = size
+        self._wait_s = wait_s
+        self._calls: deque[_Call] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        loaded: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(loaded,), name="model", daemon=True)
+        self._thread.start()
+        loaded.result()
+
+    def submit(self, arrays: Sequence[Pictures], stop: threading.Event) -> "Future[Batched]":
+        """The future result for the frames of these arrays; they must not change until it is there.
+
+        When ``stop`` is set, frames that wait are dropped and the result is StoppedError; a batch that runs
+        is not interrupted. What the detector raises for a batch is the result of every call in it.
+        """
+        result: Future[Batched] = Future()
+        result.set_running_or_notify_cancel()  # it cannot be cancelled: ``stop`` is for that
+        call = _Call(
+            arrays=deque(array for array in arrays if len(array)),
+            frames=sum(map(len, arrays)),
+            due_s=time.monotonic() + self._wait_s,
+            stop=stop,
+            result=result,
+        )
+        if not call.frames:
+            result.set_result(Batched(detections=[], start_s=time.time(), batches=0))
+            return result
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the batcher is closed")
+            self._calls.append(call)
+            self._changed.notify()
+        return result
+
+    def close(self) -> None:
+        """Work on what was submitted, and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self, loaded: "Future[None]") -> None:
+        try:
+            self._detector.load()
+        except BaseException as error:  # noqa: BLE001 - it is raised by the constructor
+            loaded.set_exception(error)
+            return
+        loaded.set_result(None)
+        while parts := self._next():
+            arrays = [array for part in parts for array in part.arrays]
+            try:
+                found = self._detector.detect(arrays[0] if len(arrays) == 1 else np.concatenate(arrays))
+            except BaseException as error:  # noqa: BLE001 - it is each call's result
+                for part in parts:
+                    self._fail(part.call, error)
+                continue
+            for part in parts:
+                _scatter(part, found[: part.frames])
+                del found[: part.frames]
+
+    def _next(self) -> list[_Part]:
+        """The next batch, once it is full or waits no longer; empty when all is done and closed."""
+        with self._changed:
+            while True:
+                for call in [call for call in self._calls if call.stop.is_set()]:
+                    self._calls.remove(call)
+                    call.result.set_exception(StoppedError("the request was cancelled"))
+                if self._calls:
+                    left_s = self._calls[0].due_s - time.monotonic()
+                    if left_s <= 0 or self._closed or self._full():
+                        return self._taken()
+                    self._changed.wait(left_s)
+                elif self._closed:
+                    return []
+                else:
+                    self._changed.wait()
+
+    def _alike(self) -> list[_Call]:
+        """The oldest calls whose pictures are of the shape of the first's."""
+        shape = self._calls[0].shape
+        return list(takewhile(lambda call: call.shape == shape, self._calls))
+
+    def _full(self) -> bool:
+        """Whether waiting longer gains nothing: a whole batch is there, or the next call does not fit in."""
+        alike = self._alike()
+        return sum(call.waiting for call in alike) >= self._size or len(alike) < len(self._calls)
+
+    def _taken(self) -> list[_Part]:
+        parts: list[_Part] = []
+        missing = self._size
+        for call in self._alike():
+            parts.append(_Part(call, call.take(missing)))
+            missing -= parts[-1].frames
+            if not call.arrays:
+                self._calls.popleft()
+            if not missing:
+                break
+        return parts
+
+    def _fail(self, call: _Call, error: BaseException) -> None:
+        with self._changed:
+            if call in self._calls:
+                self._calls.remove(call)
+        call.result.set_exception(error)
+
+
+def _scatter(part: _Part, found: list[Detections]) -> None:
+    """Give a call its share of a batch's results; its own result is there with the last of them."""
+    call = part.call
+    call.found += found
+    if len(call.found) == call.frames:
+        assert call.start_s is not None
+        call.result.set_result(Batched(detections=call.found, start_s=call.start_s, batches=call.batches))
