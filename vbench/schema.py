@@ -136,7 +136,7 @@ class PipelineConfig:
     prune: bool = True
     """Whether coded pictures that no sampled frame needs are left out before decoding: the same frames."""
     overlap: bool = True
-    """Whether inference may start before the last frame of the video is decoded."""
+    """Whether inference (combined: the transfer to the model) starts before the last frame is decoded."""
     window: int = 4
     """Chunks of one request in flight at a time; bounds memory."""
     decode_timeout_s: float = 120

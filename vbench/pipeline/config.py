@@ -138,7 +138,8 @@ class PipelineArgs(_Args):
     """Whether coded pictures that no wanted frame needs are left out of the chunks: the same frames, to the
     bit, for less decoding. H.264 and HEVC; other codecs' chunks stay whole."""
     overlap: bool = True
-    """Whether chunked inference starts before the last frame of the video is decoded."""
+    """Whether chunked inference, and in combined mode the direct transfer to the one model, starts before the
+    last frame of the video is decoded."""
     window: Annotated[int, Field(ge=1)] = 8
     """Chunks of one request between split and answer at a time; the splitter waits for a free place.
     Where all frames are held anyway (combined, or no overlap), chunks between split and decoded."""
