@@ -11,12 +11,13 @@ from pathlib import Path
 
 from vbench.models.protocol import Detector
 from vbench.models.registry import create
+from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import frame_geometry
+from vbench.pipeline.job import Job
 from vbench.video.digest import frame_digests
 from vbench.video.errors import StoppedError
 from vbench.video.frames import decode_chunk
-from vbench.video.split import Splitter
 from vbench.video.types import Chunk, FrameGeometry, Frames
 
 
@@ -147,13 +148,7 @@ class _Source:
 
     def _split(self, video: Path, args: PipelineArgs, videos: int) -> Generator[tuple[Chunk, FrameGeometry]]:
         for _ in range(videos):
-            with Splitter(
-                video,
-                fps=args.fps_fraction,
-                chunk_s=args.chunk_fraction,
-                prune=args.prune,
-                limits=args.limits.limits(),
-            ) as splitter:
+            with Job.of(ProcessRequest(video=str(video)), args).splitter(video) as splitter:
                 self.duration_s = splitter.info.duration_s
                 geometry = frame_geometry(args, splitter.info)
                 yield from ((chunk, geometry) for chunk in splitter if len(chunk.targets))

@@ -21,6 +21,7 @@ def pipeline_args(config: Config) -> PipelineArgs:
         "handoff": pipeline.handoff,
         "frame_size": pipeline.frame_size,
         "prune": pipeline.prune,
+        "keyframes_only": pipeline.keyframes_only,
         "overlap": pipeline.overlap,
         "window": pipeline.window,
         "decode_timeout_s": pipeline.decode_timeout_s,

@@ -26,7 +26,16 @@ from vbench.errors import ConfigError, InputError, VbenchError
 from vbench.graph import pipeline_args
 from vbench.load.reference import read_reference
 from vbench.models.protocol import ModelError
-from vbench.record import TRIAL, Clip, RecordError, Trial, read_trial, write_json
+from vbench.record import (
+    APPROXIMATE,
+    TRIAL,
+    Clip,
+    RecordError,
+    Trial,
+    is_approximate,
+    read_trial,
+    write_json,
+)
 from vbench.report import show_limits
 from vbench.schema import from_plain
 from vbench.sizing import machine_cpus
@@ -139,6 +148,8 @@ def _show(console: Console, trial: Trial, clip: Clip, ceiling: Ceiling) -> None:
     console.print(Text(f"{trial.arm}  ({trial.folder})", style="bold"), soft_wrap=True)
     if not trial.valid:
         console.print("the trial is NOT VALID: its trial.json says why", style="red")
+    if is_approximate(trial):
+        console.print(APPROXIMATE, style="yellow")
     table = Table()
     table.add_column(f"{clip.duration_s:g} s of {clip.width} x {clip.height} {clip.codec}")
     for name in ("videos", "frames/s", "video-s/s", "of the ceiling"):

@@ -266,6 +266,17 @@ class Trial:
     """Where it was read from; not written."""
 
 
+def is_approximate(trial: Trial) -> bool:
+    """Whether keyframes stood for the frames asked for; records of older versions know no such thing."""
+    return bool(trial.config["pipeline"].get("keyframes_only", False))
+
+
+APPROXIMATE = (
+    "APPROXIMATE: keyframes stand for the frames asked for (pipeline.keyframes_only), fewer and other frames."
+)
+"""What every result of such a trial says."""
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a dataclass or plain value as JSON, whole or not at all."""
     data = (

@@ -135,6 +135,8 @@ class PipelineConfig:
     """Frames on the wire: model (scaled by FFmpeg to the model's input) or native (full size)."""
     prune: bool = True
     """Whether coded pictures that no sampled frame needs are left out before decoding: the same frames."""
+    keyframes_only: bool = False
+    """APPROXIMATE: whether the last keyframe up to each sampled frame stands for it."""
     overlap: bool = True
     """Whether inference (combined: the transfer to the model) starts before the last frame is decoded."""
     window: int = 4

@@ -62,6 +62,15 @@ def test_the_limit_is_named_with_what_it_needs_and_how_near_it_came() -> None:
     assert "others: models 2.5 s" in text
 
 
+def test_what_is_approximate_says_so_wherever_it_is_shown() -> None:
+    config = records.trial().config
+    keyframes = {**config, "pipeline": {**config["pipeline"], "keyframes_only": True}}
+    approximate = records.trial(metrics=METRICS, config=keyframes)
+    assert "APPROXIMATE: keyframes stand for" in printed(show_trial, approximate)
+    assert any("APPROXIMATE" in line for line in cautions([approximate, records.trial(metrics=METRICS)]))
+    assert "APPROXIMATE" not in printed(show_trial, records.trial(metrics=METRICS))
+
+
 def test_a_sweep_of_runtimes_on_one_node_says_what_it_cannot_show() -> None:
     trials = [
         records.trial(metrics=METRICS, config={**records.trial().config, "runtime": {"name": name}})

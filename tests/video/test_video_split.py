@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from oracle import Truth, found
 
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk, decode_video
+from vbench.video.probe import read_index
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry, Frames
 
@@ -202,3 +204,39 @@ def test_rates_and_lengths_that_make_no_sense_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r"fps is|chunk_s is"):
         Splitter(clip("constant"), fps=Fraction(fps), chunk_s=Fraction(chunk_s))
+
+
+@pytest.mark.parametrize("name", ["constant", "open_gop", "hevc", "variable_mkv", "edit_list", "vp9"])
+def test_keyframes_stand_for_the_frames_asked_for(
+    name: str, clip: ClipStore, truth_of: Callable[[str], Truth]
+) -> None:
+    fps, known = Fraction(3), truth_of(name)
+    info, index = read_index(clip(name))
+    keyframes = sorted(index.pts[index.shown & index.clean].tolist())
+    stand_ins = {max([k for k in keyframes if k <= pts], default=keyframes[0]) for pts in known.picked(fps)}
+
+    with Splitter(clip(name), fps=fps, chunk_s=Fraction(1), prune=True, keyframes_only=True) as splitter:
+        geometry = FrameGeometry.native(info)
+        frames = found([decode_chunk(chunk, geometry, threads=1, timeout_s=60) for chunk in splitter])
+    one_pass = found(list(decode_video(clip(name), fps=fps, threads=1, timeout_s=60, keyframes_only=True)))
+
+    assert frames == one_pass == [(pts, known.pixels[pts]) for pts in sorted(stand_ins)]
+    assert len(frames) < len(known.picked(fps))
+
+
+def test_keyframes_alone_are_sent_where_only_they_are_wanted(clip: ClipStore) -> None:
+    with Splitter(
+        clip("constant"), fps=Fraction(1000), chunk_s=Fraction(60), prune=True, keyframes_only=True
+    ) as splitter:
+        (chunk,) = splitter
+
+    assert (chunk.packets, len(chunk.targets)) == (4, 4)
+
+
+def test_a_video_that_shows_no_keyframe_gives_the_frames_asked_for(clip: ClipStore) -> None:
+    info, index = read_index(clip("constant"))
+    hidden = replace(index, shown=index.shown & ~index.clean)
+
+    wanted = hidden.targets(info, Fraction(2), keyframes_only=True)
+
+    assert wanted.tolist() == hidden.targets(info, Fraction(2)).tolist()

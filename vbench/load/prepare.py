@@ -24,7 +24,6 @@ from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.scene import SceneTruth, ensure_clip, load_truth
 from vbench.video.scene_settings import SceneSettings
-from vbench.video.split import Splitter
 
 
 def prepare(job: Job) -> Clip | None:
@@ -48,7 +47,7 @@ def _prepare(job: Job) -> Clip:
     cache = Path(config.outputs) / "cache"
     clip, truth = _clip(config, cache)
     request = Request.of(ProcessRequest(video=str(clip)), args)
-    with Splitter(clip, fps=request.fps, chunk_s=request.chunk_s) as splitter:
+    with request.splitter(clip) as splitter:
         info = splitter.info
         geometry = frame_geometry(args, info)
         footprint(request, splitter, geometry).check(capacity_bytes(args, _nodes(config)))
@@ -57,7 +56,7 @@ def _prepare(job: Job) -> Clip:
     path, reference = ensure_reference(
         info,
         fingerprint,
-        request.fps,
+        request,
         geometry,
         detector,
         truth,

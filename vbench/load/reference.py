@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from vbench.models.agreement import Found, disagreements
 from vbench.models.average_precision import mean_average_precision
 from vbench.models.protocol import Detections, Detector
+from vbench.pipeline.job import Job
 from vbench.record import write_json
 from vbench.video.digest import frame_digests
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
@@ -62,22 +62,23 @@ def _found(names: list[str], scores: list[float], boxes: list[list[float]]) -> F
 def ensure_reference(
     info: VideoInfo,
     clip_fingerprint: str,
-    fps: Fraction,
+    request: Job,
     geometry: FrameGeometry,
     detector: Detector,
     truth: SceneTruth | None,
     cache: Path,
     progress: Callable[[int], None],
 ) -> tuple[Path, Reference]:
-    """The reference of this clip, rate, frame size and detector, from ``cache`` or made now.
+    """The reference of this clip, sampling, frame size and detector, from ``cache`` or made now.
 
-    The detector must be loaded. ``progress`` is told the frames done. Raises VideoError for a video that
-    cannot be decoded whole.
+    ``request`` says which frames are sampled. The detector must be loaded. ``progress`` is told the frames
+    done. Raises VideoError for a video that cannot be decoded whole.
     """
     key = {
         "version": REFERENCE_VERSION,
         "clip": clip_fingerprint,
-        "fps": str(fps),
+        "fps": str(request.fps),
+        "keyframes_only": request.args.keyframes_only,
         "geometry": asdict(geometry),
         "detector": detector.fingerprint,
         "truth": truth is not None,
@@ -90,7 +91,14 @@ def ensure_reference(
     frames: list[ReferenceFrame] = []
     detected: list[Detections] = []
     truths = []
-    passes = decode_video(info.path, fps=fps, geometry=geometry, threads=2, timeout_s=DECODE_TIMEOUT_S)
+    passes = decode_video(
+        info.path,
+        fps=request.fps,
+        geometry=geometry,
+        threads=2,
+        timeout_s=DECODE_TIMEOUT_S,
+        keyframes_only=request.args.keyframes_only,
+    )
     for batch in passes:
         for pts, digest, found in zip(
             batch.pts.tolist(), frame_digests(batch), detector.detect(batch.pixels), strict=True

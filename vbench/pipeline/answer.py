@@ -121,6 +121,8 @@ class SettingsAnswer(_Part):
     frame_width: int
     """Of the frames that travelled to the model, in pixels."""
     frame_height: int
+    keyframes_only: bool
+    """Whether keyframes stand for the frames asked for: then this answer is approximate."""
     prune: bool
     """Whether pictures that no wanted frame needs were left out before decoding."""
     overlap: bool

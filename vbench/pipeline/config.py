@@ -137,6 +137,9 @@ class PipelineArgs(_Args):
     prune: bool = True
     """Whether coded pictures that no wanted frame needs are left out of the chunks: the same frames, to the
     bit, for less decoding. H.264 and HEVC; other codecs' chunks stay whole."""
+    keyframes_only: bool = False
+    """Whether the last keyframe up to each wanted frame stands for it. APPROXIMATE: other frames, and fewer,
+    for a small part of the decoding."""
     overlap: bool = True
     """Whether chunked inference, and in combined mode the direct transfer to the one model, starts before the
     last frame of the video is decoded."""

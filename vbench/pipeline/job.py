@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import nlargest
+from pathlib import Path
 from typing import Self
 
 from vbench.pipeline.answer import ProcessRequest
@@ -27,6 +28,17 @@ class Job:
             mode=request.mode or args.mode,
             fps=args.fps_fraction if request.fps is None else exact(request.fps),
             chunk_s=args.chunk_fraction if request.chunk_s is None else exact(request.chunk_s),
+        )
+
+    def splitter(self, video: str | Path) -> Splitter:
+        """Of ``video``, as this request asks. Raises what Splitter raises."""
+        return Splitter(
+            video,
+            fps=self.fps,
+            chunk_s=self.chunk_s,
+            prune=self.args.prune,
+            keyframes_only=self.args.keyframes_only,
+            limits=self.args.limits.limits(),
         )
 
     @property

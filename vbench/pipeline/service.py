@@ -85,10 +85,8 @@ class VideoProcessingService:
         return await asyncio.to_thread(answer)
 
     def _open(self, video: str, job: Job) -> Splitter:
-        limits = self._args.limits.limits()
         try:
-            path = local_video(video, limits)
-            return Splitter(path, fps=job.fps, chunk_s=job.chunk_s, prune=self._args.prune, limits=limits)
+            return job.splitter(local_video(video, self._args.limits.limits()))
         except VideoError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 raise VideoMissingError(str(error)) from error

@@ -77,6 +77,7 @@ def decode_video(
     threads: int,
     timeout_s: float,
     batch_frames: int | None = None,
+    keyframes_only: bool = False,
     limits: VideoLimits | None = None,
 ) -> Generator[Frames]:
     """The reference: the same frames in one pass of one FFmpeg over the file itself, batch by batch.
@@ -90,6 +91,7 @@ def decode_video(
         threads: of FFmpeg's decoder, filters and scaler each, 1 or more.
         timeout_s: seconds FFmpeg may keep its reader waiting, all batches together.
         batch_frames: frames in a batch; without it as many as fill 64 MiB, at least one.
+        keyframes_only: whether keyframes stand for the frames asked for, see ``Index.targets``.
         limits: what is refused.
 
     Yields:
@@ -102,7 +104,7 @@ def decode_video(
         ToolMissingError: there is no FFmpeg.
     """
     info, index = read_index(path, limits)
-    wanted = index.targets(info, Fraction(fps))
+    wanted = index.targets(info, Fraction(fps), keyframes_only=keyframes_only)
     shape = geometry if isinstance(geometry, FrameGeometry) else geometry(info)
     batch = batch_frames or max(1, _BATCH_BYTES // shape.frame_bytes)
     url = media_url(Path(info.path))

@@ -54,13 +54,20 @@ class Index:
         """int64[M], rising: the pts of the frames that a player shows."""
         return np.sort(self.pts[self.shown])
 
-    def targets(self, info: VideoInfo, fps: Fraction) -> npt.NDArray[np.int64]:
+    def targets(
+        self, info: VideoInfo, fps: Fraction, *, keyframes_only: bool = False
+    ) -> npt.NDArray[np.int64]:
         """int64[K], rising: the pts of the frames to hand out at ``fps`` frames a second.
+
+        With ``keyframes_only`` the last keyframe up to each such frame stands for it, once for all for which
+        it does: fewer frames, and others than asked for, which take no other picture to decode.
 
         Raises:
             VideoError: a wanted frame cannot be told by its pts, since another has the same.
         """
         wanted = sampled(self.shown_pts(), info.time_base, fps)
+        if keyframes_only:
+            wanted = self._keyframes_of(wanted)
         decoded = np.sort(self.pts[~(self.hidden | self.needless)])
         repeats = np.searchsorted(decoded, wanted, "right") - np.searchsorted(decoded, wanted)
         twice = wanted[repeats > 1]
@@ -70,6 +77,14 @@ class Index:
                 "so neither can be asked for: encode it anew with increasing time stamps"
             )
         return wanted
+
+    def _keyframes_of(self, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The last shown keyframe up to each frame, else the first; where none is shown, the frames."""
+        keyframes = np.sort(self.pts[self.shown & self.clean])
+        if len(keyframes) == 0:
+            return wanted
+        last = np.searchsorted(keyframes, wanted, "right") - 1
+        return np.unique(keyframes[np.maximum(last, 0)])
 
 
 def probe(source: str | Path, limits: VideoLimits | None = None) -> VideoInfo:

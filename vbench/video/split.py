@@ -50,7 +50,8 @@ class Splitter:
     Chunk i owns the frames shown in [i * chunk_s, (i + 1) * chunk_s), counted from the first frame. Its
     payload runs from the last clean place to start decoding at or before its first target, to the last
     packet in decoding order that holds a target. With ``prune`` it leaves out what these frames do not need:
-    pictures that no other refers to, and in each GOP what follows the last target.
+    pictures that no other refers to, and in each GOP what follows the last target. With ``keyframes_only``
+    keyframes stand for the frames asked for, see ``Index.targets``.
 
     Raises:
         VideoError: the video cannot be read or is not sound.
@@ -70,6 +71,7 @@ class Splitter:
         fps: Fraction,
         chunk_s: Fraction,
         prune: bool = False,
+        keyframes_only: bool = False,
         limits: VideoLimits | None = None,
     ) -> None:
         if chunk_s <= 0:
@@ -77,7 +79,7 @@ class Splitter:
         self._limits = limits or VideoLimits()
         self._chunk_s = Fraction(chunk_s)
         self.info, self._index = read_index(path, self._limits)
-        self.targets = self._index.targets(self.info, Fraction(fps))
+        self.targets = self._index.targets(self.info, Fraction(fps), keyframes_only=keyframes_only)
         shown = np.flatnonzero(self._index.shown)
         self._by_pts = shown[np.argsort(self._index.pts[shown], kind="stable")]
         self._entries = np.flatnonzero(self._index.clean)
