@@ -34,8 +34,9 @@ RAY_LOG = "ray.log"
 PREPARE_SILENCE_S = 3600.0
 """The reference pass of a long video says something once a batch of frames."""
 
-APART = ("prepare", "link_check", "warm_up", "measure")
-"""Phases that are not the harness's own cost; all else of a trial's time is: metric ``harness_s``."""
+APART = ("prepare", "link_check", "warm_up", "settle", "measure", "drain")
+"""Phases that are not the harness's own cost; all else of a trial's time is: metric ``harness_s``. In those
+before and after the measured requests it waits for what Ray still moves."""
 
 NOT_FINGERPRINTED = ("label", "block", "blocks", "outputs", "tracking")
 """Parts of a configuration that cannot change a result."""
