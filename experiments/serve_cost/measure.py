@@ -1,0 +1,133 @@
+"""What Serve itself takes of a request: ``python experiments/serve_cost/measure.py`` (1 min).
+
+An empty graph of the same four stages, deployed with the same options on a Ray cluster of its own: each stage
+only passes on. The last hop is as in the direct hand-off, by reference. Requests one at a time. Nothing else
+may run meanwhile. Raw values go to ``result.json`` beside this file; README.md quotes it.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+import requests
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.config import HTTPOptions
+
+from vbench import environment
+from vbench.pipeline.build import deployment_options
+from vbench.pipeline.config import PipelineArgs
+from vbench.ports import free_port
+
+HERE = Path(__file__).resolve().parent
+http = FastAPI()
+
+
+class Model:
+    async def infer(self, frames: bytes) -> int:
+        return len(frames)
+
+
+class Decoder:
+    async def decode(self, chunk: bytes) -> bytes:
+        return chunk
+
+
+class Service:
+    def __init__(self, decoder: Any, model: Any) -> None:
+        self._decoder, self._model = decoder, model
+
+    async def process(self, chunk: bytes) -> int:
+        reference = await self._decoder.decode.remote(chunk)._to_object_ref()
+        length: int = await self._model.infer.remote(reference)
+        return length
+
+
+@serve.ingress(http)
+class API:
+    def __init__(self, service: Any) -> None:
+        self._service = service
+
+    @http.post("/")
+    async def process(self) -> int:
+        length: int = await self._service.process.remote(b"chunk")
+        return length
+
+
+def app() -> serve.Application:
+    """The four empty stages with the options that the real ones get on one machine."""
+    options = deployment_options(PipelineArgs())
+    made = {
+        name: serve.deployment(cls, **options[name])
+        for name, cls in (
+            ("VideoProcessingAPI", API),
+            ("VideoProcessingService", Service),
+            ("VideoDecoder", Decoder),
+            ("ModelInference", Model),
+        )
+    }
+    decoder, model = made["VideoDecoder"].bind(), made["ModelInference"].bind()
+    return made["VideoProcessingAPI"].bind(made["VideoProcessingService"].bind(decoder, model))
+
+
+def measure(url: str, warm_up: int, count: int) -> list[float]:
+    """Milliseconds of each request, one at a time, over one connection."""
+    times = []
+    with requests.Session() as session:
+        session.trust_env = False
+        for number in range(warm_up + count):
+            began = time.monotonic()
+            response = session.post(url, timeout=60)
+            if number >= warm_up:
+                times.append(1000 * (time.monotonic() - began))
+            response.raise_for_status()
+            assert response.json() == len(b"chunk")
+    return times
+
+
+def main() -> None:
+    """Bring up the cluster, measure, take it down, write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=500)
+    options = parser.parse_args()
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="vs", dir="/tmp") as temp:
+        ray.init(
+            include_dashboard=False, log_to_driver=False, _temp_dir=temp, object_store_memory=200 * 10**6
+        )
+        try:
+            serve.start(proxy_location="HeadOnly", http_options=HTTPOptions(host="127.0.0.1", port=port))
+            serve.run(app(), name="empty", route_prefix="/")
+            times = measure(f"http://127.0.0.1:{port}/", 100, options.requests)
+        finally:
+            serve.shutdown()
+            ray.shutdown()
+    quantiles = statistics.quantiles(times, n=100)
+    result = {
+        "environment": environment.describe(),
+        "taken": environment.now(),
+        "requests": len(times),
+        "latency_ms": {
+            "median": statistics.median(times),
+            "mean": statistics.fmean(times),
+            "p90": quantiles[89],
+            "p99": quantiles[98],
+            "min": min(times),
+            "max": max(times),
+        },
+        "each_ms": [round(each, 3) for each in times],
+    }
+    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result["latency_ms"], indent=1))
+
+
+if __name__ == "__main__":
+    main()
