@@ -169,14 +169,14 @@ def _show(console: Console, trial: Trial, clip: Clip, ceiling: Ceiling) -> None:
         f"{100 * _share(trial, ceiling):.0f}%",
     )
     console.print(table)
-    reached = limits.of_record(trial)
+    reached = limits.of_record(trial, Path(trial.folder))
     if reached is not None:
         show_limits(console, reached)
 
 
 def _plain(trial: Trial, ceiling: Ceiling) -> dict[str, Any]:
     """Everything as plain values."""
-    reached = limits.of_record(trial)
+    reached = limits.of_record(trial, Path(trial.folder))
     return {
         "trial": trial.folder,
         "arm": trial.arm,

@@ -177,7 +177,7 @@ def _one(session: Session, config: Config, folder: Path) -> None:
         session.display.say(f"vbench: {error}", style="red")
         return
     show_trial(session.display.console, trial)
-    reached = limits.of_record(trial)
+    reached = limits.of_record(trial, folder)
     if reached is not None:
         show_limits(session.display.console, reached)
     page = _track(config, folder, session) if config.tracking.name != "off" else None

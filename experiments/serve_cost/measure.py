@@ -23,7 +23,7 @@ from ray.serve.config import HTTPOptions
 from vbench import environment
 from vbench.pipeline.build import deployment_options
 from vbench.pipeline.config import PipelineArgs
-from vbench.ports import free_port
+from vbench.ports import free_ports
 
 HERE = Path(__file__).resolve().parent
 http = FastAPI()
@@ -98,7 +98,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_AUTH_MODE"] = "disabled"
-    port = free_port()
+    (port,) = free_ports("127.0.0.1", 1)
     with tempfile.TemporaryDirectory(prefix="vs", dir="/tmp") as temp:
         ray.init(
             include_dashboard=False, log_to_driver=False, _temp_dir=temp, object_store_memory=200 * 10**6

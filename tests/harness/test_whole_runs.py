@@ -22,6 +22,8 @@ def test_a_sweep_over_mode_and_runtime_gives_four_valid_trials(workplace: Workpl
         "--multirun", "mode=chunked,combined", "runtime=oss,anyscale", *SCENE, *SMALL
     )
     assert status == 0, output
+    assert output.count("Limit: ") == 4
+    assert output.count("efficiency") == 4
     trials = trials_of(workplace)
     assert len(trials) == 4
     expected = {

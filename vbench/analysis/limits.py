@@ -71,9 +71,8 @@ def limits(trial: Trial, spans: Sequence[SpanLine], machines: Sequence[MachineSa
     )
 
 
-def of_record(trial: Trial) -> Limits | None:
+def of_record(trial: Trial, folder: Path) -> Limits | None:
     """The limits of a trial, from the lines of its record; RecordError where these cannot be read."""
-    folder = Path(trial.folder)
     return limits(trial, read_spans(folder), read_machines(folder))
 
 
