@@ -9,9 +9,9 @@ from vbench.schema import ClusterConfig, DeploymentConfig, NodeConfig
 FEWEST_CPUS = 2
 """A decoder and a model need one each; on a machine of one core they share it."""
 
-CPUS_PER_MODEL = 7
-"""One replica of the model keeps up with between six and seven decoders of 720p at 1 frame/s: in the main
-job on 2 cores a sampled frame costs 85 ms to decode, 29 pictures before it included, and 13 ms to infer."""
+CPUS_PER_MODEL = 4
+"""One replica of the model keeps up with four decoders of 720p at 1 frame/s: in the main job on 2 cores a
+sampled frame costs 36 ms to decode, the pictures that it is predicted from included, and 9 ms to infer."""
 
 
 def deployments(cluster: ClusterConfig) -> dict[str, DeploymentConfig]:
