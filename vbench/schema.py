@@ -189,7 +189,7 @@ class LoadConfig:
 
     name: str = MISSING
     """The option chosen."""
-    requests: int = 32
+    requests: int = 48
     """Measured requests, one video each."""
     concurrency: int = 4
     """Requests in flight at a time (closed loop)."""

@@ -34,7 +34,7 @@ def test_a_trial_is_logged_whole_and_once(outputs: Path, tmp_path: Path) -> None
     assert run.info.run_name == "mode=chunked runtime=oss"
     assert run.data.params["mode"] == "chunked"
     assert run.data.params["runtime"] == "oss"
-    assert run.data.params["load.requests"] == "32"
+    assert run.data.params["load.requests"] == "48"
     assert run.data.metrics["latency_mean_s"] == 2.0
     assert len(client.get_metric_history(run.info.run_id, "request_latency_s")) == 3
     assert {item.path for item in client.list_artifacts(run.info.run_id)} == {TRIAL, REQUESTS, ".hydra"}

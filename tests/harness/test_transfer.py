@@ -51,6 +51,9 @@ def nodes() -> Iterator[TwoNodes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
+        # Where Ray notes the address of a cluster that it started in-process; it does not make this folder.
+        patch.setenv("RAY_TMPDIR", str(temp_dir))
+        (temp_dir / "ray").mkdir()
         cluster = cluster_utils.Cluster()
         try:
             size = {"num_cpus": 1, "object_store_memory": STORE_BYTES}

@@ -23,7 +23,7 @@ def test_a_sweep_over_mode_and_runtime_gives_four_valid_trials(workplace: Workpl
     )
     assert status == 0, output
     assert output.count("Limit: ") == 4
-    assert output.count("efficiency") == 4
+    assert output.count("measured: efficiency ") == 4
     trials = trials_of(workplace)
     assert len(trials) == 4
     expected = {

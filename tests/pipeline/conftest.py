@@ -24,7 +24,13 @@ def cluster() -> Iterator[Cluster]:
     """Two nodes of 2 CPUs and 200 MB of object store each, and Serve's proxy on a free port."""
     # Ray's sockets lie in its temp dir, and a socket's path has room for 107 bytes.
     temp_dir = Path(tempfile.mkdtemp(prefix="vp", dir="/tmp"))
-    environment = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    # Where Ray notes the address of a cluster that it started in-process; it does not make this folder.
+    (temp_dir / "ray").mkdir()
+    environment = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_TMPDIR": str(temp_dir),
+    }
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
