@@ -138,7 +138,7 @@ class PipelineConfig:
     keyframes_only: bool = False
     """APPROXIMATE: whether the last keyframe up to each sampled frame stands for it."""
     overlap: bool = True
-    """Whether inference (combined: the transfer to the model) starts before the last frame is decoded."""
+    """Whether inference may start before the last frame of the video is decoded."""
     window: int = 4
     """Chunks of one request in flight at a time; bounds memory."""
     decode_timeout_s: float = 120

@@ -141,8 +141,7 @@ class PipelineArgs(_Args):
     """Whether the last keyframe up to each wanted frame stands for it. APPROXIMATE: other frames, and fewer,
     for a small part of the decoding."""
     overlap: bool = True
-    """Whether chunked inference, and in combined mode the direct transfer to the one model, starts before the
-    last frame of the video is decoded."""
+    """Whether chunked inference starts before the last frame of the video is decoded."""
     window: Annotated[int, Field(ge=1)] = 8
     """Chunks of one request between split and answer at a time; the splitter waits for a free place.
     Where all frames are held anyway (combined, or no overlap), chunks between split and decoded."""

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
@@ -17,9 +16,6 @@ from vbench.pipeline.messages import ChunkFindings, FramesMessage, InferenceCall
 from vbench.pipeline.replica import place
 from vbench.pipeline.spans import Span, SpanRecorder
 from vbench.video.digest import frame_digests
-
-ObjectRef = Any
-"""A Ray ObjectRef: Ray is untyped here."""
 
 
 class ModelInference:
@@ -51,18 +47,6 @@ class ModelInference:
             stop.set()
             hashing.cancel()
 
-    async def fetch(self, frames: Sequence[ObjectRef]) -> list[Span]:
-        """Bring frames to this node ahead of the call that will work on them; the span of each transfer.
-
-        They stay in the node's object store until the call has used them. Should the store need their room
-        before, the call brings them again.
-        """
-        recorder = SpanRecorder(self._place)
-        for reference in frames:
-            chunk: FramesMessage = await reference
-            recorder.add("infer", "transfer", chunk.chunk, chunk.decoded_s, chunk.arrival_s, chunk.nbytes)
-        return recorder.spans
-
     def _reply(
         self,
         call: InferenceCall,
@@ -90,14 +74,13 @@ class ModelInference:
         # All arguments of a call are unpickled together, after the last of them is there.
         arrived_s = max(message.arrival_s for message in (call, *chunks))
         index = None if call.whole else chunks[0].chunk
-        if call.held and not call.relayed and not call.fetched:
+        if call.held and not call.relayed:
             waited = SpanRecorder(call.sender)
             for chunk in chunks:
                 waited.add("infer", "queue", chunk.chunk, chunk.decoded_s, call.sent_s)
             recorder.spans += waited.spans
         sent_s = call.sent_s if call.held or call.relayed else chunks[0].decoded_s
-        nbytes = 0 if call.fetched else sum(chunk.nbytes for chunk in chunks)
-        recorder.add("infer", "transfer", index, sent_s, arrived_s, nbytes)
+        recorder.add("infer", "transfer", index, sent_s, arrived_s, sum(chunk.nbytes for chunk in chunks))
         recorder.add("infer", "queue", index, arrived_s, start_s)
         recorder.add("infer", "compute", index, start_s, end_s)
         return recorder.spans
