@@ -141,17 +141,25 @@ class Batcher:
             loaded.set_exception(error)
             return
         loaded.set_result(None)
-        while parts := self._next():
-            arrays = [array for part in parts for array in part.arrays]
-            try:
-                found = self._detector.detect(arrays[0] if len(arrays) == 1 else np.concatenate(arrays))
-            except BaseException as error:  # noqa: BLE001 - it is each call's result
-                for part in parts:
-                    self._fail(part.call, error)
-                continue
+        while self._work():
+            pass
+
+    def _work(self) -> bool:
+        """One batch; False when all is done and closed. Its frames are let go before the next is waited for."""
+        parts = self._next()
+        arrays = [array for part in parts for array in part.arrays]
+        if not parts:
+            return False
+        try:
+            found = self._detector.detect(arrays[0] if len(arrays) == 1 else np.concatenate(arrays))
+        except BaseException as error:  # noqa: BLE001 - it is each call's result
             for part in parts:
-                _scatter(part, found[: part.frames])
-                del found[: part.frames]
+                self._fail(part.call, error)
+            return True
+        for part in parts:
+            _scatter(part, found[: part.frames])
+            del found[: part.frames]
+        return True
 
     def _next(self) -> list[_Part]:
         """The next batch, once it is full or waits no longer; empty when all is done and closed."""

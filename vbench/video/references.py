@@ -67,7 +67,8 @@ class References:
         levels = np.frombuffer(bytes(self._levels), np.uint8)
         if self._reader.codec == "h264" and (self._fields or not self._seen_parameters):
             return np.zeros(len(levels), np.bool_)
-        return levels == 1 + self._highest
+        unreferenced: npt.NDArray[np.bool_] = levels == 1 + self._highest
+        return unreferenced
 
     def resets(self) -> npt.NDArray[np.bool_]:
         """bool[N]: pictures from which on, in decoding order, none refers to one before (IDR, BLA)."""
