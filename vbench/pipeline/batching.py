@@ -145,7 +145,7 @@ class Batcher:
             pass
 
     def _work(self) -> bool:
-        """One batch; False when all is done and closed. Its frames are let go before the next is waited for."""
+        """One batch, whose frames are let go before the next is waited for; False when all is done."""
         parts = self._next()
         arrays = [array for part in parts for array in part.arrays]
         if not parts:
