@@ -13,7 +13,7 @@ from vbench.models.protocol import Detector
 from vbench.models.registry import create
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.footprint import frame_geometry
+from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
 from vbench.video.digest import frame_digests
 from vbench.video.errors import StoppedError
@@ -108,7 +108,12 @@ class PlainProcess:
                 while not stop.is_set() and (taken := source.next()) is not None:
                     chunk, geometry = taken
                     frames = decode_chunk(
-                        chunk, geometry, threads=1, timeout_s=self._args.decode_timeout_s, stop=stop
+                        chunk,
+                        geometry,
+                        threads=1,
+                        timeout_s=self._args.decode_timeout_s,
+                        hwaccel=self._args.hwaccel,
+                        stop=stop,
                     )
                     detector.detect(frames.pixels)
                     see(frames)

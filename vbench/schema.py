@@ -112,7 +112,11 @@ class ModelConfig:
     batch_wait_ms: float = 0
     """Longest that a frame waits for others to fill its batch; 0: the model takes what is there."""
     precision: str = "fp32"
-    """fp32 or bf16."""
+    """fp32, bf16 or fp16."""
+    compile: bool = False
+    """Whether torch.compile makes the forward pass, for batches of batch_size alone."""
+    channels_last: bool = True
+    """Whether the channels of a pixel lie together in memory."""
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
     score_threshold: float = 0.3
@@ -129,16 +133,22 @@ class PipelineConfig:
     """Frames sampled per second of video; a number or a fraction such as 30000/1001."""
     chunk_s: float = 5.0
     """Length of a chunk, in seconds of video."""
+    chunk_mb: float | None = 64
+    """Frames of one chunk, in MB, at most: longer chunks are cut; null: no bound."""
+    hwaccel: str | None = None
+    """FFmpeg's -hwaccel for decoding, such as cuda; null: the CPU."""
     handoff: str = "direct"
     """How frames travel: direct (decoder to model) or relay (through the service)."""
     frame_size: str = "model"
     """Frames on the wire: model (scaled by FFmpeg to the model's input) or native (full size)."""
+    pixel_format: str = "rgb24"
+    """Frames on the wire: rgb24, or yuv420p (half the bytes, converted on the model's device)."""
     prune: bool = True
     """Whether coded pictures that no sampled frame needs are left out before decoding: the same frames."""
     keyframes_only: bool = False
     """APPROXIMATE: whether the last keyframe up to each sampled frame stands for it."""
     overlap: bool = True
-    """Whether inference may start before the last frame of the video is decoded."""
+    """Whether inference (combined: the transfer to the model) starts before the last frame is decoded."""
     window: int = 4
     """Chunks of one request in flight at a time; bounds memory."""
     decode_timeout_s: float = 120

@@ -18,7 +18,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("chunked", "combined"),
     "pipeline.handoff": ("direct", "relay"),
     "pipeline.frame_size": ("model", "native"),
-    "model.precision": ("fp32", "bf16"),
+    "pipeline.pixel_format": ("rgb24", "yuv420p"),
+    "model.precision": ("fp32", "bf16", "fp16"),
     "tracking.name": ("sqlite", "off"),
     "load.name": ("closed", "transfer"),
 }

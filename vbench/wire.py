@@ -30,9 +30,10 @@ def handovers(spans: Iterable[SpanLine]) -> list[Crossing]:
     A chunk's packets go from the node of its service (where all spans of stage ``chunk`` end) to that of its
     decoder. Frames begin at the decoder and go to where each transfer of stage ``infer`` ended: in relay the
     service first, then the model. A transfer of the whole request (combined mode) takes each chunk's frames
-    from where they were; how many bytes of it are each chunk's is told by the relay's transfers before it,
-    and where there are none (direct) equal parts are taken, which is exact where all decoders are on one
-    node, and else but for a last chunk that is shorter.
+    from where they were, which is the model's own node where they were fetched ahead. How many bytes of it
+    are each chunk's is told by the relay's transfers before it, and where there are none (direct) equal parts
+    are taken, which is exact where all decoders are on one node, and else but for a last chunk that is
+    shorter.
     """
     found: list[Crossing] = []
     ordered = sorted(spans, key=lambda span: span.request)
@@ -51,7 +52,9 @@ def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Crossing]:
         found.append(Crossing(request=request, what=what, sender=sender, receiver=receiver, bytes=nbytes))
 
     def first(span: SpanLine) -> int:
-        return 0 if span.stage == "decode" else 1 if span.replica in services else 2
+        if span.stage == "decode":
+            return 0
+        return 1 if span.replica in services else 2 if span.chunk is not None else 3
 
     for span in sorted((span for span in spans if span.kind == "transfer"), key=first):
         if span.stage == "decode":

@@ -1,4 +1,4 @@
-"""Who decodes sampled video fastest on the same cores: ``python experiments/decode/measure.py`` (8 min).
+"""Who decodes sampled video fastest on the same cores: ``python experiments/decode/measure.py`` (12 min).
 
 Needs the packages of the extra ``benchmark`` and, for torchcodec, FFmpeg's shared libraries
 (``apt-get install ffmpeg``). Nothing else may run meanwhile. Every decoder hands out the same sampled frames
@@ -15,9 +15,10 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ import numpy.typing as npt
 from torchcodec.decoders import VideoDecoder
 
 from vbench import environment
+from vbench.models.registry import input_spec
 from vbench.sizing import machine_cpus
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.frames import decode_chunk, decode_video
@@ -36,7 +38,7 @@ from vbench.video.probe import read_index
 from vbench.video.scene import ensure_clip
 from vbench.video.scene_settings import SceneSettings
 from vbench.video.split import Splitter
-from vbench.video.types import FrameGeometry
+from vbench.video.types import FrameGeometry, Frames, PixelFormat, VideoInfo
 
 HERE = Path(__file__).resolve().parent
 FPS = Fraction(1)
@@ -65,12 +67,23 @@ class Clip:
         return np.empty((len(self.pts), self.info.height, self.info.width, 3), np.uint8)
 
 
-def pruned(clip: Clip, *, prune: bool = True) -> Pixels:
-    """vbench's own: chunks split once, decoded side by side by one thread of FFmpeg each."""
+def in_chunks(
+    clip: Clip,
+    *,
+    prune: bool = True,
+    keyframes_only: bool = False,
+    geometry: Callable[[VideoInfo], FrameGeometry] = FrameGeometry.native,
+    workers: int | None = None,
+) -> list[Frames]:
+    """vbench's own: chunks split once and decoded side by side by ``workers`` (one a core), each an FFmpeg
+    with its share of the cores' threads."""
+    count = workers or machine_cpus()
     lock = threading.Lock()
-    parts: dict[int, Pixels] = {}
-    with Splitter(clip.path, fps=FPS, chunk_s=CHUNK_S, prune=prune) as splitter:
-        geometry = FrameGeometry.native(splitter.info)
+    parts: dict[int, Frames] = {}
+    with Splitter(
+        clip.path, fps=FPS, chunk_s=CHUNK_S, prune=prune, keyframes_only=keyframes_only
+    ) as splitter:
+        shape = geometry(splitter.info)
         chunks = iter(splitter)
 
         def work() -> None:
@@ -79,17 +92,23 @@ def pruned(clip: Clip, *, prune: bool = True) -> Pixels:
                     chunk = next(chunks, None)
                 if chunk is None:
                     return
-                parts[chunk.index] = decode_chunk(chunk, geometry, threads=1, timeout_s=LONGEST_S).pixels
+                threads = machine_cpus() // count
+                parts[chunk.index] = decode_chunk(chunk, shape, threads=threads, timeout_s=LONGEST_S)
 
-        with ThreadPoolExecutor(machine_cpus()) as pool:
-            for each in [pool.submit(work) for _ in range(machine_cpus())]:
+        with ThreadPoolExecutor(count) as pool:
+            for each in [pool.submit(work) for _ in range(count)]:
                 each.result()
-    return np.concatenate([parts[number] for number in sorted(parts)])
+    return [parts[number] for number in sorted(parts)]
+
+
+def pruned(clip: Clip) -> Pixels:
+    """As the pipeline has it by default, but for the frames' size."""
+    return np.concatenate([frames.pixels for frames in in_chunks(clip)])
 
 
 def whole_chunks(clip: Clip) -> Pixels:
     """The same without leaving any picture out."""
-    return pruned(clip, prune=False)
+    return np.concatenate([frames.pixels for frames in in_chunks(clip, prune=False)])
 
 
 def one_ffmpeg(clip: Clip) -> Pixels:
@@ -164,6 +183,25 @@ DECODERS: dict[str, Callable[[Clip], Pixels]] = {
 OURS = "vbench, pruned"
 
 
+def as_model(info: VideoInfo, pixel_format: PixelFormat = "rgb24") -> FrameGeometry:
+    """Frames of the size that the detector works at."""
+    spec = input_spec("shapes")
+    return FrameGeometry.fitted(info.width, info.height, spec.width, spec.height, spec.fit, pixel_format)
+
+
+DEFAULT = "rgb24, model's size"
+OPTIONS: dict[str, Callable[[Clip], list[Frames]]] = {
+    DEFAULT: partial(in_chunks, geometry=as_model),
+    "yuv420p, model's size": partial(in_chunks, geometry=partial(as_model, pixel_format="yuv420p")),
+    "rgb24, full size": in_chunks,
+    "yuv420p, full size": partial(in_chunks, geometry=partial(FrameGeometry.native, pixel_format="yuv420p")),
+    "one chunk at a time, a thread a core": partial(in_chunks, geometry=as_model, workers=1),
+    "every picture decoded": partial(in_chunks, geometry=as_model, prune=False),
+    "keyframes only (APPROXIMATE)": partial(in_chunks, geometry=as_model, keyframes_only=True),
+}
+"""Of the pipeline's own options, what each costs; all but the last give the frames of the reference pass."""
+
+
 def sameness(got: Pixels, expected: Pixels) -> str:
     """How the frames of a decoder compare with those of the reference pass."""
     if got.shape != expected.shape:
@@ -177,7 +215,7 @@ def sameness(got: Pixels, expected: Pixels) -> str:
     return f"same frames, RGB rounded otherwise (mean difference {max(means):.2f} of 255)"
 
 
-def timed(decode: Callable[[Clip], Pixels], clip: Clip) -> dict[str, float]:
+def timed(decode: Callable[[Clip], object], clip: Clip) -> dict[str, float]:
     """Wall and CPU seconds of one run, FFmpeg's included."""
     before, began = os.times(), time.monotonic()
     decode(clip)
@@ -204,28 +242,41 @@ def make_clips(folder: Path, gop_s: float) -> dict[str, Path]:
     return {"H.264": h264, "HEVC": hevc}
 
 
-def measure(clip: Clip, rounds: int, draw: random.Random) -> dict[str, Any]:
-    """Every decoder once a round, after a run of each that is not timed and whose frames are looked at."""
-    expected = one_ffmpeg(clip)
-    frames = {name: sameness(decode(clip), expected) for name, decode in DECODERS.items()}
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in DECODERS}
+def in_rounds(
+    ways: Mapping[str, Callable[[Clip], object]], against: str, clip: Clip, rounds: int, draw: random.Random
+) -> dict[str, dict[str, Any]]:
+    """Every way once a round, in random order, and how many times as fast ``against`` was."""
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", flush=True)
-        for name in draw.sample(list(DECODERS), len(DECODERS)):
-            runs[name].append(timed(DECODERS[name], clip))
+        for name in draw.sample(list(ways), len(ways)):
+            runs[name].append(timed(ways[name], clip))
     rows = {}
     for name, each in runs.items():
-        ratios = [own["wall_s"] / ours["wall_s"] for own, ours in zip(each, runs[OURS], strict=True)]
+        ratios = [own["wall_s"] / one["wall_s"] for own, one in zip(each, runs[against], strict=True)]
         rows[name] = {
             "source_frames_per_s": clip.frames / statistics.median(run["wall_s"] for run in each),
             "cpu_s": statistics.median(run["cpu_s"] for run in each),
             "wall_s": statistics.median(run["wall_s"] for run in each),
             "ours_is_faster": statistics.median(ratios),
             "ours_is_faster_range": [min(ratios), max(ratios)],
-            "frames": frames[name],
             "runs": each,
         }
-    return {"source_frames": clip.frames, "sampled": len(clip.pts), "rows": rows}
+    return rows
+
+
+def measure(clip: Clip, rounds: int, draw: random.Random) -> dict[str, Any]:
+    """Every decoder, and every option, after a run of each that is not timed; of decoders the frames are
+    looked at."""
+    expected = one_ffmpeg(clip)
+    frames = {name: sameness(decode(clip), expected) for name, decode in DECODERS.items()}
+    rows = in_rounds(DECODERS, OURS, clip, rounds, draw)
+    for name, row in rows.items():
+        row["frames"] = frames[name]
+    for decode in OPTIONS.values():
+        decode(clip)
+    options = in_rounds(OPTIONS, DEFAULT, clip, rounds, draw)
+    return {"source_frames": clip.frames, "sampled": len(clip.pts), "rows": rows, "options": options}
 
 
 def main() -> None:
@@ -247,11 +298,11 @@ def main() -> None:
         for codec, path in make_clips(Path(folder), options.gop).items():
             print(f"measuring {codec}", flush=True)
             result[codec] = measure(Clip(path), options.rounds, draw)
-            for name, row in result[codec]["rows"].items():
+            for name, row in (result[codec]["rows"] | result[codec]["options"]).items():
                 print(
-                    f"  {name:<22} {row['source_frames_per_s']:6.0f} source frames/s"
+                    f"  {name:<37} {row['source_frames_per_s']:6.0f} source frames/s"
                     f"  {row['cpu_s']:5.2f} CPU s  ours is {row['ours_is_faster']:.2f} times as fast"
-                    f"  {row['frames']}",
+                    f"  {row.get('frames', '')}",
                     flush=True,
                 )
     (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -10,54 +10,33 @@ import argparse
 import json
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from vbench import environment
+from vbench.studies import run_trial, timed
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-LONGEST_S = 600
 
 SIZES = {"720p": (1280, 720, 32), "1080p": (1920, 1080, 16)}
 """Width, height, and how many requests of 20 s of video make a measured time of some 30 s on two cores."""
 
 
-def run(module: str, *arguments: str) -> None:
-    """A command of vbench that must succeed."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{module} {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-
-
 def measure(size: str, mode: str, outputs: Path, overrides: list[str]) -> dict[str, Any]:
     """One trial, and the machine's ceiling right after it."""
     width, height, requests = SIZES[size]
-    before = set(outputs.glob("runs/*"))
-    run(
-        "vbench",
+    folder = run_trial(
+        outputs,
         f"mode={mode}",
         f"video.scene.width={width}",
         f"video.scene.height={height}",
         f"load.requests={requests}",
-        f"outputs={outputs}",
-        "tracking=off",
         *overrides,
     )
-    (folder,) = set(outputs.glob("runs/*")) - before
     numbers = outputs / "numbers.json"
-    run("vbench.limits", str(folder), "--out", str(numbers))
+    timed([sys.executable, "-m", "vbench.limits", str(folder), "--out", str(numbers)])
     found: dict[str, Any] = json.loads(numbers.read_text())
     return {key: value for key, value in found.items() if key not in ("trial", "arm")}
 

@@ -20,30 +20,11 @@ from typing import Any
 
 from vbench import environment, procfs
 from vbench.record import read_trial
+from vbench.studies import ROOT, timed
 from vbench.video.scene import ensure_clip
 from vbench.video.scene_settings import SceneSettings
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-LONGEST_S = 600
-
-
-def timed(command: list[str], **env: str) -> tuple[float, str]:
-    """Wall seconds of a command that must succeed, and what it printed."""
-    began = time.monotonic()
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **env},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return time.monotonic() - began, done.stdout
 
 
 def measure_help(runs: int) -> dict[str, Any]:

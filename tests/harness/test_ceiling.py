@@ -12,7 +12,7 @@ import records
 from vbench import environment, limits, record
 from vbench.ceiling import PlainProcess
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.footprint import frame_geometry
+from vbench.pipeline.geometry import frame_geometry
 from vbench.video.digest import file_digest, frame_digests
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_video

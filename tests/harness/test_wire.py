@@ -23,10 +23,14 @@ def spans_of(
     model: str,
     combined: bool,
     relay: bool,
+    ahead: bool = False,
     packets: Sequence[int],
     frames: Sequence[int],
 ) -> list[SpanLine]:
-    """What the pipeline leaves for one request, of the spans that matter here."""
+    """What the pipeline leaves for one request, of the spans that matter here.
+
+    ``ahead``: frames of a combined call were fetched before it.
+    """
 
     def span(stage: str, kind: str, node: str, replica: str, nbytes: int, chunk: int | None) -> SpanLine:
         return records.span(
@@ -40,8 +44,9 @@ def spans_of(
         if relay:
             spans.append(span("infer", "transfer", service, SERVICE, frames[chunk], chunk))
     if combined:
-        spans.append(span("infer", "transfer", model, "ModelInference#m", sum(frames), None))
-    else:
+        nbytes = 0 if ahead else sum(frames)
+        spans.append(span("infer", "transfer", model, "ModelInference#m", nbytes, None))
+    if ahead or not combined:
         for chunk, nbytes in enumerate(frames):
             spans.append(span("infer", "transfer", model, "ModelInference#m", nbytes, chunk))
     return spans
@@ -54,13 +59,15 @@ nodes = st.sampled_from(NODES)
 def requests(draw: st.DrawFn) -> list[SpanLine]:
     chunks = draw(st.integers(1, 5))
     sizes = st.lists(st.integers(1, 10**9), min_size=chunks, max_size=chunks)
+    relay = draw(st.booleans())
     spans = spans_of(
         draw(st.integers(0, 3)),
         service=draw(nodes),
         decoders=draw(st.lists(nodes, min_size=chunks, max_size=chunks)),
         model=draw(nodes),
         combined=draw(st.booleans()),
-        relay=draw(st.booleans()),
+        relay=relay,
+        ahead=not relay and draw(st.booleans()),
         packets=draw(sizes),
         frames=draw(sizes),
     )

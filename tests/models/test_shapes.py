@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,14 @@ from safetensors.torch import load_file, save_file
 
 from vbench.models.average_precision import pairwise_iou
 from vbench.models.evaluate import evaluate, unseen_settings
-from vbench.models.protocol import Detections, Detector, ModelError, ModelSettings
+from vbench.models.protocol import Detections, Detector, ModelError, ModelSettings, Precision
 from vbench.models.registry import create
 from vbench.models.shapes import BUNDLED
 from vbench.models.train_data import decode_scene
-from vbench.video.scene import Scene, SceneSettings
+from vbench.video.frames import decode_video
+from vbench.video.scene import Scene, SceneSettings, ensure_clip
 from vbench.video.scene_shapes import SHAPES
+from vbench.video.types import FrameGeometry
 
 Pictures = npt.NDArray[np.uint8]
 
@@ -175,6 +178,55 @@ def test_bf16_finds_what_fp32_finds(detector: Detector, frames: Pictures) -> Non
     sure = [result.scores > 0.5 for result in detector.detect(frames)]
     for mask, first, second in zip(sure, detector.detect(frames), coarse.detect(frames), strict=True):
         assert pairwise_iou(first.boxes[mask], second.boxes).max(1).min() > 0.8
+
+
+def test_yuv420p_frames_are_searched_as_well_as_rgb24(detector: Detector, tmp_path: Path) -> None:
+    clip = ensure_clip(SceneSettings(width=1280, height=720, length_s=2, unique_s=2, seed=5), tmp_path)
+    found = []
+    for pixel_format in ("rgb24", "yuv420p"):
+        geometry = FrameGeometry.fitted(1280, 720, 640, 360, "letterbox", pixel_format)
+        (frames,) = decode_video(clip, fps=Fraction(4), geometry=geometry, threads=1, timeout_s=60)
+        found.append(detector.detect(frames.pixels))
+    sure = [result.scores > 0.5 for result in found[0]]
+    assert sum(map(np.count_nonzero, sure)) > 20
+    for mask, first, second in zip(sure, *found, strict=True):
+        assert pairwise_iou(first.boxes[mask], second.boxes).max(1).min() > 0.8
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_memory_layout_does_not_change_what_is_found(frames: Pictures, precision: Precision) -> None:
+    found = []
+    for channels_last in (True, False):
+        made = create(ModelSettings(channels_last=channels_last, precision=precision))
+        made.load()
+        found.append(made.detect(frames))
+    sure = [result.scores > 0.5 for result in found[0]]
+    for mask, first, second in zip(sure, *found, strict=True):
+        assert pairwise_iou(first.boxes[mask], second.boxes).max(1).min() > (
+            0.99 if precision == "fp32" else 0.8
+        )
+
+
+@pytest.mark.slow
+def test_a_compiled_model_finds_the_same_in_batches_of_any_length(
+    detector: Detector, frames: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    compiled = create(ModelSettings(compile=True, batch_size=4))
+    compiled.load()
+    for count in (1, 3, 4, 11):
+        for first, second in zip(
+            detector.detect(frames[:count]), compiled.detect(frames[:count]), strict=True
+        ):
+            agree(first, second)
+
+
+def test_a_model_that_cannot_be_compiled_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nowhere/g++",))
+
+    with pytest.raises(ModelError, match=r"cannot be compiled \(.+\): install a C\+\+ compiler"):
+        create(ModelSettings(compile=True, batch_size=2)).load()
 
 
 def test_loading_sets_the_threads_asked_for() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.footprint import Footprint, footprint, frame_geometry
+from vbench.pipeline.footprint import Footprint, footprint
+from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
 from vbench.video.split import Splitter
 

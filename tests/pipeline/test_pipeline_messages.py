@@ -55,7 +55,7 @@ def chunk_message() -> ChunkMessage:
 
 def test_a_message_knows_when_it_arrived_and_not_before() -> None:
     service = Place(node="n", replica="VideoProcessingService#1")
-    sent = InferenceCall(sent_s=1.0, sender=service, whole=True, relayed=False, held=True)
+    sent = InferenceCall(sent_s=1.0, sender=service, whole=True, relayed=False, held=True, fetched=False)
     before = time.time()
 
     got: InferenceCall = pickle.loads(pickle.dumps(sent))

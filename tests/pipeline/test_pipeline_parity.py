@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 VARIANTS = {
     "direct-model-overlap": {},
     "relay-model-held": {"handoff": "relay", "overlap": False},
-    "direct-native-held": {"frame_size": "native", "overlap": False},
+    "direct-native-yuv-held": {"frame_size": "native", "pixel_format": "yuv420p", "overlap": False},
     "relay-native-overlap": {"handoff": "relay", "frame_size": "native", "prune": False},
 }
 
@@ -54,8 +54,10 @@ def reference(clip: Path, args: PipelineArgs) -> Reference:
     def geometry(info: VideoInfo) -> FrameGeometry:
         spec = input_spec("shapes")
         if args.frame_size == "native":
-            return FrameGeometry.native(info)
-        return FrameGeometry.fitted(info.width, info.height, spec.width, spec.height, spec.fit)
+            return FrameGeometry.native(info, args.pixel_format)
+        return FrameGeometry.fitted(
+            info.width, info.height, spec.width, spec.height, spec.fit, args.pixel_format
+        )
 
     return reference_pass(clip, args, geometry, Fraction(2))
 
@@ -107,7 +109,8 @@ def test_each_chunk_has_the_spans_that_the_table_says(
     once = {("infer", kind): 1 for kind in ("transfer", "queue", "compute")}
     if mode == "combined":
         whole |= once
-        expected |= {("infer", "queue"): 1} | ({("infer", "transfer"): 1} if relayed else {})
+        ahead = args.handoff == "direct" and args.overlap
+        expected |= {("infer", "queue"): 1} | ({("infer", "transfer"): 1} if relayed or ahead else {})
     else:
         expected |= once
         expected["infer", "queue"] += held or relayed
@@ -154,6 +157,20 @@ def test_inference_overlaps_decoding_only_where_it_may(
         first_inference = min(s.start_s for s in answer.spans if (s.stage, s.kind) == ("infer", "compute"))
         last_decoded = max(s.end_s for s in answer.spans if (s.stage, s.kind) == ("decode", "compute"))
         assert (first_inference < last_decoded) == (mode == "chunked" and args.overlap)
+
+
+def test_combined_frames_travel_while_others_are_decoded_only_where_they_may(
+    answers: dict[str, Answer], args: PipelineArgs
+) -> None:
+    spans = answers["combined"].spans
+    arrived_s = [
+        span.end_s
+        for span in spans
+        if (span.stage, span.kind) == ("infer", "transfer") and span.replica.startswith("ModelInference")
+    ]
+    last_decoded_s = max(s.end_s for s in spans if (s.stage, s.kind) == ("decode", "compute"))
+
+    assert (min(arrived_s) < last_decoded_s) == (args.handoff == "direct" and args.overlap)
 
 
 @pytest.mark.parametrize("mode", ["chunked", "combined"])

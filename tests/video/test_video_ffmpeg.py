@@ -11,7 +11,7 @@ import pytest
 from clips import ClipStore
 
 from vbench.video.errors import ToolMissingError
-from vbench.video.ffmpeg import OVERRIDE, ffmpeg_path, ffmpeg_version, is_at_least
+from vbench.video.ffmpeg import OVERRIDE, ffmpeg_path, ffmpeg_version, is_at_least, require_hwaccel
 from vbench.video.frames import decode_video
 
 
@@ -99,3 +99,9 @@ def test_another_program_is_not_taken_for_ffmpeg(body: str, tmp_path: Path) -> N
 )
 def test_versions_are_ordered_and_snapshots_count_as_newest(version: str, newer: bool) -> None:
     assert is_at_least(version, 7, 1) is newer
+
+
+@pytest.mark.parametrize("name", ["nonesuch", "amf"])
+def test_hardware_that_is_not_there_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ToolMissingError, match=rf"cannot decode on '{name}' here \(.+\): take"):
+        require_hwaccel(name)

@@ -32,9 +32,12 @@ SETTINGS = {
 }
 
 
-def chunked(path: Path, fps: Fraction, chunk_s: Fraction, *, prune: bool = False) -> list[Frames]:
+def chunked(
+    path: Path, fps: Fraction, chunk_s: Fraction, *, prune: bool = False, most: int | None = None
+) -> list[Frames]:
     """Split and decode, frames as large as they are coded."""
-    with Splitter(path, fps=fps, chunk_s=chunk_s, prune=prune) as splitter:
+    bound = None if most is None else lambda _: most
+    with Splitter(path, fps=fps, chunk_s=chunk_s, prune=prune, most_frames=bound) as splitter:
         geometry = FrameGeometry.native(splitter.info)
         return [decode_chunk(chunk, geometry, threads=1, timeout_s=60) for chunk in splitter]
 
@@ -71,16 +74,18 @@ def test_one_pass_over_the_whole_gives_the_same_frames(
     prune=st.booleans(),
     fps=st.fractions(min_value=Fraction(1, 3), max_value=40, max_denominator=1001),
     chunk_s=st.fractions(min_value=Fraction(1, 3), max_value=5, max_denominator=1001),
+    most=st.none() | st.integers(3, 50),
 )
 def test_any_rate_and_any_chunk_length_give_the_frames_of_the_whole(
     name: str,
     prune: bool,
     fps: Fraction,
     chunk_s: Fraction,
+    most: int | None,
     clip: ClipStore,
     truth_of: Callable[[str], Truth],
 ) -> None:
-    frames = found(chunked(clip(name), fps, chunk_s, prune=prune))
+    frames = found(chunked(clip(name), fps, chunk_s, prune=prune, most=most))
 
     assert frames == truth_of(name).expected(fps)
 
@@ -101,18 +106,58 @@ def test_every_target_belongs_to_the_one_chunk_whose_span_holds_it(
     assert info.frames == len(known.pixels)
     assert (info.first_pts, info.time_base) == (min(known.pixels), known.time_base)
     owners = [int((pts - info.first_pts) * info.time_base / chunk_s) for pts in splitter.targets.tolist()]
-    assert [plan.targets for plan in splitter.plan] == [
+    assert [len(plan.targets) for plan in splitter.plan] == [
         owners.count(number) for number in range(splitter.chunk_count)
     ]
     last_frame = int((max(known.pixels) - info.first_pts) * info.time_base / chunk_s)
     assert splitter.chunk_count == last_frame + 1
 
 
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(
+    name=st.sampled_from(AS_CODED),
+    fps=st.fractions(min_value=Fraction(1, 3), max_value=60, max_denominator=1001),
+    chunk_s=st.fractions(min_value=Fraction(1, 3), max_value=10, max_denominator=1001),
+    most=st.integers(1, 40),
+)
+def test_chunks_of_more_frames_than_the_bound_are_cut_and_the_others_left_as_they_are(
+    name: str, fps: Fraction, chunk_s: Fraction, most: int, clip: ClipStore
+) -> None:
+    whole = Splitter(clip(name), fps=fps, chunk_s=chunk_s).plan
+    splitter = Splitter(clip(name), fps=fps, chunk_s=chunk_s, most_frames=lambda _: most)
+
+    assert max(len(part.targets) for part in splitter.plan) <= most
+    assert np.array_equal(np.concatenate([part.targets for part in splitter.plan]), splitter.targets)
+    assert [part.start_s for part in splitter.plan[1:]] == [part.end_s for part in splitter.plan[:-1]]
+    starts = {part.start_s for part in splitter.plan}
+    assert starts >= {chunk.start_s for chunk in whole}
+    small = {(chunk.start_s, chunk.end_s) for chunk in whole if len(chunk.targets) <= most}
+    assert small <= {(part.start_s, part.end_s) for part in splitter.plan}
+
+
+def test_a_chunk_is_cut_where_decoding_starts_anew_and_no_packet_is_read_twice(clip: ClipStore) -> None:
+    # Four GOPs of 24 frames: of at most 30 frames, 24 are taken each time.
+    with Splitter(
+        clip("closed_gop"), fps=Fraction(1000), chunk_s=Fraction(60), most_frames=lambda _: 30
+    ) as splitter:
+        chunks = list(splitter)
+
+    assert sum(chunk.packets for chunk in chunks) == splitter.info.frames
+    assert {len(chunk.targets) for chunk in chunks[:-1]} == {24}
+
+
+def test_a_gop_of_more_frames_than_the_bound_is_cut_within(clip: ClipStore) -> None:
+    with Splitter(
+        clip("intra_refresh"), fps=Fraction(30), chunk_s=Fraction(60), most_frames=lambda _: 50
+    ) as splitter:
+        assert [len(chunk.targets) for chunk in splitter] == [50, 50, 20]
+
+
 def test_a_length_that_is_a_multiple_of_the_chunks_makes_no_empty_last_chunk(clip: ClipStore) -> None:
     splitter = Splitter(clip("constant"), fps=Fraction(1), chunk_s=Fraction(1))
 
     assert splitter.info.duration_s == 4.0
-    assert [(plan.start_s, plan.end_s, plan.targets) for plan in splitter.plan] == [
+    assert [(plan.start_s, plan.end_s, len(plan.targets)) for plan in splitter.plan] == [
         (0.0, 1.0, 1),
         (1.0, 2.0, 1),
         (2.0, 3.0, 1),
@@ -123,7 +168,7 @@ def test_a_length_that_is_a_multiple_of_the_chunks_makes_no_empty_last_chunk(cli
 def test_a_video_shorter_than_a_chunk_is_one_chunk_that_ends_with_it(clip: ClipStore) -> None:
     splitter = Splitter(clip("short"), fps=Fraction(1000), chunk_s=Fraction(60))
 
-    assert [(plan.start_s, plan.end_s, plan.targets) for plan in splitter.plan] == [(0.0, 0.5, 15)]
+    assert [(plan.start_s, plan.end_s, len(plan.targets)) for plan in splitter.plan] == [(0.0, 0.5, 15)]
 
 
 def test_a_chunk_in_which_nothing_is_shown_is_empty_and_decodes_to_nothing(clip: ClipStore) -> None:
@@ -141,8 +186,9 @@ def test_chunks_follow_the_plan_and_a_splitter_can_be_gone_through_again(clip: C
     with Splitter(clip("open_gop"), fps=Fraction(5), chunk_s=Fraction(7, 10)) as splitter:
         first, second = list(splitter), list(splitter)
 
-    planned = [(plan.index, plan.start_s, plan.end_s, plan.targets) for plan in splitter.plan]
-    assert [(c.index, c.start_s, c.end_s, len(c.targets)) for c in first] == planned
+    planned = [(plan.start_s, plan.end_s, len(plan.targets)) for plan in splitter.plan]
+    assert [(chunk.start_s, chunk.end_s, len(chunk.targets)) for chunk in first] == planned
+    assert [chunk.index for chunk in first] == list(range(splitter.chunk_count))
     assert np.array_equal(np.concatenate([chunk.targets for chunk in first]), splitter.targets)
     assert [chunk.payload.tobytes() for chunk in first] == [chunk.payload.tobytes() for chunk in second]
 

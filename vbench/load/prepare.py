@@ -14,7 +14,8 @@ from vbench.models.protocol import ModelError
 from vbench.models.registry import create
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.budget import capacity_bytes
-from vbench.pipeline.footprint import footprint, frame_geometry
+from vbench.pipeline.footprint import footprint
+from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job as Request
 from vbench.record import Clip, write_json
 from vbench.schema import Config

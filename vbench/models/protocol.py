@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vbench.video.types import Fit
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class ModelError(ValueError):
@@ -34,6 +34,11 @@ class ModelSettings:
     """``bundled`` (in the package) or the path of a safetensors file."""
     batch_size: int = 8
     """Frames in one forward pass; ``detect`` cuts what it gets into batches of this size."""
+    compile: bool = False
+    """Whether ``torch.compile`` makes the forward pass, for this batch size alone: smaller batches are filled
+    up. Takes up to a minute to load, and a C++ compiler on a CPU."""
+    channels_last: bool = True
+    """Whether weights and pictures lie in memory with all channels of a pixel together."""
     precision: Precision = "fp32"
     device: str = "cpu"
     """``cpu``, ``cuda`` or ``cuda:N``."""
@@ -74,7 +79,8 @@ class Detector(Protocol):
         """Read the weights and make ready to detect; ModelError where that cannot be."""
 
     def detect(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
-        """Detect in uint8[N, H, W, 3] (rgb24, read-only views welcome), any N >= 0; N results, in order.
+        """Detect in uint8[N, H, W, 3] (rgb24) or uint8[N, 3 H / 2, W] (yuv420p, BT.709 in limited range; rows
+        of Y, then U, then V), read-only views welcome, any N >= 0; N results, in order.
 
         Frames that are not of ``input`` size are resized on the model's device, by ``input.fit``; boxes
         come back in pixels of the frames given.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
@@ -9,11 +10,11 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vbench.models.boxes import suppress
+from vbench.models.pictures import picture_size, to_pictures
 from vbench.models.protocol import Detections, InputSpec, ModelError, ModelSettings, Precision
 from vbench.models.registry import input_spec
 from vbench.models.shapes_net import ARCHITECTURE, ShapesNet, decode
@@ -26,8 +27,7 @@ MAX_CANDIDATES = 300
 """Best cells of a frame that compete in non-maximum suppression."""
 SUPPRESS_ABOVE = 0.6
 """IoU above which the lower of two detections is dropped, whatever their classes."""
-PAD_VALUE = 114
-"""Grey beside a letterboxed picture, as in ``FrameGeometry``."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class ShapesDetector:
@@ -38,7 +38,9 @@ class ShapesDetector:
         self.settings = settings
         self._path = BUNDLED if settings.weights == "bundled" else Path(settings.weights)
         self._input = input_spec("shapes")
-        self._net: ShapesNet | None = None
+        self._net: Callable[[Tensor], Tensor] | None = None
+        self._dtype = DTYPES[settings.precision]
+        self._layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self._class_names: tuple[str, ...] = ()
         self._fingerprint = ""
 
@@ -78,17 +80,26 @@ class ShapesDetector:
         device = _require_device(self.settings.device)
         if device.type == "cpu":
             torch.set_num_threads(self.settings.threads)
-        dtype = torch.bfloat16 if self.settings.precision == "bf16" else torch.float32
-        self._net = net.eval().to(device, dtype)
-        for weight in self._net.parameters():
+        net = net.eval().to(device, self._dtype)
+        for weight in net.parameters():
             if weight.dim() == 4:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-        self.detect(np.zeros((self.settings.batch_size, self._input.height, self._input.width, 3), np.uint8))
+                weight.data = weight.data.contiguous(memory_format=self._layout)
+        self._net = torch.compile(net, dynamic=False) if self.settings.compile else net
+        blank = np.zeros((self.settings.batch_size, self._input.height, self._input.width, 3), np.uint8)
+        try:
+            self.detect(blank)
+        except RuntimeError as error:
+            if not self.settings.compile:
+                raise
+            first_line = str(error).strip().splitlines()[0]
+            raise ModelError(
+                f"the model cannot be compiled ({first_line}): install a C++ compiler (g++) on the nodes "
+                "that run it, or take compile=false"
+            ) from error
 
     def detect(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
-        """Detect in uint8[N, H, W, 3]; N results, boxes in pixels of the frames given."""
-        if batch.ndim != 4 or batch.shape[3] != 3 or batch.dtype != np.uint8:
-            raise ValueError(f"frames must be uint8[N, H, W, 3], not {batch.dtype}{list(batch.shape)}")
+        """Detect in frames as the protocol says; N results, boxes in pixels of the frames given."""
+        picture_size(batch)
         if self._net is None:
             raise ModelError("the shapes detector is not loaded: call load() first")
         size = self.settings.batch_size
@@ -98,30 +109,19 @@ class ShapesDetector:
                 found += self._detect_at_once(self._net, batch[start : start + size])
         return found
 
-    def _detect_at_once(self, net: ShapesNet, frames: npt.NDArray[np.uint8]) -> list[Detections]:
-        geometry = FrameGeometry.fitted(
-            frames.shape[2], frames.shape[1], self._input.width, self._input.height, self._input.fit
-        )
+    def _detect_at_once(
+        self, net: Callable[[Tensor], Tensor], frames: npt.NDArray[np.uint8]
+    ) -> list[Detections]:
         # A copy, since torch warns of read-only arrays; it is a hundredth of the forward pass.
         pixels = torch.from_numpy(np.array(frames, order="C")).to(self.settings.device, non_blocking=True)
-        pictures = fit_pictures(pixels.permute(0, 3, 1, 2), geometry)
-        predictions = net(pictures.to(net.predict.weight.dtype)).float()
-        logits, boxes = decode(predictions, net.classes)
+        pictures, geometry = to_pictures(pixels, self._input)
+        if self.settings.compile and len(frames) < self.settings.batch_size:
+            # What is compiled has one shape: another would be compiled anew, for minutes.
+            missing = self.settings.batch_size - len(frames)
+            pictures = torch.cat((pictures, pictures.new_zeros(missing, *pictures.shape[1:])))
+        predictions = net(pictures.to(self._dtype, memory_format=self._layout))[: len(frames)].float()
+        logits, boxes = decode(predictions, len(self._class_names))
         return _select(logits, boxes, self.settings.score_threshold, geometry)
-
-
-def fit_pictures(pictures: Tensor, geometry: FrameGeometry) -> Tensor:
-    """Scale uint8[N, 3, H, W] into the frame that ``geometry`` describes, antialiased; returns 0 to 255."""
-    if (geometry.source_width, geometry.source_height) == (geometry.width, geometry.height):
-        return pictures
-    if pictures.device.type != "cpu":
-        pictures = pictures.float()  # only the CPU scales bytes
-    inner = F.interpolate(
-        pictures, (geometry.inner_height, geometry.inner_width), mode="bilinear", antialias=True
-    )
-    right = geometry.width - geometry.inner_width - geometry.pad_x
-    below = geometry.height - geometry.inner_height - geometry.pad_y
-    return F.pad(inner, (geometry.pad_x, right, geometry.pad_y, below), value=PAD_VALUE)
 
 
 def _select(
@@ -165,7 +165,7 @@ def _check(settings: ModelSettings) -> None:
     if settings.threads < 1:
         raise ModelError(f"model threads {settings.threads} cannot compute: take 1 or more")
     if settings.precision not in get_args(Precision):
-        raise ModelError(f"model precision {settings.precision!r} is unknown: take fp32 or bf16")
+        raise ModelError(f"model precision {settings.precision!r} is unknown: take {', '.join(DTYPES)}")
     if not 0 < settings.score_threshold < 1:
         raise ModelError(
             f"model score_threshold {settings.score_threshold} is not between 0 and 1: take e.g. 0.3"

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vbench.models.shapes import fit_pictures
+from vbench.models.pictures import to_pictures
+from vbench.models.registry import input_spec
 from vbench.models.shapes_net import HEIGHT, WIDTH
 from vbench.video.frames import decode_video
 from vbench.video.scene import SceneSettings, ensure_clip, load_truth
@@ -92,9 +93,8 @@ def decode_scene(
         batches = list(decode_video(clip, fps=fps, geometry=geometry, threads=1, timeout_s=DECODE_TIMEOUT_S))
     pixels = np.concatenate([batch.pixels for batch in batches])
     if native:
-        pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-        fitted = FrameGeometry.fitted(settings.width, settings.height, WIDTH, HEIGHT, "letterbox")
-        pixels = fit_pictures(pictures, fitted).permute(0, 2, 3, 1).contiguous().numpy()
+        pictures, _ = to_pictures(torch.from_numpy(pixels), input_spec("shapes"))
+        pixels = pictures.permute(0, 2, 3, 1).contiguous().numpy()
     return pixels, [truth.at_frame(i * step.numerator) for i in range(len(pixels))]
 
 

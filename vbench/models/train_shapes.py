@@ -18,7 +18,8 @@ import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vbench.models.shapes import BUNDLED, PAD_VALUE
+from vbench.models.pictures import PAD_VALUE
+from vbench.models.shapes import BUNDLED
 from vbench.models.shapes_net import ARCHITECTURE, HEIGHT, WIDTH, ShapesNet
 from vbench.models.train_data import CLASS_NAMES, Sample, make_samples
 from vbench.models.train_loss import detection_loss

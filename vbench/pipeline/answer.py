@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vbench.pipeline.config import ChunkSeconds, FrameSize, FramesPerSecond, Handoff, Mode
 from vbench.pipeline.spans import Kind, Span, Stage
+from vbench.video.types import PixelFormat
 
 PATH = "/v1/videos:process"
 """Where the API takes requests."""
@@ -121,6 +122,7 @@ class SettingsAnswer(_Part):
     frame_width: int
     """Of the frames that travelled to the model, in pixels."""
     frame_height: int
+    pixel_format: PixelFormat
     keyframes_only: bool
     """Whether keyframes stand for the frames asked for: then this answer is approximate."""
     prune: bool

@@ -146,6 +146,7 @@ def _settings(job: Job, geometry: FrameGeometry, fingerprint: str) -> SettingsAn
         frame_size=job.args.frame_size,
         frame_width=geometry.width,
         frame_height=geometry.height,
+        pixel_format=geometry.pixel_format,
         keyframes_only=job.args.keyframes_only,
         prune=job.args.prune,
         overlap=job.args.overlap,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from vbench.models.protocol import ModelSettings, Precision
-from vbench.video.types import VideoLimits
+from vbench.video.types import PixelFormat, VideoLimits
 
 Mode = Literal["chunked", "combined"]
 Handoff = Literal["direct", "relay"]
@@ -69,6 +69,10 @@ class ModelArgs(_Args):
     batch_wait_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
     """Longest that a frame waits for others to fill its batch; 0: the model takes what is there."""
     precision: Precision = "fp32"
+    compile: bool = False
+    """Whether ``torch.compile`` makes the forward pass, see ``ModelSettings``."""
+    channels_last: bool = True
+    """Whether all channels of a pixel lie together in memory."""
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     score_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.3
 
@@ -134,6 +138,14 @@ class PipelineArgs(_Args):
     """``direct``: frames go from the decoder's node to the model's; ``relay``: through the service's."""
     frame_size: FrameSize = "model"
     """Size of the frames that travel: what the model works at, or the upright picture's own."""
+    pixel_format: PixelFormat = "rgb24"
+    """Of the frames that travel. ``yuv420p`` is half as large, and rgb only on the model's device: what the
+    video's own coding of colour has, if it is 4:2:0 in BT.709 itself, and else close to it."""
+    chunk_mb: Annotated[float, Field(gt=0)] | None = 64.0
+    """10^6 bytes of frames in one chunk at most: longer chunks are cut, where decoding starts anew if they
+    can be. None: a chunk holds what its seconds hold."""
+    hwaccel: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
+    """FFmpeg's ``-hwaccel``: the hardware that decodes, on the decoders' nodes. None: their CPUs."""
     prune: bool = True
     """Whether coded pictures that no wanted frame needs are left out of the chunks: the same frames, to the
     bit, for less decoding. H.264 and HEVC; other codecs' chunks stay whole."""
@@ -141,7 +153,8 @@ class PipelineArgs(_Args):
     """Whether the last keyframe up to each wanted frame stands for it. APPROXIMATE: other frames, and fewer,
     for a small part of the decoding."""
     overlap: bool = True
-    """Whether chunked inference starts before the last frame of the video is decoded."""
+    """Whether chunked inference, and in combined mode the direct transfer to the one model, starts before the
+    last frame of the video is decoded."""
     window: Annotated[int, Field(ge=1)] = 8
     """Chunks of one request between split and answer at a time; the splitter waits for a free place.
     Where all frames are held anyway (combined, or no overlap), chunks between split and decoded."""

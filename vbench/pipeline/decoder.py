@@ -9,6 +9,7 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkMessage, FramesMessage
 from vbench.pipeline.replica import place
 from vbench.pipeline.spans import SpanRecorder
+from vbench.video.ffmpeg import require_hwaccel
 from vbench.video.frames import decode_chunk
 
 
@@ -17,6 +18,8 @@ class VideoDecoder:
     timed, and leaves it undecoded when its request is cancelled. A decode that runs then is ended."""
 
     def __init__(self, args: PipelineArgs) -> None:
+        if args.hwaccel:
+            require_hwaccel(args.hwaccel)
         self._args = args
         self._place = place()
         self._slots = ThreadPoolExecutor(args.decodes_at_once, thread_name_prefix="decode")
@@ -37,6 +40,7 @@ class VideoDecoder:
             message.geometry,
             threads=self._args.ffmpeg_threads,
             timeout_s=self._args.decode_timeout_s,
+            hwaccel=self._args.hwaccel,
             stop=stop,
         )
         end_s = time.time()

@@ -11,7 +11,7 @@ from ray.experimental import get_local_object_locations
 from vbench.pipeline.config import Mode, PipelineArgs
 from vbench.pipeline.messages import ChunkMessage, FramesMessage, InferenceCall, InferenceReply
 from vbench.pipeline.source import ChunkSource, ChunkSpan
-from vbench.pipeline.spans import SpanRecorder
+from vbench.pipeline.spans import Span, SpanRecorder
 from vbench.video.types import Chunk, FrameGeometry
 
 T = TypeVar("T")
@@ -42,6 +42,8 @@ class Flow:
         self._combined = mode == "combined"
         self._held = self._combined or not args.overlap
         self._relayed = args.handoff == "relay"
+        # To the node of the one model that there is; of several, nobody knows which will have the call.
+        self._fetches = self._combined and args.overlap and not self._relayed and args.inference.replicas == 1
         self._geometry = geometry
         self._decoder = decoder
         self._inference = inference
@@ -49,6 +51,8 @@ class Flow:
         self._recorder = recorder
         self._window = asyncio.Semaphore(args.window)
         self._running: set[Response] = set()
+        self._fetched: list[Span] = []
+        """The transfers of frames that were brought to the model before the call."""
         self.chunks: list[ChunkSpan] = []
         """The chunks split so far, in order; all of them after ``run``."""
 
@@ -110,6 +114,8 @@ class Flow:
         if not self._relayed:
             reference = await self._reference(response, len(chunk.targets) * self._geometry.frame_bytes)
             self._running.discard(response)
+            if self._fetches:
+                await self._fetch(reference)
             return reference
         frames: FramesMessage = await response
         self._running.discard(response)
@@ -117,6 +123,12 @@ class Flow:
             "infer", "transfer", frames.chunk, frames.decoded_s, frames.arrival_s, frames.nbytes
         )
         return frames
+
+    async def _fetch(self, frames: ObjectRef) -> None:
+        """Have the model's node bring the frames over while others are still decoded."""
+        response = self._send(self._inference.fetch, [frames])
+        self._fetched += await response
+        self._running.discard(response)
 
     async def _reference(self, response: Response, nbytes: int) -> ObjectRef:
         """The frames, of ``nbytes`` at least, by reference: once they exist, and without fetching them.
@@ -155,7 +167,11 @@ class Flow:
             whole=self._combined,
             relayed=self._relayed,
             held=self._held,
+            fetched=self._fetches,
         )
+        for span in self._fetched:
+            self._recorder.add("infer", "queue", span.chunk, span.end_s, call.sent_s)
+        self._recorder.spans += self._fetched
         if self._relayed:
             for frames in handoffs:
                 self._recorder.add("infer", "queue", frames.chunk, frames.arrival_s, call.sent_s)

@@ -1,21 +1,11 @@
-"""The frames of a request: their size on the wire, and the memory they take while the request runs."""
+"""The memory that the frames of a request take while it runs."""
 
 from dataclasses import dataclass
 
-from vbench.models.registry import input_spec
-from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.job import Job
 from vbench.video.errors import VideoTooLargeError
 from vbench.video.split import Splitter
-from vbench.video.types import FrameGeometry, VideoInfo
-
-
-def frame_geometry(args: PipelineArgs, info: VideoInfo) -> FrameGeometry:
-    """The frames that travel: as large as the upright picture, or as the model works on."""
-    if args.frame_size == "native":
-        return FrameGeometry.native(info)
-    spec = input_spec(args.model.name)
-    return FrameGeometry.fitted(info.width, info.height, spec.width, spec.height, spec.fit)
+from vbench.video.types import FrameGeometry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +30,8 @@ class Footprint:
 def footprint(job: Job, splitter: Splitter, geometry: FrameGeometry) -> Footprint:
     """What the request holds, relayed frames twice: as they came to the service and as they leave it."""
     frames, which = job.frames_held(splitter)
-    arithmetic = f"{frames} frames{which} x {geometry.width} x {geometry.height} x 3 bytes"
+    per_pixel = geometry.frame_bytes / (geometry.width * geometry.height)
+    arithmetic = f"{frames} frames{which} x {geometry.width} x {geometry.height} x {per_pixel:g} bytes"
     copies = 2 if job.args.handoff == "relay" else 1
     if copies == 2:
         arithmetic += " x 2 copies in the service's object store (handoff: relay)"

@@ -5,8 +5,10 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+import ray
 
 from vbench.models.protocol import Detections
 from vbench.models.registry import create
@@ -17,17 +19,23 @@ from vbench.pipeline.replica import place
 from vbench.pipeline.spans import Span, SpanRecorder
 from vbench.video.digest import frame_digests
 
+ObjectRef = Any
+"""A Ray ObjectRef: Ray is untyped here."""
+
 
 class ModelInference:
     """Owns one detector: frames of all calls wait for it in one queue, in order, and share its batches."""
 
     def __init__(self, args: PipelineArgs) -> None:
+        self._args = args
         self._place = place()
         self._detector = create(args.model.settings(threads=args.inference.threads))
         self._batcher = Batcher(
             self._detector, size=args.model.batch_size, wait_s=args.model.batch_wait_ms / 1000
         )
         self._hashing = ThreadPoolExecutor(1, thread_name_prefix="hash")
+        # A thread for each call that can be here: a transfer must not wait for another to end.
+        self._fetching = ThreadPoolExecutor(args.max_ongoing("ModelInference"), thread_name_prefix="fetch")
 
     async def infer(self, call: InferenceCall, *chunks: FramesMessage) -> InferenceReply:
         """What is in the frames of ``chunks``, which are of one video and in order.
@@ -46,6 +54,23 @@ class ModelInference:
         finally:
             stop.set()
             hashing.cancel()
+
+    async def fetch(self, frames: Sequence[ObjectRef]) -> list[Span]:
+        """Bring frames to this node ahead of the call that will work on them; the span of each transfer.
+
+        They stay in the node's object store until the call has used them. Should the store need their room
+        before, the call brings them again.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._fetching, self._fetch, frames)
+
+    def _fetch(self, frames: Sequence[ObjectRef]) -> list[Span]:
+        """On a thread: awaiting an ObjectRef leaves a reference cycle that holds its frames (Ray 2.60)."""
+        recorder = SpanRecorder(self._place)
+        for reference in frames:
+            chunk: FramesMessage = ray.get(reference, timeout=self._args.request_timeout_s)
+            recorder.add("infer", "transfer", chunk.chunk, chunk.decoded_s, chunk.arrival_s, chunk.nbytes)
+        return recorder.spans
 
     def _reply(
         self,
@@ -74,13 +99,14 @@ class ModelInference:
         # All arguments of a call are unpickled together, after the last of them is there.
         arrived_s = max(message.arrival_s for message in (call, *chunks))
         index = None if call.whole else chunks[0].chunk
-        if call.held and not call.relayed:
+        if call.held and not call.relayed and not call.fetched:
             waited = SpanRecorder(call.sender)
             for chunk in chunks:
                 waited.add("infer", "queue", chunk.chunk, chunk.decoded_s, call.sent_s)
             recorder.spans += waited.spans
         sent_s = call.sent_s if call.held or call.relayed else chunks[0].decoded_s
-        recorder.add("infer", "transfer", index, sent_s, arrived_s, sum(chunk.nbytes for chunk in chunks))
+        nbytes = 0 if call.fetched else sum(chunk.nbytes for chunk in chunks)
+        recorder.add("infer", "transfer", index, sent_s, arrived_s, nbytes)
         recorder.add("infer", "queue", index, arrived_s, start_s)
         recorder.add("infer", "compute", index, start_s, end_s)
         return recorder.spans

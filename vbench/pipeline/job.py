@@ -8,6 +8,7 @@ from typing import Self
 
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.config import Mode, PipelineArgs, exact
+from vbench.pipeline.geometry import most_frames
 from vbench.video.split import Splitter
 
 
@@ -38,6 +39,7 @@ class Job:
             chunk_s=self.chunk_s,
             prune=self.args.prune,
             keyframes_only=self.args.keyframes_only,
+            most_frames=lambda info: most_frames(self.args, info),
             limits=self.args.limits.limits(),
         )
 
@@ -51,5 +53,5 @@ class Job:
         if self.holds_all:
             return len(splitter.targets), ""
         window = self.args.window
-        held = sum(nlargest(window, (chunk.targets for chunk in splitter.plan)))
+        held = sum(nlargest(window, (len(chunk.targets) for chunk in splitter.plan)))
         return held, "" if window >= splitter.chunk_count else f" in the {window} largest chunks (the window)"

@@ -84,6 +84,8 @@ class InferenceCall(Envelope):
     """Whether the frames come from the service (relay), not from the decoder."""
     held: bool
     """Whether they were held back until all frames of the video were decoded."""
+    fetched: bool
+    """Whether they were brought to the model's node before the call (``ModelInference.fetch``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

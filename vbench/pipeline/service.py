@@ -15,7 +15,8 @@ from vbench.pipeline.budget import FramesBudget, capacity_bytes
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import VideoMissingError, cause_of
 from vbench.pipeline.flow import Flow
-from vbench.pipeline.footprint import footprint, frame_geometry
+from vbench.pipeline.footprint import footprint
+from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
 from vbench.pipeline.replica import place
 from vbench.pipeline.source import ChunkSource

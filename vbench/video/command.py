@@ -16,6 +16,9 @@ from vbench.video.types import FrameGeometry, VideoInfo
 SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int+bitexact"
 """Of swscale: the same picture gives the same bytes, whichever instructions the CPU has."""
 
+YUV_OUT = {"out_color_matrix": "bt709", "out_range": "tv"}
+"""What yuv420p frames are in, whatever the video is in."""
+
 PAD_GREY = "0x727272"
 """(114, 114, 114), as ``FrameGeometry`` says."""
 
@@ -53,7 +56,7 @@ def select_expression(pts: Sequence[int]) -> str:
     return f"{among(0, len(pts))}*(isnan(prev_selected_pts)+gt(pts,prev_selected_pts))"
 
 
-def decoder_options(info: VideoInfo, threads: int) -> dict[str, Any]:
+def decoder_options(info: VideoInfo, threads: int, hwaccel: str | None = None) -> dict[str, Any]:
     """Options before ``-i``; no rotation and no cropping that a NUT payload would not have too."""
     options: dict[str, Any] = {
         "threads": max(1, threads),
@@ -62,40 +65,47 @@ def decoder_options(info: VideoInfo, threads: int) -> dict[str, Any]:
     }
     if is_at_least(ffmpeg_version(ffmpeg_path()), 7, 1):
         options["apply_cropping"] = "codec"
-    return options
+    return options | ({"hwaccel": hwaccel} if hwaccel else {})
 
 
-def frame_graph(source: Any, info: VideoInfo, geometry: FrameGeometry, wanted: npt.NDArray[np.int64]) -> Any:
-    """The wanted frames of ``source``, chosen by pts, in rgb24, upright and padded, to standard output."""
+def frame_graph(
+    source: Any,
+    info: VideoInfo,
+    geometry: FrameGeometry,
+    wanted: npt.NDArray[np.int64],
+    hwaccel: str | None = None,
+) -> Any:
+    """The wanted frames of ``source``, chosen by pts, as ``geometry`` says, to standard output."""
     turned = info.rotation % 180 != 0
     inner = (geometry.inner_width, geometry.inner_height)
     width, height = inner[::-1] if turned else inner
     # The colour space is given, not left to the stream: it may stand in the container only, which NUT drops.
-    graph = (
-        source.filter("settb", expr=f"{info.time_base.numerator}/{info.time_base.denominator}")
-        .filter("select", expr=select_expression(wanted.tolist()))
-        .filter(
-            "scale",
-            w=width,
-            h=height,
-            flags=SCALE_FLAGS,
-            interl=0,
-            in_color_matrix=info.color_matrix,
-            in_range=info.color_range,
-        )
-        .filter("format", pix_fmts="rgb24")
+    graph = source.filter("settb", expr=f"{info.time_base.numerator}/{info.time_base.denominator}").filter(
+        "select", expr=select_expression(wanted.tolist())
     )
+    if hwaccel:  # which hands pictures out as NV12 or the like: to another scaler than the CPU's pictures
+        graph = graph.filter("format", pix_fmts=info.pixel_format)
+    graph = graph.filter(
+        "scale",
+        w=width,
+        h=height,
+        flags=SCALE_FLAGS,
+        interl=0,
+        in_color_matrix=info.color_matrix,
+        in_range=info.color_range,
+        **(YUV_OUT if geometry.pixel_format == "yuv420p" else {}),
+    ).filter("format", pix_fmts=geometry.pixel_format)
     for name, options in _turns(info):
         graph = graph.filter(name, **options)
     if inner != (geometry.width, geometry.height):
         graph = graph.filter(
             "pad", w=geometry.width, h=geometry.height, x=geometry.pad_x, y=geometry.pad_y, color=PAD_GREY
         )
-    return graph.output("pipe:1", format="rawvideo", pix_fmt="rgb24", fps_mode="passthrough")
+    return graph.output("pipe:1", format="rawvideo", pix_fmt=geometry.pixel_format, fps_mode="passthrough")
 
 
 def _turns(info: VideoInfo) -> list[tuple[str, dict[str, str]]]:
-    """Filters that make the picture upright; after the conversion to rgb24, where they only move pixels."""
+    """Filters that make the picture upright; after the conversion, where they only move pixels."""
     turns: dict[int, list[tuple[str, dict[str, str]]]] = {
         0: [],
         90: [("transpose", {"dir": "clock"})],

@@ -10,7 +10,7 @@ from vbench.video.types import Frames
 
 
 def frame_digests(frames: Frames) -> list[str]:
-    """One hex digest a frame: xxh3_128 over its pts (int64, little endian) and its rgb24 bytes."""
+    """One hex digest a frame: xxh3_128 over its pts (int64, little endian) and its bytes."""
     digests = []
     for pts, pixels in zip(frames.pts.tolist(), frames.pixels, strict=True):
         state = xxhash.xxh3_128(pts.to_bytes(8, "little", signed=True))

@@ -110,3 +110,26 @@ def is_at_least(version: str, major: int, minor: int = 0) -> bool:
     """Whether FFmpeg's version is at least ``major.minor``; builds from a git snapshot count as newest."""
     match = re.match(r"n?(\d+)\.(\d+)", version)
     return match is None or (int(match[1]), int(match[2])) >= (major, minor)
+
+
+def require_hwaccel(name: str) -> None:
+    """Open the hardware that ``-hwaccel name`` decodes on.
+
+    Raises:
+        ToolMissingError: FFmpeg does not know it, or the machine does not have it.
+    """
+    source = ["-f", "lavfi", "-i", "color=duration=0.04", "-frames:v", "1", "-f", "null", "-"]
+    done = subprocess.run(
+        [*command_prefix(1), "-init_hw_device", name, *source],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        reason = re.sub(r"^(\[[^\]]*\]\s*)+", "", (done.stderr.strip() or "no reason given").splitlines()[0])
+        raise ToolMissingError(
+            f"FFmpeg cannot decode on {name!r} here ({reason}): take what 'ffmpeg -hwaccels' names and this "
+            "machine has, or hwaccel=null"
+        )

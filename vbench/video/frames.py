@@ -26,6 +26,7 @@ def decode_chunk(
     *,
     threads: int,
     timeout_s: float,
+    hwaccel: str | None = None,
     stop: threading.Event | None = None,
 ) -> Frames:
     """The chunk's target frames, all of them or an error.
@@ -35,6 +36,7 @@ def decode_chunk(
         geometry: size and place of the picture in the frames.
         threads: of FFmpeg's decoder, filters and scaler each, 1 or more.
         timeout_s: seconds FFmpeg may take.
+        hwaccel: what decodes, see ``require_hwaccel``; None: the CPU.
         stop: ends the decode within 0.2 s when another thread sets it.
 
     Raises:
@@ -48,10 +50,11 @@ def decode_chunk(
     if len(chunk.targets):
         info = chunk.info
         options = {"format": "nut", **pipe_options()}
-        source = ffmpeg.input("pipe:0", **options, **decoder_options(info, threads))["v:0"]
+        source = ffmpeg.input("pipe:0", **options, **decoder_options(info, threads, hwaccel))["v:0"]
         wanted = chunk.targets + chunk.pts_shift
+        graph = frame_graph(source, info, geometry, wanted, hwaccel)
         with (
-            ffmpeg_command(frame_graph(source, info, geometry, wanted), threads=threads) as command,
+            ffmpeg_command(graph, threads=threads) as command,
             FFmpegProcess(
                 command.arguments,
                 descriptors=command.descriptors,
@@ -59,7 +62,8 @@ def decode_chunk(
                 stdin=chunk.payload.data,
                 timeout_s=timeout_s,
                 threads=threads,
-                memory_bytes=_memory_bytes(info, geometry, threads),
+                # A GPU's driver reserves address space by the terabyte.
+                memory_bytes=None if hwaccel else _memory_bytes(info, geometry, threads),
                 stop=stop,
             ) as process,
         ):
@@ -143,7 +147,7 @@ def _memory_bytes(info: VideoInfo, geometry: FrameGeometry, threads: int) -> int
 
 
 def _empty_frames(count: int, geometry: FrameGeometry) -> npt.NDArray[np.uint8]:
-    return np.empty((count, geometry.height, geometry.width, 3), np.uint8)
+    return np.empty((count, *geometry.frame_shape), np.uint8)
 
 
 def _check_count(

@@ -50,8 +50,9 @@ class FFmpegProcess:
     Belongs to one thread at a time. ``command`` is program and arguments, ``descriptors`` the open files it
     inherits; ``subject`` is what is decoded, for messages; ``stdin`` the bytes to feed; ``timeout_s`` how
     long FFmpeg may keep its reader waiting, all waits together, and, times ``threads``, the CPU time it may
-    use; ``memory_bytes`` the address space it may use, past which it fails to allocate. ``stop`` may be set
-    by another thread, and ends a wait within 0.2 s. A limit that this process has itself is not passed.
+    use; ``memory_bytes`` the address space it may use, past which it fails to allocate, None without bound.
+    ``stop`` may be set by another thread, and ends a wait within 0.2 s. A limit that this process has itself
+    is not passed.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class FFmpegProcess:
         stdin: memoryview | None = None,
         timeout_s: float,
         threads: int,
-        memory_bytes: int,
+        memory_bytes: int | None,
         stop: threading.Event | None = None,
     ) -> None:
         self._subject = subject
@@ -82,7 +83,7 @@ class FFmpegProcess:
             self._end()
             raise
 
-    def _set_up(self, memory_bytes: int) -> None:
+    def _set_up(self, memory_bytes: int | None) -> None:
         assert self._process.stdout is not None
         self._stdout = self._process.stdout.fileno()
         os.set_blocking(self._stdout, False)
@@ -91,7 +92,8 @@ class FFmpegProcess:
         # Set from here, not in the child before exec: code that runs after a fork is unsafe with threads.
         with suppress(ProcessLookupError):
             self._cpu_s = _limit(self._process.pid, resource.RLIMIT_CPU, self._cpu_s, self._cpu_s + 5)
-            _limit(self._process.pid, resource.RLIMIT_AS, memory_bytes, memory_bytes)
+            if memory_bytes is not None:
+                _limit(self._process.pid, resource.RLIMIT_AS, memory_bytes, memory_bytes)
             _limit(self._process.pid, resource.RLIMIT_CORE, 0, 0)
 
     def __enter__(self) -> Self:

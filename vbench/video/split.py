@@ -3,7 +3,7 @@
 from __future__ import annotations  # PyAV's Packet is generic in its type hints only
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,12 +27,11 @@ from vbench.video.types import Chunk, VideoInfo, VideoLimits
 class ChunkPlan:
     """What a chunk will hold, known from the index alone."""
 
-    index: int
     start_s: float
     """The span owned is [start_s, end_s), in seconds from the video's first frame."""
     end_s: float
-    targets: int
-    """Frames to hand out."""
+    targets: npt.NDArray[np.int64]
+    """int64[K], rising: pts of the frames to hand out; K may be 0."""
 
 
 Places = npt.NDArray[np.int64]
@@ -47,11 +46,14 @@ class Splitter:
     The first, on construction, reads the index: which frames are wanted, and which packets it takes to
     decode them. The second, while iterating, holds only the packets that the chunks still to come need.
 
-    Chunk i owns the frames shown in [i * chunk_s, (i + 1) * chunk_s), counted from the first frame. Its
-    payload runs from the last clean place to start decoding at or before its first target, to the last
-    packet in decoding order that holds a target. With ``prune`` it leaves out what these frames do not need:
-    pictures that no other refers to, and in each GOP what follows the last target. With ``keyframes_only``
-    keyframes stand for the frames asked for, see ``Index.targets``.
+    A chunk owns the frames shown in ``chunk_s`` seconds, counted from the first frame on. What would hold
+    more frames than ``most_frames`` says of this video is cut into several chunks, if it can be where
+    decoding starts anew, so that no picture is decoded for two of them.
+
+    A chunk's payload runs from the last clean place to start decoding at or before its first target, to the
+    last packet in decoding order that holds a target. With ``prune`` it leaves out what these frames do not
+    need: pictures that no other refers to, and in each GOP what follows the last target. With
+    ``keyframes_only`` keyframes stand for the frames asked for, see ``Index.targets``.
 
     Raises:
         VideoError: the video cannot be read or is not sound.
@@ -72,6 +74,7 @@ class Splitter:
         chunk_s: Fraction,
         prune: bool = False,
         keyframes_only: bool = False,
+        most_frames: Callable[[VideoInfo], int | None] | None = None,
         limits: VideoLimits | None = None,
     ) -> None:
         if chunk_s <= 0:
@@ -84,14 +87,16 @@ class Splitter:
         self._by_pts = shown[np.argsort(self._index.pts[shown], kind="stable")]
         self._entries = np.flatnonzero(self._index.clean)
         self._prune = prune
-        self._slices = self._slice_targets()
-        self.plan = tuple(self._plan(number) for number in range(len(self._slices)))
+        self.plan = tuple(self._by_seconds())
+        most = most_frames(self.info) if most_frames else None
+        if most is not None:
+            self.plan = tuple(part for whole in self.plan for part in self._parts(whole, most))
         self._passes: list[Generator[Chunk]] = []
 
     @property
     def chunk_count(self) -> int:
         """How many chunks the video has; those without a frame to hand out are counted."""
-        return len(self._slices)
+        return len(self.plan)
 
     def __enter__(self) -> Self:
         return self
@@ -108,8 +113,8 @@ class Splitter:
         self._passes.append(chunks)
         return chunks
 
-    def _slice_targets(self) -> list[npt.NDArray[np.int64]]:
-        """The targets of each chunk. The last chunk is the one that holds the video's last frame."""
+    def _by_seconds(self) -> Iterator[ChunkPlan]:
+        """Chunks of ``chunk_s`` seconds; the last is the one that holds the video's last frame."""
         per_tick = self.info.time_base / self._chunk_s
         last = bins(self._index.shown_pts()[-1:], self.info.first_pts, per_tick)
         count = int(last[0]) + 1
@@ -119,18 +124,40 @@ class Splitter:
             )
         owners = bins(self.targets, self.info.first_pts, per_tick)
         cuts = np.searchsorted(owners, np.arange(count + 1))
-        return [self.targets[cuts[number] : cuts[number + 1]] for number in range(count)]
+        for number in range(count):
+            yield ChunkPlan(
+                start_s=float(number * self._chunk_s),
+                end_s=min(float((number + 1) * self._chunk_s), self.info.duration_s),
+                targets=self.targets[cuts[number] : cuts[number + 1]],
+            )
 
-    def _plan(self, number: int) -> ChunkPlan:
-        return ChunkPlan(
-            index=number,
-            start_s=float(number * self._chunk_s),
-            end_s=min(float((number + 1) * self._chunk_s), self.info.duration_s),
-            targets=len(self._slices[number]),
-        )
+    def _parts(self, whole: ChunkPlan, most: int) -> Iterator[ChunkPlan]:
+        """``whole`` in parts of at most ``most`` targets, in order.
+
+        Each is as long as it may be, up to where decoding starts anew; a GOP of more targets is cut all the
+        same.
+        """
+        left, start_s = whole.targets, whole.start_s
+        while len(left) > most:
+            fresh = np.flatnonzero(np.diff(self._entry_counts(left[: most + 1]))) + 1
+            cut = int(fresh[-1]) if len(fresh) else most
+            end_s = self.info.time_s(int(left[cut]))
+            yield ChunkPlan(start_s=start_s, end_s=end_s, targets=left[:cut])
+            left, start_s = left[cut:], end_s
+        yield ChunkPlan(start_s=start_s, end_s=whole.end_s, targets=left)
+
+    def _entry_counts(self, targets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """int64[K]: for each target how many clean places could start its decoding."""
+        by_place = np.searchsorted(self._entries, self._holding(targets), "right")
+        by_pts = np.searchsorted(self._index.pts[self._entries], targets, "right")
+        return np.minimum(by_place, by_pts)
+
+    def _holding(self, targets: npt.NDArray[np.int64]) -> Places:
+        """int64[K]: the packet that holds each target, in the order of these."""
+        return self._by_pts[np.searchsorted(self._index.pts[self._by_pts], targets)]
 
     def _chunks(self) -> Generator[Chunk]:
-        taken = [self._places(targets) for targets in self._slices]
+        taken = [self._places(chunk.targets) for chunk in self.plan]
         keep_from = _keep_from(taken)
         wanted = np.zeros(len(self._index.pts), np.bool_)
         for places in taken:
@@ -138,7 +165,7 @@ class Splitter:
         held: deque[tuple[int, Packet[VideoStream]]] = deque()
         with open_video(Path(self.info.path), self._limits) as video:
             arriving = self._arriving(video)
-            for plan, places, oldest in zip(self.plan, taken, keep_from, strict=True):
+            for index, (places, oldest) in enumerate(zip(taken, keep_from, strict=True)):
                 while held and held[0][0] < oldest:
                     held.popleft()
                 while len(places) and (not held or held[-1][0] < places[-1]):
@@ -146,7 +173,7 @@ class Splitter:
                     if place >= oldest and wanted[place]:
                         held.append((place, packet))
                 own = set(places.tolist())
-                yield self._chunk(plan, video, [item for item in held if item[0] in own])
+                yield self._chunk(index, video, [item for item in held if item[0] in own])
 
     def _arriving(self, video: OpenVideo) -> Iterator[tuple[int, Packet[VideoStream]]]:
         """Packets with their place in decoding order, each checked against the index."""
@@ -162,7 +189,7 @@ class Splitter:
         if len(targets) == 0:
             return np.zeros(0, np.int64)
         index = self._index
-        holding = self._by_pts[np.searchsorted(index.pts[self._by_pts], targets)]
+        holding = self._holding(targets)
         first_needed = int(holding.min())
         entries = self._entries[: np.searchsorted(self._entries, first_needed, "right")]
         # What an entry leads is shown before it and not exact from there, so the entry must not be later
@@ -187,9 +214,8 @@ class Splitter:
         needed[0] = True
         return needed
 
-    def _chunk(
-        self, plan: ChunkPlan, video: OpenVideo, taken: list[tuple[int, Packet[VideoStream]]]
-    ) -> Chunk:
+    def _chunk(self, index: int, video: OpenVideo, taken: list[tuple[int, Packet[VideoStream]]]) -> Chunk:
+        plan = self.plan[index]
         payload, shift = np.zeros(0, np.uint8), 0
         if taken:
             pts = self._index.pts[[place for place, _ in taken]]
@@ -198,10 +224,10 @@ class Splitter:
             payload, shift = to_nut(video.stream, [packet for _, packet in taken], pts.tolist())
         return Chunk(
             info=self.info,
-            index=plan.index,
+            index=index,
             start_s=plan.start_s,
             end_s=plan.end_s,
-            targets=self._slices[plan.index],
+            targets=plan.targets,
             payload=payload,
             pts_shift=shift,
             packets=len(taken),

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from vbench.video.errors import VideoError
+
 Fit = Literal["letterbox", "stretch"]
+PixelFormat = Literal["rgb24", "yuv420p"]
+"""``rgb24``: 3 bytes a pixel. ``yuv420p``: 1.5, colour at half width and height, BT.709 in limited range."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +70,8 @@ class FrameGeometry:
     """How the upright picture lies in the frame that the decoder hands out.
 
     The picture is scaled to ``inner_width`` x ``inner_height`` and put at (``pad_x``, ``pad_y``) in a
-    frame of ``width`` x ``height``; what it does not cover is grey (114, 114, 114).
+    frame of ``width`` x ``height``; what it does not cover is grey (114, 114, 114). In yuv420p all of these
+    are even.
     """
 
     source_width: int
@@ -76,22 +82,38 @@ class FrameGeometry:
     inner_height: int
     pad_x: int
     pad_y: int
+    pixel_format: PixelFormat = "rgb24"
 
     @classmethod
-    def native(cls, info: VideoInfo) -> "FrameGeometry":
-        """Frames as large as the upright picture, unscaled."""
-        return cls.fitted(info.width, info.height, info.width, info.height, "stretch")
+    def native(cls, info: VideoInfo, pixel_format: PixelFormat = "rgb24") -> "FrameGeometry":
+        """Frames as large as the upright picture, unscaled; VideoError as ``fitted``."""
+        return cls.fitted(info.width, info.height, info.width, info.height, "stretch", pixel_format)
 
     @classmethod
     def fitted(
-        cls, source_width: int, source_height: int, width: int, height: int, fit: Fit
+        cls,
+        source_width: int,
+        source_height: int,
+        width: int,
+        height: int,
+        fit: Fit,
+        pixel_format: PixelFormat = "rgb24",
     ) -> "FrameGeometry":
-        """Frames of ``width`` x ``height``; ``letterbox`` keeps the aspect ratio, ``stretch`` does not."""
+        """Frames of ``width`` x ``height``; ``letterbox`` keeps the aspect ratio, ``stretch`` does not.
+
+        VideoError where the pixel format cannot have this size.
+        """
+        step = 2 if pixel_format == "yuv420p" else 1
+        if width % step or height % step:
+            raise VideoError(
+                f"frames of {width} x {height} cannot be {pixel_format}, whose width and height are even: "
+                "take pixel_format=rgb24, or frame_size=model"
+            )
         inner_width, inner_height = width, height
         if fit == "letterbox":
             scale = min(Fraction(width, source_width), Fraction(height, source_height))
-            inner_width = max(1, min(width, round(source_width * scale)))
-            inner_height = max(1, min(height, round(source_height * scale)))
+            inner_width = max(step, min(width, step * round(source_width * scale / step)))
+            inner_height = max(step, min(height, step * round(source_height * scale / step)))
         return cls(
             source_width=source_width,
             source_height=source_height,
@@ -99,14 +121,23 @@ class FrameGeometry:
             height=height,
             inner_width=inner_width,
             inner_height=inner_height,
-            pad_x=(width - inner_width) // 2,
-            pad_y=(height - inner_height) // 2,
+            pad_x=(width - inner_width) // 2 // step * step,
+            pad_y=(height - inner_height) // 2 // step * step,
+            pixel_format=pixel_format,
         )
 
     @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Of the bytes of one frame: (H, W, 3) in rgb24; (3 H / 2, W) in yuv420p, whose rows are those of Y,
+        then all of U, then all of V, packed."""
+        if self.pixel_format == "rgb24":
+            return (self.height, self.width, 3)
+        return (self.height * 3 // 2, self.width)
+
+    @property
     def frame_bytes(self) -> int:
-        """Bytes of one rgb24 frame."""
-        return self.width * self.height * 3
+        """Bytes of one frame."""
+        return prod(self.frame_shape)
 
     def to_source(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Boxes float32[D, 4] (x1, y1, x2, y2) in frame pixels -> pixels of the upright picture, clipped."""
@@ -144,7 +175,7 @@ class Frames:
     pts: npt.NDArray[np.int64]
     """int64[K], on the video's timeline, rising."""
     pixels: npt.NDArray[np.uint8]
-    """uint8[K, H, W, 3] rgb24, C-contiguous, upright."""
+    """uint8[K, *frame_shape] as ``geometry`` says, C-contiguous, upright."""
     geometry: FrameGeometry
 
 
