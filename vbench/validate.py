@@ -7,9 +7,17 @@ from fractions import Fraction
 
 from vbench.load import ends
 from vbench.names import nearest
-from vbench.pipeline.config import HEAD_RESOURCE
+from vbench.pipeline.config import HEAD_RESOURCE, HWACCELS
 from vbench.runtimes import RuntimeFlagError, environment
-from vbench.schema import MISSING, ClusterConfig, Config, DeploymentConfig, SceneConfig, VideoConfig
+from vbench.schema import (
+    MISSING,
+    ClusterConfig,
+    Config,
+    DeploymentConfig,
+    PipelineConfig,
+    SceneConfig,
+    VideoConfig,
+)
 from vbench.sizing import deployments, node_cpus, replicas
 from vbench.validate_network import network
 from vbench.video.scene_settings import SceneSettings
@@ -77,6 +85,7 @@ def _problems(config: Config) -> Iterator[str]:
     except RuntimeFlagError as error:
         yield str(error)
     yield from rate("pipeline.fps", config.pipeline.fps)
+    yield from _pipeline(config.pipeline)
     yield from network(config)
     yield from _video(config.video)
     yield from _outputs(config.outputs)
@@ -118,11 +127,17 @@ def _single_values(config: Config) -> Iterator[str]:
         yield f"block={config.block} must be 0 or more."
     if not 0 < config.model.score_threshold < 1:
         yield f"model.score_threshold={config.model.score_threshold} must lie between 0 and 1."
-    budget = config.pipeline.frames_budget_mb
-    if budget is not None and not (math.isfinite(budget) and budget > 0):
-        yield f"pipeline.frames_budget_mb={budget} must be above 0, or null."
     if not 0 <= config.cluster.http_port <= 65535:
         yield f"cluster.http_port={config.cluster.http_port} must lie between 0 (any free one) and 65535."
+
+
+def _pipeline(pipeline: PipelineConfig) -> Iterator[str]:
+    for name in ("frames_budget_mb", "chunk_mb"):
+        bound = getattr(pipeline, name)
+        if bound is not None and not (math.isfinite(bound) and bound > 0):
+            yield f"pipeline.{name}={bound} must be above 0, or null."
+    if pipeline.hwaccel is not None and pipeline.hwaccel not in HWACCELS:
+        yield f"pipeline.hwaccel={pipeline.hwaccel} does not exist: {nearest(pipeline.hwaccel, HWACCELS)}."
 
 
 def rate(key: str, text: str) -> Iterator[str]:

@@ -11,7 +11,6 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import Footprint, footprint
 from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
-from vbench.video.split import Splitter
 
 NATIVE_BYTES, MODEL_BYTES = 480 * 360 * 3, 640 * 360 * 3
 
@@ -20,7 +19,7 @@ def wanted(clip: Path, mode: str = "chunked", **changes: Any) -> Footprint:
     """For the clip of 12 s at 2 frames/s, in chunks of 5, 5 and 2 s: 10, 10 and 4 frames."""
     args = PipelineArgs.model_validate({"window": 1, "chunk_s": 5, "fps": 2} | changes)
     job = Job.of(ProcessRequest.model_validate({"video": str(clip), "mode": mode}), args)
-    with Splitter(clip, fps=job.fps, chunk_s=job.chunk_s) as splitter:
+    with job.splitter(clip) as splitter:
         return footprint(job, splitter, frame_geometry(args, splitter.info))
 
 
@@ -35,6 +34,23 @@ def test_chunked_holds_the_largest_chunks_of_its_window(clip: Path) -> None:
     assert wanted(clip).nbytes == 10 * MODEL_BYTES
     assert wanted(clip, window=2).nbytes == 20 * MODEL_BYTES
     assert wanted(clip, window=8).nbytes == 24 * MODEL_BYTES
+
+
+def test_chunks_hold_no_more_than_chunk_mb_whatever_their_seconds(clip: Path) -> None:
+    # Its GOPs of 2 s have 4 of the frames each; the last of three chunks has what is left.
+    bound = 10 * MODEL_BYTES / 1e6
+
+    assert wanted(clip, chunk_s=300).nbytes == 24 * MODEL_BYTES
+    assert wanted(clip, chunk_s=300, chunk_mb=bound).nbytes == 8 * MODEL_BYTES
+    assert wanted(clip, chunk_s=300, chunk_mb=bound, window=2).nbytes == 16 * MODEL_BYTES
+    assert wanted(clip, chunk_s=300, chunk_mb=1e-6).nbytes == MODEL_BYTES
+
+
+def test_yuv420p_frames_take_half_the_room(clip: Path) -> None:
+    held = wanted(clip, "combined", pixel_format="yuv420p")
+
+    assert held.nbytes == 24 * MODEL_BYTES // 2
+    assert held.arithmetic == "24 frames x 640 x 360 x 1.5 bytes"
 
 
 def test_chunked_without_overlap_holds_all_frames(clip: Path) -> None:

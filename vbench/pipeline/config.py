@@ -3,7 +3,7 @@
 import math
 import re
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -13,7 +13,10 @@ from vbench.video.types import PixelFormat, VideoLimits
 Mode = Literal["chunked", "combined"]
 Handoff = Literal["direct", "relay"]
 FrameSize = Literal["model", "native"]
+HwAccel = Literal["amf", "cuda", "drm", "qsv", "vaapi", "vdpau", "vulkan"]
 DeploymentName = Literal["VideoProcessingAPI", "VideoProcessingService", "VideoDecoder", "ModelInference"]
+
+HWACCELS: tuple[HwAccel, ...] = get_args(HwAccel)
 
 HEAD_RESOURCE = "node:__internal_head__"
 """The resource that Ray gives the head alone: what asks for some of it runs there."""
@@ -144,7 +147,7 @@ class PipelineArgs(_Args):
     chunk_mb: Annotated[float, Field(gt=0)] | None = 64.0
     """10^6 bytes of frames in one chunk at most: longer chunks are cut, where decoding starts anew if they
     can be. None: a chunk holds what its seconds hold."""
-    hwaccel: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
+    hwaccel: HwAccel | None = None
     """FFmpeg's ``-hwaccel``: the hardware that decodes, on the decoders' nodes. None: their CPUs."""
     prune: bool = True
     """Whether coded pictures that no wanted frame needs are left out of the chunks: the same frames, to the

@@ -1,0 +1,161 @@
+"""Which way of running the detector is fastest: ``python experiments/detector/measure.py`` (3 min).
+
+One thread, as a replica of one CPU has it. Each way searches the same frames of a scene; in each round each
+runs once, in random order. Needs a C++ compiler for the compiled ones. Nothing else may run meanwhile. The
+raw values are written to ``result.json`` beside this file; README.md quotes it.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vbench import environment
+from vbench.models.agreement import Found, disagreements
+from vbench.models.protocol import Detections, Detector, ModelSettings
+from vbench.models.registry import create
+from vbench.video.frames import decode_video
+from vbench.video.scene import ensure_clip
+from vbench.video.scene_settings import SceneSettings
+from vbench.video.types import FrameGeometry, PixelFormat
+
+HERE = Path(__file__).resolve().parent
+FRAMES = 64
+LONGEST_S = 300.0
+
+Pictures = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the detector runs, and on which frames."""
+
+    settings: ModelSettings = field(default_factory=ModelSettings)
+    pixel_format: PixelFormat = "rgb24"
+    native: bool = False
+
+
+DEFAULT = "fp32, channels last, batches of 8"
+WAYS = {
+    DEFAULT: Way(),
+    "batches of 1": Way(ModelSettings(batch_size=1)),
+    "batches of 4": Way(ModelSettings(batch_size=4)),
+    "batches of 16": Way(ModelSettings(batch_size=16)),
+    "channels first": Way(ModelSettings(channels_last=False)),
+    "compiled": Way(ModelSettings(compile=True)),
+    "bf16": Way(ModelSettings(precision="bf16")),
+    "bf16, compiled": Way(ModelSettings(precision="bf16", compile=True)),
+    "fp16": Way(ModelSettings(precision="fp16")),
+    "yuv420p frames": Way(pixel_format="yuv420p"),
+    "full-size frames": Way(native=True),
+    "full-size yuv420p frames": Way(native=True, pixel_format="yuv420p"),
+}
+
+
+def decoded(clip: Path, way: Way) -> Pictures:
+    """The frames of the clip, as this way gets them."""
+
+    def geometry(info: Any) -> FrameGeometry:
+        if way.native:
+            return FrameGeometry.native(info, way.pixel_format)
+        return FrameGeometry.fitted(info.width, info.height, 640, 360, "letterbox", way.pixel_format)
+
+    passes = decode_video(clip, fps=Fraction(30), geometry=geometry, threads=2, timeout_s=LONGEST_S)
+    return np.concatenate([frames.pixels for frames in passes])[:FRAMES]
+
+
+def differing(way: Way, found: list[Detections], expected: list[Detections], names: Sequence[str]) -> int:
+    """Objects that one of both has and the other has not, by the rule that trials are checked by."""
+    scale = 640 / 1920 if way.native else 1.0
+
+    def plain(one: Detections, scale: float) -> Found:
+        boxes = one.boxes.astype(np.float64) * scale
+        return Found(names=[names[i] for i in one.classes], scores=one.scores.astype(np.float64), boxes=boxes)
+
+    return sum(
+        len(disagreements(plain(want, 1.0), plain(got, scale), way.settings.score_threshold))
+        for got, want in zip(found, expected, strict=True)
+    )
+
+
+def timed(detector: Detector, frames: Pictures) -> dict[str, float]:
+    """Frames a second over all frames once, and CPU seconds a frame."""
+    before, began = os.times(), time.monotonic()
+    detector.detect(frames)
+    wall_s, after = time.monotonic() - began, os.times()
+    return {
+        "frames_per_s": len(frames) / wall_s,
+        "cpu_ms_per_frame": 1000 * (after.user - before.user + after.system - before.system) / len(frames),
+    }
+
+
+def main() -> None:
+    """Measure all ways and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    settings = SceneSettings(width=1920, height=1080, length_s=FRAMES / 30, unique_s=FRAMES / 30, audio=False)
+    detectors: dict[str, Detector] = {}
+    frames: dict[str, Pictures] = {}
+    loading_s: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="vbench-study-") as folder:
+        clip = ensure_clip(settings, Path(folder))
+        for name, way in WAYS.items():
+            began = time.monotonic()
+            detectors[name] = create(way.settings)
+            detectors[name].load()
+            loading_s[name] = time.monotonic() - began
+            frames[name] = decoded(clip, way)
+    names = detectors[DEFAULT].class_names
+    found = {name: detector.detect(frames[name]) for name, detector in detectors.items()}
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
+    draw = random.Random(1)
+    for number in range(options.rounds):
+        print(f"round {number + 1} of {options.rounds}", flush=True)
+        for name in draw.sample(list(WAYS), len(WAYS)):
+            runs[name].append(timed(detectors[name], frames[name]))
+    rows = {}
+    for name, each in runs.items():
+        ratios = [
+            one["frames_per_s"] / default["frames_per_s"]
+            for one, default in zip(each, runs[DEFAULT], strict=True)
+        ]
+        rows[name] = {
+            "settings": asdict(WAYS[name]),
+            "frames_per_s": statistics.median(run["frames_per_s"] for run in each),
+            "over_default": statistics.median(ratios),
+            "over_default_range": [min(ratios), max(ratios)],
+            "loading_s": loading_s[name],
+            "objects": sum(len(one.classes) for one in found[name]),
+            "objects_that_differ": differing(WAYS[name], found[name], found[DEFAULT], names),
+            "runs": each,
+        }
+        row = rows[name]
+        print(
+            f"  {name:<34} {row['frames_per_s']:6.1f} frames/s  {row['over_default']:.2f} of the default"
+            f"  {row['objects_that_differ']} of {row['objects']} objects differ",
+            flush=True,
+        )
+    result = {
+        "environment": environment.describe(),
+        "taken": environment.now(),
+        "rounds": options.rounds,
+        "frames": FRAMES,
+        "rows": rows,
+    }
+    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
