@@ -9,6 +9,7 @@ from vbench.errors import ConfigError
 from vbench.pipeline.config import PipelineArgs
 from vbench.schema import Config
 from vbench.sizing import deployments, replicas
+from vbench.video.source import scheme_of
 
 
 def pipeline_args(config: Config) -> PipelineArgs:
@@ -30,6 +31,8 @@ def pipeline_args(config: Config) -> PipelineArgs:
         "decode_timeout_s": pipeline.decode_timeout_s,
         "request_timeout_s": config.load.timeout_s,
         "frames_budget_mb": pipeline.frames_budget_mb,
+        "sources": [scheme_of(config.video.path or "")],
+        "fetch_timeout_s": config.video.fetch_timeout_s,
         "model": {
             "name": model.name,
             "weights": _absolute(model.weights),

@@ -218,6 +218,8 @@ class Clip:
     """Version of the FFmpeg that decodes."""
     reference_map50: float | None
     """mAP at IoU 0.5 of the reference pass against the scene's ground truth; None for other videos."""
+    address: str | None = None
+    """Where services fetch it from, with each request anew; None: they read ``path``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

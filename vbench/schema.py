@@ -188,7 +188,9 @@ class VideoConfig:
     name: str = MISSING
     """The option chosen."""
     path: str | None = None
-    """A local file, with video=file."""
+    """With video=file: a local file, or an address (http, https, s3, gs) that each request fetches anew."""
+    fetch_timeout_s: float = 600
+    """A video that lies elsewhere must be there within this time."""
     scene: SceneConfig | None = None
     """The synthetic scene, with video=scene."""
 

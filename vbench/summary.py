@@ -100,7 +100,7 @@ def stage_times(spans: Sequence[SpanLine], requests: int) -> dict[str, float]:
     return {
         f"{stage}_{kind}_s": total / requests
         for (stage, kind), total in totals.items()
-        if (stage, kind) != ("chunk", "transfer")
+        if (stage, kind) != ("chunk", "transfer") or total
     }
 
 

@@ -16,11 +16,12 @@ from vbench.schema import (
     DeploymentConfig,
     PipelineConfig,
     SceneConfig,
-    VideoConfig,
 )
 from vbench.sizing import deployments, node_cpus, replicas
 from vbench.validate_network import network
+from vbench.video.remote import SCHEMES, shown
 from vbench.video.scene_settings import SceneSettings
+from vbench.video.source import scheme_of
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("chunked", "combined"),
@@ -37,6 +38,7 @@ POSITIVE = (
     "pipeline.chunk_s",
     "pipeline.window",
     "pipeline.decode_timeout_s",
+    "video.fetch_timeout_s",
     "load.requests",
     "load.concurrency",
     "load.timeout_s",
@@ -87,7 +89,7 @@ def _problems(config: Config) -> Iterator[str]:
     yield from rate("pipeline.fps", config.pipeline.fps)
     yield from _pipeline(config.pipeline)
     yield from network(config)
-    yield from _video(config.video)
+    yield from _video(config)
     yield from _outputs(config.outputs)
     if config.video.scene is not None:
         yield from _scene(config.video.scene)
@@ -151,7 +153,19 @@ def rate(key: str, text: str) -> Iterator[str]:
         yield f"{key}={text} must lie above 0 and not above 1000."
 
 
-def _video(video: VideoConfig) -> Iterator[str]:
+def _video(config: Config) -> Iterator[str]:
+    video = config.video
+    scheme = scheme_of(video.path or "")
+    if scheme not in SCHEMES:
+        yield (
+            f"video.path={shown(video.path or '')} cannot be read: there is no source {scheme!r} "
+            f"(there are: {', '.join(SCHEMES)})."
+        )
+    elif scheme != "file" and config.cluster.name == "emulated":
+        yield (
+            f"video.path={shown(video.path or '')} cannot be reached from cluster=emulated, whose hosts have"
+            " no way out: download it and give its path."
+        )
     if video.name == "file" and video.path in (None, MISSING, ""):
         yield "video=file needs a path: add video.path=clip.mp4."
     if video.name == "scene" and video.path is not None:

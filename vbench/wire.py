@@ -24,7 +24,8 @@ class Crossing:
 
 
 def handovers(spans: Iterable[SpanLine]) -> list[Crossing]:
-    """All hand-overs, those within one node included; together they have the bytes of all transfer spans.
+    """All hand-overs, those within one node included; together they have the bytes of all transfer spans of
+    stages decode and infer: what a service fetches comes from outside.
     ValueError for spans that are not those of whole requests.
 
     A chunk's packets go from the node of its service (where all spans of stage ``chunk`` end) to that of its
@@ -56,7 +57,8 @@ def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Crossing]:
             return 0
         return 1 if span.replica in services else 2 if span.chunk is not None else 3
 
-    for span in sorted((span for span in spans if span.kind == "transfer"), key=first):
+    moved = [span for span in spans if span.kind == "transfer" and span.stage != "chunk"]
+    for span in sorted(moved, key=first):
         if span.stage == "decode":
             if len(set(services.values())) != 1:
                 raise ValueError(f"request {request} was split on {sorted(set(services.values()))}")

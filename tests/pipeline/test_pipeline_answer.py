@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from vbench.pipeline.source import ChunkSpan
 from vbench.pipeline.spans import Span
 from vbench.video.digest import combine
 from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
-from vbench.video.types import FrameGeometry, VideoInfo
+from vbench.video.remote import Local
+from vbench.video.types import VideoInfo
 
 INFO = VideoInfo(
     path="/a.mp4",
@@ -72,7 +74,7 @@ def answered(replies: Sequence[InferenceReply]) -> Answer:
     return assemble(
         job=Job.of(ProcessRequest(video="/a.mp4", fps="1/2"), PipelineArgs(mode="combined")),
         info=INFO,
-        geometry=FrameGeometry.native(INFO),
+        local=Local(path=Path(INFO.path), called="/a.mp4"),
         chunks=CHUNKS,
         replies=replies,
         spans=SPANS[1:],

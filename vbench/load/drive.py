@@ -53,7 +53,7 @@ def drive(job: Job) -> None:
 
 def _body(clip: Clip) -> dict[str, object]:
     """Mode, rate and chunk length are the service's own: they were deployed with it."""
-    return {"video": clip.path}
+    return {"video": clip.address or clip.path}
 
 
 def _warm_up(
@@ -126,6 +126,9 @@ def _checked(
 ) -> tuple[Request, Sequence[SpanLine]]:
     """An outcome read, and held against the reference; ``names`` says how Ray's node ids are called."""
     answer, error = _answer(outcome)
+    if answer and clip.address and answer["video"]["checksum"] != clip.fingerprint:
+        error = f"the service fetched other bytes (xxh3 {answer['video']['checksum']}) than the reference had"
+        answer = None
     spans = [
         SpanLine(request=outcome.index, **{**span, "node": names.get(span["node"], span["node"])})
         for span in (answer["spans"] if answer else [])

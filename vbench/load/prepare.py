@@ -6,6 +6,7 @@ from typing import Any
 
 from vbench.errors import InputError
 from vbench.graph import pipeline_args
+from vbench.load.elsewhere import is_elsewhere, local_copy
 from vbench.load.ends import TRANSFER
 from vbench.load.events import progress
 from vbench.load.job import PREPARED, Job
@@ -66,6 +67,7 @@ def _prepare(job: Job) -> Clip:
     )
     prepared = Clip(
         path=str(clip),
+        address=config.video.path if is_elsewhere(config.video) else None,
         fingerprint=fingerprint,
         codec=info.codec,
         width=info.width,
@@ -84,7 +86,7 @@ def _prepare(job: Job) -> Clip:
 def _clip(config: Config, cache: Path) -> tuple[Path, SceneTruth | None]:
     scene = config.video.scene
     if scene is None:
-        return Path(config.video.path or "").expanduser().resolve(), None
+        return local_copy(config.video, cache / "fetched"), None
     clip = ensure_clip(
         SceneSettings(**asdict(scene)),
         cache / "scenes",

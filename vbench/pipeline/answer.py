@@ -23,7 +23,8 @@ class ProcessRequest(BaseModel):
     video: str = Field(
         min_length=1,
         max_length=4096,
-        description="Absolute path of a video file on the node that runs VideoProcessingService.",
+        description="Absolute path of a video file on the node that runs VideoProcessingService, or an "
+        "address (http, https, s3, gs) where the service was deployed with such sources.",
     )
     mode: Mode | None = Field(
         default=None,
@@ -96,6 +97,7 @@ class VideoAnswer(_Part):
     """Facts about the video."""
 
     path: str
+    """Of the file, or the address without its query where the video was fetched."""
     container: str
     codec: str
     width: int
@@ -108,6 +110,8 @@ class VideoAnswer(_Part):
     frames: int
     """Presented frames in the file."""
     size_bytes: int
+    checksum: str | None
+    """xxh3_128 over the bytes that were fetched, hex; null for a file on the service's node."""
 
 
 class SettingsAnswer(_Part):

@@ -16,11 +16,13 @@ from vbench.pipeline.answer import (
     VideoAnswer,
 )
 from vbench.pipeline.errors import IncompleteError
+from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
 from vbench.pipeline.source import ChunkSpan
 from vbench.pipeline.spans import Span
 from vbench.video.digest import combine
+from vbench.video.remote import Local
 from vbench.video.types import FrameGeometry, VideoInfo
 
 
@@ -28,7 +30,7 @@ def assemble(
     *,
     job: Job,
     info: VideoInfo,
-    geometry: FrameGeometry,
+    local: Local,
     chunks: Sequence[ChunkSpan],
     replies: Sequence[InferenceReply],
     spans: Sequence[Span],
@@ -43,8 +45,8 @@ def assemble(
     by_class = Counter(found.class_name for frame in frames for found in frame.detections)
     every_span = [*spans, *(span for reply in replies for span in reply.spans)]
     return Answer.trusted(
-        video=_video(info),
-        settings=_settings(job, geometry, fingerprint),
+        video=_video(info, local),
+        settings=_settings(job, frame_geometry(job.args, info), fingerprint),
         counts=Counts.trusted(
             chunks=len(answered),
             frames=len(frames),
@@ -122,9 +124,9 @@ def _frames(found: ChunkFindings, info: VideoInfo, names: tuple[str, ...]) -> li
     return frames
 
 
-def _video(info: VideoInfo) -> VideoAnswer:
+def _video(info: VideoInfo, local: Local) -> VideoAnswer:
     return VideoAnswer.trusted(
-        path=info.path,
+        path=info.path if local.checksum is None else local.called,
         container=info.container,
         codec=info.codec,
         width=info.width,
@@ -134,6 +136,7 @@ def _video(info: VideoInfo) -> VideoAnswer:
         duration_s=info.duration_s,
         frames=info.frames,
         size_bytes=info.size_bytes,
+        checksum=local.checksum,
     )
 
 

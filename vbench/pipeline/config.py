@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from vbench.models.protocol import ModelSettings, Precision
+from vbench.video.remote import Scheme
 from vbench.video.types import PixelFormat, VideoLimits
 
 Mode = Literal["chunked", "combined"]
@@ -47,6 +48,10 @@ def _checked(low: Fraction, high: Fraction, unit: str) -> BeforeValidator:
         return str(value) if isinstance(value, Fraction) else value
 
     return BeforeValidator(check)
+
+
+def _split(value: object) -> object:
+    return value.split(",") if isinstance(value, str) else value
 
 
 FramesPerSecond = Annotated[
@@ -170,6 +175,10 @@ class PipelineArgs(_Args):
     request_timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = 7200.0
     """From a request's arrival to its answer, waiting counted; HTTP 504 beyond it."""
     limits: LimitArgs = LimitArgs()
+    sources: Annotated[tuple[Scheme, ...], BeforeValidator(_split), Field(min_length=1)] = ("file",)
+    """Where the videos that a request names may lie; each more is one more that a stranger can have read."""
+    fetch_timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = 600.0
+    """A video that does not lie on the service's node must be there within this time."""
     frames_budget_mb: Annotated[float, Field(gt=0)] | None = None
     """10^6 bytes of frames that all requests together may hold in a node's object store. None: what the
     smallest of the nodes that can hold frames takes before Ray spills (80% of its store)."""

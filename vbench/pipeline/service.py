@@ -13,16 +13,16 @@ from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.assemble import assemble
 from vbench.pipeline.budget import FramesBudget, capacity_bytes
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.errors import VideoMissingError, cause_of
+from vbench.pipeline.errors import cause_of
 from vbench.pipeline.flow import Flow
 from vbench.pipeline.footprint import footprint
 from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
+from vbench.pipeline.opening import Opening
 from vbench.pipeline.replica import place
 from vbench.pipeline.source import ChunkSource
 from vbench.pipeline.spans import SpanRecorder
 from vbench.video.errors import VideoError
-from vbench.video.source import local_video
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry
 
@@ -46,15 +46,21 @@ class VideoProcessingService:
         """
         recorder = SpanRecorder(self._place)
         recorder.add("chunk", "queue", None, received_s, time.time())
-        try:
-            return await self._process(request, received_s, recorder)
-        except RayTaskError as error:
-            raise cause_of(error) from None
-
-    async def _process(self, request: ProcessRequest, received_s: float, recorder: SpanRecorder) -> bytes:
         job = Job.of(request, self._args)
-        async with ChunkSource(lambda: self._open(request.video, job)) as source:
-            recorder.add("chunk", "compute", None, source.opened_start_s, source.opened_end_s)
+        opening = Opening(request.video, job)
+        try:
+            return await self._process(job, opening, received_s, recorder)
+        except RayTaskError as error:
+            raise opening.named(cause_of(error)) from None
+        except VideoError as error:
+            raise opening.named(error) from error
+
+    async def _process(self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder) -> bytes:
+        async with ChunkSource(opening.splitter) as source:
+            if opening.local.checksum is not None:
+                nbytes = opening.local.size_bytes
+                recorder.add("chunk", "transfer", None, opening.fetch_start_s, opening.fetch_end_s, nbytes)
+            recorder.add("chunk", "compute", None, opening.fetch_end_s, source.opened_end_s)
             info = source.splitter.info
             geometry = frame_geometry(self._args, info)
             async with self._admitted(job, source.splitter, geometry, recorder):
@@ -74,7 +80,7 @@ class VideoProcessingService:
             whole = assemble(
                 job=job,
                 info=info,
-                geometry=geometry,
+                local=opening.local,
                 chunks=flow.chunks,
                 replies=replies,
                 spans=recorder.spans,
@@ -84,16 +90,6 @@ class VideoProcessingService:
             return whole.model_dump_json().encode()
 
         return await asyncio.to_thread(answer)
-
-    def _open(self, video: str, job: Job) -> Splitter:
-        try:
-            return job.splitter(local_video(video, self._args.limits.limits()))
-        except VideoError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                raise VideoMissingError(str(error)) from error
-            raise
-        except ValueError as error:  # fps or chunk_s that do not go with this video
-            raise VideoError(str(error)) from error
 
     @asynccontextmanager
     async def _admitted(

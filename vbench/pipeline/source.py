@@ -1,9 +1,11 @@
 """A request's chunks, read by a Splitter on a thread of its own, so that the service's loop goes on."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -46,12 +48,15 @@ class ChunkSource:
     Cancelling stops it after the chunk it is at: the file is closed before the context is left.
     """
 
-    def __init__(self, open_splitter: Callable[[], Splitter]) -> None:
-        self._open_splitter = open_splitter
+    def __init__(self, opened: Callable[[threading.Event], AbstractContextManager[Splitter]]) -> None:
+        """``opened``: makes, of an event that is set when the video is no longer wanted, what opens it."""
+        self._opened = opened
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="split")
+        self._stop = threading.Event()
+        self._open_now = ExitStack()
         self._splitter: Splitter | None = None
-        self.opened_start_s = 0.0
         self.opened_end_s = 0.0
+        """Unix seconds at which the video was open."""
 
     @property
     def splitter(self) -> Splitter:
@@ -79,8 +84,7 @@ class ChunkSource:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _open(self) -> None:
-        self.opened_start_s = time.time()
-        self._splitter = self._open_splitter().__enter__()
+        self._splitter = self._open_now.enter_context(self._opened(self._stop))
         self._chunks = iter(self._splitter)
         self.opened_end_s = time.time()
 
@@ -91,12 +95,8 @@ class ChunkSource:
 
     async def _close(self) -> None:
         """On the same thread, so after the work it is at."""
-
-        def close() -> None:
-            if self._splitter is not None:
-                self._splitter.__exit__(None, None, None)
-
+        self._stop.set()
         try:
-            await self._on_thread(close)
+            await self._on_thread(self._open_now.close)
         finally:
             self._thread.shutdown(wait=False)

@@ -10,6 +10,7 @@ have ``bytes``: the array bytes handed over, whether or not a network lay betwee
 stage    kind      chunk  from -> to
 =======  ========  =====  ==========================================================================
 chunk    queue     None   the API has the request -> a service starts on it (waits for a free service)
+chunk    transfer  None   a video that does not lie on the service's node: asked for -> all of it is there
 chunk    compute   None   opening the file, reading its index, planning the chunks
 chunk    queue     None   frames admitted: waits until the object stores have room for this request
 chunk    queue     i      waits for a place in the request's window (back-pressure from later stages)
@@ -62,7 +63,7 @@ class Span:
     """Unix seconds."""
     end_s: float
     bytes: int = 0
-    """Array bytes of a transfer; 0 for other kinds."""
+    """Array bytes of a transfer, or those of a video that was fetched; 0 for other kinds."""
 
     @property
     def duration_s(self) -> float:

@@ -12,6 +12,13 @@ from vbench.video.types import VideoLimits
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
+def scheme_of(source: str | Path) -> str:
+    """The scheme of an address, in small letters; ``file`` for a path."""
+    if isinstance(source, Path) or not _SCHEME.match(source):
+        return "file"
+    return urlsplit(source).scheme.lower()
+
+
 def local_video(source: str | Path, limits: VideoLimits | None = None) -> Path:
     """Absolute path of the video file that ``source`` names: a path or a ``file:`` URI.
 

@@ -1,0 +1,36 @@
+"""A video that lies elsewhere, as a file on this machine: for the reference pass and the facts about it."""
+
+import os
+import shutil
+from pathlib import Path
+
+from vbench.load.events import progress
+from vbench.pipeline.config import LimitArgs
+from vbench.schema import VideoConfig
+from vbench.video.remote import fetched
+from vbench.video.source import scheme_of
+
+
+def is_elsewhere(video: VideoConfig) -> bool:
+    """Whether services fetch the video, rather than read it on their own node."""
+    return scheme_of(video.path or "") != "file"
+
+
+def local_copy(video: VideoConfig, folder: Path) -> Path:
+    """The file that ``video.path`` names, or a copy in ``folder`` of what its address gives now.
+
+    A copy is named after its bytes, so that one that changed does not take the place of what earlier trials
+    had. VideoError where it cannot be had.
+    """
+    source = video.path or ""
+    if not is_elsewhere(video):
+        return Path(source).expanduser().resolve()
+    progress("fetching the video")
+    with fetched(source, limits=LimitArgs().limits(), timeout_s=video.fetch_timeout_s) as local:
+        path = folder.resolve() / f"{local.checksum}{Path(local.called).suffix}"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            half = path.with_suffix(f".{os.getpid()}.part")
+            shutil.copyfile(local.path, half)
+            half.replace(path)
+    return path
