@@ -5,10 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from http_files import Behaviour, serving
 from runs import SCENE, SMALL, Workplace
 
 from vbench.record import Trial, read_requests, read_samples, read_spans, read_trial
 from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.scene import SceneSettings, ensure_clip
 
 pytestmark = pytest.mark.slow
 
@@ -101,16 +103,34 @@ def test_a_users_own_file_in_the_published_way_with_mlflow_broken(workplace: Wor
     assert (status, "was logged before" in output) == (0, True)
 
 
-def test_answers_that_are_wrong_make_the_trial_invalid(workplace: Workplace) -> None:
-    """The reference cache is falsified: every answer then disagrees, and the trial says so."""
-    status, output = workplace.run(*SCENE, *SMALL, "tracking=off")
+def test_a_video_that_each_request_fetches_and_answers_that_are_wrong(workplace: Workplace) -> None:
+    """At last the reference cache is falsified: every answer then disagrees, and the trial says so."""
+    clip = ensure_clip(SceneSettings(width=320, height=180, length_s=4, unique_s=4), workplace.folder)
+    behaviour = Behaviour(clip.read_bytes(), breaks_after=[1000, 1000])
+    with serving(behaviour) as url:
+        _wrong_answers(workplace, f"{url}/clip.mp4")
+    whole = [asked for asked in behaviour.asked if asked is None]
+    # One a trial to make ready, and one for each of its 1 + 3 and 3 requests; two broke off.
+    assert (len(whole), len(behaviour.asked)) == (9, 11)
+
+
+def _wrong_answers(workplace: Workplace, url: str) -> None:
+    video = ("video=file", f"video.path={url}")
+    status, output = workplace.run(*video, *SMALL, "tracking=off")
     assert status == 0, output
+    (valid,) = trials_of(workplace)
+    assert valid.valid
+    assert valid.clip is not None
+    assert valid.clip.address == url
+    fetches = [s for s in read_spans(Path(valid.folder)) if (s.stage, s.kind) == ("chunk", "transfer")]
+    assert [span.bytes for span in fetches] == [valid.clip.size_bytes] * 3
+    assert valid.metrics["chunk_transfer_s"] > 0
     (cached,) = (workplace.folder / "outputs" / "cache" / "reference").glob("*.json")
     reference = json.loads(cached.read_text())
     reference["frames"][3]["digest"] = "0" * 32
     cached.write_text(json.dumps(reference))
 
-    status, output = workplace.run(*SCENE, *SMALL, "tracking=off", "load.warmup=0")
+    status, output = workplace.run(*video, *SMALL, "tracking=off", "load.warmup=0")
 
     assert status == 1, output
     assert "frame 3" in output

@@ -134,6 +134,8 @@ class _Copy:
         self.called = called
         self.size = 0
         self.checksum = xxhash.xxh3_128()
+        self.trouble = ""
+        """Why the source broke off last."""
 
     def check(self, size: int) -> None:
         """VideoTooLargeError for a size that is not allowed."""
@@ -167,6 +169,7 @@ def _fill(copy: _Copy, reader: Reader, deadline_s: float, timeout_s: float, stop
             _read_on(copy, reader, deadline_s, timeout_s, stop)
         except InterruptedFetchError as error:
             failed = 1 if copy.size > before else failed + 1
+            copy.trouble = f" (it broke off: {error})"
             if failed == ATTEMPTS:
                 of = f" of {reader.size}" if reader.size is not None else ""
                 raise VideoError(
@@ -198,6 +201,6 @@ def _wait(seconds: float, copy: _Copy, deadline_s: float, timeout_s: float, stop
         raise StoppedError(f"{copy.called} is no longer wanted")
     if left_s <= seconds:
         raise VideoTimeoutError(
-            f"{copy.called} was not here within {timeout_s:g} s, {copy.size} bytes of it were: allow more "
-            "time, or give a copy that lies nearer"
+            f"{copy.called} was not here within {timeout_s:g} s, {copy.size} bytes of it were{copy.trouble}: "
+            "allow more time, or give a copy that lies nearer"
         )

@@ -1,0 +1,137 @@
+"""Videos in S3, on a real server on loopback, arrive whole, or are refused in one sentence."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import xxhash
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
+
+from vbench.video import remote
+from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
+from vbench.video.remote import fetched
+from vbench.video.types import VideoLimits
+
+BODY = np.random.default_rng(2).bytes(3_000_000)
+LIMITS = VideoLimits()
+
+
+@dataclass
+class Store:
+    """A server on a port that it keeps when it is started again."""
+
+    server: ThreadedMotoServer
+    port: int
+
+    def uri(self, key: str, bucket: str = "videos") -> str:
+        """The address of an object."""
+        options = f"endpoint_override=127.0.0.1:{self.port}&scheme=http&region=us-east-1"
+        return f"s3://{bucket}/{key}?{options}"
+
+    def put(self, path: str, body: bytes) -> None:
+        """Make an object, and its bucket where there is none."""
+        store = fs.S3FileSystem(
+            endpoint_override=f"127.0.0.1:{self.port}",
+            scheme="http",
+            region="us-east-1",
+            allow_bucket_creation=True,
+        )
+        store.create_dir(path.partition("/")[0])
+        with store.open_output_stream(path) as stream:
+            stream.write(body)
+
+    def again(self) -> None:
+        """End it, with all connections, and start it anew; what it holds stays."""
+        self.server.stop()
+        self.server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
+        self.server.start()
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    made = Store(server, port)
+    try:
+        made.put("videos/a/clip.mp4", BODY)
+        yield made
+    finally:
+        made.server.stop()
+
+
+def fetch(uri: str, limits: VideoLimits = LIMITS, timeout_s: float = 60) -> bytes:
+    with fetched(uri, limits=limits, timeout_s=timeout_s) as local:
+        body = local.path.read_bytes()
+        assert (local.size_bytes, local.checksum) == (len(body), xxhash.xxh3_128_hexdigest(body))
+    return body
+
+
+def test_an_object_arrives_whole(store: Store) -> None:
+    assert fetch(store.uri("a/clip.mp4")) == BODY
+
+
+def test_a_server_that_goes_away_in_the_middle_is_read_on_from(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    append = remote._Copy.append
+
+    def broken(self: remote._Copy, block: bytes) -> None:
+        append(self, block)
+        sizes.append(self.size)
+        if len(sizes) == 1:
+            store.again()
+
+    monkeypatch.setattr(remote._Copy, "append", broken)
+
+    assert fetch(store.uri("a/clip.mp4")) == BODY
+    assert sizes == sorted(sizes)
+
+
+def test_an_object_that_changes_on_the_way_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    append = remote._Copy.append
+
+    def broken(self: remote._Copy, block: bytes) -> None:
+        append(self, block)
+        store.put("videos/a/clip.mp4", BODY + b"more")
+        raise remote.InterruptedFetchError("a cable was pulled")
+
+    monkeypatch.setattr(remote._Copy, "append", broken)
+
+    with pytest.raises(VideoError, match=r"s3://videos/a/clip.mp4 changed while it was read"):
+        fetch(store.uri("a/clip.mp4"))
+
+
+@pytest.mark.parametrize(("bucket", "key"), [("videos", "b.mp4"), ("videos", "a"), ("nowhere", "a/clip.mp4")])
+def test_what_is_not_there_is_said(store: Store, bucket: str, key: str) -> None:
+    missing = rf"s3://{bucket}/{key} cannot be read: there is no such object"
+    with pytest.raises(VideoError, match=missing) as caught:
+        fetch(store.uri(key, bucket))
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
+def test_a_bucket_is_no_object() -> None:
+    with pytest.raises(VideoError, match=r"s3://videos names no object: write s3://BUCKET/KEY"):
+        fetch("s3://videos")
+
+
+def test_an_object_above_the_limit_is_refused(store: Store) -> None:
+    with pytest.raises(VideoTooLargeError, match=r"it has 3000000 bytes or more, 1000 are allowed"):
+        fetch(store.uri("a/clip.mp4"), VideoLimits(max_size_bytes=1000))
+
+
+def test_an_option_that_no_store_knows_is_said() -> None:
+    with pytest.raises(VideoError, match=r"s3://videos/a.mp4 is no address of a store: .*nonesuch"):
+        fetch("s3://videos/a.mp4?nonesuch=1")
+
+
+def test_a_store_that_is_not_there_is_left_when_the_time_is_up(store: Store) -> None:
+    store.server.stop()
+
+    with pytest.raises(VideoTimeoutError, match=r"within 0.5 s, 0 bytes of it were \(it broke off: "):
+        fetch(store.uri("a/clip.mp4"), timeout_s=0.5)
