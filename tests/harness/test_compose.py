@@ -127,6 +127,13 @@ def test_a_wrong_network_is_named_with_its_remedy(override: str, named: str) -> 
     assert named in refused("cluster=emulated", override)
 
 
+def test_a_video_that_no_node_could_read_is_refused_without_what_may_be_secret_in_its_address() -> None:
+    ftp = refused("video=file", "video.path='ftp://me:key@host/a.mp4'")
+    assert "video.path=ftp://host/a.mp4 cannot be read: there is no source 'ftp'" in ftp
+    emulated = refused("cluster=emulated", "video=file", "video.path='https://host/a.mp4?sig=key'")
+    assert "video.path=https://host/a.mp4 cannot be reached from cluster=emulated" in emulated
+
+
 def test_more_connections_than_can_be_shaped_are_refused() -> None:
     (config,) = check(["cluster=emulated", "runtime.connections=64"], multirun=False)
     config.cluster.nodes["one more"] = config.cluster.nodes["decode"]

@@ -11,8 +11,16 @@ from vbench.video.remote import InterruptedFetchError
 RETRY_LIMIT_S = 10
 """Google's client tries again by itself, by default for 15 minutes."""
 
-_DENIED = ("ACCESS_DENIED", "Access Denied", "PERMISSION_DENIED", "Unauthenticated", "InvalidAccessKeyId")
-_DENIED += ("SIGNATURE_DOES_NOT_MATCH", "INVALID_ACCESS_KEY_ID")
+_DENIED = (
+    "ACCESS_DENIED",
+    "Access Denied",
+    "INVALID_ACCESS_KEY_ID",
+    "InvalidAccessKeyId",
+    "PERMISSION_DENIED",
+    "SIGNATURE_DOES_NOT_MATCH",
+    "Unauthenticated",
+)
+"""What the stores' clients call it."""
 
 
 class StoreReader:
