@@ -61,8 +61,9 @@ def pipeline_args(config: Config) -> PipelineArgs:
 
 
 def _absolute(weights: str) -> str:
-    """A path of weights as replicas can use it, whatever folder they run in."""
-    return weights if weights == "bundled" else str(Path(weights).resolve())
+    """A path of weights as replicas can use it, whatever folder they run in; other names as they are."""
+    path = Path(weights).expanduser()
+    return str(path.resolve()) if path.exists() or weights.startswith(("/", "./", "../", "~")) else weights
 
 
 GROUPS = {"api": "cluster.deployments", "service": "cluster.deployments", "model": ""}

@@ -27,12 +27,11 @@ from vbench.graph import pipeline_args
 from vbench.load.reference import read_reference
 from vbench.models.protocol import ModelError
 from vbench.record import (
-    APPROXIMATE,
     TRIAL,
     Clip,
     RecordError,
     Trial,
-    is_approximate,
+    marks,
     read_trial,
     write_json,
 )
@@ -148,8 +147,8 @@ def _show(console: Console, trial: Trial, clip: Clip, ceiling: Ceiling) -> None:
     console.print(Text(f"{trial.arm}  ({trial.folder})", style="bold"), soft_wrap=True)
     if not trial.valid:
         console.print("the trial is NOT VALID: its trial.json says why", style="red")
-    if is_approximate(trial):
-        console.print(APPROXIMATE, style="yellow")
+    for mark in marks([trial]):
+        console.print(mark, style="yellow", soft_wrap=True)
     table = Table()
     table.add_column(f"{clip.duration_s:g} s of {clip.width} x {clip.height} {clip.codec}")
     for name in ("videos", "frames/s", "video-s/s", "of the ceiling"):

@@ -268,15 +268,24 @@ class Trial:
     """Where it was read from; not written."""
 
 
-def is_approximate(trial: Trial) -> bool:
-    """Whether keyframes stood for the frames asked for; records of older versions know no such thing."""
-    return bool(trial.config["pipeline"].get("keyframes_only", False))
-
-
 APPROXIMATE = (
     "APPROXIMATE: keyframes stand for the frames asked for (pipeline.keyframes_only), fewer and other frames."
 )
-"""What every result of such a trial says."""
+RANDOM_WEIGHTS = (
+    "RANDOM WEIGHTS: the model was never trained (model.weights=random); what it costs is real, what it"
+    " finds is not."
+)
+
+
+def marks(trials: Iterable[Trial]) -> list[str]:
+    """What every result of these trials has to say first; none for results that are what they seem."""
+    found = set()
+    for trial in trials:
+        if trial.config["pipeline"].get("keyframes_only", False):  # older records know no such thing
+            found.add(APPROXIMATE)
+        if trial.config["model"].get("weights") == "random":
+            found.add(RANDOM_WEIGHTS)
+    return sorted(found)
 
 
 def write_json(path: Path, value: Any) -> None:

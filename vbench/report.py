@@ -10,7 +10,7 @@ from rich.text import Text
 
 from vbench.analysis.limits import Limits
 from vbench.load.ends import TRANSFER
-from vbench.record import APPROXIMATE, Trial, is_approximate
+from vbench.record import Trial, marks
 from vbench.summary import KINDS, STAGES
 
 FEW = 100
@@ -32,8 +32,8 @@ def show_trial(console: Console, trial: Trial) -> None:
     """Latency, throughput, where the time went, and whether the trial is valid."""
     console.print()
     console.print(_verdict(trial))
-    if is_approximate(trial):
-        console.print(Text(APPROXIMATE, "yellow"), soft_wrap=True)
+    for mark in marks([trial]):
+        console.print(Text(mark, "yellow"), soft_wrap=True)
     if "latency_mean_s" in trial.metrics:
         n = int(trial.metrics["requests"])
         console.print(
@@ -149,8 +149,7 @@ def cautions(trials: Sequence[Trial]) -> list[str]:
         lines.append("A trial that is not valid stays out of every comparison; its trial.json says why.")
     if len({trial.block for trial in trials}) == 1 and len(trials) > 1:
         lines.append("One trial an arm: no interval, so a difference here is not told apart from noise.")
-    if any(is_approximate(trial) for trial in trials):
-        lines.append(APPROXIMATE)
+    lines += marks(trials)
     single = [trial for trial in trials if len(trial.config["cluster"]["nodes"]) == 1]
     settings = {(t.config["runtime"]["name"], t.config["runtime"].get("connections")) for t in single}
     if len(settings) > 1:

@@ -71,6 +71,15 @@ def test_what_is_approximate_says_so_wherever_it_is_shown() -> None:
     assert "APPROXIMATE" not in printed(show_trial, records.trial(metrics=METRICS))
 
 
+def test_random_weights_are_told_wherever_results_are_shown() -> None:
+    config = records.trial().config
+    untrained = {**config, "model": {**config["model"], "weights": "random"}}
+    random = records.trial(metrics=METRICS, config=untrained)
+    assert "RANDOM WEIGHTS: the model was never trained" in printed(show_trial, random)
+    assert any("RANDOM WEIGHTS" in line for line in cautions([random, records.trial(metrics=METRICS)]))
+    assert "RANDOM" not in printed(show_trial, records.trial(metrics=METRICS))
+
+
 def test_a_sweep_of_runtimes_on_one_node_says_what_it_cannot_show() -> None:
     trials = [
         records.trial(metrics=METRICS, config={**records.trial().config, "runtime": {"name": name}})

@@ -26,9 +26,8 @@ from vbench.analysis.statistics import mean
 from vbench.analysis.trials import Found, Measured
 from vbench.errors import ConfigError
 from vbench.record import (
-    APPROXIMATE,
     Trial,
-    is_approximate,
+    marks,
     read_machines,
     read_requests,
     read_spans,
@@ -226,8 +225,7 @@ def _cautions(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
         lines.append("One block has no interval: such a difference is not told from noise.")
     if any(len(each.config["cluster"]["nodes"]) == 1 for each in trials):
         lines.append("One node has no peers, so the runtime setting cannot make a difference on it.")
-    if any(is_approximate(each) for each in trials):
-        lines.append(APPROXIMATE)
+    lines += marks(trials)
     scales = sorted({each.network.scale for each in trials if each.network})
     if scales:
         text = " and ".join(f"1/{scale:g} of the rates" if scale != 1 else "the rates" for scale in scales)

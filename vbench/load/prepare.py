@@ -26,6 +26,7 @@ from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.scene import SceneTruth, ensure_clip, load_truth
 from vbench.video.scene_settings import SceneSettings
+from vbench.video.scene_shapes import SHAPES
 
 
 def prepare(job: Job) -> Clip | None:
@@ -61,7 +62,7 @@ def _prepare(job: Job) -> Clip:
         request,
         geometry,
         detector,
-        truth,
+        truth if set(SHAPES) <= set(detector.class_names) else None,
         cache / "reference",
         lambda done: progress("reference pass", done, expected),
     )

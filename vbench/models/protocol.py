@@ -11,6 +11,10 @@ from vbench.video.types import Fit
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
+RANDOM = "random"
+"""Weights that were never trained: they cost what trained ones cost, and find nothing."""
+
+
 class ModelError(ValueError):
     """The model cannot be loaded or built as asked; the message names what, and the remedy."""
 
@@ -31,7 +35,8 @@ class ModelSettings:
 
     name: str = "shapes"
     weights: str = "bundled"
-    """``bundled`` (in the package) or the path of a safetensors file."""
+    """``bundled`` (in the package) or a safetensors file for ``shapes``; for ``rtdetr`` and ``dfine`` the
+    folder of a checkpoint, its name on the Hugging Face hub, or ``random``."""
     batch_size: int = 8
     """Frames in one forward pass; ``detect`` cuts what it gets into batches of this size."""
     compile: bool = False

@@ -6,6 +6,8 @@ from vbench.models.protocol import Detector, InputSpec, ModelError, ModelSetting
 
 _INPUTS: dict[str, InputSpec] = {
     "shapes": InputSpec(width=640, height=360, fit="letterbox"),
+    "rtdetr": InputSpec(width=640, height=640, fit="stretch"),
+    "dfine": InputSpec(width=640, height=640, fit="stretch"),
 }
 
 
@@ -28,6 +30,10 @@ def input_spec(name: str) -> InputSpec:
 def create(settings: ModelSettings) -> Detector:
     """Make the detector that ``settings`` ask for, not yet loaded; ModelError for a name or value unknown."""
     input_spec(settings.name)
-    from vbench.models.shapes import ShapesDetector
+    if settings.name == "shapes":
+        from vbench.models.shapes import ShapesDetector
 
-    return ShapesDetector(settings)
+        return ShapesDetector(settings)
+    from vbench.models.detr import DetrDetector
+
+    return DetrDetector(settings)

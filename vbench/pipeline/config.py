@@ -71,7 +71,7 @@ class ModelArgs(_Args):
 
     name: str = "shapes"
     weights: str = "bundled"
-    """``bundled`` or the path of a safetensors file, on the nodes that run the model."""
+    """See ``ModelSettings``; paths are those of the nodes that run the model."""
     batch_size: Annotated[int, Field(ge=1)] = 8
     """Frames in one forward pass, of one call or of several."""
     batch_wait_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
