@@ -86,7 +86,8 @@ class DetrDetector(TorchDetector):
         return self._model
 
     def _read(self, predictions: Predictions, geometry: FrameGeometry) -> list[Detections]:
-        return best_queries(*predictions, self.settings.score_threshold, geometry)
+        logits, boxes = predictions
+        return best_queries(logits, boxes, self.settings.score_threshold, geometry)
 
 
 _INCIDENTAL = ("_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures")
