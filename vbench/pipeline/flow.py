@@ -38,12 +38,15 @@ class Flow:
         inference: Handle,
         source: ChunkSource,
         recorder: SpanRecorder,
+        nodes: int,
     ) -> None:
+        """``nodes``: that the cluster has; on one there is nowhere to bring frames to."""
         self._combined = mode == "combined"
         self._held = self._combined or not args.overlap
         self._relayed = args.handoff == "relay"
         # To the node of the one model that there is; of several, nobody knows which will have the call.
-        self._fetches = self._combined and args.overlap and not self._relayed and args.inference.replicas == 1
+        ahead = args.overlap and not self._relayed and nodes > 1
+        self._fetches = self._combined and ahead and args.inference.replicas == 1
         self._geometry = geometry
         self._decoder = decoder
         self._inference = inference

@@ -36,7 +36,9 @@ class VideoProcessingService:
         self._place = place()
         self._decoder = decoder
         self._inference = inference
-        self._budget = FramesBudget(capacity_bytes(args, ray.nodes()))
+        nodes = ray.nodes()
+        self._nodes = sum(node["Alive"] for node in nodes)
+        self._budget = FramesBudget(capacity_bytes(args, nodes))
 
     async def process(self, request: ProcessRequest, received_s: float) -> bytes:
         """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds.
@@ -53,7 +55,7 @@ class VideoProcessingService:
         except RayTaskError as error:
             raise opening.named(cause_of(error)) from None
         except VideoError as error:
-            raise opening.named(error) from error
+            raise opening.named(error) from None
 
     async def _process(self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder) -> bytes:
         async with ChunkSource(opening.splitter) as source:
@@ -72,6 +74,7 @@ class VideoProcessingService:
                     inference=self._inference,
                     source=source,
                     recorder=recorder,
+                    nodes=self._nodes,
                 )
                 replies = await flow.run()
         finished_s = time.time()
