@@ -28,8 +28,8 @@ A forward pass takes frames of several calls, so compute spans of stage ``infer`
 each other. The hashing of frames that arrived goes on beside queue and compute.
 
 Combined with ``handoff: direct`` and ``overlap``, where there is one model and more than one node, frames
-travel as soon as they are decoded: a transfer i decoded -> in the model's node, a queue i from there until the
-one call is sent, whose own transfer (``chunk`` None) then has no bytes.
+travel as soon as they are decoded: a transfer i decoded -> in the model's node, a queue i from there until
+the one call is sent, whose own transfer (``chunk`` None) then has no bytes.
 
 With ``handoff: relay`` the frames cross twice: a transfer decoder -> service, a queue in the service
 (arrived -> sent on, always there), a transfer service -> model. In combined mode all frames are ONE call: its
