@@ -23,6 +23,8 @@ PACKAGES = (
     "ffmpeg-python",
     "imageio-ffmpeg",
     "pyroute2",
+    "pyarrow",
+    "transformers",
 )
 
 ROOT = Path(__file__).resolve().parent.parent

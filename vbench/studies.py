@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from vbench.record import TRIAL
+
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 600.0
 
@@ -16,6 +18,7 @@ def timed(
     command: Sequence[str],
     *,
     longest_s: float = LONGEST_S,
+    statuses: Sequence[int] = (0,),
     watching: Callable[[int], AbstractContextManager[object]] = lambda _: nullcontext(),
     **env: str,
 ) -> tuple[float, str]:
@@ -24,6 +27,7 @@ def timed(
     Args:
         command: program and arguments.
         longest_s: seconds after which it is killed.
+        statuses: with which it may end.
         watching: makes, of the process's id, a context that is entered while it runs.
         env: what it has in its environment beside this process's.
 
@@ -47,7 +51,7 @@ def timed(
         except BaseException:
             process.kill()
             raise
-    if process.returncode:
+    if process.returncode not in statuses:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{printed}")
     return time.monotonic() - began, printed
 
@@ -58,9 +62,11 @@ def run_trial(
     longest_s: float = LONGEST_S,
     watching: Callable[[int], AbstractContextManager[object]] = lambda _: nullcontext(),
 ) -> Path:
-    """The folder of one trial, run with these overrides and without MLflow; as ``timed`` else."""
+    """The folder of one trial, valid or not, with these overrides and without MLflow; else as ``timed``."""
     before = set(outputs.glob("runs/*"))
     command = [sys.executable, "-m", "vbench", f"outputs={outputs}", "tracking=off", *overrides]
-    timed(command, longest_s=longest_s, watching=watching)
+    timed(command, longest_s=longest_s, statuses=(0, 1), watching=watching)
     (folder,) = set(outputs.glob("runs/*")) - before
+    if not (folder / TRIAL).exists():
+        raise SystemExit(f"{' '.join(command)} left no record")
     return folder

@@ -148,6 +148,7 @@ def wire_use(
     ``wire_received_mb_per_request.NODE`` what it received.
     ``payload_crossings``: sent bytes over bytes of frames that the model needed; ``payload_crossings.NODE``:
     of one link, the busier direction.
+    A video that a service fetches from elsewhere is among what its node received.
     ``sent_over_needed``: sent bytes over those that had to cross, with those (``late_bytes``) that came after
     the last answer. About 1% above 1 are headers and what Ray's nodes say to each other; more is that Ray
     pulls again what has not come after 10 s (``object_manager_pull_timeout_ms``).

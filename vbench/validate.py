@@ -19,6 +19,7 @@ from vbench.schema import (
 )
 from vbench.sizing import deployments, node_cpus, replicas
 from vbench.validate_network import network
+from vbench.video.errors import VideoError
 from vbench.video.remote import SCHEMES, shown
 from vbench.video.scene_settings import SceneSettings
 from vbench.video.source import scheme_of
@@ -155,7 +156,11 @@ def rate(key: str, text: str) -> Iterator[str]:
 
 def _video(config: Config) -> Iterator[str]:
     video = config.video
-    scheme = scheme_of(video.path or "")
+    try:
+        scheme = scheme_of(video.path or "")
+    except VideoError as error:
+        yield f"video.path: {error}."
+        return
     if scheme not in SCHEMES:
         yield (
             f"video.path={shown(video.path or '')} cannot be read: there is no source {scheme!r} "

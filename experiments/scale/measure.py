@@ -44,8 +44,8 @@ ROLES = {
 """What a process has in its command line -> what it is."""
 
 STORE_MB = {"chunked": 2048, "combined": 8000}
-"""Of the node: in combined mode it holds all frames of an hour, 3600 x 640 x 360 x 3 bytes, of three requests
-at least: Ray spills above 80% of it."""
+"""Of the node. In combined mode it holds all frames of an hour, 3600 x 640 x 360 x 3 bytes = 2.5 GB, of two
+requests at a time, since Ray spills above 80% of it: the other two wait."""
 
 
 class MemoryWatch:

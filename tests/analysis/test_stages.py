@@ -59,7 +59,7 @@ SPANS = st.lists(
         st.sampled_from(["queue", "transfer", "compute"]),
         st.floats(-1, 3),
         st.floats(-1, 3),
-    ).filter(lambda each: each[:2] != ("chunk", "transfer")),
+    ),
     max_size=15,
 )
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from vbench.models.protocol import Detector, ModelError, ModelSettings
 from vbench.models.registry import create
@@ -183,6 +184,16 @@ def test_a_checkpoint_of_another_model_is_refused(checkpoint: Checkpoint) -> Non
     other = {"rtdetr": "dfine", "dfine": "rtdetr"}[name]
     with pytest.raises(ModelError, match=rf"are of a .+ model, not of {other}"):
         create(ModelSettings(name=other, weights=str(folder))).load()
+
+
+def test_a_checkpoint_without_all_weights_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    name, folder, _ = checkpoint
+    weights = load_file(folder / "model.safetensors")
+    gone = next(key for key in weights if key.endswith("weight"))
+    save_file({key: value for key, value in weights.items() if key != gone}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
+    with pytest.raises(ModelError, match=rf"are not whole: 1 are missing .+ the first is {gone}"):
+        create(ModelSettings(name=name, weights=str(tmp_path))).load()
 
 
 def test_a_damaged_checkpoint_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:

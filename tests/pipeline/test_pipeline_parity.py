@@ -169,8 +169,11 @@ def test_combined_frames_travel_while_others_are_decoded_only_where_they_may(
         if (span.stage, span.kind) == ("infer", "transfer") and span.replica.startswith("ModelInference")
     ]
     last_decoded_s = max(s.end_s for s in spans if (s.stage, s.kind) == ("decode", "compute"))
+    (whole,) = (s for s in spans if (s.stage, s.kind, s.chunk) == ("infer", "transfer", None))
+    ahead = args.handoff == "direct" and args.overlap
 
-    assert (min(arrived_s) < last_decoded_s) == (args.handoff == "direct" and args.overlap)
+    assert (min(arrived_s) < last_decoded_s) == ahead
+    assert (whole.bytes == 0) == ahead
 
 
 @pytest.mark.parametrize("mode", ["chunked", "combined"])

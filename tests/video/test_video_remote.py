@@ -87,10 +87,8 @@ def test_a_busy_server_is_asked_again(status: int) -> None:
         assert fetch(url + "/clip.mp4") == BODY
 
 
-@pytest.mark.parametrize(
-    ("status", "cause"), [(404, FileNotFoundError), (410, FileNotFoundError), (403, None)]
-)
-def test_what_is_not_there_is_asked_for_once(status: int, cause: type[BaseException] | None) -> None:
+@pytest.mark.parametrize(("status", "missing"), [(404, True), (410, True), (403, False)])
+def test_what_is_not_there_is_asked_for_once(status: int, missing: bool) -> None:
     behaviour = Behaviour(BODY, statuses=[status])
     with (
         serving(behaviour) as url,
@@ -98,7 +96,7 @@ def test_what_is_not_there_is_asked_for_once(status: int, cause: type[BaseExcept
     ):
         fetch(url + "/clip.mp4?key=secret")
     assert "secret" not in str(caught.value)
-    assert (type(caught.value.__cause__) if cause else None) is cause
+    assert isinstance(caught.value.__cause__, FileNotFoundError) == missing
     assert len(behaviour.asked) == 1
 
 
@@ -174,6 +172,24 @@ def test_sources_that_a_service_does_not_allow_are_refused(source: str) -> None:
         fetched(source, limits=LIMITS, timeout_s=1, allowed=("file",)),
     ):
         pass
+
+
+@pytest.mark.parametrize("source", ["http://h:abc/x.mp4?key=k", "http://h:99999/x", "https://[x/a.mp4"])
+def test_an_address_that_is_none_is_refused(source: str) -> None:
+    with (
+        pytest.raises(VideoError, match=r"what begins with https?: is no address: check its host and port"),
+        fetched(source, limits=LIMITS, timeout_s=1),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "source", ["http:///secret?key=secret", "https://?sig=secret", "http://me:secret@/a"]
+)
+def test_an_address_without_a_host_is_refused_and_its_secrets_kept(source: str) -> None:
+    with pytest.raises(VideoError) as caught:
+        fetch(source, timeout_s=5)
+    assert "secret" not in str(caught.value).replace(shown(source), "")
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,29 @@ def test_an_option_that_no_store_knows_is_said() -> None:
         fetch("s3://videos/a.mp4?nonesuch=1")
 
 
+def test_secrets_in_an_address_are_not_told() -> None:
+    with pytest.raises(VideoError, match=r"s3://videos/my clip.mp4 is no address of a store") as caught:
+        fetch("s3://KEY:TOPSECRET@videos/my clip.mp4")
+    assert "TOPSECRET" not in str(caught.value)
+    assert "KEY" not in str(caught.value)
+
+
+def test_an_object_that_is_replaced_by_one_of_the_same_size_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = remote._Copy.append
+
+    def replaced(self: remote._Copy, block: bytes) -> None:
+        append(self, block)
+        if self.size == len(block):
+            store.put("videos/a/clip.mp4", BODY[::-1])
+
+    monkeypatch.setattr(remote._Copy, "append", replaced)
+
+    with pytest.raises(VideoError, match=r"s3://videos/a/clip.mp4 changed while it was read"):
+        fetch(store.uri("a/clip.mp4"))
+
+
 def test_a_store_that_is_not_there_is_left_when_the_time_is_up(store: Store) -> None:
     store.server.stop()
 

@@ -197,7 +197,9 @@ def scenario_keys(trials: Sequence[Trial], swept: Sequence[str], compared: Seque
     flat = [dict(_flat(trial.config)) for trial in trials]
     every = dict.fromkeys(key for values in flat for key in values)
     for key in every:
-        if not _below(key, [*inside, *keys]) and len({str(values.get(key)) for values in flat}) > 1:
+        # A record from before a key was there says nothing of it: the code, which is compared too, does.
+        known = {str(values[key]) for values in flat if key in values}
+        if not _below(key, [*inside, *keys]) and len(known) > 1:
             keys.append(key)
     if "label" not in compared and len(values(trials, "label")) > 1:
         keys.append("label")

@@ -20,6 +20,7 @@ ARM_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2",
 """Okabe and Ito's palette, which the colour-blind can tell apart."""
 
 PART_COLOURS = {
+    "chunk transfer": "#44AA99",
     "chunk compute": "#117733",
     "decode transfer": "#88CCEE",
     "decode compute": "#332288",

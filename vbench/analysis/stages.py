@@ -9,6 +9,7 @@ OTHER = "other"
 """No span at all: HTTP, results on their way back, writing the answer."""
 
 PARTS = (
+    "chunk transfer",
     "chunk compute",
     "decode transfer",
     "decode compute",

@@ -151,7 +151,17 @@ def _stored(model: Any, config: Any, settings: ModelSettings) -> Any:
                 f"the weights in {where} are of a {read.model_type} model, not of {settings.name} "
                 f"({config.model_type})"
             )
-        return model.from_pretrained(where, config=read, use_safetensors=True, dtype=torch.float32)
+        found, report = model.from_pretrained(
+            where, config=read, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
+        # These would be drawn at random, and differ from replica to replica.
+        absent = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+        if absent:
+            raise ModelError(
+                f"the weights in {where} are not whole: {len(absent)} are missing or of another shape, the "
+                f"first is {absent[0]}; save the checkpoint from {model.__name__}"
+            )
+        return found
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if isinstance(error, ModelError):
             raise

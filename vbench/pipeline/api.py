@@ -12,6 +12,7 @@ from ray import serve
 from vbench.pipeline.answer import PATH, Answer, Problem, ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import RequestTimeoutError, status_of
+from vbench.video.remote import shown
 
 http = FastAPI(
     title="vbench video inference",
@@ -19,10 +20,11 @@ http = FastAPI(
 )
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": "There is no such file on the node that reads videos."},
+    404: {"model": Problem, "description": "There is no such file, on the service's node or at the address."},
     413: {"model": Problem, "description": "The video passes a limit, or its frames do not fit."},
     422: {"model": Problem, "description": "The request is not valid, or the video is damaged or none."},
     500: {"model": Problem, "description": "A replica failed or was lost."},
+    502: {"model": Problem, "description": "Where the video lies is down, or breaks off."},
     503: {"model": Problem, "description": "The pipeline is not available, as while it is being replaced."},
     504: {"model": Problem, "description": "The request took longer than the service allows."},
 }
@@ -85,8 +87,8 @@ class VideoProcessingAPI:
             answering.cancel()
             return _problem(
                 RequestTimeoutError(
-                    f"{request.video} was not answered within {self._timeout_s:g} s: ask for fewer frames/s, "
-                    "or raise request_timeout_s"
+                    f"{shown(request.video)} was not answered within {self._timeout_s:g} s: ask for fewer "
+                    "frames/s, or raise request_timeout_s"
                 )
             )
 

@@ -161,11 +161,12 @@ class PipelineArgs(_Args):
     """Whether the last keyframe up to each wanted frame stands for it. APPROXIMATE: other frames, and fewer,
     for a small part of the decoding."""
     overlap: bool = True
-    """Whether chunked inference, and in combined mode the direct transfer to the one model, starts before the
-    last frame of the video is decoded."""
+    """Whether chunked inference starts before the last frame of the video is decoded; in combined mode
+    whether the direct transfer does, where there is one model and it may be on another node."""
     window: Annotated[int, Field(ge=1)] = 8
     """Chunks of one request between split and answer at a time; the splitter waits for a free place.
-    Where all frames are held anyway (combined, or no overlap), chunks between split and decoded."""
+    Where all frames are held anyway (combined, or no overlap), chunks between split and decoded, or brought
+    to the model's node where that happens ahead of the call (``overlap``)."""
     model: ModelArgs = ModelArgs()
     decode_timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = 600.0
     """For one chunk, in FFmpeg, waiting not counted."""

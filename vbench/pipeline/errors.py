@@ -3,7 +3,7 @@
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
-from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
+from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError, VideoUnreachableError
 
 
 class VideoMissingError(VideoError):
@@ -22,6 +22,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (VideoMissingError, 404),
     (VideoTooLargeError, 413),
     (VideoTimeoutError, 504),
+    (VideoUnreachableError, 502),
     (VideoError, 422),
     (RequestTimeoutError, 504),
     (BackPressureError, 503),

@@ -19,6 +19,9 @@ SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int+bitexact"
 YUV_OUT = {"out_color_matrix": "bt709", "out_range": "tv"}
 """What yuv420p frames are in, whatever the video is in."""
 
+DOWNLOADED = "nv12|p010le|p012le|yuv444p|yuv444p16le"
+"""What hardware hands out."""
+
 PAD_GREY = "0x727272"
 """(114, 114, 114), as ``FrameGeometry`` says."""
 
@@ -65,7 +68,13 @@ def decoder_options(info: VideoInfo, threads: int, hwaccel: str | None = None) -
     }
     if is_at_least(ffmpeg_version(ffmpeg_path()), 7, 1):
         options["apply_cropping"] = "codec"
-    return options | ({"hwaccel": hwaccel} if hwaccel else {})
+    if hwaccel:
+        # Without the format FFmpeg decodes on the CPU, and says nothing, what the hardware does not know.
+        surface = "drm_prime" if hwaccel == "drm" else hwaccel
+        options |= {"hwaccel": hwaccel, "hwaccel_output_format": surface}
+        if info.codec == "av1":
+            options["vcodec"] = "av1"  # not libdav1d, which has no hardware
+    return options
 
 
 def frame_graph(
@@ -83,7 +92,10 @@ def frame_graph(
     graph = source.filter("settb", expr=f"{info.time_base.numerator}/{info.time_base.denominator}").filter(
         "select", expr=select_expression(wanted.tolist())
     )
-    if hwaccel:  # which hands pictures out as NV12 or the like: to another scaler than the CPU's pictures
+    if hwaccel:
+        # Out of the hardware's memory, as NV12 or the like, and into what the CPU's decoder gives: the scaler
+        # then does the same work on both.
+        graph = graph.filter("hwdownload").filter("format", pix_fmts=DOWNLOADED)
         graph = graph.filter("format", pix_fmts=info.pixel_format)
     graph = graph.filter(
         "scale",

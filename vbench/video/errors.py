@@ -16,6 +16,10 @@ class VideoTimeoutError(VideoError):
     """Decoding took longer than it was allowed to."""
 
 
+class VideoUnreachableError(VideoError):
+    """The video lies elsewhere, and what holds it is down or breaks off: it may be there later."""
+
+
 class DecoderKilledError(RuntimeError):
     """FFmpeg was killed from outside, most likely for want of memory; says nothing of the video."""
 

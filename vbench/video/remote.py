@@ -10,11 +10,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Protocol, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import xxhash
 
-from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, VideoTooLargeError
+from vbench.video.errors import (
+    StoppedError,
+    VideoError,
+    VideoTimeoutError,
+    VideoTooLargeError,
+    VideoUnreachableError,
+)
 from vbench.video.source import local_video, scheme_of
 from vbench.video.types import VideoLimits
 
@@ -71,6 +77,15 @@ def shown(source: str) -> str:
     return f"{parts.scheme.lower()}://{parts.hostname or ''}{port}{parts.path}"
 
 
+def without_secrets(reason: str, source: str) -> str:
+    """What another library says of a source, unless it says what ``shown`` leaves out."""
+    parts = urlsplit(source)
+    secret = [parts.username, parts.password, parts.query, parts.fragment]
+    secret += [value for _, value in parse_qsl(parts.query)]
+    plain = reason.replace(source, shown(source))
+    return "its address is not as it should be" if any(s and s in plain for s in secret) else plain
+
+
 @contextmanager
 def fetched(
     source: str,
@@ -85,8 +100,9 @@ def fetched(
     What is fetched lies in an unnamed file, which is gone with this process at the latest.
 
     Raises:
-        VideoError: there is no such video (then from FileNotFoundError), it may not be read, its address is
-            none, or it broke off for good.
+        VideoError: there is no such video (then from FileNotFoundError), it may not be read, or its address
+            is none.
+        VideoUnreachableError: it broke off, or its source is down.
         VideoTooLargeError: it has more bytes than ``limits`` allow.
         VideoTimeoutError: it was not here within ``timeout_s``.
         StoppedError: ``stop`` was set.
@@ -172,7 +188,7 @@ def _fill(copy: _Copy, reader: Reader, deadline_s: float, timeout_s: float, stop
             copy.trouble = f" (it broke off: {error})"
             if failed == ATTEMPTS:
                 of = f" of {reader.size}" if reader.size is not None else ""
-                raise VideoError(
+                raise VideoUnreachableError(
                     f"{copy.called} broke off {failed} times in a row after {copy.size}{of} bytes ({error}): "
                     "try again later, or give a copy that lies nearer"
                 ) from error

@@ -7,7 +7,8 @@ import requests
 import urllib3
 
 from vbench.video.errors import VideoError
-from vbench.video.remote import InterruptedFetchError
+from vbench.video.remote import InterruptedFetchError, without_secrets
+from vbench.video.source import scheme_of
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 20.0
@@ -40,9 +41,10 @@ class HttpReader:
                 self._url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
             )
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise InterruptedFetchError(_reason(error)) from error
+            raise InterruptedFetchError(self._reason(error)) from error
         except requests.RequestException as error:
-            raise VideoError(f"{self._called} cannot be asked for: {_reason(error)}") from error
+            raise VideoError(f"{self._called} cannot be asked for: {self._reason(error)}") from error
+        self._check_hops(self._response)
         return self._begun(self._response, at)
 
     def read(self, most: int) -> bytes:
@@ -51,13 +53,25 @@ class HttpReader:
         try:
             block: bytes = self._response.raw.read1(most)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise InterruptedFetchError(_reason(error)) from error
+            raise InterruptedFetchError(self._reason(error)) from error
         return block
 
     def close(self) -> None:
         """End the connection."""
         self._drop()
         self._session.close()
+
+    def _check_hops(self, response: requests.Response) -> None:
+        """An address that begins in private stays so."""
+        hops = [each.url for each in (*response.history, response)]
+        if scheme_of(self._url) == "https" and any(scheme_of(hop) != "https" for hop in hops):
+            raise VideoError(f"{self._called} cannot be asked for: its server sends on to plain http")
+
+    def _reason(self, error: BaseException) -> str:
+        """The innermost reason, without objects and secrets."""
+        while (inner := error.__cause__ or error.__context__) is not None:
+            error = inner
+        return without_secrets((str(error).strip() or type(error).__name__).splitlines()[0], self._url)
 
     def _drop(self) -> None:
         if self._response is not None:
@@ -94,10 +108,3 @@ class HttpReader:
                 f"{self._called} changed while it was read: it had {self.size} bytes, and now {found[3]}"
             )
         return at
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost reason, without addresses and objects."""
-    while error.__cause__ is not None or error.__context__ is not None:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

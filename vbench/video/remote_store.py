@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pyarrow import ArrowException, fs
 
 from vbench.video.errors import VideoError
-from vbench.video.remote import InterruptedFetchError
+from vbench.video.remote import InterruptedFetchError, without_secrets
 
 RETRY_LIMIT_S = 10
 """Google's client tries again by itself, by default for 15 minutes."""
@@ -35,39 +35,46 @@ class StoreReader:
             uri += f"{'&' if parts.query else '?'}retry_limit_seconds={RETRY_LIMIT_S}"
         self._uri = uri
         self._called = called
+        self._store: Any = None
+        self._key = ""
         self._file: Any = None
-        self._version: tuple[int, Any] | None = None
+        self._version: tuple[Any, ...] | None = None
         self.size: int | None = None
 
     def begin(self, at: int) -> int:
         """Open the object, and make sure that it is still the same."""
         self.close()
         try:
-            store, key = fs.FileSystem.from_uri(self._uri)
-            info = store.get_file_info(key)
-            if info.type != fs.FileType.File:
-                raise VideoError(f"{self._called} cannot be read: there is no such object") from (
-                    FileNotFoundError()
-                )
-            version = (info.size, info.mtime_ns)
-            if self._version not in (None, version):
-                raise VideoError(
-                    f"{self._called} changed while it was read: leave it as it is, and try again"
-                )
-            self._version, self.size = version, info.size
-            self._file = store.open_input_file(key)
+            self._store, self._key = fs.FileSystem.from_uri(self._uri)
+            if self._store.get_file_info(self._key).type != fs.FileType.File:
+                raise FileNotFoundError(self._key)
+            self._file = self._same()
             self._file.seek(at)
         except (OSError, ArrowException) as error:
             raise self._kind(error) from error
         return at
 
     def read(self, most: int) -> bytes:
-        """The next bytes."""
+        """The next bytes. Each read asks for a range of what the object is then, so at the end it must still
+        be what it was."""
         try:
             block: bytes = self._file.read(most)
+            if not block:
+                self._same().close()
         except (OSError, ArrowException) as error:
             raise self._kind(error) from error
         return block
+
+    def _same(self) -> Any:
+        """The object, opened anew; VideoError where it is not what it was."""
+        file = self._store.open_input_file(self._key)
+        told = file.metadata() or {}
+        version = (file.size(), *(told.get(name) for name in ("ETag", "Last-Modified", "generation")))
+        if self._version not in (None, version):
+            file.close()
+            raise VideoError(f"{self._called} changed while it was read: leave it as it is, and try again")
+        self._version, self.size = version, file.size()
+        return file
 
     def close(self) -> None:
         """Close the object."""
@@ -77,7 +84,8 @@ class StoreReader:
 
     def _kind(self, error: Exception) -> Exception:
         """What may come yet as InterruptedFetchError, what never will as VideoError."""
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = without_secrets(text, self._uri)[:300]
         if isinstance(error, ArrowException) and not isinstance(error, OSError):
             return VideoError(f"{self._called} is no address of a store: {reason}")
         if isinstance(error, FileNotFoundError):

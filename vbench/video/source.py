@@ -13,10 +13,16 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def scheme_of(source: str | Path) -> str:
-    """The scheme of an address, in small letters; ``file`` for a path."""
+    """The scheme of an address, in small letters; ``file`` for a path. VideoError for what is neither."""
     if isinstance(source, Path) or not _SCHEME.match(source):
         return "file"
-    return urlsplit(source).scheme.lower()
+    try:
+        parts = urlsplit(source)
+        parts.port  # noqa: B018 - whether it is one
+    except ValueError:  # whose text holds part of the address
+        scheme = source.partition(":")[0]
+        raise VideoError(f"what begins with {scheme}: is no address: check its host and port") from None
+    return parts.scheme.lower()
 
 
 def local_video(source: str | Path, limits: VideoLimits | None = None) -> Path:
