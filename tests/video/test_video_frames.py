@@ -17,8 +17,8 @@ from oracle import Truth, found, pixel_md5, truth
 
 from vbench.video.command import select_expression
 from vbench.video.digest import combine, frame_digests
-from vbench.video.errors import VideoError, VideoTimeoutError
-from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.errors import ToolMissingError, VideoError, VideoTimeoutError
+from vbench.video.ffmpeg import ffmpeg_path, require_hwaccel
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import probe
 from vbench.video.split import Splitter
@@ -291,3 +291,17 @@ def test_reading_video_loads_neither_ray_nor_torch_nor_the_rest_of_vbench() -> N
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["constant", "hevc"])
+def test_hardware_decodes_to_the_same_frames_or_says_that_it_cannot(name: str, clip: ClipStore) -> None:
+    chunk = one_chunk(clip(name), Fraction(5))
+    geometry = FrameGeometry.native(chunk.info)
+    try:
+        require_hwaccel("cuda")
+    except ToolMissingError:  # what cannot be had must not be done by the CPU instead, unseen
+        with pytest.raises(VideoError, match="cannot be decoded"):
+            decode_chunk(chunk, geometry, threads=1, timeout_s=60, hwaccel="cuda")
+        return
+    frames = decode_chunk(chunk, geometry, threads=1, timeout_s=60, hwaccel="cuda")
+    assert found([frames]) == found([decode_chunk(chunk, geometry, threads=1, timeout_s=60)])
