@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from vbench.errors import ConfigError
+from vbench.errors import ConfigError, InputError
 from vbench.schema import Config
 
 
@@ -21,6 +21,12 @@ def check_machine(configs: Sequence[Config]) -> None:
         for config in configs
     }
     for config in different.values():
+        if config.cluster.name not in KINDS:
+            raise InputError(
+                f"cluster={config.cluster.name} is brought up by other tools: render it by 'python -m"
+                f" vbench.manifests kuberay cluster={config.cluster.name}'; a trial here takes one of"
+                f" {', '.join(KINDS)}."
+            )
         KINDS[config.cluster.name].check(config)
 
 

@@ -21,6 +21,10 @@ class NodeConfig:
     """CPUs that Ray is told of; null: all cores of the machine."""
     gpus: int = 0
     """GPUs that Ray is told of."""
+    vcpus: int | None = None
+    """CPUs of the machine, for manifests; null: as many as Ray is told of."""
+    memory_mb: int | None = None
+    """Memory of the machine, in MiB; for manifests."""
     object_store_mb: int = 1024
     """Shared memory for objects (frames, chunks), in MB."""
     resources: dict[str, float] = field(default_factory=dict)

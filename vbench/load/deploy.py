@@ -12,12 +12,11 @@ from ray.serve.schema import ApplicationStatus
 from vbench.errors import TrialError
 from vbench.graph import pipeline_args
 from vbench.load.events import progress
-from vbench.pipeline.build import build
+from vbench.pipeline.build import APPLICATION, build
 from vbench.ports import free_ports, port_is_free
 from vbench.schema import Config
 
 HOST = "127.0.0.1"
-APPLICATION = "vbench"
 POLL_S = 0.1
 
 

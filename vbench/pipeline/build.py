@@ -8,6 +8,9 @@ from vbench.pipeline.config import DeploymentName, PipelineArgs
 if TYPE_CHECKING:
     from ray.serve import Application
 
+APPLICATION = "vbench"
+"""The name that Serve knows the graph by."""
+
 NAMES: tuple[DeploymentName, ...] = get_args(DeploymentName)
 
 

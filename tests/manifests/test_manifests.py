@@ -1,0 +1,145 @@
+"""Manifests are what KubeRay's own definition and Serve's own schema take, and change only on purpose."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from ray.serve.schema import ServeDeploySchema
+
+from vbench.compose import check
+from vbench.manifests.__main__ import main, rendered
+from vbench.pipeline.config import PipelineArgs
+
+GOLDEN = Path(__file__).with_name("golden")
+SCHEMAS = Path(__file__).resolve().parents[3] / "shared" / "schemas"
+CASES = {
+    "kuberay-anyscale": (
+        "kuberay",
+        "cluster=aws",
+        "runtime=anyscale",
+        "pipeline=published",
+        "model=rtdetr",
+        "model.device=cuda",
+    ),
+    "kuberay-oss": ("kuberay", "cluster=aws", "runtime=oss"),
+    "kuberay-single": ("kuberay", "cluster=aws", "runtime=single", "runtime.image=registry.example/vbench:1"),
+    "serve-aws": ("serve", "cluster=aws", "video=file", "video.path=s3://videos/a.mp4", "mode=combined"),
+}
+
+
+def manifest(case: str) -> str:
+    kind, *overrides = CASES[case]
+    (config,) = check(overrides, multirun=False)
+    return rendered(kind, config, overrides)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_manifest_is_as_it_was(case: str) -> None:
+    assert manifest(case) == (GOLDEN / f"{case}.yaml").read_text(), (
+        f"if this change is meant: python -m vbench.manifests {' '.join(CASES[case])} "
+        f"--out {(GOLDEN / case).relative_to(Path.cwd())}.yaml"
+    )
+
+
+def closed(schema: Any) -> Any:
+    """A structural schema in which fields that it does not name are errors, not dropped in silence."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: closed(value) for key, value in schema.items()}
+    if (
+        isinstance(schema.get("properties"), dict)
+        and schema.get("type") == "object"
+        and "additionalProperties" not in schema
+        and not schema.get("x-kubernetes-preserve-unknown-fields")
+    ):
+        made["additionalProperties"] = False
+    return made
+
+
+@pytest.fixture(scope="module")
+def ray_service_schema() -> dict[str, Any]:
+    path = SCHEMAS / "ray.io_rayservices.yaml"
+    if not path.exists():
+        pytest.skip(f"KubeRay's definitions are not at {path}")
+    definition = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    (v1,) = (each for each in definition["spec"]["versions"] if each["name"] == "v1")
+    found: dict[str, Any] = closed(v1["schema"]["openAPIV3Schema"])
+    return found
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.startswith("kuberay")])
+def test_kuberay_takes_the_manifest_whole(case: str, ray_service_schema: dict[str, Any]) -> None:
+    jsonschema.validate(yaml.safe_load(manifest(case)), ray_service_schema)
+
+
+def test_kuberay_would_not_take_a_field_misspelt(ray_service_schema: dict[str, Any]) -> None:
+    service = yaml.safe_load(manifest("kuberay-oss"))
+    service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["replica"] = 1
+    with pytest.raises(jsonschema.ValidationError, match="replica"):
+        jsonschema.validate(service, ray_service_schema)
+
+
+@pytest.mark.parametrize(
+    ("case", "flags"),
+    [
+        (
+            "kuberay-anyscale",
+            {
+                "RAY_experimental_object_manager_enable_multiple_connections": "1",
+                "RAY_object_manager_client_connection_num": "15",
+            },
+        ),
+        ("kuberay-single", {"RAY_experimental_object_manager_enable_multiple_connections": "0"}),
+        ("kuberay-oss", {}),
+    ],
+)
+def test_every_pod_has_the_runtimes_flags_and_no_others(case: str, flags: dict[str, str]) -> None:
+    cluster = yaml.safe_load(manifest(case))["spec"]["rayClusterConfig"]
+    templates = [cluster["headGroupSpec"]["template"], *(g["template"] for g in cluster["workerGroupSpecs"])]
+    assert len(templates) == 4
+    for template in templates:
+        (container,) = template["spec"]["containers"]
+        given = {entry["name"]: entry["value"] for entry in container["env"]}
+        assert {name: value for name, value in given.items() if "manager" in name} == flags
+
+
+def test_equal_nodes_are_one_group_and_keep_their_resources() -> None:
+    cluster = yaml.safe_load(manifest("kuberay-oss"))["spec"]["rayClusterConfig"]
+    groups = {group["groupName"]: group for group in cluster["workerGroupSpecs"]}
+    assert {name: group["replicas"] for name, group in groups.items()} == {"gpu": 1, "chunk": 2, "decode": 1}
+    assert json.loads(json.loads(groups["chunk"]["rayStartParams"]["resources"])) == {"chunk_only": 1}
+    assert groups["gpu"]["rayStartParams"]["num-gpus"] == "4"
+    assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+
+
+def test_serve_takes_the_configuration_and_the_graph_its_arguments() -> None:
+    config = yaml.safe_load(manifest("serve-aws"))
+    (application,) = ServeDeploySchema.model_validate(config).applications
+    args = PipelineArgs.model_validate(application.args)
+    assert (args.mode, args.sources, args.decoder.replicas) == ("combined", ("s3",), 32)
+    inside = yaml.safe_load(manifest("kuberay-oss"))["spec"]["serveConfigV2"]
+    ServeDeploySchema.model_validate(yaml.safe_load(inside))
+
+
+def test_what_is_wrong_is_said_and_nothing_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "a.yaml"
+    assert main(["kuberay", "cluster=aw", "--out", str(out)]) != 0
+    assert "did you mean 'aws'?" in capsys.readouterr().err
+    assert main(["serve", "--out", str(tmp_path / "none" / "a.yaml")]) != 0
+    assert "cannot be written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_does_not_bring_up_what_is_only_rendered() -> None:
+    from vbench.errors import InputError
+    from vbench.ready import check_machine
+
+    with pytest.raises(InputError, match=r"cluster=aws is brought up by other tools: render it by"):
+        check_machine(check(["cluster=aws"], multirun=False))

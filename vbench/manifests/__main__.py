@@ -1,0 +1,56 @@
+"""``python -m vbench.manifests KIND [overrides]``: what other tools bring cluster and graph up from."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from vbench.compose import check
+from vbench.errors import ConfigError, VbenchError
+from vbench.manifests.as_yaml import as_yaml
+from vbench.manifests.kuberay import ray_service
+from vbench.manifests.serve import serve_config
+from vbench.schema import Config
+
+KINDS: dict[str, Callable[[Config], dict[str, Any]]] = {"kuberay": ray_service, "serve": serve_config}
+"""What there is: a RayService for KubeRay, and a configuration for ``serve run`` and ``serve deploy``."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the manifest, or write it to ``--out``; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m vbench.manifests", description=__doc__)
+    parser.add_argument("kind", choices=KINDS, help="kuberay: a RayService; serve: for serve run and deploy")
+    parser.add_argument(
+        "overrides", nargs="*", help="as for python -m vbench, e.g. cluster=aws runtime=anyscale"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there")
+    options = parser.parse_args(arguments)
+    try:
+        (config,) = check(options.overrides, multirun=False)
+        text = rendered(options.kind, config, options.overrides)
+        if options.out is None:
+            sys.stdout.write(text)
+        else:
+            _write(options.out, text)
+    except VbenchError as error:
+        print(f"vbench: {error}", file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+def rendered(kind: str, config: Config, overrides: Sequence[str]) -> str:
+    """The manifest as YAML, with the command that made it above."""
+    command = " ".join(["python -m vbench.manifests", kind, *overrides])
+    return f"# {command}\n" + as_yaml(KINDS[kind](config))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise ConfigError(f"--out {path} cannot be written ({error.strerror})") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""KubeRay's RayService: the cluster with the runtime's flags on every node, and the graph on it.
+
+docs.ray.io, "RayService"; the custom resource is of group ``ray.io``, version ``v1``.
+"""
+
+import json
+from importlib.metadata import version
+from typing import Any
+
+from vbench.manifests.as_yaml import as_yaml
+from vbench.manifests.groups import Group, head_and_workers
+from vbench.manifests.serve import serve_config
+from vbench.runtimes import environment
+from vbench.schema import Config
+
+HEAD_PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "serve": 8000}
+AGENT_PORT = 52365
+"""Of the dashboard's agent, on every node, which knows whether its raylet lives."""
+
+USER_ID = 1000
+"""``ray`` in the image."""
+
+
+def ray_service(config: Config) -> dict[str, Any]:
+    """The whole resource; ConfigError where the graph refuses a value."""
+    head, workers = head_and_workers(config.cluster)
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayService",
+        "metadata": {"name": f"vbench-{config.runtime.name}", "labels": _labels(config)},
+        "spec": {
+            "serveConfigV2": as_yaml(serve_config(config, host="0.0.0.0")),
+            "rayClusterConfig": {
+                "rayVersion": version("ray"),
+                "headGroupSpec": {
+                    "rayStartParams": _start(head) | {"dashboard-host": "0.0.0.0"},
+                    "template": _template(config, head, is_head=True),
+                },
+                "workerGroupSpecs": [
+                    {
+                        "groupName": group.name,
+                        "replicas": group.count,
+                        "minReplicas": group.count,
+                        "maxReplicas": group.count,
+                        "rayStartParams": _start(group),
+                        "template": _template(config, group, is_head=False),
+                    }
+                    for group in workers
+                ],
+            },
+        },
+    }
+
+
+def _labels(config: Config) -> dict[str, str]:
+    return {"app.kubernetes.io/name": "vbench", "vbench/runtime": config.runtime.name}
+
+
+def _start(group: Group) -> dict[str, str]:
+    """Parameters of ``ray start``."""
+    given = {
+        "num-cpus": str(group.cpus),
+        "object-store-memory": str(group.node.object_store_mb * 10**6),
+    }
+    if group.node.gpus:
+        given["num-gpus"] = str(group.node.gpus)
+    if group.node.resources:
+        # KubeRay writes it into a shell's command, hence the quotes within quotes.
+        given["resources"] = json.dumps(json.dumps(group.node.resources))
+    return given
+
+
+def _template(config: Config, group: Group, *, is_head: bool) -> dict[str, Any]:
+    """The pod of a group. Flags are read by each raylet from its environment, so every container has them."""
+    flags = environment(config.runtime.connections) | {"RAY_USAGE_STATS_ENABLED": "0"}
+    spec: dict[str, Any] = {
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "fsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": "ray-head" if is_head else "ray-worker",
+                "image": config.runtime.image or f"vbench:{config.runtime.name}",
+                "env": [{"name": name, "value": value} for name, value in flags.items()],
+                "resources": _resources(group),
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                "volumeMounts": [{"name": "shared-memory", "mountPath": "/dev/shm"}],
+                **_probes(is_head=is_head),
+                **({"ports": _ports(config)} if is_head else {}),
+            }
+        ],
+        "volumes": [
+            {
+                "name": "shared-memory",
+                "emptyDir": {"medium": "Memory", "sizeLimit": f"{group.node.object_store_mb + 512}M"},
+            }
+        ],
+    }
+    if group.node.instance:
+        spec["nodeSelector"] = {"node.kubernetes.io/instance-type": group.node.instance}
+    return {"metadata": {"labels": _labels(config)}, "spec": spec}
+
+
+def _ports(config: Config) -> list[dict[str, Any]]:
+    ports = HEAD_PORTS | {"serve": config.cluster.http_port}
+    return [{"name": name, "containerPort": port} for name, port in ports.items()]
+
+
+def _resources(group: Group) -> dict[str, Any]:
+    """Requests equal limits: a pod that shares its CPUs measures its neighbours."""
+    asked: dict[str, Any] = {"cpu": str(max(1, (group.node.vcpus or group.cpus) - 1))}
+    if group.node.memory_mb:
+        # Kubernetes and its daemons take some of the machine's memory, and a CPU.
+        asked["memory"] = f"{round(0.9 * group.node.memory_mb)}Mi"
+    if group.node.gpus:
+        asked["nvidia.com/gpu"] = str(group.node.gpus)
+    return {"requests": asked, "limits": asked}
+
+
+def _probes(*, is_head: bool) -> dict[str, Any]:
+    """Whether the raylet lives, and on the head the control store too."""
+    raylet = {"path": "/api/local_raylet_healthz", "port": AGENT_PORT}
+    gcs = {"path": "/api/gcs_healthz", "port": HEAD_PORTS["dashboard"]}
+    often = {"periodSeconds": 5, "timeoutSeconds": 2}
+    return {
+        "startupProbe": {"httpGet": raylet, **often, "failureThreshold": 60},
+        "readinessProbe": {"httpGet": gcs if is_head else raylet, **often, "failureThreshold": 3},
+        "livenessProbe": {"httpGet": raylet, **often, "failureThreshold": 12},
+    }
