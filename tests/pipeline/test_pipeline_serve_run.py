@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,8 @@ import psutil
 import pytest
 import requests
 from serving import Service, free_port, wait_for
+
+from vbench.manifests.__main__ import main
 
 pytestmark = pytest.mark.slow
 
@@ -63,35 +65,46 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_serve_run_serves_with_arguments_from_the_command_line(temp_dir: Path, clip: Path) -> None:
+def from_arguments(folder: Path, port: int) -> list[str]:
+    """The graph's arguments on the command line."""
+    return ["vbench.pipeline:build", "mode=combined", "model=shapes", "fps=2"]
+
+
+def from_manifest(folder: Path, port: int) -> list[str]:
+    """A file that ``python -m vbench.manifests serve`` wrote."""
+    path = folder / "serve.yaml"
+    overrides = ["mode=combined", "pipeline.fps=2", f"cluster.http_port={port}", "cluster.nodes.head.cpus=2"]
+    assert main(["serve", *overrides, "--out", str(path)]) == 0
+    return [str(path)]
+
+
+@pytest.mark.parametrize("given", [from_arguments, from_manifest])
+def test_serve_run_serves(given: Callable[[Path, int], list[str]], temp_dir: Path, clip: Path) -> None:
     gcs, http = free_port(), free_port()
     head = ["ray", "start", "--head", "--block", "--include-dashboard=false", "--include-log-monitor=false"]
     head += [f"--port={gcs}", f"--temp-dir={temp_dir}", "--num-cpus=2", "--object-store-memory=200000000"]
     head += [f"--ray-client-server-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}"]
+    head += ['--resources={"chunk_only": 1, "decode_only": 1}']
     address = f"--address=127.0.0.1:{gcs}"
     with running(*head, stop=signal.SIGTERM, log=temp_dir / "head.log"):
         wait_for(lambda: listens(gcs), "starting Ray")
         start = [str(BIN / "serve"), "start", address, "--http-host=127.0.0.1", f"--http-port={http}"]
         subprocess.run(start, env=environment(), check=True, capture_output=True, timeout=60)
-        with running(
-            "serve",
-            "run",
-            address,
-            "vbench.pipeline:build",
-            "mode=combined",
-            "model=shapes",
-            "fps=2",
-            stop=signal.SIGINT,
-            log=temp_dir / "run.log",
-        ):
+        command = ["serve", "run", address, *given(temp_dir, http)]
+        with running(*command, stop=signal.SIGINT, log=temp_dir / "run.log"):
             service = Service(url=f"http://127.0.0.1:{http}")
             wait_for(lambda: is_up(service), "deploying")
 
             answer = service.ask(clip)
             # Before it has said so, an interrupt can be lost within Ray, and it would run on.
-            wait_for(lambda: "is ready at" in (temp_dir / "run.log").read_text(), "serve run")
+            wait_for(lambda: said_so(temp_dir / "run.log"), "serve run")
 
     assert (answer.settings.mode, answer.settings.fps, answer.counts.frames) == ("combined", "2", 24)
+
+
+def said_so(log: Path) -> bool:
+    """Whether ``serve run`` has said that it is done with starting: of an application, or of a file."""
+    return any(text in log.read_text() for text in ("is ready at", "Submitted deploy config successfully"))
 
 
 def is_up(service: Service) -> bool:
