@@ -10,7 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from clips import run_ffmpeg
 
-from vbench.video.types import Frames
+from vbench.video.split import Splitter
+from vbench.video.types import Chunk, Frames
+
+ALL = Fraction(1000)
+"""Frames a second that leave none out."""
 
 PLAIN = "scale=flags=bicubic+accurate_rnd+full_chroma_int+bitexact,format=rgb24"
 
@@ -69,3 +73,9 @@ def found(batches: list[Frames]) -> list[tuple[int, str]]:
 def pixel_md5(picture: npt.NDArray[np.uint8]) -> str:
     """md5 of one frame's bytes."""
     return md5(np.ascontiguousarray(picture).data).hexdigest()
+
+
+def one_chunk(path: Path, fps: Fraction = ALL) -> Chunk:
+    """The whole video as a single chunk."""
+    with Splitter(path, fps=fps, chunk_s=Fraction(3600)) as splitter:
+        return next(iter(splitter))

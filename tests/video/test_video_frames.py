@@ -13,7 +13,7 @@ import numpy.typing as npt
 import psutil
 import pytest
 from clips import ClipStore, run_ffmpeg, source
-from oracle import Truth, found, pixel_md5, truth
+from oracle import ALL, Truth, found, one_chunk, pixel_md5, truth
 
 from vbench.video.command import select_expression
 from vbench.video.digest import combine, frame_digests
@@ -22,9 +22,7 @@ from vbench.video.ffmpeg import ffmpeg_path, require_hwaccel
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import probe
 from vbench.video.split import Splitter
-from vbench.video.types import Chunk, Fit, FrameGeometry, Frames
-
-ALL = Fraction(1000)
+from vbench.video.types import Fit, FrameGeometry, Frames
 
 
 def ffmpegs() -> list[int]:
@@ -38,12 +36,6 @@ def ffmpegs() -> list[int]:
         if any("ffmpeg" in part for part in command):
             started.append(child.pid)
     return started
-
-
-def one_chunk(path: Path, fps: Fraction = ALL) -> Chunk:
-    """The whole video as a single chunk."""
-    with Splitter(path, fps=fps, chunk_s=Fraction(3600)) as splitter:
-        return next(iter(splitter))
 
 
 def plain_rgb(path: Path, width: int, height: int) -> npt.NDArray[np.uint8]:

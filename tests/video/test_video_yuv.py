@@ -7,21 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from clips import ClipStore, run_ffmpeg
-from oracle import found, truth
+from oracle import ALL, found, one_chunk, truth
 
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.scene import SceneSettings, ensure_clip
-from vbench.video.split import Splitter
-from vbench.video.types import Chunk, FrameGeometry
-
-ALL = Fraction(1000)
-
-
-def one_chunk(path: Path, fps: Fraction = ALL) -> Chunk:
-    """The whole video as a single chunk."""
-    with Splitter(path, fps=fps, chunk_s=Fraction(3600)) as splitter:
-        return next(iter(splitter))
+from vbench.video.types import FrameGeometry
 
 
 def planes(pixels: npt.NDArray[np.uint8], geometry: FrameGeometry) -> list[npt.NDArray[np.uint8]]:
