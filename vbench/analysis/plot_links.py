@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vbench.analysis.plots import new_figure, save, tidy, title
+from vbench.analysis.plots import legend, new_figure, save, tidy, title
 from vbench.analysis.results import Arm, Scenario
 from vbench.links import Interval, rounds
 from vbench.record import Trial, read_samples, read_trial
@@ -43,7 +43,7 @@ def links(scenario: Scenario, path: Path) -> Path | None:
                 axes.set_title(f"{arm.name}\nblock {arm.points[0].block}", fontsize=9.5)
         panels[-1, column].set_xlabel("time since the first request was due (s)", fontsize=9)
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    legend(figure, handles, labels, most_columns=3)
     aside = f" (hardly used: {', '.join(idle)})" if idle else ""
     title(figure, f"NICs over time: {scenario.name}{aside}")
     return save(figure, path)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vbench.analysis.plots import new_figure, save, tidy, title
+from vbench.analysis.plots import legend, new_figure, save, tidy, title
 from vbench.analysis.reached import RATE, Reached
 from vbench.analysis.results import Arm, Comparison, Scenario
 
@@ -29,7 +29,7 @@ def rate(comparison: Comparison, path: Path) -> Path | None:
     for axes, (scenario, arms) in zip(panels, scenarios, strict=True):
         _panel(axes, scenario.name, arms)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    legend(figure, handles, labels, most_columns=2)
     title(figure, "What connections give, against the caps of the links")
     return save(figure, path)
 

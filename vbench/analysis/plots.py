@@ -58,6 +58,14 @@ def title(figure: "Figure", text: str) -> None:
     figure.suptitle(textwrap.fill(text, int(11 * figure.get_figwidth())), fontsize=11)
 
 
+def legend(figure: "Figure", handles: Sequence["Artist"], labels: Sequence[str], most_columns: int) -> None:
+    """A legend below the panels, of as many columns as the figure's width has room for."""
+    letter_in, handle_in = 0.085, 0.6
+    entry_in = handle_in + letter_in * max(len(label) for label in labels)
+    columns = max(1, min(most_columns, len(labels), int(figure.get_figwidth() / entry_in)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=10)
+
+
 def short(name: str) -> str:
     """An arm's name on two lines, to stand under an axis."""
     return name.replace(" (", "\n(").replace("single: ", "single:\n")
@@ -94,7 +102,7 @@ def latency(comparison: Comparison, path: Path) -> Path:
         for panel in (panels[2 * row, column], panels[2 * row + 1, column]):
             panel.set_visible(False)
     handles, labels = _legend(list(panels.flat))
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), frameon=False)
+    legend(figure, handles, labels, most_columns=3)
     title(
         figure,
         "Above: latency of every request (a dot each; bar: a trial's mean; blocks from left to right)."
@@ -204,6 +212,6 @@ def stages(comparison: Comparison, path: Path) -> Path:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     handles, labels = _legend([axes])
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+    legend(figure, handles, labels, most_columns=5)
     title(figure, "Where the time of a request went")
     return save(figure, path)
