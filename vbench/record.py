@@ -220,6 +220,8 @@ class Clip:
     """mAP at IoU 0.5 of the reference pass against the scene's ground truth; None for other videos."""
     address: str | None = None
     """Where services fetch it from, with each request anew; None: they read ``path``."""
+    detector: str | None = None
+    """64 hex digits of the reference pass's detector: settings and weights; None in records of before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

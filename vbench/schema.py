@@ -110,7 +110,7 @@ class ModelConfig:
     name: str = MISSING
     """The option chosen."""
     weights: str = "bundled"
-    """bundled (in the package) or a safetensors file; rtdetr, dfine: a folder, a hub's name, or random."""
+    """bundled (in the package) or a safetensors file; rtdetr, dfine: a folder, owner/model@revision, or random."""
     batch_size: int = 8
     """Frames in one forward pass, of one call or of several."""
     batch_wait_ms: float = 0

@@ -291,6 +291,20 @@ def test_another_ffmpeg_is_other_code(tmp_path: Path) -> None:
         compare_sweep(tmp_path)
 
 
+def test_other_weights_under_one_name_are_refused(tmp_path: Path) -> None:
+    """Another detector in trials of the same configuration; one that no record knows is no difference."""
+    folder = sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 3, latency)
+    for number, detector in (("0", "a" * 64), ("1", "a" * 64), ("4", "b" * 64)):
+        trial = json.loads((folder / number / TRIAL).read_text())
+        trial["clip"]["detector"] = detector
+        (folder / number / TRIAL).write_text(json.dumps(trial))
+    with pytest.raises(
+        NotComparable, match=r"weights of shapes \(bundled\): a{10} in trial 0, b{10} in trial 4"
+    ):
+        compare_sweep(tmp_path)
+    assert compare_sweep(tmp_path, across=["code"]) is not None
+
+
 def test_other_clips_are_refused_by_name(tmp_path: Path) -> None:
     folder = sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 2, latency)
     trial = json.loads((folder / "2" / TRIAL).read_text())

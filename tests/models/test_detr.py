@@ -179,6 +179,36 @@ def test_weights_that_cannot_be_had_are_named(
     assert named in str(caught.value)
 
 
+def test_a_name_on_the_hub_is_read_at_its_pinned_revision(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the hub's cache on disk, which holds two revisions of one model; ``main`` is the other."""
+    name, folder, _ = checkpoint
+    pinned, newest = "1" * 40, "2" * 40
+    model = tmp_path / "models--someone--detector"
+    for revision in (pinned, newest):
+        (model / "snapshots" / revision).mkdir(parents=True)
+        (model / "snapshots" / revision / "config.json").write_bytes((folder / "config.json").read_bytes())
+    weights = load_file(folder / "model.safetensors")
+    save_file(weights, model / "snapshots" / pinned / "model.safetensors", {"format": "pt"})
+    other = {key: value + 1 if value.is_floating_point() else value for key, value in weights.items()}
+    save_file(other, model / "snapshots" / newest / "model.safetensors", {"format": "pt"})
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(newest)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("transformers.utils.hub.TRANSFORMERS_CACHE", str(tmp_path), raising=False)
+
+    def fingerprint(weights: str) -> str:
+        return create(ModelSettings(name=name, weights=weights)).fingerprint
+
+    stored = fingerprint(str(folder))
+    assert fingerprint(f"someone/detector@{pinned}") == stored
+    assert fingerprint("someone/detector") == fingerprint(f"someone/detector@{newest}") != stored
+    with pytest.raises(ModelError, match=r"no weights of .+ can be read from someone/detector"):
+        fingerprint(f"someone/detector@{'3' * 40}")
+
+
 def test_a_checkpoint_of_another_model_is_refused(checkpoint: Checkpoint) -> None:
     name, folder, _ = checkpoint
     other = {"rtdetr": "dfine", "dfine": "rtdetr"}[name]

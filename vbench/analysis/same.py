@@ -1,5 +1,6 @@
 """Whether trials may be compared at all: same machine, same clip, same code."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,25 @@ def differences(trials: Sequence[Trial], kind: str) -> list[str]:
             first.setdefault(value, f"{shown} in trial {Path(trial.folder).name}")
         if len(first) > 1:
             found.append(f"{name}: {', '.join(first.values())}")
-    return found
+    return found + (_detectors(trials) if kind == "code" else [])
+
+
+def _detectors(trials: Sequence[Trial]) -> list[str]:
+    """A phrase for each model whose weights changed under one and the same configuration.
+
+    A file or a name on a hub can hold other weights tomorrow. Records of before do not know theirs.
+    """
+    seen: dict[str, dict[str, str]] = {}
+    for trial in trials:
+        if trial.clip and trial.clip.detector:
+            model = json.dumps(trial.config["model"], sort_keys=True)
+            place = f"{trial.clip.detector[:10]} in trial {Path(trial.folder).name}"
+            seen.setdefault(model, {}).setdefault(trial.clip.detector, place)
+    return [
+        f"weights of {json.loads(model)['name']} ({json.loads(model)['weights']}): {', '.join(each.values())}"
+        for model, each in seen.items()
+        if len(each) > 1
+    ]
 
 
 def check(trials: Sequence[Trial], scenario: str, across: Sequence[str]) -> list[str]:

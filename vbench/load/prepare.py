@@ -79,6 +79,7 @@ def _prepare(job: Job) -> Clip:
         reference=str(path),
         ffmpeg=ffmpeg_version(ffmpeg_path()),
         reference_map50=reference.map50,
+        detector=detector.fingerprint,
     )
     write_json(job.folder / PREPARED, prepared)
     return prepared

@@ -140,19 +140,30 @@ def _transformers() -> Any:
     return transformers
 
 
+def _pinned(name: str) -> tuple[str, str | None]:
+    """A name on the hub and the revision that it is pinned to: ``owner/model@revision``."""
+    where, _, revision = name.partition("@")
+    return where, revision or None
+
+
 def _stored(model: Any, config: Any, settings: ModelSettings) -> Any:
     """A checkpoint in a folder or on the hub, in safetensors alone: such weights cannot run code."""
     folder = Path(settings.weights).expanduser()
-    where = str(folder) if folder.is_dir() else settings.weights
+    where, revision = (str(folder), None) if folder.is_dir() else _pinned(settings.weights)
     try:
-        read = config.from_pretrained(where)
+        read = config.from_pretrained(where, revision=revision)
         if read.model_type != config.model_type:
             raise ModelError(
                 f"the weights in {where} are of a {read.model_type} model, not of {settings.name} "
                 f"({config.model_type})"
             )
         found, report = model.from_pretrained(
-            where, config=read, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            where,
+            revision=revision,
+            config=read,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
         # These would be drawn at random, and differ from replica to replica.
         absent = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
@@ -168,6 +179,7 @@ def _stored(model: Any, config: Any, settings: ModelSettings) -> Any:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
             f"no weights of {settings.name} can be read from {where} ({reason}): give a folder with "
-            "config.json and model.safetensors, a name on the Hugging Face hub where that can be reached, or "
+            "config.json and model.safetensors, a name on the Hugging Face hub where that can be reached "
+            f"(NAME@REVISION pins it), or "
             f"{RANDOM}"
         ) from error

@@ -36,7 +36,7 @@ class ModelSettings:
     name: str = "shapes"
     weights: str = "bundled"
     """``bundled`` (in the package) or a safetensors file for ``shapes``; for ``rtdetr`` and ``dfine`` the
-    folder of a checkpoint, its name on the Hugging Face hub, or ``random``."""
+    folder of a checkpoint, its name on the Hugging Face hub (``owner/model@revision``), or ``random``."""
     batch_size: int = 8
     """Frames in one forward pass; ``detect`` cuts what it gets into batches of this size."""
     compile: bool = False
