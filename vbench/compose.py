@@ -29,7 +29,7 @@ CONF_DIR = ROOT / "conf"
 EXPERIMENTS = "experiments"
 """Folder of whole studies beside ``conf/``, and the group they are chosen from."""
 
-OPEN_ENDED = ("nodes", "resources")
+OPEN_ENDED = ("nodes", "resources", "addresses")
 """Keys whose parts the user names; others cannot be added to."""
 
 OURS = ("hydra.sweep.subdir", "hydra/sweeper", "hydra/launcher", "hydra.launcher")

@@ -8,7 +8,7 @@ from vbench.record import MachineSample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuUse:
-    """Shares of the machine's CPU time between its first sample and its last, in percent."""
+    """Shares of the machines' CPU time between their first samples and their last, in percent."""
 
     busy: float
     """Of programs, interrupts left out."""
@@ -24,18 +24,29 @@ class CpuUse:
     below 0."""
 
 
+def by_machine(samples: Sequence[MachineSample]) -> dict[str, list[MachineSample]]:
+    """The samples of each machine, in their order."""
+    found: dict[str, list[MachineSample]] = {}
+    for sample in samples:
+        found.setdefault(sample.machine, []).append(sample)
+    return found
+
+
 def cpu_use(samples: Sequence[MachineSample]) -> CpuUse | None:
-    """Over the time that the samples span; None for fewer than two."""
-    if len(samples) < 2:
-        return None
-    first, last = samples[0], samples[-1]
-    passed_s = last.cpu_all_s - first.cpu_all_s
+    """Of all machines together, over the time that their samples span; None where one has fewer than two."""
+    passed_s = busy_s = trial_s = kernel_s = used_s = 0.0
+    for own in by_machine(samples).values():
+        first, last = own[0], own[-1]
+        its_s = last.cpu_all_s - first.cpu_all_s
+        if its_s <= 0:
+            return None
+        passed_s += its_s
+        busy_s += last.cpu_busy_s - first.cpu_busy_s
+        trial_s += last.cpu_trial_s - first.cpu_trial_s
+        kernel_s += last.cpu_kernel_s - first.cpu_kernel_s
+        used_s += its_s - (last.cpu_idle_s - first.cpu_idle_s)
     if passed_s <= 0:
         return None
-    busy_s = last.cpu_busy_s - first.cpu_busy_s
-    trial_s = last.cpu_trial_s - first.cpu_trial_s
-    kernel_s = last.cpu_kernel_s - first.cpu_kernel_s
-    used_s = passed_s - (last.cpu_idle_s - first.cpu_idle_s)
     return CpuUse(
         busy=100 * busy_s / passed_s,
         trial=100 * trial_s / passed_s,

@@ -115,6 +115,9 @@ def join(pid: int, kinds: Sequence[str]) -> None:
 @contextmanager
 def network_of(pid: int) -> Iterator[None]:
     """Within the block, this thread is in the network namespace of a process: a socket made there stays."""
+    if Path(f"/proc/{pid}/ns/net").stat().st_ino == Path("/proc/thread-self/ns/net").stat().st_ino:
+        yield  # joining even one's own takes rights that not everybody has
+        return
     back = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         join(pid, ["net"])

@@ -17,7 +17,9 @@ def check_machine(configs: Sequence[Config]) -> None:
     from vbench.clusters.kinds import KINDS
 
     different = {
-        json.dumps([asdict(config.cluster), config.outputs, config.video.path], sort_keys=True): config
+        json.dumps(
+            [asdict(config.cluster), config.runtime.name, config.outputs, config.video.path], sort_keys=True
+        ): config
         for config in configs
     }
     for config in different.values():

@@ -196,6 +196,10 @@ class Observed:
     not_sent: int
     """Requests that were not sent any more after one had failed."""
     url: str
+    hardware: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Node -> cpu, cores, memory_mb, kernel, python, of a cluster that is not on this machine; else empty."""
+    clocks_off_s: Mapping[str, float] = field(default_factory=dict)
+    """Node -> how far its clock is ahead of the load process's, in s; empty where all share one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

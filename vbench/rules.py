@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from vbench import fidelity
-from vbench.cpu import cpu_use
+from vbench.cpu import by_machine, cpu_use
 from vbench.load.ends import TRANSFER
 from vbench.network import Network
 from vbench.record import Connections, MachineSample, NodeSample, Observed, Request, Rule, SpanLine
@@ -14,6 +14,9 @@ from vbench.wire import crossings
 CHUNK_BYTES = 5 * 2**20
 """Ray moves objects in pieces of so much (``object_manager_default_chunk_size``), each over the next of its
 connections, which open at their first."""
+
+MOST_CLOCK_OFF_S = 0.02
+"""Clocks that are kept by NTP in one network differ by a millisecond or two; a transfer takes hundreds."""
 
 
 def judge(
@@ -184,15 +187,35 @@ def _resources(
         found="the kernel does not count them" if kills is None else f"{kills} killed",
         remedy="lower load.concurrency, pipeline.window or the object store, or give the machine more memory",
     )
-    use = cpu_use(machines)
-    names = Counter(s.foreign_process for s in machines if s.foreign_process)
-    busiest = f", most often {names.most_common(1)[0][0]}" if names and use and use.foreign > 1 else ""
-    yield Rule(
+    yield _alone(load, machines)
+    if observed.clocks_off_s:
+        node, off_s = max(observed.clocks_off_s.items(), key=lambda each: abs(each[1]))
+        yield Rule(
+            name="the nodes' clocks agree",
+            holds=abs(off_s) <= MOST_CLOCK_OFF_S,
+            found=(
+                f"at most {1000 * abs(off_s):.1f} ms from the load process's ({node}); bound"
+                f" {1000 * MOST_CLOCK_OFF_S:g} ms"
+            ),
+            remedy="have the nodes keep time (chrony, NTP): spans begin on one node and end on another",
+        )
+
+
+def _alone(load: LoadConfig, machines: Sequence[MachineSample]) -> Rule:
+    """Of several machines, the one that others used most."""
+    each = {name: cpu_use(samples) for name, samples in by_machine(machines).items()}
+    uses = [(use.foreign, name) for name, use in each.items() if use is not None]
+    foreign, machine = max(uses, default=(0.0, ""))
+    where = "the machine" if len(each) == 1 else machine
+    names = Counter(s.foreign_process for s in machines if s.foreign_process and s.machine == machine)
+    busiest = f", most often {names.most_common(1)[0][0]}" if names and foreign > 1 else ""
+    known = bool(each) and len(uses) == len(each)
+    return Rule(
         name="nothing else used the CPU",
-        holds=use is not None and use.foreign <= load.max_foreign_cpu_percent,
+        holds=known and foreign <= load.max_foreign_cpu_percent,
         found=(
-            f"others used {use.foreign:.1f}% of the machine{busiest}; bound {load.max_foreign_cpu_percent:g}%"
-            if use is not None
+            f"others used {foreign:.1f}% of {where}{busiest}; bound {load.max_foreign_cpu_percent:g}%"
+            if known
             else "no two samples of the machine were taken"
         ),
         remedy="stop other programs and run again",

@@ -83,6 +83,14 @@ class ClusterConfig:
     """Divides every rate of cluster=emulated: at 100, 1/100 of the video takes the cloud's seconds."""
     congestion_control: str = "cubic"
     """TCP's congestion control in cluster=emulated."""
+    address: str | None = None
+    """URL of the dashboard of a cluster that runs already; for cluster=attached."""
+    addresses: dict[str, str] = field(default_factory=dict)
+    """The same by the name of the runtime option, where each has a cluster of its own; wins over address."""
+    dependencies: str = "image"
+    """What cluster=attached finds on its nodes: image (all packages), or has Ray install there: pip."""
+    dashboard_port: int | None = None
+    """Port of Ray's dashboard and Jobs API on the head of cluster=emulated; null: none."""
     http_port: int = 8000
     """Port of the HTTP ingress on loopback; where it is in use a free one is taken."""
     start_timeout_s: float = 90
@@ -110,7 +118,7 @@ class ModelConfig:
     name: str = MISSING
     """The option chosen."""
     weights: str = "bundled"
-    """bundled (in the package) or a safetensors file; rtdetr, dfine: a folder, owner/model@revision, or random."""
+    """bundled (in the package) or a safetensors file; else a folder, owner/model@revision, or random."""
     batch_size: int = 8
     """Frames in one forward pass, of one call or of several."""
     batch_wait_ms: float = 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from vbench import environment, record, rules, summary
-from vbench.clusters.guard import guarded
+from vbench.clusters.guard import GRACE_S, guarded
 from vbench.clusters.kinds import KINDS
 from vbench.clusters.ray_node import inherited
 from vbench.display import Display
@@ -80,9 +80,7 @@ def _run(begun: "_Begun", display: Display) -> None:
         _load_step("prepare", job, inherited(), display)
     began_s = time.monotonic()
     with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(
-            kind.start(config.cluster, config.runtime.connections, folder / RAY_LOG, display.phase)
-        )
+        cluster = stack.enter_context(kind.start(config, folder / RAY_LOG, display.phase))
         begun.network = cluster.network
         phases_s["link_check"] = cluster.link_check_s
         phases_s["cluster"] = time.monotonic() - began_s - cluster.link_check_s
@@ -91,13 +89,23 @@ def _run(begun: "_Begun", display: Display) -> None:
             temp_dir=cluster.temp_dir,
             nodes=list(cluster.nodes),
             links=cluster.network.links if cluster.network else [],
+            is_here=cluster.is_here,
         )
         job = Job(config=config, folder=folder.resolve(), place=place)
-        machine = MachineSampler(os.getpid(), config.load.sample_period_s)
+        machine = MachineSampler([os.getpid()], config.load.sample_period_s)
         try:
             with machine.running():
-                _load_step("drive", job, cluster.load_env, display, cluster.enter, machine.look)
-            record.write_lines(folder / record.MACHINES, machine.measured())
+                _load_step(
+                    "drive",
+                    job,
+                    cluster.load_env,
+                    display,
+                    enter=cluster.enter,
+                    grace_s=cluster.load_grace_s,
+                    look=machine.look,
+                )
+            if cluster.is_here:
+                record.write_lines(folder / record.MACHINES, machine.measured())
         except TrialError as error:
             if cluster.exit_status() is not None:
                 status = f"status {cluster.exit_status()}"
@@ -115,13 +123,15 @@ def _load_step(
     job: Job,
     env: Mapping[str, str],
     display: Display,
+    *,
     enter: Sequence[str] = (),
+    grace_s: float = GRACE_S,
     look: Callable[[], None] | None = None,
 ) -> None:
     """Run one step of the load process until it says that it is done, showing what it says.
 
-    ``enter`` stands before its command where it runs on a host of its own; ``look`` is called when it asks
-    for a sample of the machine.
+    ``enter`` stands before its command where it runs on a host of its own; ``grace_s``: what it has to end
+    by itself once it is asked to; ``look`` is called when it asks for a sample of the machine.
 
     What the process does after that, tearing down what it has imported, is nobody's concern: it is ended.
     """
@@ -130,7 +140,7 @@ def _load_step(
     silence_s = _longest_silence_s(step, job.config)
     with (
         log.open("ab") as errors,
-        guarded(command, env=env, stdout=subprocess.PIPE, stderr=errors) as process,
+        guarded(command, env=env, grace_s=grace_s, stdout=subprocess.PIPE, stderr=errors) as process,
     ):
         assert process.guard.stdout is not None
         for line in _lines(process.guard.stdout, silence_s, step):

@@ -18,6 +18,7 @@ from vbench.schema import (
     SceneConfig,
 )
 from vbench.sizing import deployments, node_cpus, replicas
+from vbench.validate_attached import attached
 from vbench.validate_network import network
 from vbench.video.errors import VideoError
 from vbench.video.remote import SCHEMES, shown
@@ -90,6 +91,7 @@ def _problems(config: Config) -> Iterator[str]:
     yield from rate("pipeline.fps", config.pipeline.fps)
     yield from _pipeline(config.pipeline)
     yield from network(config)
+    yield from attached(config.cluster)
     yield from _video(config)
     yield from _outputs(config.outputs)
     if config.video.scene is not None:

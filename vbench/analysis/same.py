@@ -49,6 +49,14 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
         known = (clip.fingerprint, f"{Path(clip.path).name} ({clip.fingerprint})") if clip else None
         return {"clip": known or ("none", "none")}
     found: dict[str, Fact] = {}
+    hardware = trial.observed.hardware if trial.observed else {}
+    if kind == "machine" and hardware:
+        # The harness only looked on: what was measured ran on these.
+        return {
+            f"{node}'s {name}": (str(value), str(value))
+            for node, facts in hardware.items()
+            for name, value in facts.items()
+        }
     for name in names:
         value = environment.get(name)
         if isinstance(value, Mapping):

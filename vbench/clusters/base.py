@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from vbench.clusters.guard import GRACE_S
 from vbench.load.job import NodePlace
 from vbench.network import Network
 
@@ -33,5 +34,9 @@ class RunningCluster:
     """What stands before a command that shall run on the head; empty where that is this machine."""
     link_check_s: float = 0.0
     """Seconds of the start that checking the links took."""
+    is_here: bool = True
+    """Whether all its nodes are on this machine, which the harness then watches."""
+    load_grace_s: float = GRACE_S
+    """Seconds that the load process has to end once it is asked to."""
     network: Network | None = None
     """The emulated network, its links checked; None where there is none."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vbench.clusters import local
+from vbench.clusters.attached import cluster as attached
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.emulated import cluster as emulated
-from vbench.schema import ClusterConfig, Config
+from vbench.schema import Config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +18,13 @@ class Kind:
 
     check: Callable[[Config], None]
     """InputError, in one sentence, where this machine cannot carry it; starts nothing that stays."""
-    start: Callable[[ClusterConfig, int | None, Path, Progress], AbstractContextManager[RunningCluster]]
-    """A running cluster with so many connections asked for, Ray's output in a file, gone on leaving."""
+    start: Callable[[Config, Path, Progress], AbstractContextManager[RunningCluster]]
+    """A running cluster, Ray's output in a file; on leaving, gone or as it was before."""
 
 
 KINDS = {
     "local": Kind(check=local.check, start=local.start),
     "emulated": Kind(check=emulated.check, start=emulated.start),
+    "attached": Kind(check=attached.check, start=attached.start),
 }
 """By ``cluster.name``."""

@@ -22,7 +22,7 @@ from vbench.clusters.ray_node import (
 from vbench.errors import InputError, TrialError
 from vbench.load.job import NodePlace
 from vbench.ports import free_ports
-from vbench.schema import ClusterConfig, Config
+from vbench.schema import Config
 
 LOOPBACK = "127.0.0.2"
 """Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""
@@ -45,16 +45,14 @@ def check(config: Config) -> None:
 
 
 @contextmanager
-def start(
-    config: ClusterConfig, connections: int | None, log: Path, progress: Progress
-) -> Iterator[RunningCluster]:
+def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningCluster]:
     """A Ray head with the runtime's flags in its environment; ended, whatever happens, on leaving.
 
     ``log`` gets what Ray prints. Raises TrialError where Ray does not come up within
-    ``config.start_timeout_s``.
+    ``cluster.start_timeout_s``.
     """
-    ((name, node),) = config.nodes.items()
-    env = environment(connections)
+    ((name, node),) = config.cluster.nodes.items()
+    env = environment(config.runtime.connections)
     folder = temp_folder()
     names = ("port", "ray-client-server-port", "dashboard-agent-listen-port")
     ports = dict(zip(names, free_ports(LOOPBACK, len(names)), strict=True))
@@ -64,7 +62,7 @@ def start(
         log.open("wb") as output,
         guarded(command, env=env, folders=[folder], stdout=output, stderr=output) as ray,
     ):
-        _wait(ray, folder, ports["port"], config.start_timeout_s, log)
+        _wait(ray, folder, ports["port"], config.cluster.start_timeout_s, log)
         yield RunningCluster(
             address=f"{LOOPBACK}:{ports['port']}",
             temp_dir=str(folder),

@@ -53,16 +53,30 @@ def temp_folder() -> Path:
 
 
 def start_command(
-    node: NodeConfig, *, ip: str, folder: Path, head: str | None, ports: Mapping[str, int]
+    node: NodeConfig,
+    *,
+    ip: str,
+    folder: Path,
+    head: str | None,
+    ports: Mapping[str, int],
+    dashboard_port: int | None = None,
 ) -> list[str]:
     """``ray start`` for one node; ``head`` is the control store's ``IP:PORT``, None where this is the head.
 
-    ``ports``: values for Ray's options on ports, by name without dashes before them.
+    ``ports``: values for Ray's options on ports, by name without dashes before them. ``dashboard_port``: of
+    the head's dashboard, at ``ip``; None for no dashboard.
     """
+    dashboard = ["--include-dashboard=false"]
+    if dashboard_port is not None:
+        dashboard = [
+            "--include-dashboard=true",
+            f"--dashboard-host={ip}",
+            f"--dashboard-port={dashboard_port}",
+        ]
     return [
         str(Path(sys.executable).with_name("ray")),
         *("start", "--block", f"--node-ip-address={ip}"),
-        *(("--head", "--include-dashboard=false") if head is None else (f"--address={head}",)),
+        *(("--head", *dashboard) if head is None else (f"--address={head}",)),
         f"--num-cpus={node_cpus(node)}",
         f"--num-gpus={node.gpus}",
         f"--resources={json.dumps(node.resources)}",

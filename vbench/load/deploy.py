@@ -2,22 +2,50 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ray import serve
 from ray._private.state import actors  # the public list of actors needs the dashboard
+from ray.serve._private.constants import SERVE_CONTROLLER_NAME
 from ray.serve.schema import ApplicationStatus
 
 from vbench.errors import TrialError
 from vbench.graph import pipeline_args
 from vbench.load.events import progress
+from vbench.load.job import Place
 from vbench.pipeline.build import APPLICATION, build
 from vbench.ports import free_ports, port_is_free
 from vbench.schema import Config
 
 HOST = "127.0.0.1"
 POLL_S = 0.1
+
+
+@contextmanager
+def serve_to_ourselves(place: Place) -> Iterator[None]:
+    """On somebody else's cluster: Serve runs for this block alone, and is gone with it.
+
+    TrialError where it runs already: both would be measured, and taking down ours would take down theirs. A
+    cluster of the trial's own needs none of this: it goes as a whole.
+    """
+    if place.is_here:
+        yield
+        return
+    if any(
+        actor["Name"] == SERVE_CONTROLLER_NAME and actor["State"] == "ALIVE" for actor in actors().values()
+    ):
+        there = ", ".join(serve.status().applications) or "no application"
+        raise TrialError(
+            f"Ray Serve runs on this cluster already ({there}), and the trial would measure both: end it"
+            " (serve shutdown), or take another cluster"
+        )
+    try:
+        yield
+    finally:
+        progress("taking the graph down")
+        serve.shutdown()
 
 
 def deploy(config: Config) -> str:

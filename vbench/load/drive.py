@@ -8,7 +8,7 @@ from typing import Any
 
 from vbench.errors import TrialError
 from vbench.load.client import Outcome, closed_loop
-from vbench.load.deploy import deploy, placement
+from vbench.load.deploy import deploy, placement, serve_to_ourselves
 from vbench.load.events import progress
 from vbench.load.job import Job, read_clip
 from vbench.load.observe import Observation
@@ -32,13 +32,14 @@ def drive(job: Job) -> None:
     reference = read_reference(clip.reference)
     observation = Observation(job)
     names = observation.names
-    with observation.phase("deploy"):
-        url = deploy(job.config)
-    with observation.phase("warm_up"):
-        replicas = placement(names)
-        warmed = _warm_up(job, url, clip, reference, names, replicas)
-    with observation.measuring():
-        outcomes = _measure(job, url, clip)
+    with serve_to_ourselves(observation.place):
+        with observation.phase("deploy"):
+            url = deploy(job.config)
+        with observation.phase("warm_up"):
+            replicas = placement(names)
+            warmed = _warm_up(job, url, clip, reference, names, replicas)
+        with observation.measuring():
+            outcomes = _measure(job, url, clip)
     checked = [_checked(job, outcome, clip, reference, names) for outcome in outcomes]
     spans = [span for _, lines in checked for span in lines]
     observation.write(

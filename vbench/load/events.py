@@ -1,16 +1,34 @@
-"""What the load process tells the harness while it runs: one JSON line an event, on standard output."""
+"""What the load process tells the harness while it runs: one JSON line an event, on standard output.
 
+Where standard output is a log that others write to as well, each event is a JSON text sequence of RFC 7464:
+a record separator goes before it, by which it is told from all else, and it has a number, by which a reader
+that begins anew knows what it has seen.
+"""
+
+import base64
+import itertools
 import json
 import os
 import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, TextIO, TypedDict
+
+import xxhash
+
+SEPARATOR = "\x1e"
+
+PART_CHARACTERS = 12_000
+"""Of a file's text in one event: Ray's log readers may cut lines of more than 20,000."""
 
 
 class Event(TypedDict, total=False):
     """One line. ``progress``: a phase and how far it is; ``look``: take a sample of the machine now, the
-    measured time begins or ends; then ``done``, or ``failed`` with a sentence."""
+    measured time begins or ends; ``file``: a part of a file of the record; then ``done``, or ``failed`` with
+    a sentence."""
 
-    event: Literal["progress", "look", "done", "failed"]
+    event: Literal["progress", "look", "file", "done", "failed"]
     phase: str
     done: int
     total: int
@@ -19,22 +37,82 @@ class Event(TypedDict, total=False):
     message: str
     bad_input: bool
     """Whether what the trial was given is at fault, and not the trial."""
+    name: str
+    """Of a file, in the record's folder."""
+    data: str
+    """The next part of it: compressed by zlib, in base64."""
+    digest: str
+    """xxh3-128 of the file, with its last part; else empty."""
+    number: int
+    """From 0, in a log."""
 
 
 _channel: TextIO = sys.stdout
+_numbers: Iterator[int] | None = None
 
 
-def open_channel() -> None:
-    """Keep standard output for events: what libraries print goes to standard error from now on."""
-    global _channel  # noqa: PLW0603 - the process has one standard output
+def open_channel(*, in_log: bool = False) -> None:
+    """Keep standard output for events: what libraries print goes to standard error from now on.
+
+    ``in_log``: standard output is a log that others write to, in which events must be told from all else.
+    """
+    global _channel, _numbers  # noqa: PLW0603 - the process has one standard output
     _channel = os.fdopen(os.dup(1), "w")
+    _numbers = itertools.count() if in_log else None
     os.dup2(2, 1)
 
 
 def emit(event: Event) -> None:
     """Write one event; a harness that is gone ends the process by its guard, not here."""
-    _channel.write(json.dumps(event) + "\n")
+    if _numbers is None:
+        _channel.write(json.dumps(event) + "\n")
+    else:
+        # What another has begun to write ends before it: the separator then stands at a line's beginning.
+        _channel.write(f"\n{SEPARATOR}{json.dumps({**event, 'number': next(_numbers)})}\n")
     _channel.flush()
+
+
+def send_file(path: Path) -> None:
+    """Say all that a file of the record holds, in as many events as that takes."""
+    data = path.read_bytes()
+    text = base64.b64encode(zlib.compress(data)).decode()
+    starts = range(0, max(len(text), 1), PART_CHARACTERS)
+    for start in starts:
+        last = start == starts[-1]
+        emit(
+            {
+                "event": "file",
+                "name": path.name,
+                "data": text[start : start + PART_CHARACTERS],
+                "digest": xxhash.xxh3_128_hexdigest(data) if last else "",
+            }
+        )
+
+
+class DamagedFile(ValueError):  # noqa: N818 - what it says of the file
+    """A file's parts do not make what was sent; the message names it."""
+
+
+class Files:
+    """Puts the files of a record together again, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._parts: dict[str, list[str]] = {}
+
+    def take(self, event: Event) -> None:
+        """The next part of a file, which is written with its last; DamagedFile where a part is missing."""
+        name = event["name"]
+        self._parts.setdefault(name, []).append(event["data"])
+        if not event["digest"]:
+            return
+        try:
+            data = zlib.decompress(base64.b64decode("".join(self._parts.pop(name)), validate=True))
+        except (ValueError, zlib.error) as error:
+            raise DamagedFile(f"{name} came back damaged ({error})") from error
+        if xxhash.xxh3_128_hexdigest(data) != event["digest"] or Path(name).name != name:
+            raise DamagedFile(f"{name} came back with other bytes than were sent")
+        (self._folder / name).write_bytes(data)
 
 
 def progress(phase: str, done: int = 0, total: int = 0, note: str = "") -> None:

@@ -34,6 +34,8 @@ class Place:
     links: list[Link]
     """Of each node, where they are network namespaces with shaped links, whose processes this process can
     see; else none."""
+    is_here: bool = True
+    """Whether this process sees the processes of all nodes; else an actor on each looks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +52,14 @@ class Job:
 def write_job(job: Job) -> Path:
     """Write it into the record's folder; the file's path."""
     path = job.folder / JOB
-    place = asdict(job.place) if job.place else None
-    write_json(path, {"config": asdict(job.config), "folder": str(job.folder), "place": place})
+    write_json(path, to_plain(job))
     return path
+
+
+def to_plain(job: Job) -> dict[str, Any]:
+    """As plain values, of which ``from_plain_job`` makes it again."""
+    place = asdict(job.place) if job.place else None
+    return {"config": asdict(job.config), "folder": str(job.folder), "place": place}
 
 
 def read_clip(folder: Path) -> Clip | None:
@@ -63,7 +70,11 @@ def read_clip(folder: Path) -> Clip | None:
 
 def read_job(path: Path) -> Job:
     """Read what ``write_job`` wrote, through the schema."""
-    data: dict[str, Any] = json.loads(path.read_text())
+    return from_plain_job(json.loads(path.read_text()))
+
+
+def from_plain_job(data: dict[str, Any]) -> Job:
+    """The job that ``to_plain`` gave."""
     place = data["place"]
     if place is not None:
         nodes = [NodePlace(**node) for node in place["nodes"]]

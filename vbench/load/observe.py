@@ -3,15 +3,17 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 import ray
 
 from vbench import procfs
-from vbench.errors import TrialError
+from vbench.errors import InputError, TrialError
 from vbench.load.events import emit, progress
 from vbench.load.job import Job, Place
 from vbench.phases import timed
 from vbench.record import (
+    MACHINES,
     NODES,
     OBSERVED,
     REQUESTS,
@@ -29,6 +31,9 @@ from vbench.telemetry import flags, proof
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
 from vbench.telemetry.quiet import Quiet, wait_until_quiet
 
+if TYPE_CHECKING:
+    from vbench.telemetry.agents import Agents
+
 POLL_S = 0.05
 
 
@@ -42,7 +47,7 @@ class Observation:
     def __init__(self, job: Job) -> None:
         assert job.place is not None, "a load needs a cluster"
         self._job = job
-        self._place = job.place
+        self.place = job.place
         self.phases_s: dict[str, float] = {}
         self._samples: list[NodeSample] = []
         self._flags: list[NodeRuntime] = []
@@ -53,7 +58,26 @@ class Observation:
             progress("connecting to Ray")
             ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
             self.names = _node_names(job.place, job.config.cluster.start_timeout_s)
+            self._agents = None if job.place.is_here else self._watching()
         """The names of the configuration by Ray's node ids."""
+
+    def _watching(self) -> "Agents":
+        """An agent on each node of a cluster that is elsewhere; InputError where its runtime is another."""
+        from vbench.telemetry.agents import Agents
+
+        progress("looking at every node")
+        ids = {name: node_id for node_id, name in self.names.items()}
+        agents = Agents(self.place, ids, ray_nodes(ray.nodes()), self._job.config.load.sample_period_s)
+        runtime = self._job.config.runtime
+        asked = environment(runtime.connections)
+        for found in agents.runtime:
+            if found.flags is not None and dict(found.flags) != asked:
+                raise InputError(
+                    f"runtime={runtime.name} is not what this cluster runs: the raylet of {found.node} has"
+                    f" {_in_words(found.flags)}, and the trial asks for {_in_words(asked)}; flags cannot be"
+                    " set from here: start the cluster with them, or give the runtime that it has."
+                )
+        return agents
 
     def phase(self, name: str) -> AbstractContextManager[None]:
         """Time a block as a phase of the trial."""
@@ -68,7 +92,16 @@ class Observation:
         """
         with self.phase("settle"):
             self._quiet_before = self._quiet()
-        sampler = NodeSampler(self._place, ray_nodes(ray.nodes()), self._job.config.load.sample_period_s)
+        watching = self._elsewhere if self._agents else self._here
+        with watching():
+            yield
+
+    @contextmanager
+    def _here(self) -> Iterator[None]:
+        place = self.place
+        raylets = flags.raylet_of_each(place)
+        period_s = self._job.config.load.sample_period_s
+        sampler = NodeSampler(place, ray_nodes(ray.nodes()), period_s, raylets)
         kills = procfs.oom_kills()
         with self.phase("measure"), sampler.running():
             emit({"event": "look"})
@@ -78,15 +111,24 @@ class Observation:
             self._quiet_after = self._quiet()
         self._oom_kills = None if kills is None else (procfs.oom_kills() or 0) - kills
         self._samples = sampler.samples
-        self._flags = flags.found(self._place.temp_dir, self._place.nodes)
+        self._flags = flags.found(place.temp_dir, place.nodes)
+
+    @contextmanager
+    def _elsewhere(self) -> Iterator[None]:
+        assert self._agents is not None, "nodes elsewhere have agents"
+        with self.phase("measure"), self._agents.running():
+            yield
+        self._oom_kills = self._agents.oom_kills
+        self._samples = self._agents.samples
+        self._flags = self._agents.runtime
 
     def _quiet(self) -> Quiet | None:
         """Wait until the links are quiet; TrialError where they never are. None where there are none."""
-        if not self._place.links:
+        if not self.place.links:
             return None
         progress("waiting for quiet links")
-        pids = flags.raylet_of_each(self._place)
-        return wait_until_quiet(self._place.links, pids, self._job.config.load.timeout_s)
+        pids = flags.raylet_of_each(self.place)
+        return wait_until_quiet(self.place.links, pids, self._job.config.load.timeout_s)
 
     def write(
         self,
@@ -124,8 +166,16 @@ class Observation:
             oom_kills=self._oom_kills,
             not_sent=config.load.requests - len(requests),
             url=url,
+            hardware=self._agents.hardware if self._agents else {},
+            clocks_off_s=self._agents.clocks_off_s if self._agents else {},
         )
+        if self._agents:
+            write_lines(folder / MACHINES, self._agents.machines)
         write_json(folder / OBSERVED, observed)
+
+
+def _in_words(flags: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in flags.items()) or "no flag set"
 
 
 def _node_names(place: Place, timeout_s: float) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,9 +29,9 @@ class CpuShares:
 class CpuWatch:
     """Tells the trial's own CPU time from that of others."""
 
-    def __init__(self, root: int) -> None:
-        """``root`` and all its descendants are the trial's."""
-        self._root = root
+    def __init__(self, roots: Sequence[int]) -> None:
+        """``roots`` and all their descendants are the trial's."""
+        self._roots = roots
         self._before: dict[tuple[int, int], float] | None = None
 
     def look(self) -> CpuShares:
@@ -43,7 +43,7 @@ class CpuWatch:
         between two looks. The name is of the process of others that used most since the look before.
         """
         stats = procfs.all_stats()
-        ours = procfs.descendants(stats, [self._root])
+        ours = procfs.descendants(stats, self._roots)
         kernel = procfs.descendants(stats, [line.pid for line in stats.values() if line.name == KTHREADD])
         others = [line for pid, line in stats.items() if pid not in ours and pid not in kernel]
         now = {(line.pid, line.started): line.own_cpu_s for line in others}
@@ -62,11 +62,11 @@ class MachineSampler:
     """Samples this machine from a process that sees all others: the harness, not the load process, which on
     an emulated cluster is in a PID namespace."""
 
-    def __init__(self, root_pid: int, period_s: float) -> None:
-        """``root_pid``: the trial's first process; it and all below it are the trial."""
+    def __init__(self, roots: Sequence[int], period_s: float) -> None:
+        """``roots``: processes of the trial; they and all below them are the trial."""
         self.samples: list[MachineSample] = []
         self._period_s = period_s
-        self._cpu = CpuWatch(root_pid)
+        self._cpu = CpuWatch(roots)
         self._lock = threading.Lock()
         self._looks: list[int] = []
 

@@ -12,7 +12,7 @@ from vbench.errors import TrialError
 from vbench.load.job import NodePlace, Place
 from vbench.network import LinkSample
 from vbench.record import NodeSample
-from vbench.telemetry import flags, nics
+from vbench.telemetry import nics
 from vbench.telemetry.processes import NodeProcesses
 from vbench.telemetry.remotes import Address, Remotes, remotes_of
 from vbench.telemetry.store import StoreUse, StoreWatch
@@ -46,10 +46,22 @@ def ray_nodes(alive: Sequence[Mapping[str, Any]]) -> list[RayNode]:
 
 
 class NodeSampler:
-    """Samples all nodes whose processes this one can see, which is in one PID namespace with them."""
+    """Samples nodes whose processes this one can see, which is in one PID namespace with them."""
 
-    def __init__(self, place: Place, nodes: Sequence[RayNode], period_s: float) -> None:
-        """TrialError where a node of ``place`` has no raylet here, or is unknown to Ray."""
+    def __init__(
+        self,
+        place: Place,
+        nodes: Sequence[RayNode],
+        period_s: float,
+        raylets: Mapping[str, int],
+        roots: Sequence[int] = (),
+    ) -> None:
+        """``raylets``: process id of the raylet of each node that is sampled, out of all of ``place``.
+
+        ``roots``: processes that, with all below them, are the one node sampled; where nodes are network
+        namespaces, or all is below the raylet's parent and this process, that is seen without. TrialError
+        where a node of ``place`` is unknown to Ray.
+        """
         self.samples: list[NodeSample] = []
         self._place = place
         self._period_s = period_s
@@ -57,10 +69,11 @@ class NodeSampler:
         unknown = [node.name for node in place.nodes if node.ip not in by_ip]
         if unknown:
             raise TrialError(f"Ray does not know {', '.join(unknown)}: its object store cannot be watched")
-        self._raylets = flags.raylet_of_each(place)
+        self._raylets = raylets
+        self._watched = [node for node in place.nodes if node.name in raylets]
         self._ports = {(node.ip, by_ip[node.ip].object_port): node.name for node in place.nodes}
-        self._stores = {node.name: (node.ip, by_ip[node.ip].manager_port) for node in place.nodes}
-        self._processes = NodeProcesses(self._raylets, shaped=bool(place.links))
+        self._stores = {node.name: (node.ip, by_ip[node.ip].manager_port) for node in self._watched}
+        self._processes = NodeProcesses(raylets, shaped=bool(place.links), roots=roots)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -77,6 +90,7 @@ class NodeSampler:
                 from vbench.clusters.emulated.queues import watching
 
                 self._links = stack.enter_context(watching(self._raylets))
+            if len(self._place.nodes) > 1:
                 self._remotes = {
                     name: stack.enter_context(remotes_of(pid)) for name, pid in self._raylets.items()
                 }
@@ -89,7 +103,7 @@ class NodeSampler:
             self._store_due_s = time.monotonic() + STORE_PERIOD_S - self._period_s / 2
         links: Mapping[str, LinkSample] = self._links.look() if self._links is not None else {}
         cpu_s, private = self._processes.look()
-        for node in self._place.nodes:
+        for node in self._watched:
             self.samples.append(self._sample(node, links.get(node.name), cpu_s, private))
 
     def _sample(

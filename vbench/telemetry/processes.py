@@ -1,7 +1,7 @@
 """Which processes are of which node, and what they use."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from vbench import procfs
 from vbench.telemetry import nics
@@ -10,9 +10,11 @@ from vbench.telemetry import nics
 class NodeProcesses:
     """Tells which processes are of which node."""
 
-    def __init__(self, raylets: Mapping[str, int], *, shaped: bool) -> None:
+    def __init__(self, raylets: Mapping[str, int], *, shaped: bool, roots: Sequence[int] = ()) -> None:
         """``raylets``: node -> process id. ``shaped``: whether each node is a network namespace; else there
-        is one node, and this process is on it."""
+        is one node: all below ``roots``, or where there are none, below its raylet's parent and this process.
+        """
+        self._roots = roots
         self._raylets = raylets
         self._shaped = shaped
         self._spaces = {nics.namespace(pid): node for node, pid in raylets.items()} if shaped else {}
@@ -39,7 +41,8 @@ class NodeProcesses:
         if not self._shaped:
             ((node, raylet),) = self._raylets.items()
             # ``ray start`` is the parent of all that a node consists of; the load process is beside it.
-            roots = [stats[raylet].parent, os.getpid()] if raylet in stats else []
+            here = [stats[raylet].parent, os.getpid()] if raylet in stats else []
+            roots = self._roots or here
             return dict.fromkeys(procfs.descendants(stats, roots), node)
         keys = {(pid, line.started): pid for pid, line in stats.items()}
         self._known = {

@@ -94,23 +94,21 @@ def check(config: Config) -> None:
 
 
 @contextmanager
-def start(
-    config: ClusterConfig, connections: int | None, log: Path, progress: Progress
-) -> Iterator[RunningCluster]:
+def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningCluster]:
     """All hosts with their links checked and Ray on each; ended, whatever happens, on leaving.
 
     ``log`` gets what Ray prints. Raises TrialError where a link does not carry what it should, or Ray does
-    not come up within ``config.start_timeout_s``.
+    not come up within ``cluster.start_timeout_s``.
     """
-    env = environment(connections)
+    env = environment(config.runtime.connections)
     folder = temp_folder()
-    spec = _spec(config, folder)
+    spec = _spec(config.cluster, folder)
     command = [sys.executable, "-m", "vbench.clusters.emulated.init", spec.to_json()]
     with (
         log.open("wb") as output,
         guarded(command, env=env, folders=[folder], stdout=subprocess.PIPE, stderr=output, grace_s=0) as init,
     ):
-        ready = _wait(init, config.start_timeout_s, log, progress)
+        ready = _wait(init, config.cluster.start_timeout_s, log, progress)
         head = _outer_pid(init, ready["head_pid"])
         yield RunningCluster(
             address=f"{spec.hosts[0].ip}:{GCS_PORT}",
@@ -136,6 +134,7 @@ def _spec(config: ClusterConfig, folder: Path) -> Spec:
                 folder=folder,
                 head=None if host is planned[0] else head,
                 ports=ports | ({"port": GCS_PORT} if host is planned[0] else {}),
+                dashboard_port=config.dashboard_port,
             )
         )
         for host in planned

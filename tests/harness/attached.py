@@ -1,0 +1,107 @@
+"""A Ray cluster that someone else started: the emulated one with a dashboard, seen from its own network."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from emulated import NODES, SCALE
+from runs import Workplace
+
+from vbench.clusters.emulated import cluster as emulated
+from vbench.compose import check
+
+DEADLINE_S = 240
+DASHBOARD_PORT = 8265
+
+STARTED = (
+    "cluster=emulated",
+    f"cluster.scale={SCALE}",
+    f"cluster.dashboard_port={DASHBOARD_PORT}",
+    *(f"cluster.nodes.{name}.object_store_mb=200" for name in NODES),
+    "cluster.start_timeout_s=180",
+)
+"""What the stranger started."""
+
+PLACED = (
+    "cluster=attached",
+    "cluster.nodes.head.object_store_mb=150",
+    *(f"cluster.nodes.{name}.object_store_mb=200" for name in NODES[1:]),
+    *(f"cluster.nodes.{name}.cpus=4" for name in NODES[1:]),
+    "cluster.nodes.gpu.gpus=0",
+    *("cluster.deployments.decoder.replicas=2", "cluster.deployments.decoder.cpus=1"),
+    *(f"cluster.deployments.inference.{key}" for key in ("replicas=1", "cpus=1", "gpus=0")),
+    "cluster.start_timeout_s=60",
+    "load.sample_period_s=0.2",
+    "tracking=off",
+    # What else runs on the machine that tests is not what they are about.
+    "load.max_foreign_cpu_percent=100",
+    "load.max_late_ms=10000",
+)
+"""And what a trial there is told of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stranger:
+    """The cluster, as one reaches it who has only its address and its token."""
+
+    enter: tuple[str, ...]
+    env: dict[str, str]
+    address: str
+    """URL of the dashboard."""
+
+    def start(
+        self, workplace: Workplace, *arguments: str, module: str = "vbench", **env: str
+    ) -> "subprocess.Popen[str]":
+        """The command on a host of the cluster's network."""
+        process = subprocess.Popen(
+            [*self.enter, sys.executable, "-m", module, *arguments],
+            cwd=workplace.folder,
+            env={**os.environ, "TMPDIR": str(workplace.temp), **self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        workplace.started.append(process)
+        return process
+
+    def run(
+        self, workplace: Workplace, *arguments: str, module: str = "vbench", **env: str
+    ) -> tuple[int, str]:
+        """(exit status, all that was printed)."""
+        process = self.start(workplace, *arguments, module=module, **env)
+        output, _ = process.communicate(timeout=DEADLINE_S)
+        return process.returncode, output
+
+    def trial(self, workplace: Workplace, *arguments: str, **env: str) -> tuple[int, str]:
+        """A trial attached to the cluster."""
+        return self.run(workplace, *PLACED, f"cluster.address={self.address}", *arguments, **env)
+
+    def there(self, workplace: Workplace) -> dict[str, list[str]]:
+        """``jobs``: the state of each there was; ``actors``: the class of each alive; told from inside."""
+        path = {"PYTHONPATH": str(Path(__file__).parent)}
+        status, output = self.run(workplace, self.address, module="jobs_there", **path)
+        assert status == 0, output
+        found: dict[str, list[str]] = json.loads(output.splitlines()[-1])
+        return found
+
+
+@contextmanager
+def stranger(log: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Iterator[Stranger]:
+    """A cluster with these overrides beside those of all tests, for the block."""
+    (config,) = check([*STARTED, *overrides], multirun=False)
+    # On the nodes of a cluster, python is the one that has Ray, as in an image.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    with emulated.start(config, log, lambda *_, **__: None) as running:
+        host, _, _ = running.address.partition(":")
+        yield Stranger(
+            enter=running.enter,
+            env={name: running.load_env[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")},
+            address=f"http://{host}:{DASHBOARD_PORT}",
+        )

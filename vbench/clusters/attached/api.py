@@ -1,0 +1,96 @@
+"""The API server of a cluster that runs already: who it is, which nodes it has, and jobs on it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+import requests
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobSubmissionClient
+from ray.util.state import list_nodes
+from ray.util.state.exception import RayStateApiException
+
+from vbench.clusters.attached.match import FoundNode
+from vbench.errors import InputError
+
+ANSWER_S = 30.0
+"""An API server that says nothing for so long is taken for lost; Ray's own client would wait for ever."""
+
+MOST_NODES = 1000
+
+OVERRULING = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+"""Variables by which Ray's client would go to another cluster than it is told."""
+
+
+class ApiServer(JobSubmissionClient):  # type: ignore[misc] # Ray has no types here
+    """Ray's client of the Jobs API, with a deadline for each answer. ConnectionError, requests' exceptions,
+    AuthenticationError and RuntimeError are what its methods raise."""
+
+    def __init__(self, address: str) -> None:
+        with _nothing_overrules():
+            super().__init__(address)
+
+    @property
+    def ray_version(self) -> str:
+        """Of the cluster."""
+        return str(self._server_ray_version)
+
+    def _do_request(self, *arguments: Any, **options: Any) -> requests.Response:
+        answer: requests.Response = super()._do_request(*arguments, **{"timeout": ANSWER_S, **options})
+        return answer
+
+
+@contextmanager
+def _nothing_overrules() -> Iterator[None]:
+    kept = {name: os.environ.pop(name) for name in OVERRULING if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def connect(address: str) -> ApiServer:
+    """The API server at a URL; InputError, in one sentence, where it cannot be reached, does not let us in,
+    or runs another Ray than this one, whose private parts the load process uses."""
+    key = f"cluster.address={address}"
+    try:
+        server = ApiServer(address)
+    except (AuthenticationError, PermissionError) as error:
+        raise InputError(
+            f"{key} does not let us in ({_first_line(error)}): set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
+        ) from error
+    except (OSError, RuntimeError, ValueError) as error:  # requests' exceptions are OSErrors
+        raise InputError(
+            f"{key} cannot be reached ({_first_line(error)}): give the URL of a Ray dashboard that this"
+            " machine can open, such as http://127.0.0.1:8265 after 'kubectl port-forward"
+            " service/NAME-head-svc 8265'."
+        ) from error
+    if server.ray_version != ray.__version__:
+        raise InputError(
+            f"{key} runs Ray {server.ray_version}, and this is Ray {ray.__version__}: use an image with"
+            f" ray=={ray.__version__}, for which vbench is made."
+        )
+    return server
+
+
+def nodes(address: str) -> list[FoundNode]:
+    """The nodes alive; InputError where the API server does not tell."""
+    try:
+        with _nothing_overrules():
+            listed = list_nodes(
+                address=address, filters=[("state", "=", "ALIVE")], limit=MOST_NODES, timeout=int(ANSWER_S)
+            )
+    except (RayStateApiException, AuthenticationError, OSError, RuntimeError) as error:
+        raise InputError(
+            f"cluster.address={address} does not tell its nodes ({_first_line(error)})."
+        ) from error
+    return [
+        FoundNode(ip=node.node_ip, is_head=node.is_head_node, resources=node.resources_total)
+        for node in listed
+    ]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

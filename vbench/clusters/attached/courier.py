@@ -1,0 +1,219 @@
+"""Runs a step of the load process as a job on a cluster that runs already, in its place before the harness.
+
+``python -m vbench.clusters.attached.courier ADDRESS DEPENDENCIES COMMAND... JOB`` packs the code and what the
+job reads, submits it, says on standard output what it says in its log, brings the record's files back, and
+ends as it has ended. Asked to end (SIGTERM), it stops the job first. A connection that is lost is made anew:
+the log is then read from its beginning, and what was said already is left out.
+"""
+
+import asyncio
+import json
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from ray.exceptions import AuthenticationError
+
+from vbench.clusters.attached.api import ApiServer, connect
+from vbench.environment import JUNK, ROOT
+from vbench.errors import InputError, VbenchError
+from vbench.load.away import INPUTS, JOB_VARIABLE, LEAVE_S
+from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
+from vbench.load.job import PREPARED, Job, read_clip, read_job, to_plain
+from vbench.record import Clip, write_json
+
+PIP = "pip"
+
+MOST_MB = 400
+"""Of a package: Ray keeps it in the memory of the head's control store, 500 MiB of it at most."""
+
+LOST_S = 120.0
+"""A cluster that cannot be reached for so long is given up."""
+
+AGAIN_S = 2.0
+"""Between two attempts to reach it."""
+
+LOST = (OSError, RuntimeError, aiohttp.ClientError, AuthenticationError)
+"""What Ray's client raises where the connection fails, or a proxy between answers in the server's place."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job to its end; 0 where it has said that it is done."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    address, dependencies, path = arguments[0], arguments[1], Path(arguments[-1])
+    job = read_job(path)
+    try:
+        _say({"event": "progress", "phase": "submitting the job", "done": 0, "total": 0, "note": ""})
+        server = connect(address)
+        with _package(job) as (package, packed), _submitted(server, dependencies, package, packed) as name:
+            return _Follower(server, name, job.folder).follow()
+    except VbenchError as error:
+        _say({"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)})
+        return error.exit_status
+
+
+@contextmanager
+def _package(job: Job) -> Iterator[tuple[Path, Job]]:
+    """A folder with the code and all that the job reads, and the job as it is seen from there.
+
+    InputError where it is too much for Ray to carry.
+    """
+    with tempfile.TemporaryDirectory(prefix="vbench-package-") as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "vbench", folder / "vbench", ignore=shutil.ignore_patterns(*JUNK))
+        (folder / INPUTS).mkdir()
+        config = job.config
+        weights = Path(config.model.weights).expanduser()
+        if weights.exists():
+            copy = shutil.copytree if weights.is_dir() else shutil.copy
+            copy(weights, folder / INPUTS / weights.name)
+            config = replace(config, model=replace(config.model, weights=f"{INPUTS}/{weights.name}"))
+        clip = read_clip(job.folder)
+        if clip is not None:
+            clip = _with_clip(clip, folder)
+            write_json(folder / INPUTS / PREPARED, clip)
+        size_mb = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+        if size_mb > MOST_MB:
+            raise InputError(
+                f"video and weights make a package of {size_mb:.0f} MB, and Ray carries {MOST_MB} MB to a"
+                " cluster: put the video where its nodes can fetch it (video.path=s3://...) and take weights"
+                " by their name on a hub"
+            )
+        yield folder, replace(job, config=config, folder=Path())
+
+
+def _with_clip(clip: Clip, folder: Path) -> Clip:
+    """The clip as the package has it; one that the services fetch is not in it."""
+    reference = Path(shutil.copy(clip.reference, folder / INPUTS))
+    path = clip.path
+    if clip.address is None:
+        path = f"{INPUTS}/{Path(shutil.copy(clip.path, folder / INPUTS)).name}"
+    return replace(clip, path=path, reference=f"{INPUTS}/{reference.name}")
+
+
+@contextmanager
+def _submitted(server: ApiServer, dependencies: str, package: Path, job: Job) -> Iterator[str]:
+    """The job's name while it runs; stopped, and waited for, on leaving before its end."""
+    name = f"vbench-{secrets.token_hex(6)}"
+    runtime_env: dict[str, Any] = {
+        "working_dir": str(package),
+        "env_vars": {JOB_VARIABLE: json.dumps(to_plain(job)), "RAY_JOB_STOP_WAIT_TIME_S": f"{LEAVE_S:g}"},
+    }
+    if dependencies == PIP:
+        runtime_env["pip"] = {"packages": _requirements(), "pip_check": False}
+    try:
+        try:
+            server.submit_job(
+                entrypoint="exec python -m vbench.load.away", submission_id=name, runtime_env=runtime_env
+            )
+        except (*LOST, ValueError) as error:
+            raise InputError(f"the cluster takes no job: {' '.join(str(error).split())[:500]}") from error
+        yield name
+    finally:
+        _stop(server, name)
+
+
+def _requirements() -> list[str]:
+    """The direct dependencies, at the versions that vbench is made for."""
+    import tomllib
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        found: list[str] = tomllib.load(file)["project"]["dependencies"]
+    # Ray itself is the cluster's own.
+    return [requirement for requirement in found if not requirement.startswith("ray[")]
+
+
+def _stop(server: ApiServer, name: str) -> None:
+    """Ask the job to end, if it has not, and wait until it has taken down what it served."""
+    deadline = time.monotonic() + LEAVE_S + 10
+    with suppress(*LOST):
+        if server.get_job_status(name).is_terminal():
+            return
+        server.stop_job(name)
+        while not server.get_job_status(name).is_terminal() and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+
+class _Follower:
+    """Says what a job says, once each, until it has ended."""
+
+    def __init__(self, server: ApiServer, name: str, folder: Path) -> None:
+        """``folder``: the record's, where the files go."""
+        self._server = server
+        self._name = name
+        self._files = Files(folder)
+        self._seen = -1
+        self._last: Event | None = None
+        """``done`` or ``failed``: said when the job is gone, because the harness then ends this process."""
+
+    def follow(self) -> int:
+        """Until the job's end; its exit status, as far as it matters here."""
+        heard_s = time.monotonic()
+        while True:
+            try:
+                asyncio.run(self._read())
+                status = self._server.get_job_info(self._name)
+                if status.status.is_terminal():
+                    break
+                heard_s = time.monotonic()
+            except DamagedFile as error:
+                self._last = {"event": "failed", "message": str(error), "bad_input": False}
+                break
+            except LOST as error:
+                lost_s = time.monotonic() - max(heard_s, self._heard_s)
+                print(f"the connection was lost for {lost_s:.0f} s: {error}", file=sys.stderr)
+                if lost_s > LOST_S:
+                    message = f"the cluster could not be reached for {LOST_S:g} s ({error})"
+                    self._last = {"event": "failed", "message": message, "bad_input": False}
+                    break
+            time.sleep(AGAIN_S)
+        if self._last is None:
+            reason = (str(status.message).strip().splitlines() or ["no reason given"])[-1]
+            message = f"the job {self._name} ended as {status.status.value}: {reason}"
+            self._last = {"event": "failed", "message": message, "bad_input": False}
+        _say(self._last)
+        return 0 if self._last["event"] == "done" else 1
+
+    _heard_s = 0.0
+
+    async def _read(self) -> None:
+        """The log from its beginning, to its end or that of the connection."""
+        begun = ""
+        async for text in self._server.tail_job_logs(self._name):
+            self._heard_s = time.monotonic()
+            *lines, begun = (begun + text).split("\n")
+            for line in lines:
+                self._line(line)
+
+    def _line(self, line: str) -> None:
+        if not line.startswith(SEPARATOR):
+            if line.strip():
+                print(line, file=sys.stderr)
+            return
+        event: Event = json.loads(line.removeprefix(SEPARATOR))
+        if event["number"] <= self._seen:
+            return
+        self._seen = event["number"]
+        if event["event"] == "file":
+            self._files.take(event)
+        elif event["event"] in ("done", "failed"):
+            self._last = event
+        else:
+            _say(event)
+
+
+def _say(event: Event) -> None:
+    print(json.dumps(event), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""One step of the load process: run, and what it ends with said as an event."""
+
+import traceback
+from collections.abc import Callable
+
+from vbench.errors import InputError, VbenchError
+from vbench.load.ends import TRANSFER
+from vbench.load.events import emit
+from vbench.load.job import Job
+
+
+def run_step(step: str, job: Job, finish: Callable[[], None] = lambda: None) -> int:
+    """Run ``prepare`` or ``drive``, then ``finish``; the exit status.
+
+    What it ends with goes to the harness as an event, the traceback to standard error.
+    """
+    try:
+        if step == "prepare":
+            from vbench.load.prepare import prepare
+
+            prepare(job)
+        elif job.config.load.name == TRANSFER:
+            from vbench.load.transfer import drive
+
+            drive(job)
+        else:
+            from vbench.load.drive import drive
+
+            drive(job)
+        finish()
+        emit({"event": "done"})
+    except VbenchError as error:
+        traceback.print_exc()
+        emit({"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)})
+        return error.exit_status
+    except Exception as error:  # noqa: BLE001 - whatever it is, the harness must hear of it
+        traceback.print_exc()
+        first = (str(error).strip().splitlines() or ["no reason given"])[0]
+        emit({"event": "failed", "message": f"{type(error).__name__}: {first}", "bad_input": False})
+        return 1
+    return 0
