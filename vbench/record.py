@@ -89,7 +89,7 @@ class MachineSample:
     ``machines.jsonl``."""
 
     machine: str
-    """Its host name."""
+    """Its host name; of a cluster that is elsewhere the names of its nodes there, joined by a plus sign."""
     at_s: float
     """Monotonic seconds of the machine."""
     unix_s: float

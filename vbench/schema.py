@@ -89,6 +89,8 @@ class ClusterConfig:
     """The same by the name of the runtime option, where each has a cluster of its own; wins over address."""
     dependencies: str = "image"
     """What cluster=attached finds on its nodes: image (all packages), or has Ray install there: pip."""
+    region: str | None = None
+    """The cloud's region, for manifests."""
     dashboard_port: int | None = None
     """Port of Ray's dashboard and Jobs API on the head of cluster=emulated; null: none."""
     http_port: int = 8000

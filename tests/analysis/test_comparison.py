@@ -305,6 +305,21 @@ def test_other_weights_under_one_name_are_refused(tmp_path: Path) -> None:
     assert compare_sweep(tmp_path, across=["code"]) is not None
 
 
+def test_the_nodes_of_another_cluster_are_another_machine(tmp_path: Path) -> None:
+    """And whose harness looked on from where does not matter then."""
+    folder = sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 2, latency)
+    for number in range(4):
+        trial = json.loads((folder / str(number) / TRIAL).read_text())
+        trial["observed"]["hardware"] = {"gpu": {"cpu": "some", "cores": 96}}
+        trial["environment"]["host"] = f"laptop {number}"
+        (folder / str(number) / TRIAL).write_text(json.dumps(trial))
+    assert compare_sweep(tmp_path) is not None
+    trial["observed"]["hardware"]["gpu"]["cores"] = 64
+    (folder / "3" / TRIAL).write_text(json.dumps(trial))
+    with pytest.raises(NotComparable, match=r"gpu's cores: 96 in trial 0, 64 in trial 3"):
+        compare_sweep(tmp_path)
+
+
 def test_other_clips_are_refused_by_name(tmp_path: Path) -> None:
     folder = sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 2, latency)
     trial = json.loads((folder / "2" / TRIAL).read_text())

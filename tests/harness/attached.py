@@ -83,10 +83,14 @@ class Stranger:
         """A trial attached to the cluster."""
         return self.run(workplace, *PLACED, f"cluster.address={self.address}", *arguments, **env)
 
+    @property
+    def tests_path(self) -> dict[str, str]:
+        """With it, modules of this folder can be run there."""
+        return {"PYTHONPATH": str(Path(__file__).parent)}
+
     def there(self, workplace: Workplace) -> dict[str, list[str]]:
         """``jobs``: the state of each there was; ``actors``: the class of each alive; told from inside."""
-        path = {"PYTHONPATH": str(Path(__file__).parent)}
-        status, output = self.run(workplace, self.address, module="jobs_there", **path)
+        status, output = self.run(workplace, self.address, module="jobs_there", **self.tests_path)
         assert status == 0, output
         found: dict[str, list[str]] = json.loads(output.splitlines()[-1])
         return found

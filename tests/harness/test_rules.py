@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import records
 
-from vbench.record import Connections, NodeRuntime, Rule
+from vbench.record import Connections, MachineSample, NodeRuntime, Rule
 from vbench.rules import judge
 from vbench.runtimes import MULTIPLE
 
@@ -75,6 +75,26 @@ def test_objects_on_disk_break_the_rule(where: str) -> None:
 def test_a_busy_machine_breaks_the_rule_though_no_process_stands_out() -> None:
     machines = [records.machine(100.0), records.machine(110.0, cpu_idle_s=42.0, foreign_process=None)]
     assert broken(machines=machines) == ["nothing else used the CPU"]
+
+
+def test_of_several_machines_the_busiest_with_others_breaks_the_rule() -> None:
+    """Each with its own samples, however they are mixed; a machine with one sample proves nothing."""
+
+    def samples(name: str, **changes: Any) -> list[MachineSample]:
+        return [records.machine(100.0, machine=name), records.machine(110.0, machine=name, **changes)]
+
+    quiet, busy = samples("quiet"), samples("busy", cpu_idle_s=42.0, foreign_process=None)
+    mixed = [quiet[0], busy[0], busy[1], quiet[1]]
+    assert broken(machines=mixed) == ["nothing else used the CPU"]
+    assert broken(machines=[*quiet, *samples("quiet too")]) == []
+    assert broken(machines=[*quiet, busy[0]]) == ["nothing else used the CPU"]
+
+
+@pytest.mark.parametrize("off_s", [0.03, -0.03])
+def test_clocks_that_disagree_break_the_rule(off_s: float) -> None:
+    assert broken(observed=records.observed(clocks_off_s={"head": 0.0, "gpu": 0.001})) == []
+    off = records.observed(clocks_off_s={"head": 0.0, "gpu": off_s})
+    assert broken(observed=off) == ["the nodes' clocks agree"]
 
 
 @pytest.mark.parametrize("kills", [1, None])

@@ -6,12 +6,17 @@ from typing import Any
 
 import jsonschema
 import pytest
+import ray
 import yaml
+from anyscale.compute_config.models import ComputeConfig
+from anyscale.service.models import ServiceConfig
 from ray.serve.schema import ServeDeploySchema
 
 from vbench.compose import check
+from vbench.errors import ConfigError
 from vbench.manifests.__main__ import main, rendered
 from vbench.pipeline.config import PipelineArgs
+from vbench.runtimes import environment
 
 GOLDEN = Path(__file__).with_name("golden")
 SCHEMAS = Path(__file__).resolve().parents[3] / "shared" / "schemas"
@@ -26,6 +31,19 @@ CASES = {
     ),
     "kuberay-oss": ("kuberay", "cluster=aws", "runtime=oss"),
     "kuberay-single": ("kuberay", "cluster=aws", "runtime=single", "runtime.image=registry.example/vbench:1"),
+    "kuberay-cluster": ("kuberay-cluster", "cluster=aws", "runtime=anyscale"),
+    "anyscale-anyscale": (
+        "anyscale",
+        "cluster=aws",
+        "runtime=anyscale",
+        "model=rtdetr",
+        "model.device=cuda",
+        "video=file",
+        "video.path=s3://videos/a.mp4",
+    ),
+    "anyscale-compute": ("anyscale-compute", "cluster=aws", "runtime=oss"),
+    "rayup-anyscale": ("rayup", "cluster=aws", "runtime=anyscale", "cluster.region=eu-central-1"),
+    "rayup-single": ("rayup", "cluster=aws", "runtime=single"),
     "serve-aws": ("serve", "cluster=aws", "video=file", "video.path=s3://videos/a.mp4", "mode=combined"),
 }
 
@@ -63,7 +81,11 @@ def closed(schema: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def ray_service_schema() -> dict[str, Any]:
-    path = SCHEMAS / "ray.io_rayservices.yaml"
+    return kuberays_schema("rayservices")
+
+
+def kuberays_schema(plural: str) -> dict[str, Any]:
+    path = SCHEMAS / f"ray.io_{plural}.yaml"
     if not path.exists():
         pytest.skip(f"KubeRay's definitions are not at {path}")
     definition = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -72,9 +94,58 @@ def ray_service_schema() -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.startswith("kuberay")])
+@pytest.mark.parametrize("case", [case for case, (kind, *_) in CASES.items() if kind == "kuberay"])
 def test_kuberay_takes_the_manifest_whole(case: str, ray_service_schema: dict[str, Any]) -> None:
     jsonschema.validate(yaml.safe_load(manifest(case)), ray_service_schema)
+
+
+def test_kuberay_takes_the_cluster_alone() -> None:
+    cluster = yaml.safe_load(manifest("kuberay-cluster"))
+    jsonschema.validate(cluster, kuberays_schema("rayclusters"))
+    service = yaml.safe_load(manifest("kuberay-anyscale"))
+    assert cluster["kind"] == "RayCluster"
+    assert cluster["spec"] == service["spec"]["rayClusterConfig"]
+
+
+def test_anyscales_own_models_take_service_and_cluster() -> None:
+    service = yaml.safe_load(manifest("anyscale-anyscale"))
+    made = ServiceConfig.from_dict(service)
+    assert made.image_uri == "vbench:anyscale"
+    ServeDeploySchema.model_validate({"applications": service["applications"]})
+    compute = ComputeConfig.from_dict(yaml.safe_load(manifest("anyscale-compute")))
+    workers = [worker for worker in compute.worker_nodes or [] if not isinstance(worker, dict)]
+    assert {worker.name: worker.min_nodes for worker in workers} == {"gpu": 1, "chunk": 2, "decode": 1}
+    assert service["compute_config"] == yaml.safe_load(manifest("anyscale-compute"))
+    with pytest.raises(TypeError, match="instance_typ"):
+        ComputeConfig.from_dict({"head_node": {"instance_typ": "m5.large"}})
+
+
+@pytest.mark.parametrize("case", ["rayup-anyscale", "rayup-single"])
+def test_ray_ups_own_schema_takes_the_file_and_every_ray_start_has_the_flags(case: str) -> None:
+    schema = json.loads((Path(ray.__file__).parent / "autoscaler" / "ray-schema.json").read_text())
+    cluster = yaml.safe_load(manifest(case))
+    jsonschema.validate(cluster, schema)
+    with pytest.raises(jsonschema.ValidationError, match="max_worker"):
+        jsonschema.validate({**cluster, "max_worker": 4}, schema)
+    starts = [
+        command
+        for place in ("head", "worker")
+        for command in cluster[f"{place}_start_ray_commands"]
+        if "ray start" in command
+    ]
+    (config,) = check(CASES[case][1:], multirun=False)
+    flags = [f"{name}={value}" for name, value in environment(config.runtime.connections).items()]
+    assert len(starts) == 2
+    for command in starts:
+        before, _, _ = command.partition("ray start")
+        assert [word for word in before.split() if "manager" in word] == flags
+    assert sum(kind["min_workers"] for kind in cluster["available_node_types"].values()) == 4
+
+
+def test_ray_up_needs_instances() -> None:
+    (config,) = check(["cluster=local"], multirun=False)
+    with pytest.raises(ConfigError, match=r"cluster.nodes of head have no instance type"):
+        rendered("rayup", config, [])
 
 
 def test_kuberay_would_not_take_a_field_misspelt(ray_service_schema: dict[str, Any]) -> None:

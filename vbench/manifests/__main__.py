@@ -8,19 +8,32 @@ from typing import Any
 
 from vbench.compose import check
 from vbench.errors import ConfigError, VbenchError
+from vbench.manifests.anyscale import compute_config, service_config
 from vbench.manifests.as_yaml import as_yaml
-from vbench.manifests.kuberay import ray_service
+from vbench.manifests.kuberay import ray_cluster, ray_service
+from vbench.manifests.ray_up import ray_up
 from vbench.manifests.serve import serve_config
 from vbench.schema import Config
 
-KINDS: dict[str, Callable[[Config], dict[str, Any]]] = {"kuberay": ray_service, "serve": serve_config}
-"""What there is: a RayService for KubeRay, and a configuration for ``serve run`` and ``serve deploy``."""
+KINDS: dict[str, Callable[[Config], dict[str, Any]]] = {
+    "kuberay": ray_service,
+    "kuberay-cluster": ray_cluster,
+    "anyscale": service_config,
+    "anyscale-compute": compute_config,
+    "rayup": ray_up,
+    "serve": serve_config,
+}
+
+SAID = (
+    "kuberay: a RayService, kuberay-cluster: a RayCluster, which trials attach to; anyscale: a service,"
+    " anyscale-compute: its cluster alone; rayup: a cluster on EC2; serve: for serve run and serve deploy"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the manifest, or write it to ``--out``; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m vbench.manifests", description=__doc__)
-    parser.add_argument("kind", choices=KINDS, help="kuberay: a RayService; serve: for serve run and deploy")
+    parser.add_argument("kind", choices=KINDS, help=SAID)
     parser.add_argument(
         "overrides", nargs="*", help="as for python -m vbench, e.g. cluster=aws runtime=anyscale"
     )

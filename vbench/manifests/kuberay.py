@@ -1,6 +1,6 @@
-"""KubeRay's RayService: the cluster with the runtime's flags on every node, and the graph on it.
+"""KubeRay's RayCluster, with the runtime's flags on every node, and RayService, with the graph on it too.
 
-docs.ray.io, "RayService"; the custom resource is of group ``ray.io``, version ``v1``.
+docs.ray.io, "RayCluster" and "RayService"; the custom resources are of group ``ray.io``, version ``v1``.
 """
 
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from vbench.manifests.as_yaml import as_yaml
 from vbench.manifests.groups import Group, head_and_workers
+from vbench.manifests.image import image_of
 from vbench.manifests.serve import serve_config
 from vbench.runtimes import environment
 from vbench.schema import Config
@@ -23,32 +24,49 @@ USER_ID = 1000
 
 def ray_service(config: Config) -> dict[str, Any]:
     """The whole resource; ConfigError where the graph refuses a value."""
-    head, workers = head_and_workers(config.cluster)
+    return _resource(
+        config,
+        "RayService",
+        {
+            "serveConfigV2": as_yaml(serve_config(config, host="0.0.0.0")),
+            "rayClusterConfig": _cluster(config),
+        },
+    )
+
+
+def ray_cluster(config: Config) -> dict[str, Any]:
+    """The cluster alone, for trials that bring the graph themselves (``cluster=attached``)."""
+    return _resource(config, "RayCluster", _cluster(config))
+
+
+def _resource(config: Config, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "ray.io/v1",
-        "kind": "RayService",
+        "kind": kind,
         "metadata": {"name": f"vbench-{config.runtime.name}", "labels": _labels(config)},
-        "spec": {
-            "serveConfigV2": as_yaml(serve_config(config, host="0.0.0.0")),
-            "rayClusterConfig": {
-                "rayVersion": version("ray"),
-                "headGroupSpec": {
-                    "rayStartParams": _start(head) | {"dashboard-host": "0.0.0.0"},
-                    "template": _template(config, head, is_head=True),
-                },
-                "workerGroupSpecs": [
-                    {
-                        "groupName": group.name,
-                        "replicas": group.count,
-                        "minReplicas": group.count,
-                        "maxReplicas": group.count,
-                        "rayStartParams": _start(group),
-                        "template": _template(config, group, is_head=False),
-                    }
-                    for group in workers
-                ],
-            },
+        "spec": spec,
+    }
+
+
+def _cluster(config: Config) -> dict[str, Any]:
+    head, workers = head_and_workers(config.cluster)
+    return {
+        "rayVersion": version("ray"),
+        "headGroupSpec": {
+            "rayStartParams": _start(head) | {"dashboard-host": "0.0.0.0"},
+            "template": _template(config, head, is_head=True),
         },
+        "workerGroupSpecs": [
+            {
+                "groupName": group.name,
+                "replicas": group.count,
+                "minReplicas": group.count,
+                "maxReplicas": group.count,
+                "rayStartParams": _start(group),
+                "template": _template(config, group, is_head=False),
+            }
+            for group in workers
+        ],
     }
 
 
@@ -83,7 +101,7 @@ def _template(config: Config, group: Group, *, is_head: bool) -> dict[str, Any]:
         "containers": [
             {
                 "name": "ray-head" if is_head else "ray-worker",
-                "image": config.runtime.image or f"vbench:{config.runtime.name}",
+                "image": image_of(config),
                 "env": [{"name": name, "value": value} for name, value in flags.items()],
                 "resources": _resources(group),
                 "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},

@@ -153,19 +153,25 @@ class Agents:
         clocks = {name: self._clock(name) for name in self._names}
         self._monotonic_off_s = {name: monotonic for name, (monotonic, _) in clocks.items()}
         self.clocks_off_s = {name: unix for name, (_, unix) in clocks.items()}
-        self._roots = _machine_roots(facts)
+        self._machines = _machines(facts)
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Watch all nodes while the block runs."""
-        self._all("begin", ANSWER_S, {name: (self._roots.get(name, ()),) for name in self._names})
+        roots = {machine.watcher: machine.roots for machine in self._machines}
+        self._all("begin", ANSWER_S, {name: (roots.get(name, ()),) for name in self._names})
         yield
         watched: dict[str, Watched] = self._all("end", ANSWER_S)
         for name, one in watched.items():
             off_s = self._monotonic_off_s[name]
             self.samples += [replace(sample, at_s=sample.at_s - off_s) for sample in one.nodes]
-            self.machines += [replace(sample, at_s=sample.at_s - off_s) for sample in one.machines]
-        kills = [one.oom_kills for name, one in watched.items() if name in self._roots]
+        for machine in self._machines:
+            off_s = self._monotonic_off_s[machine.watcher]
+            self.machines += [
+                replace(sample, at_s=sample.at_s - off_s, machine="+".join(machine.nodes))
+                for sample in watched[machine.watcher].machines
+            ]
+        kills = [watched[machine.watcher].oom_kills for machine in self._machines]
         counted = [count for count in kills if count is not None]
         self.oom_kills = sum(counted) if len(counted) == len(kills) else None
 
@@ -201,10 +207,22 @@ class Agents:
         return monotonic_off_s, unix_off_s
 
 
-def _machine_roots(facts: Mapping[str, Facts]) -> dict[str, tuple[int, ...]]:
-    """The first node of each machine, which watches it, -> the trial's processes there."""
-    roots: dict[tuple[str, int], tuple[str, tuple[int, ...]]] = {}
+@dataclass(slots=True, kw_only=True)
+class _Machine:
+    """One that carries nodes, of which the first watches it."""
+
+    nodes: list[str]
+    roots: list[int]
+
+    @property
+    def watcher(self) -> str:
+        return self.nodes[0]
+
+
+def _machines(facts: Mapping[str, Facts]) -> list[_Machine]:
+    found: dict[tuple[str, int], _Machine] = {}
     for name, one in facts.items():
-        first, before = roots.get(one.machine, (name, ()))
-        roots[one.machine] = (first, (*before, *one.roots))
-    return dict(roots.values())
+        machine = found.setdefault(one.machine, _Machine(nodes=[], roots=[]))
+        machine.nodes.append(name)
+        machine.roots += one.roots
+    return list(found.values())

@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -151,48 +151,63 @@ class _Follower:
         self._server = server
         self._name = name
         self._files = Files(folder)
+        self._lines = 0
+        """Of the log, that have been heard."""
         self._seen = -1
+        """Number of the last event."""
+        self._heard_s = time.monotonic()
         self._last: Event | None = None
         """``done`` or ``failed``: said when the job is gone, because the harness then ends this process."""
 
     def follow(self) -> int:
         """Until the job's end; its exit status, as far as it matters here."""
-        heard_s = time.monotonic()
-        while True:
-            try:
-                asyncio.run(self._read())
-                status = self._server.get_job_info(self._name)
-                if status.status.is_terminal():
-                    break
-                heard_s = time.monotonic()
-            except DamagedFile as error:
-                self._last = {"event": "failed", "message": str(error), "bad_input": False}
-                break
-            except LOST as error:
-                lost_s = time.monotonic() - max(heard_s, self._heard_s)
-                print(f"the connection was lost for {lost_s:.0f} s: {error}", file=sys.stderr)
-                if lost_s > LOST_S:
-                    message = f"the cluster could not be reached for {LOST_S:g} s ({error})"
-                    self._last = {"event": "failed", "message": message, "bad_input": False}
-                    break
-            time.sleep(AGAIN_S)
+        try:
+            while not self._ended():
+                time.sleep(AGAIN_S)
+        except (DamagedFile, _Lost) as error:
+            self._last = _failed(str(error))
         if self._last is None:
-            reason = (str(status.message).strip().splitlines() or ["no reason given"])[-1]
-            message = f"the job {self._name} ended as {status.status.value}: {reason}"
-            self._last = {"event": "failed", "message": message, "bad_input": False}
+            details = self._server.get_job_info(self._name)
+            reason = (str(details.message).strip().splitlines() or ["no reason given"])[-1]
+            self._last = _failed(f"the job {self._name} ended as {details.status.value}: {reason}")
         _say(self._last)
         return 0 if self._last["event"] == "done" else 1
 
-    _heard_s = 0.0
+    def _ended(self) -> bool:
+        """Follow the log while the connection holds; whether the job has ended, and all of its log is heard.
+
+        _Lost where the cluster has not been reached for too long.
+        """
+        try:
+            asyncio.run(self._read())
+        except LOST as error:
+            print(f"the connection was lost: {error}", file=sys.stderr)
+        try:
+            if not self._server.get_job_status(self._name).is_terminal():
+                return False
+            self._hear(self._server.get_job_logs(self._name).split("\n")[:-1])
+        except LOST as error:
+            lost_s = time.monotonic() - self._heard_s
+            if lost_s > LOST_S:
+                raise _Lost(f"the cluster has not been reached for {lost_s:.0f} s ({error})") from error
+            return False
+        return True
 
     async def _read(self) -> None:
         """The log from its beginning, to its end or that of the connection."""
+        whole: list[str] = []
         begun = ""
         async for text in self._server.tail_job_logs(self._name):
-            self._heard_s = time.monotonic()
             *lines, begun = (begun + text).split("\n")
-            for line in lines:
-                self._line(line)
+            whole += lines
+            self._hear(whole)
+
+    def _hear(self, log: Sequence[str]) -> None:
+        """Take what is new in a log that is known from its beginning."""
+        self._heard_s = time.monotonic()
+        for line in log[self._lines :]:
+            self._line(line)
+        self._lines = max(self._lines, len(log))
 
     def _line(self, line: str) -> None:
         if not line.startswith(SEPARATOR):
@@ -200,8 +215,8 @@ class _Follower:
                 print(line, file=sys.stderr)
             return
         event: Event = json.loads(line.removeprefix(SEPARATOR))
-        if event["number"] <= self._seen:
-            return
+        if event["number"] != self._seen + 1:
+            raise DamagedFile(f"the job's log lacks its lines from {self._seen + 1} to {event['number']}")
         self._seen = event["number"]
         if event["event"] == "file":
             self._files.take(event)
@@ -209,6 +224,14 @@ class _Follower:
             self._last = event
         else:
             _say(event)
+
+
+class _Lost(Exception):  # noqa: N818 - what has become of the cluster
+    """It has not been reached for too long."""
+
+
+def _failed(message: str) -> Event:
+    return {"event": "failed", "message": message, "bad_input": False}
 
 
 def _say(event: Event) -> None:

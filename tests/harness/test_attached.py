@@ -1,0 +1,170 @@
+"""Trials on a cluster that someone else started: real Ray on five hosts, reached by its dashboard alone."""
+
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attached import PLACED, Stranger, stranger
+from emulated import NODES, until
+from runs import Workplace, below
+
+from vbench import procfs
+from vbench.record import Trial, read_machines, read_requests, read_samples, read_spans, read_trial
+
+pytestmark = pytest.mark.slow
+
+CONNECTIONS = 4
+
+WHOLE = (
+    "video.scene.width=320",
+    "video.scene.height=180",
+    "video.scene.length_s=8",
+    "video.scene.unique_s=4",
+    "pipeline.chunk_s=2",
+    # 3.5 MB a chunk: a piece each, over the next of the connections.
+    "pipeline.fps=10",
+    "pipeline.frame_size=native",
+    "load.requests=3",
+    "load.concurrency=2",
+    "load.warmup=2",
+    f"runtime.connections={CONNECTIONS}",
+)
+
+LONG = (*WHOLE, "load.requests=500")
+
+OLDEST_S = 4
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
+    log = tmp_path_factory.mktemp("stranger") / "ray.log"
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        stranger(log, patch, f"runtime.connections={CONNECTIONS}") as running,
+    ):
+        yield running
+
+
+def test_a_trial_is_whole_over_connections_that_are_cut(cluster: Stranger, workplace: Workplace) -> None:
+    """Every connection is cut when it is some seconds old: the log is read anew, nothing is said twice."""
+    host, port = cluster.address.removeprefix("http://").split(":")
+    proxy = cluster.start(workplace, host, port, str(OLDEST_S), module="cutting_proxy", **cluster.tests_path)
+    assert proxy.stdout is not None
+    through = f"cluster.address=http://127.0.0.1:{proxy.stdout.readline().strip()}"
+
+    status, output = cluster.run(workplace, *PLACED, *WHOLE, through)
+
+    _end(proxy)
+    assert status == 0, output
+    assert output.count("warm-up  0/2") == 1, "the log is read again, and nothing is said twice"
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert trial.valid
+    assert trial.observed is not None
+    assert "the connection was lost" in (folder / "load.log").read_text()
+    assert [request.frames_got for request in read_requests(folder)] == [80, 80, 80]
+    assert {span.node for span in read_spans(folder)} <= set(NODES)
+    flags = [dict(node.flags or {}) for node in trial.observed.runtime_found]
+    assert flags == [
+        {
+            "RAY_experimental_object_manager_enable_multiple_connections": "1",
+            "RAY_object_manager_client_connection_num": str(CONNECTIONS),
+        }
+    ] * len(NODES)
+    (pair,) = trial.observed.connections
+    assert (pair.sender, pair.receiver, pair.found) == ("decode", "gpu", CONNECTIONS)
+    assert set(trial.observed.hardware) == set(trial.observed.clocks_off_s) == set(NODES)
+    _samples_agree_with_what_had_to_move(trial, folder)
+    assert cluster.there(workplace) == {"jobs": ["SUCCEEDED"], "actors": []}
+    assert workplace.left() == []
+
+
+def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
+    """All nodes, watched on one machine by one of them, in the time of the load process."""
+    samples = read_samples(folder)
+    observed = trial.observed
+    assert observed is not None
+    for node in NODES:
+        own = [sample for sample in samples if sample.node == node]
+        # The samples span the measured time, to what a call to an agent takes.
+        assert own[0].at_s == pytest.approx(observed.measured_from_s, abs=2)
+        assert own[-1].at_s == pytest.approx(observed.measured_to_s, abs=2)
+        assert own[-1].cpu_s > 0
+    moved = sum(request.crossed_bytes["decode>gpu"] for request in read_requests(folder))
+    decode = [sample for sample in samples if sample.node == "decode"]
+    sent = decode[-1].nic_sent_bytes - decode[0].nic_sent_bytes
+    assert sent >= moved
+    machines = read_machines(folder)
+    assert len(machines) >= 2
+    assert {sample.machine for sample in machines} == {"+".join(NODES)}
+    # What the machine's watcher takes for the trial's is what the nodes' own agents saw, each on its node.
+    spent_s = 0.0
+    for node in NODES:
+        own = [sample.cpu_s for sample in samples if sample.node == node]
+        spent_s += own[-1] - own[0]
+    assert machines[-1].cpu_trial_s - machines[0].cpu_trial_s == pytest.approx(spent_s, rel=0.3)
+
+
+def test_another_runtime_is_refused_before_the_load(cluster: Stranger, workplace: Workplace) -> None:
+    status, output = cluster.trial(workplace, *WHOLE, "runtime.connections=1")
+    assert status == 2, output
+    assert "runtime=oss is not what this cluster runs: the raylet of head has" in output
+    assert "RAY_object_manager_client_connection_num=4" in output
+    assert "warm-up" not in output
+    assert cluster.there(workplace)["actors"] == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "env", "said"),
+    [
+        ((), {"RAY_AUTH_TOKEN": "f" * 64}, "does not let us in"),
+        (("cluster.nodes.gpu.gpus=2",), {}, "has no node for cluster.nodes.gpu: the nearest is"),
+        (("cluster.address=http://127.0.0.1:9",), {}, "cluster.address=http://127.0.0.1:9 cannot be reached"),
+        (("cluster.address=null",), {}, "cluster=attached has no address for runtime=oss: give"),
+    ],
+)
+def test_a_cluster_that_cannot_be_is_refused_at_once(
+    overrides: tuple[str, ...], env: dict[str, str], said: str, cluster: Stranger, workplace: Workplace
+) -> None:
+    status, output = cluster.trial(workplace, *WHOLE, *overrides, **env)
+    assert status == 2, output
+    assert said in output
+    assert "Traceback" not in output
+    assert workplace.trials() == []
+    assert workplace.left() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_trial_that_is_ended_takes_down_what_it_served(
+    number: signal.Signals, cluster: Stranger, workplace: Workplace
+) -> None:
+    run = cluster.start(workplace, *PLACED, *LONG, f"cluster.address={cluster.address}")
+    _wait_for(run, "requests  1/500")
+    (main,) = [pid for pid in below(run.pid) if procfs.command(pid)[1:3] == ["-m", "vbench"]]
+
+    os.kill(main, number)
+
+    run.communicate(timeout=90)
+    assert until(lambda: cluster.there(workplace)["actors"] == [], 60)
+    assert "STOPPED" in cluster.there(workplace)["jobs"]
+    assert workplace.left() == []
+
+
+def _wait_for(run: "subprocess.Popen[str]", text: str) -> None:
+    assert run.stdout is not None
+    said = []
+    while select.select([run.stdout], [], [], 120)[0]:
+        line = run.stdout.readline()
+        said.append(line)
+        if text in line or not line:
+            break
+    assert text in said[-1], "".join(said)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.communicate(timeout=10)
