@@ -1,23 +1,51 @@
-# The benchmark and its service in one image: docker build -t video-inference-benchmark .
-#   docker run --rm --shm-size=4g -v "$PWD/outputs:/vbench/outputs" video-inference-benchmark mode=combined
-# Ray's object store lives in /dev/shm, so --shm-size must exceed cluster.nodes.head.object_store_mb.
-FROM python:3.11-slim-bookworm
+# Everything a node of vbench's cluster needs: Ray, FFmpeg (from a Python package), the service, the models.
+#   docker build --build-arg RUNTIME=anyscale --tag vbench:anyscale .
+# RUNTIME is the name of an option in conf/runtime: it sets, or leaves out, the flags that raylets read at start.
+ARG RUNTIME=oss
 
-ENV PYTHONUNBUFFERED=1 \
-    RAY_USAGE_STATS_ENABLED=0
-
-RUN useradd --create-home --uid 1000 vbench
-WORKDIR /vbench
-
-# Dependencies first: they change rarely, and this layer is the large one. FFmpeg is one of them.
-COPY pyproject.toml constraints.txt LICENSE README.md ./
-COPY vbench/__init__.py vbench/__init__.py
-RUN pip install --no-cache-dir --constraint constraints.txt --editable .
-
-COPY conf conf
-COPY experiments experiments
+FROM debian:bookworm-slim AS build
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+# Debian's stable release is the pin: older versions of its packages are not kept.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates python3 python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+RUN python3 -m venv /opt/venv
+WORKDIR /opt/vbench
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY vbench vbench
-RUN mkdir outputs && chown vbench:vbench outputs
+RUN /opt/venv/bin/pip install --no-cache-dir --constraint constraints.txt --editable '.[models]'
 
-USER vbench
-ENTRYPOINT ["python", "-m", "vbench"]
+FROM debian:bookworm-slim AS base
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+# Debian's stable release is the pin: older versions of its packages are not kept.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates python3 \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --uid 1000 --create-home --shell /bin/bash ray \
+ # KubeRay starts Ray in a login shell, which sets the path anew.
+ && echo "PATH=/opt/venv/bin:\$PATH" > /etc/profile.d/vbench.sh
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /opt/vbench /opt/vbench
+COPY conf /opt/vbench/conf
+COPY experiments /opt/vbench/experiments
+ENV PATH=/opt/venv/bin:$PATH RAY_USAGE_STATS_ENABLED=0 RAY_SERVE_DEFAULT_HTTP_HOST=0.0.0.0
+
+FROM base AS runtime-oss
+
+FROM base AS runtime-single
+ENV RAY_experimental_object_manager_enable_multiple_connections=0
+
+FROM base AS runtime-anyscale
+ENV RAY_experimental_object_manager_enable_multiple_connections=1 \
+    RAY_object_manager_client_connection_num=15
+
+# hadolint ignore=DL3006
+FROM runtime-${RUNTIME} AS final
+USER 1000
+WORKDIR /home/ray
+EXPOSE 8000 8265
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=6 \
+  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+CMD ["serve", "run", "vbench.pipeline:build"]

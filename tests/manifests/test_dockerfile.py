@@ -1,0 +1,61 @@
+"""The image's recipe: nothing for its linter to say, and each runtime's flags as a trial would set them."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dockerfile_parse import DockerfileParser
+
+from vbench.compose import ROOT, check, groups
+from vbench.manifests.kuberay import USER_ID
+from vbench.runtimes import environment
+
+STEPS = DockerfileParser(path=str(ROOT / "Dockerfile")).structure
+
+
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """Steps by stage, that it is made from first."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    name = ""
+    for step in STEPS:
+        if step["instruction"] == "FROM":
+            name = step["value"].split()[-1]
+            found[name] = []
+        if name:
+            found[name].append((step["instruction"], step["value"]))
+    return found
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("hadolint")), str(ROOT / "Dockerfile")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("runtime", groups()["runtime"])
+def test_an_image_has_its_runtimes_flags_and_no_others(runtime: str) -> None:
+    (config,) = check([f"runtime={runtime}"], multirun=False)
+    steps = stages()[f"runtime-{runtime}"]
+    assert steps[0] == ("FROM", f"base AS runtime-{runtime}")
+    given = [shlex.split(value) for kind, value in steps if kind == "ENV"]
+    flags = dict(pair.split("=", 1) for pairs in given for pair in pairs)
+    assert flags == environment(config.runtime.connections)
+
+
+def test_no_other_stage_has_a_flag() -> None:
+    for name, steps in stages().items():
+        if not name.startswith("runtime-"):
+            assert not any("object_manager" in value for kind, value in steps if kind == "ENV")
+
+
+def test_it_runs_as_the_user_that_manifests_name() -> None:
+    last = list(stages().values())[-1]
+    assert ("USER", str(USER_ID)) in last
+    assert any(kind == "HEALTHCHECK" for kind, _ in last)
