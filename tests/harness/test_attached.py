@@ -35,6 +35,7 @@ WHOLE = (
 )
 
 LONG = (*WHOLE, "load.requests=500")
+"""As good as for ever."""
 
 OLDEST_S = 4
 
@@ -143,7 +144,7 @@ def test_a_trial_that_is_ended_takes_down_what_it_served(
     number: signal.Signals, cluster: Stranger, workplace: Workplace
 ) -> None:
     run = cluster.start(workplace, *PLACED, *LONG, f"cluster.address={cluster.address}")
-    _wait_for(run, "requests  1/500")
+    _wait_for(run, "requests  0/500")
     (main,) = [pid for pid in below(run.pid) if procfs.command(pid)[1:3] == ["-m", "vbench"]]
 
     os.kill(main, number)
