@@ -139,7 +139,13 @@ def test_a_cluster_that_cannot_be_is_refused_at_once(
     assert workplace.left() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ctrl-C, and with ``--every-phase`` also what no process can catch."""
+    if "number" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--every-phase")
+        metafunc.parametrize("number", [signal.SIGINT, signal.SIGKILL] if every else [signal.SIGINT])
+
+
 def test_a_trial_that_is_ended_takes_down_what_it_served(
     number: signal.Signals, cluster: Stranger, workplace: Workplace
 ) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from vbench.clusters.attached.cluster import address_of
 from vbench.compose import ask, check, groups, studies
-from vbench.errors import ConfigError
+from vbench.errors import ConfigError, InputError
 from vbench.hydras import split
 from vbench.overrides import expand, parse, swept_keys
 from vbench.sizing import replicas
@@ -174,6 +175,50 @@ def test_the_main_study_is_the_published_comparison() -> None:
         4,
     )
     assert {config.runtime.connections for config in asked.arms} == {1, None, 15}
+
+
+def test_the_main_study_composes_on_two_clusters_that_run_already() -> None:
+    """As the README has it: one cluster a runtime."""
+    arms = check(
+        [
+            "+experiments=anyscale_vs_oss",
+            "cluster=attached",
+            "cluster.flow_mbps=null",
+            "runtime=single,anyscale",
+            "video=file",
+            "video.path=s3://BUCKET/hour.mp4",
+            "pipeline.chunk_s=300",
+            "load.requests=12",
+            "+cluster.addresses.anyscale=http://127.0.0.1:8265",
+            "+cluster.addresses.single=http://127.0.0.1:8266",
+        ],
+        multirun=False,
+    )
+    addresses = {(arm.runtime.name, arm.mode): address_of(arm) for arm in arms}
+    assert addresses == {
+        ("single", "chunked"): "http://127.0.0.1:8266",
+        ("single", "combined"): "http://127.0.0.1:8266",
+        ("anyscale", "chunked"): "http://127.0.0.1:8265",
+        ("anyscale", "combined"): "http://127.0.0.1:8265",
+    }
+    (no_other,) = check(["cluster=attached", "+cluster.addresses.single=http://h:1"], multirun=False)
+    with pytest.raises(InputError, match=r"no address for runtime=oss; cluster.addresses has single: give"):
+        address_of(no_other)
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        ("127.0.0.1:6379", "cluster.address=127.0.0.1:6379 is no URL of a Ray dashboard"),
+        ("ray://head:10001", "cluster.address=ray://head:10001 is no URL of a Ray dashboard"),
+        ("http://h:port", "cluster.address=http://h:port is no URL of a Ray dashboard"),
+        ("https://me:secret@h:8265", "cluster.address must not hold a password"),
+    ],
+)
+def test_an_address_that_is_no_dashboards_is_refused(address: str, named: str) -> None:
+    said = refused("cluster=attached", f"cluster.address='{address}'")
+    assert named in said
+    assert "secret" not in said
 
 
 def test_the_command_line_wins_over_a_study() -> None:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from vbench.models.pictures import picture_size, to_pictures
 from vbench.models.protocol import Detections, InputSpec, ModelError, ModelSettings, Precision
 from vbench.models.registry import input_spec
+from vbench.models.staging import SLOTS, Staging
 from vbench.video.types import FrameGeometry
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -69,6 +71,7 @@ class TorchDetector(ABC):
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=self._layout)
         self._net = torch.compile(net, dynamic=False) if self.settings.compile else net
+        self._staging = Staging(device)
         blank = np.zeros((self.settings.batch_size, self._input.height, self._input.width, 3), np.uint8)
         try:
             self.detect(blank)
@@ -88,16 +91,22 @@ class TorchDetector(ABC):
             raise ModelError(f"the {self.settings.name} detector is not loaded: call load() first")
         size = self.settings.batch_size
         found: list[Detections] = []
+        begun: list[_Begun] = []
         with torch.inference_mode():
+            # Reading a batch's predictions waits for the device, so the next batch is on its way before.
             for start in range(0, len(batch), size):
-                found += self._detect_at_once(self._net, batch[start : start + size])
+                begun.append(self._begin(self._net, batch[start : start + size]))
+                if len(begun) == SLOTS:
+                    found += self._end(begun.pop(0))
+            for one in begun:
+                found += self._end(one)
         return found
 
-    def _detect_at_once(
+    def _begin(
         self, net: Callable[[Tensor], Tensor | Predictions], frames: npt.NDArray[np.uint8]
-    ) -> list[Detections]:
-        # A copy, since torch warns of read-only arrays; it is a hundredth of the forward pass.
-        pixels = torch.from_numpy(np.array(frames, order="C")).to(self.settings.device, non_blocking=True)
+    ) -> "_Begun":
+        """Give the device its work; on a GPU that is done later."""
+        pixels = self._staging.put(frames)
         pictures, geometry = to_pictures(pixels, self._input)
         if self.settings.compile and len(frames) < self.settings.batch_size:
             # What is compiled has one shape: another would be compiled anew, for minutes.
@@ -105,7 +114,19 @@ class TorchDetector(ABC):
             pictures = torch.cat((pictures, pictures.new_zeros(missing, *pictures.shape[1:])))
         given = net(pictures.to(self._dtype, memory_format=self._layout))
         predictions = given if isinstance(given, tuple) else (given,)
-        return self._read(tuple(each[: len(frames)].float() for each in predictions), geometry)
+        return _Begun(tuple(each[: len(frames)] for each in predictions), geometry)
+
+    def _end(self, begun: "_Begun") -> list[Detections]:
+        """Wait for it, and read it."""
+        return self._read(tuple(each.float() for each in begun.predictions), begun.geometry)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A batch that the device works on."""
+
+    predictions: Predictions
+    geometry: FrameGeometry
 
 
 def _check(settings: ModelSettings) -> None:

@@ -1,0 +1,70 @@
+"""Frames on their way to the model's device: on a GPU by page-locked memory, while it computes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+SLOTS = 2
+"""One is copied from while the other is filled."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """Page-locked memory, and the moment when the last copy from it was done."""
+
+    memory: Tensor
+    copied: torch.cuda.Event
+
+
+class Staging:
+    """Brings batches to one device, in order.
+
+    A copy to a GPU from memory that the system may move is made twice, and waited for. From page-locked
+    memory the GPU's copy engine makes it, on a stream beside that of the computation, which waits for its
+    batch alone (docs.pytorch.org, "non_blocking and pin_memory").
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._slots: list[_Slot] = []
+        self._turn = 0
+
+    def put(self, frames: npt.NDArray[np.uint8]) -> Tensor:
+        """The frames as a tensor on the device, of the same shape; later changes to ``frames`` do not show.
+
+        On a GPU it can be used by the current stream at once, though the copy may still go on.
+        """
+        if self._stream is None:
+            # A copy, since torch warns of read-only arrays; it is a hundredth of the forward pass.
+            return torch.from_numpy(np.array(frames, order="C"))
+        slot = self._slot(frames.shape)
+        staged = slot.memory[: frames.size].view(frames.shape)
+        np.copyto(staged.numpy(), frames)
+        with torch.cuda.stream(self._stream):
+            there = staged.to(self._device, non_blocking=True)
+            slot.copied.record(self._stream)
+        computing = torch.cuda.current_stream(self._device)
+        computing.wait_event(slot.copied)
+        # The memory is the copying stream's: the other must be known to use it before it is given away.
+        there.record_stream(computing)
+        return there
+
+    def _slot(self, shape: Sequence[int]) -> _Slot:
+        """The next slot, its last copy done, with room for so much."""
+        size = prod(shape)
+        turn = self._turn
+        self._turn = (turn + 1) % SLOTS
+        if turn < len(self._slots):
+            slot = self._slots[turn]
+            slot.copied.synchronize()
+            if slot.memory.numel() >= size:
+                return slot
+        fresh = _Slot(torch.empty(size, dtype=torch.uint8, pin_memory=True), torch.cuda.Event())
+        self._slots[turn : turn + 1] = [fresh]
+        return fresh
