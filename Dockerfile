@@ -14,14 +14,15 @@ RUN python3 -m venv /opt/venv
 WORKDIR /opt/vbench
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY vbench vbench
-RUN /opt/venv/bin/pip install --no-cache-dir --constraint constraints.txt --editable '.[models]'
+RUN /opt/venv/bin/pip install --no-cache-dir --constraint constraints.txt --editable '.[models]' boto3
 
 FROM debian:bookworm-slim AS base
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # Debian's stable release is the pin: older versions of its packages are not kept.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates python3 \
+ # ray up reaches nodes by ssh and rsync, from inside the head's container too.
+ && apt-get install -y --no-install-recommends ca-certificates openssh-client python3 rsync \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 1000 --create-home --shell /bin/bash ray \
  # KubeRay starts Ray in a login shell, which sets the path anew.
@@ -30,7 +31,8 @@ COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/vbench /opt/vbench
 COPY conf /opt/vbench/conf
 COPY experiments /opt/vbench/experiments
-ENV PATH=/opt/venv/bin:$PATH RAY_USAGE_STATS_ENABLED=0 RAY_SERVE_DEFAULT_HTTP_HOST=0.0.0.0
+ENV PATH=/opt/venv/bin:$PATH RAY_USAGE_STATS_ENABLED=0 RAY_SERVE_DEFAULT_HTTP_HOST=0.0.0.0 \
+    NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
 
 FROM base AS runtime-oss
 

@@ -197,7 +197,7 @@ class Observed:
     """Requests that were not sent any more after one had failed."""
     url: str
     hardware: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Node -> cpu, cores, memory_mb, kernel, python, of a cluster that is not on this machine; else empty."""
+    """Node -> cpu, cores, memory_mb, kernel, python, packages; empty for clusters on this machine."""
     clocks_off_s: Mapping[str, float] = field(default_factory=dict)
     """Node -> how far its clock is ahead of the load process's, in s; empty where all share one."""
 

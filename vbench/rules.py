@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from vbench import fidelity
+from vbench import clocks, fidelity
 from vbench.cpu import by_machine, cpu_use
 from vbench.load.ends import TRANSFER
 from vbench.network import Network
@@ -14,9 +14,6 @@ from vbench.wire import crossings
 CHUNK_BYTES = 5 * 2**20
 """Ray moves objects in pieces of so much (``object_manager_default_chunk_size``), each over the next of its
 connections, which open at their first."""
-
-MOST_CLOCK_OFF_S = 0.02
-"""Clocks that are kept by NTP in one network differ by a millisecond or two; a transfer takes hundreds."""
 
 
 def judge(
@@ -189,14 +186,11 @@ def _resources(
     )
     yield _alone(load, machines)
     if observed.clocks_off_s:
-        node, off_s = max(observed.clocks_off_s.items(), key=lambda each: abs(each[1]))
+        apart_s = clocks.apart_s(observed.clocks_off_s)
         yield Rule(
             name="the nodes' clocks agree",
-            holds=abs(off_s) <= MOST_CLOCK_OFF_S,
-            found=(
-                f"at most {1000 * abs(off_s):.1f} ms from the load process's ({node}); bound"
-                f" {1000 * MOST_CLOCK_OFF_S:g} ms"
-            ),
+            holds=apart_s <= clocks.MOST_APART_S,
+            found=f"at most {1000 * apart_s:.1f} ms apart; bound {1000 * clocks.MOST_APART_S:g} ms",
             remedy="have the nodes keep time (chrony, NTP): spans begin on one node and end on another",
         )
 

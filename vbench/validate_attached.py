@@ -28,6 +28,10 @@ def attached(cluster: ClusterConfig) -> Iterator[str]:
             f"cluster.dependencies={cluster.dependencies} does not exist:"
             f" {nearest(cluster.dependencies, DEPENDENCIES)}."
         )
+    if cluster.name == ATTACHED:
+        for name, node in cluster.nodes.items():
+            if node.cpus is None:
+                yield f"cluster.nodes.{name}.cpus=null: say what the node has, which is not this machine."
     port = cluster.dashboard_port
     if port is not None and cluster.name != EMULATED:
         yield f"cluster.dashboard_port={port} is for cluster=emulated."

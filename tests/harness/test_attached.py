@@ -149,6 +149,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_a_trial_that_is_ended_takes_down_what_it_served(
     number: signal.Signals, cluster: Stranger, workplace: Workplace
 ) -> None:
+    before = cluster.there(workplace)["jobs"].count("STOPPED")
     run = cluster.start(workplace, *PLACED, *LONG, f"cluster.address={cluster.address}")
     _wait_for(run, "requests  0/500")
     (main,) = [pid for pid in below(run.pid) if procfs.command(pid)[1:3] == ["-m", "vbench"]]
@@ -157,7 +158,7 @@ def test_a_trial_that_is_ended_takes_down_what_it_served(
 
     run.communicate(timeout=90)
     assert until(lambda: cluster.there(workplace)["actors"] == [], 60)
-    assert "STOPPED" in cluster.there(workplace)["jobs"]
+    assert cluster.there(workplace)["jobs"].count("STOPPED") == before + 1
     assert workplace.left() == []
 
 

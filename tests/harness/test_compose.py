@@ -189,6 +189,8 @@ def test_the_main_study_composes_on_two_clusters_that_run_already() -> None:
             "video.path=s3://BUCKET/hour.mp4",
             "pipeline.chunk_s=300",
             "load.requests=12",
+            "model=rtdetr",
+            "model.device=cuda",
             "+cluster.addresses.anyscale=http://127.0.0.1:8265",
             "+cluster.addresses.single=http://127.0.0.1:8266",
         ],

@@ -42,8 +42,19 @@ CASES = {
         "video.path=s3://videos/a.mp4",
     ),
     "anyscale-compute": ("anyscale-compute", "cluster=aws", "runtime=oss"),
-    "rayup-anyscale": ("rayup", "cluster=aws", "runtime=anyscale", "cluster.region=eu-central-1"),
-    "rayup-single": ("rayup", "cluster=aws", "runtime=single"),
+    "rayup-anyscale": (
+        "rayup",
+        "cluster=aws",
+        "runtime=anyscale",
+        "cluster.region=eu-central-1",
+        "runtime.image=registry.example/vbench:anyscale",
+    ),
+    "rayup-single": (
+        "rayup",
+        "cluster=aws",
+        "runtime=single",
+        "runtime.image=registry.example/vbench:single",
+    ),
     "serve-aws": ("serve", "cluster=aws", "video=file", "video.path=s3://videos/a.mp4", "mode=combined"),
 }
 
@@ -142,9 +153,15 @@ def test_ray_ups_own_schema_takes_the_file_and_every_ray_start_has_the_flags(cas
     assert sum(kind["min_workers"] for kind in cluster["available_node_types"].values()) == 4
 
 
-def test_ray_up_needs_instances() -> None:
-    (config,) = check(["cluster=local"], multirun=False)
+def test_ray_up_needs_instance_types() -> None:
+    (config,) = check(["cluster=local", "runtime.image=r/v:1"], multirun=False)
     with pytest.raises(ConfigError, match=r"cluster.nodes of head have no instance type"):
+        rendered("rayup", config, [])
+
+
+def test_ray_up_needs_an_image_that_can_be_pulled() -> None:
+    (config,) = check(["cluster=aws"], multirun=False)
+    with pytest.raises(ConfigError, match=r"runtime.image=null: ray up's nodes pull the image"):
         rendered("rayup", config, [])
 
 

@@ -56,6 +56,7 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
             f"{node}'s {name}": (str(value), str(value))
             for node, facts in hardware.items()
             for name, value in facts.items()
+            if name != "packages"
         }
     for name in names:
         value = environment.get(name)
@@ -64,6 +65,9 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
         else:
             found[name] = (str(value), code_in_words(environment) if name == "code" else str(value))
     if kind == "code":
+        for node, facts in hardware.items():
+            packages = facts.get("packages", {})
+            found |= {f"{node}'s {name}": (str(value), str(value)) for name, value in packages.items()}
         for name, used in (
             ("Ray's commit", trial.observed and trial.observed.ray_commit),
             ("FFmpeg", clip and clip.ffmpeg),

@@ -22,7 +22,7 @@ JOB_VARIABLE = "VBENCH_JOB"
 INPUTS = "inputs"
 """Folder of the package that holds what the job reads."""
 
-LEAVE_S = 30.0
+LEAVE_S = 45.0
 """Time that Ray gives it, once it is asked to end, to take down what it has served."""
 
 

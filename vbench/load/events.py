@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,7 @@ class Event(TypedDict, total=False):
 
 _channel: TextIO = sys.stdout
 _numbers: Iterator[int] | None = None
+_lock = threading.Lock()
 
 
 def open_channel(*, in_log: bool = False) -> None:
@@ -64,12 +66,13 @@ def open_channel(*, in_log: bool = False) -> None:
 
 def emit(event: Event) -> None:
     """Write one event; a harness that is gone ends the process by its guard, not here."""
-    if _numbers is None:
-        _channel.write(json.dumps(event) + "\n")
-    else:
-        # What another has begun to write ends before it: the separator then stands at a line's beginning.
-        _channel.write(f"\n{SEPARATOR}{json.dumps({**event, 'number': next(_numbers)})}\n")
-    _channel.flush()
+    with _lock:  # the client's threads tell of their requests themselves
+        if _numbers is None:
+            _channel.write(json.dumps(event) + "\n")
+        else:
+            # What another has begun to write ends before it: the separator stands at a line's beginning.
+            _channel.write(f"\n{SEPARATOR}{json.dumps({**event, 'number': next(_numbers)})}\n")
+        _channel.flush()
 
 
 def send_file(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import ray
 
-from vbench import procfs
+from vbench import clocks, procfs
 from vbench.errors import InputError, TrialError
 from vbench.load.events import emit, progress
 from vbench.load.job import Job, Place
@@ -63,11 +63,13 @@ class Observation:
 
     def _watching(self) -> "Agents":
         """An agent on each node of a cluster that is elsewhere; InputError where its runtime is another."""
-        from vbench.telemetry.agents import Agents
+        from vbench.telemetry.agents import INSTALL_S, START_S, Agents
 
         progress("looking at every node")
         ids = {name: node_id for node_id, name in self.names.items()}
-        agents = Agents(self.place, ids, ray_nodes(ray.nodes()), self._job.config.load.sample_period_s)
+        start_s = INSTALL_S if self._job.config.cluster.dependencies == "pip" else START_S
+        period_s = self._job.config.load.sample_period_s
+        agents = Agents(self.place, ids, ray_nodes(ray.nodes()), period_s, start_s)
         runtime = self._job.config.runtime
         asked = environment(runtime.connections)
         for found in agents.runtime:
@@ -77,6 +79,12 @@ class Observation:
                     f" {_in_words(found.flags)}, and the trial asks for {_in_words(asked)}; flags cannot be"
                     " set from here: start the cluster with them, or give the runtime that it has."
                 )
+        if (apart_s := clocks.apart_s(agents.clocks_off_s)) > clocks.MOST_APART_S:
+            raise InputError(
+                f"the clocks of the cluster's nodes are {1000 * apart_s:.0f} ms apart, and spans that begin"
+                f" on one node and end on another need {1000 * clocks.MOST_APART_S:g} ms or less: have them"
+                " keep time (chrony, NTP)."
+            )
         return agents
 
     def phase(self, name: str) -> AbstractContextManager[None]:

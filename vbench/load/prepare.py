@@ -1,6 +1,6 @@
 """Before any cluster is up: the clip is made or checked, its reference pass taken, its memory added up."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,18 @@ from vbench.load.ends import TRANSFER
 from vbench.load.events import progress
 from vbench.load.job import PREPARED, Job
 from vbench.load.reference import ensure_reference
-from vbench.models.protocol import ModelError
+from vbench.models.protocol import ModelError, ModelSettings
 from vbench.models.registry import create
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.budget import capacity_bytes
+from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import footprint
 from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job as Request
 from vbench.record import Clip, write_json
 from vbench.schema import Config
 from vbench.sizing import machine_cpus, node_cpus
+from vbench.validate_attached import ATTACHED
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
@@ -45,7 +47,7 @@ def prepare(job: Job) -> Clip | None:
 def _prepare(job: Job) -> Clip:
     config = job.config
     args = pipeline_args(config)
-    detector = create(args.model.settings(threads=machine_cpus()))
+    detector = create(_reference_settings(config, args))
     detector.load()
     cache = Path(config.outputs) / "cache"
     clip, truth = _clip(config, cache)
@@ -83,6 +85,14 @@ def _prepare(job: Job) -> Clip:
     )
     write_json(job.folder / PREPARED, prepared)
     return prepared
+
+
+def _reference_settings(config: Config, args: PipelineArgs) -> ModelSettings:
+    """The model as the trial has it; on the CPU where its GPUs are another machine's."""
+    settings = args.model.settings(threads=machine_cpus())
+    if config.cluster.name == ATTACHED:
+        return replace(settings, device="cpu", compile=False)
+    return settings
 
 
 def _clip(config: Config, cache: Path) -> tuple[Path, SceneTruth | None]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from vbench.errors import ConfigError
 from vbench.manifests.groups import Group, head_and_workers
-from vbench.manifests.image import image_of
 from vbench.runtimes import environment
 from vbench.schema import Config
 
@@ -21,6 +20,11 @@ NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
 def ray_up(config: Config) -> dict[str, Any]:
     """The whole file, as Ray's own ray-schema.json takes it; ConfigError for a node without an instance type,
     and for amounts of a resource that ``ray up`` cannot say."""
+    if config.runtime.image is None:
+        raise ConfigError(
+            "runtime.image=null: ray up's nodes pull the image from a registry; push what the Dockerfile"
+            " makes, and give its name there."
+        )
     head, workers = head_and_workers(config.cluster)
     flags = environment(config.runtime.connections) | NO_STATISTICS
     start = " ".join([f"{name}={value}" for name, value in flags.items()] + ["ray start"])
@@ -30,7 +34,7 @@ def ray_up(config: Config) -> dict[str, Any]:
         "provider": {"type": "aws", "region": config.cluster.region or REGION, "cache_stopped_nodes": False},
         "auth": {"ssh_user": "ubuntu"},
         "docker": {
-            "image": image_of(config),
+            "image": config.runtime.image,
             "container_name": "vbench",
             "run_options": ["--ulimit nofile=65536:65536"],
         },
@@ -39,6 +43,10 @@ def ray_up(config: Config) -> dict[str, Any]:
             **{group.name: _type(group, group.count) for group in workers},
         },
         "head_node_type": head.name,
+        # The image has all; by default Ray would install boto3 there once more.
+        "setup_commands": [],
+        "head_setup_commands": [],
+        "worker_setup_commands": [],
         "head_start_ray_commands": [
             "ray stop",
             f"{start} --head --port={PORT} --dashboard-host=127.0.0.1"

@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from vbench import environment, procfs
 from vbench.errors import TrialError
+from vbench.load.events import progress
 from vbench.load.job import Place
 from vbench.record import MachineSample, NodeRuntime, NodeSample
 from vbench.runtimes import found_flags
@@ -26,12 +27,18 @@ from vbench.telemetry.nodes import NodeSampler, RayNode
 START_S = 120.0
 """Time within which an agent must be up: its node may have to fetch the package first."""
 
+INSTALL_S = 1800.0
+"""The same where its node has to install the dependencies."""
+
+SAY_S = 30.0
+"""Whoever waits hears of it at least so often."""
+
 ANSWER_S = 60.0
 
 CLOCK_ROUNDS = 8
 """Questions for an agent's clock; the one answered fastest tells most."""
 
-HARDWARE = ("cpu", "cores", "memory_mb", "kernel", "machine", "python")
+HARDWARE = ("cpu", "cores", "memory_mb", "kernel", "machine", "python", "packages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,9 +140,14 @@ class Agents:
     """One agent on each node of a place, and what they tell, in this process's time."""
 
     def __init__(
-        self, place: Place, ids: Mapping[str, str], nodes: Sequence[RayNode], period_s: float
+        self,
+        place: Place,
+        ids: Mapping[str, str],
+        nodes: Sequence[RayNode],
+        period_s: float,
+        start_s: float = START_S,
     ) -> None:
-        """``ids``: name -> Ray's node id. TrialError where an agent does not come up."""
+        """``ids``: name -> Ray's node id. TrialError where an agent is not up within ``start_s``."""
         self.samples: list[NodeSample] = []
         self.machines: list[MachineSample] = []
         self.oom_kills: int | None = None
@@ -147,7 +159,7 @@ class Agents:
             ).remote(name, place, nodes, period_s)
             for name in self._names
         }
-        facts: dict[str, Facts] = self._all("facts", START_S)
+        facts: dict[str, Facts] = self._all("facts", start_s)
         self.runtime = [facts[name].runtime for name in self._names]
         self.hardware = {name: facts[name].hardware for name in self._names}
         clocks = {name: self._clock(name) for name in self._names}
@@ -185,11 +197,18 @@ class Agents:
         }
         answers = {}
         deadline = time.monotonic() + timeout_s
+        waiting = list(calls.values())
+        while waiting and time.monotonic() < deadline:
+            _, waiting = ray.wait(
+                waiting, num_returns=len(waiting), timeout=min(SAY_S, deadline - time.monotonic())
+            )
+            if waiting:
+                progress("looking at every node", len(calls) - len(waiting), len(calls))
         for name, call in calls.items():
+            if call in waiting:
+                raise TrialError(f"{name} could not be watched: no answer within {timeout_s:g} s")
             try:
-                answers[name] = ray.get(call, timeout=max(0.0, deadline - time.monotonic()))
-            except ray.exceptions.GetTimeoutError as error:
-                raise TrialError(f"{name} could not be watched: no answer within {timeout_s:g} s") from error
+                answers[name] = ray.get(call)
             except ray.exceptions.RayError as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
                 raise TrialError(f"{name} could not be watched: {reason}") from error

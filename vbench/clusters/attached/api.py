@@ -18,6 +18,9 @@ from vbench.errors import InputError
 ANSWER_S = 30.0
 """An API server that says nothing for so long is taken for lost; Ray's own client would wait for ever."""
 
+SLOWEST_MB_PER_S = 0.25
+"""A package that goes up more slowly is given up."""
+
 MOST_NODES = 1000
 
 OVERRULING = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
@@ -38,7 +41,10 @@ class ApiServer(JobSubmissionClient):  # type: ignore[misc] # Ray has no types h
         return str(self._server_ray_version)
 
     def _do_request(self, *arguments: Any, **options: Any) -> requests.Response:
-        answer: requests.Response = super()._do_request(*arguments, **{"timeout": ANSWER_S, **options})
+        # Sending counts as waiting for the connection.
+        sent_mb = len(options.get("data") or b"") / 1e6
+        timeout_s = ANSWER_S + sent_mb / SLOWEST_MB_PER_S
+        answer: requests.Response = super()._do_request(*arguments, **{"timeout": timeout_s, **options})
         return answer
 
 
@@ -61,7 +67,7 @@ def connect(address: str) -> ApiServer:
         raise InputError(
             f"{key} does not let us in ({_first_line(error)}): set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
         ) from error
-    except (OSError, RuntimeError, ValueError) as error:  # requests' exceptions are OSErrors
+    except (OSError, RuntimeError, ValueError, KeyError) as error:  # requests' exceptions are OSErrors
         raise InputError(
             f"{key} cannot be reached ({_first_line(error)}): give the URL of a Ray dashboard that this"
             " machine can open, such as http://127.0.0.1:8265 after 'kubectl port-forward"

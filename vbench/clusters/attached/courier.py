@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ from vbench.record import Clip, write_json
 
 PIP = "pip"
 
+INSTALL_S = 1800
+"""Time that the head has to install the dependencies; on other nodes the agents wait as long."""
+
 MOST_MB = 400
 """Of a package: Ray keeps it in the memory of the head's control store, 500 MiB of it at most."""
 
@@ -41,6 +44,12 @@ LOST_S = 120.0
 
 AGAIN_S = 2.0
 """Between two attempts to reach it."""
+
+STOP_AGAIN_S = 20.0
+"""Beside the job's own time to end: for a cluster that cannot be reached at once."""
+
+SILENT_S = 60.0
+"""A log that says nothing for so long is asked for anew: a link that has died in silence says nothing too."""
 
 LOST = (OSError, RuntimeError, aiohttp.ClientError, AuthenticationError)
 """What Ray's client raises where the connection fails, or a proxy between answers in the server's place."""
@@ -55,10 +64,12 @@ def main(arguments: list[str]) -> int:
         _say({"event": "progress", "phase": "submitting the job", "done": 0, "total": 0, "note": ""})
         server = connect(address)
         with _package(job) as (package, packed), _submitted(server, dependencies, package, packed) as name:
-            return _Follower(server, name, job.folder).follow()
+            last = _Follower(server, name, job.folder).follow()
     except VbenchError as error:
-        _say({"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)})
-        return error.exit_status
+        last = {"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)}
+    # Only now: the harness ends this process when it hears of the end, and nothing must be left then.
+    _say(last)
+    return 0 if last["event"] == "done" else 1
 
 
 @contextmanager
@@ -110,6 +121,7 @@ def _submitted(server: ApiServer, dependencies: str, package: Path, job: Job) ->
     }
     if dependencies == PIP:
         runtime_env["pip"] = {"packages": _requirements(), "pip_check": False}
+        runtime_env["config"] = {"setup_timeout_seconds": INSTALL_S}
     try:
         try:
             server.submit_job(
@@ -123,24 +135,33 @@ def _submitted(server: ApiServer, dependencies: str, package: Path, job: Job) ->
 
 
 def _requirements() -> list[str]:
-    """The direct dependencies, at the versions that vbench is made for."""
+    """The direct dependencies, models' among them, at the versions that vbench is made for."""
     import tomllib
 
     with (ROOT / "pyproject.toml").open("rb") as file:
-        found: list[str] = tomllib.load(file)["project"]["dependencies"]
+        project = tomllib.load(file)["project"]
+    found: list[str] = [*project["dependencies"], *project["optional-dependencies"]["models"]]
     # Ray itself is the cluster's own.
     return [requirement for requirement in found if not requirement.startswith("ray[")]
 
 
 def _stop(server: ApiServer, name: str) -> None:
-    """Ask the job to end, if it has not, and wait until it has taken down what it served."""
-    deadline = time.monotonic() + LEAVE_S + 10
-    with suppress(*LOST):
-        if server.get_job_status(name).is_terminal():
-            return
-        server.stop_job(name)
-        while not server.get_job_status(name).is_terminal() and time.monotonic() < deadline:
-            time.sleep(0.2)
+    """Ask the job to end, if it has not, and wait until it has taken down what it served.
+
+    Tried again until a deadline where the cluster cannot be reached, or does not know the job yet.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks a second time must not hinder it
+    deadline = time.monotonic() + LEAVE_S + STOP_AGAIN_S
+    asked = False
+    while time.monotonic() < deadline:
+        try:
+            if server.get_job_status(name).is_terminal():
+                return
+            asked = asked or server.stop_job(name)
+        except LOST as error:
+            print(f"the job cannot be stopped yet: {error}", file=sys.stderr)
+        time.sleep(0.2)
+    print(f"the job {name} may still run: stop it by 'ray job stop {name}'", file=sys.stderr)
 
 
 class _Follower:
@@ -155,23 +176,24 @@ class _Follower:
         """Of the log, that have been heard."""
         self._seen = -1
         """Number of the last event."""
-        self._heard_s = time.monotonic()
+        self._lost_since_s: float | None = None
+        """When the cluster first could not be reached, and not since."""
         self._last: Event | None = None
-        """``done`` or ``failed``: said when the job is gone, because the harness then ends this process."""
+        """``done`` or ``failed``."""
 
-    def follow(self) -> int:
-        """Until the job's end; its exit status, as far as it matters here."""
+    def follow(self) -> Event:
+        """Until the job's end, or that of all hope; what it has ended with."""
         try:
             while not self._ended():
                 time.sleep(AGAIN_S)
-        except (DamagedFile, _Lost) as error:
-            self._last = _failed(str(error))
-        if self._last is None:
-            details = self._server.get_job_info(self._name)
-            reason = (str(details.message).strip().splitlines() or ["no reason given"])[-1]
-            self._last = _failed(f"the job {self._name} ended as {details.status.value}: {reason}")
-        _say(self._last)
-        return 0 if self._last["event"] == "done" else 1
+            last = self._last
+            if last is None:
+                details = self._server.get_job_info(self._name)
+                reason = (str(details.message).strip().splitlines() or ["no reason given"])[-1]
+                return _failed(f"the job {self._name} ended as {details.status.value}: {reason}")
+        except (DamagedFile, _Lost, *LOST) as error:
+            return _failed(str(error))
+        return last
 
     def _ended(self) -> bool:
         """Follow the log while the connection holds; whether the job has ended, and all of its log is heard.
@@ -180,31 +202,42 @@ class _Follower:
         """
         try:
             asyncio.run(self._read())
+        except TimeoutError:
+            pass  # silence, of the job or of the link: the next question tells
         except LOST as error:
             print(f"the connection was lost: {error}", file=sys.stderr)
         try:
-            if not self._server.get_job_status(self._name).is_terminal():
-                return False
-            self._hear(self._server.get_job_logs(self._name).split("\n")[:-1])
+            ended = self._server.get_job_status(self._name).is_terminal()
+            if ended:
+                self._hear(self._server.get_job_logs(self._name).split("\n")[:-1])
         except LOST as error:
-            lost_s = time.monotonic() - self._heard_s
+            self._lost_since_s = self._lost_since_s or time.monotonic()
+            lost_s = time.monotonic() - self._lost_since_s
             if lost_s > LOST_S:
-                raise _Lost(f"the cluster has not been reached for {lost_s:.0f} s ({error})") from error
+                raise _Lost(f"the cluster could not be reached for {lost_s:.0f} s ({error})") from error
             return False
-        return True
+        self._lost_since_s = None
+        return ended
 
     async def _read(self) -> None:
-        """The log from its beginning, to its end or that of the connection."""
+        """The log from its beginning to its end, or the connection's; TimeoutError where it is silent."""
         whole: list[str] = []
         begun = ""
-        async for text in self._server.tail_job_logs(self._name):
-            *lines, begun = (begun + text).split("\n")
-            whole += lines
-            self._hear(whole)
+        log = self._server.tail_job_logs(self._name)
+        try:
+            while True:
+                try:
+                    text = await asyncio.wait_for(anext(log), SILENT_S)
+                except StopAsyncIteration:
+                    return
+                *lines, begun = (begun + text).split("\n")
+                whole += lines
+                self._hear(whole)
+        finally:
+            await log.aclose()
 
     def _hear(self, log: Sequence[str]) -> None:
         """Take what is new in a log that is known from its beginning."""
-        self._heard_s = time.monotonic()
         for line in log[self._lines :]:
             self._line(line)
         self._lines = max(self._lines, len(log))
@@ -214,7 +247,10 @@ class _Follower:
             if line.strip():
                 print(line, file=sys.stderr)
             return
-        event: Event = json.loads(line.removeprefix(SEPARATOR))
+        try:
+            event: Event = json.loads(line.removeprefix(SEPARATOR))
+        except ValueError as error:
+            raise DamagedFile(f"the job's log has a damaged line ({error})") from error
         if event["number"] != self._seen + 1:
             raise DamagedFile(f"the job's log lacks its lines from {self._seen + 1} to {event['number']}")
         self._seen = event["number"]
