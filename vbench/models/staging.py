@@ -31,7 +31,9 @@ class Staging:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._slots: list[_Slot] = []
         self._turn = 0
 
@@ -65,6 +67,7 @@ class Staging:
             slot.copied.synchronize()
             if slot.memory.numel() >= size:
                 return slot
-        fresh = _Slot(torch.empty(size, dtype=torch.uint8, pin_memory=True), torch.cuda.Event())
+        copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        fresh = _Slot(torch.empty(size, dtype=torch.uint8, pin_memory=True), copied)
         self._slots[turn : turn + 1] = [fresh]
         return fresh

@@ -207,7 +207,7 @@ class _Follower:
         except LOST as error:
             print(f"the connection was lost: {error}", file=sys.stderr)
         try:
-            ended = self._server.get_job_status(self._name).is_terminal()
+            ended: bool = self._server.get_job_status(self._name).is_terminal()
             if ended:
                 self._hear(self._server.get_job_logs(self._name).split("\n")[:-1])
         except LOST as error:
