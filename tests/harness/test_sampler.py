@@ -42,7 +42,7 @@ def until_used(pid: int, seconds: float) -> float:
 
 def test_the_trials_own_time_is_counted_and_that_of_others_is_not() -> None:
     with busy() as ours, busy() as foreign:
-        watch = CpuWatch(root=ours)
+        watch = CpuWatch([ours])
         before = watch.look().trial_s
         until_used(ours, 0.5)
         until_used(foreign, 3.0)
@@ -53,12 +53,12 @@ def test_the_trials_own_time_is_counted_and_that_of_others_is_not() -> None:
         assert later is not None
     assert before < line.own_cpu_s <= after.trial_s <= later.own_cpu_s
     assert after.foreign is not None
-    everything = CpuWatch(root=os.getpid()).look()
+    everything = CpuWatch([os.getpid()]).look()
     assert everything.trial_s >= after.trial_s
 
 
 def test_a_child_that_came_and_went_stays_in_the_account() -> None:
-    watch = CpuWatch(root=os.getpid())
+    watch = CpuWatch([os.getpid()])
     before = watch.look().trial_s
     code = "import time\nwhile time.process_time() < 0.3: pass"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=DEADLINE_S)
@@ -69,7 +69,7 @@ def test_a_child_that_came_and_went_stays_in_the_account() -> None:
 def test_the_others_are_named_by_who_used_most() -> None:
     # A root that does nothing: everything is of others, and two that spin are what they do.
     with subprocess.Popen(["sleep", "300"]) as idle, busy() as foreign:
-        watch = CpuWatch(root=idle.pid)
+        watch = CpuWatch([idle.pid])
         watch.look()
         until_used(foreign, 3.0)
         line = procfs.stat(foreign)
@@ -84,14 +84,14 @@ def test_a_name_that_is_no_text_disturbs_nothing() -> None:
     assert process.stdout is not None
     process.stdout.readline()
     line = procfs.stat(process.pid)
-    CpuWatch(root=os.getpid()).look()
+    CpuWatch([os.getpid()]).look()
     process.communicate(b"\n", timeout=DEADLINE_S)
     assert line is not None
     assert line.name.startswith("caf")
 
 
 def test_samples_are_taken_from_the_beginning_of_the_block_to_its_end() -> None:
-    sampler = MachineSampler(os.getpid(), 3600)
+    sampler = MachineSampler([os.getpid()], 3600)
     before = time.monotonic()
     with sampler.running():
         began = time.monotonic()
@@ -103,7 +103,7 @@ def test_samples_are_taken_from_the_beginning_of_the_block_to_its_end() -> None:
 
 
 def test_the_measured_samples_are_those_from_the_first_look_to_the_last() -> None:
-    sampler = MachineSampler(os.getpid(), 0.01)
+    sampler = MachineSampler([os.getpid()], 0.01)
     with sampler.running():
         assert sampler.measured() == []
         began_s = time.monotonic()
