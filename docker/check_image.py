@@ -189,11 +189,12 @@ def inside(stage: Stage, command: Sequence[str], shared: Sequence[str]) -> int:
     """
     for name in FROM_OUTSIDE:
         path = Path("/") / name
-        if path.is_dir():
-            shutil.copytree(path, stage.root / name, symlinks=True, dirs_exist_ok=True)
-        elif path.exists():
-            (stage.root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, stage.root / name)
+        if path.exists():
+            # Over what an earlier step was given, links included.
+            there = stage.root / name
+            there.parent.mkdir(parents=True, exist_ok=True)
+            copy = ["cp", "--archive", "--remove-destination", "--no-target-directory", path, there]
+            subprocess.run(copy, check=True, timeout=DEADLINE_S)
     outside = {name: value for name, value in os.environ.items() if name.startswith(ENV_FROM_OUTSIDE)}
     env = {
         "PATH": _path(stage),
