@@ -5,11 +5,12 @@ from urllib.parse import urlsplit
 
 from vbench.names import nearest
 from vbench.schema import ClusterConfig
+from vbench.validate_network import EMULATED
 
 ATTACHED = "attached"
-EMULATED = "emulated"
 
-DEPENDENCIES = ("image", "pip")
+PIP = "pip"
+DEPENDENCIES = ("image", PIP)
 
 
 def attached(cluster: ClusterConfig) -> Iterator[str]:

@@ -59,17 +59,7 @@ class Stranger:
         self, workplace: Workplace, *arguments: str, module: str = "vbench", **env: str
     ) -> "subprocess.Popen[str]":
         """The command on a host of the cluster's network."""
-        process = subprocess.Popen(
-            [*self.enter, sys.executable, "-m", module, *arguments],
-            cwd=workplace.folder,
-            env={**os.environ, "TMPDIR": str(workplace.temp), **self.env, **env},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        workplace.started.append(process)
-        return process
+        return workplace.start(*arguments, module=module, enter=self.enter, **{**self.env, **env})
 
     def run(
         self, workplace: Workplace, *arguments: str, module: str = "vbench", **env: str

@@ -31,6 +31,24 @@ EMULATED = (
 TRANSFER = (*EMULATED, "load=transfer", "load.warmup=1", "load.object_mb=8")
 """Objects and no video: the cluster is the same, and what is on it is up sooner."""
 
+CONNECTIONS = 4
+
+WHOLE = (
+    "video.scene.width=320",
+    "video.scene.height=180",
+    "video.scene.length_s=8",
+    "video.scene.unique_s=4",
+    "pipeline.chunk_s=2",
+    # 3.5 MB a chunk: a piece each, over the next of the connections.
+    "pipeline.fps=10",
+    "pipeline.frame_size=native",
+    "load.requests=3",
+    "load.concurrency=2",
+    "load.warmup=2",
+    f"runtime.connections={CONNECTIONS}",
+)
+"""A short video whose frames open all connections."""
+
 INIT = "vbench.clusters.emulated.init"
 
 

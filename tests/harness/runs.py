@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,9 +51,12 @@ class Workplace:
     before: set[int]
     started: list["subprocess.Popen[str]"] = field(default_factory=list)
 
-    def start(self, *arguments: str, module: str = "vbench", **env: str) -> "subprocess.Popen[str]":
+    def start(
+        self, *arguments: str, module: str = "vbench", enter: Sequence[str] = (), **env: str
+    ) -> "subprocess.Popen[str]":
+        """``enter`` stands before the command, where it runs on a host of its own."""
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [*enter, sys.executable, "-m", module, *arguments],
             cwd=self.folder,
             env={**os.environ, "TMPDIR": str(self.temp), **env},
             stdin=subprocess.DEVNULL,

@@ -9,30 +9,13 @@ from pathlib import Path
 
 import pytest
 from attached import PLACED, Stranger, stranger
-from emulated import NODES, until
+from emulated import CONNECTIONS, NODES, WHOLE, until
 from runs import Workplace, below
 
 from vbench import procfs
 from vbench.record import Trial, read_machines, read_requests, read_samples, read_spans, read_trial
 
 pytestmark = pytest.mark.slow
-
-CONNECTIONS = 4
-
-WHOLE = (
-    "video.scene.width=320",
-    "video.scene.height=180",
-    "video.scene.length_s=8",
-    "video.scene.unique_s=4",
-    "pipeline.chunk_s=2",
-    # 3.5 MB a chunk: a piece each, over the next of the connections.
-    "pipeline.fps=10",
-    "pipeline.frame_size=native",
-    "load.requests=3",
-    "load.concurrency=2",
-    "load.warmup=2",
-    f"runtime.connections={CONNECTIONS}",
-)
 
 LONG = (*WHOLE, "load.requests=500")
 """As good as for ever."""

@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from emulated import CHUNKERS, EMULATED, NODES, SCALE, TRANSFER, Machine
+from emulated import CHUNKERS, CONNECTIONS, EMULATED, NODES, SCALE, TRANSFER, WHOLE, Machine
 from runs import Workplace
 
 from vbench.load.drive import WARM_UP_ROUNDS
@@ -26,22 +26,6 @@ from vbench.wire import crossings
 pytestmark = pytest.mark.slow
 
 FRAME_BYTES = 320 * 180 * 3
-CONNECTIONS = 4
-
-WHOLE = (
-    "video.scene.width=320",
-    "video.scene.height=180",
-    "video.scene.length_s=8",
-    "video.scene.unique_s=4",
-    "pipeline.chunk_s=2",
-    # 3.5 MB a chunk: a piece each, over the next of the connections.
-    "pipeline.fps=10",
-    "pipeline.frame_size=native",
-    "load.requests=3",
-    "load.concurrency=2",
-    "load.warmup=2",
-    f"runtime.connections={CONNECTIONS}",
-)
 
 
 def test_a_trial_is_whole_and_proven(workplace: Workplace) -> None:

@@ -30,6 +30,7 @@ from vbench.runtimes import environment
 from vbench.telemetry import flags, proof
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
 from vbench.telemetry.quiet import Quiet, wait_until_quiet
+from vbench.validate_attached import PIP
 
 if TYPE_CHECKING:
     from vbench.telemetry.agents import Agents
@@ -67,7 +68,7 @@ class Observation:
 
         progress("looking at every node")
         ids = {name: node_id for node_id, name in self.names.items()}
-        start_s = INSTALL_S if self._job.config.cluster.dependencies == "pip" else START_S
+        start_s = INSTALL_S if self._job.config.cluster.dependencies == PIP else START_S
         period_s = self._job.config.load.sample_period_s
         agents = Agents(self.place, ids, ray_nodes(ray.nodes()), period_s, start_s)
         runtime = self._job.config.runtime

@@ -12,6 +12,7 @@ from vbench.clusters.attached.match import match
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.ray_node import inherited
 from vbench.errors import InputError
+from vbench.load.away import LEAVE_S
 from vbench.load.job import NodePlace
 from vbench.schema import Config
 
@@ -23,8 +24,8 @@ LOOK_S = 15.0
 
 POLL_S = 0.5
 
-STOP_S = 60.0
-"""Time that the courier has, once asked to end, to stop its job and see it gone."""
+STOP_S = LEAVE_S + 30.0
+"""Time that the courier has, once asked to end, to stop its job: more than it takes itself."""
 
 
 def address_of(config: Config) -> str:

@@ -30,11 +30,8 @@ from vbench.load.away import INPUTS, JOB_VARIABLE, LEAVE_S
 from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
 from vbench.load.job import PREPARED, Job, read_clip, read_job, to_plain
 from vbench.record import Clip, write_json
-
-PIP = "pip"
-
-INSTALL_S = 1800
-"""Time that the head has to install the dependencies; on other nodes the agents wait as long."""
+from vbench.telemetry.agents import INSTALL_S
+from vbench.validate_attached import PIP
 
 MOST_MB = 400
 """Of a package: Ray keeps it in the memory of the head's control store, 500 MiB of it at most."""
@@ -121,7 +118,7 @@ def _submitted(server: ApiServer, dependencies: str, package: Path, job: Job) ->
     }
     if dependencies == PIP:
         runtime_env["pip"] = {"packages": _requirements(), "pip_check": False}
-        runtime_env["config"] = {"setup_timeout_seconds": INSTALL_S}
+        runtime_env["config"] = {"setup_timeout_seconds": int(INSTALL_S)}
     try:
         try:
             server.submit_job(
