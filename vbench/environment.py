@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from vbench.telemetry.gpus import gpus
+
 PACKAGES = (
     "ray",
     "torch",
@@ -48,6 +50,7 @@ def describe() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": psutil.cpu_count(),
         "memory_mb": psutil.virtual_memory().total // 10**6,
+        "gpus": [str(gpu) for gpu in gpus()] or None,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "code": code(),

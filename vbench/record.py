@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -84,6 +84,22 @@ class SpanLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSample:
+    """One look at one GPU of a machine, as NVML tells it."""
+
+    gpu: int
+    """NVML's index, by place on the bus; ``CUDA_VISIBLE_DEVICES`` does not change it."""
+    busy_percent: float
+    """Of the last moments (1/6 to 1 s, by product) the part in which a kernel ran, of whomever."""
+    memory_used_mb: float
+    """By whomever."""
+    energy_j: float | None
+    """Joules since the driver was loaded; None where it does not count them."""
+    sm_mhz: int
+    """Clock of the multiprocessors: one that fell was too hot, or short of power."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSample:
     """One look at a machine that carries nodes (an emulated cluster's nodes share one): a line of
     ``machines.jsonl``."""
@@ -109,6 +125,8 @@ class MachineSample:
     """The process of others that used most since the sample before; one that came and went is not seen."""
     memory_used_mb: float
     memory_available_mb: float
+    gpus: Sequence[GpuSample] = ()
+    """By index; empty for a machine without NVIDIA's driver, and in records of before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +156,6 @@ class NodeSample:
     """Written to disk since the node started."""
     fallback_mb: float
     """Objects now on disk because the store was full."""
-    gpu_percent: float | None
-    """None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,12 +369,18 @@ def read_samples(folder: Path) -> list[NodeSample]:
 
 def _node_sample(**data: Any) -> NodeSample:
     link = data.pop("link")
+    data.pop("gpu_percent", None)  # in records of before, and never known
     return NodeSample(**data, link=LinkSample(**link) if link else None)
 
 
 def read_machines(folder: Path) -> list[MachineSample]:
     """The samples of all machines."""
-    return _read_lines(folder / MACHINES, MachineSample)
+    return _read_lines(folder / MACHINES, _machine_sample)
+
+
+def _machine_sample(**data: Any) -> MachineSample:
+    gpus = tuple(GpuSample(**gpu) for gpu in data.pop("gpus", ()))
+    return MachineSample(**data, gpus=gpus)
 
 
 def read_observed(folder: Path) -> Observed | None:

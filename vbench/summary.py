@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from vbench import fidelity
-from vbench.cpu import cpu_use
+from vbench.cpu import by_machine, cpu_use
 from vbench.network import Network
 from vbench.record import Clip, MachineSample, NodeSample, Request, SpanLine
 from vbench.wire import crossings
@@ -36,6 +36,7 @@ def summarize(
     metrics |= stage_times(spans, len(requests))
     metrics |= bytes_moved(requests, spans)
     metrics |= machine_use(machines)
+    metrics |= gpu_use(machines, len(requests))
     metrics |= node_use(nodes)
     metrics |= wire_use(requests, spans, nodes, sum((late_sent_bytes or {}).values()))
     if network is not None:
@@ -125,6 +126,26 @@ def machine_use(machines: Sequence[MachineSample]) -> dict[str, float]:
         "cpu_foreign_percent": use.foreign,
         "memory_used_max_mb": max(s.memory_used_mb for s in machines),
     }
+
+
+def gpu_use(machines: Sequence[MachineSample], requests: int) -> dict[str, float]:
+    """Of all GPUs of all machines: mean share of the time in which one computes, the fullest one's memory,
+    energy a request; nothing where there is no GPU, no energy where one does not count it."""
+    looks = [gpu for sample in machines for gpu in sample.gpus]
+    if not looks:
+        return {}
+    metrics = {
+        "gpu_busy_percent": statistics.fmean(gpu.busy_percent for gpu in looks),
+        "gpu_memory_used_max_mb": max(gpu.memory_used_mb for gpu in looks),
+        "gpu_sm_min_mhz": min(gpu.sm_mhz for gpu in looks),
+    }
+    used_j = 0.0
+    for own in by_machine(machines).values():
+        for first, last in zip(own[0].gpus, own[-1].gpus, strict=True):
+            if first.energy_j is None or last.energy_j is None:
+                return metrics
+            used_j += last.energy_j - first.energy_j
+    return metrics | {"gpu_energy_j_per_request": used_j / requests}
 
 
 def node_use(nodes: Sequence[NodeSample]) -> dict[str, float]:

@@ -244,6 +244,7 @@ def environment(**changes: Any) -> Any:
     [
         ({"kernel": "7.0"}, "machine", r"kernel: 6.1 in trial 0, 7.0 in trial 2"),
         ({"cores": 64}, "machine", r"cores: 2 in trial 0, 64 in trial 2"),
+        ({"gpus": ["New GPU"]}, "machine", r"gpus: None in trial 0, \['New GPU'\] in trial 2"),
         ({"git_revision": "def"}, "code", r"git_revision: abc in trial 0, def in trial 2"),
         ({"git_clean": False}, "code", r"git_clean: True in trial 0, False in trial 2"),
         ({"packages": {"ray": "2.61.0"}}, "code", r"ray: 2.60.0 in trial 0, 2.61.0 in trial 2"),

@@ -84,7 +84,6 @@ def sample(at_s: float, **changes: Any) -> NodeSample:
             object_store_used_mb=10.0,
             spilled_mb=0.0,
             fallback_mb=0.0,
-            gpu_percent=None,
         ),
         **changes,
     )

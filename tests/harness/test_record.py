@@ -1,6 +1,7 @@
 """A record is read back as it was written, or refused by name."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from vbench.record import (
     REQUESTS,
     TRIAL,
     Connections,
+    GpuSample,
     RecordError,
     read_machines,
     read_observed,
@@ -44,7 +46,8 @@ def test_a_trial_of_an_emulated_cluster_is_read_back_as_it_was_written(tmp_path:
 def test_samples_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     shaped = records.sample(101.0, link=records.queues(out_waits=3), connections={"gpu": 2})
     nodes = [records.sample(100.0), shaped]
-    machines = [records.machine(100.0)]
+    gpu = GpuSample(gpu=0, busy_percent=93.0, memory_used_mb=1500.0, energy_j=None, sm_mhz=1980)
+    machines = [records.machine(100.0), records.machine(101.0, gpus=(gpu,))]
     write_lines(tmp_path / NODES, nodes)
     write_lines(tmp_path / MACHINES, machines)
     assert read_samples(tmp_path) == nodes
@@ -78,3 +81,12 @@ def test_a_folder_without_a_record_is_named(tmp_path: Path) -> None:
     (tmp_path / TRIAL).write_text('{"half')
     with pytest.raises(RecordError, match="damaged"):
         read_trial(tmp_path)
+
+
+def test_samples_of_before_that_knew_no_gpu_are_read(tmp_path: Path) -> None:
+    node, machine = (asdict(made(100.0)) for made in (records.sample, records.machine))
+    del machine["gpus"]
+    (tmp_path / NODES).write_text(json.dumps({**node, "gpu_percent": None}) + "\n")
+    (tmp_path / MACHINES).write_text(json.dumps(machine) + "\n")
+    assert read_samples(tmp_path) == [records.sample(100.0)]
+    assert read_machines(tmp_path) == [records.machine(100.0)]

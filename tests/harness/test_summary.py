@@ -6,7 +6,7 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.record import NodeSample
+from vbench.record import GpuSample, NodeSample
 from vbench.summary import percentile, summarize
 
 times = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=50)
@@ -57,6 +57,32 @@ def test_the_cpu_of_others_is_what_is_neither_the_trials_nor_the_kernels() -> No
     assert metrics["cpu_busy_percent"] == pytest.approx(80)
     assert metrics["cpu_trial_percent"] == pytest.approx(78)
     assert metrics["cpu_foreign_percent"] == pytest.approx(1)
+
+
+def gpu(busy: float, energy_j: float | None, index: int = 0, sm_mhz: int = 1980) -> GpuSample:
+    return GpuSample(
+        gpu=index, busy_percent=busy, memory_used_mb=1000.0 * (index + 1), energy_j=energy_j, sm_mhz=sm_mhz
+    )
+
+
+def test_gpus_are_averaged_and_their_energy_is_each_requests_share() -> None:
+    samples = [
+        records.machine(100.0, gpus=[gpu(0, 50.0), gpu(40, 7.0, 1)]),
+        records.machine(105.0, gpus=[gpu(80, 90.0), gpu(40, 8.0, 1, 900)]),
+        records.machine(110.0, gpus=[gpu(100, 150.0), gpu(40, 9.0, 1)]),
+    ]
+    metrics = summarize(records.clip(), [records.request(0), records.request(1)], [], [], samples, None)
+    assert metrics["gpu_busy_percent"] == pytest.approx(50)
+    assert metrics["gpu_memory_used_max_mb"] == 2000
+    assert metrics["gpu_sm_min_mhz"] == 900
+    assert metrics["gpu_energy_j_per_request"] == pytest.approx((100 + 2) / 2)
+
+
+def test_energy_that_one_gpu_does_not_count_is_not_told() -> None:
+    samples = [records.machine(at, gpus=[gpu(50, None), gpu(50, at, 1)]) for at in (100.0, 110.0)]
+    metrics = summarize(records.clip(), [records.request()], [], [], samples, None)
+    assert metrics["gpu_busy_percent"] == 50
+    assert "gpu_energy_j_per_request" not in metrics
 
 
 def test_stolen_time_is_of_others() -> None:

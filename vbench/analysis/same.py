@@ -11,7 +11,7 @@ from vbench.record import Trial
 KINDS = ("machine", "clip", "code")
 """What ``--across`` takes."""
 
-MACHINE = ("host", "cpu", "cores", "memory_mb", "kernel")
+MACHINE = ("host", "cpu", "cores", "memory_mb", "gpus", "kernel")
 
 CODE = ("code", "packages", "python")
 """The digest of the files stands for them: a commit that touches none of them makes no other code."""

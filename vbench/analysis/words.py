@@ -15,6 +15,8 @@ FACTS = (
     ("cpu_while_moving_percent", "CPU of the machine in use while bytes moved", "%"),
     ("cpu_saturated_percent", "bytes that moved while the CPUs had nothing to spare", "%"),
     ("cpu_busy_percent", "CPU of the machine in use", "%"),
+    ("gpu_busy_percent", "GPUs in use, of the time", "%"),
+    ("gpu_energy_j_per_request", "energy of the GPUs, a request", "J"),
     ("throughput_video_s_per_s", "video processed", "s/s"),
 )
 """Metrics beside latency: name, what it is, unit. Shown where all trials of an arm have it."""

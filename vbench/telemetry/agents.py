@@ -38,7 +38,7 @@ ANSWER_S = 60.0
 CLOCK_ROUNDS = 8
 """Questions for an agent's clock; the one answered fastest tells most."""
 
-HARDWARE = ("cpu", "cores", "memory_mb", "kernel", "machine", "python", "packages")
+HARDWARE = ("cpu", "cores", "memory_mb", "gpus", "kernel", "machine", "python", "packages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

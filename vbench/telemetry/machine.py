@@ -1,4 +1,4 @@
-"""Samples of the machine that carries the nodes: CPU (the trial's, the kernel's, others'), and memory."""
+"""Samples of the machine that carries the nodes: CPU (the trial's, the kernel's, others'), memory, GPUs."""
 
 import socket
 import threading
@@ -11,6 +11,7 @@ import psutil
 
 from vbench import procfs
 from vbench.record import MachineSample
+from vbench.telemetry import gpus
 from vbench.telemetry.watch import repeated
 
 KTHREADD = "kthreadd"
@@ -73,7 +74,7 @@ class MachineSampler:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Sample as the block begins, while it runs, and as it ends; what a sample raised is raised here."""
-        with repeated(self._take, self._period_s):
+        with gpus.watching() as self._gpus, repeated(self._take, self._period_s):
             yield
 
     def look(self) -> None:
@@ -109,4 +110,5 @@ class MachineSampler:
             foreign_process=shares.foreign,
             memory_used_mb=(memory.total - memory.available) / 1e6,
             memory_available_mb=memory.available / 1e6,
+            gpus=tuple(self._gpus.look()),
         )

@@ -132,5 +132,4 @@ class NodeSampler:
             object_store_used_mb=store.used_bytes / 1e6,
             spilled_mb=store.spilled_bytes / 1e6,
             fallback_mb=store.fallback_bytes / 1e6,
-            gpu_percent=None,
         )

@@ -1,0 +1,67 @@
+"""GPUs as NVML tells of them: none without a driver, those of a stand-in library, real ones if any."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pynvml
+import pytest
+
+from vbench.telemetry.gpus import gpus, watching
+
+ASKS = """
+from dataclasses import asdict
+from vbench.environment import describe
+from vbench.telemetry.gpus import watching
+with watching() as watch:
+    print([asdict(one) for one in watch.look()])
+print(describe()["gpus"])
+"""
+
+
+def has_driver() -> bool:
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(has_driver(), reason="this machine has a GPU")
+def test_a_machine_without_a_driver_has_no_gpus() -> None:
+    with watching() as watch:
+        assert watch.look() == []
+    assert gpus() == []
+
+
+@pytest.mark.skipif(not has_driver(), reason="this machine has no GPU that NVML can see")
+def test_a_real_gpu_tells_what_it_is_and_how_it_is() -> None:
+    with watching() as watch:
+        for one, look in zip(watch.gpus(), watch.look(), strict=True):
+            assert one.name
+            assert 0 <= look.busy_percent <= 100
+            assert 0 < look.memory_used_mb < one.memory_mb
+            assert look.sm_mhz > 0
+
+
+def test_two_gpus_are_told_apart_and_what_one_cannot_tell_is_none(tmp_path: Path) -> None:
+    """NVML's calls, answered by a library built for this test: what is real is in the study of GPUs."""
+    source = Path(__file__).with_name("fake_nvml.c")
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-o", tmp_path / "libnvidia-ml.so.1", source], check=True, timeout=60
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", ASKS],
+        env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    looks, described = (eval(line) for line in told.stdout.splitlines())
+    assert looks == [
+        {"gpu": 0, "busy_percent": 93, "memory_used_mb": 1500.0, "energy_j": 1234.5, "sm_mhz": 1980},
+        {"gpu": 1, "busy_percent": 7, "memory_used_mb": 1500.0, "energy_j": None, "sm_mhz": 1980},
+    ]
+    assert described == ["New GPU, 80000 MB, driver 580.1", "Old GPU, 8000 MB, driver 580.1"]
