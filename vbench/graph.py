@@ -41,6 +41,7 @@ def pipeline_args(config: Config) -> PipelineArgs:
             "precision": model.precision,
             "compile": model.compile,
             "channels_last": model.channels_last,
+            "cuda_graph": model.cuda_graph,
             "device": model.device,
             "score_threshold": model.score_threshold,
         },

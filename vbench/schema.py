@@ -131,6 +131,8 @@ class ModelConfig:
     """Whether torch.compile makes the forward pass, for batches of batch_size alone."""
     channels_last: bool = True
     """Whether the channels of a pixel lie together in memory."""
+    cuda_graph: bool = True
+    """Whether a GPU replays each forward pass as one CUDA graph."""
     device: str = "cpu"
     """cpu, cuda or cuda:N."""
     score_threshold: float = 0.3

@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from fractions import Fraction
+from typing import get_args
 
 from vbench.load import ends
+from vbench.models.protocol import Precision
 from vbench.names import nearest
-from vbench.pipeline.config import HEAD_RESOURCE, HWACCELS
+from vbench.pipeline.config import HEAD_RESOURCE, HWACCELS, FrameSize, Handoff, Mode
 from vbench.runtimes import RuntimeFlagError, environment
 from vbench.schema import (
     MISSING,
@@ -24,13 +26,14 @@ from vbench.video.errors import VideoError
 from vbench.video.remote import SCHEMES, shown
 from vbench.video.scene_settings import SceneSettings
 from vbench.video.source import scheme_of
+from vbench.video.types import PixelFormat
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "mode": ("chunked", "combined"),
-    "pipeline.handoff": ("direct", "relay"),
-    "pipeline.frame_size": ("model", "native"),
-    "pipeline.pixel_format": ("rgb24", "yuv420p"),
-    "model.precision": ("fp32", "bf16", "fp16"),
+    "mode": get_args(Mode),
+    "pipeline.handoff": get_args(Handoff),
+    "pipeline.frame_size": get_args(FrameSize),
+    "pipeline.pixel_format": get_args(PixelFormat),
+    "model.precision": get_args(Precision),
     "tracking.name": ("sqlite", "off"),
     "load.name": ("closed", "transfer"),
 }

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.models.boxes import paired_iou, suppress
+from vbench.models.boxes import paired_iou, suppress, suppress_within
 
 corner = st.integers(0, 12)
 box = st.builds(lambda x, y, w, h: (x, y, x + w, y + h), corner, corner, st.integers(0, 9), st.integers(0, 9))
@@ -58,3 +58,26 @@ def test_iou_of_known_boxes() -> None:
     first = torch.tensor([[0.0, 0, 10, 10]])
     second = torch.tensor([[0.0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10], [3, 3, 3, 3]])
     assert paired_iou(first, second).tolist() == pytest.approx([1, 1 / 3, 0, 0])
+
+
+@given(
+    boxes=st.lists(st.tuples(box, st.booleans()), min_size=1, max_size=25),
+    iou_above=st.sampled_from([0.0, 0.3, 0.6]),
+    rounds=st.integers(1, 30),
+)
+def test_rounds_that_were_enough_are_known_to_be(
+    boxes: list[tuple[tuple[int, int, int, int], bool]], iou_above: float, rounds: int
+) -> None:
+    rows = torch.tensor([b for b, _ in boxes], dtype=torch.float32)[None]
+    candidate = torch.tensor([c for _, c in boxes])[None]
+    kept, settled = suppress_within(rows, candidate, iou_above, rounds)
+    if rounds > len(boxes):
+        assert settled.all()
+    if settled.all():
+        assert torch.equal(kept, suppress(rows, candidate, iou_above))
+
+
+def test_a_chain_longer_than_the_rounds_is_not_called_settled() -> None:
+    boxes = torch.tensor([[5.0 * k, 0, 5.0 * k + 10, 10] for k in range(20)])
+    _, settled = suppress_within(boxes[None], torch.ones(1, 20, dtype=torch.bool), 0.3, 8)
+    assert settled.tolist() == [False]

@@ -111,6 +111,32 @@ def test_detections_are_those_of_transformers_own_processing(
         assert np.abs(one.boxes - other["boxes"].numpy().clip(0, 640)).max(initial=0) < 0.1
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that torch can use")
+@pytest.mark.parametrize("graph", [True, False])
+def test_a_gpu_finds_what_the_cpu_finds(
+    checkpoint: Checkpoint, detector: Detector, frames: Pictures, graph: bool
+) -> None:
+    name, folder, _ = checkpoint
+    there = create(
+        ModelSettings(
+            name=name,
+            weights=str(folder),
+            score_threshold=0.4,
+            batch_size=2,
+            device="cuda",
+            cuda_graph=graph,
+        )
+    )
+    there.load()
+
+    for one, other in zip(there.detect(frames), detector.detect(frames), strict=True):
+        assert len(one.classes) == len(other.classes)
+        assert np.abs(one.scores - other.scores).max(initial=0) < 1e-3
+        assert (
+            one.classes == other.classes
+        ).mean() > 0.9  # where two scores are alike, their order may change
+
+
 def test_boxes_come_back_in_pixels_of_the_frames_given(detector: Detector, frames: Pictures) -> None:
     whole = detector.detect(frames[:1])[0]
     large = detector.detect(frames[:1].repeat(2, axis=1).repeat(2, axis=2))[0]

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 
-from vbench.models.pictures import PAD_VALUE, picture_size, to_pictures
+from vbench.models.pictures import PAD_VALUE, picture_size, scaled_like_bytes, to_pictures
 from vbench.models.protocol import InputSpec
 from vbench.video.frames import decode_video
-from vbench.video.scene import SceneSettings, ensure_clip
+from vbench.video.scene import Scene, SceneSettings, ensure_clip
 from vbench.video.types import FrameGeometry, PixelFormat
 
 SPEC = InputSpec(width=64, height=32, fit="letterbox")
@@ -75,3 +76,15 @@ def test_what_is_no_batch_of_frames_is_refused(shape: tuple[int, ...]) -> None:
         ValueError, match=r"frames must be uint8\[N, H, W, 3\] or uint8\[N, 3 H / 2, W\], not"
     ):
         picture_size(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1280, 720), (960, 540), (641, 359), (320, 180)])
+def test_scaling_elsewhere_is_scaling_of_bytes(width: int, height: int) -> None:
+    """What a GPU does, done here: all but few pixels are the CPU's, and those are next to it."""
+    frame = Scene(SceneSettings(width=2 * (width // 2), height=2 * (height // 2), seed=78)).frame(3)
+    planes = torch.from_numpy(frame).permute(2, 0, 1)[None]
+    here = F.interpolate(planes, (360, 640), mode="bilinear", antialias=True).int()
+    off = (scaled_like_bytes(planes, (360, 640)).int() - here).abs()
+
+    assert off.max() <= 1
+    assert (off > 0).float().mean() < 0.002

@@ -1,7 +1,7 @@
 """Frames of several calls share forward passes, and each call gets its own results, all of them, in order."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import pairwise
@@ -23,13 +23,15 @@ BAD = 255
 class Marks:
     """A detector that finds in each picture one object, of the class that the first byte says.
 
-    It works while its gate is open, and keeps the batches that it was given.
+    It works while its gate is open, and keeps the batches that it was given. With more than one
+    ``in_flight`` it does as one whose device works beside.
     """
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, in_flight: int = 1) -> None:
+        self.in_flight = in_flight
         self.gate = threading.Event()
         self.gate.set()
-        self.began = threading.Event()
+        self.began = threading.Semaphore(0)
         self.batches: list[Pictures] = []
         self._error = error
 
@@ -42,8 +44,14 @@ class Marks:
             raise self._error
 
     def detect(self, batch: Pictures) -> list[Detections]:
+        return self.begin(batch)()
+
+    def begin(self, batch: Pictures) -> Callable[[], list[Detections]]:
         self.batches.append(batch)
-        self.began.set()
+        self.began.release()
+        return lambda: self._marks(batch)
+
+    def _marks(self, batch: Pictures) -> list[Detections]:
         assert self.gate.wait(DEADLINE_S)
         marks = batch[:, 0, 0, 0].tolist()
         if BAD in marks:
@@ -86,18 +94,19 @@ def busy(detector: Marks, *, size: int = 4) -> Iterator[Batcher]:
     with running(detector, size=size) as batcher:
         detector.gate.clear()
         batcher.submit([pictures(0)], threading.Event())
-        assert detector.began.wait(DEADLINE_S)
+        assert detector.began.acquire(timeout=DEADLINE_S)
         yield batcher
 
 
 @given(
     calls=st.lists(st.lists(st.integers(0, 5), max_size=4), max_size=6),
     size=st.integers(1, 7),
+    in_flight=st.integers(1, 3),
 )
 def test_every_call_gets_its_own_results_in_order_from_full_batches(
-    calls: list[list[int]], size: int
+    calls: list[list[int]], size: int, in_flight: int
 ) -> None:
-    detector = Marks()
+    detector = Marks(in_flight=in_flight)
     total = sum(map(sum, calls))
     cuts = np.cumsum([0, *(length for lengths in calls for length in lengths)]).tolist()
     arrays = [pictures(*range(a, b)) for a, b in pairwise(cuts)]
@@ -161,6 +170,30 @@ def test_a_batch_from_one_array_is_a_view_of_it() -> None:
     assert all(np.shares_memory(batch, array) for batch in detector.batches)
 
 
+def test_a_device_beside_has_the_next_batch_before_the_last_is_waited_for_and_no_more() -> None:
+    detector = Marks(in_flight=2)
+    with running(detector) as batcher:
+        detector.gate.clear()
+        result = batcher.submit([pictures(*range(12))], threading.Event())
+        for _ in range(2):
+            assert detector.began.acquire(timeout=DEADLINE_S)
+        begun = detector.sizes
+        detector.gate.set()
+
+        assert marks_in(result) == list(range(12))
+    assert begun == [4, 4]
+
+
+def test_a_call_that_fails_in_two_batches_fails_once() -> None:
+    detector = Marks(in_flight=2)
+    with running(detector, size=1) as batcher:
+        result = batcher.submit([pictures(BAD, BAD)], threading.Event())
+        with pytest.raises(RuntimeError, match="cannot be worked on"):
+            result.result(DEADLINE_S)
+
+        assert marks_in(batcher.submit([pictures(7)], threading.Event())) == [7]
+
+
 def test_what_waits_of_a_stopped_call_is_dropped() -> None:
     detector, stop = Marks(), threading.Event()
     with busy(detector) as batcher:
@@ -176,8 +209,9 @@ def test_what_waits_of_a_stopped_call_is_dropped() -> None:
     assert detector.sizes == [1, 3]
 
 
-def test_an_error_of_the_model_goes_to_every_call_in_the_batch_and_no_other() -> None:
-    detector = Marks()
+@pytest.mark.parametrize("in_flight", [1, 2])
+def test_an_error_of_the_model_goes_to_every_call_in_the_batch_and_no_other(in_flight: int) -> None:
+    detector = Marks(in_flight=in_flight)
     with busy(detector, size=3) as batcher:
         beside = batcher.submit([pictures(1)], threading.Event())
         long = batcher.submit([pictures(2, BAD, 3, 4, 5)], threading.Event())

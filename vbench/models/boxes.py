@@ -28,16 +28,37 @@ def suppress(boxes: Tensor, candidate: Tensor, iou_above: float) -> Tensor:
     after at most k + 1 rounds, and in practice all are after 3 or 4, so that a few matrix products do what
     a loop over K boxes would.
     """
-    overlap = paired_iou(boxes[:, :, None], boxes[:, None]) > iou_above
-    overlap &= candidate[:, None]
-    # overlap[n, k, j]: an earlier box j would suppress box k
-    overlap = torch.tril(overlap, diagonal=-1)
+    overlap = _overlaps_earlier(boxes, candidate, iou_above)
     kept = candidate
     while True:
-        again = candidate & ~(overlap & kept[:, None]).any(-1)
+        again = _round(overlap, candidate, kept)
         if torch.equal(again, kept):
             return kept
         kept = again
+
+
+def suppress_within(boxes: Tensor, candidate: Tensor, iou_above: float, rounds: int) -> tuple[Tensor, Tensor]:
+    """``suppress`` that never waits for the device: so many rounds, whatever the boxes.
+
+    Returns what it keeps, bool[N, K], and bool[N]: whether that is the answer for this frame.
+    """
+    overlap = _overlaps_earlier(boxes, candidate, iou_above)
+    kept = candidate
+    before = kept
+    for _ in range(rounds):
+        before, kept = kept, _round(overlap, candidate, kept)
+    return kept, (kept == before).all(-1)
+
+
+def _overlaps_earlier(boxes: Tensor, candidate: Tensor, iou_above: float) -> Tensor:
+    """bool[N, K, K]: [n, k, j] says that candidate j comes before box k and overlaps it."""
+    overlap = paired_iou(boxes[:, :, None], boxes[:, None]) > iou_above
+    overlap &= candidate[:, None]
+    return torch.tril(overlap, diagonal=-1)
+
+
+def _round(overlap: Tensor, candidate: Tensor, kept: Tensor) -> Tensor:
+    return candidate & ~(overlap & kept[:, None]).any(-1)
 
 
 def _area(boxes: Tensor) -> Tensor:

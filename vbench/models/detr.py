@@ -15,8 +15,8 @@ import xxhash
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from vbench.models.protocol import RANDOM, Detections, ModelError, ModelSettings
-from vbench.models.torch_detector import Predictions, TorchDetector
+from vbench.models.protocol import RANDOM, ModelError, ModelSettings
+from vbench.models.torch_detector import Predictions, TorchDetector, as_rows
 from vbench.video.types import FrameGeometry
 
 CLASSES = {
@@ -85,7 +85,7 @@ class DetrDetector(TorchDetector):
                 self._model = _stored(model, config, self.settings)
         return self._model
 
-    def _read(self, predictions: Predictions, geometry: FrameGeometry) -> list[Detections]:
+    def _choose(self, predictions: Predictions, geometry: FrameGeometry) -> Tensor:
         logits, boxes = predictions
         return best_queries(logits, boxes, self.settings.score_threshold, geometry)
 
@@ -106,27 +106,21 @@ class _Plain(nn.Module):
         return found.logits, found.pred_boxes
 
 
-def best_queries(
-    logits: Tensor, boxes: Tensor, score_threshold: float, geometry: FrameGeometry
-) -> list[Detections]:
-    """The highest-scored pairs of query and class, as many as there are queries, those above the threshold.
+def best_queries(logits: Tensor, boxes: Tensor, score_threshold: float, geometry: FrameGeometry) -> Tensor:
+    """The highest-scored pairs of query and class, as many as there are queries; kept above the threshold.
 
     ``logits`` [N, Q, classes]; ``boxes`` [N, Q, 4]: centre, width and height, 0 to 1. As transformers'
-    ``post_process_object_detection`` has it; boxes in pixels of the frames, clipped to them.
+    ``post_process_object_detection`` has it. Rows as ``as_rows`` says, [N, Q, 7].
     """
     queries, classes = logits.shape[1:]
     scores, pairs = logits.sigmoid().flatten(1).topk(queries, dim=1)
     centres, sizes = boxes[..., :2], boxes[..., 2:]
     corners = torch.cat((centres - sizes / 2, centres + sizes / 2), dim=-1)
     corners = corners.gather(1, (pairs // classes)[..., None].expand(-1, -1, 4))
-    in_picture = corners * corners.new_tensor([geometry.width, geometry.height] * 2)
-    kept = (scores > score_threshold).sum(1).tolist()
-    all_scores, all_classes = scores.cpu().numpy(), (pairs % classes).cpu().numpy()
-    all_boxes = in_picture.cpu().numpy()
-    return [
-        Detections(classes=c[:count], scores=s[:count], boxes=geometry.to_source(b[:count]))
-        for c, s, b, count in zip(all_classes, all_scores, all_boxes, kept, strict=True)
-    ]
+    # One side after the other: a tensor made of numbers would be copied to a GPU, and waited for.
+    corners[..., 0::2] *= geometry.width
+    corners[..., 1::2] *= geometry.height
+    return as_rows(corners, scores, pairs % classes, (scores > score_threshold).to(scores.dtype))
 
 
 def _transformers() -> Any:

@@ -1,5 +1,6 @@
 """Frames as they travel -> pictures as a network takes them, on the device that the frames are on."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy.typing as npt
@@ -42,7 +43,7 @@ def to_pictures(frames: Tensor, spec: InputSpec) -> tuple[Tensor, FrameGeometry]
     frames lie in the pictures.
     """
     width, height = picture_size(frames)
-    geometry = FrameGeometry.fitted(width, height, spec.width, spec.height, spec.fit)
+    geometry = fitted(width, height, spec)
     if frames.dim() == 4:
         inner = _scaled(frames.permute(0, 3, 1, 2), geometry)
     else:
@@ -52,6 +53,12 @@ def to_pictures(frames: Tensor, spec: InputSpec) -> tuple[Tensor, FrameGeometry]
     if any((geometry.pad_x, right, geometry.pad_y, below)):
         inner = F.pad(inner, (geometry.pad_x, right, geometry.pad_y, below), value=PAD_VALUE)
     return inner, geometry
+
+
+@lru_cache(maxsize=64)
+def fitted(width: int, height: int, spec: InputSpec) -> FrameGeometry:
+    """How frames of this size, in pixels, lie in pictures of ``spec``."""
+    return FrameGeometry.fitted(width, height, spec.width, spec.height, spec.fit)
 
 
 def _planes(frames: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
@@ -65,9 +72,20 @@ def _scaled(planes: Tensor, geometry: FrameGeometry) -> Tensor:
     size = (geometry.inner_height, geometry.inner_width)
     if tuple(planes.shape[2:]) == size:
         return planes
-    if planes.device.type != "cpu":
-        planes = planes.float()  # only the CPU scales bytes
-    return F.interpolate(planes, size, mode="bilinear", antialias=True)
+    if planes.device.type == "cpu":
+        return F.interpolate(planes, size, mode="bilinear", antialias=True)
+    return scaled_like_bytes(planes, size)
+
+
+def scaled_like_bytes(planes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bytes [N, C, H, W] -> float32 [N, C, *size], whole numbers: what a CPU makes of them.
+
+    Only on a CPU torch scales bytes, first across and then down, and rounds after each (half up): without
+    that one pixel in eight is another one, and a score that is 0.4 here is 0.43 there.
+    """
+    across = F.interpolate(planes.float(), (planes.shape[2], size[1]), mode="bilinear", antialias=True)
+    across = across.add_(0.5).floor_()
+    return F.interpolate(across, size, mode="bilinear", antialias=True).add_(0.5).floor_()
 
 
 def _to_rgb(luma: Tensor, chroma: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The protocol that every detector meets, and what passes through it. Imports no torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -8,8 +9,8 @@ import numpy.typing as npt
 
 from vbench.video.types import Fit
 
-Precision = Literal["fp32", "bf16", "fp16"]
-
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+"""``tf32``: stored as fp32, multiplied with 10 bits of mantissa by GPUs that can; as fp32 by CPUs."""
 
 RANDOM = "random"
 """Weights that were never trained: they cost what trained ones cost, and find nothing."""
@@ -45,10 +46,12 @@ class ModelSettings:
     channels_last: bool = True
     """Whether weights and pictures lie in memory with all channels of a pixel together."""
     precision: Precision = "fp32"
+    cuda_graph: bool = True
+    """Whether a GPU replays each pass as one CUDA graph, of ``batch_size`` frames; of no effect on a CPU."""
     device: str = "cpu"
     """``cpu``, ``cuda`` or ``cuda:N``."""
     threads: int = 1
-    """Threads of the forward pass on a CPU."""
+    """Threads of the forward pass on a CPU; with a GPU, of the copy of frames to page-locked memory."""
     score_threshold: float = 0.3
     """Detections below this score are dropped."""
 
@@ -89,4 +92,15 @@ class Detector(Protocol):
 
         Frames that are not of ``input`` size are resized on the model's device, by ``input.fit``; boxes
         come back in pixels of the frames given.
+        """
+
+    @property
+    def in_flight(self) -> int:
+        """Batches that are worth beginning before the first is waited for: 1 where the CPU does the work."""
+
+    def begin(self, batch: npt.NDArray[np.uint8]) -> Callable[[], list[Detections]]:
+        """Begin to detect in one batch, as ``detect`` says, without waiting for the device.
+
+        What is returned waits and gives the results; it is called once, in the order of beginning. The frames
+        must not change before.
         """

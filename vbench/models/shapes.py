@@ -5,14 +5,17 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from vbench.models.boxes import suppress
-from vbench.models.protocol import Detections, ModelError, ModelSettings
+from vbench.models.boxes import suppress, suppress_within
+from vbench.models.passes import Rows
+from vbench.models.protocol import ModelError, ModelSettings
 from vbench.models.shapes_net import ARCHITECTURE, ShapesNet, decode
-from vbench.models.torch_detector import Predictions, TorchDetector
+from vbench.models.torch_detector import UNDECIDED, Predictions, TorchDetector, as_rows
 from vbench.video.types import FrameGeometry
 
 BUNDLED = Path(__file__).with_name("shapes.safetensors")
@@ -22,6 +25,8 @@ MAX_CANDIDATES = 300
 """Best cells of a frame that compete in non-maximum suppression."""
 SUPPRESS_ABOVE = 0.6
 """IoU above which the lower of two detections is dropped, whatever their classes."""
+AT_ONCE, ROUNDS = 128, 5
+"""Candidates of a frame, and rounds of ``suppress``, that a GPU takes without being asked whether it must."""
 
 
 class ShapesDetector(TorchDetector):
@@ -62,28 +67,53 @@ class ShapesDetector(TorchDetector):
             net.stride_4.conv.weight.div_(255)
         return net
 
-    def _read(self, predictions: Predictions, geometry: FrameGeometry) -> list[Detections]:
+    def _choose(self, predictions: Predictions, geometry: FrameGeometry) -> Tensor:
         logits, boxes = decode(predictions[0], len(self._class_names))
         return _select(logits, boxes, self.settings.score_threshold, geometry)
 
+    def _decided(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        kept = super()._decided(rows)
+        for frame in np.flatnonzero((rows[..., 6] == UNDECIDED).any(1)):
+            row = torch.from_numpy(rows[frame : frame + 1])
+            candidate = row[..., 4] >= self.settings.score_threshold
+            kept[frame] = suppress(row[..., :4], candidate, SUPPRESS_ABOVE)[0].numpy()
+        return kept
 
-def _select(
-    logits: Tensor, boxes: Tensor, score_threshold: float, geometry: FrameGeometry
-) -> list[Detections]:
-    """Keep each frame's best cells, drop repeats: logits [N, A, classes], boxes [N, A, 4] -> N detections."""
+
+def _select(logits: Tensor, boxes: Tensor, score_threshold: float, geometry: FrameGeometry) -> Tensor:
+    """Keep each frame's best cells, drop repeats: logits [N, A, classes], boxes [N, A, 4] -> rows.
+
+    A GPU is not asked how many there are: there a frame of many candidates, or whose overlaps take
+    many rounds, is left UNDECIDED.
+    """
     scores, classes = logits.sigmoid().max(-1)
-    enough = int((scores >= score_threshold).sum(-1).max())
-    scores, cells = scores.topk(min(enough, MAX_CANDIDATES), dim=-1)
+    count = MAX_CANDIDATES
+    if not scores.is_cuda:
+        count = min(int((scores >= score_threshold).sum(-1).max()), MAX_CANDIDATES)
+    scores, cells = scores.topk(count, dim=-1)
     boxes = boxes.gather(1, cells[..., None].expand(-1, -1, 4))
     boxes[..., 0::2].clamp_(0, geometry.width)
     boxes[..., 1::2].clamp_(0, geometry.height)
-    kept = suppress(boxes, scores >= score_threshold, SUPPRESS_ABOVE).cpu().numpy()
-    all_scores, all_boxes = scores.cpu().numpy(), boxes.cpu().numpy()
-    all_classes = classes.gather(1, cells).cpu().numpy()
-    return [
-        Detections(classes=c[k], scores=s[k], boxes=geometry.to_source(b[k]))
-        for c, s, b, k in zip(all_classes, all_scores, all_boxes, kept, strict=True)
-    ]
+    candidate = scores >= score_threshold
+    verdicts = (
+        decide_at_once(boxes, candidate).to(scores.dtype)
+        if scores.is_cuda
+        else suppress(boxes, candidate, SUPPRESS_ABOVE).to(scores.dtype)
+    )
+    return as_rows(boxes, scores, classes.gather(1, cells), verdicts)
+
+
+def decide_at_once(boxes: Tensor, candidate: Tensor) -> Tensor:
+    """What to keep of boxes [N, K, 4] and candidates bool[N, K], without waiting for the device: int[N, K].
+
+    KEPT and DROPPED are those of ``suppress``; where it takes more than AT_ONCE candidates or ROUNDS rounds,
+    all of the frame is UNDECIDED.
+    """
+    kept, settled = suppress_within(boxes[:, :AT_ONCE], candidate[:, :AT_ONCE], SUPPRESS_ABOVE, ROUNDS)
+    settled &= ~candidate[:, AT_ONCE:].any(-1)
+    verdicts = candidate.new_zeros(candidate.shape, dtype=torch.int8)
+    verdicts[:, :AT_ONCE] = kept
+    return verdicts.masked_fill(~settled[:, None], UNDECIDED)
 
 
 def read_weights(path: Path) -> tuple[tuple[str, ...], dict[str, Tensor]]:

@@ -1,8 +1,8 @@
 """What detectors in torch have in common: device, precision, layout, batches, pre-processing, compilation."""
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -10,16 +10,31 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vbench.models.pictures import picture_size, to_pictures
+from vbench.models.passes import CpuPasses, GpuPasses, Passes, Rows
+from vbench.models.pictures import fitted, picture_size, to_pictures
 from vbench.models.protocol import Detections, InputSpec, ModelError, ModelSettings, Precision
 from vbench.models.registry import input_spec
-from vbench.models.staging import SLOTS, Staging
 from vbench.video.types import FrameGeometry
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 
 Predictions = tuple[Tensor, ...]
-"""What a network gives, the batch first."""
+"""What a network gives, the batch first, in float32."""
+
+KEPT, DROPPED, UNDECIDED = 1, 0, -1
+
+
+def as_rows(boxes: Tensor, scores: Tensor, classes: Tensor, verdicts: Tensor) -> Tensor:
+    """float32[N, K, 7], a row for each box of a frame, best score first: one tensor is one copy to the host.
+
+    ``boxes`` [N, K, 4] in the network's pixels; the others [N, K]; ``verdicts``: KEPT, DROPPED, UNDECIDED.
+    """
+    return torch.cat((boxes, torch.stack((scores, classes.to(scores.dtype), verdicts), dim=-1)), dim=-1)
 
 
 class TorchDetector(ABC):
@@ -30,7 +45,7 @@ class TorchDetector(ABC):
         _check(settings)
         self.settings = settings
         self._input = input_spec(settings.name)
-        self._net: Callable[[Tensor], Tensor | Predictions] | None = None
+        self._passes: Passes | None = None
         self._dtype = DTYPES[settings.precision]
         self._layout = torch.channels_last if settings.channels_last else torch.contiguous_format
 
@@ -49,6 +64,11 @@ class TorchDetector(ABC):
     def fingerprint(self) -> str:
         """Hex digest of code version, weights and settings."""
 
+    @property
+    def in_flight(self) -> int:
+        """Batches that are worth beginning before the first is waited for; 1 before it is loaded."""
+        return self._passes.in_flight if self._passes else 1
+
     @abstractmethod
     def _build(self) -> nn.Module:
         """The network with its weights, on the CPU, in float32; ModelError where they cannot be had.
@@ -57,26 +77,52 @@ class TorchDetector(ABC):
         """
 
     @abstractmethod
-    def _read(self, predictions: Predictions, geometry: FrameGeometry) -> list[Detections]:
-        """What predictions in float32 say of each frame, in its pixels."""
+    def _choose(self, predictions: Predictions, geometry: FrameGeometry) -> Tensor:
+        """What predictions say of each frame, as ``as_rows`` has it. On a GPU it must not wait for it."""
+
+    def _decided(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """bool[N, K]: the rows that are detections, of rows of which some may be undecided."""
+        kept: npt.NDArray[np.bool_] = rows[..., 6] == KEPT
+        return kept
 
     def load(self) -> None:
         """Make the network, move it to the device, run it once; ModelError where that cannot be."""
-        device = _require_device(self.settings.device)
+        settings = self.settings
+        device = _require_device(settings.device)
         net = self._build().eval()
         if device.type == "cpu":
-            torch.set_num_threads(self.settings.threads)
+            torch.set_num_threads(settings.threads)
+        else:
+            # Of the whole process. By default torch takes TF32 for convolutions alone, and calls it fp32.
+            products = "tf32" if settings.precision == "tf32" else "ieee"
+            torch.backends.cudnn.conv.fp32_precision = products  # type: ignore[attr-defined]
+            torch.backends.cuda.matmul.fp32_precision = products
         net = net.to(device, self._dtype)
         for weight in net.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=self._layout)
-        self._net = torch.compile(net, dynamic=False) if self.settings.compile else net
-        self._staging = Staging(device)
-        blank = np.zeros((self.settings.batch_size, self._input.height, self._input.width, 3), np.uint8)
+        made = torch.compile(net, dynamic=False) if settings.compile else net
+
+        def work(pixels: Tensor) -> Tensor:
+            return self._work(made, pixels)
+
+        if device.type == "cpu":
+            # What is compiled has one shape: another would be compiled anew, for minutes.
+            self._passes = CpuPasses(work, fill_to=settings.batch_size if settings.compile else None)
+        else:
+            self._passes = GpuPasses(
+                work,
+                device,
+                batch_size=settings.batch_size,
+                threads=settings.threads,
+                graph=settings.cuda_graph,
+                compiled=settings.compile,
+            )
+        blank = np.zeros((settings.batch_size, self._input.height, self._input.width, 3), np.uint8)
         try:
             self.detect(blank)
         except RuntimeError as error:
-            if not self.settings.compile:
+            if not settings.compile:
                 raise
             first_line = str(error).strip().splitlines()[0]
             raise ModelError(
@@ -87,46 +133,44 @@ class TorchDetector(ABC):
     def detect(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
         """Detect in frames as the protocol says; N results, boxes in pixels of the frames given."""
         picture_size(batch)
-        if self._net is None:
-            raise ModelError(f"the {self.settings.name} detector is not loaded: call load() first")
         size = self.settings.batch_size
         found: list[Detections] = []
-        begun: list[_Begun] = []
-        with torch.inference_mode():
-            # Reading a batch's predictions waits for the device, so the next batch is on its way before.
-            for start in range(0, len(batch), size):
-                begun.append(self._begin(self._net, batch[start : start + size]))
-                if len(begun) == SLOTS:
-                    found += self._end(begun.pop(0))
-            for one in begun:
-                found += self._end(one)
+        begun: deque[Callable[[], list[Detections]]] = deque()
+        for start in range(0, len(batch), size):
+            begun.append(self.begin(batch[start : start + size]))
+            if len(begun) == self.in_flight:
+                found += begun.popleft()()
+        for answer in begun:
+            found += answer()
         return found
 
-    def _begin(
-        self, net: Callable[[Tensor], Tensor | Predictions], frames: npt.NDArray[np.uint8]
-    ) -> "_Begun":
-        """Give the device its work; on a GPU that is done later."""
-        pixels = self._staging.put(frames)
+    def begin(self, batch: npt.NDArray[np.uint8]) -> Callable[[], list[Detections]]:
+        """Begin with one batch as the protocol says."""
+        width, height = picture_size(batch)
+        if self._passes is None:
+            raise ModelError(f"the {self.settings.name} detector is not loaded: call load() first")
+        answer = self._passes.begin(batch)
+        return lambda: self._detections(answer(), fitted(width, height, self._input))
+
+    def _work(self, net: Callable[[Tensor], Tensor | Predictions], pixels: Tensor) -> Tensor:
+        """Frames on the device -> rows on the device."""
         pictures, geometry = to_pictures(pixels, self._input)
-        if self.settings.compile and len(frames) < self.settings.batch_size:
-            # What is compiled has one shape: another would be compiled anew, for minutes.
-            missing = self.settings.batch_size - len(frames)
-            pictures = torch.cat((pictures, pictures.new_zeros(missing, *pictures.shape[1:])))
         given = net(pictures.to(self._dtype, memory_format=self._layout))
         predictions = given if isinstance(given, tuple) else (given,)
-        return _Begun(tuple(each[: len(frames)] for each in predictions), geometry)
+        return self._choose(tuple(each.float() for each in predictions), geometry)
 
-    def _end(self, begun: "_Begun") -> list[Detections]:
-        """Wait for it, and read it."""
-        return self._read(tuple(each.float() for each in begun.predictions), begun.geometry)
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A batch that the device works on."""
-
-    predictions: Predictions
-    geometry: FrameGeometry
+    def _detections(self, rows: Rows, geometry: FrameGeometry) -> list[Detections]:
+        """What is kept of the rows, for all frames at once, then cut into frames."""
+        kept = self._decided(rows)
+        ends = kept.sum(1).cumsum()
+        chosen = rows[kept]
+        boxes = geometry.to_source(chosen[:, :4])
+        scores = np.ascontiguousarray(chosen[:, 4])
+        classes = chosen[:, 5].astype(np.int64)
+        return [
+            Detections(classes=classes[start:end], scores=scores[start:end], boxes=boxes[start:end])
+            for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        ]
 
 
 def _check(settings: ModelSettings) -> None:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -81,12 +81,21 @@ class _Part:
         return sum(map(len, self.arrays))
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A batch that the model works on."""
+
+    parts: list[_Part]
+    answer: Callable[[], list[Detections]]
+
+
 class Batcher:
     """Owns a detector, on a thread of its own, and calls it with batches of ``size`` frames at most.
 
     First come, first served: a batch takes the oldest frames that wait, across calls, as long as the pictures
     are of one shape. The model never waits where ``size`` frames are there, and else for ``wait_s`` at most
-    from when the oldest came: 0 takes what is there.
+    from when the oldest came: 0 takes what is there. A detector on another device has the next batch begun
+    before the last is waited for.
     """
 
     def __init__(self, detector: Detector, *, size: int, wait_s: float) -> None:
@@ -95,6 +104,7 @@ class Batcher:
         self._size = size
         self._wait_s = wait_s
         self._calls: deque[_Call] = deque()
+        self._begun: deque[_Begun] = deque()
         self._changed = threading.Condition()
         self._closed = False
         loaded: Future[None] = Future()
@@ -145,24 +155,43 @@ class Batcher:
             pass
 
     def _work(self) -> bool:
-        """One batch, whose frames are let go before the next is waited for; False when all is done."""
-        parts = self._next()
-        arrays = [array for part in parts for array in part.arrays]
-        if not parts:
+        """Begin a batch, and end the oldest where no other is to be begun; False when all is done.
+
+        Frames are let go as their batch ends, before another is waited for.
+        """
+        parts = self._next(wait=not self._begun)
+        if parts:
+            self._begin(parts)
+        elif not self._begun:
             return False
-        try:
-            found = self._detector.detect(arrays[0] if len(arrays) == 1 else np.concatenate(arrays))
-        except BaseException as error:  # noqa: BLE001 - it is each call's result
-            for part in parts:
-                self._fail(part.call, error)
-            return True
-        for part in parts:
-            _scatter(part, found[: part.frames])
-            del found[: part.frames]
+        if len(self._begun) >= self._detector.in_flight or not parts:
+            self._end(self._begun.popleft())
         return True
 
-    def _next(self) -> list[_Part]:
-        """The next batch, once it is full or waits no longer; empty when all is done and closed."""
+    def _begin(self, parts: list[_Part]) -> None:
+        arrays = [array for part in parts for array in part.arrays]
+        try:
+            answer = self._detector.begin(arrays[0] if len(arrays) == 1 else np.concatenate(arrays))
+        except BaseException as error:  # noqa: BLE001 - it is each call's result
+            self._fail(parts, error)
+        else:
+            self._begun.append(_Begun(parts, answer))
+
+    def _end(self, begun: _Begun) -> None:
+        try:
+            found = begun.answer()
+        except BaseException as error:  # noqa: BLE001 - it is each call's result
+            self._fail(begun.parts, error)
+            return
+        for part in begun.parts:
+            _scatter(part, found[: part.frames])
+            del found[: part.frames]
+
+    def _next(self, *, wait: bool) -> list[_Part]:
+        """The next batch, once it is full or waits no longer.
+
+        Empty when all is done and closed; without ``wait`` also where there is none now.
+        """
         with self._changed:
             while True:
                 for call in [call for call in self._calls if call.stop.is_set()]:
@@ -172,8 +201,10 @@ class Batcher:
                     left_s = self._calls[0].due_s - time.monotonic()
                     if left_s <= 0 or self._closed or self._full():
                         return self._taken()
+                    if not wait:
+                        return []
                     self._changed.wait(left_s)
-                elif self._closed:
+                elif self._closed or not wait:
                     return []
                 else:
                     self._changed.wait()
@@ -200,11 +231,14 @@ class Batcher:
                 break
         return parts
 
-    def _fail(self, call: _Call, error: BaseException) -> None:
-        with self._changed:
-            if call in self._calls:
-                self._calls.remove(call)
-        call.result.set_exception(error)
+    def _fail(self, parts: Sequence[_Part], error: BaseException) -> None:
+        """The error is the result of every call in a batch, unless it has one from a batch before."""
+        for call in (part.call for part in parts):
+            with self._changed:
+                if call in self._calls:
+                    self._calls.remove(call)
+            if not call.result.done():
+                call.result.set_exception(error)
 
 
 def _scatter(part: _Part, found: list[Detections]) -> None:

@@ -81,6 +81,8 @@ class ModelArgs(_Args):
     """Whether ``torch.compile`` makes the forward pass, see ``ModelSettings``."""
     channels_last: bool = True
     """Whether all channels of a pixel lie together in memory."""
+    cuda_graph: bool = True
+    """Whether a GPU replays each forward pass as one CUDA graph, see ``ModelSettings``."""
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     score_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.3
 
