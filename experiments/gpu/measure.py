@@ -1,0 +1,265 @@
+"""A detector on a GPU against its bare network in a loop: ``python experiments/gpu/measure.py`` (5 min).
+
+Both search the same frames, batch after batch, for a while; in each round each way does so once, in random
+order. Nothing else may run on the GPU or its machine. The raw values are written to ``result.json`` beside
+this file (or to ``--out``); README.md quotes it. It takes a machine with an NVIDIA GPU that torch can use.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from vbench import environment
+from vbench.models.agreement import Found, disagreements
+from vbench.models.passes import Capturable
+from vbench.models.pictures import to_pictures
+from vbench.models.protocol import Detections, ModelSettings, Precision
+from vbench.models.registry import create
+from vbench.models.torch_detector import DTYPES, TorchDetector
+from vbench.summary import gpu_use
+from vbench.telemetry.machine import MachineSampler
+from vbench.video.scene_render import Scene
+from vbench.video.scene_settings import SceneSettings
+
+HERE = Path(__file__).resolve().parent
+DEVICE = torch.device("cuda")
+FRAMES = 128
+BATCHES = (1, 4, 8, 16, 64)
+PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
+MODELS = {"rtdetr": "random", "shapes": "bundled"}
+THREADS = 4
+"""CPU threads of a replica: what ``inference.cpus`` would be."""
+
+Pictures = npt.NDArray[np.uint8]
+Way = Callable[[float], float]
+"""Goes on for so many seconds, until the device has done all; frames a second."""
+
+
+def scene(width: int, height: int) -> Pictures:
+    """Frames of a scene, at the model's size: what the decoder hands over."""
+    drawn = Scene(SceneSettings(width=width, height=height, seed=9))
+    return np.stack([drawn.frame(3 * index) for index in range(FRAMES)])
+
+
+def batches(frames: Pictures, size: int) -> Iterator[Pictures]:
+    """Without end."""
+    return cycle([frames[start : start + size] for start in range(0, len(frames) - size + 1, size)])
+
+
+def of_device(step: Callable[[], object], size: int) -> Way:
+    """Frames that are there already; the device is waited for now and then, as nobody needs more."""
+
+    def run(for_s: float) -> float:
+        torch.cuda.synchronize()
+        began, steps, together = time.monotonic(), 0, 1
+        while (passed_s := time.monotonic() - began) < for_s:
+            for _ in range(together):
+                step()
+            steps += together
+            torch.cuda.synchronize()
+            if passed_s < for_s / 4:
+                together = min(2 * together, 32)
+        return steps * size / (time.monotonic() - began)
+
+    return run
+
+
+def of_host(detector: TorchDetector, frames: Pictures, size: int) -> Way:
+    """Frames in the host's memory, detections there too: what a replica of ``ModelInference`` does."""
+
+    def run(for_s: float) -> float:
+        begun: deque[Callable[[], list[Detections]]] = deque()
+        began, done = time.monotonic(), 0
+        for batch in batches(frames, size):
+            begun.append(detector.begin(batch))
+            if len(begun) == detector.in_flight:
+                done += len(begun.popleft()())
+            if time.monotonic() - began >= for_s:
+                break
+        for answer in begun:
+            done += len(answer())
+        return done / (time.monotonic() - began)
+
+    return run
+
+
+def plain(detector: TorchDetector, net: Callable[[Tensor], Any], frames: Pictures, size: int) -> Way:
+    """The same without any of it: copy, pass, copy back, read, one after the other."""
+
+    def run(for_s: float) -> float:
+        began, done = time.monotonic(), 0
+        for batch in batches(frames, size):
+            with torch.inference_mode():
+                rows = detector._work(net, torch.from_numpy(batch).to(DEVICE)).cpu().numpy()
+            done += len(
+                detector._detections(rows, to_pictures(torch.from_numpy(batch[:1]), detector.input)[1])
+            )
+            if time.monotonic() - began >= for_s:
+                return done / (time.monotonic() - began)
+        raise AssertionError("batches have no end")
+
+    return run
+
+
+def replayed(net: Callable[[Tensor], Any], pictures: Tensor) -> Callable[[], None]:
+    """The bare network as a CUDA graph."""
+    beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.inference_mode(), torch.cuda.stream(beside):
+        for _ in range(3):
+            net(pictures)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.inference_mode(), Capturable(), torch.cuda.graph(graph):
+        net(pictures)
+    return graph.replay
+
+
+def network(name: str, precision: Precision) -> nn.Module:
+    """The bare network on the device, as a detector has it."""
+    settings = ModelSettings(name=name, weights=MODELS[name], precision=precision, device="cuda")
+    detector = create(settings)
+    assert isinstance(detector, TorchDetector)
+    net = detector._build().eval().to(DEVICE, DTYPES[precision])
+    for weight in net.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return net
+
+
+def ways(net: nn.Module, name: str, precision: Precision, size: int, frames: Pictures) -> dict[str, Way]:
+    """All ways of one model at one batch size, warm."""
+    settings = ModelSettings(
+        name=name,
+        weights=MODELS[name],
+        precision=precision,
+        batch_size=size,
+        device="cuda",
+        threads=THREADS,
+    )
+    ours = create(settings)
+    eager = create(ModelSettings(**{**asdict(settings), "cuda_graph": False}))
+    assert isinstance(ours, TorchDetector)
+    assert isinstance(eager, TorchDetector)
+    if name != "shapes":  # drawing random weights takes seconds: these have them already
+        ours._build = eager._build = lambda: net  # type: ignore[method-assign]
+    ours.load()
+    eager.load()
+    pixels = torch.from_numpy(frames[:size]).to(DEVICE)
+    pictures = to_pictures(pixels, ours.input)[0].to(DTYPES[precision], memory_format=torch.channels_last)
+
+    def bare() -> object:
+        with torch.inference_mode():
+            return net(pictures)
+
+    return {
+        "bare": of_device(bare, size),
+        "bare, as a CUDA graph": of_device(replayed(net, pictures), size),
+        "plain loop": plain(ours, net, frames, size),
+        "vbench": of_host(ours, frames, size),
+        "vbench, cuda_graph=false": of_host(eager, frames, size),
+    }
+
+
+def differing(frames: Pictures, precision: Precision) -> tuple[int, int]:
+    """Objects on which CPU in fp32 and GPU disagree by the rule that trials are checked by, of how many."""
+    here = create(ModelSettings(threads=os.cpu_count() or 1))
+    there = create(ModelSettings(device="cuda", precision=precision))
+    here.load()
+    there.load()
+
+    def found(one: Detections) -> Found:
+        names = [here.class_names[index] for index in one.classes]
+        return Found(names=names, scores=one.scores.astype(np.float64), boxes=one.boxes.astype(np.float64))
+
+    wanted = here.detect(frames)
+    off = sum(
+        len(disagreements(found(want), found(got), 0.3))
+        for want, got in zip(wanted, there.detect(frames), strict=True)
+    )
+    return off, sum(len(one.classes) for one in wanted)
+
+
+def telemetry(run: Way) -> dict[str, float]:
+    """What a trial's record would say of the GPU."""
+    sampler = MachineSampler([os.getpid()], 0.5)
+    with sampler.running():
+        frames_per_s = run(2.0)
+    return {"frames_per_s": frames_per_s, **gpu_use(sampler.samples, 1)}
+
+
+def main() -> None:
+    """Measure all ways and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.1, help="that each way runs for, in each round")
+    parser.add_argument("--out", type=Path, default=HERE / "result.json")
+    options = parser.parse_args()
+    draw = random.Random(1)
+    rows = []
+    observed = {}
+    frames = {"shapes": scene(640, 360), "rtdetr": scene(640, 640)}
+    for name in MODELS:
+        for precision in PRECISIONS:
+            net = network(name, precision)
+            for size in BATCHES:
+                each = ways(net, name, precision, size, frames[name])
+                for run in each.values():
+                    run(options.seconds / 4)
+                runs: dict[str, list[float]] = {way: [] for way in each}
+                for _ in range(options.rounds):
+                    for way in draw.sample(list(each), len(each)):
+                        runs[way].append(each[way](options.seconds))
+                row: dict[str, Any] = {"model": name, "precision": precision, "batch_size": size, "ways": {}}
+                for way, values in runs.items():
+                    over = [value / bare for value, bare in zip(values, runs["bare"], strict=True)]
+                    row["ways"][way] = {
+                        "frames_per_s": statistics.median(values),
+                        "over_bare": statistics.median(over),
+                        "over_bare_range": [min(over), max(over)],
+                        "runs": values,
+                    }
+                rows.append(row)
+                shown = "  ".join(
+                    f"{way} {one['frames_per_s']:.0f} ({one['over_bare']:.2f})"
+                    for way, one in row["ways"].items()
+                )
+                print(f"{name} {precision} {size:>2}: {shown}", flush=True)
+            observed[f"{name} {precision}"] = telemetry(each["vbench"])
+            print(f"  {observed[f'{name} {precision}']}", flush=True)
+            write(options, rows, observed, {})
+    differ = {precision: differing(frames["shapes"], precision) for precision in PRECISIONS}
+    print(differ)
+    write(options, rows, observed, differ)
+
+
+def write(options: argparse.Namespace, rows: list[Any], observed: Any, differ: Any) -> None:
+    """What has been measured so far."""
+    result = {
+        "environment": environment.describe(),
+        "taken": environment.now(),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "threads": THREADS,
+        "rows": rows,
+        "telemetry_at_the_largest_batch": observed,
+        "objects_that_differ_from_the_cpu": differ,
+    }
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
