@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from vbench.errors import ConfigError
+from vbench.errors import ConfigError, first_line
 from vbench.graph import pipeline_args
 from vbench.names import nearest
 from vbench.overrides import expand, is_hydras, parse, swept_keys
@@ -240,7 +240,7 @@ def typed(config: DictConfig) -> Config:
 def _sentence(error: Exception, line: Sequence[str]) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = getattr(cause, "full_key", None)
-    first = str(cause).strip().splitlines()[0]
+    first = first_line(cause)
     if isinstance(cause, MissingMandatoryValue):
         return f"{key} has no value; give one."
     given = next((item for item in line if key and item.lstrip("+").startswith(f"{key}=")), None)

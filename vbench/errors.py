@@ -1,6 +1,11 @@
 """The ways a run can end other than well, each with the exit status it gives."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, in one line, for a sentence of ours; its type if it is mute."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class VbenchError(Exception):
     """One clear sentence for the user: what was wrong, with which value, and what would do."""
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from vbench.compose import CONF_DIR, typed
-from vbench.errors import ConfigError
+from vbench.errors import ConfigError, first_line
 from vbench.schema import Config
 
 OPTIONS = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "-i", "--multirun", "-m")
@@ -83,8 +83,7 @@ def _call(options: Sequence[str], overrides: Sequence[str], task: Callable[[Dict
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
     except (HydraException, OmegaConfBaseException, OSError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(f"Hydra cannot run '{' '.join(overrides)}': {first}.") from error
+        raise ConfigError(f"Hydra cannot run '{' '.join(overrides)}': {first_line(error)}.") from error
 
 
 def _quoted(text: str) -> str:

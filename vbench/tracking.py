@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vbench.errors import TrackingError
+from vbench.errors import TrackingError, first_line
 from vbench.record import TRIAL, RecordError, Trial, read_requests, read_trial
 from vbench.telemetry.proof import expected
 
@@ -212,8 +212,7 @@ class _named:  # noqa: N801 - reads as a statement: with _named(...)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, RecordError):
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise TrackingError(f"{self._what}: {first}") from error
+            raise TrackingError(f"{self._what}: {first_line(error)}") from error
 
 
 def _unix_ms(iso: str) -> int:

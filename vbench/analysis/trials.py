@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vbench.errors import ConfigError, TrackingError
+from vbench.errors import ConfigError, TrackingError, first_line
 from vbench.names import nearest
 from vbench.record import MACHINES, NODES, REQUESTS, SPANS, TRIAL, RecordError, Trial, read_trial
 from vbench.tracking import ARTIFACTS, DATABASE, SWEEP
@@ -150,8 +150,7 @@ def read_experiment(outputs: Path, experiment: str) -> Iterator[Found]:
         except (ConfigError, RecordError):
             raise
         except Exception as error:
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise TrackingError(f"MLflow cannot read {database}: {first}") from error
+            raise TrackingError(f"MLflow cannot read {database}: {first_line(error)}") from error
         if not trials:
             why = f"; the first, {missing[0].folder}: {missing[0].reason}" if missing else ""
             raise ConfigError(

@@ -3,7 +3,7 @@
 import traceback
 from collections.abc import Callable
 
-from vbench.errors import InputError, VbenchError
+from vbench.errors import InputError, VbenchError, first_line
 from vbench.load.ends import TRANSFER
 from vbench.load.events import emit
 from vbench.load.job import Job
@@ -35,7 +35,8 @@ def run_step(step: str, job: Job, finish: Callable[[], None] = lambda: None) -> 
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - whatever it is, the harness must hear of it
         traceback.print_exc()
-        first = (str(error).strip().splitlines() or ["no reason given"])[0]
-        emit({"event": "failed", "message": f"{type(error).__name__}: {first}", "bad_input": False})
+        emit(
+            {"event": "failed", "message": f"{type(error).__name__}: {first_line(error)}", "bad_input": False}
+        )
         return 1
     return 0

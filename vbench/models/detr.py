@@ -15,6 +15,7 @@ import xxhash
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from vbench.errors import first_line
 from vbench.models.protocol import RANDOM, ModelError, ModelSettings
 from vbench.models.torch_detector import Predictions, TorchDetector, as_rows
 from vbench.video.types import FrameGeometry
@@ -167,13 +168,11 @@ def _stored(model: Any, config: Any, settings: ModelSettings) -> Any:
                 f"first is {absent[0]}; save the checkpoint from {model.__name__}"
             )
         return found
+    except ModelError:
+        raise
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ModelError):
-            raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"no weights of {settings.name} can be read from {where} ({reason}): give a folder with "
-            "config.json and model.safetensors, a name on the Hugging Face hub where that can be reached "
-            f"(NAME@REVISION pins it), or "
-            f"{RANDOM}"
+            f"no weights of {settings.name} can be read from {where} ({first_line(error)}): give a folder "
+            "with config.json and model.safetensors, a name on the Hugging Face hub where that can be "
+            f"reached (NAME@REVISION pins it), or {RANDOM}"
         ) from error

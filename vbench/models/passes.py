@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from vbench.errors import first_line
 from vbench.models.protocol import ModelError
 from vbench.models.staging import SLOTS, Staging
 
@@ -171,8 +172,8 @@ class _Graph:
                 self._rows = work(pixels)
         except RuntimeError as error:
             raise ModelError(
-                f"the model's pass cannot be captured as a CUDA graph ({str(error).strip().splitlines()[0]}):"
-                " take cuda_graph=false"
+                f"the model's pass cannot be captured as a CUDA graph ({first_line(error)}): "
+                "take cuda_graph=false"
             ) from error
         self.memory = self._graph.pool()
 

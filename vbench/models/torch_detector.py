@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from vbench.errors import first_line
 from vbench.models.passes import CpuPasses, GpuPasses, Passes, Rows
 from vbench.models.pictures import fitted, picture_size, to_pictures
 from vbench.models.protocol import Detections, InputSpec, ModelError, ModelSettings, Precision
@@ -124,10 +125,9 @@ class TorchDetector(ABC):
         except RuntimeError as error:
             if not settings.compile:
                 raise
-            first_line = str(error).strip().splitlines()[0]
             raise ModelError(
-                f"the model cannot be compiled ({first_line}): install a C++ compiler (g++) on the nodes "
-                "that run it, or take compile=false"
+                f"the model cannot be compiled ({first_line(error)}): install a C++ compiler (g++) on the "
+                "nodes that run it, or take compile=false"
             ) from error
 
     def detect(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:

@@ -3,6 +3,7 @@
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
+from vbench.errors import first_line
 from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError, VideoUnreachableError
 
 
@@ -44,6 +45,5 @@ def status_of(error: BaseException) -> tuple[int, str]:
         if isinstance(cause, kind):
             return status, str(cause)
     if isinstance(cause, RayError | RayServeException):
-        first_line = (str(cause).strip() or "no reason given").splitlines()[0]
-        return 500, f"A replica or node was lost while it worked on this request: {first_line}"
+        return 500, f"A replica or node was lost while it worked on this request: {first_line(cause)}"
     return 500, f"{type(cause).__name__}: {cause}"

@@ -6,6 +6,7 @@ from http import HTTPStatus
 import requests
 import urllib3
 
+from vbench.errors import first_line
 from vbench.video.errors import VideoError
 from vbench.video.remote import InterruptedFetchError, without_secrets
 from vbench.video.source import scheme_of
@@ -71,7 +72,7 @@ class HttpReader:
         """The innermost reason, without objects and secrets."""
         while (inner := error.__cause__ or error.__context__) is not None:
             error = inner
-        return without_secrets((str(error).strip() or type(error).__name__).splitlines()[0], self._url)
+        return without_secrets(first_line(error), self._url)
 
     def _drop(self) -> None:
         if self._response is not None:

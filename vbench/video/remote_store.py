@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from pyarrow import ArrowException, fs
 
+from vbench.errors import first_line
 from vbench.video.errors import VideoError
 from vbench.video.remote import InterruptedFetchError, without_secrets
 
@@ -84,8 +85,7 @@ class StoreReader:
 
     def _kind(self, error: Exception) -> Exception:
         """What may come yet as InterruptedFetchError, what never will as VideoError."""
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        reason = without_secrets(text, self._uri)[:300]
+        reason = without_secrets(first_line(error), self._uri)[:300]
         if isinstance(error, ArrowException) and not isinstance(error, OSError):
             return VideoError(f"{self._called} is no address of a store: {reason}")
         if isinstance(error, FileNotFoundError):

@@ -13,7 +13,7 @@ from ray.util.state import list_nodes
 from ray.util.state.exception import RayStateApiException
 
 from vbench.clusters.attached.match import FoundNode
-from vbench.errors import InputError
+from vbench.errors import InputError, first_line
 
 ANSWER_S = 30.0
 """An API server that says nothing for so long is taken for lost; Ray's own client would wait for ever."""
@@ -65,11 +65,11 @@ def connect(address: str) -> ApiServer:
         server = ApiServer(address)
     except (AuthenticationError, PermissionError) as error:
         raise InputError(
-            f"{key} does not let us in ({_first_line(error)}): set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
+            f"{key} does not let us in ({first_line(error)}): set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
         ) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:  # requests' exceptions are OSErrors
         raise InputError(
-            f"{key} cannot be reached ({_first_line(error)}): give the URL of a Ray dashboard that this"
+            f"{key} cannot be reached ({first_line(error)}): give the URL of a Ray dashboard that this"
             " machine can open, such as http://127.0.0.1:8265 after 'kubectl port-forward"
             " service/NAME-head-svc 8265'."
         ) from error
@@ -90,13 +90,9 @@ def nodes(address: str) -> list[FoundNode]:
             )
     except (RayStateApiException, AuthenticationError, OSError, RuntimeError) as error:
         raise InputError(
-            f"cluster.address={address} does not tell its nodes ({_first_line(error)})."
+            f"cluster.address={address} does not tell its nodes ({first_line(error)})."
         ) from error
     return [
         FoundNode(ip=node.node_ip, is_head=node.is_head_node, resources=node.resources_total)
         for node in listed
     ]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
