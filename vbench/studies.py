@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def timed(
     longest_s: float = LONGEST_S,
     statuses: Sequence[int] = (0,),
     watching: Callable[[int], AbstractContextManager[object]] = lambda _: nullcontext(),
-    **env: str,
+    env: Mapping[str, str] | None = None,
 ) -> tuple[float, str]:
     """Wall seconds of a command that must succeed, run where the project is, and what it printed.
 
@@ -39,7 +39,7 @@ def timed(
     with subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**os.environ, **env},
+        env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -36,14 +36,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
 
 def test_a_trial_is_whole_over_connections_that_are_cut(cluster: Stranger, workplace: Workplace) -> None:
     """Every connection is cut when it is some seconds old, and after the first the cluster is out of reach
-    for some: the log is read anew, nothing is said twice."""
+    for some: the log is read anew, nothing is said twice. The cluster has a token of its own."""
     host, port = cluster.address.removeprefix("http://").split(":")
     cuts = (host, port, str(OLDEST_S), str(OUT_S))
     proxy = cluster.start(workplace, *cuts, module="cutting_proxy", **cluster.tests_path)
     assert proxy.stdout is not None
     through = f"cluster.address=http://127.0.0.1:{proxy.stdout.readline().strip()}"
 
-    status, output = cluster.run(workplace, *PLACED, *WHOLE, through)
+    tokens = {"RAY_AUTH_TOKEN": "f" * 64, "RAY_AUTH_TOKEN_OSS": cluster.env["RAY_AUTH_TOKEN"]}
+    status, output = cluster.run(workplace, *PLACED, *WHOLE, through, **tokens)
 
     _end(proxy)
     assert status == 0, output
@@ -111,6 +112,7 @@ def test_another_runtime_is_refused_before_the_load(cluster: Stranger, workplace
     ("overrides", "env", "said"),
     [
         ((), {"RAY_AUTH_TOKEN": "f" * 64}, "does not let us in"),
+        ((), {"RAY_AUTH_TOKEN_OSS": "f" * 64}, "does not let us in"),
         (("cluster.nodes.gpu.gpus=2",), {}, "has no node for cluster.nodes.gpu: the nearest is"),
         (("cluster.address=http://127.0.0.1:9",), {}, "cluster.address=http://127.0.0.1:9 cannot be reached"),
         (("cluster.address=null",), {}, "cluster=attached has no address for runtime=oss: give"),

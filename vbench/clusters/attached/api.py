@@ -9,7 +9,8 @@ import ray
 import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
-from ray.util.state import list_nodes
+from ray.util.state import StateApiClient
+from ray.util.state.common import ListApiOptions, StateResource
 from ray.util.state.exception import RayStateApiException
 
 from vbench.clusters.attached.match import FoundNode
@@ -31,9 +32,9 @@ class ApiServer(JobSubmissionClient):  # type: ignore[misc] # Ray has no types h
     """Ray's client of the Jobs API, with a deadline for each answer. ConnectionError, requests' exceptions,
     AuthenticationError and RuntimeError are what its methods raise."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, token: str | None = None) -> None:
         with _nothing_overrules():
-            super().__init__(address)
+            super().__init__(address, headers=_authorized(token))
 
     @property
     def ray_version(self) -> str:
@@ -57,15 +58,24 @@ def _nothing_overrules() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def connect(address: str) -> ApiServer:
+def _authorized(token: str | None) -> dict[str, str] | None:
+    """Headers with this token; None leaves it to Ray, which takes the one of the environment."""
+    return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"} if token else None
+
+
+def connect(address: str, token: str | None = None) -> ApiServer:
     """The API server at a URL; InputError, in one sentence, where it cannot be reached, does not let us in,
-    or runs another Ray than this one, whose private parts the load process uses."""
+    or runs another Ray than this one, whose private parts the load process uses.
+
+    ``token``: of this cluster; None for the one that Ray finds in the environment.
+    """
     key = f"cluster.address={address}"
     try:
-        server = ApiServer(address)
+        server = ApiServer(address, token)
     except (AuthenticationError, PermissionError) as error:
         raise InputError(
-            f"{key} does not let us in ({first_line(error)}): set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
+            f"{key} does not let us in ({first_line(error)}): set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or"
+            " RAY_AUTH_TOKEN_<RUNTIME> where each runtime's cluster has its own."
         ) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:  # requests' exceptions are OSErrors
         raise InputError(
@@ -81,13 +91,13 @@ def connect(address: str) -> ApiServer:
     return server
 
 
-def nodes(address: str) -> list[FoundNode]:
-    """The nodes alive; InputError where the API server does not tell."""
+def nodes(address: str, token: str | None = None) -> list[FoundNode]:
+    """The nodes alive; InputError where the API server does not tell. ``token`` as for ``connect``."""
+    options = ListApiOptions(limit=MOST_NODES, timeout=int(ANSWER_S), filters=[("state", "=", "ALIVE")])
     try:
         with _nothing_overrules():
-            listed = list_nodes(
-                address=address, filters=[("state", "=", "ALIVE")], limit=MOST_NODES, timeout=int(ANSWER_S)
-            )
+            client = StateApiClient(address=address, headers=_authorized(token))
+            listed = client.list(StateResource.NODES, options=options, raise_on_missing_output=True)
     except (RayStateApiException, AuthenticationError, OSError, RuntimeError) as error:
         raise InputError(
             f"cluster.address={address} does not tell its nodes ({first_line(error)})."

@@ -41,12 +41,26 @@ def address_of(config: Config) -> str:
     return address
 
 
+def own_token(runtime: str) -> str | None:
+    """The token of this runtime's cluster alone, if the environment has one: KubeRay gives each its own."""
+    return os.environ.get(f"RAY_AUTH_TOKEN_{runtime.upper()}") or None
+
+
+def _authentication(runtime: str) -> dict[str, str]:
+    """What lets a process into the cluster of this runtime."""
+    token = own_token(runtime)
+    if token:
+        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+    return {name: os.environ[name] for name in AUTHENTICATION if name in os.environ}
+
+
 def _nodes(config: Config, wait_s: float) -> tuple[str, list[NodePlace]]:
     """Nodes that have not joined yet are waited for: a cluster that has just been made takes its time."""
     address, nodes = address_of(config), config.cluster.nodes
-    api.connect(address)
+    token = own_token(config.runtime.name)
+    api.connect(address, token)
     deadline = time.monotonic() + wait_s
-    while len(found := api.nodes(address)) < len(nodes) and time.monotonic() < deadline:
+    while len(found := api.nodes(address, token)) < len(nodes) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     return address, match(nodes, found, address)
 
@@ -66,7 +80,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     yield RunningCluster(
         address="auto",
         temp_dir="",
-        load_env=inherited() | {name: os.environ[name] for name in AUTHENTICATION if name in os.environ},
+        load_env=inherited() | _authentication(config.runtime.name),
         exit_status=lambda: None,
         nodes=tuple(nodes),
         enter=(*courier, address, config.cluster.dependencies),

@@ -1,0 +1,34 @@
+"""``forward.py FD HOST PORT``: passes each connection to an inherited listening socket on to an address.
+
+The socket belongs to the network in which it was made, the address to the one that this process is in.
+"""
+
+import asyncio
+import contextlib
+import socket
+import sys
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()
+
+
+async def main(listening: socket.socket, host: str, port: int) -> None:
+    """Until it is ended."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, onward = await asyncio.open_connection(host, port)
+        await asyncio.gather(_pass(reader, onward), _pass(there, writer))
+        for end in (writer, onward):
+            end.close()
+
+    async with await asyncio.start_server(serve, sock=listening) as server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2], int(sys.argv[3])))
