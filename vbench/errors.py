@@ -6,6 +6,13 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def innermost(error: BaseException) -> BaseException:
+    """The error that all others around it came of."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
+
+
 class VbenchError(Exception):
     """One clear sentence for the user: what was wrong, with which value, and what would do."""
 

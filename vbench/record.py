@@ -85,18 +85,19 @@ class SpanLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSample:
-    """One look at one GPU of a machine, as NVML tells it."""
+    """One look at one GPU of a machine, as NVML tells it; None for what this GPU does not tell."""
 
     gpu: int
     """NVML's index, by place on the bus; ``CUDA_VISIBLE_DEVICES`` does not change it."""
-    busy_percent: float
+    busy_percent: float | None
     """Of the last moments (1/6 to 1 s, by product) the part in which a kernel ran, of whomever."""
-    memory_used_mb: float
+    memory_used_mb: float | None
     """By whomever."""
     energy_j: float | None
-    """Joules since the driver was loaded; None where it does not count them."""
-    sm_mhz: int
-    """Clock of the multiprocessors: one that fell was too hot, or short of power."""
+    """Joules since the driver was loaded."""
+    sm_mhz: int | None
+    """Clock of the multiprocessors; of an idle GPU it is low, of a busy one that is too hot or short of power
+    it falls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

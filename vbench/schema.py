@@ -126,7 +126,7 @@ class ModelConfig:
     batch_wait_ms: float = 0
     """Longest that a frame waits for others to fill its batch; 0: the model takes what is there."""
     precision: str = "fp32"
-    """fp32, bf16 or fp16."""
+    """fp32, tf32 (a GPU's; as fp32 on a CPU), bf16 or fp16."""
     compile: bool = False
     """Whether torch.compile makes the forward pass, for batches of batch_size alone."""
     channels_last: bool = True

@@ -129,23 +129,32 @@ def machine_use(machines: Sequence[MachineSample]) -> dict[str, float]:
 
 
 def gpu_use(machines: Sequence[MachineSample], requests: int) -> dict[str, float]:
-    """Of all GPUs of all machines: mean share of the time in which one computes, the fullest one's memory,
-    energy a request; nothing where there is no GPU, no energy where one does not count it."""
+    """Of all GPUs of all machines, those without work included: mean share of the time in which one computes,
+    the fullest one's memory, the lowest clock of one that was in use for most of a look's time, energy a
+    request. Only what all of them tell; nothing where there is none."""
     looks = [gpu for sample in machines for gpu in sample.gpus]
-    if not looks:
-        return {}
-    metrics = {
-        "gpu_busy_percent": statistics.fmean(gpu.busy_percent for gpu in looks),
-        "gpu_memory_used_max_mb": max(gpu.memory_used_mb for gpu in looks),
-        "gpu_sm_min_mhz": min(gpu.sm_mhz for gpu in looks),
-    }
-    used_j = 0.0
-    for own in by_machine(machines).values():
-        for first, last in zip(own[0].gpus, own[-1].gpus, strict=True):
-            if first.energy_j is None or last.energy_j is None:
-                return metrics
-            used_j += last.energy_j - first.energy_j
-    return metrics | {"gpu_energy_j_per_request": used_j / requests}
+    metrics: dict[str, float] = {}
+    busy = [gpu.busy_percent for gpu in looks if gpu.busy_percent is not None]
+    if busy:
+        metrics["gpu_busy_percent"] = statistics.fmean(busy)
+    memory = [gpu.memory_used_mb for gpu in looks if gpu.memory_used_mb is not None]
+    if memory:
+        metrics["gpu_memory_used_max_mb"] = max(memory)
+    clocks = [gpu.sm_mhz for gpu in looks if gpu.sm_mhz is not None and (gpu.busy_percent or 0) > 50]
+    if clocks:
+        metrics["gpu_sm_busy_min_mhz"] = min(clocks)
+    used = [_used_j(own) for own in by_machine(machines).values()]
+    known = [joules for joules in used if joules is not None]
+    if looks and len(known) == len(used):
+        metrics["gpu_energy_j_per_request"] = sum(known) / requests
+    return metrics
+
+
+def _used_j(own: Sequence[MachineSample]) -> float | None:
+    """Joules of one machine's GPUs over its samples; None where one does not tell."""
+    ends = [(first.energy_j, last.energy_j) for first, last in zip(own[0].gpus, own[-1].gpus, strict=False)]
+    spent = [last - first for first, last in ends if first is not None and last is not None]
+    return sum(spent) if len(spent) == len(own[0].gpus) else None
 
 
 def node_use(nodes: Sequence[NodeSample]) -> dict[str, float]:

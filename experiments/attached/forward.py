@@ -21,10 +21,10 @@ async def main(listening: socket.socket, host: str, port: int) -> None:
     """Until it is ended."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, onward = await asyncio.open_connection(host, port)
-        await asyncio.gather(_pass(reader, onward), _pass(there, writer))
-        for end in (writer, onward):
-            end.close()
+        with contextlib.closing(writer):
+            there, onward = await asyncio.open_connection(host, port)
+            with contextlib.closing(onward):
+                await asyncio.gather(_pass(reader, onward), _pass(there, writer))
 
     async with await asyncio.start_server(serve, sock=listening) as server:
         await server.serve_forever()

@@ -4,7 +4,7 @@ Starts two clusters, one with each runtime's flags, as somebody with two Anyscal
 have them: here each is five emulated hosts with shaped links. Then it runs the study against their
 dashboards, each by an address of this machine and a token of its own, as it would run against any. Nothing of
 a cluster changes between trials. 80 min with five blocks; nothing else may run meanwhile. The comparison and
-its plots are copied beside this file; README.md quotes them. Further arguments are overrides.
+its plots are copied beside this file. Further arguments are overrides.
 """
 
 import argparse

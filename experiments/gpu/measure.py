@@ -1,4 +1,4 @@
-"""A detector on a GPU against its bare network in a loop: ``python experiments/gpu/measure.py`` (5 min).
+"""A detector on a GPU against its bare network in a loop: ``python experiments/gpu/measure.py`` (3 min).
 
 Both search the same frames, batch after batch, for a while; in each round each way does so once, in random
 order. Nothing else may run on the GPU or its machine. The raw values are written to ``result.json`` beside

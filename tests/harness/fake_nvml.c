@@ -35,7 +35,7 @@ int nvmlDeviceGetUtilizationRates(int *handle, utilization *found)
 {
     found->gpu = *handle ? 7 : 93;
     found->memory = 1;
-    return OK;
+    return *handle ? NOT_SUPPORTED : OK;
 }
 
 int nvmlDeviceGetTotalEnergyConsumption(int *handle, unsigned long long *millijoules)

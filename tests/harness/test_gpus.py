@@ -62,6 +62,6 @@ def test_two_gpus_are_told_apart_and_what_one_cannot_tell_is_none(tmp_path: Path
     looks, described = (eval(line) for line in told.stdout.splitlines())
     assert looks == [
         {"gpu": 0, "busy_percent": 93, "memory_used_mb": 1500.0, "energy_j": 1234.5, "sm_mhz": 1980},
-        {"gpu": 1, "busy_percent": 7, "memory_used_mb": 1500.0, "energy_j": None, "sm_mhz": 1980},
+        {"gpu": 1, "busy_percent": None, "memory_used_mb": 1500.0, "energy_j": None, "sm_mhz": 1980},
     ]
     assert described == ["New GPU, 80000 MB, driver 580.1", "Old GPU, 8000 MB, driver 580.1"]

@@ -68,13 +68,13 @@ def gpu(busy: float, energy_j: float | None, index: int = 0, sm_mhz: int = 1980)
 def test_gpus_are_averaged_and_their_energy_is_each_requests_share() -> None:
     samples = [
         records.machine(100.0, gpus=[gpu(0, 50.0), gpu(40, 7.0, 1)]),
-        records.machine(105.0, gpus=[gpu(80, 90.0), gpu(40, 8.0, 1, 900)]),
+        records.machine(105.0, gpus=[gpu(80, 90.0, sm_mhz=1700), gpu(40, 8.0, 1, 900)]),
         records.machine(110.0, gpus=[gpu(100, 150.0), gpu(40, 9.0, 1)]),
     ]
     metrics = summarize(records.clip(), [records.request(0), records.request(1)], [], [], samples, None)
     assert metrics["gpu_busy_percent"] == pytest.approx(50)
     assert metrics["gpu_memory_used_max_mb"] == 2000
-    assert metrics["gpu_sm_min_mhz"] == 900
+    assert metrics["gpu_sm_busy_min_mhz"] == 1700
     assert metrics["gpu_energy_j_per_request"] == pytest.approx((100 + 2) / 2)
 
 

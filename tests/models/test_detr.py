@@ -132,9 +132,9 @@ def test_a_gpu_finds_what_the_cpu_finds(
     for one, other in zip(there.detect(frames), detector.detect(frames), strict=True):
         assert len(one.classes) == len(other.classes)
         assert np.abs(one.scores - other.scores).max(initial=0) < 1e-3
-        assert (
-            one.classes == other.classes
-        ).mean() > 0.9  # where two scores are alike, their order may change
+        same = one.classes == other.classes
+        assert same.mean() > 0.9  # where two scores are alike, their order may change
+        assert np.abs(one.boxes[same] - other.boxes[same]).max(initial=0) < 2
 
 
 def test_boxes_come_back_in_pixels_of_the_frames_given(detector: Detector, frames: Pictures) -> None:

@@ -242,11 +242,24 @@ def test_a_gpu_finds_what_the_cpu_finds_in_batches_of_any_length(
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that torch can use")
+def test_kinds_and_sizes_of_batches_in_turn_keep_out_of_each_others_memory(detector: Detector) -> None:
+    there = create(ModelSettings(device="cuda", batch_size=8))
+    there.load()
+    scenes = [Scene(SceneSettings(width=w, height=h, seed=80)) for w, h in ((640, 360), (960, 540))]
+    kinds = [np.stack([scene.frame(25 * i) for i in range(11)]) for scene in scenes]
+    for count in (8, 3, 11, 1, 8, 5):
+        for frames in kinds:
+            batch = frames[:count]
+            for first, second in zip(detector.detect(batch), there.detect(batch), strict=True):
+                agree(first, second)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that torch can use")
 @pytest.mark.parametrize("graph", [True, False])
 def test_a_gpu_leaves_crowded_frames_to_the_host(
     detector: Detector, frames: Pictures, graph: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vbench.models.shapes.AT_ONCE", 8)
+    monkeypatch.setattr("vbench.models.shapes.AT_ONCE", 1)
     there = create(ModelSettings(device="cuda", cuda_graph=graph))
     there.load()
     for first, second in zip(detector.detect(frames), there.detect(frames), strict=True):

@@ -33,6 +33,8 @@ class Marks:
         self.gate.set()
         self.began = threading.Semaphore(0)
         self.batches: list[Pictures] = []
+        self.most_begun = 0
+        self._begun = 0
         self._error = error
 
     input = InputSpec(width=2, height=2, fit="stretch")
@@ -48,11 +50,14 @@ class Marks:
 
     def begin(self, batch: Pictures) -> Callable[[], list[Detections]]:
         self.batches.append(batch)
+        self._begun += 1
+        self.most_begun = max(self.most_begun, self._begun)
         self.began.release()
         return lambda: self._marks(batch)
 
     def _marks(self, batch: Pictures) -> list[Detections]:
         assert self.gate.wait(DEADLINE_S)
+        self._begun -= 1
         marks = batch[:, 0, 0, 0].tolist()
         if BAD in marks:
             raise RuntimeError("a picture of the batch cannot be worked on")
@@ -177,11 +182,11 @@ def test_a_device_beside_has_the_next_batch_before_the_last_is_waited_for_and_no
         result = batcher.submit([pictures(*range(12))], threading.Event())
         for _ in range(2):
             assert detector.began.acquire(timeout=DEADLINE_S)
-        begun = detector.sizes
         detector.gate.set()
 
         assert marks_in(result) == list(range(12))
-    assert begun == [4, 4]
+    assert detector.sizes == [4, 4, 4]
+    assert detector.most_begun == 2
 
 
 def test_a_call_that_fails_in_two_batches_fails_once() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from vbench.errors import first_line
+from vbench.errors import first_line, innermost
 from vbench.models.protocol import ModelError
 from vbench.models.staging import SLOTS, Staging
 
@@ -20,11 +20,16 @@ Rows = npt.NDArray[np.float32]
 Work = Callable[[Tensor], Tensor]
 """Frames on the device, the batch first -> one tensor on the device, the batch first."""
 
-GRAPHS = 4
-"""Kinds of frames of which a graph is kept; each keeps its tensors."""
+KINDS = 4
+"""Kinds of frames of which graphs are kept; each keeps its tensors."""
 BEFORE_CAPTURE = 3
 """Passes before one is captured: libraries set themselves up, and compile, in the first
 (docs.pytorch.org, "CUDA Graphs")."""
+
+
+def graph_frames(frames: int, batch_size: int) -> int:
+    """Frames of the graph that works on ``frames``: the next power of two, ``batch_size`` at most."""
+    return min(1 << (frames - 1).bit_length(), batch_size)
 
 
 class Passes(Protocol):
@@ -32,6 +37,9 @@ class Passes(Protocol):
 
     in_flight: int
     """Batches that are worth beginning before the first is waited for."""
+
+    def sizes(self, batch_size: int) -> list[int]:
+        """Sizes of batches that the first pass of a trial must not be the first of, the largest first."""
 
     def begin(self, frames: Pictures) -> Callable[[], Rows]:
         """Begin a pass over frames, which must not change before what is returned was called: it waits."""
@@ -46,6 +54,10 @@ class CpuPasses:
         """``fill_to``: frames that a pass always has, with empty ones in the place of those missing."""
         self._work = work
         self._fill_to = fill_to
+
+    def sizes(self, batch_size: int) -> list[int]:
+        """See ``Passes``."""
+        return [batch_size]
 
     def begin(self, frames: Pictures) -> Callable[[], Rows]:
         """See ``Passes``."""
@@ -62,10 +74,10 @@ class CpuPasses:
 class GpuPasses:
     """Copy to the device, pass, copy back: all asynchronous, the last on the heels of the second.
 
-    With ``graph`` the pass is captured once for each kind of frames, as a CUDA graph of ``batch_size``
-    frames: one launch stands for the hundreds of a network's, which take longer than the device needs for
-    a small batch. With fewer frames the graph works on what is left of the last batch, too; nobody looks
-    at that.
+    With ``graph`` the pass is captured once for each kind of frames and size of batch, as a CUDA graph: one
+    launch stands for the hundreds of a network's, which take longer than the device needs for a small batch.
+    The sizes are those of ``graph_frames``; with fewer frames a graph works on what is left of its last
+    batch, too, and nobody looks at that.
     """
 
     in_flight = SLOTS
@@ -89,8 +101,15 @@ class GpuPasses:
         # What is compiled is traced, constants and all; a mode would have it traced again.
         self._mode: type[AbstractContextManager[object]] = nullcontext if compiled else Capturable
         self._staging = Staging(device, threads)
-        self._graphs: dict[tuple[int, ...], _Graph] = {}
+        self._compiled = compiled
+        self._graphs: dict[tuple[int, ...], dict[int, _Graph]] = {}
         self._memory: Any = None
+
+    def sizes(self, batch_size: int) -> list[int]:
+        """See ``Passes``: those of all graphs."""
+        if self._compiled or not self._graph:
+            return [batch_size]
+        return sorted({graph_frames(count, batch_size) for count in range(1, batch_size + 1)}, reverse=True)
 
     def begin(self, frames: Pictures) -> Callable[[], Rows]:
         """See ``Passes``; ModelError where the pass cannot be captured.
@@ -114,16 +133,21 @@ class GpuPasses:
         return answer
 
     def _captured(self, pixels: Tensor) -> "_Graph | None":
-        """The graph for frames of this kind; None for those of one kind too many, or of too large a batch."""
+        """The graph for so many frames of this kind; None for those of one kind too many, or for too large a
+        batch."""
         if len(pixels) > self._batch_size:
             return None
         kind = tuple(pixels.shape[1:])
-        if kind not in self._graphs and len(self._graphs) < GRAPHS:
-            blank = pixels.new_zeros(self._batch_size, *kind)
-            graph = _Graph(self._work, blank, self._memory, self._mode())
+        if kind not in self._graphs and len(self._graphs) == KINDS:
+            return None
+        of_kind = self._graphs.setdefault(kind, {})
+        # What is compiled has one size, and would be compiled anew, for minutes, for another.
+        size = self._batch_size if self._compiled else graph_frames(len(pixels), self._batch_size)
+        if size not in of_kind:
+            graph = _Graph(self._work, pixels.new_zeros(size, *kind), self._memory, self._mode())
             self._memory = graph.memory
-            self._graphs[kind] = graph
-        return self._graphs.get(kind)
+            of_kind[size] = graph
+        return of_kind[size]
 
 
 class Capturable(TorchFunctionMode):
@@ -137,11 +161,17 @@ class Capturable(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func is Tensor.__setitem__ and isinstance(args[2], int | float):
+        if func is Tensor.__setitem__ and isinstance(args[2], int | float) and _is_view(args[1]):
             return args[0][args[1]].fill_(args[2])
         if func is Tensor._is_all_true:
             return torch.tensor(True)
         return func(*args, **(kwargs or {}))
+
+
+def _is_view(index: object) -> bool:
+    """Whether a tensor with this index is a view of the whole: of others a copy would be filled."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(part, int | slice) for part in parts)
 
 
 class _Graph:
@@ -172,7 +202,7 @@ class _Graph:
                 self._rows = work(pixels)
         except RuntimeError as error:
             raise ModelError(
-                f"the model's pass cannot be captured as a CUDA graph ({first_line(error)}): "
+                f"the model's pass cannot be captured as a CUDA graph ({first_line(innermost(error))}): "
                 "take cuda_graph=false"
             ) from error
         self.memory = self._graph.pool()

@@ -121,7 +121,8 @@ class TorchDetector(ABC):
             )
         blank = np.zeros((settings.batch_size, self._input.height, self._input.width, 3), np.uint8)
         try:
-            self.detect(blank)
+            for size in self._passes.sizes(settings.batch_size):
+                self.detect(blank[:size])
         except RuntimeError as error:
             if not settings.compile:
                 raise

@@ -25,7 +25,8 @@ class Batched:
     detections: list[Detections]
     """One a frame, in the order in which the frames were given."""
     start_s: float
-    """Unix seconds at which the first batch with one of these frames began."""
+    """Unix seconds at which the first batch with one of these frames was given to the model; on a device that
+    works beside, one before it may have been in work then."""
     batches: int
     """Forward passes in which these frames were, other calls' beside them."""
 
@@ -95,7 +96,7 @@ class Batcher:
     First come, first served: a batch takes the oldest frames that wait, across calls, as long as the pictures
     are of one shape. The model never waits where ``size`` frames are there, and else for ``wait_s`` at most
     from when the oldest came: 0 takes what is there. A detector on another device has the next batch begun
-    before the last is waited for.
+    before the last is waited for, if frames of one are there by then.
     """
 
     def __init__(self, detector: Detector, *, size: int, wait_s: float) -> None:

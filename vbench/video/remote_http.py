@@ -6,7 +6,7 @@ from http import HTTPStatus
 import requests
 import urllib3
 
-from vbench.errors import first_line
+from vbench.errors import first_line, innermost
 from vbench.video.errors import VideoError
 from vbench.video.remote import InterruptedFetchError, without_secrets
 from vbench.video.source import scheme_of
@@ -70,9 +70,7 @@ class HttpReader:
 
     def _reason(self, error: BaseException) -> str:
         """The innermost reason, without objects and secrets."""
-        while (inner := error.__cause__ or error.__context__) is not None:
-            error = inner
-        return without_secrets(first_line(error), self._url)
+        return without_secrets(first_line(innermost(error)), self._url)
 
     def _drop(self) -> None:
         if self._response is not None:
