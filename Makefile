@@ -9,7 +9,7 @@ help:
 	@echo "make bench  set up what is missing, run the main job, print where the record is;"
 	@echo "            overrides in ARGS: make bench ARGS='mode=combined load.requests=8'"
 	@echo "make test   set up what is missing, lint, check types, run the whole test suite"
-	@echo "make test-kill  kill each process of an emulated trial in each phase, and attached trials (15 min)"
+	@echo "make test-kill  kill each process of an emulated trial in each phase, and attached trials (23 min)"
 	@echo "make clean  remove $(VENV) and the caches (outputs/ stays)"
 
 $(STAMP): pyproject.toml constraints.txt
