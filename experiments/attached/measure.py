@@ -43,6 +43,24 @@ class Running:
     token: str
 
 
+def told() -> list[str]:
+    """What one tells a trial of what was really started, where the configuration of ``attached`` is EC2's."""
+    (config,) = check(["cluster=emulated"], multirun=False)
+    parts = config.cluster.deployments
+    return [
+        *(
+            f"cluster.nodes.{name}.{key}={getattr(node, key)}"
+            for name, node in config.cluster.nodes.items()
+            for key in ("cpus", "gpus", "object_store_mb")
+        ),
+        *(
+            f"cluster.deployments.{name}.{key}={getattr(getattr(parts, name), key)}"
+            for name in ("decoder", "inference")
+            for key in ("replicas", "cpus", "gpus")
+        ),
+    ]
+
+
 @contextmanager
 def started(runtime: str, log: Path) -> Iterator[Running]:
     """An emulated cluster with a runtime's flags, and a port of this machine that leads to its dashboard."""
@@ -86,6 +104,7 @@ def main() -> None:
                 *(sys.executable, "-m", "vbench", "+experiments=anyscale_vs_oss", "cluster=attached"),
                 *("cluster.flow_mbps=null", f"runtime={','.join(RUNTIMES)}", f"blocks={options.blocks}"),
                 *(f"+cluster.addresses.{name}={cluster.url}" for name, cluster in clusters.items()),
+                *told(),
                 *("tracking=off", f"load.max_foreign_cpu_percent={FOREIGN_PERCENT}"),
                 *overrides,
             ],
