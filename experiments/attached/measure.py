@@ -73,7 +73,7 @@ def started(runtime: str, log: Path) -> Iterator[Running]:
         socket.create_server(("127.0.0.1", 0)) as listening,
     ):
         head, _, _ = cluster.address.partition(":")
-        forward = (sys.executable, str(HERE / "forward.py"), str(listening.fileno()), head)
+        forward = (sys.executable, "-m", "vbench.forward", str(listening.fileno()), head)
         with subprocess.Popen(
             (*cluster.enter, *forward, str(DASHBOARD_PORT)), pass_fds=[listening.fileno()]
         ) as forwarding:

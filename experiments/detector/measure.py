@@ -79,12 +79,8 @@ def differing(way: Way, found: list[Detections], expected: list[Detections], nam
     """Objects that one of both has and the other has not, by the rule that trials are checked by."""
     scale = 640 / 1920 if way.native else 1.0
 
-    def plain(one: Detections, scale: float) -> Found:
-        boxes = one.boxes.astype(np.float64) * scale
-        return Found(names=[names[i] for i in one.classes], scores=one.scores.astype(np.float64), boxes=boxes)
-
     return sum(
-        len(disagreements(plain(want, 1.0), plain(got, scale), way.settings.score_threshold))
+        len(disagreements(Found.of(want, names), Found.of(got, names, scale), way.settings.score_threshold))
         for got, want in zip(found, expected, strict=True)
     )
 

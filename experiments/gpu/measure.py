@@ -181,13 +181,10 @@ def differing(frames: Pictures, precision: Precision) -> tuple[int, int]:
     here.load()
     there.load()
 
-    def found(one: Detections) -> Found:
-        names = [here.class_names[index] for index in one.classes]
-        return Found(names=names, scores=one.scores.astype(np.float64), boxes=one.boxes.astype(np.float64))
-
+    names = here.class_names
     wanted = here.detect(frames)
     off = sum(
-        len(disagreements(found(want), found(got), 0.3))
+        len(disagreements(Found.of(want, names), Found.of(got, names), 0.3))
         for want, got in zip(wanted, there.detect(frames), strict=True)
     )
     return off, sum(len(one.classes) for one in wanted)

@@ -4,16 +4,9 @@ It cuts every connection that is so old, and after the first refuses all for so 
 """
 
 import asyncio
-import contextlib
 import sys
 
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
+from vbench.forward import pass_on
 
 
 async def main(host: str, port: int, oldest_s: float, out_s: float) -> None:
@@ -21,7 +14,7 @@ async def main(host: str, port: int, oldest_s: float, out_s: float) -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, onward = await asyncio.open_connection(host, port)
-        ways = [asyncio.create_task(_pass(reader, onward)), asyncio.create_task(_pass(there, writer))]
+        ways = [asyncio.create_task(pass_on(reader, onward)), asyncio.create_task(pass_on(there, writer))]
         _, open_yet = await asyncio.wait(ways, timeout=oldest_s)
         for way in open_yet:
             way.cancel()

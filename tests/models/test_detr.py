@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 import torch
 import transformers
+from agreeing import needs_gpu
 from safetensors.torch import load_file, save_file
 
 from vbench.models.protocol import Detector, ModelError, ModelSettings
@@ -111,7 +112,7 @@ def test_detections_are_those_of_transformers_own_processing(
         assert np.abs(one.boxes - other["boxes"].numpy().clip(0, 640)).max(initial=0) < 0.1
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that torch can use")
+@needs_gpu
 @pytest.mark.parametrize("graph", [True, False])
 def test_a_gpu_finds_what_the_cpu_finds(
     checkpoint: Checkpoint, detector: Detector, frames: Pictures, graph: bool

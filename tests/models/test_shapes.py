@@ -10,17 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from agreeing import agree
 from safetensors.torch import load_file, save_file
 
 from vbench.models.average_precision import pairwise_iou
-from vbench.models.boxes import suppress
 from vbench.models.evaluate import evaluate, unseen_settings
-from vbench.models.protocol import Detections, Detector, ModelError, ModelSettings, Precision
+from vbench.models.protocol import Detector, ModelError, ModelSettings, Precision
 from vbench.models.registry import create
-from vbench.models.shapes import AT_ONCE, BUNDLED, SUPPRESS_ABOVE, ShapesDetector, decide_at_once
-from vbench.models.torch_detector import DROPPED, KEPT, UNDECIDED, as_rows
+from vbench.models.shapes import BUNDLED
 from vbench.models.train_data import decode_scene
 from vbench.video.frames import decode_video
 from vbench.video.scene import Scene, SceneSettings, ensure_clip
@@ -28,31 +25,6 @@ from vbench.video.scene_shapes import SHAPES
 from vbench.video.types import FrameGeometry
 
 Pictures = npt.NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module")
-def detector() -> Detector:
-    made = create(ModelSettings())
-    made.load()
-    return made
-
-
-@pytest.fixture(scope="module")
-def frames() -> Pictures:
-    scene = Scene(SceneSettings(width=640, height=360, seed=77))
-    return np.stack([scene.frame(25 * i) for i in range(11)])
-
-
-def agree(first: Detections, second: Detections) -> None:
-    """Check that both hold the same objects: class, IoU >= 0.99, score within 0.01; in any order."""
-    assert len(first.classes) == len(second.classes)
-    if len(first.classes):
-        iou = pairwise_iou(first.boxes, second.boxes)
-        match = iou.argmax(1)
-        assert sorted(match) == list(range(len(match)))
-        assert iou.max(1).min() >= 0.99
-        assert np.array_equal(first.classes, second.classes[match])
-        assert np.abs(first.scores - second.scores[match]).max() <= 0.01
 
 
 @pytest.mark.parametrize(("width", "height", "count"), [(1280, 720, 8), (1920, 1080, 4)])
@@ -223,74 +195,6 @@ def test_a_compiled_model_finds_the_same_in_batches_of_any_length(
             detector.detect(frames[:count]), compiled.detect(frames[:count]), strict=True
         ):
             agree(first, second)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that torch can use")
-@pytest.mark.parametrize("graph", [True, False])
-@pytest.mark.parametrize("side", [(360, 640), (540, 960), (640, 360)])
-def test_a_gpu_finds_what_the_cpu_finds_in_batches_of_any_length(
-    detector: Detector, graph: bool, side: tuple[int, int]
-) -> None:
-    scene = Scene(SceneSettings(width=side[1], height=side[0], seed=78))
-    frames = np.stack([scene.frame(25 * i) for i in range(11)])
-    there = create(ModelSettings(device="cuda", batch_size=4, cuda_graph=graph, threads=2))
-    there.load()
-    assert there.in_flight == 2
-    for count in (11, 1, 4, 3, 9):
-        for first, second in zip(detector.detect(frames[:count]), there.detect(frames[:count]), strict=True):
-            agree(first, second)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that torch can use")
-def test_kinds_and_sizes_of_batches_in_turn_keep_out_of_each_others_memory(detector: Detector) -> None:
-    there = create(ModelSettings(device="cuda", batch_size=8))
-    there.load()
-    scenes = [Scene(SceneSettings(width=w, height=h, seed=80)) for w, h in ((640, 360), (960, 540))]
-    kinds = [np.stack([scene.frame(25 * i) for i in range(11)]) for scene in scenes]
-    for count in (8, 3, 11, 1, 8, 5):
-        for frames in kinds:
-            batch = frames[:count]
-            for first, second in zip(detector.detect(batch), there.detect(batch), strict=True):
-                agree(first, second)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU that torch can use")
-@pytest.mark.parametrize("graph", [True, False])
-def test_a_gpu_leaves_crowded_frames_to_the_host(
-    detector: Detector, frames: Pictures, graph: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vbench.models.shapes.AT_ONCE", 1)
-    there = create(ModelSettings(device="cuda", cuda_graph=graph))
-    there.load()
-    for first, second in zip(detector.detect(frames), there.detect(frames), strict=True):
-        assert len(first.classes) > 3
-        agree(first, second)
-
-
-@given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.integers(2, 40))
-def test_what_is_decided_at_once_is_what_suppression_decides(seed: int, count: int, spread: int) -> None:
-    """Crowded or not: the frame is decided rightly, or left undecided as a whole."""
-    random = np.random.default_rng(seed)
-    corners = random.uniform(0, spread, (1, count, 2))
-    boxes = torch.tensor(np.concatenate((corners, corners + 5), -1), dtype=torch.float32)
-    # Candidates come first, as scores are in order.
-    candidate = (torch.arange(count) < random.integers(1, count + 1))[None]
-    verdicts = decide_at_once(boxes, candidate)
-    if (verdicts == UNDECIDED).any():
-        assert (verdicts == UNDECIDED).all()
-    else:
-        assert candidate.sum() <= AT_ONCE
-        assert torch.equal(verdicts == KEPT, suppress(boxes, candidate, SUPPRESS_ABOVE))
-
-
-def test_undecided_frames_are_decided_by_suppression(detector: Detector) -> None:
-    boxes = torch.tensor([[[0.0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]]]).expand(2, -1, -1)
-    scores = torch.tensor([[0.9, 0.8, 0.2]]).expand(2, -1)
-    verdicts = torch.tensor([[UNDECIDED] * 3, [DROPPED, KEPT, DROPPED]], dtype=torch.float32)
-    rows = as_rows(boxes, scores, torch.zeros(2, 3, dtype=torch.int64), verdicts).numpy()
-
-    assert isinstance(detector, ShapesDetector)
-    assert detector._decided(rows).tolist() == [[True, False, False], [False, True, False]]
 
 
 def test_a_model_that_cannot_be_compiled_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

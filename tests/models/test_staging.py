@@ -1,16 +1,14 @@
 """Frames come to the GPU as they are, in order, whatever becomes of the memory they came from."""
 
 import numpy as np
-import pytest
 import torch
+from agreeing import needs_gpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vbench.models.staging import Staging
 
-pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="this machine has no GPU that torch can use"
-)
+pytestmark = needs_gpu
 
 
 @settings(deadline=None)  # the first use of a GPU takes seconds

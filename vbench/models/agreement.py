@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.models.average_precision import pairwise_iou
+from vbench.models.protocol import Detections
 
 MIN_IOU = 0.99
 MAX_SCORE_DIFFERENCE = 0.01
@@ -22,6 +23,15 @@ class Found:
     """float64[D]."""
     boxes: npt.NDArray[np.float64]
     """float64[D, 4]: x1, y1, x2, y2 in pixels."""
+
+    @classmethod
+    def of(cls, detections: Detections, class_names: Sequence[str], scale: float = 1.0) -> "Found":
+        """What a detector with these classes found, its boxes times ``scale``."""
+        return cls(
+            names=[class_names[index] for index in detections.classes],
+            scores=detections.scores.astype(np.float64),
+            boxes=detections.boxes.astype(np.float64) * scale,
+        )
 
 
 def disagreements(expected: Found, got: Found, threshold: float) -> list[str]:

@@ -121,7 +121,7 @@ def best_queries(logits: Tensor, boxes: Tensor, score_threshold: float, geometry
     # One side after the other: a tensor made of numbers would be copied to a GPU, and waited for.
     corners[..., 0::2] *= geometry.width
     corners[..., 1::2] *= geometry.height
-    return as_rows(corners, scores, pairs % classes, (scores > score_threshold).to(scores.dtype))
+    return as_rows(corners, scores, pairs % classes, scores > score_threshold)
 
 
 def _transformers() -> Any:

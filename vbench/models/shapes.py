@@ -96,9 +96,7 @@ def _select(logits: Tensor, boxes: Tensor, score_threshold: float, geometry: Fra
     boxes[..., 1::2].clamp_(0, geometry.height)
     candidate = scores >= score_threshold
     verdicts = (
-        decide_at_once(boxes, candidate).to(scores.dtype)
-        if scores.is_cuda
-        else suppress(boxes, candidate, SUPPRESS_ABOVE).to(scores.dtype)
+        decide_at_once(boxes, candidate) if scores.is_cuda else suppress(boxes, candidate, SUPPRESS_ABOVE)
     )
     return as_rows(boxes, scores, classes.gather(1, cells), verdicts)
 

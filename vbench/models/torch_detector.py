@@ -35,7 +35,9 @@ def as_rows(boxes: Tensor, scores: Tensor, classes: Tensor, verdicts: Tensor) ->
 
     ``boxes`` [N, K, 4] in the network's pixels; the others [N, K]; ``verdicts``: KEPT, DROPPED, UNDECIDED.
     """
-    return torch.cat((boxes, torch.stack((scores, classes.to(scores.dtype), verdicts), dim=-1)), dim=-1)
+    return torch.cat(
+        (boxes, torch.stack((scores, classes.to(scores.dtype), verdicts.to(scores.dtype)), dim=-1)), dim=-1
+    )
 
 
 class TorchDetector(ABC):

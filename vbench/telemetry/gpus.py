@@ -15,7 +15,6 @@ from vbench.record import GpuSample
 class Gpu:
     """What does not change about a GPU."""
 
-    index: int
     name: str
     memory_mb: float | None
     driver: str | None
@@ -35,12 +34,11 @@ class GpuWatch:
         """What they are, by index."""
         return [
             Gpu(
-                index=index,
                 name=_told(pynvml.nvmlDeviceGetName, handle) or "a GPU without a name",
                 memory_mb=_memory_mb(handle, "total"),
                 driver=_told(pynvml.nvmlSystemGetDriverVersion),
             )
-            for index, handle in enumerate(self._handles)
+            for handle in self._handles
         ]
 
     def look(self) -> list[GpuSample]:

@@ -1,6 +1,7 @@
-"""``forward.py FD HOST PORT``: passes each connection to an inherited listening socket on to an address.
+"""``python -m vbench.forward FD HOST PORT``: passes each connection to an inherited listening socket on.
 
-The socket belongs to the network in which it was made, the address to the one that this process is in.
+For studies and tests. The socket belongs to the network in which it was made, the address that connections
+are passed on to belongs to the one that this process is in.
 """
 
 import asyncio
@@ -9,7 +10,8 @@ import socket
 import sys
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What comes in, until it ends or the other side is gone."""
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
@@ -24,7 +26,7 @@ async def main(listening: socket.socket, host: str, port: int) -> None:
         with contextlib.closing(writer):
             there, onward = await asyncio.open_connection(host, port)
             with contextlib.closing(onward):
-                await asyncio.gather(_pass(reader, onward), _pass(there, writer))
+                await asyncio.gather(pass_on(reader, onward), pass_on(there, writer))
 
     async with await asyncio.start_server(serve, sock=listening) as server:
         await server.serve_forever()
