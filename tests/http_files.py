@@ -32,6 +32,8 @@ class Behaviour:
 def _handler(behaviour: Behaviour) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        timeout = 30
+        """Seconds without a byte after which a connection is closed; the end waits for each of them."""
 
         def do_GET(self) -> None:
             behaviour.asked.append(self.headers.get("Range"))
@@ -94,9 +96,9 @@ def _handler(behaviour: Behaviour) -> type[BaseHTTPRequestHandler]:
 
 @contextmanager
 def serving(behaviour: Behaviour) -> Iterator[str]:
-    """The address of the server, up while the block runs."""
+    """The address of the server, up while the block runs; its connections are closed when it ends."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(behaviour))
-    server.daemon_threads = True
+    server.daemon_threads = False  # so that server_close waits for the threads that answer
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -104,4 +106,6 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
     finally:
         server.shutdown()
         thread.join()
+        if behaviour.trickle is not None:
+            behaviour.trickle.set()
         server.server_close()

@@ -23,7 +23,7 @@ from vbench.analysis.trials import Found, read_experiment, read_sweep
 from vbench.display import Display
 from vbench.errors import ConfigError, VbenchError
 from vbench.names import nearest
-from vbench.record import RecordError
+from vbench.trial_folder import RecordError
 
 REGRESSION = 4
 

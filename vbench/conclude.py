@@ -9,11 +9,12 @@ from pathlib import Path
 
 from vbench.display import Display
 from vbench.errors import TrackingError, VbenchError
-from vbench.record import RecordError, Trial
+from vbench.record import Trial
 from vbench.report import show_sweep
 from vbench.schema import Config
 from vbench.sweep import Sweep
 from vbench.trial import CRASH
+from vbench.trial_folder import RecordError
 
 
 def show(display: Display, begun: Sweep, trials: Mapping[str, Trial]) -> None:

@@ -13,18 +13,17 @@ from rich.console import Console
 from rich.text import Text
 
 from vbench import rules
-from vbench.record import (
+from vbench.record import Rule, Trial
+from vbench.schema import from_plain
+from vbench.tracking import trial_folders
+from vbench.trial_folder import (
     RecordError,
-    Rule,
-    Trial,
     read_machines,
     read_requests,
     read_samples,
     read_spans,
     read_trial,
 )
-from vbench.schema import from_plain
-from vbench.tracking import trial_folders
 
 
 def judged(folder: Path, trial: Trial) -> list[Rule]:

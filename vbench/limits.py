@@ -26,18 +26,11 @@ from vbench.errors import ConfigError, InputError, VbenchError
 from vbench.graph import pipeline_args
 from vbench.load.reference import read_reference
 from vbench.models.protocol import ModelError
-from vbench.record import (
-    TRIAL,
-    Clip,
-    RecordError,
-    Trial,
-    marks,
-    read_trial,
-    write_json,
-)
+from vbench.record import Clip, Trial, marks
 from vbench.report import show_limits
 from vbench.schema import from_plain
 from vbench.sizing import machine_cpus
+from vbench.trial_folder import TRIAL, RecordError, read_trial, write_json
 from vbench.video.digest import file_digest
 from vbench.video.errors import DecoderKilledError, ToolMissingError, VideoError
 

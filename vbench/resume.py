@@ -9,10 +9,11 @@ from vbench import environment
 from vbench.compose import Asked
 from vbench.environment import MEASURED
 from vbench.errors import ConfigError
-from vbench.record import Clip, RecordError, Trial, read_trial
+from vbench.record import Clip, Trial
 from vbench.sweep import Planned, Sweep, plan
 from vbench.tracking import EARLIER
 from vbench.trial import NOT_FINGERPRINTED, fingerprint
+from vbench.trial_folder import RecordError, read_trial
 
 START_NEW = "start a new sweep"
 

@@ -15,11 +15,12 @@ from vbench.display import Display, time_left
 from vbench.environment import MEASURED
 from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
 from vbench.ready import check_machine, check_outputs
-from vbench.record import TRIAL, Trial
+from vbench.record import Trial
 from vbench.report import show_limits, show_trial, show_where
 from vbench.schema import Config
 from vbench.sweep import Planned, Sweep
 from vbench.trial import CRASH, run_trial
+from vbench.trial_folder import TRIAL
 
 RESUME = "resume="
 

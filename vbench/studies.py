@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from vbench.record import TRIAL
+from vbench.trial_folder import TRIAL
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_S = 600.0

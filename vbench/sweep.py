@@ -13,10 +13,10 @@ from typing import Any
 from vbench import environment
 from vbench.compose import Asked
 from vbench.errors import ConfigError
-from vbench.record import TRIAL, write_json
 from vbench.schema import Config
 from vbench.tracking import SWEEP
 from vbench.trial import NOT_FINGERPRINTED
+from vbench.trial_folder import TRIAL, write_json
 from vbench.validate import value_at
 
 

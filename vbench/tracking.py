@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import TrackingError, first_line
-from vbench.record import TRIAL, RecordError, Trial, read_requests, read_trial
+from vbench.record import Trial
 from vbench.telemetry.proof import expected
+from vbench.trial_folder import TRIAL, RecordError, read_requests, read_trial
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from vbench import environment, record, rules, summary
+from vbench import environment, rules, summary, trial_folder
 from vbench.clusters.guard import GRACE_S, guarded
 from vbench.clusters.kinds import KINDS
 from vbench.clusters.ray_node import inherited
@@ -24,6 +24,7 @@ from vbench.errors import InputError, TrialError, VbenchError
 from vbench.load.job import PREPARED, Job, Place, read_clip, write_job
 from vbench.network import Network
 from vbench.phases import timed
+from vbench.record import Status, Trial
 from vbench.schema import Config
 from vbench.telemetry.machine import MachineSampler
 
@@ -44,14 +45,14 @@ NOT_FINGERPRINTED = ("label", "block", "blocks", "outputs", "tracking")
 
 def run_trial(
     config: Config, folder: Path, swept: Mapping[str, str], display: Display
-) -> tuple[record.Trial, VbenchError | None]:
+) -> tuple[Trial, VbenchError | None]:
     """Run one trial into ``folder``, write its record, whatever happened, and say why it failed, if it did.
 
     A trial that fails has a record that is not valid and says why. An interrupt is raised on, after the
     record is written.
     """
     begun = _Begun(config=config, folder=folder, swept=swept)
-    status: record.Status = "finished"
+    status: Status = "finished"
     error: VbenchError | None = None
     try:
         with display.running():
@@ -66,7 +67,7 @@ def run_trial(
         raise
     finally:
         trial = begun.end(status, error)
-        record.write_json(folder / record.TRIAL, trial)
+        trial_folder.write_json(folder / trial_folder.TRIAL, trial)
     return trial, error
 
 
@@ -105,7 +106,7 @@ def _run(begun: "_Begun", display: Display) -> None:
                     look=machine.look,
                 )
             if cluster.is_here:
-                record.write_lines(folder / record.MACHINES, machine.measured())
+                trial_folder.write_lines(folder / trial_folder.MACHINES, machine.measured())
         except TrialError as error:
             if cluster.exit_status() is not None:
                 status = f"status {cluster.exit_status()}"
@@ -200,15 +201,15 @@ class _Begun:
     network: Network | None = None
     began_s: float = field(default_factory=time.monotonic)
 
-    def end(self, status: record.Status, error: VbenchError | None) -> record.Trial:
+    def end(self, status: Status, error: VbenchError | None) -> Trial:
         """The record, judged, from the files that the load process has left."""
         folder = self.folder
-        observed = record.read_observed(folder)
+        observed = trial_folder.read_observed(folder)
         clip = read_clip(folder)
-        requests = record.read_requests(folder)
-        nodes = record.read_samples(folder)
-        machines = record.read_machines(folder)
-        spans = record.read_spans(folder)
+        requests = trial_folder.read_requests(folder)
+        nodes = trial_folder.read_samples(folder)
+        machines = trial_folder.read_machines(folder)
+        spans = trial_folder.read_spans(folder)
         network = self.network
         finished = observed if status == "finished" else None
         judged = rules.judge(self.config, finished, requests, nodes, machines, spans, network)
@@ -221,10 +222,10 @@ class _Begun:
         if "latency_mean_s" in metrics:
             spent_s = time.monotonic() - self.began_s
             metrics["harness_s"] = spent_s - sum(phases_s.get(name, 0.0) for name in APART)
-        for name in (record.OBSERVED, PREPARED):
+        for name in (trial_folder.OBSERVED, PREPARED):
             (folder / name).unlink(missing_ok=True)
         plain = asdict(self.config)
-        return record.Trial(
+        return Trial(
             trial_id=secrets.token_hex(8),
             arm=" ".join(f"{key}={value}" for key, value in self.swept.items()),
             swept=self.swept,

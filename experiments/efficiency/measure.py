@@ -1,6 +1,6 @@
 """How near the service comes to one plain process: ``python experiments/efficiency/measure.py`` (25 min).
 
-Nothing else may run meanwhile. In each round, each video size and mode is measured once, in random order: a
+Nothing else may run meanwhile. In each round, each video and mode is measured once, in random order: a
 trial of the real command on the local cluster, and right after it ``python -m vbench.limits`` on its record.
 The numbers are written to ``result.json`` beside this file; README.md quotes it. Further arguments are
 overrides for the trials, such as ``pipeline.window=8``.
@@ -20,19 +20,24 @@ from vbench.studies import run_trial, timed
 
 HERE = Path(__file__).resolve().parent
 
-SIZES = {"720p": (1280, 720, 32), "1080p": (1920, 1080, 16)}
-"""Width, height, and how many requests of 20 s of video make a measured time of some 30 s on two cores."""
+CELLS = {
+    "720p": {"width": 1280, "height": 720, "length_s": 20, "chunk_s": 5, "requests": 32},
+    "1080p": {"width": 1920, "height": 1080, "length_s": 20, "chunk_s": 5, "requests": 16},
+    "720p, long": {"width": 1280, "height": 720, "length_s": 60, "chunk_s": 15, "requests": 12},
+}
+"""Videos, and how many requests make a measured time of 15 to 20 s on two cores. The long one tells what
+a call costs from what a frame costs: three times the frames in a chunk, and in a request."""
 
 
-def measure(size: str, mode: str, outputs: Path, overrides: list[str]) -> dict[str, Any]:
+def measure(video: str, mode: str, outputs: Path, overrides: list[str]) -> dict[str, Any]:
     """One trial, and the machine's ceiling right after it."""
-    width, height, requests = SIZES[size]
+    cell = CELLS[video]
     folder = run_trial(
         outputs,
         f"mode={mode}",
-        f"video.scene.width={width}",
-        f"video.scene.height={height}",
-        f"load.requests={requests}",
+        *(f"video.scene.{key}={cell[key]}" for key in ("width", "height", "length_s")),
+        f"pipeline.chunk_s={cell['chunk_s']}",
+        f"load.requests={cell['requests']}",
         *overrides,
     )
     numbers = outputs / "numbers.json"
@@ -55,13 +60,13 @@ def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure all sizes and modes, and write the result after each round."""
+    """Measure all videos in both modes, and write the result after each round."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--videos", nargs="+", choices=CELLS, default=list(CELLS))
     options, overrides = parser.parse_known_args()
     draw = random.Random(1)
-    cells = [(size, mode) for size in options.sizes for mode in ("chunked", "combined")]
+    cells = [(video, mode) for video in options.videos for mode in ("chunked", "combined")]
     taken: dict[tuple[str, str], list[dict[str, Any]]] = {cell: [] for cell in cells}
     result: dict[str, Any] = {
         "environment": environment.describe(),
@@ -70,16 +75,16 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory(prefix="vbench-study-") as folder:
         for number in range(options.rounds):
-            for size, mode in draw.sample(cells, len(cells)):
-                each = measure(size, mode, Path(folder), overrides)
-                taken[size, mode].append(each)
+            for video, mode in draw.sample(cells, len(cells)):
+                each = measure(video, mode, Path(folder), overrides)
+                taken[video, mode].append(each)
                 print(
-                    f"round {number + 1}  {size:<6} {mode:<9} service {each['service_frames_per_s']:5.1f}"
+                    f"round {number + 1}  {video:<10} {mode:<9} service {each['service_frames_per_s']:5.1f}"
                     f" frames/s, plain process {each['ceiling_frames_per_s']:5.1f}:"
                     f" {100 * each['service_over_ceiling']:.0f}%",
                     flush=True,
                 )
-            result["cells"] = {f"{size} {mode}": summary(taken[size, mode]) for size, mode in cells}
+            result["cells"] = {f"{video}, {mode}": summary(taken[video, mode]) for video, mode in cells}
             (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from vbench import environment, procfs
-from vbench.record import read_trial
 from vbench.studies import ROOT, timed
+from vbench.trial_folder import read_trial
 from vbench.video.scene import ensure_clip
 from vbench.video.scene_settings import SceneSettings
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from vbench import environment, procfs
-from vbench.record import read_samples, read_trial
 from vbench.studies import run_trial
+from vbench.trial_folder import read_samples, read_trial
 
 HERE = Path(__file__).resolve().parent
 MODES = ("chunked", "combined")

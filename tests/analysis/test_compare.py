@@ -15,8 +15,8 @@ import sweeps
 
 from vbench.analysis import DATA, PAGE
 from vbench.compare import main
-from vbench.record import NODES
 from vbench.tracking import COMPARISON, SWEEP, Tracker
+from vbench.trial_folder import NODES
 
 PNG = b"\x89PNG\r\n\x1a\n"
 NOISE = (0.01, -0.01, 0.0, 0.005, -0.005)

@@ -14,9 +14,9 @@ from vbench.analysis import compare_sweep
 from vbench.analysis.arms import PER_BLOCK
 from vbench.analysis.same import NotComparable
 from vbench.errors import ConfigError
-from vbench.record import TRIAL, RecordError
 from vbench.tracking import SWEEP
 from vbench.trial import NOT_FINGERPRINTED
+from vbench.trial_folder import TRIAL, RecordError
 
 LATENCIES = {"single": 90.0, "oss": 80.0, "anyscale": 60.0}
 RUNTIMES = tuple(LATENCIES)

@@ -5,16 +5,7 @@ from typing import Any
 
 from vbench.compose import check
 from vbench.network import Link, LinkCheck, LinkSample, Network
-from vbench.record import (
-    Clip,
-    MachineSample,
-    NodeRuntime,
-    NodeSample,
-    Observed,
-    Request,
-    SpanLine,
-    Trial,
-)
+from vbench.record import Clip, MachineSample, NodeRuntime, NodeSample, Observed, Request, SpanLine, Trial
 from vbench.schema import Config
 
 

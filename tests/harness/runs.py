@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vbench import procfs
-from vbench.record import read_trial
 from vbench.tracking import trial_folders
+from vbench.trial_folder import read_trial
 
 DEADLINE_S = 240
 

@@ -13,7 +13,8 @@ from emulated import CONNECTIONS, NODES, WHOLE, until
 from runs import Workplace, below
 
 from vbench import procfs
-from vbench.record import Trial, read_machines, read_requests, read_samples, read_spans, read_trial
+from vbench.record import Trial
+from vbench.trial_folder import read_machines, read_requests, read_samples, read_spans, read_trial
 
 pytestmark = pytest.mark.slow
 

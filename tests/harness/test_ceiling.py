@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import records
 
-from vbench import environment, limits, record
+from vbench import environment, limits, trial_folder
 from vbench.ceiling import PlainProcess
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.geometry import frame_geometry
+from vbench.record import Trial
 from vbench.video.digest import file_digest, frame_digests
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_video
@@ -62,12 +63,12 @@ def test_an_error_of_one_worker_ends_all_and_is_raised(clip: Path, tmp_path: Pat
         plain.measure(2, lambda done: None)
 
 
-def of_clip(clip: Path, folder: Path) -> record.Trial:
+def of_clip(clip: Path, folder: Path) -> Trial:
     """The record of a trial with this clip, on this machine."""
     cached = folder / "reference.json"
     nothing = {"pts": 0, "names": [], "scores": [], "boxes": []}
     frames = [{**nothing, "digest": digest} for digest in reference(clip)]
-    record.write_json(cached, {"frames": frames, "map50": None})
+    trial_folder.write_json(cached, {"frames": frames, "map50": None})
     return records.trial(
         config=asdict(records.config("pipeline.fps=2", "pipeline.chunk_s=1")),
         environment=environment.describe(),
@@ -87,9 +88,9 @@ def of_clip(clip: Path, folder: Path) -> record.Trial:
     )
 
 
-def run(folder: Path, trial: record.Trial, *arguments: str) -> int:
-    record.write_json(folder / record.TRIAL, trial)
-    record.write_lines(folder / record.SPANS, [records.span("decode", "compute", 1.6)])
+def run(folder: Path, trial: Trial, *arguments: str) -> int:
+    trial_folder.write_json(folder / trial_folder.TRIAL, trial)
+    trial_folder.write_lines(folder / trial_folder.SPANS, [records.span("decode", "compute", 1.6)])
     return limits.main([str(folder), *arguments])
 
 
@@ -157,8 +158,8 @@ def test_without_a_folder_the_latest_run_is_taken(
         folder = tmp_path / "outputs" / "runs" / name
         folder.mkdir(parents=True)
         trial = of_clip(clip, tmp_path)
-        record.write_json(
-            folder / record.TRIAL, replace(trial, environment={**trial.environment, "host": host})
+        trial_folder.write_json(
+            folder / trial_folder.TRIAL, replace(trial, environment={**trial.environment, "host": host})
         )
 
     assert limits.main(["--videos", "1"]) == 0

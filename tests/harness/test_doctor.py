@@ -14,7 +14,7 @@ from ordinary import NOBODY
 from runs import DEADLINE_S, Workplace
 
 from vbench.clusters.emulated.needs import needs
-from vbench.record import read_trial
+from vbench.trial_folder import read_trial
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDINARY = Path(__file__).with_name("ordinary.py")

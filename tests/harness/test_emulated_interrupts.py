@@ -13,7 +13,7 @@ from emulated import EMULATED, TRANSFER, Machine, Processes, namespaces_of, proc
 from runs import SCENE, Workplace
 
 from vbench import procfs
-from vbench.record import read_trial
+from vbench.trial_folder import read_trial
 
 pytestmark = pytest.mark.slow
 

@@ -10,17 +10,9 @@ from runs import Workplace
 
 from vbench.load.drive import WARM_UP_ROUNDS
 from vbench.network import LINK_TOLERANCE
-from vbench.record import (
-    NodeSample,
-    Observed,
-    Trial,
-    read_machines,
-    read_requests,
-    read_samples,
-    read_spans,
-    read_trial,
-)
+from vbench.record import NodeSample, Observed, Trial
 from vbench.telemetry.quiet import QUIET_S
+from vbench.trial_folder import read_machines, read_requests, read_samples, read_spans, read_trial
 from vbench.wire import crossings
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from runs import SCENE, SMALL, Workplace
 
 from vbench import procfs
-from vbench.record import read_trial
+from vbench.trial_folder import read_trial
 
 pytestmark = pytest.mark.slow
 

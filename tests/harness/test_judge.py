@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import records
 
-from vbench import record, rules
+from vbench import rules, trial_folder
 from vbench.judge import judged, main
 
 
@@ -22,15 +22,15 @@ def folder(tmp_path: Path) -> Path:
     plain = records.trial().config | {
         "load": {**records.trial().config["load"], "requests": 2, "concurrency": 1}
     }
-    record.write_json(tmp_path / record.TRIAL, records.trial(config=plain, rules=found))
-    record.write_lines(tmp_path / record.REQUESTS, requests)
-    record.write_lines(tmp_path / record.NODES, nodes)
-    record.write_lines(tmp_path / record.MACHINES, machines)
+    trial_folder.write_json(tmp_path / trial_folder.TRIAL, records.trial(config=plain, rules=found))
+    trial_folder.write_lines(tmp_path / trial_folder.REQUESTS, requests)
+    trial_folder.write_lines(tmp_path / trial_folder.NODES, nodes)
+    trial_folder.write_lines(tmp_path / trial_folder.MACHINES, machines)
     return tmp_path
 
 
 def test_a_verdict_comes_out_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trial = record.read_trial(folder)
+    trial = trial_folder.read_trial(folder)
     assert judged(folder, trial) == trial.rules
     assert main([str(folder), "--all"]) == 0
     assert "recorded: valid  now: valid" in capsys.readouterr().out
@@ -38,7 +38,7 @@ def test_a_verdict_comes_out_the_same(folder: Path, capsys: pytest.CaptureFixtur
 
 def test_a_verdict_that_would_be_another_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     late = replace(records.request(1), sent_s=103.0, done_s=104.0)
-    record.write_lines(folder / record.REQUESTS, [records.request(0), late])
+    trial_folder.write_lines(folder / trial_folder.REQUESTS, [records.request(0), late])
     assert main([str(folder)]) == 1
     shown = capsys.readouterr().out
     assert "recorded: valid  now: NOT VALID" in shown

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 import records
 
-from vbench.record import (
+from vbench.record import Connections, GpuSample
+from vbench.trial_folder import (
     MACHINES,
     NODES,
     OBSERVED,
     REQUESTS,
     TRIAL,
-    Connections,
-    GpuSample,
     RecordError,
     read_machines,
     read_observed,

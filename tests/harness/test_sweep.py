@@ -12,10 +12,10 @@ from records import config
 from vbench.compose import Asked, ask
 from vbench.display import Display, duration, time_left
 from vbench.errors import ConfigError
-from vbench.record import TRIAL
 from vbench.session import Session
 from vbench.session import _planned as run_planned
 from vbench.sweep import Planned, alone, arm_of, begin, in_words, name_of, order, plan, read
+from vbench.trial_folder import TRIAL
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
 

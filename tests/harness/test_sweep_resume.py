@@ -12,12 +12,13 @@ from records import clip, request, trial
 from vbench.compose import Asked, ask
 from vbench.environment import describe
 from vbench.errors import ConfigError
-from vbench.record import REQUESTS, TRIAL, Trial, write_json, write_lines
+from vbench.record import Trial
 from vbench.resume import check_same, finished, set_aside
 from vbench.session import run
 from vbench.sweep import Planned, Sweep, begin
 from vbench.tracking import Tracker
 from vbench.trial import CRASH, fingerprint
+from vbench.trial_folder import REQUESTS, TRIAL, write_json, write_lines
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from runs import SCENE, SMALL, Workplace
 
-from vbench.record import Trial, read_trial
+from vbench.record import Trial
 from vbench.sweep import Sweep, read
+from vbench.trial_folder import read_trial
 
 Wait = Callable[["subprocess.Popen[str]", str], str]
 

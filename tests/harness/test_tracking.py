@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import records
 
-from vbench.record import REQUESTS, TRIAL, write_json, write_lines
 from vbench.tracking import DATABASE, SWEEP, Tracker, main, trial_folders
+from vbench.trial_folder import REQUESTS, TRIAL, write_json, write_lines
 
 
 @pytest.fixture(scope="module")

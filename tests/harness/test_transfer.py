@@ -17,10 +17,11 @@ from runs import Workplace
 from vbench.load.ends import ends, problems
 from vbench.load.movers import Pair
 from vbench.load.transfer import loop, request_line, span_lines
-from vbench.record import Request, Rule, read_requests, read_spans, read_trial
+from vbench.record import Request, Rule
 from vbench.rules import judge
 from vbench.schema import ClusterConfig, Config, LoadConfig, NodeConfig
 from vbench.telemetry.quiet import QUIET_S
+from vbench.trial_folder import read_requests, read_spans, read_trial
 
 STORE_BYTES = 100_000_000
 TIMEOUT_S = 60.0

@@ -8,7 +8,8 @@ import pytest
 from http_files import Behaviour, serving
 from runs import SCENE, SMALL, Workplace
 
-from vbench.record import Trial, read_requests, read_samples, read_spans, read_trial
+from vbench.record import Trial
+from vbench.trial_folder import read_requests, read_samples, read_spans, read_trial
 from vbench.video.ffmpeg import ffmpeg_path
 from vbench.video.scene import SceneSettings, ensure_clip
 

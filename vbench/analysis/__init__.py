@@ -11,7 +11,7 @@ from vbench.analysis.console import show
 from vbench.analysis.files import writing
 from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
-from vbench.record import write_json
+from vbench.trial_folder import write_json
 
 __all__ = ["Comparison", "compare_sweep", "show", "write"]
 

@@ -25,13 +25,8 @@ from vbench.analysis.standins import stand_ins
 from vbench.analysis.statistics import mean
 from vbench.analysis.trials import Found, Measured
 from vbench.errors import ConfigError
-from vbench.record import (
-    Trial,
-    marks,
-    read_machines,
-    read_requests,
-    read_spans,
-)
+from vbench.record import Trial, marks
+from vbench.trial_folder import read_machines, read_requests, read_spans
 
 
 def compare(

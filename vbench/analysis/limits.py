@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from vbench.analysis.arms import connections
-from vbench.record import MachineSample, SpanLine, Trial, read_machines, read_spans
+from vbench.record import MachineSample, SpanLine, Trial
+from vbench.trial_folder import read_machines, read_spans
 from vbench.wire import by_way, crossings
 
 Resource = Literal["decoders", "models", "flows", "NIC", "cores"]

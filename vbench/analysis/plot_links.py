@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from vbench.analysis.plots import legend, new_figure, save, tidy, title
 from vbench.analysis.results import Arm, Scenario
 from vbench.links import Interval, rounds
-from vbench.record import Trial, read_samples, read_trial
+from vbench.record import Trial
+from vbench.trial_folder import read_samples, read_trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

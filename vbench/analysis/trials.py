@@ -11,8 +11,9 @@ from typing import Any
 
 from vbench.errors import ConfigError, TrackingError, first_line
 from vbench.names import nearest
-from vbench.record import MACHINES, NODES, REQUESTS, SPANS, TRIAL, RecordError, Trial, read_trial
+from vbench.record import Trial
 from vbench.tracking import ARTIFACTS, DATABASE, SWEEP
+from vbench.trial_folder import MACHINES, NODES, REQUESTS, SPANS, TRIAL, RecordError, read_trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from pathlib import Path
 from vbench.load.events import open_channel, send_file
 from vbench.load.job import JOB, PREPARED, from_plain_job, read_clip
 from vbench.load.step import run_step
-from vbench.record import Clip, write_json
+from vbench.record import Clip
+from vbench.trial_folder import write_json
 
 JOB_VARIABLE = "VBENCH_JOB"
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from vbench.network import Link
-from vbench.record import Clip, write_json
+from vbench.record import Clip
 from vbench.schema import Config, from_plain
+from vbench.trial_folder import write_json
 
 JOB = "job.json"
 PREPARED = "clip.json"

@@ -12,24 +12,12 @@ from vbench.errors import InputError, TrialError
 from vbench.load.events import emit, progress
 from vbench.load.job import Job, Place
 from vbench.phases import timed
-from vbench.record import (
-    MACHINES,
-    NODES,
-    OBSERVED,
-    REQUESTS,
-    SPANS,
-    NodeRuntime,
-    NodeSample,
-    Observed,
-    Request,
-    SpanLine,
-    write_json,
-    write_lines,
-)
+from vbench.record import NodeRuntime, NodeSample, Observed, Request, SpanLine
 from vbench.runtimes import environment
 from vbench.telemetry import flags, proof
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
 from vbench.telemetry.quiet import Quiet, wait_until_quiet
+from vbench.trial_folder import MACHINES, NODES, OBSERVED, REQUESTS, SPANS, write_json, write_lines
 from vbench.validate_attached import PIP
 
 if TYPE_CHECKING:

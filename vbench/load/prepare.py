@@ -19,9 +19,10 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import footprint
 from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job as Request
-from vbench.record import Clip, write_json
+from vbench.record import Clip
 from vbench.schema import Config
 from vbench.sizing import machine_cpus, node_cpus
+from vbench.trial_folder import write_json
 from vbench.validate_attached import ATTACHED
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError

@@ -13,7 +13,7 @@ from vbench.models.agreement import Found, disagreements
 from vbench.models.average_precision import mean_average_precision
 from vbench.models.protocol import Detections, Detector
 from vbench.pipeline.job import Job
-from vbench.record import write_json
+from vbench.trial_folder import write_json
 from vbench.video.digest import frame_digests
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.frames import decode_video

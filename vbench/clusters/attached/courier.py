@@ -29,8 +29,9 @@ from vbench.errors import InputError, VbenchError
 from vbench.load.away import INPUTS, JOB_VARIABLE, LEAVE_S
 from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
 from vbench.load.job import PREPARED, Job, read_clip, read_job, to_plain
-from vbench.record import Clip, write_json
+from vbench.record import Clip
 from vbench.telemetry.agents import INSTALL_S
+from vbench.trial_folder import write_json
 from vbench.validate_attached import PIP
 
 MOST_MB = 400

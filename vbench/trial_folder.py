@@ -1,0 +1,139 @@
+"""The folder of a trial: the files of its record, each written whole or not at all, and read back."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from vbench.network import LinkSample, read_network
+from vbench.record import (
+    SCHEMA_VERSION,
+    Clip,
+    Connections,
+    GpuSample,
+    MachineSample,
+    NodeRuntime,
+    NodeSample,
+    Observed,
+    Request,
+    Rule,
+    SpanLine,
+    Trial,
+)
+
+TRIAL = "trial.json"
+REQUESTS = "requests.jsonl"
+SPANS = "spans.jsonl"
+NODES = "nodes.jsonl"
+MACHINES = "machines.jsonl"
+OBSERVED = "observed.json"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a dataclass or plain value as JSON, whole or not at all."""
+    data = (
+        dataclasses.asdict(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type)
+        else value
+    )
+    if isinstance(value, Trial):
+        data.pop("folder")
+    _write(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+
+def write_lines(path: Path, lines: Iterable[Any]) -> None:
+    """Write dataclasses as JSON lines, whole or not at all."""
+    _write(path, "".join(json.dumps(dataclasses.asdict(line), allow_nan=False) + "\n" for line in lines))
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class RecordError(ValueError):
+    """A folder holds no record that can be read; the message names it."""
+
+
+def _read_lines(path: Path, kind: Callable[..., Any]) -> list[Any]:
+    try:
+        return [kind(**json.loads(line)) for line in path.read_text().splitlines()]
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError) as error:
+        raise RecordError(f"{path} is damaged: {error}") from error
+
+
+def read_requests(folder: Path) -> list[Request]:
+    """The measured requests; none where the trial did not come so far."""
+    return _read_lines(folder / REQUESTS, Request)
+
+
+def read_spans(folder: Path) -> list[SpanLine]:
+    """The stage spans of the measured requests."""
+    return _read_lines(folder / SPANS, SpanLine)
+
+
+def read_samples(folder: Path) -> list[NodeSample]:
+    """The samples of all nodes."""
+    return _read_lines(folder / NODES, _node_sample)
+
+
+def _node_sample(**data: Any) -> NodeSample:
+    link = data.pop("link")
+    data.pop("gpu_percent", None)  # in records of before, and never known
+    return NodeSample(**data, link=LinkSample(**link) if link else None)
+
+
+def read_machines(folder: Path) -> list[MachineSample]:
+    """The samples of all machines."""
+    return _read_lines(folder / MACHINES, _machine_sample)
+
+
+def _machine_sample(**data: Any) -> MachineSample:
+    gpus = tuple(GpuSample(**gpu) for gpu in data.pop("gpus", ()))
+    return MachineSample(**data, gpus=gpus)
+
+
+def read_observed(folder: Path) -> Observed | None:
+    """What the load process saw; None where it did not come so far."""
+    path = folder / OBSERVED
+    return _observed(json.loads(path.read_text())) if path.exists() else None
+
+
+def _observed(data: dict[str, Any]) -> Observed:
+    data["runtime_found"] = [NodeRuntime(**node) for node in data["runtime_found"]]
+    data["connections"] = [Connections(**pair) for pair in data["connections"]]
+    return Observed(**data)
+
+
+def read_trial(folder: Path) -> Trial:
+    """A trial's record; RecordError where there is none, or one of another schema version."""
+    path = folder / TRIAL
+    try:
+        data = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise RecordError(f"{folder} holds no {TRIAL}: it is not the folder of a trial") from error
+    except ValueError as error:
+        raise RecordError(f"{path} is damaged: {error}") from error
+    if data.get("schema_version") != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path} has schema version {data.get('schema_version')}, this vbench reads {SCHEMA_VERSION}"
+        )
+    data["rules"] = [Rule(**rule) for rule in data["rules"]]
+    data["clip"] = Clip(**data["clip"]) if data["clip"] else None
+    data["network"] = read_network(data["network"]) if data["network"] else None
+    try:
+        data["observed"] = _observed(data["observed"]) if data["observed"] else None
+        return Trial(**data, folder=str(folder))
+    except TypeError as error:
+        raise RecordError(f"{path} is damaged, or of a later version of vbench: {error}") from error
