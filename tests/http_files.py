@@ -24,7 +24,7 @@ class Behaviour:
     chunked: bool = False
     redirect: str | None = None
     trickle: threading.Event | None = None
-    """Where given, a byte is sent and then nothing until the event is set."""
+    """Where given, a byte is sent and then nothing until the event is set; the end sets it."""
     asked: list[str | None] = field(default_factory=list)
     """The Range of each request."""
 

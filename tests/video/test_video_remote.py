@@ -131,8 +131,7 @@ def test_a_file_above_the_limit_is_refused(chunked: bool) -> None:
 
 def test_a_slow_server_is_left_when_the_time_is_up_or_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vbench.video.remote_http.READ_TIMEOUT_S", 0.1)
-    done = threading.Event()
-    with serving(Behaviour(BODY, trickle=done)) as url:
+    with serving(Behaviour(BODY, trickle=threading.Event())) as url:
         with pytest.raises(VideoTimeoutError, match=r"was not here within 0.5 s, \d+ bytes of it were"):
             fetch(url + "/clip.mp4", timeout_s=0.5)
         stop = threading.Event()
@@ -144,7 +143,6 @@ def test_a_slow_server_is_left_when_the_time_is_up_or_nobody_waits(monkeypatch: 
         ):
             pass
         assert time.monotonic() - began < 5
-        done.set()
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/clip.mp4"])

@@ -32,7 +32,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     open_channel(in_log=True)
     job = from_plain_job(json.loads(os.environ.pop(JOB_VARIABLE)))
-    # In the package's own folder, which Ray removes even where this process is killed.
+    # In the package's own folder: where this process is killed, it goes when Ray drops the package.
     with tempfile.TemporaryDirectory(prefix="record-", dir=Path.cwd()) as name:
         folder = Path(name)
         clip = read_clip(Path(INPUTS))
