@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from emulated import NODES, SCALE
-from runs import Workplace
+from emulated import NODES, SCALE, until
+from runs import Workplace, below
 
+from vbench import procfs
 from vbench.clusters.emulated import cluster as emulated
 from vbench.compose import check
 
@@ -44,6 +45,9 @@ PLACED = (
     "load.max_late_ms=10000",
 )
 """And what a trial there is told of it."""
+
+AGENTS = 2
+"""Processes that a raylet starts beside itself, on its own: of the dashboard and for runtime environments."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +92,23 @@ class Stranger:
 
 @contextmanager
 def stranger(log: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Iterator[Stranger]:
-    """A cluster with these overrides beside those of all tests, for the block."""
+    """A cluster with these overrides beside those of all tests, for the block. All its processes are there:
+    a raylet registers before its agents are up, and what comes later would be taken for a run's."""
     (config,) = check([*STARTED, *overrides], multirun=False)
     # On the nodes of a cluster, python is the one that has Ray, as in an image.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     with emulated.start(config, log, lambda *_, **__: None) as running:
+        assert until(_agents_are_there, DEADLINE_S)
         host, _, _ = running.address.partition(":")
         yield Stranger(
             enter=running.enter,
             env={name: running.load_env[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")},
             address=f"http://{host}:{DASHBOARD_PORT}",
         )
+
+
+def _agents_are_there() -> bool:
+    ours = [line for pid in below(os.getpid()) if (line := procfs.stat(pid))]
+    raylets = [line.pid for line in ours if line.name == "raylet"]
+    agents = [sum(line.parent == raylet for line in ours) for raylet in raylets]
+    return len(agents) == len(NODES) and min(agents) >= AGENTS
