@@ -107,8 +107,20 @@ def stranger(log: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Ite
         )
 
 
+def records() -> list[Path]:
+    """Folders that jobs keep their records in, on all hosts of a cluster that this process has started: a job
+    removes its own as it leaves."""
+    raylets = [line.pid for line in _ours() if line.name == "raylet"]
+    packages = "tmp/*/session_*/runtime_resources/working_dir_files/_ray_pkg_*"
+    return [path for pid in raylets for path in Path(f"/proc/{pid}/root").glob(f"{packages}/record-*")]
+
+
+def _ours() -> list[procfs.Stat]:
+    return [line for pid in below(os.getpid()) if (line := procfs.stat(pid))]
+
+
 def _agents_are_there() -> bool:
-    ours = [line for pid in below(os.getpid()) if (line := procfs.stat(pid))]
+    ours = _ours()
     raylets = [line.pid for line in ours if line.name == "raylet"]
     agents = [sum(line.parent == raylet for line in ours) for raylet in raylets]
     return len(agents) == len(NODES) and min(agents) >= AGENTS

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attached import PLACED, Stranger, stranger
+from attached import PLACED, Stranger, records, stranger
 from emulated import CONNECTIONS, NODES, WHOLE, until
 from runs import Workplace, below
 
@@ -16,7 +16,7 @@ from vbench import procfs
 from vbench.record import Trial
 from vbench.trial_folder import read_machines, read_requests, read_samples, read_spans, read_trial
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 LONG = (*WHOLE, "load.requests=500")
 """As good as for ever."""
@@ -71,6 +71,7 @@ def test_a_trial_is_whole_over_connections_that_are_cut(cluster: Stranger, workp
     assert set(trial.observed.hardware) == set(trial.observed.clocks_off_s) == set(NODES)
     _samples_agree_with_what_had_to_move(trial, folder)
     assert cluster.there(workplace) == {"jobs": ["SUCCEEDED"], "actors": []}
+    assert records() == []
     assert workplace.left() == []
 
 
@@ -82,8 +83,8 @@ def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
     for node in NODES:
         own = [sample for sample in samples if sample.node == node]
         # The samples span the measured time, to what a call to an agent takes.
-        assert own[0].at_s == pytest.approx(observed.measured_from_s, abs=2)
-        assert own[-1].at_s == pytest.approx(observed.measured_to_s, abs=2)
+        assert own[0].at_s == pytest.approx(observed.measured_from_s, abs=10)
+        assert own[-1].at_s == pytest.approx(observed.measured_to_s, abs=10)
         assert own[-1].cpu_s > 0
     moved = sum(request.crossed_bytes["decode>gpu"] for request in read_requests(folder))
     decode = [sample for sample in samples if sample.node == "decode"]
@@ -97,7 +98,7 @@ def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
     for node in NODES:
         own = [sample.cpu_s for sample in samples if sample.node == node]
         spent_s += own[-1] - own[0]
-    assert machines[-1].cpu_trial_s - machines[0].cpu_trial_s == pytest.approx(spent_s, rel=0.3)
+    assert machines[-1].cpu_trial_s - machines[0].cpu_trial_s == pytest.approx(spent_s, rel=0.6)
 
 
 def test_another_runtime_is_refused_before_the_load(cluster: Stranger, workplace: Workplace) -> None:
@@ -144,12 +145,14 @@ def test_a_trial_that_is_ended_takes_down_what_it_served(
     run = cluster.start(workplace, *PLACED, *LONG, f"cluster.address={cluster.address}")
     _wait_for(run, "requests  0/500")
     (main,) = [pid for pid in below(run.pid) if procfs.command(pid)[1:3] == ["-m", "vbench"]]
+    assert len(records()) == 1
 
     os.kill(main, number)
 
     run.communicate(timeout=90)
     assert until(lambda: cluster.there(workplace)["actors"] == [], 60)
     assert cluster.there(workplace)["jobs"].count("STOPPED") == before + 1
+    assert records() == [], "the job was killed before it could leave"
     assert workplace.left() == []
 
 

@@ -26,10 +26,14 @@ INPUTS = "inputs"
 LEAVE_S = 45.0
 """Time that Ray gives it, once it is asked to end, to take down what it has served."""
 
+STOP = signal.SIGINT
+"""What it is asked by. SIGTERM, which is Ray's own choice, would leave it 3 s: Ray's library takes it for a
+failure, and aborts a process that is still there by then."""
+
 
 def main() -> int:
     """Drive, hand back the files, and leave nothing."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(STOP, lambda number, _: sys.exit(128 + number))
     open_channel(in_log=True)
     job = from_plain_job(json.loads(os.environ.pop(JOB_VARIABLE)))
     # In the package's own folder: where this process is killed, it goes when Ray drops the package.

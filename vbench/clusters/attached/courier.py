@@ -26,7 +26,7 @@ from ray.exceptions import AuthenticationError
 from vbench.clusters.attached.api import ApiServer, connect
 from vbench.environment import JUNK, ROOT
 from vbench.errors import InputError, VbenchError
-from vbench.load.away import INPUTS, JOB_VARIABLE, LEAVE_S
+from vbench.load.away import INPUTS, JOB_VARIABLE, LEAVE_S, STOP
 from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
 from vbench.load.job import PREPARED, Job, read_clip, read_job, to_plain
 from vbench.record import Clip
@@ -115,7 +115,11 @@ def _submitted(server: ApiServer, dependencies: str, package: Path, job: Job) ->
     name = f"vbench-{secrets.token_hex(6)}"
     runtime_env: dict[str, Any] = {
         "working_dir": str(package),
-        "env_vars": {JOB_VARIABLE: json.dumps(to_plain(job)), "RAY_JOB_STOP_WAIT_TIME_S": f"{LEAVE_S:g}"},
+        "env_vars": {
+            JOB_VARIABLE: json.dumps(to_plain(job)),
+            "RAY_JOB_STOP_SIGNAL": STOP.name,
+            "RAY_JOB_STOP_WAIT_TIME_S": f"{LEAVE_S:g}",
+        },
     }
     if dependencies == PIP:
         runtime_env["pip"] = {"packages": _requirements(), "pip_check": False}
