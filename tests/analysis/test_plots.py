@@ -1,9 +1,16 @@
 """What the pictures promise whatever is in them."""
 
+from pathlib import Path
+
 import pytest
+import sweeps
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from vbench.analysis import plot_links
+from vbench.analysis.comparison import compare
 from vbench.analysis.plots import legend, new_figure
+from vbench.analysis.trials import read_sweep
 
 
 @pytest.mark.parametrize("width_in", [6.5, 9.5, 20.0])
@@ -21,3 +28,28 @@ def test_a_legend_stays_within_its_figure(width_in: float, length: int, count: i
     drawn = figure.legends[0].get_window_extent()
     assert drawn.x0 >= 0
     assert drawn.x1 <= figure.bbox.x1
+
+
+def test_all_of_every_rate_is_seen_where_no_cap_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row's panels share their height, and the arm with the highest rate need not be the first."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(plot_links, "save", lambda figure, _: drawn.append(figure))
+    folder = sweeps.write_sweep(
+        tmp_path,
+        {"runtime": ["oss", "anyscale"]},
+        blocks=1,
+        latency=lambda settings, _: 5.0 if settings["runtime"] == "oss" else 90.0,
+        network=lambda *_: None,
+    )
+    comparison = compare(read_sweep(folder))
+    assert comparison is not None
+
+    plot_links.links(comparison.scenarios[0], tmp_path / "nics.png")
+
+    (figure,) = drawn
+    for axes in figure.axes:
+        low, high = axes.get_ylim()
+        rates = [rate for line in axes.lines for rate in line.get_ydata()]
+        assert low == 0 <= min(rates) <= max(rates) <= high

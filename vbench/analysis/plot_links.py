@@ -43,6 +43,8 @@ def links(scenario: Scenario, path: Path) -> Path | None:
             if row == 0:
                 axes.set_title(f"{arm.name}\nblock {arm.points[0].block}", fontsize=9.5)
         panels[-1, column].set_xlabel("time since the first request was due (s)", fontsize=9)
+    for axes in panels[:, 0]:
+        axes.set_ylim(bottom=0)  # only now: it also ends the growing of what a row shares
     handles, labels = panels[0, 0].get_legend_handles_labels()
     legend(figure, handles, labels, most_columns=3)
     aside = f" (hardly used: {', '.join(idle)})" if idle else ""
@@ -65,6 +67,5 @@ def _node(axes: "Axes", trial: Trial, node: str, intervals: Sequence[Interval]) 
         if link.node != node:
             continue
         axes.axhline(link.nic_mbps, color="black", lw=0.9, ls="--", label="cap of the NIC")
-    axes.set_ylim(bottom=0)
     axes.tick_params(labelsize=8)
     tidy(axes)
