@@ -1,8 +1,17 @@
 """Options of the whole suite."""
 
+import os
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how loaded the machine is. Where changes are judged each run tries the same
+# examples, elsewhere new ones.
+settings.register_profile(
+    "vbench", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("vbench")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,5 +1,6 @@
 """Fixtures: a folder to run in, and proof that no run leaves anything."""
 
+import codecs
 import contextlib
 import ctypes
 import os
@@ -59,13 +60,13 @@ def wait_for() -> Callable[["subprocess.Popen[str]", str], str]:
     def wait(process: "subprocess.Popen[str]", text: str) -> str:
         assert process.stdout is not None
         deadline = time.monotonic() + DEADLINE_S
-        seen = ""
+        seen, decoder = "", codecs.getincrementaldecoder("utf-8")()
         while text not in seen:
             # Unbuffered, or a line could lie in Python's buffer while select waits for the pipe.
             ready = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]
-            data = os.read(process.stdout.fileno(), 65536).decode() if ready else ""
+            data = os.read(process.stdout.fileno(), 65536) if ready else b""
             assert data, f"the run did not say '{text}':\n{seen}"
-            seen += data
+            seen += decoder.decode(data)
         return seen
 
     return wait

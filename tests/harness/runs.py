@@ -15,6 +15,9 @@ from vbench.trial_folder import read_trial
 
 DEADLINE_S = 240
 
+LEAVE_S = 30
+"""For what is just ending; a guard may itself take half of it."""
+
 SMALL = (
     "pipeline.chunk_s=2",
     "pipeline.fps=2",
@@ -85,7 +88,7 @@ class Workplace:
 
     def left(self) -> list[str]:
         """Processes that were not there before, and files in the temp dir; waits for what is just ending."""
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + LEAVE_S
         while True:
             running = [pid for pid in below(os.getpid()) if pid not in self.before]
             found = [" ".join(procfs.command(pid)) or str(pid) for pid in running]

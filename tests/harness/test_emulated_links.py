@@ -1,5 +1,6 @@
 """The links of an emulated cluster carry what the configuration says: measured, with real hosts and TCP."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from vbench.network import LinkCheck, LinkSample
 from vbench.telemetry.quiet import POLL_S, QUIET_S
 
 TOLERANCE = 0.10
+
+ROUNDS = 3
+"""Of less than a second each: a loss takes TCP a part of it to mend, and a receiver that the machine has kept
+waiting finds more than came meanwhile. The middle one of them counts."""
+
 STILL = LinkSample(
     out_backlog_bytes=0, out_waits=0, out_dropped=0, in_backlog_bytes=0, in_waits=0, in_dropped=0
 )
@@ -27,7 +33,8 @@ EMULATED = config("cluster=emulated").cluster
 @pytest.mark.parametrize("flows", [1, 2, 3, 8])
 @pytest.mark.slow
 def test_flows_reach_their_caps_together_but_no_more_than_the_nic(tmp_path: Path, flows: int) -> None:
-    (seen,) = transfers(tmp_path, [A, B], [[("a", "b", flows)]])
+    rounds = transfers(tmp_path, [A, B], [[("a", "b", flows)]] * ROUNDS)
+    seen = middle(rounds, "b")
     assert seen.mbps["b"] == pytest.approx(min(10 * flows, 25), rel=TOLERANCE)
     assert linkcheck.complaint(checked(A, B, flows, seen)) is None
 
@@ -36,36 +43,42 @@ def test_flows_reach_their_caps_together_but_no_more_than_the_nic(tmp_path: Path
 def test_what_a_host_receives_from_two_is_held_to_its_nic(tmp_path: Path) -> None:
     """Each sender stays below its own cap, both together would be 160."""
     hosts = [host(name, number, flow_mbps=40, nic_mbps=100) for number, name in enumerate("abc", start=1)]
-    *rounds, back = transfers(tmp_path, hosts, [[("a", "c", 2), ("b", "c", 2)]] * 3 + [[("c", "a", 2)]])
-    rates = [seen.mbps["c"] for seen in rounds]
-    # Of less than a second each: a loss takes TCP a part of it to mend, and a receiver that the machine has
-    # kept waiting finds more than came meanwhile.
-    assert sorted(rates)[1] == pytest.approx(100, rel=TOLERANCE)
-    assert all(80 < rate < 120 for rate in rates), rates
-    assert back.mbps["a"] == pytest.approx(80, rel=TOLERANCE)
-    for seen in rounds:
+    plan = [[("a", "c", 2), ("b", "c", 2)]] * ROUNDS + [[("c", "a", 2)]] * ROUNDS
+    rounds = transfers(tmp_path, hosts, plan)
+    there, back = rounds[:ROUNDS], rounds[ROUNDS:]
+    assert middle(there, "c").mbps["c"] == pytest.approx(100, rel=TOLERANCE)
+    assert middle(back, "a").mbps["a"] == pytest.approx(80, rel=TOLERANCE)
+    for seen in there:
         assert seen.during[-1]["c"].in_waits > seen.before[0]["c"].in_waits
         assert any(look["c"].in_backlog_bytes > 0 for look in seen.during)
 
 
 @pytest.mark.slow
 def test_both_directions_of_a_link_have_the_whole_rate(tmp_path: Path) -> None:
-    (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 3), ("b", "a", 3)]])
+    rounds = transfers(tmp_path, [A, B], [[("a", "b", 3), ("b", "a", 3)]] * ROUNDS)
     # Each direction carries the other's acknowledgements too.
-    assert seen.mbps["a"] == pytest.approx(25, rel=TOLERANCE)
-    assert seen.mbps["b"] == pytest.approx(25, rel=TOLERANCE)
+    for name in ("a", "b"):
+        assert middle(rounds, name).mbps[name] == pytest.approx(25, rel=TOLERANCE)
 
 
 @pytest.mark.slow
 def test_no_two_connections_share_a_cap(tmp_path: Path) -> None:
     hosts = [host(name, number, flow_mbps=5, nic_mbps=200) for number, name in enumerate("ab", start=1)]
-    rounds = transfers(tmp_path, hosts, [[("a", "b", 20)], [("a", "b", 20)]])
-    for number, seen in enumerate(rounds, start=1):
-        assert seen.mbps["b"] == pytest.approx(100, rel=TOLERANCE)
+    rounds = transfers(tmp_path, hosts, [[("a", "b", 20)]] * ROUNDS)
+    assert middle(rounds, "b").mbps["b"] == pytest.approx(100, rel=TOLERANCE)
+    earlier: dict[int, int] = {}
+    for seen in rounds:
         used = data_classes_used(seen, "a")
-        assert len(used) == 20 * number, "each connection has a class of its own, also those of later"
+        carried = [count for handle, count in used.items() if handle not in earlier]
+        assert len(carried) == 20, "each connection has a class of its own, also those of later"
         # Of one flow each: what two had carried would be twice as much.
-        assert max(used.values()) < 1.7 * min(used.values())
+        assert max(carried) < 1.7 * min(carried)
+        earlier = used
+
+
+def middle(rounds: Sequence[Seen], receiver: str) -> Seen:
+    """The round in which the receiver got neither most nor least."""
+    return sorted(rounds, key=lambda seen: seen.mbps[receiver])[len(rounds) // 2]
 
 
 def data_classes_used(seen: Seen, name: str) -> dict[int, int]:

@@ -71,10 +71,14 @@ def test_the_others_are_named_by_who_used_most() -> None:
     with subprocess.Popen(["sleep", "300"]) as idle, busy() as foreign:
         watch = CpuWatch([idle.pid])
         watch.look()
-        until_used(foreign, 3.0)
         line = procfs.stat(foreign)
         assert line is not None
-        assert watch.look().foreign == line.name
+        # Another test's program may use more for a while, but not from the beginning to the end of each look.
+        for used_s in (3.0, 6.0, 9.0):
+            until_used(foreign, used_s)
+            if (most := watch.look().foreign) == line.name:
+                break
+        assert most == line.name
         idle.kill()
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from agreeing import needs_gpu
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from vbench.models.staging import Staging
@@ -11,7 +11,6 @@ from vbench.models.staging import Staging
 pytestmark = needs_gpu
 
 
-@settings(deadline=None)  # the first use of a GPU takes seconds
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12),
     threads=st.sampled_from([1, 3]),

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Cluster, free_port
+from serving import Cluster
 
+from vbench.ports import free_ports
 from vbench.video.scene import SceneSettings, ensure_clip
 
 
@@ -34,7 +35,8 @@ def cluster() -> Iterator[Cluster]:
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
-        with Cluster.start(temp_dir, free_port()) as running:
+        (port,) = free_ports("127.0.0.1", 1)
+        with Cluster.start(temp_dir, port) as running:
             yield running
     finally:
         for name, value in before.items():

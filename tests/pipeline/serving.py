@@ -1,6 +1,5 @@
 """Helpers: a Ray cluster, services deployed on it, and the same work done without Ray."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,15 +24,8 @@ from vbench.video.digest import frame_digests
 from vbench.video.frames import decode_video
 from vbench.video.types import FrameGeometry, VideoInfo
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 STORE_BYTES = 200_000_000
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:

@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from serving import Service, free_port, wait_for
+from serving import Service, wait_for
 
 from vbench.manifests.__main__ import main
+from vbench.ports import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -80,10 +81,10 @@ def from_manifest(folder: Path, port: int) -> list[str]:
 
 @pytest.mark.parametrize("given", [from_arguments, from_manifest])
 def test_serve_run_serves(given: Callable[[Path, int], list[str]], temp_dir: Path, clip: Path) -> None:
-    gcs, http = free_port(), free_port()
+    gcs, http, client, agent = free_ports("127.0.0.1", 4)
     head = ["ray", "start", "--head", "--block", "--include-dashboard=false", "--include-log-monitor=false"]
     head += [f"--port={gcs}", f"--temp-dir={temp_dir}", "--num-cpus=2", "--object-store-memory=200000000"]
-    head += [f"--ray-client-server-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}"]
+    head += [f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}"]
     head += ['--resources={"chunk_only": 1, "decode_only": 1}']
     address = f"--address=127.0.0.1:{gcs}"
     with running(*head, stop=signal.SIGTERM, log=temp_dir / "head.log"):

@@ -51,7 +51,7 @@ def digest(path: Path) -> str:
     objects=st.integers(0, 30),
     frame=st.integers(0, 500),
 )
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=30)
 def test_truth_boxes_lie_in_the_picture_and_hold_what_is_visible(
     seed: int, size: tuple[int, int], objects: int, frame: int
 ) -> None:

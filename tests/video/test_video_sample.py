@@ -47,7 +47,7 @@ def test_time_stamps_too_large_for_64_bits_are_computed_exactly() -> None:
     ]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(
     ticks=st.sets(st.integers(-(2**50), 2**50) | st.integers(0, 5000), min_size=1, max_size=60),
     time_base=st.sampled_from(TIME_BASES),

@@ -66,7 +66,7 @@ def test_one_pass_over_the_whole_gives_the_same_frames(
     assert frames == truth_of(name).expected(fps)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60, derandomize=True, database=None)
 @given(
     name=st.sampled_from(
         ["open_gop", "variable", "b_pyramid", "open_gop_ts", "hevc", "hevc_layers", "edit_list", "vp9"]
@@ -90,7 +90,7 @@ def test_any_rate_and_any_chunk_length_give_the_frames_of_the_whole(
     assert frames == truth_of(name).expected(fps)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300, derandomize=True, database=None)
 @given(
     name=st.sampled_from(AS_CODED),
     fps=st.fractions(min_value=Fraction(1, 100), max_value=100, max_denominator=1001),
@@ -113,7 +113,7 @@ def test_every_target_belongs_to_the_one_chunk_whose_span_holds_it(
     assert splitter.chunk_count == last_frame + 1
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, derandomize=True, database=None)
 @given(
     name=st.sampled_from(AS_CODED),
     fps=st.fractions(min_value=Fraction(1, 3), max_value=60, max_denominator=1001),

@@ -35,7 +35,7 @@ SILENCE_S = 60.0
 """Init says something at least so often, but while Ray starts, which has its own time: checking all links
 again and again takes so long."""
 
-ENDING_S = 3.0
+ENDING_S = 15.0
 """A cluster whose first process is gone has ended within this time."""
 
 HIDDEN = "/dev/shm"
