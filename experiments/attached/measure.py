@@ -3,8 +3,8 @@
 Starts two clusters, one with each runtime's flags, as somebody with two Anyscale or KubeRay clusters would
 have them: here each is five emulated hosts with shaped links. Then it runs the study against their
 dashboards, each by an address of this machine and a token of its own, as it would run against any. Nothing of
-a cluster changes between trials. 80 min with five blocks; nothing else may run meanwhile. The comparison and
-its plots are copied beside this file. Further arguments are overrides.
+a cluster changes between trials. An hour with five blocks; nothing else may run meanwhile. The comparison and
+its plots are copied into a folder of the runtimes' names beside this file. Further arguments are overrides.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from vbench.studies import ROOT, timed
 
 HERE = Path(__file__).resolve().parent
 SWEEPS = ROOT / "outputs" / "sweeps"
-RUNTIMES = ("oss", "anyscale")
+RUNTIMES = "oss,anyscale"
 DASHBOARD_PORT = 8265
 LONGEST_S = 4 * 3600.0
 
@@ -90,19 +90,20 @@ def main() -> None:
     """Start both clusters, run the study on them, keep its comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--blocks", type=int, default=5)
+    parser.add_argument("--runtimes", default=RUNTIMES, help="a cluster each (default: %(default)s)")
     options, overrides = parser.parse_known_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # nodes find python by it
     with tempfile.TemporaryDirectory(prefix="vbench-study-") as folder, ExitStack() as stack:
         clusters = {
             runtime: stack.enter_context(started(runtime, Path(folder) / f"{runtime}.log"))
-            for runtime in RUNTIMES
+            for runtime in options.runtimes.split(",")
         }
         tokens = {f"RAY_AUTH_TOKEN_{name.upper()}": cluster.token for name, cluster in clusters.items()}
         before = set(SWEEPS.glob("*"))
         took_s, printed = timed(
             [
                 *(sys.executable, "-m", "vbench", "+experiments=anyscale_vs_oss", "cluster=attached"),
-                *("cluster.flow_mbps=null", f"runtime={','.join(RUNTIMES)}", f"blocks={options.blocks}"),
+                *("cluster.flow_mbps=null", f"runtime={options.runtimes}", f"blocks={options.blocks}"),
                 *(f"+cluster.addresses.{name}={cluster.url}" for name, cluster in clusters.items()),
                 *told(),
                 *("tracking=off", f"load.max_foreign_cpu_percent={FOREIGN_PERCENT}"),
@@ -115,9 +116,11 @@ def main() -> None:
     print(printed)
     (sweep,) = set(SWEEPS.glob("*")) - before
     print(f"{sweep}: {took_s / 60:.0f} min")
+    kept = HERE / options.runtimes.replace(",", "_")
+    kept.mkdir(exist_ok=True)
     for path in sweep.iterdir():
         if re.fullmatch(r"comparison\.(md|json)|.*\.png", path.name):
-            shutil.copy(path, HERE)
+            shutil.copy(path, kept)
 
 
 if __name__ == "__main__":
