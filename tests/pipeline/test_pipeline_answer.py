@@ -1,5 +1,7 @@
 """How an answer is put together, and that it is never given with less than everything."""
 
+import json
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -70,17 +72,21 @@ def reply(*found: ChunkFindings, fingerprint: str = "f") -> InferenceReply:
     )
 
 
-def answered(replies: Sequence[InferenceReply]) -> Answer:
+def written(replies: Sequence[InferenceReply], chunks: Sequence[ChunkSpan] = CHUNKS) -> bytes:
     return assemble(
         job=Job.of(ProcessRequest(video="/a.mp4", fps="1/2"), PipelineArgs(mode="combined")),
         info=INFO,
         local=Local(path=Path(INFO.path), called="/a.mp4"),
-        chunks=CHUNKS,
+        chunks=chunks,
         replies=replies,
         spans=SPANS[1:],
         received_s=0.5,
         finished_s=5.0,
     )
+
+
+def answered(replies: Sequence[InferenceReply]) -> Answer:
+    return Answer.model_validate_json(written(replies))
 
 
 @pytest.mark.parametrize("replies", [[reply(*FOUND)], [reply(FOUND[1]), reply(FOUND[0])]])
@@ -105,11 +111,27 @@ def test_an_answer_holds_every_frame_in_order_whatever_order_it_came_in(
     assert starts == sorted(starts)
 
 
-def test_an_answer_that_was_not_validated_is_valid() -> None:
-    answer = answered([reply(*FOUND)])
+def test_an_answer_has_all_fields_and_no_more() -> None:
+    raw = written([reply(*FOUND)])
+    answer = Answer.model_validate_json(raw)
 
-    assert Answer.model_validate_json(answer.model_dump_json()) == answer
+    assert json.loads(raw) == answer.model_dump(mode="json")
     assert [span.span() for span in answer.spans] == [SPANS[1], SPANS[0]]
+
+
+def test_writing_an_answer_takes_memory_for_its_bytes_and_not_for_all_it_tells_of() -> None:
+    chunks = [ChunkSpan(index=n, start_s=0.0, end_s=1.0, targets=np.arange(9) + 9 * n) for n in range(300)]
+    found = [findings(chunk.index, chunk.targets.tolist(), [10] * 9) for chunk in chunks]
+    replies = [reply(each) for each in found]
+    tracemalloc.start()
+    try:
+        nbytes = len(written(replies, chunks))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    # As parts and joined.
+    assert peak < 2.5 * nbytes
 
 
 @pytest.mark.parametrize(

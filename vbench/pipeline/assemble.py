@@ -1,4 +1,4 @@
-"""Puts a request's replies together into its answer, and makes sure that nothing is missing from it."""
+"""Writes a request's replies down as its answer, and makes sure that nothing is missing from it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -36,30 +36,41 @@ def assemble(
     spans: Sequence[Span],
     received_s: float,
     finished_s: float,
-) -> Answer:
-    """The answer; IncompleteError unless it holds each chunk's target frames exactly once, in order."""
+) -> bytes:
+    """The answer as JSON, see ``Answer``.
+
+    Raises IncompleteError unless it holds each chunk's target frames exactly once, in order. Chunks are
+    written one by one: objects for all detections of an hour would take ten times the answer's bytes.
+    """
     names, fingerprint = _model(replies)
     findings = _findings_by_chunk(chunks, replies)
-    answered = [_chunk(chunk, findings.get(chunk.index), info, names) for chunk in chunks]
-    frames = [frame for chunk in answered for frame in chunk.frames]
-    by_class = Counter(found.class_name for frame in frames for found in frame.detections)
+    written: list[bytes] = []
+    digests: list[str] = []
+    by_class: Counter[str] = Counter()
+    for chunk in chunks:
+        answered = _chunk(chunk, findings.get(chunk.index), info, names)
+        digests += [frame.digest for frame in answered.frames]
+        by_class.update(found.class_name for frame in answered.frames for found in frame.detections)
+        written += [b"," if written else b"", answered.model_dump_json().encode()]
     every_span = [*spans, *(span for reply in replies for span in reply.spans)]
-    return Answer.trusted(
+    rest = Answer.trusted(
         video=_video(info, local),
         settings=_settings(job, frame_geometry(job.args, info), fingerprint),
         counts=Counts.trusted(
-            chunks=len(answered),
-            frames=len(frames),
+            chunks=len(chunks),
+            frames=len(digests),
             detections=by_class.total(),
             by_class=dict(sorted(by_class.items())),
             frame_bytes=sum(found.frame_bytes for found in findings.values()),
         ),
-        digest=combine(frame.digest for frame in frames),
-        chunks=answered,
+        digest=combine(digests),
+        chunks=[],
         spans=[_span(span) for span in sorted(every_span, key=lambda span: span.start_s)],
         received_s=received_s,
         finished_s=finished_s,
     )
+    head = rest.model_dump_json(exclude={"chunks"}).encode().removesuffix(b"}")
+    return b"".join([head, b',"chunks":[', *written, b"]}"])
 
 
 def _model(replies: Sequence[InferenceReply]) -> tuple[tuple[str, ...], str]:

@@ -80,7 +80,7 @@ class VideoProcessingService:
         finished_s = time.time()
 
         def answer() -> bytes:
-            whole = assemble(
+            return assemble(
                 job=job,
                 info=info,
                 local=opening.local,
@@ -90,7 +90,6 @@ class VideoProcessingService:
                 received_s=received_s,
                 finished_s=finished_s,
             )
-            return whole.model_dump_json().encode()
 
         return await asyncio.to_thread(answer)
 
