@@ -21,19 +21,15 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 async def main(listening: socket.socket, host: str, port: int) -> None:
     """Until it is ended."""
-    serving: set[asyncio.Task[None] | None] = set()
+    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Nothing else holds a connection whose client has said all: the loop no longer reads from it, and a
         # stream's protocol refers to its reader weakly.
         task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
         serving.add(task)
-        try:
-            await forward(reader, writer)
-        finally:
-            serving.discard(task)
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task.add_done_callback(serving.discard)
         with contextlib.closing(writer):
             there, onward = await asyncio.open_connection(host, port)
             with contextlib.closing(onward):

@@ -7,13 +7,13 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
-from runs import DEADLINE_S, Workplace, below
+from runs import DEADLINE_S, Wait, Workplace, below
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -54,7 +54,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 
 
 @pytest.fixture(scope="session")
-def wait_for() -> Callable[["subprocess.Popen[str]", str], str]:
+def wait_for() -> Wait:
     """Reads a run's output until a text appears."""
 
     def wait(process: "subprocess.Popen[str]", text: str) -> str:

@@ -5,7 +5,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from vbench.trial_folder import read_trial
 
 DEADLINE_S = 240
 
-LEAVE_S = 30
-"""For what is just ending; a guard may itself take half of it."""
+Wait = Callable[["subprocess.Popen[str]", str], str]
+"""Reads a run's output until a text appears: what the fixture ``wait_for`` gives."""
 
 SMALL = (
     "pipeline.chunk_s=2",
@@ -88,7 +88,7 @@ class Workplace:
 
     def left(self) -> list[str]:
         """Processes that were not there before, and files in the temp dir; waits for what is just ending."""
-        deadline = time.monotonic() + LEAVE_S
+        deadline = time.monotonic() + 15
         while True:
             running = [pid for pid in below(os.getpid()) if pid not in self.before]
             found = [" ".join(procfs.command(pid)) or str(pid) for pid in running]

@@ -1,7 +1,6 @@
 """Trials on a cluster that someone else started: real Ray on five hosts, reached by its dashboard alone."""
 
 import os
-import select
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from attached import PLACED, Stranger, records, stranger
 from emulated import CONNECTIONS, NODES, WHOLE, until
-from runs import Workplace, below
+from runs import Wait, Workplace, below
 
 from vbench import procfs
 from vbench.record import Trial
@@ -83,8 +82,8 @@ def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
     for node in NODES:
         own = [sample for sample in samples if sample.node == node]
         # The samples span the measured time, to what a call to an agent takes.
-        assert own[0].at_s == pytest.approx(observed.measured_from_s, abs=10)
-        assert own[-1].at_s == pytest.approx(observed.measured_to_s, abs=10)
+        assert own[0].at_s == pytest.approx(observed.measured_from_s, abs=2)
+        assert own[-1].at_s == pytest.approx(observed.measured_to_s, abs=2)
         assert own[-1].cpu_s > 0
     moved = sum(request.crossed_bytes["decode>gpu"] for request in read_requests(folder))
     decode = [sample for sample in samples if sample.node == "decode"]
@@ -98,7 +97,7 @@ def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
     for node in NODES:
         own = [sample.cpu_s for sample in samples if sample.node == node]
         spent_s += own[-1] - own[0]
-    assert machines[-1].cpu_trial_s - machines[0].cpu_trial_s == pytest.approx(spent_s, rel=0.6)
+    assert machines[-1].cpu_trial_s - machines[0].cpu_trial_s == pytest.approx(spent_s, rel=0.3)
 
 
 def test_another_runtime_is_refused_before_the_load(cluster: Stranger, workplace: Workplace) -> None:
@@ -139,11 +138,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_a_trial_that_is_ended_takes_down_what_it_served(
-    number: signal.Signals, cluster: Stranger, workplace: Workplace
+    number: signal.Signals, cluster: Stranger, workplace: Workplace, wait_for: Wait
 ) -> None:
     before = cluster.there(workplace)["jobs"].count("STOPPED")
     run = cluster.start(workplace, *PLACED, *LONG, f"cluster.address={cluster.address}")
-    _wait_for(run, "requests  0/500")
+    wait_for(run, "requests  0/500")
     (main,) = [pid for pid in below(run.pid) if procfs.command(pid)[1:3] == ["-m", "vbench"]]
     assert len(records()) == 1
 
@@ -154,17 +153,6 @@ def test_a_trial_that_is_ended_takes_down_what_it_served(
     assert cluster.there(workplace)["jobs"].count("STOPPED") == before + 1
     assert records() == [], "the job was killed before it could leave"
     assert workplace.left() == []
-
-
-def _wait_for(run: "subprocess.Popen[str]", text: str) -> None:
-    assert run.stdout is not None
-    said = []
-    while select.select([run.stdout], [], [], 120)[0]:
-        line = run.stdout.readline()
-        said.append(line)
-        if text in line or not line:
-            break
-    assert text in said[-1], "".join(said)
 
 
 def _end(process: "subprocess.Popen[str]") -> None:

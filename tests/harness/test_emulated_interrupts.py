@@ -3,21 +3,19 @@
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
 from emulated import EMULATED, TRANSFER, Machine, Processes, namespaces_of, processes, until
-from runs import SCENE, Workplace
+from runs import SCENE, Wait, Workplace
 
 from vbench import procfs
 from vbench.trial_folder import read_trial
 
 pytestmark = pytest.mark.slow
 
-Wait = Callable[["subprocess.Popen[str]", str], str]
 Pick = Callable[[Processes], int | None]
 
 LONG = (*TRANSFER, "load.requests=5000", "load.objects=2")

@@ -2,18 +2,15 @@
 
 import os
 import signal
-import subprocess
-from collections.abc import Callable
 
 import pytest
-from runs import SCENE, SMALL, Workplace
+from runs import SCENE, SMALL, Wait, Workplace
 
 from vbench import procfs
 from vbench.trial_folder import read_trial
 
 pytestmark = pytest.mark.slow
 
-Wait = Callable[["subprocess.Popen[str]", str], str]
 
 LONG = (*SCENE, *SMALL, "load.requests=5000", "tracking=off")
 

@@ -1,17 +1,13 @@
 """The same code is the same files: what can change a result counts, whatever git says of it."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
-from runs import SMALL, Workplace
+from runs import SMALL, Wait, Workplace
 
 from vbench.compose import ROOT
 from vbench.environment import MEASURED, code, describe
-
-Wait = Callable[["Popen[str]", str], str]
 
 
 @pytest.fixture

@@ -2,19 +2,15 @@
 
 import json
 import signal
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from runs import SCENE, SMALL, Workplace
+from runs import SCENE, SMALL, Wait, Workplace
 
 from vbench.record import Trial
 from vbench.sweep import Sweep, read
 from vbench.trial_folder import read_trial
-
-Wait = Callable[["subprocess.Popen[str]", str], str]
 
 
 def records(folder: Path, sweep: Sweep) -> list[Trial]:

@@ -24,7 +24,7 @@ from vbench.video.digest import frame_digests
 from vbench.video.frames import decode_video
 from vbench.video.types import FrameGeometry, VideoInfo
 
-DEADLINE_S = 120.0
+DEADLINE_S = 60.0
 STORE_BYTES = 200_000_000
 
 

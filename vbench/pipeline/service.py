@@ -77,21 +77,17 @@ class VideoProcessingService:
                     nodes=self._nodes,
                 )
                 replies = await flow.run()
-        finished_s = time.time()
-
-        def answer() -> bytes:
-            return assemble(
-                job=job,
-                info=info,
-                local=opening.local,
-                chunks=flow.chunks,
-                replies=replies,
-                spans=recorder.spans,
-                received_s=received_s,
-                finished_s=finished_s,
-            )
-
-        return await asyncio.to_thread(answer)
+        return await asyncio.to_thread(
+            assemble,
+            job=job,
+            info=info,
+            local=opening.local,
+            chunks=flow.chunks,
+            replies=replies,
+            spans=recorder.spans,
+            received_s=received_s,
+            finished_s=time.time(),
+        )
 
     @asynccontextmanager
     async def _admitted(
