@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from emulated import NODES, SCALE, until
+from emulated import NODES, SCALE
 from runs import Workplace, below
+from waiting import until
 
 from vbench import procfs
 from vbench.clusters.emulated import cluster as emulated
@@ -98,7 +99,7 @@ def stranger(log: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Ite
     # On the nodes of a cluster, python is the one that has Ray, as in an image.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     with emulated.start(config, log, lambda *_, **__: None) as running:
-        assert until(_agents_are_there, DEADLINE_S)
+        until(_agents_are_there, "the agents of all raylets are up", DEADLINE_S)
         host, _, _ = running.address.partition(":")
         yield Stranger(
             enter=running.enter,

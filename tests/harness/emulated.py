@@ -1,11 +1,10 @@
 """Emulated clusters in tests: small settings, whose processes are whose, and what the machine has of them."""
 
 import os
-import select
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from waiting import came_true
 
 from vbench import procfs
 
@@ -129,15 +128,5 @@ class Machine:
             found.extend(sorted((namespaces or set()) & namespaces_of(list(procfs.pids())) - self.namespaces))
             return not found
 
-        until(look, 15)
+        came_true(look, 15)
         return found
-
-
-def until(condition: Callable[[], bool], deadline_s: float) -> bool:
-    """Whether it came true in time."""
-    deadline = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        select.select([], [], [], 0.02)
-    return True

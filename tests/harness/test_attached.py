@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from attached import PLACED, Stranger, records, stranger
-from emulated import CONNECTIONS, NODES, WHOLE, until
+from emulated import CONNECTIONS, NODES, WHOLE
 from runs import Wait, Workplace, below
+from waiting import until
 
 from vbench import procfs
 from vbench.record import Trial
@@ -149,7 +150,7 @@ def test_a_trial_that_is_ended_takes_down_what_it_served(
     os.kill(main, number)
 
     run.communicate(timeout=90)
-    assert until(lambda: cluster.there(workplace)["actors"] == [], 60)
+    until(lambda: cluster.there(workplace)["actors"] == [], "the job's actors are gone")
     assert cluster.there(workplace)["jobs"].count("STOPPED") == before + 1
     assert records() == [], "the job was killed before it could leave"
     assert workplace.left() == []

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from emulated import EMULATED, TRANSFER, Machine, Processes, namespaces_of, processes, until
+from emulated import EMULATED, TRANSFER, Machine, Processes, namespaces_of, processes
 from runs import SCENE, Wait, Workplace
+from waiting import until
 
 from vbench import procfs
 from vbench.trial_folder import read_trial
@@ -168,7 +169,7 @@ def killed(
     run = workplace.start(*arguments)
     with reaping({run.pid}):
         output = wait_for(run, phase)
-        assert until(lambda: PICKS[who](processes(run.pid)) is not None, 60), f"{who} is not there"
+        until(lambda: PICKS[who](processes(run.pid)) is not None, f"{who} is there")
         spaces = namespaces_of(procfs.family("of no guard", run.pid))
         pid = PICKS[who](processes(run.pid))
         assert pid is not None

@@ -1,15 +1,13 @@
 """A guard leaves nothing of its command, whatever ends it."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from vbench import procfs
 from vbench.clusters.guard import Guarded, guarded
@@ -22,15 +20,8 @@ ORPHAN = "import os, time; os.fork() or (os.setsid(), time.sleep(300)); time.sle
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {ORPHAN}"
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        select.select([], [], [], 0.02)
-
-
 def started(command: Guarded) -> list[int]:
-    until(lambda: len(command.pids()) == 2, "the command and its child never came up")
+    until(lambda: len(command.pids()) == 2, "the command and its child are up", DEADLINE_S)
     return command.pids()
 
 
@@ -74,7 +65,7 @@ def test_a_killed_parent_is_survived_by_nothing(tmp_path: Path) -> None:
     assert len(alive(pids)) == 2
     process.kill()
     process.communicate(timeout=DEADLINE_S)
-    until(lambda: not alive(pids) and not folder.exists(), "something survived")
+    until(lambda: not alive(pids) and not folder.exists(), "nothing of it is left", DEADLINE_S)
 
 
 def test_the_exit_status_is_the_commands() -> None:

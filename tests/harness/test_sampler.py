@@ -1,14 +1,14 @@
 """The machine's sampler tells the trial's own CPU time from that of others, also of what came and went."""
 
 import os
-import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from waiting import until
 
 from vbench import procfs
 from vbench.telemetry.machine import CpuWatch, MachineSampler
@@ -30,14 +30,17 @@ def busy() -> Iterator[int]:
 
 def until_used(pid: int, seconds: float) -> float:
     """Wait until a process has used so much CPU time; what it has used then."""
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
+    used_s = 0.0
+
+    def used() -> bool:
+        nonlocal used_s
         line = procfs.stat(pid)
         assert line is not None
-        if line.own_cpu_s >= seconds:
-            return line.own_cpu_s
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.02)
+        used_s = line.own_cpu_s
+        return used_s >= seconds
+
+    until(used, f"{seconds:g} CPU seconds are used")
+    return used_s
 
 
 def test_the_trials_own_time_is_counted_and_that_of_others_is_not() -> None:
@@ -126,14 +129,7 @@ def test_the_measured_samples_are_those_from_the_first_look_to_the_last() -> Non
 
 def until_more(sampler: MachineSampler) -> None:
     taken = len(sampler.samples)
-    until(lambda: len(sampler.samples) > taken + 1)
-
-
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not happened():
-        assert time.monotonic() < deadline
-        select.select([], [], [], 0.005)
+    until(lambda: len(sampler.samples) > taken + 1, "two more samples are there")
 
 
 def test_what_a_sample_raises_in_the_thread_is_not_lost() -> None:
@@ -145,7 +141,7 @@ def test_what_a_sample_raises_in_the_thread_is_not_lost() -> None:
             raise OSError("the raylet is gone")
 
     with pytest.raises(OSError, match="the raylet is gone"), repeated(sample, 0.001):
-        until(lambda: len(calls) > 1)
+        until(lambda: len(calls) > 1, "a second sample was tried")
     assert len(calls) == 2
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import psutil
 import pytest
 from clips import ClipStore, run_ffmpeg, source
-from oracle import ALL, Truth, found, one_chunk, pixel_md5, truth
+from oracle import ALL, PLAIN, Truth, found, one_chunk, pixel_md5, truth
 
 from vbench.video.command import select_expression
 from vbench.video.digest import combine, frame_digests
@@ -92,6 +92,26 @@ def test_chunk_and_whole_agree_at_any_size(
 
     assert frames.pixels.shape[1:] == (size[1], size[0], 3)
     assert found([frames]) == found(list(whole))
+
+
+@pytest.mark.parametrize("name", ["constant", "odd_444", "ten_bit", "full_range"])
+@pytest.mark.parametrize("instructions", ["all", "none"])
+def test_frames_are_those_of_one_plain_step_whatever_the_cpu_can(
+    name: str, instructions: str, clip: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a scaler that goes to packed RGB at once; with vector code and without."""
+    chunk = one_chunk(clip(name))
+    expected = truth(clip(name), PLAIN.replace("scale=", "scale=97:41:")).expected(ALL)
+    if instructions == "none":
+        slow = tmp_path / "ffmpeg"
+        slow.write_text(f'#!/bin/sh\nexec "{ffmpeg_path()}" -cpuflags 0 "$@"\n')
+        slow.chmod(0o755)
+        monkeypatch.setenv("VBENCH_FFMPEG", str(slow))
+
+    geometry = FrameGeometry.fitted(chunk.info.width, chunk.info.height, 97, 41, "stretch")
+    frames = decode_chunk(chunk, geometry, threads=1, timeout_s=60)
+
+    assert found([frames]) == expected
 
 
 def test_what_the_picture_does_not_cover_is_grey_and_nothing_else_is(clip: ClipStore) -> None:

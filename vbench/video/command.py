@@ -19,6 +19,10 @@ SCALE_FLAGS = "bicubic+accurate_rnd+full_chroma_int+bitexact"
 YUV_OUT = {"out_color_matrix": "bt709", "out_range": "tv"}
 """What yuv420p frames are in, whatever the video is in."""
 
+PLANAR_RGB = "gbrp"
+"""On the way to rgb24: to three planes swscale has vector code of the same exact rounding, to packed RGB it
+has none, and packing three planes is cheap. The bytes are the same, in a third of the time."""
+
 DOWNLOADED = "nv12|p010le|p012le|yuv444p|yuv444p16le"
 """What hardware hands out."""
 
@@ -106,7 +110,10 @@ def frame_graph(
         in_color_matrix=info.color_matrix,
         in_range=info.color_range,
         **(YUV_OUT if geometry.pixel_format == "yuv420p" else {}),
-    ).filter("format", pix_fmts=geometry.pixel_format)
+    )
+    if geometry.pixel_format == "rgb24":
+        graph = graph.filter("format", pix_fmts=PLANAR_RGB).filter("scale", flags=SCALE_FLAGS)
+    graph = graph.filter("format", pix_fmts=geometry.pixel_format)
     for name, options in _turns(info):
         graph = graph.filter(name, **options)
     if inner != (geometry.width, geometry.height):

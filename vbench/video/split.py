@@ -85,6 +85,7 @@ class Splitter:
         self.targets = self._index.targets(self.info, Fraction(fps), keyframes_only=keyframes_only)
         shown = np.flatnonzero(self._index.shown)
         self._by_pts = shown[np.argsort(self._index.pts[shown], kind="stable")]
+        self._shown_pts = self._index.pts[self._by_pts]
         self._entries = np.flatnonzero(self._index.clean)
         self._prune = prune
         self.plan = tuple(self._by_seconds())
@@ -116,7 +117,7 @@ class Splitter:
     def _by_seconds(self) -> Iterator[ChunkPlan]:
         """Chunks of ``chunk_s`` seconds; the last is the one that holds the video's last frame."""
         per_tick = self.info.time_base / self._chunk_s
-        last = bins(self._index.shown_pts()[-1:], self.info.first_pts, per_tick)
+        last = bins(self._shown_pts[-1:], self.info.first_pts, per_tick)
         count = int(last[0]) + 1
         if count > _MAX_CHUNKS:
             raise ValueError(
@@ -154,7 +155,7 @@ class Splitter:
 
     def _holding(self, targets: npt.NDArray[np.int64]) -> Places:
         """int64[K]: the packet that holds each target, in the order of these."""
-        return self._by_pts[np.searchsorted(self._index.pts[self._by_pts], targets)]
+        return self._by_pts[np.searchsorted(self._shown_pts, targets)]
 
     def _chunks(self) -> Generator[Chunk]:
         taken = [self._places(chunk.targets) for chunk in self.plan]
