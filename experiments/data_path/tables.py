@@ -1,0 +1,233 @@
+"""The tables of the study ``data_path``: ``python experiments/data_path/tables.py outputs/sweeps/TIME``.
+
+``vbench.compare`` leaves out what is not valid. Here a trial that breaks no other rule than those of the
+emulated links' fidelity (``BOUNDS``) counts as a bound: the machine's CPUs kept its transfers waiting, so the
+same links with more cores would have made it faster, and its latency is an upper bound. A ratio with such a
+candidate, and a valid baseline, is a lower bound. The numbers are written to ``result.json`` beside this file
+and printed as Markdown; README.md quotes them.
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vbench.analysis.arms import value_of
+from vbench.analysis.statistics import improvement
+from vbench.analysis.trials import read_sweep
+from vbench.record import Trial
+from vbench.trial_folder import read_requests, read_spans
+from vbench.wire import frames_moved
+
+HERE = Path(__file__).resolve().parent
+MODES = ("chunked", "combined")
+RUNTIMES = {"single": "1 connection", "oss": "2 connections", "anyscale": "15 connections"}
+PIPELINES = {
+    "published": "`published`: relay, native, all decoded first",
+    "relay_native": "relay, native",
+    "relay": "relay, model",
+    "direct_native": "direct, native",
+    "direct": "direct, model",
+}
+DECODER, MODEL = "decode", "gpu"
+"""The nodes that the frames leave from, and come to."""
+
+BOUNDS = {
+    "the machine's CPUs were not what transfers waited for",
+    "the shaped links were what transfers waited for",
+}
+"""Rules of which a broken one says: slower than these links would be on a larger machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One setting of the study."""
+
+    pipeline: str
+    runtime: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How many times lower the candidate's mean latency shall be."""
+
+    baseline: tuple[str, str]
+    """Pipeline and runtime."""
+    candidate: tuple[str, str]
+    times: float
+
+
+ASKED = (
+    Asked(baseline=("relay_native", "single"), candidate=("direct", "single"), times=4),
+    Asked(baseline=("relay_native", "anyscale"), candidate=("direct", "anyscale"), times=2),
+    Asked(baseline=("relay_native", "anyscale"), candidate=("direct", "single"), times=1),
+    Asked(baseline=("published", "single"), candidate=("direct", "single"), times=5),
+    Asked(baseline=("published", "anyscale"), candidate=("direct", "anyscale"), times=3),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One trial of an arm."""
+
+    block: int
+    latency_s: float
+    """Mean over its requests."""
+    bound: bool
+    """Whether it is not valid, and its latency an upper bound."""
+    crossings: float
+    """Times that the frames' bytes had to go from node to node, by where each stage's replicas were."""
+    sent: float
+    """Bytes that the decoder's NIC sent, over the frames' bytes."""
+    received: float
+    """Bytes that the model's NIC received, over the frames' bytes."""
+    sent_over_needed: float
+    """Of all NICs; above 1 for headers, Ray's own messages, and what it pulled again."""
+
+
+def cell(trial: Trial) -> Cell | None:
+    """What the tables need of a trial; None where a rule is broken that makes it say nothing."""
+    broken = {rule.name for rule in trial.rules if not rule.holds}
+    if not trial.valid and not broken <= BOUNDS:
+        return None
+    folder = Path(trial.folder)
+    frames = sum(request.frame_bytes for request in read_requests(folder))
+    measured = trial.metrics
+    frames_mb = measured["frames_mb_per_request"]
+    return Cell(
+        block=trial.block,
+        latency_s=measured["latency_mean_s"],
+        bound=bool(broken),
+        crossings=sum(frames_moved(read_spans(folder)).values()) / frames,
+        sent=measured[f"wire_mb_per_request.{DECODER}"] / frames_mb,
+        received=measured[f"wire_received_mb_per_request.{MODEL}"] / frames_mb,
+        sent_over_needed=measured["sent_over_needed"],
+    )
+
+
+def ratio(asked: Asked, mode: str, cells: dict[Arm, list[Cell]]) -> dict[str, Any] | None:
+    """Baseline over candidate, over the blocks that have both; None where there is none."""
+    old = {each.block: each for each in cells.get(Arm(*asked.baseline, mode), []) if not each.bound}
+    new = {each.block: each for each in cells.get(Arm(*asked.candidate, mode), [])}
+    both = sorted(old.keys() & new.keys())
+    if not both:
+        return None
+    found = improvement([old[n].latency_s for n in both], [new[n].latency_s for n in both])
+
+    def times(percent: float | None) -> float | None:
+        return None if percent is None else 100 / (100 - percent)
+
+    return {
+        "mode": mode,
+        "baseline": " ".join(asked.baseline),
+        "candidate": " ".join(asked.candidate),
+        "asked_times": asked.times,
+        "times": times(found.percent),
+        "low_times": times(found.low_percent),
+        "high_times": times(found.high_percent),
+        "blocks": len(both),
+        "lower_bound": any(new[n].bound for n in both),
+    }
+
+
+def latencies(mode: str, cells: dict[Arm, list[Cell]]) -> Iterator[str]:
+    """Mean latencies by pipeline and runtime."""
+    yield f"| {mode}, s | {' | '.join(RUNTIMES.values())} |"
+    yield f"|---|{'--:|' * len(RUNTIMES)}"
+    for pipeline, words in PIPELINES.items():
+        each = (_latency(cells.get(Arm(pipeline, runtime, mode), [])) for runtime in RUNTIMES)
+        yield f"| {words} | {' | '.join(each)} |"
+
+
+def _latency(taken: Sequence[Cell]) -> str:
+    if not taken:
+        return "not valid"
+    mean = statistics.fmean(one.latency_s for one in taken)
+    return f"{'at most ' if any(one.bound for one in taken) else ''}{mean:.1f}"
+
+
+def ratios(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """How many times lower, beside what was asked."""
+    yield "| | mode | times lower [95% interval] | asked |"
+    yield "|---|---|--:|--:|"
+    for each in found:
+        interval = ""
+        if each["low_times"] is not None:
+            interval = f" [{each['low_times']:.1f}, {each['high_times']:.1f}]"
+        least = "at least " if each["lower_bound"] else ""
+        yield (
+            f"| `{each['candidate']}` against `{each['baseline']}` | {each['mode']} |"
+            f" {least}{each['times']:.1f}{interval} | {each['asked_times']:g} |"
+        )
+
+
+def crossings(cells: dict[Arm, list[Cell]]) -> Iterator[str]:
+    """How often the frames were on the wire: what had to be, and what the NICs counted."""
+    yield "| | had to cross | left the decoder's NIC | came to the model's NIC | all sent / needed |"
+    yield "|---|--:|--:|--:|--:|"
+    for pipeline, words in PIPELINES.items():
+        for runtime, name in RUNTIMES.items():
+            taken = [one for mode in MODES for one in cells.get(Arm(pipeline, runtime, mode), [])]
+            if taken:
+                columns = (
+                    _range([getattr(one, key) for one in taken])
+                    for key in ("crossings", "sent", "received", "sent_over_needed")
+                )
+                yield f"| {words}, {name} | {' | '.join(columns)} |"
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def main() -> None:
+    """Read a sweep, print its tables, write the numbers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    found = read_sweep(parser.parse_args().folder)
+    cells: dict[Arm, list[Cell]] = {}
+    left_out: list[str] = []
+    for each in found.trials:
+        trial = each.trial
+        arm = Arm(*(value_of(trial, key) or "" for key in ("pipeline", "runtime", "mode")))
+        taken = cell(trial)
+        if taken:
+            cells.setdefault(arm, []).append(taken)
+        else:
+            broken = "; ".join(f"{rule.name}: {rule.found}" for rule in trial.rules if not rule.holds)
+            left_out.append(f"{trial.arm}, block {trial.block + 1}: {broken}")
+    compared = [one for asked in ASKED for mode in MODES if (one := ratio(asked, mode, cells))]
+    for table in (
+        *(latencies(mode, cells) for mode in MODES),
+        ratios(compared),
+        crossings(cells),
+        (f"- left out: {line}" for line in left_out),
+        [f"- of the trials planned, {len(found.missing)} left no record"],
+    ):
+        print("\n".join(table), end="\n\n")
+    result = {
+        "sweep": found.name,
+        "environment": found.trials[0].trial.environment,
+        "arms": [
+            {
+                "pipeline": arm.pipeline,
+                "runtime": arm.runtime,
+                "mode": arm.mode,
+                "trials": [{key: getattr(one, key) for key in Cell.__dataclass_fields__} for one in taken],
+            }
+            for arm, taken in cells.items()
+        ],
+        "ratios": compared,
+        "left_out": left_out,
+        "no_record": len(found.missing),
+    }
+    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
