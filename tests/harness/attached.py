@@ -124,4 +124,4 @@ def _agents_are_there() -> bool:
     ours = _ours()
     raylets = [line.pid for line in ours if line.name == "raylet"]
     agents = [sum(line.parent == raylet for line in ours) for raylet in raylets]
-    return len(agents) == len(NODES) and min(agents) >= AGENTS
+    return len(agents) >= len(NODES) and min(agents) >= AGENTS  # of another cluster of this process too
