@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vbench.errors import first_line
+from vbench.models.heap import keep_large_blocks
 from vbench.models.passes import CpuPasses, GpuPasses, Passes, Rows
 from vbench.models.pictures import fitted, picture_size, to_pictures
 from vbench.models.protocol import Detections, InputSpec, ModelError, ModelSettings, Precision
@@ -95,6 +96,7 @@ class TorchDetector(ABC):
         net = self._build().eval()
         if device.type == "cpu":
             torch.set_num_threads(settings.threads)
+            keep_large_blocks()
         else:
             # Of the whole process. By default torch takes TF32 for convolutions alone, and calls it fp32.
             products = "tf32" if settings.precision == "tf32" else "ieee"
