@@ -11,7 +11,7 @@ import argparse
 import json
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -213,15 +213,7 @@ def main() -> None:
     result = {
         "sweep": found.name,
         "environment": found.trials[0].trial.environment,
-        "arms": [
-            {
-                "pipeline": arm.pipeline,
-                "runtime": arm.runtime,
-                "mode": arm.mode,
-                "trials": [{key: getattr(one, key) for key in Cell.__dataclass_fields__} for one in taken],
-            }
-            for arm, taken in cells.items()
-        ],
+        "arms": [{**asdict(arm), "trials": [asdict(one) for one in taken]} for arm, taken in cells.items()],
         "ratios": compared,
         "left_out": left_out,
         "no_record": len(found.missing),

@@ -98,8 +98,9 @@ def stranger(log: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Ite
     (config,) = check([*STARTED, *overrides], multirun=False)
     # On the nodes of a cluster, python is the one that has Ray, as in an image.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    others = _raylets()
     with emulated.start(config, log, lambda *_, **__: None) as running:
-        until(_agents_are_there, "the agents of all raylets are up", DEADLINE_S)
+        until(lambda: _agents_are_there(_raylets() - others), "the agents of all raylets are up", DEADLINE_S)
         host, _, _ = running.address.partition(":")
         yield Stranger(
             enter=running.enter,
@@ -111,17 +112,20 @@ def stranger(log: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Ite
 def records() -> list[Path]:
     """Folders that jobs keep their records in, on all hosts of a cluster that this process has started: a job
     removes its own as it leaves."""
-    raylets = [line.pid for line in _ours() if line.name == "raylet"]
     packages = "tmp/*/session_*/runtime_resources/working_dir_files/_ray_pkg_*"
-    return [path for pid in raylets for path in Path(f"/proc/{pid}/root").glob(f"{packages}/record-*")]
+    return [path for pid in _raylets() for path in Path(f"/proc/{pid}/root").glob(f"{packages}/record-*")]
 
 
 def _ours() -> list[procfs.Stat]:
     return [line for pid in below(os.getpid()) if (line := procfs.stat(pid))]
 
 
-def _agents_are_there() -> bool:
+def _raylets() -> set[int]:
+    """Of all clusters that this process has started."""
+    return {line.pid for line in _ours() if line.name == "raylet"}
+
+
+def _agents_are_there(raylets: set[int]) -> bool:
     ours = _ours()
-    raylets = [line.pid for line in ours if line.name == "raylet"]
     agents = [sum(line.parent == raylet for line in ours) for raylet in raylets]
-    return len(agents) >= len(NODES) and min(agents) >= AGENTS  # of another cluster of this process too
+    return len(agents) == len(NODES) and min(agents) >= AGENTS
