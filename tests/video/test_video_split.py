@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bare import without_usability_information
 from clips import RECIPES, ClipStore, run_ffmpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import Truth, found
+from oracle import Truth, found, truth
 
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk, decode_video
@@ -64,6 +65,19 @@ def test_one_pass_over_the_whole_gives_the_same_frames(
     frames = found(list(decode_video(clip(name), fps=fps, threads=2, timeout_s=60, batch_frames=5)))
 
     assert frames == truth_of(name).expected(fps)
+
+
+@pytest.mark.parametrize("prune", [False, True], ids=["whole", "pruned"])
+@pytest.mark.parametrize("fps", [Fraction(1), Fraction(7), Fraction(30)], ids=str)
+@pytest.mark.parametrize("name", ["b_pyramid", "long_gop"])
+def test_a_stream_need_not_say_how_far_its_pictures_are_reordered(
+    name: str, fps: Fraction, prune: bool, clip: ClipStore, tmp_path: Path
+) -> None:
+    path = without_usability_information(clip(name), tmp_path / "bare.mp4")
+
+    frames = found(chunked(path, fps, Fraction(1), prune=prune))
+
+    assert frames == truth(path).expected(fps)
 
 
 @settings(max_examples=60, derandomize=True, database=None)

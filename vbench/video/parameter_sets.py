@@ -9,17 +9,9 @@ def has_frames_only(sps: bytes) -> bool:
 
     False where it ends too early to tell.
     """
-    bits = _Bits(sps.replace(b"\0\0\3", b"\0\0"))  # emulation prevention, 7.4.1
+    bits = Bits(sps.replace(b"\0\0\3", b"\0\0"))  # emulation prevention, 7.4.1
     try:
-        profile = bits.take(8)
-        bits.take(16)  # constraint flags, level_idc
-        bits.unsigned()  # seq_parameter_set_id
-        if profile in _WITH_CHROMA_FORMAT:
-            _skip_chroma_format(bits)
-        bits.unsigned()  # log2_max_frame_num_minus4
-        _skip_order_count(bits)
-        bits.unsigned()  # max_num_ref_frames
-        bits.take(1)  # gaps_in_frame_num_value_allowed_flag
+        skip_to_picture_size(bits)
         bits.unsigned()  # pic_width_in_mbs_minus1
         bits.unsigned()  # pic_height_in_map_units_minus1
         return bits.take(1) == 1
@@ -27,7 +19,20 @@ def has_frames_only(sps: bytes) -> bool:
         return False
 
 
-def _skip_chroma_format(bits: "_Bits") -> None:
+def skip_to_picture_size(bits: "Bits") -> None:
+    """Take what stands before ``pic_width_in_mbs_minus1``; EOFError where the parameter set ends before."""
+    profile = bits.take(8)
+    bits.take(16)  # constraint flags, level_idc
+    bits.unsigned()  # seq_parameter_set_id
+    if profile in _WITH_CHROMA_FORMAT:
+        _skip_chroma_format(bits)
+    bits.unsigned()  # log2_max_frame_num_minus4
+    _skip_order_count(bits)
+    bits.unsigned()  # max_num_ref_frames
+    bits.take(1)  # gaps_in_frame_num_value_allowed_flag
+
+
+def _skip_chroma_format(bits: "Bits") -> None:
     chroma_format = bits.unsigned()
     if chroma_format == 3:
         bits.take(1)  # separate_colour_plane_flag
@@ -40,7 +45,7 @@ def _skip_chroma_format(bits: "_Bits") -> None:
                 _skip_scaling_list(bits, 16 if number < 6 else 64)
 
 
-def _skip_scaling_list(bits: "_Bits", size: int) -> None:
+def _skip_scaling_list(bits: "Bits", size: int) -> None:
     """7.3.2.1.1.1: a list ends early where the next scale is 0."""
     scale = 8
     for _ in range(size):
@@ -49,7 +54,7 @@ def _skip_scaling_list(bits: "_Bits", size: int) -> None:
             return
 
 
-def _skip_order_count(bits: "_Bits") -> None:
+def _skip_order_count(bits: "Bits") -> None:
     kind = bits.unsigned()  # pic_order_cnt_type
     if kind == 0:
         bits.unsigned()  # log2_max_pic_order_cnt_lsb_minus4
@@ -61,19 +66,20 @@ def _skip_order_count(bits: "_Bits") -> None:
             bits.signed()  # offset_for_ref_frame
 
 
-class _Bits:
+class Bits:
     """Takes bits from the front; EOFError where there are too few left."""
 
     def __init__(self, data: bytes) -> None:
         self._value = int.from_bytes(data, "big")
-        self._left = 8 * len(data)
+        self.left = 8 * len(data)
+        """How many bits were not taken yet."""
 
     def take(self, count: int) -> int:
         """The next ``count`` bits as a number, the first the highest."""
-        if count > self._left:
+        if count > self.left:
             raise EOFError
-        self._left -= count
-        return self._value >> self._left & (1 << count) - 1
+        self.left -= count
+        return self._value >> self.left & (1 << count) - 1
 
     def unsigned(self) -> int:
         """ue(v), ITU-T H.264 9.1."""
