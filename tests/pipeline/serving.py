@@ -1,6 +1,5 @@
 """Helpers: a Ray cluster, services deployed on it, and the same work done without Ray."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,15 +25,6 @@ from vbench.video.types import FrameGeometry, VideoInfo
 
 DEADLINE_S = 60.0
 STORE_BYTES = 200_000_000
-
-
-def wait_for(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
-    """The first true value of ``condition``."""
-    end = time.monotonic() + deadline_s
-    while not (value := condition()):
-        assert time.monotonic() < end, f"{what} did not happen within {deadline_s:g} s"
-        time.sleep(0.02)
-    return value
 
 
 @dataclass(frozen=True, kw_only=True)

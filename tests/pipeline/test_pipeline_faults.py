@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from ray import serve
-from serving import Cluster, Service, pipeline_args, wait_for
+from serving import Cluster, Service, pipeline_args
+from waiting import until
 
 from vbench.pipeline import build
 
@@ -34,7 +35,7 @@ def test_a_request_that_takes_too_long_is_504_and_ends(
         (504, f"{clip} was not answered within 4 s: ask for fewer frames/s, or raise request_timeout_s")
     }
     # What was given up has ended, so the next request finds the pipeline free; a slow machine may try twice.
-    wait_for(lambda: service.post({"video": str(clip)}).status_code == 200, "answering", deadline_s=20)
+    until(lambda: service.post({"video": str(clip)}).status_code == 200, "a video is worked on", 20)
 
 
 def test_a_lost_replica_fails_its_requests_with_500_and_comes_back(
@@ -43,14 +44,14 @@ def test_a_lost_replica_fails_its_requests_with_500_and_comes_back(
     (decoder,) = cluster.replica_processes("VideoDecoder")
     with ThreadPoolExecutor(1) as client:
         asked = client.submit(service.refusal, video=str(clip), fps=10, chunk_s=0.1)
-        wait_for(decoder.children, "starting FFmpeg", deadline_s=5)
+        until(decoder.children, "FFmpeg runs", 5)
 
         decoder.kill()
 
         status, sentence = asked.result()
     assert status == 500
     assert sentence.startswith("A replica or node was lost while it worked on this request: ")
-    wait_for(lambda: service.post({"video": str(clip)}).status_code == 200, "recovering", deadline_s=40)
+    until(lambda: service.post({"video": str(clip)}).status_code == 200, "the replica is back", 40)
 
 
 def test_a_model_that_cannot_load_says_so_in_serves_status(cluster: Cluster, tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_a_model_that_cannot_load_says_so_in_serves_status(cluster: Cluster, tmp
         return deployments["ModelInference"].message if "ModelInference" in deployments else ""
 
     try:
-        wait_for(lambda: "none.safetensors" in sentence(), "reporting the missing weights")
+        until(lambda: "none.safetensors" in sentence(), "Serve says that weights are missing")
         assert "no model weights at" in sentence()
     finally:
         serve.delete("broken")

@@ -14,8 +14,8 @@ from serving import (
     iou,
     pipeline_args,
     reference_pass,
-    wait_for,
 )
+from waiting import until
 
 from vbench.models.registry import input_spec
 from vbench.pipeline.answer import Answer
@@ -212,7 +212,7 @@ def test_no_frames_stay_in_the_object_stores_after_an_answer(
             return max(used) < 0.75 * most
 
         # Serve keeps some 0.5 MB of its own there.
-        wait_for(less_than_one_chunk, "freeing the frames", deadline_s=30)
+        until(less_than_one_chunk, "frames are freed", 30)
 
 
 def test_window_bounds_the_chunks_between_split_and_answer(answers: dict[str, Answer]) -> None:

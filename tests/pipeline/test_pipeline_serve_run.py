@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from serving import Service, wait_for
+from serving import Service
+from waiting import until
 
 from vbench.manifests.__main__ import main
 from vbench.ports import free_ports
@@ -88,17 +89,17 @@ def test_serve_run_serves(given: Callable[[Path, int], list[str]], temp_dir: Pat
     head += ['--resources={"chunk_only": 1, "decode_only": 1}']
     address = f"--address=127.0.0.1:{gcs}"
     with running(*head, stop=signal.SIGTERM, log=temp_dir / "head.log"):
-        wait_for(lambda: listens(gcs), "starting Ray")
+        until(lambda: listens(gcs), "Ray is up")
         start = [str(BIN / "serve"), "start", address, "--http-host=127.0.0.1", f"--http-port={http}"]
         subprocess.run(start, env=environment(), check=True, capture_output=True, timeout=60)
         command = ["serve", "run", address, *given(temp_dir, http)]
         with running(*command, stop=signal.SIGINT, log=temp_dir / "run.log"):
             service = Service(url=f"http://127.0.0.1:{http}")
-            wait_for(lambda: is_up(service), "deploying")
+            until(lambda: is_up(service), "the graph is up")
 
             answer = service.ask(clip)
             # Before it has said so, an interrupt can be lost within Ray, and it would run on.
-            wait_for(lambda: said_so(temp_dir / "run.log"), "serve run")
+            until(lambda: said_so(temp_dir / "run.log"), "serve run has said so")
 
     assert (answer.settings.mode, answer.settings.fps, answer.counts.frames) == ("combined", "2", 24)
 

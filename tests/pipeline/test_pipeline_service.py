@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from serving import Cluster, Service, wait_for
+from serving import Cluster, Service
+from waiting import until
 
 from vbench.pipeline.answer import Answer
 
@@ -113,7 +114,7 @@ def test_damage_found_by_a_decoder_fails_the_request_with_ffmpegs_reason(
     def frames_gone() -> bool:
         return bool(cluster.store(cluster.back).object_store_bytes_used < 2_000_000)
 
-    wait_for(frames_gone, "freeing the frames of a failed request", deadline_s=30)
+    until(frames_gone, "frames of a failed request are freed", 30)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -190,14 +191,14 @@ def test_work_stops_when_the_client_goes_away(cluster: Cluster, service: Service
     client = http.client.HTTPConnection(service.url.removeprefix("http://"), timeout=30)
     headers = {"Content-Type": "application/json", "X-Request-ID": mark}
     client.request("POST", "/v1/videos:process", json.dumps(body), headers)
-    wait_for(decoder.children, "starting FFmpeg", deadline_s=10)
+    until(decoder.children, "FFmpeg runs", 10)
     client.close()
 
     def ended() -> bool:
         lines = cluster.log_lines("VideoProcessingService", mark)
         return any("CANCELLED" in line for line in lines)
 
-    wait_for(ended, "cancelling the service's work", deadline_s=10)
+    until(ended, "the service's work is cancelled", 10)
     service.ask(clip)  # by its answer, what was cancelled before it has ended
     decoded = [line for line in cluster.log_lines("VideoDecoder", mark) if " OK " in line]
     assert len(decoded) < 60, "of 120 chunks"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 POLL_S = 0.02
 
 
-def came_true(condition: Callable[[], bool], within_s: float) -> bool:
+def came_true(condition: Callable[[], object], within_s: float) -> bool:
     """Whether it came true in time."""
     deadline = time.monotonic() + within_s
     while not condition():
@@ -17,6 +17,6 @@ def came_true(condition: Callable[[], bool], within_s: float) -> bool:
     return True
 
 
-def until(condition: Callable[[], bool], what: str, within_s: float = 60) -> None:
+def until(condition: Callable[[], object], what: str, within_s: float = 60) -> None:
     """Assert that it comes true; ``what`` it is, as a sentence without its end."""
     assert came_true(condition, within_s), f"{what}: not within {within_s:g} s"
