@@ -4,7 +4,8 @@ from pathlib import Path
 
 import av
 
-from vbench.video.parameter_sets import Bits, skip_to_picture_size
+from vbench.video.bitstream import unescaped
+from vbench.video.parameter_sets import Bits, skip_to_frames_only
 
 
 def without_usability_information(path: Path, copy: Path) -> Path:
@@ -26,11 +27,9 @@ def without_usability_information(path: Path, copy: Path) -> Path:
 
 def _bare(sps: bytes) -> bytes:
     """A sequence parameter set, without NAL header, up to ``vui_parameters_present_flag``, which is 0."""
-    data = sps.replace(b"\0\0\3", b"\0\0")
+    data = unescaped(sps)
     bits = Bits(data)
-    skip_to_picture_size(bits)
-    bits.unsigned()  # pic_width_in_mbs_minus1
-    bits.unsigned()  # pic_height_in_map_units_minus1
+    skip_to_frames_only(bits)
     assert bits.take(1) == 1  # frame_mbs_only_flag
     bits.take(1)  # direct_8x8_inference_flag
     if bits.take(1):  # frame_cropping_flag

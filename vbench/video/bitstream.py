@@ -133,9 +133,14 @@ class PacketReader:
         return end if end >= 0 else len(packet)
 
 
+def unescaped(unit: bytes) -> bytes:
+    """A NAL unit without its emulation prevention bytes (ITU-T H.264 7.4.1)."""
+    return unit.replace(b"\0\0\3", b"\0\0")
+
+
 def _is_exact_recovery_point(sei: bytes) -> bool:
     """Whether an SEI NAL unit (without header) says that decoding is exact from this very picture on."""
-    data = sei.replace(b"\0\0\3", b"\0\0")  # emulation prevention, ITU-T H.264 7.4.1
+    data = unescaped(sei)
     at = 0
     while at + 2 < len(data):
         kind, at = _sei_number(data, at)

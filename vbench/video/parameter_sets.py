@@ -1,5 +1,7 @@
 """Reads from an H.264 sequence parameter set whether its pictures can be fields."""
 
+from vbench.video.bitstream import unescaped
+
 _WITH_CHROMA_FORMAT = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}
 """Values of ``profile_idc`` whose parameter sets say their chroma format, ITU-T H.264 7.3.2.1.1."""
 
@@ -9,18 +11,16 @@ def has_frames_only(sps: bytes) -> bool:
 
     False where it ends too early to tell.
     """
-    bits = Bits(sps.replace(b"\0\0\3", b"\0\0"))  # emulation prevention, 7.4.1
+    bits = Bits(unescaped(sps))
     try:
-        skip_to_picture_size(bits)
-        bits.unsigned()  # pic_width_in_mbs_minus1
-        bits.unsigned()  # pic_height_in_map_units_minus1
+        skip_to_frames_only(bits)
         return bits.take(1) == 1
     except EOFError:
         return False
 
 
-def skip_to_picture_size(bits: "Bits") -> None:
-    """Take what stands before ``pic_width_in_mbs_minus1``; EOFError where the parameter set ends before."""
+def skip_to_frames_only(bits: "Bits") -> None:
+    """Take what stands before ``frame_mbs_only_flag``; EOFError where the parameter set ends before."""
     profile = bits.take(8)
     bits.take(16)  # constraint flags, level_idc
     bits.unsigned()  # seq_parameter_set_id
@@ -30,6 +30,8 @@ def skip_to_picture_size(bits: "Bits") -> None:
     _skip_order_count(bits)
     bits.unsigned()  # max_num_ref_frames
     bits.take(1)  # gaps_in_frame_num_value_allowed_flag
+    bits.unsigned()  # pic_width_in_mbs_minus1
+    bits.unsigned()  # pic_height_in_map_units_minus1
 
 
 def _skip_chroma_format(bits: "Bits") -> None:
