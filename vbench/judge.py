@@ -74,7 +74,7 @@ def _show(console: Console, folder: Path, *, show_all: bool) -> bool:
     console.print(Text(text, style="" if valid == trial.valid else "bold red"))
     for rule in found:
         if show_all or not rule.holds:
-            console.print(Text(f"  {'holds ' if rule.holds else 'broken'}  {rule.name}: {rule.found}"))
+            console.print(Text(f"  {'holds ' if rule.holds else 'broken'}  {rule.line}"))
     return valid == trial.valid
 
 

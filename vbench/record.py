@@ -245,6 +245,11 @@ class Rule:
     remedy: str
     """What to do where it does not hold."""
 
+    @property
+    def line(self) -> str:
+        """What it is and what was seen, in a line."""
+        return f"{self.name}: {self.found}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
@@ -278,6 +283,11 @@ class Trial:
     observed: Observed | None
     folder: str = field(default="", metadata={"transient": True})
     """Where it was read from; not written."""
+
+    @property
+    def broken(self) -> list[Rule]:
+        """The rules that do not hold."""
+        return [rule for rule in self.rules if not rule.holds]
 
 
 APPROXIMATE = (

@@ -45,10 +45,9 @@ def show_trial(console: Console, trial: Trial) -> None:
         if not _is_transfer(trial):
             console.print("Time of each stage a request, summed over its chunks, which work side by side (s)")
             console.print(_stages(trial))
-    for rule in trial.rules:
-        if not rule.holds:
-            console.print(Text(f"  broken: {rule.name}: {rule.found}", style="red"), soft_wrap=True)
-            console.print(Text(f"          {rule.remedy}"), soft_wrap=True)
+    for rule in trial.broken:
+        console.print(Text(f"  broken: {rule.line}", style="red"), soft_wrap=True)
+        console.print(Text(f"          {rule.remedy}"), soft_wrap=True)
     if trial.error:
         console.print(Text(f"  {trial.error}", style="red"), soft_wrap=True)
 

@@ -148,7 +148,7 @@ class Tracker:
             "mlflow.source.name": "python -m vbench",
             "mlflow.source.git.commit": str(trial.environment.get("git_revision")),
         }
-        broken = [f"{rule.name}: {rule.found}" for rule in trial.rules if not rule.holds]
+        broken = [rule.line for rule in trial.broken]
         if broken or trial.error:
             tags["mlflow.note.content"] = "\n\n".join(["Not valid.", *broken, trial.error or ""])
         sweep = folder.parent / SWEEP

@@ -91,7 +91,7 @@ class Cell:
 
 def cell(trial: Trial) -> Cell | None:
     """What the tables need of a trial; None where a rule is broken that makes it say nothing."""
-    broken = {rule.name for rule in trial.rules if not rule.holds}
+    broken = {rule.name for rule in trial.broken}
     if not trial.valid and not broken <= BOUNDS:
         return None
     folder = Path(trial.folder)
@@ -199,7 +199,7 @@ def main() -> None:
         if taken:
             cells.setdefault(arm, []).append(taken)
         else:
-            broken = "; ".join(f"{rule.name}: {rule.found}" for rule in trial.rules if not rule.holds)
+            broken = "; ".join(rule.line for rule in trial.broken)
             left_out.append(f"{trial.arm}, block {trial.block + 1}: {broken}")
     compared = [one for asked in ASKED for mode in MODES if (one := ratio(asked, mode, cells))]
     for table in (

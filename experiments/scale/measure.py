@@ -95,7 +95,7 @@ def measure(outputs: Path, *overrides: str) -> dict[str, Any]:
     trial, nodes = read_trial(folder), read_samples(folder)
     return {
         "valid": trial.valid,
-        "broken_rules": [rule.name for rule in trial.rules if not rule.holds],
+        "broken_rules": [rule.name for rule in trial.broken],
         "requests": trial.metrics["requests"],
         "makespan_s": trial.metrics["makespan_s"],
         "latency_mean_s": trial.metrics["latency_mean_s"],

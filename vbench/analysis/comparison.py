@@ -205,10 +205,9 @@ def _left_out(found: Found) -> list[LeftOut]:
 
 
 def _reason(trial: Trial) -> str:
-    broken = [f"{rule.name}: {rule.found}" for rule in trial.rules if not rule.holds]
     if trial.error:
         return trial.error
-    return "; ".join(broken) or "it has no mean latency"
+    return "; ".join(rule.line for rule in trial.broken) or "it has no mean latency"
 
 
 def _cautions(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
