@@ -7,6 +7,8 @@ from typing import Any
 from ray._private.grpc_utils import init_grpc_channel
 from ray.core.generated import node_manager_pb2, node_manager_pb2_grpc
 
+from vbench.proxies import GRPC_OPTIONS
+
 ANSWER_S = 30.0
 """A raylet that does not answer within this time is taken for lost."""
 
@@ -28,7 +30,8 @@ class StoreWatch:
     def __init__(self, addresses: Mapping[str, tuple[str, int]]) -> None:
         """``addresses``: node -> (``NodeManagerAddress``, ``NodeManagerPort``) of ``ray.nodes()``."""
         self._channels: dict[str, Any] = {
-            node: init_grpc_channel(f"{host}:{port}") for node, (host, port) in addresses.items()
+            node: init_grpc_channel(f"{host}:{port}", options=GRPC_OPTIONS)
+            for node, (host, port) in addresses.items()
         }
         self._stubs = {
             node: node_manager_pb2_grpc.NodeManagerServiceStub(channel)

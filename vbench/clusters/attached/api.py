@@ -15,6 +15,7 @@ from ray.util.state.exception import RayStateApiException
 
 from vbench.clusters.attached.match import FoundNode
 from vbench.errors import InputError, first_line
+from vbench.proxies import DIRECT
 
 ANSWER_S = 30.0
 """An API server that says nothing for so long is taken for lost; Ray's own client would wait for ever."""
@@ -28,7 +29,19 @@ OVERRULING = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 """Variables by which Ray's client would go to another cluster than it is told."""
 
 
-class ApiServer(JobSubmissionClient):  # type: ignore[misc] # Ray has no types here
+class _Direct:
+    """Mixin for Ray's HTTP clients: they take no proxy to the cluster, whatever the environment says."""
+
+    def _do_request(self, *arguments: Any, **options: Any) -> requests.Response:
+        response: requests.Response = super()._do_request(*arguments, **{"proxies": DIRECT, **options})  # type: ignore[misc]
+        return response
+
+
+class _StateApi(_Direct, StateApiClient):  # type: ignore[misc] # Ray has no types here
+    """Ray's client of the State API."""
+
+
+class ApiServer(_Direct, JobSubmissionClient):  # type: ignore[misc] # Ray has no types here
     """Ray's client of the Jobs API, with a deadline for each answer. ConnectionError, requests' exceptions,
     AuthenticationError and RuntimeError are what its methods raise."""
 
@@ -45,8 +58,7 @@ class ApiServer(JobSubmissionClient):  # type: ignore[misc] # Ray has no types h
         # Sending counts as waiting for the connection.
         sent_mb = len(options.get("data") or b"") / 1e6
         timeout_s = ANSWER_S + sent_mb / SLOWEST_MB_PER_S
-        answer: requests.Response = super()._do_request(*arguments, **{"timeout": timeout_s, **options})
-        return answer
+        return super()._do_request(*arguments, **{"timeout": timeout_s, **options})
 
 
 @contextmanager
@@ -96,7 +108,7 @@ def nodes(address: str, token: str | None = None) -> list[FoundNode]:
     options = ListApiOptions(limit=MOST_NODES, timeout=int(ANSWER_S), filters=[("state", "=", "ALIVE")])
     try:
         with _nothing_overrules():
-            client = StateApiClient(address=address, headers=_authorized(token))
+            client = _StateApi(address=address, headers=_authorized(token))
             listed = client.list(StateResource.NODES, options=options, raise_on_missing_output=True)
     except (RayStateApiException, AuthenticationError, OSError, RuntimeError) as error:
         raise InputError(
