@@ -1,6 +1,7 @@
 """The door: compose, validate, then run one trial or each trial of a sweep."""
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    _open_standard_streams()
     if {"--help", "-h"} & set(arguments):
         from vbench import help as page
 
@@ -20,19 +22,51 @@ def main(arguments: list[str] | None = None) -> int:
             print(page.text(), end="")
         return 0
     for number in INTERRUPTS:
-        signal.signal(number, _interrupt)
+        # nohup ignores SIGHUP so that a run survives its terminal: it stays ignored.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    from vbench.disk import DISK_FULL, no_room
     from vbench.errors import VbenchError
+    from vbench.installation import check_installation, starts_a_cluster
 
     try:
+        # Before the imports below, which take seconds.
+        if starts_a_cluster(arguments):
+            check_installation()
         from vbench.session import run
 
         return run(arguments)
     except KeyboardInterrupt:
-        print("interrupted: what was started has been ended, the records so far are kept", file=sys.stderr)
+        _tell("interrupted: what was started has been ended, the records so far are kept")
         return INTERRUPTED
     except VbenchError as error:
-        print(f"vbench: {error}", file=sys.stderr)
+        _tell(f"vbench: {error}")
         return error.exit_status
+    except OSError as error:
+        if error.errno in (errno.EPIPE, errno.EIO):  # nobody reads what is printed any more
+            return VbenchError.exit_status
+        if error.errno not in DISK_FULL:
+            raise
+        _tell(f"vbench: {no_room(error)}")
+        return VbenchError.exit_status
+
+
+def _open_standard_streams() -> None:
+    """Give the null device to standard streams that whoever started us has closed: the next file that is
+    opened would take their numbers, and be read or written in their stead."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - open until the end
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - open until the end
+
+
+def _tell(sentence: str) -> None:
+    """On standard error, if there is still somebody to read it."""
+    with contextlib.suppress(OSError, ValueError):
+        print(sentence, file=sys.stderr, flush=True)
 
 
 def _interrupt(*_: Any) -> None:

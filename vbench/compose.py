@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from yaml import YAMLError
 from vbench.errors import ConfigError, first_line
 from vbench.graph import pipeline_args
 from vbench.names import nearest
-from vbench.overrides import expand, is_hydras, parse, swept_keys
-from vbench.schema import Config
+from vbench.overrides import expand, is_hydras, parse, swept_keys, written_out
+from vbench.quoting import override as pasteable
+from vbench.quoting import shell_quoted, unquoted
+from vbench.schema import MISSING, Config
 from vbench.validate import problems
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,10 +34,14 @@ EXPERIMENTS = "experiments"
 OPEN_ENDED = ("nodes", "resources", "addresses")
 """Keys whose parts the user names; others cannot be added to."""
 
-OURS = ("hydra.sweep.subdir", "hydra/sweeper", "hydra/launcher", "hydra.launcher")
+SWEPT = "hydra.sweeper.params"
+"""Where Hydra itself keeps what is swept; vbench reads it from studies and the command line."""
+
+OURS = ("hydra.sweep.subdir", "hydra/sweeper", "hydra.sweeper", "hydra/launcher", "hydra.launcher")
 """What of Hydra's sweeps vbench does itself."""
 
 ConfigStore.instance().store(name="schema", node=Config)
+OmegaConf.register_new_resolver("home", lambda path: _if_home("outputs", str(path)), replace=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +86,15 @@ def ask(arguments: Sequence[str], *, multirun: bool) -> Asked:
     """
     parsed = parse(arguments)
     ours = [o for o in parsed if not is_hydras(o)]
-    hydras = [o.input_line or "" for o in parsed if is_hydras(o)]
+    of_hydras_own = [o for o in parsed if is_hydras(o)]
+    _check_hydras(of_hydras_own)
+    hydras = [o.input_line or "" for o in of_hydras_own]
     with _hydra():
         study = _study(ours)
         of_hydra = composed([*study, *hydras], with_hydra=True).hydra
         multirun = multirun or of_hydra.mode == RunMode.MULTIRUN
         merged = _merged(ours, of_hydra.sweeper.params or {}) if multirun else ours
-        _check_sweep(merged, hydras, multirun=multirun)
+        _check_sweep(merged, multirun=multirun)
         check_names(merged)
         lines = expand(merged)
         arms = [typed(composed(line)) for line in lines]
@@ -149,21 +157,38 @@ def _merged(overrides: Sequence[Override], params: Mapping[str, str]) -> list[Ov
     return merged + [o for o in overrides if o.key_or_group not in (EXPERIMENTS, *params)]
 
 
-def _check_sweep(overrides: Sequence[Override], hydras: Sequence[str], *, multirun: bool) -> None:
+def _check_hydras(overrides: Sequence[Override]) -> None:
+    """ConfigError for what of Hydra vbench does itself, and for several values of what takes one."""
+    for override in overrides:
+        line, key = override.input_line or "", override.key_or_group
+        if key.startswith(SWEPT):
+            swept, _, values = line.partition(SWEPT)[2].lstrip(".").partition("=")
+            example = f"{swept}={unquoted(values)}" if swept else "mode=chunked,combined"
+            raise ConfigError(
+                f"{line}: name what is swept on the command line: --multirun {shell_quoted(example)}."
+            )
+        if key.startswith(OURS):
+            raise ConfigError(f"{line}: vbench runs its sweeps itself, trial N in the folder N of its own.")
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"{line}: this key takes one value; if it has a comma, quote it:"
+                f" {pasteable(key, line.partition('=')[2])}."
+            )
+
+
+def _check_sweep(overrides: Sequence[Override], *, multirun: bool) -> None:
     for override in overrides:
         key, line = override.key_or_group, override.input_line
         if override.is_sweep_override():
             if not multirun:
                 raise ConfigError(
-                    f"'{line}' gives several values; add --multirun to run them all, or give one."
+                    f"{line} gives several values: add --multirun to run them all; if it is one value, quote"
+                    f" it: {pasteable(key, (line or '').partition('=')[2])}."
                 )
             if key == "blocks":
                 raise ConfigError(f"'{line}': a sweep has one number of rounds, such as blocks=5.")
         if multirun and key == "block":
             raise ConfigError(f"'{line}': a sweep numbers its rounds itself; say how many with blocks=2.")
-    for line in hydras if multirun else ():
-        if line.lstrip("+").startswith(OURS):
-            raise ConfigError(f"'{line}': vbench runs its sweeps itself, trial N in the folder N of its own.")
 
 
 def check_names(overrides: Sequence[Override]) -> None:
@@ -221,6 +246,8 @@ def composed(line: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
         return compose("config", overrides=list(line), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_sentence(error, line)) from error
+    except (AssertionError, TypeError, ValueError) as error:  # what Hydra does not expect of a value
+        raise ConfigError(f"Hydra cannot compose '{' '.join(line)}': {first_line(error)}.") from error
 
 
 def typed(config: DictConfig) -> Config:
@@ -230,11 +257,26 @@ def typed(config: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise ConfigError(_sentence(error, [])) from error
     assert isinstance(value, Config)
+    value = _at_home(value)
     found = problems(value)
     if found:
         raise ConfigError(" ".join(found))
     pipeline_args(value)
     return value
+
+
+def _at_home(config: Config) -> Config:
+    """With every ``~`` of a path written out, also that of a file."""
+    video, model = config.video, config.model
+    if video.path not in (None, MISSING):
+        video = replace(video, path=_if_home("video.path", video.path))
+    if model.weights != MISSING:
+        model = replace(model, weights=_if_home("model.weights", model.weights))
+    return replace(config, outputs=_if_home("outputs", config.outputs), video=video, model=model)
+
+
+def _if_home(key: str, path: str) -> str:
+    return str(written_out(key, path)) if path.startswith("~") else path
 
 
 def _sentence(error: Exception, line: Sequence[str]) -> str:

@@ -1,10 +1,14 @@
 """What a person sees while a trial runs: a live line on a terminal, plain lines elsewhere."""
 
+import contextlib
+import os
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -15,12 +19,44 @@ PLAIN_EVERY_S = 5.0
 PLAIN_WIDTH = 110
 
 
+class LastingStream:
+    """Standard output that outlives its reader: a run goes on, and its record is complete, if the terminal is
+    closed or nobody reads the pipe any more."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or throw away what nobody reads."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or throw away what nobody reads."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        # What is still in the stream's buffer would fail once more when Python ends.
+        with contextlib.suppress(OSError), Path(os.devnull).open("w") as null:
+            os.dup2(null.fileno(), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class Display:
     """Shows one phase at a time, and what is printed between them."""
 
     def __init__(self) -> None:
         terminal = sys.stdout.isatty()
-        self.console = Console(highlight=False, width=None if terminal else PLAIN_WIDTH)
+        out = cast(IO[str], LastingStream(sys.stdout))
+        self.console = Console(file=out, highlight=False, width=None if terminal else PLAIN_WIDTH)
         self._live: Progress | None = None
         self._task: TaskID | None = None
         self._phase: str | None = None

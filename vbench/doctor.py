@@ -4,6 +4,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,7 @@ from vbench.clusters.emulated.cluster import all_needs
 from vbench.clusters.emulated.needs import Need
 from vbench.compose import check
 from vbench.errors import VbenchError
+from vbench.installation import sentence, unusable_path
 from vbench.schema import Config
 from vbench.sizing import machine_cpus
 from vbench.video.errors import ToolMissingError
@@ -24,6 +26,13 @@ FEWEST_CPUS = 2
 def examine(config: Config) -> Iterator[Need]:
     """All that ``cluster=emulated`` needs, each tried now; ``cluster=local`` needs FFmpeg and CPUs alone."""
     yield _ffmpeg()
+    path = unusable_path()
+    yield Need(
+        name="environment's path",
+        holds=path is None,
+        found=str(path or Path(sys.executable).parent),
+        remedy=sentence(path) if path else "",
+    )
     cpus = machine_cpus()
     yield Need(
         name="CPUs",

@@ -1,5 +1,6 @@
 """What Hydra does for a trial: it composes the configuration, makes the folder, leaves ``.hydra/`` in it."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -8,11 +9,13 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.utils import get_original_cwd
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from vbench.compose import CONF_DIR, typed
 from vbench.errors import ConfigError, first_line
+from vbench.quoting import hydra_quoted
 from vbench.schema import Config
 
 OPTIONS = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "-i", "--multirun", "-m")
@@ -66,11 +69,14 @@ def run(overrides: Sequence[str], task: Task, folder: Path | None = None) -> Non
 
     def called(config: DictConfig) -> None:
         try:
-            task(typed(config), Path(HydraConfig.get().runtime.output_dir))
+            # With hydra.job.chdir=true Hydra has gone into the trial's folder; relative paths of the command
+            # line mean what they meant where it was given.
+            with contextlib.chdir(get_original_cwd()):
+                task(typed(config), Path(HydraConfig.get().runtime.output_dir))
         except Exception as error:  # noqa: BLE001 - raised again below, where Hydra cannot take it for its own
             raised.append(error)
 
-    place = [f"hydra.run.dir={_quoted(str(folder))}"] if folder else []
+    place = [f"hydra.run.dir={hydra_quoted(str(folder))}"] if folder else []
     _call([], [*overrides, "hydra.mode=RUN", *place], called)
     if raised:
         raise raised[0]
@@ -84,9 +90,3 @@ def _call(options: Sequence[str], overrides: Sequence[str], task: Callable[[Dict
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
     except (HydraException, OmegaConfBaseException, OSError) as error:
         raise ConfigError(f"Hydra cannot run '{' '.join(overrides)}': {first_line(error)}.") from error
-
-
-def _quoted(text: str) -> str:
-    """As one value of an override, whatever characters are in it."""
-    escaped = text.replace("\\", "\\\\") if text.endswith("\\") else text
-    return "'" + escaped.replace("'", "\\'") + "'"

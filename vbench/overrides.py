@@ -3,21 +3,29 @@
 import itertools
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
 from vbench.errors import ConfigError
+from vbench.quoting import hydra_quoted, unquoted
+from vbench.quoting import override as pasteable
 
 ENUMERABLE = (ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 """Sweeps whose trials can be listed, and so checked, before the first one runs."""
+
+KEY = re.compile(r"\+{0,2}[\w./@]+")
+
+PATHS = ("outputs", "video.path", "model.weights", "hydra.run.dir", "hydra.sweep.dir")
+"""Keys of folders and files, whose ``~`` is a home folder."""
 
 
 def parse(arguments: Sequence[str]) -> list[Override]:
     """Overrides as Hydra reads them; ConfigError for what is not one."""
     overrides = []
-    for argument in arguments:
+    for argument in map(_at_home, arguments):
         try:
             overrides += OverridesParser.create().parse_overrides([argument])
         except HydraException as error:
@@ -34,12 +42,32 @@ def parse(arguments: Sequence[str]) -> list[Override]:
 
 def _not_an_override(argument: str) -> str:
     key, equals, value = argument.partition("=")
-    if equals and re.fullmatch(r"\+{0,2}[\w./]+", key) and "'" not in value:
-        return f"'{argument}': quote such a value, for the shell and for Hydra: \"{key}='{value}'\"."
+    if equals and KEY.fullmatch(key):
+        return f"{argument}: quote this value for Hydra and the shell: {pasteable(key, unquoted(value))}."
     return (
         f"'{argument}' is neither an option nor an override such as load.requests=8;"
         f" python -m vbench --help lists what there is."
     )
+
+
+def _at_home(argument: str) -> str:
+    """``argument`` with the ``~`` of a path written out, which not every shell does behind an equals sign."""
+    key, _, value = argument.partition("=")
+    plain = unquoted(value)
+    if key.lstrip("+") not in PATHS or not plain.startswith("~"):
+        return argument
+    return f"{key}={hydra_quoted(str(written_out(key, plain)))}"
+
+
+def written_out(key: str, path: str) -> Path:
+    """``path`` with its ``~`` or ``~user`` replaced by that home folder; ConfigError if there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{key}={path}: there is no user of this name; for a folder called so give"
+            f" {pasteable(key, f'./{path}')}."
+        ) from error
 
 
 def swept_keys(overrides: Sequence[Override]) -> list[str]:

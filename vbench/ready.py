@@ -32,8 +32,13 @@ def check_machine(configs: Sequence[Config]) -> None:
         KINDS[config.cluster.name].check(config)
 
 
-def check_outputs(outputs: Path) -> None:
-    """ConfigError where nothing can be written, before anything is measured."""
+def check_outputs(outputs: Path, *, tracked: bool) -> None:
+    """ConfigError if nothing can be written, or MLflow cannot log it, before anything is measured."""
+    if tracked:
+        from vbench.tracking import unusable_outputs
+
+        if (problem := unusable_outputs(outputs)) is not None:
+            raise ConfigError(f"outputs={outputs}: {problem}, or tracking=off.")
     try:
         for folder in (outputs, outputs / "runs", outputs / "sweeps", outputs / "cache"):
             folder.mkdir(parents=True, exist_ok=True)

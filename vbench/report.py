@@ -10,6 +10,7 @@ from rich.text import Text
 
 from vbench.analysis.limits import Limits
 from vbench.load.ends import TRANSFER
+from vbench.quoting import shell_quoted
 from vbench.record import Trial, marks
 from vbench.summary import KINDS, STAGES
 
@@ -160,8 +161,9 @@ def show_where(console: Console, folder: Path, outputs: Path, page: str | None) 
     """Where the record is, and how to open MLflow's UI at ``page``, if it was told."""
     console.print(Text(f"record     {_short(folder)}"), soft_wrap=True)
     if page is not None:
-        mlflow = _short(Path(sys.executable).with_name("mlflow"))
-        command = f"{mlflow} ui --backend-store-uri sqlite:///{outputs / 'mlflow.db'}"
+        mlflow = str(_short(Path(sys.executable).with_name("mlflow")))
+        store = f"sqlite:///{outputs / 'mlflow.db'}"
+        command = " ".join(map(shell_quoted, (mlflow, "ui", "--backend-store-uri", store)))
         console.print(Text(f"MLflow UI  {command}"), soft_wrap=True)
         console.print(Text(f"           then open http://127.0.0.1:5000/{page}"), soft_wrap=True)
 

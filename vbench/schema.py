@@ -93,6 +93,8 @@ class ClusterConfig:
     """The cloud's region, for manifests."""
     dashboard_port: int | None = None
     """Port of Ray's dashboard and Jobs API on the head of cluster=emulated; null: none."""
+    private_network: bool | None = None
+    """Whether cluster=local has a network that nobody else reaches; null: if the kernel allows it."""
     http_port: int = 8000
     """Port of the HTTP ingress on loopback; where it is in use a free one is taken."""
     start_timeout_s: float = 90

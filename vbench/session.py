@@ -11,9 +11,11 @@ from pathlib import Path
 from vbench import compose, conclude, environment, hydras, resume, sweep
 from vbench.analysis import limits
 from vbench.compose import Asked
+from vbench.disk import check_room
 from vbench.display import Display, time_left
 from vbench.environment import MEASURED
 from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
+from vbench.quoting import resume_command, shell_quoted
 from vbench.ready import check_machine, check_outputs
 from vbench.record import Trial
 from vbench.report import show_limits, show_trial, show_where
@@ -46,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
         hydras.show(options, [*asked.lines[0], *asked.hydras])
         return 0
     check_machine(asked.arms)
-    check_outputs(Path(asked.arms[0].outputs))
+    _check_outputs(asked.arms)
     if not asked.multirun:
         return _single(asked)
     folder = Path(asked.sweep_dir)
@@ -58,6 +60,12 @@ def run(arguments: Sequence[str]) -> int:
 def _asked(arguments: Sequence[str]) -> tuple[Asked, list[str]]:
     options, overrides = hydras.split(arguments)
     return compose.ask(overrides, multirun=bool(set(hydras.MULTIRUN) & set(options))), options
+
+
+def _check_outputs(arms: Sequence[Config]) -> None:
+    first = arms[0]
+    check_outputs(Path(first.outputs), tracked=first.tracking.name != "off")
+    check_room([*arms] * first.blocks)
 
 
 def _single(asked: Asked) -> int:
@@ -85,7 +93,7 @@ def _resume(arguments: Sequence[str]) -> int:
         resume.check_same(folder, begun, asked, done)
         if len(done) < len(begun.trials):
             check_machine(asked.arms)
-        check_outputs(Path(asked.arms[0].outputs))
+        _check_outputs(asked.arms)
         return _sweep(folder, begun, asked, done)
 
 
@@ -124,7 +132,7 @@ def _sweep(folder: Path, begun: Sweep, asked: Asked, done: Mapping[str, Trial]) 
             _planned(session, asked, planned, folder)
             took_s.append(time.monotonic() - began_s)
     except KeyboardInterrupt:
-        session.display.say(f"the sweep is stopped; go on with: python -m vbench resume='{folder.resolve()}'")
+        session.display.say(f"the sweep is stopped; go on with: {resume_command(folder)}")
         raise
     conclude.show(session.display, begun, session.trials)
     _keep(session, conclude.compare(session.display, folder, begun, asked.arms[0], session.trials))
@@ -145,7 +153,7 @@ def _check_code(code: str, folder: Path, ran: Sequence[Planned]) -> None:
     raise VbenchError(
         f"the sweep is stopped: {', '.join(MEASURED)} are not what they were when it began, and trials of"
         f" different code cannot be compared{last}; the records are kept: bring the files back and go on with"
-        f" python -m vbench resume='{folder.resolve()}', or start a new sweep."
+        f" {resume_command(folder)}, or start a new sweep."
     )
 
 
@@ -173,7 +181,8 @@ def _one(session: Session, config: Config, folder: Path) -> None:
         raise ConfigError(f"{folder} holds a trial already; give another hydra.run.dir, or none.")
     trial, error = run_trial(config, folder, sweep.arm_of(config, session.shown), session.display)
     session.trials[folder.name] = trial
-    if isinstance(error, InputError):
+    if isinstance(error, InputError) or not (folder / TRIAL).exists():
+        assert error is not None, "a record that is not there has a reason"
         session.failures.append(error)
         session.display.say(f"vbench: {error}", style="red")
         return
@@ -196,7 +205,8 @@ def _track(config: Config, folder: Path, session: Session) -> str | None:
     except TrackingError as error:
         session.failures.append(error)
         session.display.say(
-            f"vbench: {error}. The record is safe; log it later with: python -m vbench.tracking '{folder}'",
+            f"vbench: {error}. The record is safe; log it later with: python -m vbench.tracking"
+            f" {shell_quoted(str(folder))}",
             style="red",
         )
         return None

@@ -13,6 +13,7 @@ from typing import Any
 from vbench import environment
 from vbench.compose import Asked
 from vbench.errors import ConfigError
+from vbench.quoting import resume_command
 from vbench.schema import Config
 from vbench.tracking import SWEEP
 from vbench.trial import NOT_FINGERPRINTED
@@ -132,7 +133,7 @@ def begin(folder: Path, asked: Asked, arguments: Sequence[str]) -> Sweep:
     )
     if (folder / SWEEP).exists():
         raise ConfigError(
-            f"{folder} holds a sweep already: go on with it by resume={folder}, or give another"
+            f"{folder} holds a sweep already: go on with it by {resume_command(folder)}, or give another"
             f" hydra.sweep.dir."
         )
     if any(folder.glob(f"*/{TRIAL}")):

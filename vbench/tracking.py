@@ -8,13 +8,17 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from vbench.errors import TrackingError, first_line
+from vbench.file_lock import locked
+from vbench.quoting import shell_quoted
 from vbench.record import Trial
 from vbench.telemetry.proof import expected
 from vbench.trial_folder import TRIAL, RecordError, read_requests, read_trial
@@ -52,6 +56,12 @@ VIEW_STATE = {
 """What tells trials apart, in columns of the table of runs."""
 
 DATABASE = "mlflow.db"
+LOCK = ".mlflow.lock"
+LOCK_S = 600.0
+"""Many trials may be logged by one process before another has its turn."""
+
+IN_A_URL = "?#%"
+"""Characters that MLflow and SQLAlchemy read in the URL of a database, each in its own way."""
 ARTIFACTS = "mlartifacts"
 BATCH = 100
 """MLflow takes so many params or metrics in one call."""
@@ -59,25 +69,67 @@ BATCH = 100
 LONGEST_PARAM = 6000
 
 
+def unusable_outputs(outputs: Path) -> str | None:
+    """Why MLflow's database cannot lie in ``outputs``, in one sentence; None if it can."""
+    whole = outputs.resolve()
+    sign = next((sign for sign in str(whole) if sign in IN_A_URL), None)
+    if sign is None:
+        return None
+    example = shell_quoted(f"outputs={Path(tempfile.gettempdir())}/vbench")
+    return (
+        f"{whole} has {sign!r} in its path, and MLflow would open another database: give an outputs folder"
+        f" without {' '.join(IN_A_URL)}, such as {example}"
+    )
+
+
+def _client(database: Path) -> Any:
+    """MLflow's client of a SQLite database, made first if it is not there.
+
+    A new one is migrated under another name and moved, so that nobody finds a part of it, not even after a
+    kill.
+    """
+    from mlflow import MlflowClient
+
+    if not database.exists():
+        making = database.with_name(f".making-{os.getpid()}-{database.name}")
+        try:
+            MlflowClient(tracking_uri=f"sqlite:///{making}").search_experiments(max_results=1)
+            making.replace(database)
+        finally:
+            for left in making.parent.glob(f"{making.name}*"):
+                left.unlink()
+    return MlflowClient(tracking_uri=f"sqlite:///{database}")
+
+
 class Tracker:
     """Logs records into one MLflow database under the outputs folder."""
 
     def __init__(self, outputs: Path, experiment: str) -> None:
-        """Opens or makes ``outputs/mlflow.db``; TrackingError where MLflow cannot."""
-        with _named(f"MLflow cannot open {outputs / DATABASE}"):
-            from mlflow import MlflowClient
+        """Opens or makes ``outputs/mlflow.db``; TrackingError if MLflow cannot.
 
+        Several processes may do so at a time: one after the other opens and writes the database.
+        """
+        if (problem := unusable_outputs(outputs)) is not None:
+            raise TrackingError(problem)
+        self._lock = outputs.resolve() / LOCK
+        with _named(f"MLflow cannot open {outputs / DATABASE}"):
             outputs.mkdir(parents=True, exist_ok=True)
-            self._client = MlflowClient(tracking_uri=f"sqlite:///{outputs.resolve() / DATABASE}")
-            found = self._client.get_experiment_by_name(experiment)
-            self._experiment = (
-                found.experiment_id
-                if found
-                else self._client.create_experiment(
-                    experiment, artifact_location=(outputs.resolve() / ARTIFACTS).as_uri()
+            with self._alone():
+                self._client = _client(outputs.resolve() / DATABASE)
+                found = self._client.get_experiment_by_name(experiment)
+                self._experiment = (
+                    found.experiment_id
+                    if found
+                    else self._client.create_experiment(
+                        experiment, artifact_location=(outputs.resolve() / ARTIFACTS).as_uri()
+                    )
                 )
-            )
-            self._share_view()
+                self._share_view()
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """No other process of vbench writes the database in this block: SQLite has one writer at a time, and
+        MLflow gives up after a few seconds."""
+        return locked(self._lock, LOCK_S)
 
     def _share_view(self) -> None:
         """Let the UI show trials one by one, with their columns; a view that is there is left as it is."""
@@ -90,7 +142,7 @@ class Tracker:
     def log(self, folder: Path) -> bool:
         """Log the trial in ``folder``; False where it was logged before. TrackingError where it cannot."""
         trial = read_trial(folder)
-        with _named(f"MLflow cannot log {folder}"):
+        with _named(f"MLflow cannot log {folder}"), self._alone():
             for found in self._find(f"tags.`vbench.trial_id` = '{trial.trial_id}'"):
                 if found.data.tags.get("vbench.logged") == "whole":
                     return False
@@ -121,7 +173,7 @@ class Tracker:
         path = sweep_folder / SWEEP
         if not path.exists():
             raise RecordError(f"{sweep_folder} holds no {SWEEP}: it is not the folder of a sweep")
-        with _named(f"MLflow cannot log the comparison of {sweep_folder}"):
+        with _named(f"MLflow cannot log the comparison of {sweep_folder}"), self._alone():
             run = self._parent(json.loads(path.read_text()))
             for file in files:
                 self._client.log_artifact(run, str(file), COMPARISON)

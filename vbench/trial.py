@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from vbench import environment, rules, summary, trial_folder
+from vbench import disk, environment, rules, summary, trial_folder
 from vbench.clusters.guard import GRACE_S, guarded
 from vbench.clusters.kinds import KINDS
 from vbench.clusters.ray_node import inherited
@@ -55,20 +55,33 @@ def run_trial(
     status: Status = "finished"
     error: VbenchError | None = None
     try:
-        with display.running():
+        with disk.reserve(folder), display.running():
             _run(begun, display)
     except VbenchError as failure:
         status, error = "failed", failure
     except Exception as failure:  # noqa: BLE001 - whatever it is belongs into the record
-        (folder / CRASH).write_text(traceback.format_exc())
-        status, error = "failed", TrialError(f"{type(failure).__name__}: {failure}; see {folder / CRASH}")
+        status, error = "failed", _unexpected(failure, folder)
     except BaseException:
         status = "interrupted"
         raise
     finally:
         trial = begun.end(status, error)
-        trial_folder.write_json(folder / trial_folder.TRIAL, trial)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)  # somebody may have removed it while the trial ran
+            trial_folder.write_json(folder / trial_folder.TRIAL, trial)
+        except OSError as failure:
+            reason = disk.no_room(failure, folder) if disk.is_full(failure) else str(failure)
+            error = TrialError(f"the record cannot be written: {reason}")
     return trial, error
+
+
+def _unexpected(failure: Exception, folder: Path) -> TrialError:
+    """The failure as a sentence, its traceback beside the record if that can be written."""
+    if disk.is_full(failure):
+        return TrialError(disk.no_room(failure, folder))
+    with contextlib.suppress(OSError):
+        (folder / CRASH).write_text("".join(traceback.format_exception(failure)))
+    return TrialError(f"{type(failure).__name__}: {failure}; see {folder / CRASH}")
 
 
 def _run(begun: "_Begun", display: Display) -> None:

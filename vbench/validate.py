@@ -197,6 +197,9 @@ def _scene(scene: SceneConfig) -> Iterator[str]:
 
 
 def _nodes(config: Config) -> Iterator[str]:
+    if config.cluster.name != "local" and config.cluster.private_network is not None:
+        given = str(config.cluster.private_network).lower()
+        yield f"cluster.private_network={given} is for cluster=local: leave it out."
     if config.cluster.name == "local" and len(config.cluster.nodes) != 1:
         yield f"cluster=local has one node, and cluster.nodes names {len(config.cluster.nodes)}."
     for name, node in config.cluster.nodes.items():

@@ -7,8 +7,9 @@ import pytest
 from vbench.clusters.attached.cluster import address_of
 from vbench.compose import ask, check, groups, studies
 from vbench.errors import ConfigError, InputError
-from vbench.hydras import split
+from vbench.hydras import run, split
 from vbench.overrides import expand, parse, swept_keys
+from vbench.schema import Config
 from vbench.sizing import replicas
 from vbench.validate_network import network
 
@@ -76,7 +77,16 @@ def test_every_option_file_composes(group: str) -> None:
         ("model.compile=maybe", "model.compile=maybe"),
         ("cluster.deployments.decoder.cpus=nan", "decoder.cpus=nan"),
         ("load.timeout_s=1e10", "load.timeout_s="),
-        ("video.path=clip(1).mp4", "quote such a value"),
+        ("video.path=clip(1).mp4", "quote this value for Hydra and the shell: \"video.path='clip(1).mp4'\""),
+        ("video.path=it's.mp4", "quote this value for Hydra and the shell: "),
+        ("video.path=a,b.mp4", "if it is one value, quote it: \"video.path='a,b.mp4'\""),
+        (
+            "hydra.run.dir=a,b",
+            "this key takes one value; if it has a comma, quote it: \"hydra.run.dir='a,b'\"",
+        ),
+        ("+hydra.sweeper.params.mode=chunked,combined", "--multirun mode=chunked,combined"),
+        ("hydra.sweeper.params={mode: chunked}", "--multirun mode=chunked,combined"),
+        ("outputs=~nobody-of-this-name/x", "there is no user of this name"),
         ("~tracking", "nothing can be taken out"),
         ("--nonsense", "--nonsense"),
         ("mode=chunked,combined", "add --multirun"),
@@ -305,3 +315,32 @@ def test_published_sets_all_choices_of_the_data_path() -> None:
 def test_resources_may_be_added_by_name() -> None:
     (config,) = check(["+cluster.nodes.head.resources.spare=2"], multirun=False)
     assert config.cluster.nodes["head"].resources["spare"] == 2
+
+
+def test_a_home_folder_is_written_out_wherever_a_path_may_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    for outputs in ("outputs=~/runs", "outputs='~/runs'"):
+        asked = ask([outputs, "video=file", "video.path=~/clip.mp4", "model.weights=~/w"], multirun=True)
+        (config,) = asked.arms
+        assert config.outputs == "/home/ada/runs"
+        assert config.video.path == "/home/ada/clip.mp4"
+        assert config.model.weights == "/home/ada/w"
+        assert asked.sweep_dir.startswith("/home/ada/runs/sweeps/")
+    (config,) = check(["outputs='./~/runs'"], multirun=False)
+    assert config.outputs == "./~/runs"
+
+
+def test_relative_paths_mean_the_same_in_a_trial_that_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["vbench"])
+    seen: list[tuple[Path, Path]] = []
+    folder = tmp_path / "it's, a {folder}"
+
+    def task(config: Config, where: Path) -> None:
+        seen.append((Path.cwd(), where))
+
+    run(["hydra.job.chdir=true"], task, folder)
+    assert seen == [(tmp_path, folder)]
+    assert Path.cwd() == tmp_path

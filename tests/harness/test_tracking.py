@@ -1,6 +1,8 @@
 """MLflow is told all of a record, once; what it cannot be told is not lost."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,53 @@ def test_a_database_that_is_none_is_named(tmp_path: Path, capsys: pytest.Capture
     assert str(tmp_path / DATABASE) in error
     assert len(error.strip().splitlines()) == 1
     assert json.loads((folder / TRIAL).read_text())["trial_id"] == "x"
+
+
+LOG = """
+import sys
+from pathlib import Path
+from vbench.tracking import Tracker
+sys.stdin.readline()
+print(Tracker(Path(sys.argv[1]), "together").log(Path(sys.argv[2])))
+"""
+
+
+def test_processes_that_begin_on_a_new_database_together_all_log(tmp_path: Path) -> None:
+    folders = [write_trial(tmp_path / f"trial{i}", f"t{i}") for i in range(3)]
+    outputs = tmp_path / "outputs"
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", LOG, str(outputs), str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for folder in (*folders, folders[0])
+    ]
+    said = []
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.write("go\n")
+        run.stdin.flush()
+    for run in runs:
+        out, err = run.communicate(timeout=240)
+        assert run.returncode == 0, err
+        said.append(out.strip())
+    assert sorted(said) == ["False", "True", "True", "True"], "the same trial is logged once"
+    tracker = Tracker(outputs, "together")
+    assert len(tracker._client.search_runs([tracker._experiment])) == 3
+    assert [path.name for path in outputs.glob(".making-*")] == []
+
+
+@pytest.mark.parametrize("name", ["my%20runs", "50%", "a?b", "a#b"])
+def test_a_folder_that_a_url_cannot_name_is_refused_wherever_it_stands(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_trial(tmp_path / name / "rec", "one")
+    monkeypatch.chdir(tmp_path / name)
+    assert main(["--outputs", "outputs", str(folder)]) == 3
+    said = capsys.readouterr().err
+    assert f"{tmp_path}/{name}/outputs has" in said
+    assert "give an outputs folder" in said
+    assert not list(tmp_path.rglob(DATABASE))

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from vbench.clusters import private_network
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.guard import Guarded, guarded
 from vbench.clusters.ray_node import (
@@ -20,18 +22,25 @@ from vbench.clusters.ray_node import (
     temp_folder,
 )
 from vbench.errors import InputError, TrialError
+from vbench.installation import check_installation
+from vbench.load.elsewhere import is_elsewhere
 from vbench.load.job import NodePlace
 from vbench.ports import free_ports
 from vbench.schema import Config
+from vbench.video.remote import shown
 
 LOOPBACK = "127.0.0.2"
 """Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""
 
 POLL_S = 0.05
 
+SESSIONS = "r"
+"""Ray's temp dir, in a folder that only this user can enter: Ray opens its own to everybody."""
+
 
 def check(config: Config) -> None:
     """InputError where the machine has too little memory for the object store; starts nothing."""
+    check_installation()
     ((name, node),) = config.cluster.nodes.items()
     key = f"cluster.nodes.{name}.object_store_mb={node.object_store_mb}"
     shm_mb = shutil.disk_usage("/dev/shm").free // 10**6
@@ -53,32 +62,85 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     """
     ((name, node),) = config.cluster.nodes.items()
     env = environment(config.runtime.connections)
-    folder = temp_folder()
+    private = temp_folder()
+    folder = private / SESSIONS
     names = ("port", "ray-client-server-port", "dashboard-agent-listen-port")
     ports = dict(zip(names, free_ports(LOOPBACK, len(names)), strict=True))
     command = start_command(node, ip=LOOPBACK, folder=folder, head=None, ports=ports)
+    isolated = _isolated(config, progress)
     progress("starting Ray")
     with (
         log.open("wb") as output,
-        guarded(command, env=env, folders=[folder], stdout=output, stderr=output) as ray,
+        guarded(
+            [*private_network.COMMAND, *command] if isolated else command,
+            env=env,
+            folders=[private],
+            stdout=output,
+            stderr=output,
+        ) as ray,
     ):
-        _wait(ray, folder, ports["port"], config.cluster.start_timeout_s, log)
+        pid = _wait(ray, folder, ports["port"], config.cluster.start_timeout_s, log, isolated=isolated)
+        for opened in (folder, (folder / "session_latest").resolve()):
+            opened.chmod(0o700)  # Ray opens both to everybody
         yield RunningCluster(
             address=f"{LOOPBACK}:{ports['port']}",
             temp_dir=str(folder),
             load_env=env,
             exit_status=ray.exit_status,
             nodes=(NodePlace(name=name, ip=LOOPBACK),),
+            enter=(sys.executable, "-m", "vbench.clusters.emulated.enter", str(pid)) if isolated else (),
         )
 
 
-def _wait(ray: Guarded, folder: Path, port: int, timeout_s: float, log: Path) -> None:
-    """Until the control store takes connections and the raylet answers on its socket."""
+def _isolated(config: Config, progress: Progress) -> bool:
+    """Whether the node gets a network of its own: as configured, or if nothing on it needs another.
+
+    InputError if it is asked for and the kernel refuses it.
+    """
+    asked = config.cluster.private_network
+    needed_for = _reaches_out(config)
+    if asked is False or (asked is None and needed_for is not None):
+        return False
+    if asked and needed_for is not None:
+        raise InputError(
+            f"cluster.private_network=true leaves the service no way to {needed_for}: take"
+            " cluster.private_network=null."
+        )
+    refused = private_network.refusal()
+    if refused is not None and asked:
+        raise InputError(f"cluster.private_network=true: {refused}; take cluster.private_network=null.")
+    if refused is not None:
+        progress("Ray's ports are open to other machines", note=refused)
+    return refused is None
+
+
+def _reaches_out(config: Config) -> str | None:
+    """What the service fetches from elsewhere while it runs; None if nothing."""
+    if is_elsewhere(config.video):
+        return f"video.path={shown(config.video.path or '')}"
+    weights = config.model.weights
+    if weights not in ("bundled", "random") and not Path(weights).expanduser().exists():
+        return f"model.weights={weights}"
+    return None
+
+
+def _wait(
+    ray: Guarded, folder: Path, port: int, timeout_s: float, log: Path, *, isolated: bool
+) -> int | None:
+    """Until the control store takes connections and the raylet answers on its socket.
+
+    The id of a process in the node's own network, None if that is this process's: from here only the raylet's
+    socket, which is a file, can be tried in a network of its own. It is there after the control store.
+    """
     deadline = time.monotonic() + timeout_s
+    own = private_network.inode()
     while time.monotonic() < deadline:
         if (status := ray.exit_status()) is not None:
             raise TrialError(f"Ray ended with status {status} instead of starting: {reason(log)}")
-        if listens(socket.AF_INET, (LOOPBACK, port)) and listens(socket.AF_UNIX, raylet_socket(folder)):
-            return
+        if listens(socket.AF_UNIX, raylet_socket(folder)):
+            if isolated:
+                return next(pid for pid in ray.pids() if private_network.inode(pid) not in (None, own))
+            if listens(socket.AF_INET, (LOOPBACK, port)):
+                return None
         time.sleep(POLL_S)
     raise TrialError(f"Ray was not up within cluster.start_timeout_s={timeout_s:g}; raise it, or see {log}.")

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from vbench.installation import UNQUOTED
+from vbench.proxies import bypassed
 from vbench.runtimes import apply
 from vbench.schema import NodeConfig
 from vbench.sizing import node_cpus
@@ -26,13 +28,15 @@ RAY_ENV = {
 KEPT = frozenset({"RAY_BACKEND_LOG_LEVEL"})
 """Ray's own variables that a user may set for all trials."""
 
-LONGEST_TEMP = 28
+LONGEST_TEMP = 26
 """A socket's path may have 107 signs; Ray adds a session's name of 46 and ``/sockets/plasma_store``."""
 
 
 def inherited() -> dict[str, str]:
-    """This process's environment without another cluster's address or settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in KEPT}
+    """This process's environment without another cluster's address or settings, and without a proxy on the
+    way to this machine's own addresses."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in KEPT}
+    return bypassed(kept)
 
 
 def environment(connections: int | None) -> dict[str, str]:
@@ -47,9 +51,11 @@ def environment(connections: int | None) -> dict[str, str]:
 
 
 def temp_folder() -> Path:
-    """A name for a trial's temp folder, short enough for the paths of Ray's sockets; makes nothing."""
+    """A name for a trial's temp folder, short enough for the paths of Ray's sockets and without characters
+    that Ray's start commands would not survive; makes nothing."""
     root = Path(tempfile.gettempdir())
-    return (root if len(str(root)) <= LONGEST_TEMP else Path("/tmp")) / f"vb-{secrets.token_hex(4)}"
+    usable = len(str(root)) <= LONGEST_TEMP and not UNQUOTED.search(str(root))
+    return (root if usable else Path("/tmp")) / f"vb-{secrets.token_hex(4)}"
 
 
 def start_command(

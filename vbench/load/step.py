@@ -1,9 +1,11 @@
 """One step of the load process: run, and what it ends with said as an event."""
 
+import contextlib
 import traceback
 from collections.abc import Callable
 
-from vbench.errors import InputError, VbenchError, first_line
+from vbench.disk import is_full, no_room
+from vbench.errors import InputError, TrialError, VbenchError, first_line
 from vbench.load.ends import TRANSFER
 from vbench.load.events import emit
 from vbench.load.job import Job
@@ -30,13 +32,16 @@ def run_step(step: str, job: Job, finish: Callable[[], None] = lambda: None) -> 
         finish()
         emit({"event": "done"})
     except VbenchError as error:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        if is_full(error):
+            error = TrialError(no_room(error))
         emit({"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)})
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - whatever it is, the harness must hear of it
-        traceback.print_exc()
-        emit(
-            {"event": "failed", "message": f"{type(error).__name__}: {first_line(error)}", "bad_input": False}
-        )
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        message = no_room(error) if is_full(error) else f"{type(error).__name__}: {first_line(error)}"
+        emit({"event": "failed", "message": message, "bad_input": False})
         return 1
     return 0

@@ -52,6 +52,9 @@ def _cluster(config: Config) -> dict[str, Any]:
     head, workers = head_and_workers(config.cluster)
     return {
         "rayVersion": version("ray"),
+        # Its dashboard listens beyond the pod, and whoever reaches that can run code: KubeRay 1.5.1 and later
+        # makes a token and gives it to every container. The health checks below need none.
+        "authOptions": {"mode": "token"},
         "headGroupSpec": {
             "rayStartParams": _start(head) | {"dashboard-host": "0.0.0.0"},
             "template": _template(config, head, is_head=True),

@@ -20,8 +20,10 @@ from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Spec, hosts
 from vbench.clusters.guard import Guarded, guarded
 from vbench.clusters.ray_node import environment, reason, start_command, temp_folder
 from vbench.errors import InputError, TrialError
+from vbench.installation import check_installation
 from vbench.load.job import NodePlace
 from vbench.network import read_network
+from vbench.proxies import bypassed
 from vbench.schema import ClusterConfig, Config
 from vbench.sizing import machine_cpus
 
@@ -79,6 +81,7 @@ def _memory(cluster: ClusterConfig) -> Need:
 
 def check(config: Config) -> None:
     """InputError, in one sentence, where this machine cannot carry the cluster; starts nothing that stays."""
+    check_installation()
     cluster = config.cluster
     for key, value in (("outputs", config.outputs), ("video.path", config.video.path)):
         if value and Path(value).resolve().is_relative_to(HIDDEN):
@@ -100,9 +103,9 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     ``log`` gets what Ray prints. Raises TrialError where a link does not carry what it should, or Ray does
     not come up within ``cluster.start_timeout_s``.
     """
-    env = environment(config.runtime.connections)
     folder = temp_folder()
     spec = _spec(config.cluster, folder)
+    env = bypassed(environment(config.runtime.connections), [host.ip for host in spec.hosts])
     command = [sys.executable, "-m", "vbench.clusters.emulated.init", spec.to_json()]
     with (
         log.open("wb") as output,

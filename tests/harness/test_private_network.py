@@ -1,0 +1,95 @@
+"""A trial's Ray is in a network that nobody else reaches, and its folders are this user's alone."""
+
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vbench.clusters import local, private_network
+from vbench.compose import check
+from vbench.errors import ConfigError, InputError
+
+SEES = """
+import psutil, socket, sys
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], *psutil.net_if_addrs())
+    sys.stdout.flush()
+    sys.stdin.readline()
+"""
+
+
+def test_a_command_in_it_has_loopback_alone_and_is_out_of_reach() -> None:
+    assert private_network.refusal() is None
+    run = subprocess.Popen(
+        [*private_network.COMMAND, sys.executable, "-c", SEES],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdin is not None
+    assert run.stdout is not None
+    port, *interfaces = run.stdout.readline().split()
+    assert interfaces == ["lo"]
+    with socket.socket() as outside:
+        assert outside.connect_ex(("127.0.0.1", int(port))) != 0
+    run.communicate("end\n", timeout=30)
+    assert run.returncode == 0
+
+
+def listeners() -> set[tuple[str, int]]:
+    """Addresses on which this machine's own network listens."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                address, port = fields[1].rsplit(":", 1)
+                found.add((address, int(port, 16)))
+    return found
+
+
+@pytest.mark.slow
+def test_ray_opens_no_port_on_this_machine_and_no_folder_to_other_users(tmp_path: Path) -> None:
+    (config,) = check(["cluster.nodes.head.object_store_mb=100"], multirun=False)
+    before = listeners()
+    with local.start(config, tmp_path / "ray.log", lambda *_, **__: None) as cluster:
+        assert cluster.enter, "it has a network of its own"
+        assert listeners() <= before
+        port = int(cluster.address.rsplit(":", 1)[1])
+        reached = subprocess.run(
+            [
+                *cluster.enter,
+                sys.executable,
+                "-c",
+                f"import socket; socket.create_connection(('127.0.0.2', {port}))",
+            ],
+            check=False,
+            timeout=60,
+        )
+        assert reached.returncode == 0, "the load process reaches it"
+        sessions = Path(cluster.temp_dir)
+        for folder in (sessions.parent, sessions, (sessions / "session_latest").resolve()):
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
+    assert not sessions.parent.exists()
+
+
+def test_a_service_that_fetches_its_video_keeps_the_machines_network() -> None:
+    said: list[str] = []
+    (config,) = check(["video=file", "video.path=https://example.com/a.mp4"], multirun=False)
+    assert local._isolated(config, lambda name, **_: said.append(name)) is False
+    assert said == []
+    (config,) = check(
+        ["video=file", "video.path=https://example.com/a.mp4", "cluster.private_network=true"], multirun=False
+    )
+    with pytest.raises(InputError, match=r"leaves the service no way to video\.path="):
+        local._isolated(config, lambda *_, **__: None)
+
+
+def test_it_can_be_declined_and_is_for_the_local_cluster_alone() -> None:
+    (config,) = check(["cluster.private_network=false"], multirun=False)
+    assert local._isolated(config, lambda *_, **__: None) is False
+    with pytest.raises(ConfigError, match=r"cluster\.private_network=true is for cluster=local"):
+        check(["cluster=emulated", "cluster.private_network=true"], multirun=False)
