@@ -1,10 +1,15 @@
 """Whatever ends a run, and whenever: no process, no port, no temp folder is left, and the record says so."""
 
+import fcntl
 import os
+import select
 import signal
+import subprocess
+import sys
+import termios
 
 import pytest
-from runs import SCENE, SMALL, Wait, Workplace
+from runs import DEADLINE_S, SCENE, SMALL, Wait, Workplace
 
 from vbench import procfs
 from vbench.trial_folder import read_trial
@@ -74,4 +79,29 @@ def test_a_killed_ray_is_what_the_trial_names(workplace: Workplace, wait_for: Wa
     (folder,) = workplace.trials()
     trial = read_trial(folder)
     assert (trial.status, trial.valid) == ("failed", False) or not trial.valid
+    assert workplace.left() == []
+
+
+def test_a_terminal_that_is_closed_interrupts_the_run_and_its_record_says_so(workplace: Workplace) -> None:
+    master, slave = os.openpty()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "vbench", *LONG],
+        cwd=workplace.folder,
+        env={**os.environ, "TMPDIR": str(workplace.temp), "TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one thread, so nothing hangs
+    )
+    os.close(slave)
+    seen = b""
+    while b"rendering the scene" not in seen:
+        assert select.select([master], [], [], DEADLINE_S)[0], seen
+        seen += os.read(master, 65536)
+    os.close(master)
+    assert run.wait(timeout=60) == 130
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert (trial.status, trial.valid) == ("interrupted", False)
     assert workplace.left() == []

@@ -79,7 +79,9 @@ def _four_children_of_one_parent(folder: Path) -> None:
     assert {"trial.json", "requests.jsonl", "spans.jsonl", "nodes.jsonl", ".hydra"} <= artifacts
 
 
-def test_a_users_own_file_in_the_published_way_with_mlflow_broken(workplace: Workplace) -> None:
+def test_a_users_own_file_in_the_published_way_behind_a_proxy_with_mlflow_broken(
+    workplace: Workplace,
+) -> None:
     clip = workplace.folder / "my clip.mp4"
     source = "testsrc2=size=322x182:rate=30000/1001:duration=5"
     command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv444p", str(clip)]
@@ -88,8 +90,10 @@ def test_a_users_own_file_in_the_published_way_with_mlflow_broken(workplace: Wor
     database.parent.mkdir()
     database.write_bytes(b"this is not a database" * 99)
     published = ["pipeline=published", "pipeline.fps=2", "pipeline.chunk_s=2", "mode=combined"]
+    nobody = "http://127.0.0.1:9"
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"), nobody)
 
-    status, output = workplace.run("video=file", f"video.path='{clip.name}'", *published, *SMALL)
+    status, output = workplace.run("video=file", f"video.path='{clip.name}'", *published, *SMALL, **proxies)
 
     assert status == 3, output
     (trial,) = trials_of(workplace)
