@@ -1,5 +1,6 @@
 """Reads how much of each picture a container cuts off: MP4's clean aperture, Matroska's pixel crop."""
 
+import math
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -134,7 +135,7 @@ def _aperture(clap: bytes, width: int, height: int) -> Crop:
     right, bottom = width - 1 - (center_x + (across - 1) / 2), height - 1 - (center_y + (down - 1) / 2)
     if min(left, top, right, bottom) < 0:
         return NO_CROP  # not inside the picture: players leave it whole
-    return int(left), int(top), int(right), int(bottom)
+    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
 
 
 def _tracks(descriptor: int, size: int) -> bytes:

@@ -12,17 +12,18 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
+from av.codec.context import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
 from vbench.video.boxes import check_complete
-from vbench.video.container_crop import container_crop
+from vbench.video.container_crop import Crop, container_crop
 from vbench.video.decoder_state import StateChanges, StateScan, StateUnit
 from vbench.video.demux import OpenVideo, open_video
 from vbench.video.errors import VideoError, VideoTooLargeError
-from vbench.video.picture import color_matrix, color_range, orientation, picture_facts
+from vbench.video.picture import color_matrix, color_range, orientation, picture_facts, whole_chroma
 from vbench.video.references import References
 from vbench.video.sample import sampled
 from vbench.video.source import local_video
@@ -140,6 +141,8 @@ class _Scan:
         self._first_frame: VideoFrame | None = None
         context = video.stream.codec_context
         context.thread_count = 1
+        # Without it PyAV's decoder crops less than FFmpeg does, to keep rows aligned in memory.
+        context.flags |= Flags.unaligned
         context.options = {"max_pixels": str(limits.max_pixels)}
         assert video.stream.time_base is not None
         self._time_base: Fraction = video.stream.time_base
@@ -256,15 +259,7 @@ class _Scan:
         path, container = self._video.path, self._video.container
         last = int(np.argmax(np.where(index.shown, index.pts, NO_PTS)))
         rotation, flipped = orientation(path, frame)
-        stream = self._video.stream
-        context = stream.codec_context
-        crop = container_crop(
-            path,
-            stream_index=stream.index,
-            stream_id=stream.id,
-            width=context.width,
-            height=context.height,
-        )
+        crop = whole_chroma(self._container_crop(frame), frame)
         return VideoInfo(
             path=str(path),
             container=container.format.name,
@@ -282,6 +277,16 @@ class _Scan:
             end_pts=self._high + (self._durations[last] or self._usual_duration(index)),
             frames=int(index.shown.sum()),
             size_bytes=path.stat().st_size,
+        )
+
+    def _container_crop(self, frame: VideoFrame) -> Crop:
+        stream = self._video.stream
+        return container_crop(
+            self._video.path,
+            stream_index=stream.index,
+            stream_id=stream.id,
+            width=frame.width,
+            height=frame.height,
         )
 
     def _usual_duration(self, index: Index) -> int:
