@@ -18,15 +18,13 @@ from av.video.stream import VideoStream
 from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
 from vbench.video.boxes import check_complete
 from vbench.video.demux import OpenVideo, open_video
+from vbench.video.edit_list import NO_PTS, Jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.picture import color_matrix, color_range, orientation
 from vbench.video.references import References
 from vbench.video.sample import sampled
 from vbench.video.source import local_video
 from vbench.video.types import VideoInfo, VideoLimits
-
-NO_PTS = -(2**63)
-"""Stands in the index for a packet without a time stamp; no such packet is ever shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +47,10 @@ class Index:
     """bool[N]: pictures from which no other is predicted, as far as that can be told."""
     resets: npt.NDArray[np.bool_]
     """bool[N]: pictures from which on, in decoding order, none is predicted from one before."""
+    discarded: npt.NDArray[np.bool_]
+    """bool[N]: pictures that are decoded and not shown, as the container's edit list says."""
+    runs: npt.NDArray[np.int32]
+    """int32[N]: rises by one where an edit list jumps to another place in the file."""
 
     def shown_pts(self) -> npt.NDArray[np.int64]:
         """int64[M], rising: the pts of the frames that a player shows."""
@@ -68,7 +70,7 @@ class Index:
         wanted = sampled(self.shown_pts(), info.time_base, fps)
         if keyframes_only:
             wanted = self._keyframes_of(wanted)
-        decoded = np.sort(self.pts[~(self.hidden | self.needless)])
+        decoded = np.sort(self.pts[~(self.hidden | self.needless | self.discarded)])
         repeats = np.searchsorted(decoded, wanted, "right") - np.searchsorted(decoded, wanted)
         twice = wanted[repeats > 1]
         if len(twice):
@@ -123,6 +125,7 @@ class _Scan:
         self._reader = PacketReader.of(video.codec, extradata)
         self._references = References(self._reader, extradata)
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
+        self._jumps, self._runs = Jumps(video.container.format.name), array("i")
         self._entered = False
         self._lead_below: int | None = None
         self._cut = False
@@ -150,7 +153,8 @@ class _Scan:
         shown = not (needless or leads or packet.is_discard or hidden)
         self._pts.append(pts)
         self._durations.append(packet.duration or 0)
-        self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3)
+        self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3 | packet.is_discard << 4)
+        self._runs.append(self._jumps.run_of(packet))
         if shown:
             self._check_time(pts)
         if self._first_frame is None and not needless:
@@ -173,6 +177,8 @@ class _Scan:
             clean=flags & 2 > 0,
             needless=flags & 4 > 0,
             hidden=flags & 8 > 0,
+            discarded=flags & 16 > 0,
+            runs=np.frombuffer(self._runs.tobytes(), np.int32),
             unreferenced=self._references.unreferenced(),
             resets=self._references.resets(),
         )
@@ -203,7 +209,10 @@ class _Scan:
 
     def _check_time(self, pts: int) -> None:
         if pts == NO_PTS:
-            raise VideoError(f"{self._video.path} has pictures without a time stamp: encode it anew")
+            raise VideoError(
+                f"{self._video.path} has pictures without a presentation time stamp, as files remuxed from "
+                "AVI have: encode it again, for example with 'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+            )
         self._low, self._high = min(self._low, pts), max(self._high, pts)
         if self._high - self._low > self._max_ticks:
             raise VideoTooLargeError(

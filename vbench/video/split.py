@@ -16,8 +16,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vbench.video.demux import OpenVideo, open_video
+from vbench.video.edit_list import NO_PTS, payload_times
 from vbench.video.errors import VideoError
-from vbench.video.probe import NO_PTS, read_index
+from vbench.video.probe import read_index
 from vbench.video.remux import to_nut
 from vbench.video.sample import bins
 from vbench.video.types import Chunk, VideoInfo, VideoLimits
@@ -217,12 +218,14 @@ class Splitter:
 
     def _chunk(self, index: int, video: OpenVideo, taken: list[tuple[int, Packet[VideoStream]]]) -> Chunk:
         plan = self.plan[index]
-        payload, shift = np.zeros(0, np.uint8), 0
+        payload, shift, payload_pts = np.zeros(0, np.uint8), 0, None
         if taken:
-            pts = self._index.pts[[place for place, _ in taken]]
-            if (pts == NO_PTS).any():
-                raise VideoError(f"{video.path} has pictures without a time stamp: encode it anew")
+            places = np.array([place for place, _ in taken])
+            pts = payload_times(self._index, places)
             payload, shift = to_nut(video.stream, [packet for _, packet in taken], pts.tolist())
+            if not np.array_equal(pts, self._index.pts[places]):
+                holding = np.searchsorted(places, self._holding(plan.targets))
+                payload_pts = pts[holding] + shift
         return Chunk(
             info=self.info,
             index=index,
@@ -231,6 +234,7 @@ class Splitter:
             targets=plan.targets,
             payload=payload,
             pts_shift=shift,
+            payload_pts=payload_pts,
             packets=len(taken),
         )
 
