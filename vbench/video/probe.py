@@ -24,6 +24,7 @@ from vbench.video.picture import color_matrix, color_range, orientation
 from vbench.video.references import References
 from vbench.video.sample import sampled
 from vbench.video.source import local_video
+from vbench.video.timestamps import ambiguous, check_order
 from vbench.video.types import VideoInfo, VideoLimits
 
 
@@ -70,9 +71,7 @@ class Index:
         wanted = sampled(self.shown_pts(), info.time_base, fps)
         if keyframes_only:
             wanted = self._keyframes_of(wanted)
-        decoded = np.sort(self.pts[~(self.hidden | self.needless | self.discarded)])
-        repeats = np.searchsorted(decoded, wanted, "right") - np.searchsorted(decoded, wanted)
-        twice = wanted[repeats > 1]
+        twice = ambiguous(self, wanted)
         if len(twice):
             raise VideoError(
                 f"{info.path} has two pictures at the same time ({info.time_s(int(twice[0])):.3f} s), "
@@ -184,7 +183,9 @@ class _Scan:
         )
         if self._first_frame is None or not index.shown.any():
             raise VideoError(f"{path} has no picture that can be shown")
-        return self._info(self._first_frame, index), index
+        info = self._info(self._first_frame, index)
+        check_order(info, index)
+        return info, index
 
     def _leads(self, packet: Packet[VideoStream], pts: int, clean: bool) -> bool:
         """Whether the picture refers to pictures before the entry that it follows, and those are not there.
