@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
 from vbench.video.boxes import check_complete
+from vbench.video.decoder_state import StateChanges, StateScan
 from vbench.video.demux import OpenVideo, open_video
 from vbench.video.edit_list import NO_PTS, Jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
@@ -43,7 +44,8 @@ class Index:
     hidden: npt.NDArray[np.bool_]
     """bool[N]: whether no frame comes out of a decoder for it; it may have the pts of one that is shown."""
     needless: npt.NDArray[np.bool_]
-    """bool[N]: packets that no decoder uses, since it can only start behind what they refer to."""
+    """bool[N]: packets that no decoder uses, since it can only start behind what they refer to, or since they
+    hold no picture; ``state`` has the parameter sets in them."""
     unreferenced: npt.NDArray[np.bool_]
     """bool[N]: pictures from which no other is predicted, as far as that can be told."""
     resets: npt.NDArray[np.bool_]
@@ -52,6 +54,8 @@ class Index:
     """bool[N]: pictures that are decoded and not shown, as the container's edit list says."""
     runs: npt.NDArray[np.int32]
     """int32[N]: rises by one where an edit list jumps to another place in the file."""
+    state: StateChanges
+    """What a decoder that starts later has to be told of the packets before."""
 
     def shown_pts(self) -> npt.NDArray[np.int64]:
         """int64[M], rising: the pts of the frames that a player shows."""
@@ -123,6 +127,7 @@ class _Scan:
         extradata = video.stream.codec_context.extradata
         self._reader = PacketReader.of(video.codec, extradata)
         self._references = References(self._reader, extradata)
+        self._state = StateScan(self._reader, extradata)
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
         self._jumps, self._runs = Jumps(video.container.format.name), array("i")
         self._entered = False
@@ -144,10 +149,13 @@ class _Scan:
                 f"{self._video.path} has more than the {self._limits.max_packets} packets that are allowed"
             )
         pts = NO_PTS if packet.pts is None else packet.pts
-        self._references.add(bytes(packet), keyframe=packet.is_keyframe)
-        clean = packet.is_keyframe and self._reader.is_clean_entry(bytes(packet))
+        data = bytes(packet)
+        changed = self._state.add(data)
+        self._references.add(data, keyframe=packet.is_keyframe or bool(changed))
+        clean = packet.is_keyframe and self._reader.is_clean_entry(data)
         leads = self._leads(packet, pts, clean)
         needless = not self._entered or (leads and self._video.codec == "hevc")
+        needless = needless or self._reader.is_pictureless(data)
         hidden = self._reader.is_hidden(memoryview(packet))
         shown = not (needless or leads or packet.is_discard or hidden)
         self._pts.append(pts)
@@ -180,6 +188,7 @@ class _Scan:
             runs=np.frombuffer(self._runs.tobytes(), np.int32),
             unreferenced=self._references.unreferenced(),
             resets=self._references.resets(),
+            state=self._state.changes,
         )
         if self._first_frame is None or not index.shown.any():
             raise VideoError(f"{path} has no picture that can be shown")

@@ -160,6 +160,7 @@ class Splitter:
 
     def _chunks(self) -> Generator[Chunk]:
         taken = [self._places(chunk.targets) for chunk in self.plan]
+        prefixes = self._index.state.prefixes(taken)
         keep_from = _keep_from(taken)
         wanted = np.zeros(len(self._index.pts), np.bool_)
         for places in taken:
@@ -175,7 +176,7 @@ class Splitter:
                     if place >= oldest and wanted[place]:
                         held.append((place, packet))
                 own = set(places.tolist())
-                yield self._chunk(index, video, [item for item in held if item[0] in own])
+                yield self._chunk(index, video, [item for item in held if item[0] in own], prefixes[index])
 
     def _arriving(self, video: OpenVideo) -> Iterator[tuple[int, Packet[VideoStream]]]:
         """Packets with their place in decoding order, each checked against the index."""
@@ -216,13 +217,21 @@ class Splitter:
         needed[0] = True
         return needed
 
-    def _chunk(self, index: int, video: OpenVideo, taken: list[tuple[int, Packet[VideoStream]]]) -> Chunk:
+    def _chunk(
+        self,
+        index: int,
+        video: OpenVideo,
+        taken: list[tuple[int, Packet[VideoStream]]],
+        prefixes: dict[int, bytes],
+    ) -> Chunk:
         plan = self.plan[index]
         payload, shift, payload_pts = np.zeros(0, np.uint8), 0, None
         if taken:
             places = np.array([place for place, _ in taken])
             pts = payload_times(self._index, places)
-            payload, shift = to_nut(video.stream, [packet for _, packet in taken], pts.tolist())
+            by_position = {at: prefixes[place] for at, (place, _) in enumerate(taken) if place in prefixes}
+            packets = [packet for _, packet in taken]
+            payload, shift = to_nut(video.stream, packets, pts.tolist(), by_position)
             if not np.array_equal(pts, self._index.pts[places]):
                 holding = np.searchsorted(places, self._holding(plan.targets))
                 payload_pts = pts[holding] + shift

@@ -20,9 +20,9 @@ _REORDERING = ("h264", "hevc")
 def check_order(info: VideoInfo, index: Index) -> None:
     """Check that no picture is shown before one that every decoder hands out earlier.
 
-    Decoders hand out all pictures from before a reset (an IDR picture), or before a jump of an edit list, ahead
-    of those after it. VP8, VP9 and AV1 are not reordered at all. Times that go back are those of recordings
-    joined one behind the other.
+    Decoders hand out all pictures from before a reset (an IDR picture), or before a jump of an edit list,
+    ahead of those after it. VP8, VP9 and AV1 are not reordered at all. Times that go back are those of
+    recordings joined one behind the other.
 
     Raises:
         VideoError: a time goes back.
