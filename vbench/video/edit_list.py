@@ -14,8 +14,11 @@ import numpy.typing as npt
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from vbench.video.errors import VideoError
+
 if TYPE_CHECKING:
     from vbench.video.probe import Index
+    from vbench.video.types import VideoInfo
 
 NO_PTS = -(2**63)
 """Stands in the index for a packet without a time stamp; no such packet is ever shown."""
@@ -38,6 +41,28 @@ class Jumps:
             self._run += back_in_time or 0 <= _place(packet) <= self._last_pos
         self._last_dts, self._last_pos = packet.dts, _place(packet)
         return self._run
+
+
+def check_jumps(info: VideoInfo, index: Index) -> None:
+    """Check that decoders can follow each jump.
+
+    HEVC's picture order counts continue after a picture that resets nothing (CRA): those of two segments can
+    be the same, and then decoders lose pictures.
+
+    Raises:
+        VideoError: an HEVC video jumps to such a picture.
+    """
+    if info.codec != "hevc":
+        return
+    for place in (np.flatnonzero(np.diff(index.runs)) + 1).tolist():
+        if not index.resets[place]:
+            before = index.pts[:place][index.shown[:place]]
+            at_s = info.time_s(int(before.max())) if len(before) else 0.0
+            raise VideoError(
+                f"{info.path} has an edit list that jumps, after {at_s:.3f} s, to the middle of a coded "
+                "sequence: HEVC decoders lose pictures there; encode it again, for example with "
+                "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+            )
 
 
 def _place(packet: Packet[VideoStream]) -> int:

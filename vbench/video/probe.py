@@ -19,7 +19,7 @@ from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, 
 from vbench.video.boxes import check_complete
 from vbench.video.decoder_state import StateChanges, StateScan
 from vbench.video.demux import OpenVideo, open_video
-from vbench.video.edit_list import NO_PTS, Jumps
+from vbench.video.edit_list import NO_PTS, Jumps, check_jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.picture import color_matrix, color_range, orientation
 from vbench.video.references import References
@@ -193,6 +193,7 @@ class _Scan:
         if self._first_frame is None or not index.shown.any():
             raise VideoError(f"{path} has no picture that can be shown")
         info = self._info(self._first_frame, index)
+        check_jumps(info, index)
         check_order(info, index)
         return info, index
 
@@ -219,9 +220,11 @@ class _Scan:
 
     def _check_time(self, pts: int) -> None:
         if pts == NO_PTS:
+            rate = self._video.stream.guessed_rate or 25
             raise VideoError(
                 f"{self._video.path} has pictures without a presentation time stamp, as files remuxed from "
-                "AVI have: encode it again, for example with 'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+                "AVI have: encode it again at its frame rate, for example with "
+                f"'ffmpeg -r {rate} -i INPUT -c:v libx264 OUTPUT.mp4'"
             )
         self._low, self._high = min(self._low, pts), max(self._high, pts)
         if self._high - self._low > self._max_ticks:
