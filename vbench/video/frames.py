@@ -51,7 +51,7 @@ def decode_chunk(
         info = chunk.info
         options = {"format": "nut", **pipe_options()}
         source = ffmpeg.input("pipe:0", **options, **decoder_options(info, threads, hwaccel))["v:0"]
-        wanted = chunk.targets + chunk.pts_shift
+        wanted = chunk.targets + chunk.pts_shift if chunk.payload_pts is None else chunk.payload_pts
         graph = frame_graph(source, info, geometry, wanted, hwaccel)
         with (
             ffmpeg_command(graph, threads=threads) as command,

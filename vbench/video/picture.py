@@ -12,13 +12,25 @@ from vbench.video.container_crop import NO_CROP, Crop
 from vbench.video.errors import VideoError
 from vbench.video.picture_facts import PictureFacts
 
-_MATRICES = {1: "bt709", 2: "auto", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
-"""Names in FFmpeg's scale filter of the matrix coefficients of ITU-T H.273; it knows no others."""
+_MATRICES = {
+    0: "auto",
+    1: "bt709",
+    2: "auto",
+    4: "fcc",
+    5: "bt601",
+    6: "bt601",
+    7: "smpte240m",
+    9: "bt2020",
+}
+"""Names in FFmpeg's scale filter of the matrix coefficients of ITU-T H.273; it converts from no others.
+
+0 says GBR. Where the pictures are YCbCr all the same, FFmpeg converts them as if the stream said nothing.
+"""
 _RANGES = {1: "tv", 2: "pc"}
 
 
 def color_matrix(path: Path, frame: VideoFrame) -> str:
-    """The matrix's name in FFmpeg's scale filter; ``auto`` for RGB, and where the stream says none.
+    """The matrix's name in FFmpeg's scale filter; ``auto`` for RGB, and for YCbCr of no known matrix.
 
     Raises:
         VideoError: FFmpeg cannot convert from this matrix.
@@ -27,7 +39,10 @@ def color_matrix(path: Path, frame: VideoFrame) -> str:
         return "auto"
     number = int(frame.colorspace)
     if number not in _MATRICES:
-        raise VideoError(f"{path} has colours that cannot be converted: matrix {number} of ITU-T H.273")
+        raise VideoError(
+            f"{path} has colours that cannot be converted: FFmpeg has no conversion from matrix {number} "
+            "of ITU-T H.273"
+        )
     return _MATRICES[number]
 
 

@@ -22,16 +22,15 @@ from vbench.video.boxes import check_complete
 from vbench.video.container_crop import Crop, container_crop
 from vbench.video.decoder_state import StateChanges, StateScan, StateUnit
 from vbench.video.demux import OpenVideo, open_video
+from vbench.video.edit_list import NO_PTS, Jumps, check_jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.picture import color_matrix, color_range, orientation, picture_facts, whole_chroma
 from vbench.video.references import References
 from vbench.video.sample import sampled
 from vbench.video.source import local_video
 from vbench.video.stream_facts import FactsScan
+from vbench.video.timestamps import ambiguous, check_order
 from vbench.video.types import VideoInfo, VideoLimits
-
-NO_PTS = -(2**63)
-"""Stands in the index for a packet without a time stamp; no such packet is ever shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +54,10 @@ class Index:
     """bool[N]: pictures from which no other is predicted, as far as that can be told."""
     resets: npt.NDArray[np.bool_]
     """bool[N]: pictures from which on, in decoding order, none is predicted from one before."""
+    discarded: npt.NDArray[np.bool_]
+    """bool[N]: pictures that are decoded and not shown, as the container's edit list says."""
+    runs: npt.NDArray[np.int32]
+    """int32[N]: rises by one where an edit list jumps to another place in the file."""
     state: StateChanges
     """What a decoder that starts later has to be told of the packets before."""
 
@@ -76,9 +79,7 @@ class Index:
         wanted = sampled(self.shown_pts(), info.time_base, fps)
         if keyframes_only:
             wanted = self._keyframes_of(wanted)
-        decoded = np.sort(self.pts[~(self.hidden | self.needless)])
-        repeats = np.searchsorted(decoded, wanted, "right") - np.searchsorted(decoded, wanted)
-        twice = wanted[repeats > 1]
+        twice = ambiguous(self, wanted)
         if len(twice):
             raise VideoError(
                 f"{info.path} has two pictures at the same time ({info.time_s(int(twice[0])):.3f} s), "
@@ -135,6 +136,7 @@ class _Scan:
         self._arrived: tuple[StateUnit, ...] = ()
         """What arrived in packets without a picture, before the next one."""
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
+        self._jumps, self._runs = Jumps(video.container.format.name), array("i")
         self._entered = False
         self._lead_below: int | None = None
         self._cut = False
@@ -171,7 +173,8 @@ class _Scan:
             self._facts.add(len(self._pts), data, arrived, after_end=self._state.after_end)
         self._pts.append(pts)
         self._durations.append(packet.duration or 0)
-        self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3)
+        self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3 | packet.is_discard << 4)
+        self._runs.append(self._jumps.run_of(packet))
         if shown:
             self._check_time(pts)
         if self._first_frame is None and not needless:
@@ -194,6 +197,8 @@ class _Scan:
             clean=flags & 2 > 0,
             needless=flags & 4 > 0,
             hidden=flags & 8 > 0,
+            discarded=flags & 16 > 0,
+            runs=np.frombuffer(self._runs.tobytes(), np.int32),
             unreferenced=self._references.unreferenced(),
             resets=self._references.resets(),
             state=self._state.changes,
@@ -201,12 +206,16 @@ class _Scan:
         if self._first_frame is None or not index.shown.any():
             raise VideoError(f"{path} has no picture that can be shown")
         self._check_unchanged(self._first_frame, index)
-        return self._info(self._first_frame, index), index
+        info = self._info(self._first_frame, index)
+        check_jumps(info, index)
+        check_order(info, index)
+        return info, index
 
     def _check_unchanged(self, first: VideoFrame, index: Index) -> None:
         change = self._facts.change(picture_facts(first))
         if change is not None:
-            path, pts = self._video.path, int(index.pts[change.place])
+            path, before = self._video.path, index.pts[: change.place + 1]
+            pts = int(np.append(self._low, before[before != NO_PTS])[-1])
             number = int(np.searchsorted(index.shown_pts(), pts))
             seconds = float((pts - self._low) * self._time_base)
             raise VideoError(
@@ -238,7 +247,12 @@ class _Scan:
 
     def _check_time(self, pts: int) -> None:
         if pts == NO_PTS:
-            raise VideoError(f"{self._video.path} has pictures without a time stamp: encode it anew")
+            rate = self._video.stream.guessed_rate or 25
+            raise VideoError(
+                f"{self._video.path} has pictures without a presentation time stamp, as files remuxed from "
+                "AVI have: encode it again at its frame rate, for example with "
+                f"'ffmpeg -r {rate} -i INPUT -c:v libx264 OUTPUT.mp4'"
+            )
         self._low, self._high = min(self._low, pts), max(self._high, pts)
         if self._high - self._low > self._max_ticks:
             raise VideoTooLargeError(

@@ -16,8 +16,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vbench.video.demux import OpenVideo, open_video
+from vbench.video.edit_list import NO_PTS, payload_times
 from vbench.video.errors import VideoError
-from vbench.video.probe import NO_PTS, read_index
+from vbench.video.probe import read_index
 from vbench.video.remux import to_nut
 from vbench.video.sample import bins
 from vbench.video.types import Chunk, VideoInfo, VideoLimits
@@ -224,14 +225,16 @@ class Splitter:
         prefixes: dict[int, bytes],
     ) -> Chunk:
         plan = self.plan[index]
-        payload, shift = np.zeros(0, np.uint8), 0
+        payload, shift, payload_pts = np.zeros(0, np.uint8), 0, None
         if taken:
-            pts = self._index.pts[[place for place, _ in taken]]
-            if (pts == NO_PTS).any():
-                raise VideoError(f"{video.path} has pictures without a time stamp: encode it anew")
+            places = np.array([place for place, _ in taken])
+            pts = payload_times(self._index, places)
             by_position = {at: prefixes[place] for at, (place, _) in enumerate(taken) if place in prefixes}
             packets = [packet for _, packet in taken]
             payload, shift = to_nut(video.stream, packets, pts.tolist(), by_position)
+            if not np.array_equal(pts, self._index.pts[places]):
+                holding = np.searchsorted(places, self._holding(plan.targets))
+                payload_pts = pts[holding] + shift
         return Chunk(
             info=self.info,
             index=index,
@@ -240,6 +243,7 @@ class Splitter:
             targets=plan.targets,
             payload=payload,
             pts_shift=shift,
+            payload_pts=payload_pts,
             packets=len(taken),
         )
 

@@ -179,6 +179,8 @@ class Chunk:
     """Ticks added to every time stamp in the payload (NUT refuses negative ones)."""
     packets: int
     """Packets in the payload, those before the span included."""
+    payload_pts: npt.NDArray[np.int64] | None = None
+    """int64[K], rising: the targets' pts in the payload, if they are others than ``targets + pts_shift``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
