@@ -6,22 +6,37 @@ from collections.abc import Iterator
 MOST_HEADER_BYTES = 256 << 20
 """Of a file's header that is looked at."""
 
+_MOST_BOXES = 100_000
+
 
 def movie_header(descriptor: int, size: int) -> bytes:
-    """The content of the ``moov`` box; empty without one."""
+    """The content of the ``moov`` box of an open file; empty without one."""
+    for kind, start, end in _outermost(descriptor, size):
+        if kind == b"moov":
+            return os.pread(descriptor, min(end - start, MOST_HEADER_BYTES), start)
+    return b""
+
+
+def data_boxes(descriptor: int, size: int) -> list[tuple[int, int]]:
+    """Start and end of the content of each ``mdat`` box of an open file."""
+    return [(start, end) for kind, start, end in _outermost(descriptor, size) if kind == b"mdat"]
+
+
+def _outermost(descriptor: int, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of the content of each box of a file, up to a bound of their number."""
     at = 0
-    while at + 8 <= size:
+    for _ in range(_MOST_BOXES):
         header = os.pread(descriptor, 16, at)
+        if len(header) < 8:
+            return
         length, start = int.from_bytes(header[:4], "big"), 8
         if length == 1:
             length, start = int.from_bytes(header[8:16], "big"), 16
         length = length or size - at
         if length < start:
-            return b""
-        if header[4:8] == b"moov":
-            return os.pread(descriptor, min(length - start, MOST_HEADER_BYTES), at + start)
+            return
+        yield header[4:8], at + start, min(at + length, size)
         at += length
-    return b""
 
 
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:

@@ -27,6 +27,7 @@ from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.picture import color_matrix, color_range, orientation, picture_facts, whole_chroma
 from vbench.video.references import References
 from vbench.video.sample import sampled
+from vbench.video.sample_table import check_sample_table
 from vbench.video.source import local_video
 from vbench.video.stream_facts import FactsScan
 from vbench.video.timestamps import ambiguous, check_order
@@ -117,6 +118,7 @@ def read_index(source: str | Path, limits: VideoLimits | None = None) -> tuple[V
     path = local_video(source, limits)
     check_complete(path)
     with open_video(path, limits) as video:
+        check_sample_table(path, video.stream.id, limits)
         scan = _Scan(video, limits)
         for packet in video.packets():
             scan.add(packet)
@@ -159,6 +161,7 @@ class _Scan:
             )
         pts = NO_PTS if packet.pts is None else packet.pts
         data = bytes(packet)
+        self._check_lengths(data, pts)
         changed = self._state.add(data)
         self._references.add(data, keyframe=packet.is_keyframe or bool(changed))
         clean = packet.is_keyframe and self._reader.is_clean_entry(data)
@@ -244,6 +247,16 @@ class _Scan:
             self._cut = kind in HEVC_LEADING  # all leading pictures come before the others
             return kind in HEVC_RASL
         return self._lead_below is not None and pts < self._lead_below
+
+    def _check_lengths(self, packet: bytes, pts: int) -> None:
+        fault = self._reader.length_fault(packet)
+        if fault is not None:
+            length, room = fault
+            at = "" if pts == NO_PTS else f" (time stamp {float(pts * self._time_base):.3f} s)"
+            raise VideoError(
+                f"{self._video.path} is damaged: its packet {len(self._pts) + 1}{at} has a NAL unit of "
+                f"{length} bytes and room for {room}"
+            )
 
     def _check_time(self, pts: int) -> None:
         if pts == NO_PTS:
