@@ -13,6 +13,7 @@ from clips import RECIPES, ClipStore, run_ffmpeg, source
 from joins import in_band_sets, join, packets_of
 from oracle import ALL, found, one_chunk, truth
 
+from vbench.video.bits import escaped
 from vbench.video.bitstream import PacketReader
 from vbench.video.decoder_state import StateScan
 from vbench.video.errors import VideoError
@@ -129,14 +130,37 @@ def test_what_changes_no_pixel_is_no_change(
     assert probe(joined(first, second, tmp_path / "same.mp4")).frames == 48
 
 
-def test_an_orientation_that_changes_in_band_is_refused(recording: Recording, tmp_path: Path) -> None:
-    clip = recording("h264")
-    turned = tmp_path / "turned.mp4"
-    run_ffmpeg("-i", str(clip), "-c", "copy", "-bsf:v", "h264_metadata=display_orientation=insert:rotate=90",
-               str(turned))  # fmt: skip
-    assert probe(turned).rotation == 270
-    with pytest.raises(VideoError, match=r"changes its orientation from 0 degrees to 90 degrees at 1\.0"):
-        probe(joined(clip, turned, tmp_path / "both.mp4"))
+def turned_by_90(codec: str) -> bytes:
+    """A display orientation SEI message (ITU-T H.264 D.1.26), as it stands in a packet."""
+    message = bytes([47, 3]) + int(f"000{16384:016b}10000", 2).to_bytes(3, "big") + b"\x80"
+    unit = (b"\x06" if codec == "h264" else bytes([39 << 1, 1])) + escaped(message)
+    return len(unit).to_bytes(4, "big") + unit
+
+
+@pytest.mark.parametrize(
+    ("codec", "packets", "change"),
+    [
+        ("h264", range(24), None),
+        ("h264", range(1), r"from 90 degrees to 0 degrees at 0\.042 s \(frame 1\)"),
+        ("hevc", range(1), None),  # of which decoders keep it
+        ("hevc", range(12, 13), r"from 0 degrees to 90 degrees at 0\.500 s \(frame 12\)"),
+    ],
+)
+def test_an_orientation_in_the_stream_holds_for_all_pictures_or_is_refused(
+    codec: str, packets: range, change: str | None, recording: Recording, tmp_path: Path
+) -> None:
+    message = turned_by_90(codec)
+    path = join(
+        recording(codec), None, tmp_path / "turned.mp4",
+        lambda number, data: message + data if number in packets else data,
+    )  # fmt: skip
+    if change is None:
+        assert probe(path).rotation == 270
+        with av.open(str(path)) as container:
+            assert {frame.rotation for frame in container.decode(video=0)} == {90}
+    else:
+        with pytest.raises(VideoError, match=f"changes its orientation {change}"):
+            probe(path)
 
 
 def with_clean_aperture(path: Path, out: Path, *numbers: int) -> Path:
