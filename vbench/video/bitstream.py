@@ -63,7 +63,11 @@ class PacketReader:
         """Whether an H.264 or HEVC packet holds parameter sets and the like, but no part of a picture."""
         if self.codec not in ("h264", "hevc"):
             return False
-        return self.picture_header(packet, H264_PICTURES if self.codec == "h264" else HEVC_PICTURES) is None
+        pictures = H264_PICTURES if self.codec == "h264" else HEVC_PICTURES
+        first = self._type(packet[self.length_bytes : self.length_bytes + 1] or b"\xff")
+        if self.length_bytes and first in pictures:  # as nearly all begin
+            return False
+        return self.picture_header(packet, pictures) is None
 
     def is_hidden(self, packet: Sequence[int]) -> bool:
         """Whether the packet holds a picture that is never shown (VP8's and VP9's alternate references)."""
