@@ -4,6 +4,8 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from vbench.video.av1_obu import starts_with_shown_key_frame
+from vbench.video.bits import unescaped
+from vbench.video.vpx_headers import is_clean_vp8, is_clean_vp9
 
 H264_SLICE, H264_IDR, H264_SEI = 1, 5, 6
 H264_PICTURES = range(1, 6)
@@ -48,15 +50,14 @@ class PacketReader:
 
         The container calls it a keyframe; not all of those are clean. H.264: an IDR picture, or a recovery
         point with ``recovery_frame_cnt == 0`` and ``exact_match_flag`` (clause D.2.8). HEVC: an IRAP picture.
-        AV1: a key frame that is shown at once. Other codecs: as the container says.
+        AV1: a key frame that is shown at once. VP8 and VP9: a key frame.
         """
         if self.codec == "h264":
             return self._is_clean_h264(packet)
         if self.codec == "hevc":
             return self.hevc_type(packet) in HEVC_IRAP
-        if self.codec == "av1":
-            return starts_with_shown_key_frame(packet)
-        return True
+        others = {"av1": starts_with_shown_key_frame, "vp8": is_clean_vp8, "vp9": is_clean_vp9}
+        return others[self.codec](packet)
 
     def is_pictureless(self, packet: bytes) -> bool:
         """Whether an H.264 or HEVC packet holds parameter sets and the like, but no part of a picture."""
@@ -90,6 +91,17 @@ class PacketReader:
         Reads no further than that, so that it can be asked of every packet of a long video.
         """
         return next((header for header in self._headers(packet) if self._type(header) in pictures), None)
+
+    def picture_head(self, packet: bytes, pictures: Container[int], count: int) -> bytes | None:
+        """As ``picture_header``, but ``count`` bytes, less if the NAL unit is shorter."""
+        for start in self._starts(packet):
+            if self._type(packet[start : start + 1]) in pictures:
+                return packet[start : min(start + count, self._end(packet, start))]
+        return None
+
+    def types(self, packet: bytes) -> Iterator[int]:
+        """The type of each NAL unit."""
+        return (self._type(header) for header in self._headers(packet))
 
     def units_of_type(self, packet: bytes, kind: int) -> Iterator[bytes]:
         """The NAL units of one type, header included."""
@@ -157,24 +169,6 @@ class PacketReader:
             return start + int.from_bytes(packet[start - self.length_bytes : start], "big")
         end = packet.find(START_CODE, start)
         return end if end >= 0 else len(packet)
-
-
-def unescaped(unit: bytes) -> bytes:
-    """A NAL unit without its emulation prevention bytes (ITU-T H.264 7.4.1)."""
-    return unit.replace(b"\0\0\3", b"\0\0")
-
-
-def escaped(payload: bytes) -> bytes:
-    """``payload`` with emulation prevention bytes (ITU-T H.264 7.4.1): what ``unescaped`` reads."""
-    out = bytearray()
-    zeros = 0
-    for byte in payload:
-        if zeros == 2 and byte <= 3:
-            out.append(3)
-            zeros = 0
-        out.append(byte)
-        zeros = 0 if byte else zeros + 1
-    return bytes(out)
 
 
 def sei_messages(sei: bytes) -> Iterator[tuple[int, bytes]]:

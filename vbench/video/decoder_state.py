@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.video.av1_obu import configured_sequence_header, sequence_header_obu, sequence_headers
-from vbench.video.bitstream import PacketReader, escaped, sei_messages, unescaped
-from vbench.video.parameter_sets import Bits
+from vbench.video.bits import Bits, escaped, unescaped
+from vbench.video.bitstream import PacketReader, sei_messages
+from vbench.video.picture_facts import skip_profile_tier_level
 
 H264_SPS, H264_PPS = 7, 8
 _H264_STATE = (6, H264_SPS, H264_PPS)
@@ -23,7 +24,7 @@ _HEVC_END = (36, 37)
 """End of sequence, end of bitstream: the next picture begins anew."""
 _HEVC_STATE = (HEVC_VPS, HEVC_SPS, HEVC_PPS, *_HEVC_END, 39)
 """Parameter sets, ends and prefix SEI, ITU-T H.265 table 7-1."""
-_SEI_USER_DATA, _SEI_FILM_GRAIN = 5, 19
+_SEI_USER_DATA, _SEI_FILM_GRAIN, _SEI_ORIENTATION = 5, 19, 47
 _X264 = b"x264 - core "
 """FFmpeg decodes streams of old x264 builds as they were meant; only the first packet names the build."""
 
@@ -42,6 +43,8 @@ class StateUnit:
     """The NAL unit with its header, or the OBU's payload."""
     lasting: bool = True
     """Whether a decoder that starts later needs it; an end of sequence only concerns earlier pictures."""
+    framed: bool = True
+    """Whether ``data`` is written into chunks."""
 
 
 class StateLog:
@@ -137,11 +140,12 @@ class StateChanges:
             following = int(places[np.searchsorted(places, self.places[at])])
             if following != self.places[at]:
                 left_out.setdefault(following, []).extend(self.units[at])
-        return {place: self._framed(units) for place, units in left_out.items()}
+        framed = {place: self._framed(units) for place, units in left_out.items()}
+        return {place: data for place, data in framed.items() if data}
 
     def _framed(self, units: Iterable[StateUnit]) -> bytes:
         frame = sequence_header_obu if self.reader.codec == "av1" else self.reader.framed
-        return b"".join(frame(unit.data) for unit in units)
+        return b"".join(frame(unit.data) for unit in units if unit.framed)
 
 
 class StateScan:
@@ -153,6 +157,9 @@ class StateScan:
         self._log = StateLog(initial)
         self.changes = StateChanges(reader=reader, initial=tuple(initial))
         self._place = 0
+        self._ended = False
+        self.after_end = False
+        """Whether the last packet's picture is the first after an end of sequence (HEVC)."""
 
     def add(self, packet: bytes) -> tuple[StateUnit, ...]:
         """Note one packet; the units in it that change the state of a decoder."""
@@ -161,7 +168,18 @@ class StateScan:
             self.changes.places.append(self._place)
             self.changes.units.append(changed)
         self._place += 1
+        if self._reader.codec == "hevc":
+            self._note_end(packet, changed)
         return changed
+
+    def _note_end(self, packet: bytes, changed: tuple[StateUnit, ...]) -> None:
+        self.after_end = False
+        if self._ended or any(not unit.lasting for unit in changed):
+            for kind in self._reader.types(packet):
+                if kind in _HEVC_END:
+                    self._ended = True
+                elif kind < HEVC_VPS:
+                    self.after_end, self._ended = self.after_end or self._ended, False
 
 
 def state_units(reader: PacketReader, packet: bytes) -> Iterator[StateUnit]:
@@ -192,7 +210,10 @@ def _nal_state(codec: str, kind: int, unit: bytes) -> Iterator[StateUnit]:
 
 def _sei_state(unit: bytes, header: int) -> Iterator[StateUnit]:
     for kind, payload in sei_messages(unit[header:]):
-        if kind == _SEI_FILM_GRAIN or (kind == _SEI_USER_DATA and payload[16 : 16 + len(_X264)] == _X264):
+        if kind == _SEI_ORIENTATION:
+            # Concerns no pixel of a chunk: the video's facts say how to turn its pictures.
+            yield StateUnit(key=("orientation", 0), data=payload, framed=False)
+        elif kind == _SEI_FILM_GRAIN or (kind == _SEI_USER_DATA and payload[16 : 16 + len(_X264)] == _X264):
             yield StateUnit(key=("SEI", kind), data=unit[:header] + escaped(_sei_message(kind, payload)))
 
 
@@ -217,17 +238,6 @@ def _parameter_set(codec: str, kind: int, unit: bytes, header: int) -> StateUnit
         skip_profile_tier_level(bits, layers)
         return StateUnit(key=("SPS", bits.unsigned()), parent=("VPS", vps), data=unit)
     return StateUnit(key=("PPS", bits.unsigned()), parent=("SPS", bits.unsigned()), data=unit)
-
-
-def skip_profile_tier_level(bits: Bits, layers: int) -> None:
-    """From ``sps_temporal_id_nesting_flag`` to the end of ``profile_tier_level`` (ITU-T H.265 7.3.3)."""
-    bits.take(1)
-    bits.take(96)  # general profile, tier and level
-    present = [(bits.take(1), bits.take(1)) for _ in range(layers - 1)]
-    if layers > 1:
-        bits.take(2 * (9 - layers))  # reserved_zero_2bits
-    for profile, level in present:
-        bits.take(88 * profile + 8 * level)
 
 
 def _extradata_units(reader: PacketReader, extradata: bytes | None) -> Iterator[StateUnit]:

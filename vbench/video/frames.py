@@ -142,7 +142,7 @@ def _memory_bytes(info: VideoInfo, geometry: FrameGeometry, threads: int) -> int
     a pixel takes at most 8 bytes (4:4:4 with alpha, 16 bits).
     """
     pictures = 32 + 2 * threads
-    coded = (info.coded_width + 128) * (info.coded_height + 128) * 8
+    coded = (info.decoded_width + 128) * (info.decoded_height + 128) * 8
     return (3 << 30) + (256 << 20) * threads + pictures * (coded + geometry.frame_bytes)
 
 

@@ -9,6 +9,7 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from vbench.video.errors import VideoError
+from vbench.video.picture_facts import PictureFacts
 
 _MATRICES = {
     0: "auto",
@@ -47,6 +48,25 @@ def color_matrix(path: Path, frame: VideoFrame) -> str:
 def color_range(frame: VideoFrame) -> str:
     """``tv``, ``pc``, or ``auto`` where the stream says none."""
     return _RANGES.get(int(frame.color_range), "auto")
+
+
+def picture_facts(frame: VideoFrame) -> PictureFacts:
+    """Size, pixel format and colours of a decoded picture, whether the stream or its container said them."""
+    parts = frame.format.components
+    full = {1: False, 2: True}.get(int(frame.color_range))
+    chroma = 0
+    if len(parts) > 1:
+        chroma = {(2, 2): 1, (2, 1): 2, (1, 1): 3}.get(
+            (round(frame.width / parts[1].width), round(frame.height / parts[1].height)), 4
+        )
+    return PictureFacts(
+        width=frame.width,
+        height=frame.height,
+        chroma=chroma,
+        bit_depth=parts[0].bits,
+        matrix=int(frame.colorspace),
+        full_range=full,
+    )
 
 
 def orientation(path: Path, frame: VideoFrame) -> tuple[int, bool]:

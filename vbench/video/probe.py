@@ -3,6 +3,7 @@
 from __future__ import annotations  # PyAV's Packet is generic in its type hints only
 
 import math
+import shlex
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,14 +18,16 @@ from av.video.stream import VideoStream
 
 from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
 from vbench.video.boxes import check_complete
-from vbench.video.decoder_state import StateChanges, StateScan
+from vbench.video.container_crop import container_crop
+from vbench.video.decoder_state import StateChanges, StateScan, StateUnit
 from vbench.video.demux import OpenVideo, open_video
 from vbench.video.edit_list import NO_PTS, Jumps, check_jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
-from vbench.video.picture import color_matrix, color_range, orientation
+from vbench.video.picture import color_matrix, color_range, orientation, picture_facts
 from vbench.video.references import References
 from vbench.video.sample import sampled
 from vbench.video.source import local_video
+from vbench.video.stream_facts import FactsScan
 from vbench.video.timestamps import ambiguous, check_order
 from vbench.video.types import VideoInfo, VideoLimits
 
@@ -128,6 +131,9 @@ class _Scan:
         self._reader = PacketReader.of(video.codec, extradata)
         self._references = References(self._reader, extradata)
         self._state = StateScan(self._reader, extradata)
+        self._facts = FactsScan(self._reader, self._state.changes.initial)
+        self._arrived: tuple[StateUnit, ...] = ()
+        """What arrived in packets without a picture, before the next one."""
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
         self._jumps, self._runs = Jumps(video.container.format.name), array("i")
         self._entered = False
@@ -158,6 +164,10 @@ class _Scan:
         needless = needless or self._reader.is_pictureless(data)
         hidden = self._reader.is_hidden(memoryview(packet))
         shown = not (needless or leads or packet.is_discard or hidden)
+        self._arrived += changed
+        if not needless:
+            arrived, self._arrived = self._arrived, ()
+            self._facts.add(len(self._pts), data, arrived, after_end=self._state.after_end)
         self._pts.append(pts)
         self._durations.append(packet.duration or 0)
         self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3 | packet.is_discard << 4)
@@ -192,10 +202,22 @@ class _Scan:
         )
         if self._first_frame is None or not index.shown.any():
             raise VideoError(f"{path} has no picture that can be shown")
+        self._check_unchanged(self._first_frame, index)
         info = self._info(self._first_frame, index)
         check_jumps(info, index)
         check_order(info, index)
         return info, index
+
+    def _check_unchanged(self, first: VideoFrame, index: Index) -> None:
+        change = self._facts.change(picture_facts(first))
+        if change is not None:
+            path, pts = self._video.path, int(index.pts[change.place])
+            number = int(np.searchsorted(index.shown_pts(), pts))
+            seconds = float((pts - self._low) * self._time_base)
+            raise VideoError(
+                f"{path} {change.what} at {seconds:.3f} s (frame {number}): only videos that stay as they "
+                f"begin can be read, so encode it as one with: ffmpeg -i {shlex.quote(str(path))} one.mp4"
+            )
 
     def _leads(self, packet: Packet[VideoStream], pts: int, clean: bool) -> bool:
         """Whether the picture refers to pictures before the entry that it follows, and those are not there.
@@ -210,6 +232,7 @@ class _Scan:
                     self._lead_below = pts
             elif self._video.codec == "hevc":
                 kind = self._reader.hevc_type(bytes(packet))
+                opens = opens or self._state.after_end
                 self._cut = kind in HEVC_BLA or (opens and kind == HEVC_CRA)
             return False
         if self._cut:
@@ -246,13 +269,23 @@ class _Scan:
         path, container = self._video.path, self._video.container
         last = int(np.argmax(np.where(index.shown, index.pts, NO_PTS)))
         rotation, flipped = orientation(path, frame)
+        stream = self._video.stream
+        context = stream.codec_context
+        crop = container_crop(
+            path,
+            stream_index=stream.index,
+            stream_id=stream.id,
+            width=context.width,
+            height=context.height,
+        )
         return VideoInfo(
             path=str(path),
             container=container.format.name,
             codec=self._video.codec,
             pixel_format=frame.format.name,
-            coded_width=frame.width,
-            coded_height=frame.height,
+            coded_width=frame.width - crop[0] - crop[2],
+            coded_height=frame.height - crop[1] - crop[3],
+            crop=crop,
             rotation=rotation,
             flipped=flipped,
             color_matrix=color_matrix(path, frame),
