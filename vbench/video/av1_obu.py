@@ -17,20 +17,23 @@ class Obu:
 
     type: int
     payload: bytes
+    spatial_id: int = 0
+    """Layer of a scalable stream, 0 for the smallest pictures."""
 
 
 def obus(packet: bytes) -> Iterator[Obu]:
     """The OBUs of a packet in the low-overhead format (AV1 5.3); ends early if the packet is damaged."""
     at = 0
     while at < len(packet):
-        header = packet[at]
-        at += 1 + (header >> 2 & 1)
+        header, extended = packet[at], packet[at] >> 2 & 1
+        spatial_id = packet[at + 1] >> 3 & 3 if extended and at + 1 < len(packet) else 0
+        at += 1 + extended
         size = len(packet) - at
         if header >> 1 & 1:
             size, at = _leb128(packet, at)
         if at > len(packet):
             return
-        yield Obu(type=header >> 3 & 15, payload=packet[at : at + size])
+        yield Obu(type=header >> 3 & 15, payload=packet[at : at + size], spatial_id=spatial_id)
         at += size
 
 
@@ -55,6 +58,18 @@ def sequence_header_obu(payload: bytes) -> bytes:
         left >>= 7
     size.append(left)
     return bytes([SEQUENCE_HEADER << 3 | 1 << 1]) + bytes(size) + payload
+
+
+def shown_frames(packet: bytes) -> int:
+    """How many frames of the lowest spatial layer a packet shows; a temporal unit shows one."""
+    still, count = False, 0
+    for obu in obus(packet):
+        if obu.type == SEQUENCE_HEADER and obu.payload:
+            still = obu.payload[0] >> 3 & 1 == 1  # reduced_still_picture_header: every frame is shown
+        elif obu.type in (FRAME_HEADER, FRAME) and obu.payload and obu.spatial_id == 0:
+            first = obu.payload[0]  # show_existing_frame u(1), frame_type u(2), show_frame u(1): 5.9.2
+            count += still or first >> 7 == 1 or first >> 4 & 1 == 1
+    return count
 
 
 def starts_with_shown_key_frame(packet: bytes) -> bool:

@@ -119,6 +119,12 @@ class PacketReader:
             at += length
         return None
 
+    def heads(self, packet: bytes, kinds: Container[int], count: int) -> Iterator[bytes]:
+        """The first ``count`` bytes of each NAL unit of one of these types, less if the unit is shorter."""
+        for start in self._starts(packet):
+            if self._type(packet[start : start + 1]) in kinds:
+                yield packet[start : min(start + count, self._end(packet, start))]
+
     def types(self, packet: bytes) -> Iterator[int]:
         """The type of each NAL unit."""
         return (self._type(header) for header in self._headers(packet))

@@ -25,7 +25,7 @@ def skip_to_frames_only(bits: Bits) -> None:
     bits.take(16)  # constraint flags, level_idc
     bits.unsigned()  # seq_parameter_set_id
     if profile in WITH_CHROMA_FORMAT:
-        _skip_chroma_format(bits)
+        skip_chroma_format(bits)
     bits.unsigned()  # log2_max_frame_num_minus4
     skip_order_count(bits)
     bits.unsigned()  # max_num_ref_frames
@@ -34,10 +34,10 @@ def skip_to_frames_only(bits: Bits) -> None:
     bits.unsigned()  # pic_height_in_map_units_minus1
 
 
-def _skip_chroma_format(bits: Bits) -> None:
+def skip_chroma_format(bits: Bits) -> bool:
+    """Take ``chroma_format_idc`` and what depends on the profile like it; ``separate_colour_plane_flag``."""
     chroma_format = bits.unsigned()
-    if chroma_format == 3:
-        bits.take(1)  # separate_colour_plane_flag
+    separate = chroma_format == 3 and bits.take(1) == 1
     bits.unsigned()  # bit_depth_luma_minus8
     bits.unsigned()  # bit_depth_chroma_minus8
     bits.take(1)  # qpprime_y_zero_transform_bypass_flag
@@ -45,6 +45,7 @@ def _skip_chroma_format(bits: Bits) -> None:
         for number in range(12 if chroma_format == 3 else 8):
             if bits.take(1):
                 skip_scaling_list(bits, 16 if number < 6 else 64)
+    return separate
 
 
 def skip_scaling_list(bits: Bits, size: int) -> None:

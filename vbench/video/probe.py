@@ -8,6 +8,7 @@ from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 import av
 import numpy as np
@@ -24,6 +25,7 @@ from vbench.video.decoder_state import StateChanges, StateScan, StateUnit
 from vbench.video.demux import OpenVideo, open_video
 from vbench.video.edit_list import NO_PTS, Jumps, check_jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
+from vbench.video.packet_pictures import PictureCounter
 from vbench.video.picture import color_matrix, color_range, orientation, picture_facts, whole_chroma
 from vbench.video.references import References
 from vbench.video.sample import sampled
@@ -57,6 +59,8 @@ class Index:
     """bool[N]: pictures from which on, in decoding order, none is predicted from one before."""
     discarded: npt.NDArray[np.bool_]
     """bool[N]: pictures that are decoded and not shown, as the container's edit list says."""
+    completed_at: npt.NDArray[np.int64]
+    """int64[N]: the packet that completes what each packet begins: itself, or that of a second field."""
     runs: npt.NDArray[np.int32]
     """int32[N]: rises by one where an edit list jumps to another place in the file."""
     state: StateChanges
@@ -135,6 +139,8 @@ class _Scan:
         self._references = References(self._reader, extradata)
         self._state = StateScan(self._reader, extradata)
         self._facts = FactsScan(self._reader, self._state.changes.initial)
+        self._pictures = PictureCounter(self._reader, [unit.data for unit in self._state.changes.initial])
+        self._begun_at, self._completed_at = 0, array("q")
         self._arrived: tuple[StateUnit, ...] = ()
         """What arrived in packets without a picture, before the next one."""
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
@@ -168,7 +174,7 @@ class _Scan:
         leads = self._leads(packet, pts, clean)
         needless = not self._entered or (leads and self._video.codec == "hevc")
         needless = needless or self._reader.is_pictureless(data)
-        hidden = self._reader.is_hidden(memoryview(packet))
+        hidden = not self._begins_picture(data, changed, pts, checked=not needless)
         shown = not (needless or leads or packet.is_discard or hidden)
         self._arrived += changed
         if not needless:
@@ -183,6 +189,29 @@ class _Scan:
         if self._first_frame is None and not needless:
             self._decode(packet)
 
+    def _begins_picture(
+        self, data: bytes, changed: tuple[StateUnit, ...], pts: int, *, checked: bool
+    ) -> bool:
+        """Whether a decoder hands out a frame for the packet; notes where frames of two fields end."""
+        place = len(self._pts)
+        pictures = self._pictures.count(data, [unit.data for unit in changed])
+        self._completed_at.append(place)
+        if pictures.completes:
+            self._completed_at[self._begun_at] = place
+        if pictures.begun:
+            self._begun_at = place
+        if checked and (pictures.begun > 1 or pictures.unpaired):
+            what = "a packet with several pictures" if pictures.begun > 1 else "a field without a second"
+            self._refuse_pictures(what, pts)
+        return pictures.begun > 0
+
+    def _refuse_pictures(self, what: str, pts: int) -> NoReturn:
+        at_s = 0.0 if NO_PTS in (pts, self._high) else float((pts - self._low) * self._time_base)
+        raise VideoError(
+            f"{self._video.path} has {what} at {max(at_s, 0.0):.3f} s: encode it again, for example with "
+            "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+        )
+
     def finish(self) -> tuple[VideoInfo, Index]:
         """The whole index, once every packet was noted."""
         path = self._video.path
@@ -190,6 +219,8 @@ class _Scan:
             raise VideoError(f"{path} has a {self._video.codec} stream without pictures")
         if not self._entered:
             raise VideoError(f"{path} has no keyframe: it cannot be decoded from anywhere")
+        if self._pictures.is_open:
+            self._refuse_pictures("a field without a second", self._pts[self._begun_at])
         if self._first_frame is None:
             self._decode(None)
         flags = np.frombuffer(bytes(self._flags), np.uint8)
@@ -201,6 +232,7 @@ class _Scan:
             needless=flags & 4 > 0,
             hidden=flags & 8 > 0,
             discarded=flags & 16 > 0,
+            completed_at=np.frombuffer(self._completed_at.tobytes(), np.int64),
             runs=np.frombuffer(self._runs.tobytes(), np.int32),
             unreferenced=self._references.unreferenced(),
             resets=self._references.resets(),

@@ -193,6 +193,7 @@ class Splitter:
             return np.zeros(0, np.int64)
         index = self._index
         holding = self._holding(targets)
+        holding = np.union1d(holding, index.completed_at[holding])
         first_needed = int(holding.min())
         entries = self._entries[: np.searchsorted(self._entries, first_needed, "right")]
         # What an entry leads is shown before it and not exact from there, so the entry must not be later
