@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vbench.video.av1_obu import starts_with_shown_key_frame
 from vbench.video.bits import unescaped
+from vbench.video.errors import VideoError
 from vbench.video.vpx_headers import is_clean_vp8, is_clean_vp9
 
 H264_SLICE, H264_IDR, H264_SEI = 1, 5, 6
@@ -144,8 +145,17 @@ class PacketReader:
                 yield kind, packet[start : self._end(packet, start)]
 
     def framed(self, unit: bytes) -> bytes:
-        """A NAL unit as it stands in the stream's packets: behind its length, or behind a start code."""
+        """A NAL unit as it stands in the stream's packets: behind its length, or behind a start code.
+
+        Raises:
+            VideoError: the unit, from the extradata, is longer than the packets' lengths can say.
+        """
         if self.length_bytes:
+            if len(unit) >> 8 * self.length_bytes:
+                raise VideoError(
+                    f"the video has a parameter set of {len(unit)} bytes, and NAL unit lengths of "
+                    f"{self.length_bytes} byte that cannot say so: write it again from the source"
+                )
             return len(unit).to_bytes(self.length_bytes, "big") + unit
         return b"\0" + START_CODE + unit
 
