@@ -8,15 +8,29 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
+from vbench.video.container_crop import NO_CROP, Crop
 from vbench.video.errors import VideoError
+from vbench.video.picture_facts import PictureFacts
 
-_MATRICES = {1: "bt709", 2: "auto", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
-"""Names in FFmpeg's scale filter of the matrix coefficients of ITU-T H.273; it knows no others."""
+_MATRICES = {
+    0: "auto",
+    1: "bt709",
+    2: "auto",
+    4: "fcc",
+    5: "bt601",
+    6: "bt601",
+    7: "smpte240m",
+    9: "bt2020",
+}
+"""Names in FFmpeg's scale filter of the matrix coefficients of ITU-T H.273; it converts from no others.
+
+0 says GBR. Where the pictures are YCbCr all the same, FFmpeg converts them as if the stream said nothing.
+"""
 _RANGES = {1: "tv", 2: "pc"}
 
 
 def color_matrix(path: Path, frame: VideoFrame) -> str:
-    """The matrix's name in FFmpeg's scale filter; ``auto`` for RGB, and where the stream says none.
+    """The matrix's name in FFmpeg's scale filter; ``auto`` for RGB, and for YCbCr of no known matrix.
 
     Raises:
         VideoError: FFmpeg cannot convert from this matrix.
@@ -25,13 +39,51 @@ def color_matrix(path: Path, frame: VideoFrame) -> str:
         return "auto"
     number = int(frame.colorspace)
     if number not in _MATRICES:
-        raise VideoError(f"{path} has colours that cannot be converted: matrix {number} of ITU-T H.273")
+        raise VideoError(
+            f"{path} has colours that cannot be converted: FFmpeg has no conversion from matrix {number} "
+            "of ITU-T H.273"
+        )
     return _MATRICES[number]
 
 
 def color_range(frame: VideoFrame) -> str:
     """``tv``, ``pc``, or ``auto`` where the stream says none."""
     return _RANGES.get(int(frame.color_range), "auto")
+
+
+def picture_facts(frame: VideoFrame) -> PictureFacts:
+    """Size, pixel format and colours of a decoded picture, whether the stream or its container said them."""
+    parts = frame.format.components
+    full = {1: False, 2: True}.get(int(frame.color_range))
+    chroma = {(2, 2): 1, (2, 1): 2, (1, 1): 3}.get(_chroma_steps(frame), 4) if len(parts) > 1 else 0
+    return PictureFacts(
+        width=frame.width,
+        height=frame.height,
+        chroma=chroma,
+        bit_depth=parts[0].bits,
+        matrix=int(frame.colorspace),
+        full_range=full,
+    )
+
+
+def whole_chroma(crop: Crop, frame: VideoFrame) -> Crop:
+    """``crop`` as FFmpeg carries it out: no part of a chroma sample begins or ends a picture."""
+    left, top, right, bottom = crop
+    if crop == NO_CROP:
+        return crop
+    step_x, step_y = _chroma_steps(frame)
+    width = (frame.width - left - right) // step_x * step_x
+    height = (frame.height - top - bottom) // step_y * step_y
+    left, top = left // step_x * step_x, top // step_y * step_y
+    return left, top, frame.width - left - width, frame.height - top - height
+
+
+def _chroma_steps(frame: VideoFrame) -> tuple[int, int]:
+    """How many pixels, across and down, share a chroma sample."""
+    parts = frame.format.components
+    if len(parts) < 2:
+        return 1, 1
+    return round(frame.width / parts[1].width), round(frame.height / parts[1].height)
 
 
 def orientation(path: Path, frame: VideoFrame) -> tuple[int, bool]:

@@ -3,30 +3,37 @@
 from __future__ import annotations  # PyAV's Packet is generic in its type hints only
 
 import math
+import shlex
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.codec.context import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
 from vbench.video.boxes import check_complete
+from vbench.video.container_crop import Crop, container_crop
+from vbench.video.decoder_state import StateChanges, StateScan, StateUnit
 from vbench.video.demux import OpenVideo, open_video
+from vbench.video.edit_list import NO_PTS, Jumps, check_jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
-from vbench.video.picture import color_matrix, color_range, orientation
+from vbench.video.packet_pictures import PictureCounter
+from vbench.video.picture import color_matrix, color_range, orientation, picture_facts, whole_chroma
 from vbench.video.references import References
 from vbench.video.sample import sampled
+from vbench.video.sample_table import check_sample_table
 from vbench.video.source import local_video
+from vbench.video.stream_facts import FactsScan
+from vbench.video.timestamps import ambiguous, check_order
 from vbench.video.types import VideoInfo, VideoLimits
-
-NO_PTS = -(2**63)
-"""Stands in the index for a packet without a time stamp; no such packet is ever shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +51,20 @@ class Index:
     hidden: npt.NDArray[np.bool_]
     """bool[N]: whether no frame comes out of a decoder for it; it may have the pts of one that is shown."""
     needless: npt.NDArray[np.bool_]
-    """bool[N]: packets that no decoder uses, since it can only start behind what they refer to."""
+    """bool[N]: packets that no decoder uses, since it can only start behind what they refer to, or since they
+    hold no picture; ``state`` has the parameter sets in them."""
     unreferenced: npt.NDArray[np.bool_]
     """bool[N]: pictures from which no other is predicted, as far as that can be told."""
     resets: npt.NDArray[np.bool_]
     """bool[N]: pictures from which on, in decoding order, none is predicted from one before."""
+    discarded: npt.NDArray[np.bool_]
+    """bool[N]: pictures that are decoded and not shown, as the container's edit list says."""
+    completed_at: npt.NDArray[np.int64]
+    """int64[N]: the packet that completes what each packet begins: itself, or that of a second field."""
+    runs: npt.NDArray[np.int32]
+    """int32[N]: rises by one where an edit list jumps to another place in the file."""
+    state: StateChanges
+    """What a decoder that starts later has to be told of the packets before."""
 
     def shown_pts(self) -> npt.NDArray[np.int64]:
         """int64[M], rising: the pts of the frames that a player shows."""
@@ -68,9 +84,7 @@ class Index:
         wanted = sampled(self.shown_pts(), info.time_base, fps)
         if keyframes_only:
             wanted = self._keyframes_of(wanted)
-        decoded = np.sort(self.pts[~(self.hidden | self.needless)])
-        repeats = np.searchsorted(decoded, wanted, "right") - np.searchsorted(decoded, wanted)
-        twice = wanted[repeats > 1]
+        twice = ambiguous(self, wanted)
         if len(twice):
             raise VideoError(
                 f"{info.path} has two pictures at the same time ({info.time_s(int(twice[0])):.3f} s), "
@@ -108,6 +122,7 @@ def read_index(source: str | Path, limits: VideoLimits | None = None) -> tuple[V
     path = local_video(source, limits)
     check_complete(path)
     with open_video(path, limits) as video:
+        check_sample_table(path, video.stream.id, limits)
         scan = _Scan(video, limits)
         for packet in video.packets():
             scan.add(packet)
@@ -122,13 +137,22 @@ class _Scan:
         extradata = video.stream.codec_context.extradata
         self._reader = PacketReader.of(video.codec, extradata)
         self._references = References(self._reader, extradata)
+        self._state = StateScan(self._reader, extradata)
+        self._facts = FactsScan(self._reader, self._state.changes.initial)
+        self._pictures = PictureCounter(self._reader, [unit.data for unit in self._state.changes.initial])
+        self._begun_at, self._completed_at = 0, array("q")
+        self._arrived: tuple[StateUnit, ...] = ()
+        """What arrived in packets without a picture, before the next one."""
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
+        self._jumps, self._runs = Jumps(video.container.format.name), array("i")
         self._entered = False
         self._lead_below: int | None = None
         self._cut = False
         self._first_frame: VideoFrame | None = None
         context = video.stream.codec_context
         context.thread_count = 1
+        # Without it PyAV's decoder crops less than FFmpeg does, to keep rows aligned in memory.
+        context.flags |= Flags.unaligned
         context.options = {"max_pixels": str(limits.max_pixels)}
         assert video.stream.time_base is not None
         self._time_base: Fraction = video.stream.time_base
@@ -142,19 +166,51 @@ class _Scan:
                 f"{self._video.path} has more than the {self._limits.max_packets} packets that are allowed"
             )
         pts = NO_PTS if packet.pts is None else packet.pts
-        self._references.add(bytes(packet), keyframe=packet.is_keyframe)
-        clean = packet.is_keyframe and self._reader.is_clean_entry(bytes(packet))
+        data = bytes(packet)
+        self._check_lengths(data, pts)
+        changed = self._state.add(data)
+        self._references.add(data, keyframe=packet.is_keyframe or bool(changed))
+        clean = packet.is_keyframe and self._reader.is_clean_entry(data)
         leads = self._leads(packet, pts, clean)
         needless = not self._entered or (leads and self._video.codec == "hevc")
-        hidden = self._reader.is_hidden(memoryview(packet))
+        needless = needless or self._reader.is_pictureless(data)
+        hidden = not self._begins_picture(data, changed, pts, checked=not needless)
         shown = not (needless or leads or packet.is_discard or hidden)
+        self._arrived += changed
+        if not needless:
+            arrived, self._arrived = self._arrived, ()
+            self._facts.add(len(self._pts), data, arrived, after_end=self._state.after_end)
         self._pts.append(pts)
         self._durations.append(packet.duration or 0)
-        self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3)
+        self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3 | packet.is_discard << 4)
+        self._runs.append(self._jumps.run_of(packet))
         if shown:
             self._check_time(pts)
         if self._first_frame is None and not needless:
             self._decode(packet)
+
+    def _begins_picture(
+        self, data: bytes, changed: tuple[StateUnit, ...], pts: int, *, checked: bool
+    ) -> bool:
+        """Whether a decoder hands out a frame for the packet; notes where frames of two fields end."""
+        place = len(self._pts)
+        pictures = self._pictures.count(data, [unit.data for unit in changed])
+        self._completed_at.append(place)
+        if pictures.completes:
+            self._completed_at[self._begun_at] = place
+        if pictures.begun:
+            self._begun_at = place
+        if checked and (pictures.begun > 1 or pictures.unpaired):
+            what = "a packet with several pictures" if pictures.begun > 1 else "a field without a second"
+            self._refuse_pictures(what, pts)
+        return pictures.begun > 0
+
+    def _refuse_pictures(self, what: str, pts: int) -> NoReturn:
+        at_s = 0.0 if NO_PTS in (pts, self._high) else float((pts - self._low) * self._time_base)
+        raise VideoError(
+            f"{self._video.path} has {what} at {max(at_s, 0.0):.3f} s: encode it again, for example with "
+            "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+        )
 
     def finish(self) -> tuple[VideoInfo, Index]:
         """The whole index, once every packet was noted."""
@@ -163,6 +219,8 @@ class _Scan:
             raise VideoError(f"{path} has a {self._video.codec} stream without pictures")
         if not self._entered:
             raise VideoError(f"{path} has no keyframe: it cannot be decoded from anywhere")
+        if self._pictures.is_open:
+            self._refuse_pictures("a field without a second", self._pts[self._begun_at])
         if self._first_frame is None:
             self._decode(None)
         flags = np.frombuffer(bytes(self._flags), np.uint8)
@@ -173,12 +231,32 @@ class _Scan:
             clean=flags & 2 > 0,
             needless=flags & 4 > 0,
             hidden=flags & 8 > 0,
+            discarded=flags & 16 > 0,
+            completed_at=np.frombuffer(self._completed_at.tobytes(), np.int64),
+            runs=np.frombuffer(self._runs.tobytes(), np.int32),
             unreferenced=self._references.unreferenced(),
             resets=self._references.resets(),
+            state=self._state.changes,
         )
         if self._first_frame is None or not index.shown.any():
             raise VideoError(f"{path} has no picture that can be shown")
-        return self._info(self._first_frame, index), index
+        self._check_unchanged(self._first_frame, index)
+        info = self._info(self._first_frame, index)
+        check_jumps(info, index)
+        check_order(info, index)
+        return info, index
+
+    def _check_unchanged(self, first: VideoFrame, index: Index) -> None:
+        change = self._facts.change(picture_facts(first))
+        if change is not None:
+            path, before = self._video.path, index.pts[: change.place + 1]
+            pts = int(np.append(self._low, before[before != NO_PTS])[-1])
+            number = int(np.searchsorted(index.shown_pts(), pts))
+            seconds = float((pts - self._low) * self._time_base)
+            raise VideoError(
+                f"{path} {change.what} at {seconds:.3f} s (frame {number}): only videos that stay as they "
+                f"begin can be read, so encode it as one with: ffmpeg -i {shlex.quote(str(path))} one.mp4"
+            )
 
     def _leads(self, packet: Packet[VideoStream], pts: int, clean: bool) -> bool:
         """Whether the picture refers to pictures before the entry that it follows, and those are not there.
@@ -193,6 +271,7 @@ class _Scan:
                     self._lead_below = pts
             elif self._video.codec == "hevc":
                 kind = self._reader.hevc_type(bytes(packet))
+                opens = opens or self._state.after_end
                 self._cut = kind in HEVC_BLA or (opens and kind == HEVC_CRA)
             return False
         if self._cut:
@@ -201,9 +280,24 @@ class _Scan:
             return kind in HEVC_RASL
         return self._lead_below is not None and pts < self._lead_below
 
+    def _check_lengths(self, packet: bytes, pts: int) -> None:
+        fault = self._reader.length_fault(packet)
+        if fault is not None:
+            length, room = fault
+            at = "" if pts == NO_PTS else f" (time stamp {float(pts * self._time_base):.3f} s)"
+            raise VideoError(
+                f"{self._video.path} is damaged: its packet {len(self._pts) + 1}{at} has a NAL unit of "
+                f"{length} bytes and room for {room}"
+            )
+
     def _check_time(self, pts: int) -> None:
         if pts == NO_PTS:
-            raise VideoError(f"{self._video.path} has pictures without a time stamp: encode it anew")
+            rate = self._video.stream.guessed_rate or 25
+            raise VideoError(
+                f"{self._video.path} has pictures without a presentation time stamp, as files remuxed from "
+                "AVI have: encode it again at its frame rate, for example with "
+                f"'ffmpeg -r {rate} -i INPUT -c:v libx264 OUTPUT.mp4'"
+            )
         self._low, self._high = min(self._low, pts), max(self._high, pts)
         if self._high - self._low > self._max_ticks:
             raise VideoTooLargeError(
@@ -224,13 +318,15 @@ class _Scan:
         path, container = self._video.path, self._video.container
         last = int(np.argmax(np.where(index.shown, index.pts, NO_PTS)))
         rotation, flipped = orientation(path, frame)
+        crop = whole_chroma(self._container_crop(frame), frame)
         return VideoInfo(
             path=str(path),
             container=container.format.name,
             codec=self._video.codec,
             pixel_format=frame.format.name,
-            coded_width=frame.width,
-            coded_height=frame.height,
+            coded_width=frame.width - crop[0] - crop[2],
+            coded_height=frame.height - crop[1] - crop[3],
+            crop=crop,
             rotation=rotation,
             flipped=flipped,
             color_matrix=color_matrix(path, frame),
@@ -240,6 +336,16 @@ class _Scan:
             end_pts=self._high + (self._durations[last] or self._usual_duration(index)),
             frames=int(index.shown.sum()),
             size_bytes=path.stat().st_size,
+        )
+
+    def _container_crop(self, frame: VideoFrame) -> Crop:
+        stream = self._video.stream
+        return container_crop(
+            self._video.path,
+            stream_index=stream.index,
+            stream_id=stream.id,
+            width=frame.width,
+            height=frame.height,
         )
 
     def _usual_duration(self, index: Index) -> int:

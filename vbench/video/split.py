@@ -16,8 +16,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vbench.video.demux import OpenVideo, open_video
+from vbench.video.edit_list import NO_PTS, payload_times
 from vbench.video.errors import VideoError
-from vbench.video.probe import NO_PTS, read_index
+from vbench.video.probe import read_index
 from vbench.video.remux import to_nut
 from vbench.video.sample import bins
 from vbench.video.types import Chunk, VideoInfo, VideoLimits
@@ -159,6 +160,7 @@ class Splitter:
 
     def _chunks(self) -> Generator[Chunk]:
         taken = [self._places(chunk.targets) for chunk in self.plan]
+        prefixes = self._index.state.prefixes(taken)
         keep_from = _keep_from(taken)
         wanted = np.zeros(len(self._index.pts), np.bool_)
         for places in taken:
@@ -174,7 +176,7 @@ class Splitter:
                     if place >= oldest and wanted[place]:
                         held.append((place, packet))
                 own = set(places.tolist())
-                yield self._chunk(index, video, [item for item in held if item[0] in own])
+                yield self._chunk(index, video, [item for item in held if item[0] in own], prefixes[index])
 
     def _arriving(self, video: OpenVideo) -> Iterator[tuple[int, Packet[VideoStream]]]:
         """Packets with their place in decoding order, each checked against the index."""
@@ -191,6 +193,7 @@ class Splitter:
             return np.zeros(0, np.int64)
         index = self._index
         holding = self._holding(targets)
+        holding = np.union1d(holding, index.completed_at[holding])
         first_needed = int(holding.min())
         entries = self._entries[: np.searchsorted(self._entries, first_needed, "right")]
         # What an entry leads is shown before it and not exact from there, so the entry must not be later
@@ -215,14 +218,24 @@ class Splitter:
         needed[0] = True
         return needed
 
-    def _chunk(self, index: int, video: OpenVideo, taken: list[tuple[int, Packet[VideoStream]]]) -> Chunk:
+    def _chunk(
+        self,
+        index: int,
+        video: OpenVideo,
+        taken: list[tuple[int, Packet[VideoStream]]],
+        prefixes: dict[int, bytes],
+    ) -> Chunk:
         plan = self.plan[index]
-        payload, shift = np.zeros(0, np.uint8), 0
+        payload, shift, payload_pts = np.zeros(0, np.uint8), 0, None
         if taken:
-            pts = self._index.pts[[place for place, _ in taken]]
-            if (pts == NO_PTS).any():
-                raise VideoError(f"{video.path} has pictures without a time stamp: encode it anew")
-            payload, shift = to_nut(video.stream, [packet for _, packet in taken], pts.tolist())
+            places = np.array([place for place, _ in taken])
+            pts = payload_times(self._index, places)
+            by_position = {at: prefixes[place] for at, (place, _) in enumerate(taken) if place in prefixes}
+            packets = [packet for _, packet in taken]
+            payload, shift = to_nut(video.stream, packets, pts.tolist(), by_position)
+            if not np.array_equal(pts, self._index.pts[places]):
+                holding = np.searchsorted(places, self._holding(plan.targets))
+                payload_pts = pts[holding] + shift
         return Chunk(
             info=self.info,
             index=index,
@@ -231,6 +244,7 @@ class Splitter:
             targets=plan.targets,
             payload=payload,
             pts_shift=shift,
+            payload_pts=payload_pts,
             packets=len(taken),
         )
 

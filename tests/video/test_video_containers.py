@@ -1,0 +1,371 @@
+"""What FFmpeg decodes without an error gives the same frames, whatever the container; or a true refusal."""
+
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from clips import ClipStore, run_ffmpeg, source
+from edit_lists import EMPTY, Segment, with_edit_list
+from fields import Packing, field_coded
+from oracle import ALL, Truth, found, truth
+from vfw import as_vfw
+
+from vbench.video.errors import VideoError
+from vbench.video.frames import decode_chunk
+from vbench.video.probe import probe, read_index
+from vbench.video.split import Splitter
+from vbench.video.types import FrameGeometry
+
+TS_PACKET = 188
+X264 = "-c:v libx264 -preset ultrafast -bf 2 -threads 1 -x264-params keyint=12:scenecut=0"
+SHORT = f"{source(seconds=2, rate='24')} {X264}"
+Make = Callable[[str, str], Path]
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Makes a clip of a name by FFmpeg's arguments, once."""
+    folder = tmp_path_factory.mktemp("containers")
+
+    def made(name: str, arguments: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            run_ffmpeg(*arguments.split(), str(path))
+        return path
+
+    return made
+
+
+def service(path: Path, fps: Fraction = ALL, *, chunk_s: Fraction = Fraction(2, 3)) -> list[tuple[int, str]]:
+    """(pts, md5) of the frames that pruned chunks give."""
+    with Splitter(path, fps=fps, chunk_s=chunk_s, prune=True) as splitter:
+        geometry = FrameGeometry.native(splitter.info)
+        return found([decode_chunk(chunk, geometry, threads=1, timeout_s=60) for chunk in splitter])
+
+
+def assert_as_ffmpeg(path: Path, count: int, known: Truth | None = None) -> None:
+    """All frames, and some of them, are those of one pass of FFmpeg."""
+    known = known or truth(path)
+    assert len(known.pixels) == count
+    for fps in (ALL, Fraction(5)):
+        assert service(path, fps) == known.expected(fps)
+
+
+EDITS: dict[str, tuple[list[Segment], int]] = {
+    "two": ([(0.3, 0.5), (1.2, 0.5)], 24),
+    "backwards": ([(1.2, 0.5), (0.3, 0.5)], 24),
+    "repeated": ([(0.3, 0.25), (0.3, 0.25), (0.3, 0.25)], 18),
+    "adjacent": ([(0.25, 0.5), (0.75, 0.5)], 24),
+    "an empty one first": ([(EMPTY, 0.5), (0.3, 0.5), (1.2, 0.5)], 24),
+    # FFmpeg shows two frames beyond the second segment.
+    "empty ones between": ([(EMPTY, 0.4), (0.5, 0.5), (EMPTY, 0.25), (1.5, 0.4)], 26),
+    "slow": ([(0.3, 0.5), (1.2, 0.5)], 24),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_list_of_several_segments_is_read_as_ffmpeg_does(
+    name: str, make: Make, tmp_path: Path
+) -> None:
+    segments, count = EDITS[name]
+    rate = 0.5 if name == "slow" else 1
+    path = with_edit_list(make("short.mp4", SHORT), tmp_path / "edited.mp4", segments, rate=rate)
+
+    assert_as_ffmpeg(path, count)
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        f"{X264}:open-gop=1",
+        "-c:v libx265 -preset ultrafast -x265-params log-level=error:pools=1:keyint=12:bframes=2:open-gop=0",
+        "-c:v libvpx-vp9 -auto-alt-ref 1 -lag-in-frames 16 -deadline good -cpu-used 8 -g 12 -threads 1",
+    ],
+    ids=["open H.264", "HEVC", "VP9"],
+)
+def test_pictures_before_a_segment_are_decoded_and_not_shown(codec: str, make: Make, tmp_path: Path) -> None:
+    clip = make(f"{codec.split(maxsplit=2)[1]}-{len(codec)}.mp4", f"{source(seconds=2, rate='24')} {codec}")
+    path = with_edit_list(clip, tmp_path / "edited.mp4", [(0.3, 0.5), (1.2, 0.5)])
+
+    assert_as_ffmpeg(path, 24)
+
+
+def test_a_jump_at_which_hevc_decoders_lose_pictures_is_named(clip: ClipStore, tmp_path: Path) -> None:
+    path = with_edit_list(clip("hevc"), tmp_path / "edited.mp4", [(0.5, 1), (2.5, 1)])
+
+    with pytest.raises(VideoError, match=r"edit list that jumps, after 0\.967 s, to the middle of a coded"):
+        probe(path)
+
+
+def test_times_that_only_the_demuxer_knows_are_no_time_stamps(make: Make, tmp_path: Path) -> None:
+    path = as_vfw(make("short.mkv", SHORT), tmp_path / "vfw.mkv")
+
+    with pytest.raises(VideoError, match=r"without a presentation time stamp.*'ffmpeg -r 24 -i INPUT"):
+        probe(path)
+
+
+def test_pictures_that_nobody_shows_need_no_time_stamp(make: Make, tmp_path: Path) -> None:
+    clip = make("open.mkv", f"{source(seconds=2, rate='24')} {X264}:open-gop=1")
+    path = tmp_path / "cut.mkv"
+    run_ffmpeg("-ss", "0.8", "-i", str(clip), "-c", "copy", "-live", "1", str(path))
+    with av.open(str(path)) as opened:
+        opened.flags &= ~1  # AVFMT_FLAG_GENPTS
+        assert None in [packet.pts for packet in opened.demux(video=0) if packet.size]
+
+    assert_as_ffmpeg(path, 36)
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize("packing", ["together", "apart", "apart_without_times"])
+def test_two_fields_are_one_frame(packing: Packing, container: str, tmp_path: Path) -> None:
+    path = field_coded(tmp_path / f"fields.{container}", packing=packing, seconds=1)
+
+    assert_as_ffmpeg(path, 24)
+
+
+def test_a_field_without_a_second_is_named(tmp_path: Path) -> None:
+    whole = field_coded(tmp_path / "fields.mkv", packing="apart", seconds=1)
+    path = tmp_path / "lone.mkv"
+    _remux(whole, path, lambda packets: packets[:21] + packets[22:])
+
+    with pytest.raises(VideoError, match=r"a field without a second at 0\.4\d\d s"):
+        probe(path)
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        "libx264 -preset ultrafast -bf 0",
+        "libx265 -preset ultrafast -x265-params log-level=error:pools=1:bframes=0",
+    ],
+)
+def test_a_packet_of_two_pictures_is_named(codec: str, make: Make, tmp_path: Path) -> None:
+    clip = make(f"{codec.split(maxsplit=1)[0]}.mkv", f"{source(seconds=1, rate='24')} -c:v {codec}")
+    path = tmp_path / "pair.mkv"
+    _remux(clip, path, lambda packets: [*packets[:12], packets[12] + packets[13], *packets[14:]])
+
+    with pytest.raises(VideoError, match=r"a packet with several pictures at 0\.5\d* s"):
+        probe(path)
+
+
+def _remux(path: Path, copy: Path, change: Callable[[list[bytes]], list[bytes]]) -> None:
+    """Copy a video of 24 frames or 48 fields per second with other packets, timed as the first ones."""
+    with av.open(str(path)) as read, av.open(str(copy), "w") as written:
+        stream = read.streams.video[0]
+        target = written.add_stream_from_template(stream, opaque=True)
+        packets = [packet for packet in read.demux(stream) if packet.size]
+        contents = change([bytes(packet) for packet in packets])
+        for packet, content in zip(packets, contents, strict=False):
+            changed = av.Packet(content)
+            changed.pts, changed.dts, changed.time_base = packet.pts, packet.pts, packet.time_base
+            changed.is_keyframe, changed.stream = packet.is_keyframe, target
+            written.mux_one(changed)
+
+
+SEGMENTED = "-f segment -segment_time 0.5 -segment_format mpegts"
+
+
+@pytest.fixture(scope="session")
+def joined(make: Make) -> Path:
+    """Three transport-stream segments, whose continuity counters begin anew, one behind the other."""
+    first = make("part%d.ts", f"{SHORT} {SEGMENTED}")
+    path = first.with_name("joined.ts")
+    path.write_bytes(b"".join(first.with_name(f"part{number}.ts").read_bytes() for number in range(3)))
+    return path
+
+
+def test_segments_joined_byte_by_byte_lose_no_frame(joined: Path) -> None:
+    assert_as_ffmpeg(joined, 36)
+
+
+def test_a_lost_packet_is_no_join(joined: Path, tmp_path: Path) -> None:
+    packets = _ts_packets(joined.read_bytes())
+    video = [at for at, packet in enumerate(packets) if packet[1] & 31 == 1 and packet[2] == 0]
+    path = tmp_path / "lost.ts"
+    path.write_bytes(b"".join(packet for at, packet in enumerate(packets) if at != video[len(video) // 2]))
+
+    with pytest.raises(VideoError, match="transport-stream packets of its video are missing or repeated"):
+        probe(path)
+
+
+def test_a_recording_behind_a_later_one_is_named(make: Make, tmp_path: Path) -> None:
+    clip = make("short.ts", SHORT)
+    path = tmp_path / "again.ts"
+    path.write_bytes(clip.read_bytes() * 2)
+
+    with pytest.raises(VideoError, match=r"time stamps that go back after 1\.958 s, as joined recordings"):
+        probe(path)
+
+
+@pytest.mark.parametrize(("before", "behind"), [(0, 0), (4, 0), (0, 16)], ids=["plain", "M2TS", "DVB"])
+def test_packets_of_a_transport_stream_may_have_bytes_around_them(
+    before: int, behind: int, make: Make, tmp_path: Path
+) -> None:
+    clip = make("short.ts", SHORT)
+    path = tmp_path / "wide.ts"
+    path.write_bytes(b"".join(bytes(before) + p + bytes(behind) for p in _ts_packets(clip.read_bytes())))
+
+    assert_as_ffmpeg(path, 48)
+
+    path.write_bytes(path.read_bytes()[: -100 - behind])
+    with pytest.raises(VideoError, match="last transport-stream packet has 88 bytes of 188"):
+        probe(path)
+
+
+def test_bytes_between_transport_stream_packets_are_damage(make: Make, tmp_path: Path) -> None:
+    content = make("short.ts", SHORT).read_bytes()
+    path = tmp_path / "gap.ts"
+    path.write_bytes(content[: 50 * TS_PACKET + 77] + content[100 * TS_PACKET :])
+
+    with pytest.raises(VideoError, match=f"damaged at byte {51 * TS_PACKET}: no transport-stream packet"):
+        probe(path)
+
+
+def test_a_transport_stream_may_start_in_the_middle_of_a_gop(make: Make, tmp_path: Path) -> None:
+    packets = _ts_packets(make("short.ts", SHORT).read_bytes())
+    path = tmp_path / "middle.ts"
+    path.write_bytes(b"".join(packets[len(packets) // 3 :]))
+
+    assert_as_ffmpeg(path, 24)
+
+
+def _ts_packets(content: bytes) -> list[bytes]:
+    return [content[at : at + TS_PACKET] for at in range(0, len(content), TS_PACKET)]
+
+
+BEHIND = {
+    "ID3v1": b"TAG" + b"song" * 31 + b"x",
+    "XML": b'<?xml version="1.0"?><x:xmpmeta xmlns:x="adobe:ns:meta/"/>' * 9,
+    "text that names boxes": b"moov, moof and mdat are what it is made of\n" * 40,
+    "zeros": bytes(5000),
+    "three bytes": b"end",
+    "boxes": struct.pack(">I4s16x", 24, b"uuid") + struct.pack(">I4sQ16x", 1, b"free", 32),
+    "an unknown box": struct.pack(">I4s8x", 16, b"zzzz"),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+@pytest.mark.parametrize("container", ["mp4", "frag.mp4", "mkv", "ts", "live.webm"])
+def test_bytes_behind_the_end_change_nothing(name: str, container: str, make: Make, tmp_path: Path) -> None:
+    clip = _plain(container, make)
+    path = tmp_path / clip.name
+    path.write_bytes(clip.read_bytes() + BEHIND[name])
+
+    info, index = read_index(path)
+
+    before = read_index(clip)
+    assert info.frames == before[0].frames == 48
+    assert index.pts.tolist() == before[1].pts.tolist()
+
+
+def _plain(container: str, make: Make) -> Path:
+    if container == "frag.mp4":
+        return make("frag.mp4", f"{SHORT} -movflags +frag_keyframe+empty_moov")
+    if container == "live.webm":
+        video = source(seconds=2, rate="24")
+        return make("live.webm", f"{video} -c:v libvpx -deadline good -cpu-used 8 -g 12 -threads 1 -live 1")
+    return make(f"short.{container}", SHORT)
+
+
+@pytest.mark.parametrize("offset", [0, 8, 88])
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_fragment_that_was_overwritten_is_damage(
+    number: int, offset: int, make: Make, tmp_path: Path
+) -> None:
+    content = bytearray(_plain("frag.mp4", make).read_bytes())
+    at = [start for kind, start, _ in _mp4_boxes(bytes(content)) if kind == b"moof"][number] + offset
+    content[at : at + 64] = bytes(64)
+    path = tmp_path / "overwritten.mp4"
+    path.write_bytes(content)
+
+    with pytest.raises(VideoError, match=f"damaged at byte {at}: no box"):
+        probe(path)
+
+
+def test_a_fragment_that_was_cut_out_is_named(make: Make, tmp_path: Path) -> None:
+    content = _plain("frag.mp4", make).read_bytes()
+    boxes = _mp4_boxes(content)
+    starts = [start for kind, start, _ in boxes if kind == b"moof"]
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(content[: starts[1]] + content[starts[2] :])
+
+    with pytest.raises(
+        VideoError, match=f"damaged before byte {starts[1]}: its movie fragments up to number 2"
+    ):
+        probe(path)
+
+
+def _mp4_boxes(content: bytes) -> list[tuple[bytes, int, int]]:
+    boxes, at = [], 0
+    while at + 8 <= len(content):
+        end = at + int.from_bytes(content[at : at + 4], "big")
+        boxes.append((content[at + 4 : at + 8], at, end))
+        at = end
+    return boxes
+
+
+def test_a_live_recording_that_breaks_off_within_a_block_is_truncated(make: Make, tmp_path: Path) -> None:
+    content = _plain("live.webm", make).read_bytes()
+    path = tmp_path / "broken.webm"
+    path.write_bytes(content[:-20])
+
+    with pytest.raises(VideoError, match=r"is truncated: it has \d+ bytes of the \d+"):
+        probe(path)
+
+
+@pytest.mark.parametrize("matrix", [0, 3])
+def test_ycbcr_of_a_matrix_that_cannot_be_meant_is_converted_as_if_untagged(
+    matrix: int, make: Make, tmp_path: Path
+) -> None:
+    clip, path = make("short.mp4", SHORT), tmp_path / "tagged.mp4"
+    run_ffmpeg(
+        "-i", str(clip), "-c", "copy", "-bsf:v", f"h264_metadata=matrix_coefficients={matrix}", str(path)
+    )
+
+    assert (
+        service(path, Fraction(2)) == truth(path).expected(Fraction(2)) == truth(clip).expected(Fraction(2))
+    )
+
+
+def _beside(make: Make, path: Path, other: str, *options: str) -> None:
+    """Write another video stream of one second, and the plain clip as the second stream."""
+    run_ffmpeg(*source(1, rate="1").split(), "-i", str(make("short.mp4", SHORT)), "-map", "0", "-map", "1",
+               *other.split(), "-c:v:1", "copy", *options, str(path))  # fmt: skip
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize("other", ["-c:v:0 mjpeg -pix_fmt:v:0 yuvj420p", "-c:v:0 png"])
+def test_a_thumbnail_before_the_video_is_left_out(
+    other: str, container: str, make: Make, tmp_path: Path
+) -> None:
+    path = tmp_path / f"thumbnail.{container}"
+    _beside(make, path, other)
+
+    info, index = read_index(path)
+
+    assert (info.codec, info.frames, index.stream) == ("h264", 48, 1)
+
+
+def test_of_two_videos_the_one_that_ffmpeg_takes_is_read(make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    streams = {}
+    for disposition in ("default", "0"):
+        _beside(make, path, "-c:v:0 libx264", "-disposition:v:0", disposition, "-disposition:v:1", "default")
+        streams[disposition] = read_index(path)[1].stream
+
+    assert streams == {"default": 0, "0": 1}
+
+
+def test_a_stream_that_cannot_be_read_matters_only_if_ffmpeg_would_take_it(
+    make: Make, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.mkv"
+    _beside(make, path, "-c:v:0 mpeg4", "-disposition:v:0", "0", "-disposition:v:1", "default")
+    assert probe(path).frames == 48
+
+    _beside(make, path, "-c:v:0 mpeg4", "-disposition:v:0", "default", "-disposition:v:1", "0")
+    with pytest.raises(VideoError, match="is coded as mpeg4"):
+        probe(path)

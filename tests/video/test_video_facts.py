@@ -1,0 +1,285 @@
+"""What holds for the first picture holds for all, or the video is refused with position and reason."""
+
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import RECIPES, ClipStore, run_ffmpeg, source
+from joins import in_band_sets, join, packets_of
+from oracle import ALL, found, one_chunk, truth
+
+from vbench.video.bits import escaped
+from vbench.video.bitstream import PacketReader
+from vbench.video.decoder_state import StateScan
+from vbench.video.errors import VideoError
+from vbench.video.frames import decode_chunk, decode_video
+from vbench.video.picture import picture_facts
+from vbench.video.probe import probe
+from vbench.video.stream_facts import FactsScan
+from vbench.video.types import FrameGeometry
+
+ENCODERS = {
+    "h264": ("mp4", "-c:v libx264 -preset ultrafast -threads 1 -bf 0 -g 12"),
+    "hevc": (
+        "mp4",
+        "-c:v libx265 -preset ultrafast -x265-params log-level=error:pools=1:keyint=12:bframes=0",
+    ),
+    "vp8": ("webm", "-c:v libvpx -deadline realtime -cpu-used 8 -g 12"),
+    "vp9": ("webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 12"),
+    "av1": ("mkv", "-c:v libsvtav1 -preset 12 -g 12"),
+}
+FULL = "-color_range pc"
+BT709 = "-colorspace bt709 -color_primaries bt709 -color_trc bt709"
+Recording = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """Gives the path of a clip of 24 pictures, by codec, size and further options."""
+    folder = tmp_path_factory.mktemp("recordings")
+
+    def make(codec: str, size: str = "96x64", options: str = "") -> Path:
+        suffix, encoder = ENCODERS[codec]
+        path = folder / (re.sub(r"\W+", "_", f"{codec}_{size}_{options}") + f".{suffix}")
+        if not path.exists():
+            run_ffmpeg(*f"{source(1, '24', size)} {encoder} {options}".split(), str(path))
+        return path
+
+    return make
+
+
+def joined(first: Path, second: Path, out: Path) -> Path:
+    """``second`` after ``first``, as tools join recordings that write parameter sets in-band."""
+    sets = in_band_sets(second) if second.suffix == ".mp4" else b""
+    count = len(packets_of(first))
+    return join(first, second, out, lambda number, data: sets + data if number == count else data)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_headers_say_what_the_decoder_finds(name: str, clip: ClipStore) -> None:
+    with av.open(str(clip(name))) as container:
+        stream = container.streams.video[0]
+        codec = stream.codec_context.codec.canonical_name
+        extradata = stream.codec_context.extradata
+        frame = next(container.decode(stream))
+    reader = PacketReader.of(codec, extradata)
+    state = StateScan(reader, extradata)
+    facts = FactsScan(reader, state.changes.initial)
+    for place, packet in enumerate(packets_of(clip(name))):
+        facts.add(place, packet, state.add(packet), after_end=False)
+    known = picture_facts(frame)
+    assert facts.change(known) is None
+    (_, said), *more = facts._seen
+    assert not more
+    assert facts._effective(said, known).change(known) is None
+
+
+@pytest.mark.parametrize("codec", sorted(ENCODERS))
+def test_a_size_that_changes_is_refused_with_its_position(
+    codec: str, recording: Recording, tmp_path: Path
+) -> None:
+    first, second = recording(codec), recording(codec, "64x96")
+    path = joined(first, second, tmp_path / f"turned{first.suffix}")
+    with pytest.raises(VideoError, match="changes its picture size from 96 x 64 to 64 x 96") as error:
+        probe(path)
+    assert re.search(r"at (0\.999|1\.000) s \(frame 24\)", str(error.value))
+
+
+@pytest.mark.parametrize(
+    ("codec", "before", "after", "reason"),
+    [
+        ("h264", "", "-pix_fmt yuv444p", "pixel format from 4:2:0 of 8 bits to 4:4:4 of 8 bits"),
+        ("h264", "", BT709, "colour matrix from 2 to 1"),
+        ("h264", BT709, f"{BT709} {FULL}", "colour range from limited to full"),
+        ("hevc", "", "-pix_fmt yuv420p10le", "pixel format from 4:2:0 of 8 bits to 4:2:0 of 10 bits"),
+        ("hevc", BT709, "", "colour matrix from 1 to none"),
+        ("vp9", "", BT709, "colour matrix from 2 to 1"),
+        ("vp9", "", "-pix_fmt yuv444p", "pixel format from 4:2:0 of 8 bits to 4:4:4 of 8 bits"),
+        ("av1", "", "-pix_fmt yuv420p10le", "pixel format from 4:2:0 of 8 bits to 4:2:0 of 10 bits"),
+        ("av1", f"{BT709}", f"{BT709} {FULL}", "colour range from limited to full"),
+    ],
+)
+def test_a_format_that_changes_is_refused(
+    codec: str, before: str, after: str, reason: str, recording: Recording, tmp_path: Path
+) -> None:
+    first, second = recording(codec, options=before), recording(codec, options=after)
+    with pytest.raises(VideoError, match=re.escape(f"changes its {reason}")):
+        probe(joined(first, second, tmp_path / f"changed{first.suffix}"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (BT709, ""),  # H.264 that says nothing leaves colours as they were
+        ("", "-colorspace smpte170m -color_primaries smpte170m -color_trc smpte170m"),  # what no word means
+        (
+            BT709,
+            "-colorspace bt709 -color_primaries bt2020 -color_trc smpte2084",
+        ),  # of which no pixel depends
+        ("-vf setsar=1", "-vf setsar=2"),
+    ],
+)
+def test_what_changes_no_pixel_is_no_change(
+    before: str, after: str, recording: Recording, tmp_path: Path
+) -> None:
+    first, second = recording("h264", options=before), recording("h264", options=after)
+    path = joined(first, second, tmp_path / "same.mp4")
+    chunk = one_chunk(path)
+    assert chunk.info.frames == 48
+    frames = decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=30)
+    assert found([frames]) == truth(path).expected(ALL)
+
+
+@pytest.mark.parametrize("stream", ["", f"{BT709} -color_range tv"])
+@pytest.mark.parametrize("codec", sorted(ENCODERS))
+def test_colours_that_a_container_declares_otherwise_count_as_for_ffmpeg(
+    codec: str, stream: str, recording: Recording, tmp_path: Path
+) -> None:
+    path = tmp_path / f"declared.{'mp4' if codec in ('h264', 'hevc') else 'mkv'}"
+    other = "-colorspace bt2020nc -color_primaries bt2020 -color_trc bt2020-10 -color_range pc"
+    run_ffmpeg("-i", str(recording(codec, options=stream)), "-c", "copy", *other.split(), str(path))
+    chunk = one_chunk(path)
+    frames = decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=30)
+    assert found([frames]) == truth(path).expected(ALL)
+
+
+def turned_by_90(codec: str) -> bytes:
+    """A display orientation SEI message (ITU-T H.264 D.1.26), as it stands in a packet."""
+    message = bytes([47, 3]) + int(f"000{16384:016b}10000", 2).to_bytes(3, "big") + b"\x80"
+    unit = (b"\x06" if codec == "h264" else bytes([39 << 1, 1])) + escaped(message)
+    return len(unit).to_bytes(4, "big") + unit
+
+
+@pytest.mark.parametrize(
+    ("codec", "packets", "change"),
+    [
+        ("h264", range(24), None),
+        ("h264", range(1), r"from 90 degrees to 0 degrees at 0\.042 s \(frame 1\)"),
+        ("hevc", range(1), None),  # of which decoders keep it
+        ("hevc", range(12, 13), r"from 0 degrees to 90 degrees at 0\.500 s \(frame 12\)"),
+    ],
+)
+def test_an_orientation_in_the_stream_holds_for_all_pictures_or_is_refused(
+    codec: str, packets: range, change: str | None, recording: Recording, tmp_path: Path
+) -> None:
+    message = turned_by_90(codec)
+    path = join(
+        recording(codec), None, tmp_path / "turned.mp4",
+        lambda number, data: message + data if number in packets else data,
+    )  # fmt: skip
+    if change is None:
+        assert probe(path).rotation == 270
+        with av.open(str(path)) as container:
+            assert {frame.rotation for frame in container.decode(video=0)} == {90}
+    else:
+        with pytest.raises(VideoError, match=f"changes its orientation {change}"):
+            probe(path)
+
+
+def with_clean_aperture(path: Path, out: Path, *numbers: int) -> Path:
+    """A clip with a ``clap`` box: width, height, how far right and down its centre is, in half pixels."""
+    width, height, right, down = numbers
+    clap = struct.pack(">I4s8i", 40, b"clap", width, 1, height, 1, right, 2, down, 2)
+    data = bytearray(path.read_bytes())
+    assert data.index(b"mdat") < data.index(b"moov")  # no chunk moves
+    entry = data.index(b"avc1", data.index(b"stsd")) - 4
+    end = entry + int.from_bytes(data[entry : entry + 4], "big")
+    kinds = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+    for at in (entry, *(data.index(kind, data.index(b"moov")) - 4 for kind in kinds)):
+        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + len(clap)).to_bytes(4, "big")
+    out.write_bytes(data[:end] + clap + data[end:])
+    return out
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize(
+    ("size", "options", "aperture"),
+    [
+        ("96x64", "", (80, 50, -6, 4)),
+        ("97x65", "-pix_fmt yuv444p", (75, 39, 3, -2)),
+        ("96x64", "", (75, 41, -5, 3)),  # not whole chroma samples
+    ],
+)
+def test_what_a_container_crops_is_no_part_of_the_frames(
+    size: str,
+    options: str,
+    aperture: tuple[int, int, int, int],
+    suffix: str,
+    recording: Recording,
+    tmp_path: Path,
+) -> None:
+    path = with_clean_aperture(recording("h264", size, options), tmp_path / "cropped.mp4", *aperture)
+    if suffix == "mkv":
+        run_ffmpeg("-i", str(path), "-c", "copy", str(tmp_path / "cropped.mkv"))
+        path = tmp_path / "cropped.mkv"
+    known = truth(path).expected(ALL)
+    assert found(list(decode_video(path, fps=ALL, threads=1, timeout_s=30))) == known
+    chunk = one_chunk(path)
+    assert (chunk.info.width, chunk.info.height) != (chunk.info.decoded_width, chunk.info.decoded_height)
+    assert found([decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=30)]) == known
+
+
+def test_non_square_pixels_are_left_as_they_are(recording: Recording, tmp_path: Path) -> None:
+    """A player stretches such a picture; frames and boxes stay in the pixels that are stored."""
+    clip = recording("h264")
+    wide = tmp_path / "wide.mp4"
+    run_ffmpeg("-i", str(clip), "-c", "copy", "-aspect", "3:1", str(wide))
+    with av.open(str(wide)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == 2
+    info = probe(wide)
+    assert (info.width, info.height) == (96, 64)
+    chunk = one_chunk(wide)
+    frames = decode_chunk(chunk, FrameGeometry.native(info), threads=1, timeout_s=30)
+    assert found([frames]) == truth(clip).expected(ALL)
+    assert truth(wide).expected(ALL) == truth(clip).expected(ALL)
+    whole = np.array(
+        [[0, 0, 640, 427]], np.float32
+    )  # letterboxed into 640 x 640 as 96 x 64 are, not 192 x 64
+    fitted = FrameGeometry.fitted(info.width, info.height, 640, 640, "letterbox")
+    assert (fitted.inner_width, fitted.inner_height) == (640, 427)
+    boxes = fitted.to_source(whole + np.float32([0, fitted.pad_y, 0, fitted.pad_y]))
+    assert np.allclose(boxes, [[0, 0, 96, 64]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [("h264", ""), ("h264", "-pix_fmt yuv420p10le"), ("hevc", ""), ("hevc", "-pix_fmt yuv444p")],
+)
+def test_what_a_stream_crops_at_the_left_is_cropped_exactly(
+    codec: str, options: str, recording: Recording, tmp_path: Path
+) -> None:
+    path = tmp_path / "cropped.mp4"
+    crop = f"{codec}_metadata=crop_left=4:crop_right=6:crop_top=2:crop_bottom=8"
+    run_ffmpeg("-i", str(recording(codec, options=options)), "-c", "copy", "-bsf:v", crop, str(path))
+    info = probe(path)
+    assert (info.width, info.height) == (86, 54)
+    frames = list(decode_video(path, fps=ALL, threads=1, timeout_s=30))
+    assert found(frames) == truth(path).expected(ALL)
+
+
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [
+        ({"coded_width": 64, "coded_height": 96}, "not of the size"),
+        ({"coded_width": 95}, "not of the size"),
+        ({"coded_height": 63}, "not of the size"),
+        ({"pixel_format": "yuv420p10le"}, "not of the pixel format"),
+        ({"pixel_format": "yuv422p"}, "not of the pixel format"),
+        ({"color_matrix": "bt601"}, "not of the pixel format or colours"),
+        ({"color_range": "pc"}, "not of the pixel format or colours"),
+    ],
+)
+@pytest.mark.parametrize("codec", ["h264", "vp9"])
+def test_the_decoder_fails_on_pictures_other_than_announced(
+    codec: str, claim: dict[str, object], reason: str, recording: Recording
+) -> None:
+    """Whatever a check of headers may miss: FFmpeg must not scale or convert it silently."""
+    chunk = one_chunk(recording(codec, options=f"{BT709} -color_range tv"))
+    info = replace(chunk.info, **claim)
+    with pytest.raises(VideoError, match=reason):
+        decode_chunk(replace(chunk, info=info), FrameGeometry.native(info), threads=1, timeout_s=30)

@@ -1,0 +1,89 @@
+"""Counts the pictures that a decoder hands out for a packet: none, one, or several with one time stamp."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vbench.video.av1_obu import shown_frames
+from vbench.video.bitstream import PacketReader
+from vbench.video.h264_fields import Field, FieldReader
+from vbench.video.vpx_headers import vp9_frames
+
+_H264_FIRST_SLICES = (1, 2, 5)
+"""NAL unit types of slices and of the first part of partitioned ones, ITU-T H.264 table 7-1."""
+_HEVC_SLICES = range(32)
+_HEAD_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """What a packet holds."""
+
+    begun: int
+    """Frames of which the packet holds the whole, or the first field."""
+    completes: bool = False
+    """Whether it holds the second field of a frame that an earlier packet began."""
+    unpaired: bool = False
+    """Whether a field before has no second one."""
+
+
+class PictureCounter:
+    """Follows the packets of a stream in decoding order."""
+
+    def __init__(self, reader: PacketReader, parameter_sets: Iterable[bytes]) -> None:
+        self._reader = reader
+        self._fields = FieldReader()
+        self._open: Field | None = None
+        if reader.codec == "h264":
+            self._fields.see(parameter_sets)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last frame has one field only."""
+        return self._open is not None
+
+    def count(self, packet: bytes, parameter_sets: Iterable[bytes]) -> Pictures:
+        """The pictures in a packet, and what it has in parameter sets."""
+        codec = self._reader.codec
+        if codec == "h264":
+            self._fields.see(parameter_sets)
+            return self._h264(packet)
+        if codec == "hevc":
+            heads = self._reader.heads(packet, _HEVC_SLICES, 3)
+            return Pictures(begun=sum(map(_begins_hevc, heads)))
+        if codec == "vp9":
+            return Pictures(begun=sum(map(_is_shown_vp9, vp9_frames(packet))))
+        if codec == "av1":
+            return Pictures(begun=shown_frames(packet))
+        return Pictures(begun=int(not self._reader.is_hidden(packet)))
+
+    def _h264(self, packet: bytes) -> Pictures:
+        begun, completes, unpaired = 0, False, False
+        for head in self._reader.heads(packet, _H264_FIRST_SLICES, _HEAD_BYTES):
+            if len(head) < 2 or not head[1] >> 7:  # first_mb_in_slice is 0 if its first bit is 1
+                continue
+            field = self._fields.field(head)
+            before, self._open = self._open, None
+            if field is not None and before == Field(bottom=not field.bottom, frame_num=field.frame_num):
+                completes = completes or not begun
+                continue
+            unpaired = unpaired or before is not None
+            self._open = field
+            begun += 1
+        return Pictures(begun=begun, completes=completes, unpaired=unpaired)
+
+
+def _begins_hevc(head: bytes) -> bool:
+    """Whether a slice is the first of a picture of the base layer (ITU-T H.265 7.3.1.2, 7.3.6.1)."""
+    if len(head) < 3:
+        return False
+    layer = (head[0] & 1) << 5 | head[1] >> 3
+    return layer == 0 and head[2] >> 7 == 1
+
+
+def _is_shown_vp9(frame: bytes) -> bool:
+    """``show_existing_frame`` or ``show_frame`` (VP9 bitstream specification 6.2)."""
+    if not frame:
+        return False
+    profile = (frame[0] >> 5 & 1) | (frame[0] >> 4 & 1) << 1
+    at = 3 - (profile == 3)  # profile 3 has a reserved bit more
+    return frame[0] >> at & 1 == 1 or frame[0] >> (at - 2) & 1 == 1
