@@ -1,20 +1,23 @@
 """What holds for the first picture holds for all, or the video is refused with position and reason."""
 
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from clips import RECIPES, ClipStore, run_ffmpeg, source
 from joins import in_band_sets, join, packets_of
-from oracle import one_chunk
+from oracle import ALL, found, one_chunk, truth
 
+from vbench.video.bits import escaped
 from vbench.video.bitstream import PacketReader
 from vbench.video.decoder_state import StateScan
 from vbench.video.errors import VideoError
-from vbench.video.frames import decode_chunk
+from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.picture import picture_facts
 from vbench.video.probe import probe
 from vbench.video.stream_facts import FactsScan
@@ -127,14 +130,118 @@ def test_what_changes_no_pixel_is_no_change(
     assert probe(joined(first, second, tmp_path / "same.mp4")).frames == 48
 
 
-def test_an_orientation_that_changes_in_band_is_refused(recording: Recording, tmp_path: Path) -> None:
+def turned_by_90(codec: str) -> bytes:
+    """A display orientation SEI message (ITU-T H.264 D.1.26), as it stands in a packet."""
+    message = bytes([47, 3]) + int(f"000{16384:016b}10000", 2).to_bytes(3, "big") + b"\x80"
+    unit = (b"\x06" if codec == "h264" else bytes([39 << 1, 1])) + escaped(message)
+    return len(unit).to_bytes(4, "big") + unit
+
+
+@pytest.mark.parametrize(
+    ("codec", "packets", "change"),
+    [
+        ("h264", range(24), None),
+        ("h264", range(1), r"from 90 degrees to 0 degrees at 0\.042 s \(frame 1\)"),
+        ("hevc", range(1), None),  # of which decoders keep it
+        ("hevc", range(12, 13), r"from 0 degrees to 90 degrees at 0\.500 s \(frame 12\)"),
+    ],
+)
+def test_an_orientation_in_the_stream_holds_for_all_pictures_or_is_refused(
+    codec: str, packets: range, change: str | None, recording: Recording, tmp_path: Path
+) -> None:
+    message = turned_by_90(codec)
+    path = join(
+        recording(codec), None, tmp_path / "turned.mp4",
+        lambda number, data: message + data if number in packets else data,
+    )  # fmt: skip
+    if change is None:
+        assert probe(path).rotation == 270
+        with av.open(str(path)) as container:
+            assert {frame.rotation for frame in container.decode(video=0)} == {90}
+    else:
+        with pytest.raises(VideoError, match=f"changes its orientation {change}"):
+            probe(path)
+
+
+def with_clean_aperture(path: Path, out: Path, *numbers: int) -> Path:
+    """A clip with a ``clap`` box: width, height, how far right and down its centre is, in half pixels."""
+    width, height, right, down = numbers
+    clap = struct.pack(">I4s8i", 40, b"clap", width, 1, height, 1, right, 2, down, 2)
+    data = bytearray(path.read_bytes())
+    assert data.index(b"mdat") < data.index(b"moov")  # no chunk moves
+    entry = data.index(b"avc1", data.index(b"stsd")) - 4
+    end = entry + int.from_bytes(data[entry : entry + 4], "big")
+    kinds = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+    for at in (entry, *(data.index(kind, data.index(b"moov")) - 4 for kind in kinds)):
+        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + len(clap)).to_bytes(4, "big")
+    out.write_bytes(data[:end] + clap + data[end:])
+    return out
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize(
+    ("size", "options", "aperture"),
+    [
+        ("96x64", "", (80, 50, -6, 4)),
+        ("97x65", "-pix_fmt yuv444p", (75, 39, 3, -2)),
+        ("96x64", "", (75, 41, -5, 3)),  # not whole chroma samples
+    ],
+)
+def test_what_a_container_crops_is_no_part_of_the_frames(
+    size: str,
+    options: str,
+    aperture: tuple[int, int, int, int],
+    suffix: str,
+    recording: Recording,
+    tmp_path: Path,
+) -> None:
+    path = with_clean_aperture(recording("h264", size, options), tmp_path / "cropped.mp4", *aperture)
+    if suffix == "mkv":
+        run_ffmpeg("-i", str(path), "-c", "copy", str(tmp_path / "cropped.mkv"))
+        path = tmp_path / "cropped.mkv"
+    known = truth(path).expected(ALL)
+    assert found(list(decode_video(path, fps=ALL, threads=1, timeout_s=30))) == known
+    chunk = one_chunk(path)
+    assert (chunk.info.width, chunk.info.height) != (chunk.info.decoded_width, chunk.info.decoded_height)
+    assert found([decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=30)]) == known
+
+
+def test_non_square_pixels_are_left_as_they_are(recording: Recording, tmp_path: Path) -> None:
+    """A player stretches such a picture; frames and boxes stay in the pixels that are stored."""
     clip = recording("h264")
-    turned = tmp_path / "turned.mp4"
-    run_ffmpeg("-i", str(clip), "-c", "copy", "-bsf:v", "h264_metadata=display_orientation=insert:rotate=90",
-               str(turned))  # fmt: skip
-    assert probe(turned).rotation == 270
-    with pytest.raises(VideoError, match=r"changes its orientation from 0 degrees to 90 degrees at 1\.0"):
-        probe(joined(clip, turned, tmp_path / "both.mp4"))
+    wide = tmp_path / "wide.mp4"
+    run_ffmpeg("-i", str(clip), "-c", "copy", "-aspect", "3:1", str(wide))
+    with av.open(str(wide)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == 2
+    info = probe(wide)
+    assert (info.width, info.height) == (96, 64)
+    chunk = one_chunk(wide)
+    frames = decode_chunk(chunk, FrameGeometry.native(info), threads=1, timeout_s=30)
+    assert found([frames]) == truth(clip).expected(ALL)
+    assert truth(wide).expected(ALL) == truth(clip).expected(ALL)
+    whole = np.array(
+        [[0, 0, 640, 427]], np.float32
+    )  # letterboxed into 640 x 640 as 96 x 64 are, not 192 x 64
+    fitted = FrameGeometry.fitted(info.width, info.height, 640, 640, "letterbox")
+    assert (fitted.inner_width, fitted.inner_height) == (640, 427)
+    boxes = fitted.to_source(whole + np.float32([0, fitted.pad_y, 0, fitted.pad_y]))
+    assert np.allclose(boxes, [[0, 0, 96, 64]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [("h264", ""), ("h264", "-pix_fmt yuv420p10le"), ("hevc", ""), ("hevc", "-pix_fmt yuv444p")],
+)
+def test_what_a_stream_crops_at_the_left_is_cropped_exactly(
+    codec: str, options: str, recording: Recording, tmp_path: Path
+) -> None:
+    path = tmp_path / "cropped.mp4"
+    crop = f"{codec}_metadata=crop_left=4:crop_right=6:crop_top=2:crop_bottom=8"
+    run_ffmpeg("-i", str(recording(codec, options=options)), "-c", "copy", "-bsf:v", crop, str(path))
+    info = probe(path)
+    assert (info.width, info.height) == (86, 54)
+    frames = list(decode_video(path, fps=ALL, threads=1, timeout_s=30))
+    assert found(frames) == truth(path).expected(ALL)
 
 
 @pytest.mark.parametrize(

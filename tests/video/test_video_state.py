@@ -10,8 +10,10 @@ from joins import in_band_sets, join, packets_of
 from oracle import ALL, found, truth
 
 from vbench.video.av1_obu import sequence_header_obu, sequence_headers
+from vbench.video.bits import escaped
 from vbench.video.bitstream import PacketReader
 from vbench.video.decoder_state import StateLog, StateUnit
+from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry
@@ -130,7 +132,7 @@ def test_a_sequence_header_of_av1_that_keyframes_do_not_repeat_is_known_in_every
 ) -> None:
     clip = tmp_path / "clip.mkv"
     run_ffmpeg(
-        *f"{SCENE} -c:v libsvtav1 -preset 11 -g 12 -svtav1-params enable-force-key-frames=0".split(),
+        *f"{SCENE} -c:v libsvtav1 -preset 11 -g 12 -svtav1-params film-grain=10".split(),
         str(clip),
     )
     first = packets_of(clip)[0]
@@ -142,6 +144,72 @@ def test_a_sequence_header_of_av1_that_keyframes_do_not_repeat_is_known_in_every
     )
     assert sum(header in packet for packet in packets_of(bare)) == 1
     assert_exact(bare)
+
+
+def film_grain(codec: str, *, lasting: bool) -> bytes:
+    """A film grain SEI message (ITU-T H.274), as it stands in a packet."""
+    bits = "0000000010100" + f"{0:08b}{2:03b}{0:08b}{255:08b}"  # one component, one interval
+    bits += "000000010110101000010000000010000"  # se(v): scale 90, frequencies 8
+    bits += ("010" if lasting else "1") if codec == "h264" else str(int(lasting))
+    bits += "1" + "0" * (-(len(bits) + 1) % 8)
+    payload = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    header = b"\x06" if codec == "h264" else bytes([39 << 1, 1])
+    unit = header + escaped(bytes([19, len(payload)]) + payload + b"\x80")
+    return len(unit).to_bytes(4, "big") + unit
+
+
+@pytest.mark.parametrize(
+    ("codec", "lasting", "pictures"), [("cavlc", True, 1), ("hevc", True, 40), ("hevc", False, 1)]
+)
+def test_film_grain_is_added_to_the_pictures_that_one_pass_adds_it_to(
+    codec: str, lasting: bool, pictures: int, recording: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    clip = recording(codec, "26")
+    message = film_grain("hevc" if codec == "hevc" else "h264", lasting=lasting)
+    path = join(
+        clip, None, tmp_path / "grain.mp4", lambda number, data: message + data if number == 5 else data
+    )
+    clean, grained = truth(clip).pixels, truth(path).pixels
+    assert sum(clean[pts] != grained[pts] for pts in clean) >= pictures
+    assert_exact(path)
+
+
+def after_ends(codec_clip: Path, out: Path) -> Path:
+    """The clip with an end of sequence, in a packet of its own, before each keyframe but the first."""
+    reader = PacketReader(codec="hevc", length_bytes=4)
+    end = reader.framed(bytes([36 << 1, 1]))
+
+    def edit(number: int, data: bytes) -> bytes | list[bytes]:
+        return [end, data] if number and reader.hevc_type(data) in range(16, 24) else data
+
+    return join(codec_clip, None, out, edit)
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ("open-gop=0:bframes=3", False),
+        ("open-gop=1:bframes=0", False),
+        (
+            "open-gop=1:bframes=3",
+            True,
+        ),  # decoders drop what waits to be shown, and what leads the next picture
+    ],
+)
+def test_an_end_of_sequence_reaches_the_chunk_or_is_refused(
+    options: str, refused: bool, tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    params = f"log-level=error:pools=1:keyint=12:scenecut=0:{options}"
+    run_ffmpeg(*f"{SCENE} -c:v libx265 -preset ultrafast -x265-params {params}".split(), str(clip))
+    ended = after_ends(clip, tmp_path / "ended.mp4")
+    if refused:
+        with pytest.raises(VideoError, match=r"drops pictures before they are shown.* at 0\.500 s"):
+            chunked(ended)
+        return
+    plain = [digest for _, digest in truth(clip).expected(ALL)]
+    for chunk_s in (Fraction(1, 2), Fraction(2)):
+        assert [digest for _, digest in chunked(ended, chunk_s=chunk_s)] == plain
 
 
 def test_a_stream_whose_sets_never_change_travels_as_it_is(

@@ -105,6 +105,22 @@ class PacketReader:
             if self._type(packet[start : start + 1]) in kinds:
                 yield packet[start : min(start + count, self._end(packet, start))]
 
+    def length_fault(self, packet: bytes) -> tuple[int, int] | None:
+        """The length of the first NAL unit that ends behind the packet, and the bytes left; None if all fit.
+
+        A few bytes behind the last unit are padding, as decoders take them.
+        """
+        width = self.length_bytes
+        if not width or packet[:4] == b"\0" + START_CODE:  # a start code after all, which decoders accept
+            return None
+        at = 0
+        while at < len(packet) - width:
+            length, at = int.from_bytes(packet[at : at + width], "big"), at + width
+            if length > len(packet) - at:
+                return length, len(packet) - at
+            at += length
+        return None
+
     def types(self, packet: bytes) -> Iterator[int]:
         """The type of each NAL unit."""
         return (self._type(header) for header in self._headers(packet))

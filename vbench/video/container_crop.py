@@ -1,11 +1,13 @@
 """Reads how much of each picture a container cuts off: MP4's clean aperture, Matroska's pixel crop."""
 
+import math
 import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 from vbench.video.errors import VideoError
+from vbench.video.mp4_tree import MOST_HEADER_BYTES, boxes, descend, movie_header, track_id
 
 NO_CROP = (0, 0, 0, 0)
 Crop = tuple[int, int, int, int]
@@ -22,7 +24,6 @@ _PIXEL_CROPS = (b"\x54\xcc", b"\x54\xbb", b"\x54\xdd", b"\x54\xaa")
 """Element ids of Matroska (RFC 9559); the crops are left, top, right, bottom."""
 _STREAM_TYPES = (1, 2, 17)
 """Video, audio, subtitles: the tracks that FFmpeg makes a stream of."""
-_MOST_HEADER_BYTES = 64 << 20
 _SAMPLE_ENTRY_BYTES = 8 + 78
 """ISO/IEC 14496-12, 12.1.3: a box header, and a VisualSampleEntry up to its own boxes."""
 
@@ -46,7 +47,7 @@ def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int,
         if head[:4] == _EBML:
             crop = _matroska_crop(_tracks(file.fileno(), size), stream_index)
         elif len(head) == 8:
-            crop = _clean_aperture(_movie_header(file.fileno(), size), stream_id, width, height)
+            crop = _clean_aperture(movie_header(file.fileno(), size), stream_id, width, height)
         else:
             crop = NO_CROP
     left, top, right, bottom = crop
@@ -58,51 +59,10 @@ def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int,
     return crop
 
 
-def _movie_header(descriptor: int, size: int) -> bytes:
-    """The content of the ``moov`` box; empty without one."""
-    at = 0
-    while at + 8 <= size:
-        header = os.pread(descriptor, 16, at)
-        length, start = int.from_bytes(header[:4], "big"), 8
-        if length == 1:
-            length, start = int.from_bytes(header[8:16], "big"), 16
-        length = length or size - at
-        if length < start:
-            return b""
-        if header[4:8] == b"moov":
-            return os.pread(descriptor, min(length - start, _MOST_HEADER_BYTES), at + start)
-        at += length
-    return b""
-
-
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the content of each box in ``data[start:end]`` (ISO/IEC 14496-12, 4.2)."""
-    at, end = start, len(data) if end is None else end
-    while at + 8 <= end:
-        length, header = int.from_bytes(data[at : at + 4], "big"), 8
-        if length == 1:
-            length, header = int.from_bytes(data[at + 8 : at + 16], "big"), 16
-        length = length or end - at
-        if length < header:
-            return
-        yield data[at + 4 : at + 8], at + header, min(at + length, end)
-        at += length
-
-
-def descend(data: bytes, start: int, end: int, *kinds: bytes) -> tuple[int, int] | None:
-    """Start and end of the content of the first box of the first kind, in it of the second, and so on."""
-    for kind in kinds:
-        found = next(((a, b) for k, a, b in boxes(data, start, end) if k == kind), None)
-        if found is None:
-            return None
-        start, end = found
-    return start, end
-
-
 def _clean_aperture(movie: bytes, track: int, width: int, height: int) -> Crop:
     """What ``clap`` leaves out (ISO/IEC 14496-12, 12.1.4), in whole pixels, as FFmpeg rounds them."""
     for kind, start, end in boxes(movie):
-        if kind != b"trak" or _track_id(movie, start, end) != track:
+        if kind != b"trak" or track_id(movie, start, end) != track:
             continue
         table = descend(movie, start, end, b"mdia", b"minf", b"stbl", b"stsd")
         if table is None:
@@ -112,14 +72,6 @@ def _clean_aperture(movie: bytes, track: int, width: int, height: int) -> Crop:
         clap = descend(movie, entry + _SAMPLE_ENTRY_BYTES, entry_end, b"clap")
         return NO_CROP if clap is None else _aperture(movie[clap[0] : clap[1]], width, height)
     return NO_CROP
-
-
-def _track_id(movie: bytes, start: int, end: int) -> int | None:
-    header = descend(movie, start, end, b"tkhd")
-    if header is None:
-        return None
-    at = header[0] + (20 if movie[header[0]] == 1 else 12)
-    return int.from_bytes(movie[at : at + 4], "big")
 
 
 def _aperture(clap: bytes, width: int, height: int) -> Crop:
@@ -134,7 +86,7 @@ def _aperture(clap: bytes, width: int, height: int) -> Crop:
     right, bottom = width - 1 - (center_x + (across - 1) / 2), height - 1 - (center_y + (down - 1) / 2)
     if min(left, top, right, bottom) < 0:
         return NO_CROP  # not inside the picture: players leave it whole
-    return int(left), int(top), int(right), int(bottom)
+    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
 
 
 def _tracks(descriptor: int, size: int) -> bytes:
@@ -146,7 +98,7 @@ def _tracks(descriptor: int, size: int) -> bytes:
             return b""
         kind, start, length = found
         if kind == _TRACKS:
-            return os.pread(descriptor, min(length or 0, _MOST_HEADER_BYTES), at + start)
+            return os.pread(descriptor, min(length or 0, MOST_HEADER_BYTES), at + start)
         if kind == _CLUSTER or (length is None and kind != _SEGMENT):
             return b""
         at += start if kind == _SEGMENT else start + (length or 0)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from vbench.video.av1_obu import configured_sequence_header, sequence_header_obu, sequence_headers
 from vbench.video.bits import Bits, escaped, unescaped
 from vbench.video.bitstream import PacketReader, sei_messages
+from vbench.video.film_grain import has_lasting_grain
 from vbench.video.picture_facts import skip_profile_tier_level
 
 H264_SPS, H264_PPS = 7, 8
@@ -25,6 +26,8 @@ _HEVC_END = (36, 37)
 _HEVC_STATE = (HEVC_VPS, HEVC_SPS, HEVC_PPS, *_HEVC_END, 39)
 """Parameter sets, ends and prefix SEI, ITU-T H.265 table 7-1."""
 _SEI_USER_DATA, _SEI_FILM_GRAIN, _SEI_ORIENTATION = 5, 19, 47
+_NO_GRAIN = b"\xc0"
+"""A film grain message that ends all before: ``film_grain_characteristics_cancel_flag``, and alignment."""
 _X264 = b"x264 - core "
 """FFmpeg decodes streams of old x264 builds as they were meant; only the first packet names the build."""
 
@@ -213,14 +216,17 @@ def _sei_state(unit: bytes, header: int) -> Iterator[StateUnit]:
         if kind == _SEI_ORIENTATION:
             # Concerns no pixel of a chunk: the video's facts say how to turn its pictures.
             yield StateUnit(key=("orientation", 0), data=payload, framed=False)
-        elif kind == _SEI_FILM_GRAIN or (kind == _SEI_USER_DATA and payload[16 : 16 + len(_X264)] == _X264):
-            yield StateUnit(key=("SEI", kind), data=unit[:header] + escaped(_sei_message(kind, payload)))
+        elif kind == _SEI_FILM_GRAIN and header == 2:  # H.264 decoders forget it after the picture
+            lasting = payload if has_lasting_grain(payload) else _NO_GRAIN
+            yield StateUnit(key=("SEI", kind), data=_sei_unit(unit[:header], kind, lasting))
+        elif kind == _SEI_USER_DATA and payload[16 : 16 + len(_X264)] == _X264:
+            yield StateUnit(key=("SEI", kind), data=_sei_unit(unit[:header], kind, payload))
 
 
-def _sei_message(kind: int, payload: bytes) -> bytes:
-    """An SEI NAL unit of one message, without its header: others in the same unit may concern one picture."""
+def _sei_unit(header: bytes, kind: int, payload: bytes) -> bytes:
+    """An SEI NAL unit of one message: others in the same unit may concern one picture only."""
     size = b"\xff" * (len(payload) // 255) + bytes([len(payload) % 255])
-    return bytes([kind]) + size + payload + b"\x80"
+    return header + escaped(bytes([kind]) + size + payload + b"\x80")
 
 
 def _parameter_set(codec: str, kind: int, unit: bytes, header: int) -> StateUnit:

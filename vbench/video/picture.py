@@ -8,6 +8,7 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
+from vbench.video.container_crop import NO_CROP, Crop
 from vbench.video.errors import VideoError
 from vbench.video.picture_facts import PictureFacts
 
@@ -54,11 +55,7 @@ def picture_facts(frame: VideoFrame) -> PictureFacts:
     """Size, pixel format and colours of a decoded picture, whether the stream or its container said them."""
     parts = frame.format.components
     full = {1: False, 2: True}.get(int(frame.color_range))
-    chroma = 0
-    if len(parts) > 1:
-        chroma = {(2, 2): 1, (2, 1): 2, (1, 1): 3}.get(
-            (round(frame.width / parts[1].width), round(frame.height / parts[1].height)), 4
-        )
+    chroma = {(2, 2): 1, (2, 1): 2, (1, 1): 3}.get(_chroma_steps(frame), 4) if len(parts) > 1 else 0
     return PictureFacts(
         width=frame.width,
         height=frame.height,
@@ -67,6 +64,26 @@ def picture_facts(frame: VideoFrame) -> PictureFacts:
         matrix=int(frame.colorspace),
         full_range=full,
     )
+
+
+def whole_chroma(crop: Crop, frame: VideoFrame) -> Crop:
+    """``crop`` as FFmpeg carries it out: no part of a chroma sample begins or ends a picture."""
+    left, top, right, bottom = crop
+    if crop == NO_CROP:
+        return crop
+    step_x, step_y = _chroma_steps(frame)
+    width = (frame.width - left - right) // step_x * step_x
+    height = (frame.height - top - bottom) // step_y * step_y
+    left, top = left // step_x * step_x, top // step_y * step_y
+    return left, top, frame.width - left - width, frame.height - top - height
+
+
+def _chroma_steps(frame: VideoFrame) -> tuple[int, int]:
+    """How many pixels, across and down, share a chroma sample."""
+    parts = frame.format.components
+    if len(parts) < 2:
+        return 1, 1
+    return round(frame.width / parts[1].width), round(frame.height / parts[1].height)
 
 
 def orientation(path: Path, frame: VideoFrame) -> tuple[int, bool]:

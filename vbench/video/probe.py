@@ -13,21 +13,23 @@ from typing import NoReturn
 import av
 import numpy as np
 import numpy.typing as npt
+from av.codec.context import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
 from vbench.video.boxes import check_complete
-from vbench.video.container_crop import container_crop
+from vbench.video.container_crop import Crop, container_crop
 from vbench.video.decoder_state import StateChanges, StateScan, StateUnit
 from vbench.video.demux import OpenVideo, open_video
 from vbench.video.edit_list import NO_PTS, Jumps, check_jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.packet_pictures import PictureCounter
-from vbench.video.picture import color_matrix, color_range, orientation, picture_facts
+from vbench.video.picture import color_matrix, color_range, orientation, picture_facts, whole_chroma
 from vbench.video.references import References
 from vbench.video.sample import sampled
+from vbench.video.sample_table import check_sample_table
 from vbench.video.source import local_video
 from vbench.video.stream_facts import FactsScan
 from vbench.video.timestamps import ambiguous, check_order
@@ -120,6 +122,7 @@ def read_index(source: str | Path, limits: VideoLimits | None = None) -> tuple[V
     path = local_video(source, limits)
     check_complete(path)
     with open_video(path, limits) as video:
+        check_sample_table(path, video.stream.id, limits)
         scan = _Scan(video, limits)
         for packet in video.packets():
             scan.add(packet)
@@ -148,6 +151,8 @@ class _Scan:
         self._first_frame: VideoFrame | None = None
         context = video.stream.codec_context
         context.thread_count = 1
+        # Without it PyAV's decoder crops less than FFmpeg does, to keep rows aligned in memory.
+        context.flags |= Flags.unaligned
         context.options = {"max_pixels": str(limits.max_pixels)}
         assert video.stream.time_base is not None
         self._time_base: Fraction = video.stream.time_base
@@ -162,6 +167,7 @@ class _Scan:
             )
         pts = NO_PTS if packet.pts is None else packet.pts
         data = bytes(packet)
+        self._check_lengths(data, pts)
         changed = self._state.add(data)
         self._references.add(data, keyframe=packet.is_keyframe or bool(changed))
         clean = packet.is_keyframe and self._reader.is_clean_entry(data)
@@ -243,7 +249,8 @@ class _Scan:
     def _check_unchanged(self, first: VideoFrame, index: Index) -> None:
         change = self._facts.change(picture_facts(first))
         if change is not None:
-            path, pts = self._video.path, int(index.pts[change.place])
+            path, before = self._video.path, index.pts[: change.place + 1]
+            pts = int(np.append(self._low, before[before != NO_PTS])[-1])
             number = int(np.searchsorted(index.shown_pts(), pts))
             seconds = float((pts - self._low) * self._time_base)
             raise VideoError(
@@ -273,6 +280,16 @@ class _Scan:
             return kind in HEVC_RASL
         return self._lead_below is not None and pts < self._lead_below
 
+    def _check_lengths(self, packet: bytes, pts: int) -> None:
+        fault = self._reader.length_fault(packet)
+        if fault is not None:
+            length, room = fault
+            at = "" if pts == NO_PTS else f" (time stamp {float(pts * self._time_base):.3f} s)"
+            raise VideoError(
+                f"{self._video.path} is damaged: its packet {len(self._pts) + 1}{at} has a NAL unit of "
+                f"{length} bytes and room for {room}"
+            )
+
     def _check_time(self, pts: int) -> None:
         if pts == NO_PTS:
             rate = self._video.stream.guessed_rate or 25
@@ -301,15 +318,7 @@ class _Scan:
         path, container = self._video.path, self._video.container
         last = int(np.argmax(np.where(index.shown, index.pts, NO_PTS)))
         rotation, flipped = orientation(path, frame)
-        stream = self._video.stream
-        context = stream.codec_context
-        crop = container_crop(
-            path,
-            stream_index=stream.index,
-            stream_id=stream.id,
-            width=context.width,
-            height=context.height,
-        )
+        crop = whole_chroma(self._container_crop(frame), frame)
         return VideoInfo(
             path=str(path),
             container=container.format.name,
@@ -327,6 +336,16 @@ class _Scan:
             end_pts=self._high + (self._durations[last] or self._usual_duration(index)),
             frames=int(index.shown.sum()),
             size_bytes=path.stat().st_size,
+        )
+
+    def _container_crop(self, frame: VideoFrame) -> Crop:
+        stream = self._video.stream
+        return container_crop(
+            self._video.path,
+            stream_index=stream.index,
+            stream_id=stream.id,
+            width=frame.width,
+            height=frame.height,
         )
 
     def _usual_duration(self, index: Index) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from vbench.video.av1_obu import av1_facts
 from vbench.video.bits import Bits, unescaped
 from vbench.video.bitstream import H264_PICTURES, HEVC_CRA, HEVC_IRAP, HEVC_PICTURES, PacketReader
-from vbench.video.decoder_state import Key, StateUnit
+from vbench.video.decoder_state import Key, StateUnit, state_units
 from vbench.video.picture_facts import PictureFacts, h264_facts, hevc_facts
 from vbench.video.vpx_headers import vp8_facts, vp9_facts
 
@@ -34,6 +34,8 @@ class FactsScan:
         self._chosen_by: dict[int, Key] = {}
         """Sequence parameter sets by the ids of the picture parameter sets that name them."""
         self._orientation = UPRIGHT
+        self._is_oriented = False
+        """Whether a header ever said how pictures are to be turned."""
         self._seen: list[tuple[int, PictureFacts]] = []
         """What pictures are like, from which packet on."""
         self._turned: list[tuple[int, tuple[int, int, int]]] = []
@@ -53,6 +55,8 @@ class FactsScan:
         for facts in self._facts(packet):
             if not self._seen or self._seen[-1][1] != facts:
                 self._seen.append((place, facts))
+        if self._is_oriented and self._reader.codec == "h264":
+            self._orientation = self._own_orientation(packet)
         if not self._turned or self._turned[-1][1] != self._orientation:
             self._turned.append((place, self._orientation))
         if (
@@ -111,7 +115,12 @@ class FactsScan:
             elif kind == "sequence header":
                 self._sets[unit.key] = _read(av1_facts, unit.data)
             elif kind == "orientation":
-                self._orientation = _orientation(unit.data)
+                self._orientation, self._is_oriented = _orientation(unit.data), True
+
+    def _own_orientation(self, packet: bytes) -> tuple[int, int, int]:
+        """What an H.264 packet itself says: decoders forget it after the picture, unlike those of HEVC."""
+        units = [unit for unit in state_units(self._reader, packet) if unit.key[0] == "orientation"]
+        return _orientation(units[-1].data) if units else UPRIGHT
 
     def _facts(self, packet: bytes) -> Iterator[PictureFacts]:
         if self._reader.codec == "vp8":
