@@ -121,13 +121,31 @@ def test_a_format_that_changes_is_refused(
             BT709,
             "-colorspace bt709 -color_primaries bt2020 -color_trc smpte2084",
         ),  # of which no pixel depends
+        ("-vf setsar=1", "-vf setsar=2"),
     ],
 )
 def test_what_changes_no_pixel_is_no_change(
     before: str, after: str, recording: Recording, tmp_path: Path
 ) -> None:
     first, second = recording("h264", options=before), recording("h264", options=after)
-    assert probe(joined(first, second, tmp_path / "same.mp4")).frames == 48
+    path = joined(first, second, tmp_path / "same.mp4")
+    chunk = one_chunk(path)
+    assert chunk.info.frames == 48
+    frames = decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=30)
+    assert found([frames]) == truth(path).expected(ALL)
+
+
+@pytest.mark.parametrize("stream", ["", f"{BT709} -color_range tv"])
+@pytest.mark.parametrize("codec", sorted(ENCODERS))
+def test_colours_that_a_container_declares_otherwise_count_as_for_ffmpeg(
+    codec: str, stream: str, recording: Recording, tmp_path: Path
+) -> None:
+    path = tmp_path / f"declared.{'mp4' if codec in ('h264', 'hevc') else 'mkv'}"
+    other = "-colorspace bt2020nc -color_primaries bt2020 -color_trc bt2020-10 -color_range pc"
+    run_ffmpeg("-i", str(recording(codec, options=stream)), "-c", "copy", *other.split(), str(path))
+    chunk = one_chunk(path)
+    frames = decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=30)
+    assert found([frames]) == truth(path).expected(ALL)
 
 
 def turned_by_90(codec: str) -> bytes:

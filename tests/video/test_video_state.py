@@ -12,7 +12,7 @@ from oracle import ALL, found, truth
 from vbench.video.av1_obu import sequence_header_obu, sequence_headers
 from vbench.video.bits import escaped
 from vbench.video.bitstream import PacketReader
-from vbench.video.decoder_state import StateLog, StateUnit
+from vbench.video.decoder_state import StateLog, StateUnit, state_units
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk
 from vbench.video.split import Splitter
@@ -251,3 +251,19 @@ def test_units_are_framed_as_the_streams_own(length_bytes: int) -> None:
     units = [b"\x67\x42\x00\x1e", b"\x68\xce\x01"]
     packet = b"".join(reader.framed(unit) for unit in units)
     assert [unit.rstrip(b"\0") for _, unit in reader.units_of_types(packet, (7, 8))] == units
+
+
+def test_a_unit_that_does_not_fit_the_streams_lengths_is_an_error() -> None:
+    reader = PacketReader(codec="h264", length_bytes=1)
+    assert reader.framed(bytes(255))[0] == 255
+    with pytest.raises(VideoError, match="a parameter set of 256 bytes"):
+        reader.framed(bytes(256))
+
+
+def test_parameter_sets_of_ids_that_cannot_be_are_left_out() -> None:
+    """Else a hostile file could make the list of sets in force as long as it likes."""
+    reader = PacketReader(codec="h264", length_bytes=0)
+    high = int("01" + "000000001" + "00000001" + "1" * 5, 2).to_bytes(3, "big")
+    ok = b"\x68\xc0"  # ue(v) 0, ue(v) 0
+    assert [unit.key for unit in state_units(reader, reader.framed(ok))] == [("PPS", 0)]
+    assert list(state_units(reader, reader.framed(b"\x68\x00\x40" + high))) == []

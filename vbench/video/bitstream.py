@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vbench.video.av1_obu import starts_with_shown_key_frame
 from vbench.video.bits import unescaped
+from vbench.video.errors import VideoError
 from vbench.video.vpx_headers import is_clean_vp8, is_clean_vp9
 
 H264_SLICE, H264_IDR, H264_SEI = 1, 5, 6
@@ -63,7 +64,11 @@ class PacketReader:
         """Whether an H.264 or HEVC packet holds parameter sets and the like, but no part of a picture."""
         if self.codec not in ("h264", "hevc"):
             return False
-        return self.picture_header(packet, H264_PICTURES if self.codec == "h264" else HEVC_PICTURES) is None
+        pictures = H264_PICTURES if self.codec == "h264" else HEVC_PICTURES
+        first = self._type(packet[self.length_bytes : self.length_bytes + 1] or b"\xff")
+        if self.length_bytes and first in pictures:  # as nearly all begin
+            return False
+        return self.picture_header(packet, pictures) is None
 
     def is_hidden(self, packet: Sequence[int]) -> bool:
         """Whether the packet holds a picture that is never shown (VP8's and VP9's alternate references)."""
@@ -99,12 +104,6 @@ class PacketReader:
                 return packet[start : min(start + count, self._end(packet, start))]
         return None
 
-    def heads(self, packet: bytes, kinds: Container[int], count: int) -> Iterator[bytes]:
-        """The first ``count`` bytes of each NAL unit of one of these types, less if the unit is shorter."""
-        for start in self._starts(packet):
-            if self._type(packet[start : start + 1]) in kinds:
-                yield packet[start : min(start + count, self._end(packet, start))]
-
     def length_fault(self, packet: bytes) -> tuple[int, int] | None:
         """The length of the first NAL unit that ends behind the packet, and the bytes left; None if all fit.
 
@@ -120,6 +119,12 @@ class PacketReader:
                 return length, len(packet) - at
             at += length
         return None
+
+    def heads(self, packet: bytes, kinds: Container[int], count: int) -> Iterator[bytes]:
+        """The first ``count`` bytes of each NAL unit of one of these types, less if the unit is shorter."""
+        for start in self._starts(packet):
+            if self._type(packet[start : start + 1]) in kinds:
+                yield packet[start : min(start + count, self._end(packet, start))]
 
     def types(self, packet: bytes) -> Iterator[int]:
         """The type of each NAL unit."""
@@ -140,8 +145,17 @@ class PacketReader:
                 yield kind, packet[start : self._end(packet, start)]
 
     def framed(self, unit: bytes) -> bytes:
-        """A NAL unit as it stands in the stream's packets: behind its length, or behind a start code."""
+        """A NAL unit as it stands in the stream's packets: behind its length, or behind a start code.
+
+        Raises:
+            VideoError: the unit, from the extradata, is longer than the packets' lengths can say.
+        """
         if self.length_bytes:
+            if len(unit) >> 8 * self.length_bytes:
+                raise VideoError(
+                    f"the video has a parameter set of {len(unit)} bytes, and NAL unit lengths of "
+                    f"{self.length_bytes} byte that cannot say so: write it again from the source"
+                )
             return len(unit).to_bytes(self.length_bytes, "big") + unit
         return b"\0" + START_CODE + unit
 

@@ -31,6 +31,12 @@ _NO_GRAIN = b"\xc0"
 _X264 = b"x264 - core "
 """FFmpeg decodes streams of old x264 builds as they were meant; only the first packet names the build."""
 
+_MOST_IDS = {
+    "h264": {"SPS": 32, "PPS": 256},
+    "hevc": {"VPS": 16, "SPS": 16, "PPS": 64},
+}
+"""How many parameter sets of each kind there can be; decoders read none of a higher id."""
+
 Key = tuple[str, int]
 
 
@@ -206,9 +212,11 @@ def _nal_state(codec: str, kind: int, unit: bytes) -> Iterator[StateUnit]:
         yield from _sei_state(unit, header)
     else:
         try:
-            yield _parameter_set(codec, kind, unit, header)
+            made = _parameter_set(codec, kind, unit, header)
         except EOFError:
             return  # too short to have an id: no decoder reads it
+        if all(number < _MOST_IDS[codec][name] for name, number in filter(None, (made.key, made.parent))):
+            yield made
 
 
 def _sei_state(unit: bytes, header: int) -> Iterator[StateUnit]:

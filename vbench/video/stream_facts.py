@@ -31,6 +31,9 @@ class FactsScan:
     def __init__(self, reader: PacketReader, initial: tuple[StateUnit, ...]) -> None:
         self._reader = reader
         self._sets: dict[Key, PictureFacts | None] = {}
+        self._any: PictureFacts | None = None
+        self._alike = False
+        """Whether all sequence parameter sets say the same, as ``_any``."""
         self._chosen_by: dict[int, Key] = {}
         """Sequence parameter sets by the ids of the picture parameter sets that name them."""
         self._orientation = UPRIGHT
@@ -51,9 +54,10 @@ class FactsScan:
             changed: the units that arrived in it, or in packets without a picture before it.
             after_end: whether the picture is the first after an end of sequence.
         """
-        self._note(changed)
+        if changed:
+            self._note(changed)
         for facts in self._facts(packet):
-            if not self._seen or self._seen[-1][1] != facts:
+            if not self._seen or (self._seen[-1][1] is not facts and self._seen[-1][1] != facts):
                 self._seen.append((place, facts))
         if self._is_oriented and self._reader.codec == "h264":
             self._orientation = self._own_orientation(packet)
@@ -117,6 +121,9 @@ class FactsScan:
             elif kind == "orientation":
                 self._orientation, self._is_oriented = _orientation(unit.data), True
 
+        self._any = next(iter(self._sets.values()), None)
+        self._alike = len(set(self._sets.values())) == 1
+
     def _own_orientation(self, packet: bytes) -> tuple[int, int, int]:
         """What an H.264 packet itself says: decoders forget it after the picture, unlike those of HEVC."""
         units = [unit for unit in state_units(self._reader, packet) if unit.key[0] == "orientation"]
@@ -128,8 +135,8 @@ class FactsScan:
         elif self._reader.codec == "vp9":
             yield from vp9_facts(packet)
             return
-        elif len(set(self._sets.values())) == 1:  # whichever the picture names
-            facts = next(iter(self._sets.values()))
+        elif self._alike:  # whichever the picture names
+            facts = self._any
         else:
             facts = self._sets.get(self._named_set(packet))
         if facts is not None:
