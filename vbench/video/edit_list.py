@@ -61,7 +61,7 @@ def check_jumps(info: VideoInfo, index: Index) -> None:
             at_s = info.time_s(int(before.max())) if len(before) else 0.0
             raise VideoError(
                 f"{info.path} has an edit list that jumps, after {at_s:.3f} s, to the middle of a coded "
-                "sequence: HEVC decoders lose pictures there; encode it again, for example with "
+                "sequence: HEVC decoders may lose pictures there; encode it again, for example with "
                 "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
             )
 
