@@ -14,7 +14,7 @@ from oracle import ALL, Truth, found, truth
 from vfw import as_vfw
 
 from vbench.video.errors import VideoError
-from vbench.video.frames import decode_chunk
+from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import probe, read_index
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry
@@ -179,6 +179,8 @@ def joined(make: Make) -> Path:
 
 def test_segments_joined_byte_by_byte_lose_no_frame(joined: Path) -> None:
     assert_as_ffmpeg(joined, 36)
+    whole = decode_video(joined, fps=Fraction(5), threads=1, timeout_s=60)
+    assert found(list(whole)) == truth(joined).expected(Fraction(5))
 
 
 def test_a_lost_packet_is_no_join(joined: Path, tmp_path: Path) -> None:

@@ -40,11 +40,13 @@ class OpenVideo:
         Raises:
             VideoError: the container is damaged or truncated, or the coding parameters change in mid-stream.
         """
+        joined = False
         try:
             for packet in self.container.demux(self.stream):
                 if packet.size == 0:
                     continue
-                if packet.is_corrupt and not self._has_joins():
+                joined = joined or (packet.is_corrupt and self._has_joins())
+                if packet.is_corrupt and not joined:
                     raise VideoError(f"{self.path} is damaged or truncated: a picture is incomplete")
                 if packet.has_sidedata("new_extradata"):
                     raise VideoError(

@@ -37,7 +37,7 @@ class Jumps:
         """The number of jumps up to this packet."""
         if self._has_edit_lists and self._last_pos >= 0:
             dts, last = packet.dts, self._last_dts
-            back_in_time = dts is not None and last is not None and dts <= last
+            back_in_time = dts is not None and last is not None and dts < last
             self._run += back_in_time or 0 <= _place(packet) <= self._last_pos
         self._last_dts, self._last_pos = packet.dts, _place(packet)
         return self._run
@@ -54,13 +54,14 @@ def check_jumps(info: VideoInfo, index: Index) -> None:
     """
     if info.codec != "hevc":
         return
+    last_shown = int(np.flatnonzero(index.shown)[-1])
     for place in (np.flatnonzero(np.diff(index.runs)) + 1).tolist():
-        if not index.resets[place]:
+        if not index.resets[place] and place <= last_shown:
             before = index.pts[:place][index.shown[:place]]
             at_s = info.time_s(int(before.max())) if len(before) else 0.0
             raise VideoError(
                 f"{info.path} has an edit list that jumps, after {at_s:.3f} s, to the middle of a coded "
-                "sequence: HEVC decoders lose pictures there; encode it again, for example with "
+                "sequence: HEVC decoders may lose pictures there; encode it again, for example with "
                 "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
             )
 

@@ -117,7 +117,8 @@ def decode_video(
     with (
         ffmpeg_command(graph, threads=threads) as command,
         FFmpegProcess(
-            command.arguments,
+            # FFmpeg would end where segments were joined; the index made sure that they lack nothing.
+            [word for word in command.arguments if not (index.joined and word == "-xerror")],
             descriptors=command.descriptors,
             subject=info.path,
             timeout_s=timeout_s,

@@ -61,6 +61,8 @@ class Index:
     """bool[N]: pictures that are decoded and not shown, as the container's edit list says."""
     completed_at: npt.NDArray[np.int64]
     """int64[N]: the packet that completes what each packet begins: itself, or that of a second field."""
+    joined: bool
+    """Whether libavformat calls packets corrupt although only segments were joined before them."""
     runs: npt.NDArray[np.int32]
     """int32[N]: rises by one where an edit list jumps to another place in the file."""
     state: StateChanges
@@ -141,6 +143,7 @@ class _Scan:
         self._facts = FactsScan(self._reader, self._state.changes.initial)
         self._pictures = PictureCounter(self._reader, [unit.data for unit in self._state.changes.initial])
         self._begun_at, self._completed_at = 0, array("q")
+        self._joined = False
         self._arrived: tuple[StateUnit, ...] = ()
         """What arrived in packets without a picture, before the next one."""
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
@@ -166,6 +169,7 @@ class _Scan:
                 f"{self._video.path} has more than the {self._limits.max_packets} packets that are allowed"
             )
         pts = NO_PTS if packet.pts is None else packet.pts
+        self._joined = self._joined or packet.is_corrupt
         data = bytes(packet)
         self._check_lengths(data, pts)
         changed = self._state.add(data)
@@ -232,6 +236,7 @@ class _Scan:
             needless=flags & 4 > 0,
             hidden=flags & 8 > 0,
             discarded=flags & 16 > 0,
+            joined=self._joined,
             completed_at=np.frombuffer(self._completed_at.tobytes(), np.int64),
             runs=np.frombuffer(self._runs.tobytes(), np.int32),
             unreferenced=self._references.unreferenced(),

@@ -21,8 +21,8 @@ def check_order(info: VideoInfo, index: Index) -> None:
     """Check that no picture is shown before one that every decoder hands out earlier.
 
     Decoders hand out all pictures from before a reset (an IDR picture), or before a jump of an edit list,
-    ahead of those after it. VP8, VP9 and AV1 are not reordered at all. Times that go back are those of
-    recordings joined one behind the other.
+    ahead of those after it; where decoding can start otherwise, ahead of that picture. VP8, VP9 and AV1 are
+    not reordered at all. Times that go back are those of recordings joined one behind the other.
 
     Raises:
         VideoError: a time goes back.
@@ -30,16 +30,15 @@ def check_order(info: VideoInfo, index: Index) -> None:
     shown = np.flatnonzero(index.shown)
     pts = index.pts[shown]
     latest = np.maximum.accumulate(pts)
+    back = np.append(False, pts[1:] < latest[:-1])
     if info.codec in _REORDERING:
+        back &= index.clean[shown]
         group = (np.cumsum(index.resets) + index.runs)[shown]
         first = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
         earliest = np.minimum.reduceat(pts, first)[1:]
-        back = np.flatnonzero(earliest < latest[first[1:] - 1])
-        place = first[1:][back[0]] if len(back) else None
-    else:
-        back = np.flatnonzero(pts[1:] < latest[:-1])
-        place = back[0] + 1 if len(back) else None
-    if place is not None:
+        back[first[1:]] |= earliest < latest[first[1:] - 1]
+    if back.any():
+        place = int(np.argmax(back))
         raise VideoError(
             f"{info.path} has time stamps that go back after {info.time_s(int(latest[place - 1])):.3f} s, as "
             "joined recordings and some edit lists have: encode it again, for example with "
