@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -9,11 +10,15 @@ from vbench.errors import ConfigError
 from vbench.pipeline.config import PipelineArgs
 from vbench.schema import Config
 from vbench.sizing import deployments, replicas
-from vbench.video.source import scheme_of
+from vbench.video.source import path_of, scheme_of
 
 
-def pipeline_args(config: Config) -> PipelineArgs:
-    """What ``vbench.pipeline:build`` takes; ConfigError where the graph refuses a value."""
+def pipeline_args(config: Config, clip: Path | None = None) -> PipelineArgs:
+    """What ``vbench.pipeline:build`` takes; ConfigError where the graph refuses a value.
+
+    ``clip``: for the service of a trial, where its video lies. It may read that folder and no other, or the
+    host that the video's address names, public or not.
+    """
     pipeline, model = config.pipeline, config.model
     values: dict[str, Any] = {
         "mode": config.mode,
@@ -31,7 +36,7 @@ def pipeline_args(config: Config) -> PipelineArgs:
         "decode_timeout_s": pipeline.decode_timeout_s,
         "request_timeout_s": config.load.timeout_s,
         "frames_budget_mb": pipeline.frames_budget_mb,
-        "sources": [scheme_of(config.video.path or "")],
+        **_reach(config, clip),
         "fetch_timeout_s": config.video.fetch_timeout_s,
         "model": {
             "name": model.name,
@@ -59,6 +64,25 @@ def pipeline_args(config: Config) -> PipelineArgs:
         return PipelineArgs.model_validate(values)
     except ValidationError as error:
         raise ConfigError(" ".join(_sentence(item) for item in error.errors())) from error
+
+
+def _reach(config: Config, clip: Path | None) -> dict[str, Any]:
+    """What the service may read: what the configuration names, and what lies beside it."""
+    source = config.video.path or ""
+    scheme = scheme_of(source)
+    reach: dict[str, Any] = {"sources": [scheme]}
+    if scheme == "file":
+        named = clip or (path_of(source) if source else None)
+        if named is not None:
+            reach["roots"] = [str(named.expanduser().resolve().parent)]
+        return reach
+    if clip is None:
+        return reach
+    if scheme in ("http", "https"):
+        reach["private_sources"] = [urlsplit(source).hostname or ""]
+    # A trial's requests all fetch this one video, as many at a time as there are requests in progress.
+    reach["max_fetches"] = config.cluster.deployments.service.max_ongoing_requests or 4
+    return reach
 
 
 def _absolute(weights: str) -> str:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from vbench.models.registry import input_spec
 from vbench.pipeline.config import DeploymentName, PipelineArgs
+from vbench.video.local_files import default_roots
 
 if TYPE_CHECKING:
     from ray.serve import Application
@@ -49,6 +50,8 @@ def build(args: PipelineArgs) -> "Application":
     from vbench.pipeline.service import VideoProcessingService
 
     input_spec(args.model.name)
+    if args.roots is None:
+        args = args.model_copy(update={"roots": default_roots()})
     options = deployment_options(args)
 
     def deployed(cls: type[Any], name: DeploymentName) -> Any:

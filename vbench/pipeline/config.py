@@ -5,9 +5,19 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from vbench.models.protocol import ModelSettings, Precision
+from vbench.video.local_files import real_roots
+from vbench.video.public_addresses import PrivateSources
 from vbench.video.remote import Scheme
 from vbench.video.types import PixelFormat, VideoLimits
 
@@ -54,6 +64,19 @@ def _split(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
+def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
+    PrivateSources.of(entries)
+    return entries
+
+
+def _folders(roots: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    real_roots(roots or ())
+    for root in roots or ():
+        if not root.startswith(("/", "~")):
+            raise ValueError(f"{root!r} is not an absolute path: give one, such as /data/videos or ~/videos")
+    return roots
+
+
 FramesPerSecond = Annotated[
     float | str, _checked(Fraction(1, 3600), Fraction(240), "frames/s"), Field(examples=[1, "30000/1001"])
 ]
@@ -98,6 +121,8 @@ class LimitArgs(_Args):
     max_packets: Annotated[int, Field(gt=0)] = 4_000_000
     max_pixels: Annotated[int, Field(gt=0)] = 33_177_600
     max_size_bytes: Annotated[int, Field(gt=0)] = 64 * 2**30
+    max_fetched_bytes: Annotated[int, Field(gt=0)] = 8 * 2**30
+    """Of a video that is fetched: it is copied to the temporary disk of the service's node."""
 
     def limits(self) -> VideoLimits:
         """The same for ``vbench.video``."""
@@ -182,6 +207,15 @@ class PipelineArgs(_Args):
     """Where the videos that a request names may lie; each more is one more that a stranger can have read."""
     fetch_timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = 600.0
     """A video that does not lie on the service's node must be there within this time."""
+    private_sources: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_hosts)] = ()
+    """Hosts (``minio.example``) and networks (``10.0.0.0/8``) that requests may name although they are not
+    public. Without them an ``http`` or ``https`` address leads to the public Internet only."""
+    roots: Annotated[tuple[str, ...] | None, BeforeValidator(_split), AfterValidator(_folders)] = None
+    """Folders that a local video must lie in, links followed. None: the working directory and home of whoever
+    starts the service, and the folder for temporary files."""
+    max_fetches: Annotated[int, Field(ge=1)] | None = None
+    """Videos that a service replica fetches at a time; HTTP 503 beyond that and a short wait. None: for half
+    of the requests that it works on, so that slow sources never hold up all of them."""
     frames_budget_mb: Annotated[float, Field(gt=0)] | None = None
     """10^6 bytes of frames that all requests together may hold in a node's object store. None: what the
     smallest of the nodes that can hold frames takes before Ray spills (80% of its store)."""
@@ -248,6 +282,11 @@ class PipelineArgs(_Args):
     def decodes_at_once(self) -> int:
         """Chunks that one decoder replica decodes at the same time."""
         return max(1, self.decoder.threads // self.ffmpeg_threads)
+
+    @property
+    def fetches_at_once(self) -> int:
+        """Videos that one service replica fetches at a time."""
+        return self.max_fetches or max(1, (self.service.max_ongoing_requests or 4) // 2)
 
     @property
     def chunks_in_flight(self) -> int:

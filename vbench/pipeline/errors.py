@@ -15,6 +15,18 @@ class RequestTimeoutError(TimeoutError):
     """The request took longer than the service allows."""
 
 
+class OverloadedError(RuntimeError):
+    """The service has no room for this request now; the same request may do later."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        """``retry_after_s``: when to send the request again; the client gets it as ``Retry-After``."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[type["OverloadedError"], tuple[str, float]]:
+        return type(self), (str(self), self.retry_after_s)
+
+
 class IncompleteError(RuntimeError):
     """A stage handed on something else than it was asked for; never answered with less."""
 
@@ -26,6 +38,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (VideoUnreachableError, 502),
     (VideoError, 422),
     (RequestTimeoutError, 504),
+    (OverloadedError, 503),
     (BackPressureError, 503),
     (DeploymentUnavailableError, 503),
 )

@@ -14,6 +14,7 @@ from vbench.pipeline.assemble import assemble
 from vbench.pipeline.budget import FramesBudget, capacity_bytes
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import cause_of
+from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.flow import Flow
 from vbench.pipeline.footprint import footprint
 from vbench.pipeline.geometry import frame_geometry
@@ -38,6 +39,9 @@ class VideoProcessingService:
         self._inference = inference
         nodes = ray.nodes()
         self._nodes = sum(node["Alive"] for node in nodes)
+        # Some of the requests in progress never fetch: a place to wait is one less for these.
+        in_progress = args.service.max_ongoing_requests or 4
+        self._fetches = FetchSlots(args.fetches_at_once, max(0, (in_progress - args.fetches_at_once) // 2))
         self._budget = FramesBudget(capacity_bytes(args, nodes))
 
     async def process(self, request: ProcessRequest, received_s: float) -> bytes:
@@ -49,7 +53,7 @@ class VideoProcessingService:
         recorder = SpanRecorder(self._place)
         recorder.add("chunk", "queue", None, received_s, time.time())
         job = Job.of(request, self._args)
-        opening = Opening(request.video, job)
+        opening = Opening(request.video, job, self._fetches)
         try:
             return await self._process(job, opening, received_s, recorder)
         except RayTaskError as error:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,12 @@ from vbench.video.types import VideoLimits
 
 NEVER = (Path("/proc"), Path("/dev"), Path("/sys"))
 """What lies here is not a file of anybody's: other processes' open files, devices, the kernel's state."""
+
+
+def default_roots() -> tuple[str, ...]:
+    """What whoever starts a service on their own machine works in: this folder, home, and temporary files."""
+    folders = (Path.cwd(), Path.home(), Path(tempfile.gettempdir()))
+    return tuple(dict.fromkeys(str(folder) for folder in folders if folder != Path("/")))
 
 
 def real_roots(roots: Iterable[str | Path]) -> tuple[Path, ...]:

@@ -1,0 +1,135 @@
+"""What a service lets a request read, and how many videos it fetches at a time."""
+
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from http_files import Behaviour, serving
+from pydantic import ValidationError
+from waiting import until
+
+from vbench.pipeline.answer import ProcessRequest
+from vbench.pipeline.config import PipelineArgs
+from vbench.pipeline.errors import OverloadedError, VideoMissingError, status_of
+from vbench.pipeline.fetch_slots import FetchSlots
+from vbench.pipeline.job import Job
+from vbench.pipeline.opening import Opening
+from vbench.video.errors import StoppedError, VideoError
+
+NOT_STOPPED = threading.Event()
+
+
+def opening(video: str, fetches: FetchSlots | None = None, **args: object) -> Opening:
+    request = ProcessRequest(video=video)
+    return Opening(video, Job.of(request, PipelineArgs.model_validate(args)), fetches or FetchSlots(1, 0))
+
+
+def test_a_file_is_open_by_its_name_and_read_by_its_descriptor(clip: Path) -> None:
+    asked = opening(str(clip), roots=[str(clip.parent)])
+    with asked.splitter(NOT_STOPPED) as splitter:
+        assert splitter.info.path.startswith("/proc/")
+        assert sum(len(chunk.targets) for chunk in splitter) == 12
+    assert asked.local.called == str(clip)
+    assert str(asked.named(VideoError(f"{asked.local.path} is bad"))) == f"{clip} is bad"
+
+
+def test_a_file_outside_of_the_roots_is_refused(clip: Path, tmp_path: Path) -> None:
+    with (
+        pytest.raises(VideoError, match="is not in a folder that this service reads") as caught,
+        opening(str(clip), roots=[str(tmp_path)]).splitter(NOT_STOPPED),
+    ):
+        pass
+    assert status_of(caught.value)[0] == 422
+
+
+def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    with (
+        pytest.raises(VideoMissingError, match=r"none.mp4 cannot be read: No such file or directory"),
+        opening(f"{tmp_path}/none.mp4", roots=[str(tmp_path)]).splitter(NOT_STOPPED),
+    ):
+        pass
+
+
+def test_a_private_address_is_read_from_by_a_service_that_was_deployed_so(clip: Path) -> None:
+    behaviour = Behaviour(clip.read_bytes())
+    with serving(behaviour) as url:
+        with (
+            pytest.raises(VideoError, match="its host is not at a public address"),
+            opening(f"{url}/clip.mp4", sources=["http"]).splitter(NOT_STOPPED),
+        ):
+            pass
+        assert behaviour.asked == []
+        allowed = opening(f"{url}/clip.mp4", sources=["http"], private_sources=["127.0.0.1"])
+        with allowed.splitter(NOT_STOPPED) as splitter:
+            assert splitter.info.frames == 120
+
+
+def test_fetches_beyond_the_slots_are_refused_and_files_are_not(clip: Path) -> None:
+    slots = FetchSlots(1, 0)
+    with slots.slot(NOT_STOPPED):
+        with (
+            pytest.raises(OverloadedError, match="1 videos are being fetched for other requests") as caught,
+            opening("http://127.0.0.1:9/a.mp4", slots, sources=["http"]).splitter(NOT_STOPPED),
+        ):
+            pass
+        assert (status_of(caught.value)[0], caught.value.retry_after_s) == (503, 10.0)
+        with opening(str(clip), slots, roots=[str(clip.parent)]).splitter(NOT_STOPPED):
+            pass
+
+
+def test_a_slot_is_free_once_the_video_is_here(clip: Path) -> None:
+    slots = FetchSlots(1, 0)
+    with serving(Behaviour(clip.read_bytes())) as url, ExitStack() as both:
+        for _ in range(2):
+            asked = opening(f"{url}/clip.mp4", slots, sources=["http"], private_sources=["127.0.0.1"])
+            both.enter_context(asked.splitter(NOT_STOPPED))
+
+
+def test_who_waits_for_a_slot_gets_it_or_a_refusal_in_time() -> None:
+    slots = FetchSlots(1, 1, wait_s=0.3)
+    stop = threading.Event()
+    with slots.slot(NOT_STOPPED):
+        with pytest.raises(OverloadedError), slots.slot(NOT_STOPPED):
+            pass
+        threading.Timer(0.1, stop.set).start()
+        with pytest.raises(StoppedError), slots.slot(stop):
+            pass
+    patient = FetchSlots(1, 1, wait_s=30)
+    entered = threading.Event()
+
+    def wait() -> None:
+        with patient.slot(NOT_STOPPED):
+            entered.set()
+
+    with patient.slot(NOT_STOPPED):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        until(lambda: patient._waiting == 1, "it waits", 10)
+        with pytest.raises(OverloadedError), patient.slot(NOT_STOPPED):
+            pass
+        assert not entered.is_set()
+    thread.join(10)
+    assert entered.is_set()
+
+
+def test_slow_sources_never_hold_all_requests() -> None:
+    assert PipelineArgs().fetches_at_once == 2
+    args = {"service": {"max_ongoing_requests": 16}}
+    assert PipelineArgs.model_validate(args).fetches_at_once == 8
+    assert PipelineArgs.model_validate(args | {"max_fetches": 3}).fetches_at_once == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("roots", ["videos"], "'videos' is not an absolute path: give one, such as /data/videos"),
+        ("roots", "/data,/proc/self", "cannot be a folder of videos: /proc, /dev, /sys never are"),
+        ("private_sources", "http://h", "is no host and no network: write a host's name"),
+    ],
+)
+def test_what_may_be_read_is_checked_when_the_service_is_deployed(
+    field: str, value: object, said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        PipelineArgs.model_validate({field: value})
