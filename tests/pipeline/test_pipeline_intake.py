@@ -1,6 +1,8 @@
 """What a service lets a request read, and how many videos it fetches at a time."""
 
+import asyncio
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,22 +12,41 @@ from pydantic import ValidationError
 from waiting import until
 
 from vbench.pipeline.answer import ProcessRequest
+from vbench.pipeline.budget import FramesBudget, packets_capacity_bytes
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import OverloadedError, VideoMissingError, status_of
 from vbench.pipeline.fetch_slots import FetchSlots
+from vbench.pipeline.footprint import check_packets
 from vbench.pipeline.job import Job
-from vbench.pipeline.opening import Opening
-from vbench.video.errors import StoppedError, VideoError
+from vbench.pipeline.opening import Means, Opening
+from vbench.pipeline.source import ChunkSource
+from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
+from vbench.video.reader_process import ReaderServer
 
 NOT_STOPPED = threading.Event()
+Open = Callable[..., Opening]
 
 
-def opening(video: str, fetches: FetchSlots | None = None, **args: object) -> Opening:
-    request = ProcessRequest(video=video)
-    return Opening(video, Job.of(request, PipelineArgs.model_validate(args)), fetches or FetchSlots(1, 0))
+@pytest.fixture(scope="module", autouse=True)
+def readers() -> Iterator[ReaderServer]:
+    readers = ReaderServer()
+    yield readers
+    readers.close()
 
 
-def test_a_file_is_open_by_its_name_and_read_by_its_descriptor(clip: Path) -> None:
+@pytest.fixture
+def opening(readers: ReaderServer) -> Callable[..., Opening]:
+    def make(video: str, fetches: FetchSlots | None = None, **args: object) -> Opening:
+        job = Job.of(ProcessRequest(video=video), PipelineArgs.model_validate(args))
+        packets = FramesBudget(100_000_000)
+        return Opening(
+            video, job, Means(fetches=fetches or FetchSlots(1, 0), readers=readers, packets=packets)
+        )
+
+    return make
+
+
+def test_a_file_is_open_by_its_name_and_read_by_its_descriptor(opening: Open, clip: Path) -> None:
     asked = opening(str(clip), roots=[str(clip.parent)])
     with asked.splitter(NOT_STOPPED) as splitter:
         assert splitter.info.path.startswith("/proc/")
@@ -34,7 +55,7 @@ def test_a_file_is_open_by_its_name_and_read_by_its_descriptor(clip: Path) -> No
     assert str(asked.named(VideoError(f"{asked.local.path} is bad"))) == f"{clip} is bad"
 
 
-def test_a_file_outside_of_the_roots_is_refused(clip: Path, tmp_path: Path) -> None:
+def test_a_file_outside_of_the_roots_is_refused(opening: Open, clip: Path, tmp_path: Path) -> None:
     with (
         pytest.raises(VideoError, match="is not in a folder that this service reads") as caught,
         opening(str(clip), roots=[str(tmp_path)]).splitter(NOT_STOPPED),
@@ -43,7 +64,7 @@ def test_a_file_outside_of_the_roots_is_refused(clip: Path, tmp_path: Path) -> N
     assert status_of(caught.value)[0] == 422
 
 
-def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_missing(opening: Open, tmp_path: Path) -> None:
     with (
         pytest.raises(VideoMissingError, match=r"none.mp4 cannot be read: No such file or directory"),
         opening(f"{tmp_path}/none.mp4", roots=[str(tmp_path)]).splitter(NOT_STOPPED),
@@ -51,7 +72,7 @@ def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
         pass
 
 
-def test_a_private_address_is_read_from_by_a_service_that_was_deployed_so(clip: Path) -> None:
+def test_a_private_address_is_read_from_by_a_service_that_was_deployed_so(opening: Open, clip: Path) -> None:
     behaviour = Behaviour(clip.read_bytes())
     with serving(behaviour) as url:
         with (
@@ -65,7 +86,7 @@ def test_a_private_address_is_read_from_by_a_service_that_was_deployed_so(clip: 
             assert splitter.info.frames == 120
 
 
-def test_fetches_beyond_the_slots_are_refused_and_files_are_not(clip: Path) -> None:
+def test_fetches_beyond_the_slots_are_refused_and_files_are_not(opening: Open, clip: Path) -> None:
     slots = FetchSlots(1, 0)
     with slots.slot(NOT_STOPPED):
         with (
@@ -78,7 +99,7 @@ def test_fetches_beyond_the_slots_are_refused_and_files_are_not(clip: Path) -> N
             pass
 
 
-def test_a_slot_is_free_once_the_video_is_here(clip: Path) -> None:
+def test_a_slot_is_free_once_the_video_is_here(opening: Open, clip: Path) -> None:
     slots = FetchSlots(1, 0)
     with serving(Behaviour(clip.read_bytes())) as url, ExitStack() as both:
         for _ in range(2):
@@ -133,3 +154,51 @@ def test_what_may_be_read_is_checked_when_the_service_is_deployed(
 ) -> None:
     with pytest.raises(ValidationError, match=said):
         PipelineArgs.model_validate({field: value})
+
+
+def test_packets_take_what_frames_leave_of_the_smallest_store() -> None:
+    def node(store: float, **resources: float) -> dict[str, object]:
+        return {"Alive": True, "Resources": {"object_store_memory": store, **resources}}
+
+    args = {"service": {"resources": {"s": 0.1}}, "decoder": {"resources": {"d": 0.1}}}
+    nodes = [node(100e6, CPU=4.0), node(1000e6, s=1.0), node(600e6, CPU=4.0, d=1.0)]
+    assert packets_capacity_bytes(PipelineArgs.model_validate(args), nodes) == pytest.approx(120e6, abs=1)
+    given = PipelineArgs.model_validate(args | {"packets_budget_mb": 50, "service": {"replicas": 2}})
+    assert packets_capacity_bytes(given, nodes) == 25_000_000
+
+
+def test_a_chunk_with_more_packets_than_the_budget_is_refused_with_the_arithmetic(
+    opening: Open, clip: Path
+) -> None:
+    asked = opening(str(clip), roots=[str(clip.parent)])
+    with asked.splitter(NOT_STOPPED) as splitter:
+        check_packets(splitter, sum(splitter.coded_bytes))
+        with pytest.raises(
+            VideoTooLargeError,
+            match=r"chunk 0 .* 0\.\d MB of coded pictures, of a budget of 0\.0 MB; ask for",
+        ):
+            check_packets(splitter, 1000)
+
+
+def test_the_packets_of_all_requests_together_are_bounded(opening: Open, clip: Path) -> None:
+    """A chunk is read once those before it are decoded, where both do not fit; an end gives back all."""
+
+    async def scenario() -> None:
+        sizes = []
+        asked = opening(str(clip), roots=[str(clip.parent)], chunk_s=4)
+        with asked.splitter(NOT_STOPPED) as splitter:
+            sizes = list(splitter.coded_bytes)
+        assert len(sizes) == 3
+        packets = FramesBudget(max(sizes))
+        async with ChunkSource(asked.splitter, packets) as source:
+            await source.next()
+            second = asyncio.ensure_future(source.next())
+            done, _ = await asyncio.wait([second], timeout=0.3)
+            assert not done
+            source.decoded(0)
+            source.decoded(0)
+            assert (await second).chunk is not None
+            assert packets.free == max(sizes) - sizes[1]
+        assert packets.free == max(sizes)
+
+    asyncio.run(scenario())

@@ -123,6 +123,8 @@ class LimitArgs(_Args):
     max_size_bytes: Annotated[int, Field(gt=0)] = 64 * 2**30
     max_fetched_bytes: Annotated[int, Field(gt=0)] = 8 * 2**30
     """Of a video that is fetched: it is copied to the temporary disk of the service's node."""
+    max_read_s: Annotated[float, Field(ge=1, le=LONGEST_TIMEOUT_S)] = 60.0
+    """CPU time that reading the video's index may take, and again each chunk."""
 
     def limits(self) -> VideoLimits:
         """The same for ``vbench.video``."""
@@ -219,6 +221,9 @@ class PipelineArgs(_Args):
     frames_budget_mb: Annotated[float, Field(gt=0)] | None = None
     """10^6 bytes of frames that all requests together may hold in a node's object store. None: what the
     smallest of the nodes that can hold frames takes before Ray spills (80% of its store)."""
+    packets_budget_mb: Annotated[float, Field(gt=0)] | None = None
+    """10^6 bytes of coded pictures that all requests together may hold on their way to the decoders, and the
+    largest chunk. None: what frames leave of a node's object store, 20%."""
     api: DeploymentArgs = DeploymentArgs(resources=ON_HEAD)
     service: DeploymentArgs = DeploymentArgs()
     decoder: WorkerArgs = WorkerArgs()

@@ -11,20 +11,20 @@ from ray.exceptions import RayTaskError
 
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.assemble import assemble
-from vbench.pipeline.budget import FramesBudget, capacity_bytes
+from vbench.pipeline.budget import FramesBudget, capacity_bytes, packets_capacity_bytes
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import cause_of
 from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.flow import Flow
-from vbench.pipeline.footprint import footprint
+from vbench.pipeline.footprint import check_packets, footprint
 from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
-from vbench.pipeline.opening import Opening
+from vbench.pipeline.opening import Means, Opening
 from vbench.pipeline.replica import place
 from vbench.pipeline.source import ChunkSource
 from vbench.pipeline.spans import SpanRecorder
 from vbench.video.errors import VideoError
-from vbench.video.split import Splitter
+from vbench.video.reader_process import ReaderServer, SplitVideo
 from vbench.video.types import FrameGeometry
 
 
@@ -41,7 +41,13 @@ class VideoProcessingService:
         self._nodes = sum(node["Alive"] for node in nodes)
         # Some of the requests in progress never fetch: a place to wait is one less for these.
         in_progress = args.service.max_ongoing_requests or 4
-        self._fetches = FetchSlots(args.fetches_at_once, max(0, (in_progress - args.fetches_at_once) // 2))
+        places = max(0, (in_progress - args.fetches_at_once) // 2)
+        self._means = Means(
+            fetches=FetchSlots(args.fetches_at_once, places),
+            readers=ReaderServer(),
+            packets=FramesBudget(packets_capacity_bytes(args, nodes)),
+        )
+        self._means.readers.start()
         self._budget = FramesBudget(capacity_bytes(args, nodes))
 
     async def process(self, request: ProcessRequest, received_s: float) -> bytes:
@@ -53,7 +59,7 @@ class VideoProcessingService:
         recorder = SpanRecorder(self._place)
         recorder.add("chunk", "queue", None, received_s, time.time())
         job = Job.of(request, self._args)
-        opening = Opening(request.video, job, self._fetches)
+        opening = Opening(request.video, job, self._means)
         try:
             return await self._process(job, opening, received_s, recorder)
         except RayTaskError as error:
@@ -62,11 +68,12 @@ class VideoProcessingService:
             raise opening.named(error) from None
 
     async def _process(self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder) -> bytes:
-        async with ChunkSource(opening.splitter) as source:
+        async with ChunkSource(opening.splitter, self._means.packets) as source:
             if opening.local.checksum is not None:
                 nbytes = opening.local.size_bytes
                 recorder.add("chunk", "transfer", None, opening.fetch_start_s, opening.fetch_end_s, nbytes)
             recorder.add("chunk", "compute", None, opening.fetch_end_s, source.opened_end_s)
+            check_packets(source.splitter, self._means.packets.capacity)
             info = source.splitter.info
             geometry = frame_geometry(self._args, info)
             async with self._admitted(job, source.splitter, geometry, recorder):
@@ -95,7 +102,7 @@ class VideoProcessingService:
 
     @asynccontextmanager
     async def _admitted(
-        self, job: Job, splitter: Splitter, geometry: FrameGeometry, recorder: SpanRecorder
+        self, job: Job, splitter: SplitVideo, geometry: FrameGeometry, recorder: SpanRecorder
     ) -> AsyncIterator[None]:
         """Have room in the object stores for the frames that this request holds at a time."""
         held = footprint(job, splitter, geometry)

@@ -37,6 +37,8 @@ class Index:
     """The stream's number in its container."""
     pts: npt.NDArray[np.int64]
     """int64[N]: ticks; ``NO_PTS`` where there is none."""
+    sizes: npt.NDArray[np.int64]
+    """int64[N]: bytes."""
     shown: npt.NDArray[np.bool_]
     """bool[N]: whether a player shows the picture."""
     clean: npt.NDArray[np.bool_]
@@ -123,6 +125,7 @@ class _Scan:
         self._reader = PacketReader.of(video.codec, extradata)
         self._references = References(self._reader, extradata)
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
+        self._sizes = array("q")
         self._entered = False
         self._lead_below: int | None = None
         self._cut = False
@@ -149,6 +152,7 @@ class _Scan:
         hidden = self._reader.is_hidden(memoryview(packet))
         shown = not (needless or leads or packet.is_discard or hidden)
         self._pts.append(pts)
+        self._sizes.append(packet.size)
         self._durations.append(packet.duration or 0)
         self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3)
         if shown:
@@ -169,6 +173,7 @@ class _Scan:
         index = Index(
             stream=self._video.stream.index,
             pts=np.frombuffer(self._pts.tobytes(), np.int64),
+            sizes=np.frombuffer(self._sizes.tobytes(), np.int64),
             shown=flags & 1 > 0,
             clean=flags & 2 > 0,
             needless=flags & 4 > 0,

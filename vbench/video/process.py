@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from vbench.video.child_environment import child_environment
 from vbench.video.errors import (
     DecoderKilledError,
     StoppedError,
@@ -242,6 +243,7 @@ def _start(
                 stderr=stderr,
                 bufsize=0,
                 pass_fds=descriptors,
+                env=child_environment(),
             )
         except OSError as error:
             raise ToolMissingError(
