@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from vbench.errors import ConfigError
-from vbench.pipeline.config import PipelineArgs
+from vbench.pipeline.config import LimitArgs, PipelineArgs
 from vbench.schema import Config
 from vbench.sizing import deployments, replicas
 from vbench.video.source import path_of, scheme_of
@@ -81,6 +81,7 @@ def _reach(config: Config, clip: Path | None) -> dict[str, Any]:
     if scheme in ("http", "https"):
         reach["private_sources"] = [urlsplit(source).hostname or ""]
     # A trial's requests all fetch this one video, as many at a time as there are requests in progress.
+    reach["limits"] = {"max_fetched_bytes": LimitArgs().max_size_bytes}
     reach["max_fetches"] = config.cluster.deployments.service.max_ongoing_requests or 4
     return reach
 

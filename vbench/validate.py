@@ -176,12 +176,23 @@ def _video(config: Config) -> Iterator[str]:
             f"video.path={shown(video.path or '')} cannot be reached from cluster=emulated, whose hosts have"
             " no way out: download it and give its path."
         )
+    if scheme in ("s3", "gs"):
+        yield from _store_address(video.path or "")
     if video.name == "file" and video.path in (None, MISSING, ""):
         yield "video=file needs a path: add video.path=clip.mp4."
     if video.name == "scene" and video.path is not None:
         yield f"video.path={video.path} is not looked at by video=scene: add video=file."
     if video.name == "scene" and video.scene is None:
         yield "video.scene=null leaves no video: set the scene, or choose video=file video.path=clip.mp4."
+
+
+def _store_address(address: str) -> Iterator[str]:
+    from vbench.video.remote_store import object_of
+
+    try:
+        object_of(address, shown(address))
+    except VideoError as error:
+        yield f"video.path: {error}."
 
 
 def _outputs(outputs: str) -> Iterator[str]:

@@ -11,6 +11,9 @@ from http_files import Behaviour, serving
 from pydantic import ValidationError
 from waiting import until
 
+from vbench.compose import check
+from vbench.errors import ConfigError
+from vbench.graph import pipeline_args
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.budget import FramesBudget, packets_capacity_bytes
 from vbench.pipeline.config import PipelineArgs
@@ -202,3 +205,26 @@ def test_the_packets_of_all_requests_together_are_bounded(opening: Open, clip: P
         assert packets.free == max(sizes)
 
     asyncio.run(scenario())
+
+
+def test_a_trial_reads_its_video_and_no_other(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    (local,) = check(["video=file", f"video.path={clip}"], multirun=False)
+    (scene,) = check([], multirun=False)
+    (web,) = check(["video=file", "video.path=http://127.0.0.1:9/clip.mp4"], multirun=False)
+    (store,) = check(["video=file", "video.path=s3://videos/clip.mp4"], multirun=False)
+
+    assert pipeline_args(local).roots == pipeline_args(scene, clip).roots == (str(tmp_path),)
+    assert pipeline_args(scene).roots is None
+    slots = web.cluster.deployments.service.max_ongoing_requests
+    for config, hosts in ((web, ("127.0.0.1",)), (store, ())):
+        assert pipeline_args(config, clip).private_sources == hosts
+        assert pipeline_args(config, clip).fetches_at_once == slots
+        # What a manifest deploys is for anybody who can reach it.
+        assert pipeline_args(config).private_sources == ()
+        assert pipeline_args(config).fetches_at_once == slots // 2
+
+
+def test_an_address_with_options_is_refused_before_a_trial_starts() -> None:
+    with pytest.raises(ConfigError, match=r"video.path: s3://videos/clip.mp4 is followed by options"):
+        check(["video=file", "video.path='s3://videos/clip.mp4?region=eu-west-1'"], multirun=False)

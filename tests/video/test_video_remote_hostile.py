@@ -14,8 +14,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from vbench.video import disk_room, http_connection
-from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, VideoTooLargeError
+from vbench.video import disk_room, fetched_copy, http_connection
+from vbench.video.errors import (
+    StoppedError,
+    VideoError,
+    VideoTimeoutError,
+    VideoTooLargeError,
+    VideoUnreachableError,
+)
 from vbench.video.public_addresses import PrivateSources, is_public
 from vbench.video.remote import fetched
 from vbench.video.types import VideoLimits
@@ -125,6 +131,37 @@ def test_a_server_that_drips_its_header_is_left_when_nobody_waits() -> None:
         with pytest.raises(StoppedError), fetched(server.url, limits=LIMITS, timeout_s=60, stop=stop):
             pass
         assert time.monotonic() - began < 3
+
+
+def test_a_source_that_is_far_too_slow_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before the time is up: who fetches takes a place from others."""
+    monkeypatch.setattr(fetched_copy, "SLOW_S", 0.4)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n"
+    with answering(forever(head, b"x", 0.02)) as server:
+        began = time.monotonic()
+        with pytest.raises(VideoUnreachableError, match=r"comes too slowly: \d+ bytes in 0.4 s"):
+            fetch(server.url, timeout_s=60)
+        assert time.monotonic() - began < 3
+
+
+def test_a_header_that_drips_is_given_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "HEADER_TIMEOUT_S", 0.1)
+    with (
+        answering(forever(b"HTTP/1.1 200 OK\r\nX: ", b"a", 0.02)) as server,
+        pytest.raises(
+            VideoUnreachableError, match=r"broke off 5 times .*its header did not come within 0.1 s"
+        ),
+    ):
+        fetch(server.url, timeout_s=60)
+
+
+def test_who_asks_is_told_to_the_host_that_was_named_with_it_alone() -> None:
+    def answer(connection: socket.socket, _: threading.Event) -> None:
+        connection.sendall(OK if len(server.asked) > 1 else b"HTTP/1.1 302 Found\r\nLocation: /b\r\n\r\n")
+
+    with answering(answer) as server:
+        assert fetch(server.url.replace("127", "me:secret@127")) == b"abc"
+        assert [b"Authorization: Basic bWU6c2VjcmV0\r\n" in asked for asked in server.asked] == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ from vbench.video.public_addresses import Address, address_of
 HEADER_BYTES = 64 << 10
 """Most bytes of a response before its body, interim responses included."""
 
+HEADER_TIMEOUT_S = 10.0
+"""For all of that to come, from the connection on."""
+
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Environment variables that name other certificates than the usual ones, as curl and ``requests`` do."""
 
@@ -55,6 +58,7 @@ class PatientSocket:
     def __init__(self, sock: socket.socket, deadline: Deadline, silence_s: float) -> None:
         self._sock, self._deadline, self._silence_s = sock, deadline, silence_s
         self._header_left: int | None = HEADER_BYTES
+        self._header_late_s = time.monotonic() + HEADER_TIMEOUT_S
 
     def header_ended(self) -> None:
         """What comes now is the body, and its reader bounds it."""
@@ -96,6 +100,8 @@ class PatientSocket:
         """``work``, tried in slices until it is done; TimeoutError after ``silence_s`` without anything."""
         silent_at_s = time.monotonic() + self._silence_s
         while True:
+            if self._header_left is not None and time.monotonic() >= self._header_late_s:
+                raise TimeoutError(f"its header did not come within {HEADER_TIMEOUT_S:g} s")
             self._sock.settimeout(self._deadline.slice_s())
             try:
                 return work()

@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import IO, Literal, Protocol, get_args
 from urllib.parse import urlsplit
 
-import xxhash
-
 from vbench.video.deadline import Deadline, TimeIsUpError
-from vbench.video.disk_room import check_room
 from vbench.video.errors import (
     StoppedError,
     VideoError,
     VideoTimeoutError,
-    VideoTooLargeError,
     VideoUnreachableError,
 )
+from vbench.video.fetched_copy import FetchedCopy as _Copy
 from vbench.video.local_files import opened_below
 from vbench.video.public_addresses import PrivateSources
 from vbench.video.source import local_video, scheme_of
@@ -169,45 +166,6 @@ def _reader(source: str, called: str, deadline: Deadline, private: PrivateSource
     return StoreReader(source, called)
 
 
-class _Copy:
-    """The bytes so far."""
-
-    def __init__(self, file: IO[bytes], called: str, limits: VideoLimits) -> None:
-        self._file = file
-        self._most = min(limits.max_size_bytes, limits.max_fetched_bytes)
-        self.called = called
-        self.size = 0
-        self.checksum = xxhash.xxh3_128()
-        self.trouble = ""
-        """Why the source broke off last."""
-
-    def check(self, size: int) -> None:
-        """VideoTooLargeError for a size that is not allowed, or that the disk has no room for."""
-        if size > self._most:
-            raise VideoTooLargeError(
-                f"{self.called} is too large: it has {size} bytes or more, {self._most} are allowed"
-            )
-        check_room(self._file.fileno(), size - self.size, self.called)
-
-    def restart(self) -> None:
-        """Forget all of them."""
-        self._file.seek(0)
-        self._file.truncate()
-        self.size = 0
-        self.checksum.reset()
-
-    def append(self, block: bytes) -> None:
-        """Add to them."""
-        self.check(self.size + len(block))
-        self._file.write(block)
-        self.checksum.update(block)
-        self.size += len(block)
-
-    def flush(self) -> None:
-        """Have all of them in the file."""
-        self._file.flush()
-
-
 def _fill(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
     """All bytes, going on where the source broke off, up to ``ATTEMPTS`` times without any progress."""
     failed = 0
@@ -224,6 +182,7 @@ def _fill(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
                     f"{copy.called} broke off {failed} times in a row after {copy.size}{of} bytes ({error}): "
                     "try again later, or give a copy that lies nearer"
                 ) from error
+            copy.check_pace(0)
             deadline.sleep(BACK_OFF_S[failed - 1] * random.uniform(0.5, 1.0))
         else:
             copy.flush()
@@ -238,6 +197,7 @@ def _read_on(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
     while block := reader.read(BLOCK_BYTES):
         copy.append(block)
         deadline.check()
+        copy.check_pace(len(block))
     if reader.size is not None and copy.size != reader.size:
         raise InterruptedFetchError("it ended before its end")
 

@@ -97,11 +97,14 @@ class HttpReader:
         """The response to a GET, up to where its body begins."""
         target = self._target(url)
         headers = headers | {"Host": target.authority}
-        if url.username is not None:
-            name = f"{unquote(url.username)}:{unquote(url.password or '')}"
+        origin = urlsplit(self._url)
+        first = target == self._target(origin)
+        # Who asks goes to the host that was named with it, and to no other.
+        asker = url if url.username is not None or not first else origin
+        if asker.username is not None:
+            name = f"{unquote(asker.username)}:{unquote(asker.password or '')}"
             headers["Authorization"] = f"Basic {base64.b64encode(name.encode()).decode()}"
         path = quote(url.path or "/", safe=_SAFE) + (f"?{quote(url.query, safe=_SAFE)}" if url.query else "")
-        first = target == self._target(urlsplit(self._url))
 
         def may(address: Address, own: bool) -> bool:
             named = self._private is None or self._private.include(target.host, address)
