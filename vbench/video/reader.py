@@ -39,7 +39,7 @@ class Reader:
         """What it says next; raises what is wrong with the video."""
         self._wait()
         try:
-            message = receive(self._connection)
+            message = self._receive()
         except (ForeignTypeError, OSError) as error:
             raise self.lost() from error
         if message is None:
@@ -51,6 +51,17 @@ class Reader:
         if kind == "failed":
             raise self._failure(*value)
         return kind, value
+
+    def ask(self, words: bytes) -> None:
+        """Tell it something; if it has ended, ``next`` says so."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._connection.send(words)
+
+    def _receive(self) -> tuple[str, Any] | None:
+        try:
+            return receive(self._connection)
+        except ConnectionResetError:  # it ended before it read what it was told; what it said is still here
+            return receive(self._connection)
 
     def named(self, info: VideoInfo) -> VideoInfo:
         """The facts with the path that this process knows the video by."""

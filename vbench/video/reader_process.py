@@ -115,11 +115,11 @@ class ReaderServer:
                     os.close(video)
             reader.begin(ours)
             stack.callback(reader.end)
-            ours.send(pickle.dumps(order))
+            reader.ask(pickle.dumps(order))
             kind, value = reader.next()
             if kind == "info":
                 most = most_frames(reader.named(value))
-                ours.send(str("none" if most is None else most).encode())
+                reader.ask(str("none" if most is None else most).encode())
                 kind, value = reader.next()
             if kind != "planned":
                 raise reader.lost()
@@ -129,7 +129,7 @@ class ReaderServer:
                 targets=targets,
                 plan=_plan(targets, parts),
                 coded_bytes=coded_bytes,
-                chunks=lambda: _chunks(reader, ours),
+                chunks=lambda: _chunks(reader),
             )
 
     def _pass_on(self, connection: socket.socket, video: int) -> None:
@@ -177,9 +177,9 @@ def _plan(targets: npt.NDArray[np.int64], parts: list[tuple[float, float, int]])
     return tuple(plan)
 
 
-def _chunks(reader: Reader, connection: socket.socket) -> Iterator[Chunk]:
+def _chunks(reader: Reader) -> Iterator[Chunk]:
     while True:
-        connection.send(b"next")
+        reader.ask(b"next")
         kind, value = reader.next()
         if kind != "chunk":
             return
