@@ -23,8 +23,8 @@ class ProcessRequest(BaseModel):
     video: str = Field(
         min_length=1,
         max_length=4096,
-        description="Absolute path of a video file on the node that runs VideoProcessingService, or an "
-        "address (http, https, s3, gs) where the service was deployed with such sources.",
+        description="Absolute path of a video file on the node that runs VideoProcessingService, below a "
+        "folder that it may read, or an address (http, https, s3, gs) if it was deployed with such sources.",
     )
     mode: Mode | None = Field(
         default=None,
