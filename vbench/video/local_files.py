@@ -64,7 +64,7 @@ def opened_below(source: str, roots: tuple[Path, ...], limits: VideoLimits) -> I
         if not stat.S_ISREG(status.st_mode):
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise VideoError(f"{source} is {kind}: name a video file")
-        local = Path(f"/proc/{os.getpid()}/fd/{handle}")
+        local = Path(f"/proc/self/fd/{handle}")
         try:
             local_video(local, limits)
         except VideoError as error:

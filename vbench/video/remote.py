@@ -1,6 +1,5 @@
 """Brings a video that lies elsewhere (HTTP, S3, Google Cloud Storage) to a file of this process."""
 
-import os
 import random
 import tempfile
 import threading
@@ -137,7 +136,7 @@ def fetched(
         if copy.size == 0:
             raise VideoError(f"{called} is empty: it has 0 bytes")
         yield Local(
-            path=Path(f"/proc/{os.getpid()}/fd/{file.fileno()}"),
+            path=Path(f"/proc/self/fd/{file.fileno()}"),
             called=called,
             checksum=copy.checksum.hexdigest(),
             size_bytes=copy.size,
