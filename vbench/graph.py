@@ -30,6 +30,7 @@ def pipeline_args(config: Config) -> PipelineArgs:
         "window": pipeline.window,
         "decode_timeout_s": pipeline.decode_timeout_s,
         "request_timeout_s": config.load.timeout_s,
+        "queue_length": _queue_length(config),
         "frames_budget_mb": pipeline.frames_budget_mb,
         "sources": [scheme_of(config.video.path or "")],
         "fetch_timeout_s": config.video.fetch_timeout_s,
@@ -59,6 +60,13 @@ def pipeline_args(config: Config) -> PipelineArgs:
         return PipelineArgs.model_validate(values)
     except ValidationError as error:
         raise ConfigError(" ".join(_sentence(item) for item in error.errors())) from error
+
+
+def _queue_length(config: Config) -> int:
+    """As configured; by default room for the whole closed loop, so that no request of a trial is refused."""
+    default: int = PipelineArgs.model_fields["queue_length"].default
+    given = config.pipeline.queue_length
+    return max(default, config.load.concurrency) if given is None else given
 
 
 def _absolute(weights: str) -> str:
