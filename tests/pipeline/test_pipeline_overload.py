@@ -97,6 +97,8 @@ def response_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[st
         ("POST", PATH, b'{"video": "/\\ud800"}', JSON, 422, "the body has half of a surrogate pair"),
         ("POST", PATH, b'{"video": "/a\\u0000"}', JSON, 422, "video: '/a\\x00' has a NUL character"),
         ("POST", PATH, b'{"video": 5}', JSON, 422, "video: "),
+        ("POST", PATH, json.dumps(dict.fromkeys(map(str, range(4000)))).encode(), JSON, 422, "video: "),
+        ("POST", PATH, b'{"video": "/a", "fps": "' + b"9" * 60_000 + b'"}', JSON, 422, "fps: "),
         ("POST", PATH, b" " * 65_537, JSON, 413, "the body has 65537 bytes, and at most 65536 are accepted"),
         ("POST", PATH, b"[" + b"1," * 25_000_000 + b"1]", JSON, 413, "the body has 50000003 bytes"),
         ("GET", PATH, None, {}, 405, f"GET is not allowed on {PATH}: use POST"),
@@ -124,6 +126,7 @@ def test_odd_calls_get_a_status_of_the_description_and_a_sentence(
     detail = response.json()["detail"]
     assert (response.status_code, detail[: len(sentence)]) == (status, sentence)
     assert "parsing the body" not in detail
+    assert len(response.content) < 5000, "what was sent is not sent back at length"
     described = call(service, "GET", "/openapi.json").json()["paths"][PATH]["post"]["responses"]
     assert str(status) in described
     assert time.monotonic() - began_s < 5

@@ -11,6 +11,10 @@ from starlette.exceptions import HTTPException
 from vbench.pipeline.answer import PATH, Problem, ProcessRequest
 from vbench.pipeline.errors import retry_after_s, status_of
 
+MOST_ERRORS = 10
+LONGEST_TEXT = 400
+"""Of what is wrong with a body, as much is told."""
+
 _RETRY_AFTER = {
     "Retry-After": {
         "description": "Seconds after which to send the request again.",
@@ -54,8 +58,15 @@ def problem(error: BaseException, headers: dict[str, str] | None = None) -> JSON
 async def explain_invalid_request(_: Request, error: Exception) -> JSONResponse:
     """422 with all that is wrong in one sentence, and FastAPI's list of errors beside it."""
     assert isinstance(error, RequestValidationError)
-    errors = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()]
-    return JSONResponse({"detail": "; ".join(map(_sentence, errors)), "errors": errors}, status_code=422)
+    found = error.errors()
+    errors = [
+        {"loc": [_shortened(part) for part in one["loc"]], "msg": _shortened(one["msg"]), "type": one["type"]}
+        for one in found[:MOST_ERRORS]
+    ]
+    sentences = [_sentence(one) for one in errors]
+    if len(found) > MOST_ERRORS:
+        sentences.append(f"and {len(found) - MOST_ERRORS} more")
+    return JSONResponse({"detail": "; ".join(sentences), "errors": errors}, status_code=422)
 
 
 async def explain_refusal(request: Request, error: Exception) -> JSONResponse:
@@ -74,6 +85,13 @@ async def explain_refusal(request: Request, error: Exception) -> JSONResponse:
 async def explain_failure(_: Request, error: Exception) -> JSONResponse:
     """Whatever else is raised: 500, unless its kind has a status of its own."""
     return problem(error)
+
+
+def _shortened(text: Any) -> Any:
+    """Strings without their middle if they are long: what a client sent is not sent back at length."""
+    if not isinstance(text, str) or len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[: LONGEST_TEXT // 2]} ... {text[-LONGEST_TEXT // 2 :]}"
 
 
 def _sentence(error: dict[str, Any]) -> str:
