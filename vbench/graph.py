@@ -35,6 +35,7 @@ def pipeline_args(config: Config, clip: Path | None = None) -> PipelineArgs:
         "window": pipeline.window,
         "decode_timeout_s": pipeline.decode_timeout_s,
         "request_timeout_s": config.load.timeout_s,
+        "queue_length": _queue_length(config),
         "frames_budget_mb": pipeline.frames_budget_mb,
         **_reach(config, clip),
         "fetch_timeout_s": config.video.fetch_timeout_s,
@@ -84,6 +85,13 @@ def _reach(config: Config, clip: Path | None) -> dict[str, Any]:
     reach["limits"] = {"max_fetched_bytes": LimitArgs().max_size_bytes}
     reach["max_fetches"] = config.cluster.deployments.service.max_ongoing_requests or 4
     return reach
+
+
+def _queue_length(config: Config) -> int:
+    """As configured; by default room for the whole closed loop, so that no request of a trial is refused."""
+    default: int = PipelineArgs.model_fields["queue_length"].default
+    given = config.pipeline.queue_length
+    return max(default, config.load.concurrency) if given is None else given
 
 
 def _absolute(weights: str) -> str:

@@ -9,7 +9,7 @@ from typing import get_args
 from vbench.load import ends
 from vbench.models.protocol import Precision
 from vbench.names import nearest
-from vbench.pipeline.config import HEAD_RESOURCE, HWACCELS, FrameSize, Handoff, Mode
+from vbench.pipeline.config import HEAD_RESOURCE, HWACCELS, MOST_CALLS, FrameSize, Handoff, Mode
 from vbench.runtimes import RuntimeFlagError, environment
 from vbench.schema import (
     MISSING,
@@ -144,6 +144,11 @@ def _pipeline(pipeline: PipelineConfig) -> Iterator[str]:
         bound = getattr(pipeline, name)
         if bound is not None and not (math.isfinite(bound) and bound > 0):
             yield f"pipeline.{name}={bound} must be above 0, or null."
+    if pipeline.queue_length is not None and not 0 <= pipeline.queue_length <= MOST_CALLS:
+        yield (
+            f"pipeline.queue_length={pipeline.queue_length} must be 0 to {MOST_CALLS}, or null for room for"
+            " all requests of the trial."
+        )
     if pipeline.hwaccel is not None and pipeline.hwaccel not in HWACCELS:
         yield f"pipeline.hwaccel={pipeline.hwaccel} does not exist: {nearest(pipeline.hwaccel, HWACCELS)}."
 

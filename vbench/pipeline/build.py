@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 APPLICATION = "vbench"
 """The name that Serve knows the graph by."""
 
+HEALTH_CALLS = 8
+"""Places of a replica beside those for its work, so that ``/healthz`` hears from one that is fully busy."""
+
 NAMES: tuple[DeploymentName, ...] = get_args(DeploymentName)
 
 
@@ -28,7 +31,7 @@ def deployment_options(args: PipelineArgs) -> dict[DeploymentName, dict[str, Any
                 "num_gpus": deployment.gpus,
                 "resources": dict(deployment.resources),
             },
-            "max_ongoing_requests": args.max_ongoing(name),
+            "max_ongoing_requests": args.max_ongoing(name) + HEALTH_CALLS,
             "health_check_period_s": 2,
             "health_check_timeout_s": 30,
             # The wait must be shorter than the timeout, or every replica is killed at the end of it.

@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayTaskError
 
+from vbench.pipeline.admission import Admission, to_its_end
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.assemble import assemble
 from vbench.pipeline.budget import FramesBudget, capacity_bytes, packets_capacity_bytes
@@ -18,6 +19,7 @@ from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.flow import Flow
 from vbench.pipeline.footprint import check_packets, footprint
 from vbench.pipeline.geometry import frame_geometry
+from vbench.pipeline.health import Health
 from vbench.pipeline.job import Job
 from vbench.pipeline.opening import Means, Opening
 from vbench.pipeline.replica import place
@@ -26,6 +28,9 @@ from vbench.pipeline.spans import SpanRecorder
 from vbench.video.errors import VideoError
 from vbench.video.reader_process import ReaderServer, SplitVideo
 from vbench.video.types import FrameGeometry
+
+HEALTH_TIMEOUT_S = 2.0
+"""For a replica of a stage to answer."""
 
 
 class VideoProcessingService:
@@ -40,8 +45,7 @@ class VideoProcessingService:
         nodes = ray.nodes()
         self._nodes = sum(node["Alive"] for node in nodes)
         # Some of the requests in progress never fetch: a place to wait is one less for these.
-        in_progress = args.service.max_ongoing_requests or 4
-        places = max(0, (in_progress - args.fetches_at_once) // 2)
+        places = max(0, (args.requests_at_once - args.fetches_at_once) // 2)
         self._means = Means(
             fetches=FetchSlots(args.fetches_at_once, places),
             readers=ReaderServer(),
@@ -49,13 +53,32 @@ class VideoProcessingService:
         )
         self._means.readers.start()
         self._budget = FramesBudget(capacity_bytes(args, nodes))
+        # The APIs send no more than all services have slots for. One that gets more than its share, or whose
+        # slots are held by work that ends after its client left, has them wait here.
+        self._admission = Admission(
+            slots=args.requests_at_once,
+            queue_length=args.queue_length + 2 * args.requests_at_once * args.service.replicas,
+        )
+        stages = {
+            "VideoDecoder": (decoder.ping.remote, args.decoder.replicas),
+            "ModelInference": (inference.ping.remote, args.inference.replicas),
+        }
+        self._health = Health(stages, timeout_s=HEALTH_TIMEOUT_S)
+
+    async def silent_stages(self) -> list[str]:
+        """The deployments behind this one of which no replica answers."""
+        return await self._health.silent()
 
     async def process(self, request: ProcessRequest, received_s: float) -> bytes:
         """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds.
 
         Raises VideoError and its kinds for what is wrong with the video; IncompleteError rather than answer
-        with less than every frame; what Ray raises where a replica is lost.
+        with less than every frame; OverloadedError; what Ray raises where a replica is lost. When it is
+        cancelled it returns at once, and its slot is free when the work for it has ended.
         """
+        return await self._admission.run(lambda: self._answer(request, received_s))
+
+    async def _answer(self, request: ProcessRequest, received_s: float) -> bytes:
         recorder = SpanRecorder(self._place)
         recorder.add("chunk", "queue", None, received_s, time.time())
         job = Job.of(request, self._args)
@@ -88,16 +111,18 @@ class VideoProcessingService:
                     nodes=self._nodes,
                 )
                 replies = await flow.run()
-        return await asyncio.to_thread(
-            assemble,
-            job=job,
-            info=info,
-            local=opening.local,
-            chunks=flow.chunks,
-            replies=replies,
-            spans=recorder.spans,
-            received_s=received_s,
-            finished_s=time.time(),
+        return await to_its_end(
+            asyncio.to_thread(
+                assemble,
+                job=job,
+                info=info,
+                local=opening.local,
+                chunks=flow.chunks,
+                replies=replies,
+                spans=recorder.spans,
+                received_s=received_s,
+                finished_s=time.time(),
+            )
         )
 
     @asynccontextmanager
