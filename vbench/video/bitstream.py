@@ -3,6 +3,10 @@
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
+from vbench.video.av1_obu import starts_with_shown_key_frame
+from vbench.video.bits import unescaped
+from vbench.video.vpx_headers import is_clean_vp8, is_clean_vp9
+
 H264_SLICE, H264_IDR, H264_SEI = 1, 5, 6
 H264_PICTURES = range(1, 6)
 """NAL unit types, ITU-T H.264 table 7-1; 1 to 5 carry picture data."""
@@ -46,13 +50,20 @@ class PacketReader:
 
         The container calls it a keyframe; not all of those are clean. H.264: an IDR picture, or a recovery
         point with ``recovery_frame_cnt == 0`` and ``exact_match_flag`` (clause D.2.8). HEVC: an IRAP picture.
-        Other codecs: as the container says.
+        AV1: a key frame that is shown at once. VP8 and VP9: a key frame.
         """
         if self.codec == "h264":
             return self._is_clean_h264(packet)
         if self.codec == "hevc":
             return self.hevc_type(packet) in HEVC_IRAP
-        return True
+        others = {"av1": starts_with_shown_key_frame, "vp8": is_clean_vp8, "vp9": is_clean_vp9}
+        return others[self.codec](packet)
+
+    def is_pictureless(self, packet: bytes) -> bool:
+        """Whether an H.264 or HEVC packet holds parameter sets and the like, but no part of a picture."""
+        if self.codec not in ("h264", "hevc"):
+            return False
+        return self.picture_header(packet, H264_PICTURES if self.codec == "h264" else HEVC_PICTURES) is None
 
     def is_hidden(self, packet: Sequence[int]) -> bool:
         """Whether the packet holds a picture that is never shown (VP8's and VP9's alternate references)."""
@@ -81,9 +92,36 @@ class PacketReader:
         """
         return next((header for header in self._headers(packet) if self._type(header) in pictures), None)
 
+    def picture_head(self, packet: bytes, pictures: Container[int], count: int) -> bytes | None:
+        """As ``picture_header``, but ``count`` bytes, less if the NAL unit is shorter."""
+        for start in self._starts(packet):
+            if self._type(packet[start : start + 1]) in pictures:
+                return packet[start : min(start + count, self._end(packet, start))]
+        return None
+
+    def types(self, packet: bytes) -> Iterator[int]:
+        """The type of each NAL unit."""
+        return (self._type(header) for header in self._headers(packet))
+
     def units_of_type(self, packet: bytes, kind: int) -> Iterator[bytes]:
         """The NAL units of one type, header included."""
-        return (unit for unit in self._units(packet) if self._type(unit) == kind)
+        return (unit for _, unit in self.units_of_types(packet, (kind,)))
+
+    def units_of_types(self, packet: bytes, kinds: Container[int]) -> Iterator[tuple[int, bytes]]:
+        """Type and bytes (header included) of each NAL unit of one of these types, in the packet's order.
+
+        Copies no other unit, so that it can be asked of every packet of a long video.
+        """
+        for start in self._starts(packet):
+            kind = self._type(packet[start : start + 1])
+            if kind in kinds:
+                yield kind, packet[start : self._end(packet, start)]
+
+    def framed(self, unit: bytes) -> bytes:
+        """A NAL unit as it stands in the stream's packets: behind its length, or behind a start code."""
+        if self.length_bytes:
+            return len(unit).to_bytes(self.length_bytes, "big") + unit
+        return b"\0" + START_CODE + unit
 
     def _type(self, unit: bytes) -> int:
         return unit[0] & 31 if self.codec == "h264" else unit[0] >> 1 & 63
@@ -101,8 +139,8 @@ class PacketReader:
             if kind == H264_SEI:
                 recovers = recovers or _is_exact_recovery_point(unit[1:])
             elif H264_SLICE <= kind < H264_IDR:
-                break
-        return recovers
+                return recovers
+        return False
 
     def _units(self, packet: bytes) -> Iterator[bytes]:
         """The packet's NAL units that have at least a byte, header included."""
@@ -133,22 +171,23 @@ class PacketReader:
         return end if end >= 0 else len(packet)
 
 
-def unescaped(unit: bytes) -> bytes:
-    """A NAL unit without its emulation prevention bytes (ITU-T H.264 7.4.1)."""
-    return unit.replace(b"\0\0\3", b"\0\0")
-
-
-def _is_exact_recovery_point(sei: bytes) -> bool:
-    """Whether an SEI NAL unit (without header) says that decoding is exact from this very picture on."""
+def sei_messages(sei: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and payload of each message in an SEI NAL unit without its header (ITU-T H.264 7.3.2.3.1)."""
     data = unescaped(sei)
     at = 0
     while at + 2 < len(data):
         kind, at = _sei_number(data, at)
         size, at = _sei_number(data, at)
-        if kind == SEI_RECOVERY_POINT and at < len(data):
-            # ue(v) recovery_frame_cnt is 0 if its first bit is 1; the next bit is exact_match_flag.
-            return data[at] >> 6 == 0b11
+        yield kind, data[at : at + size]
         at += size
+
+
+def _is_exact_recovery_point(sei: bytes) -> bool:
+    """Whether an SEI NAL unit (without header) says that decoding is exact from this very picture on."""
+    for kind, payload in sei_messages(sei):
+        if kind == SEI_RECOVERY_POINT and payload:
+            # ue(v) recovery_frame_cnt is 0 if its first bit is 1; the next bit is exact_match_flag.
+            return payload[0] >> 6 == 0b11
     return False
 
 

@@ -29,6 +29,12 @@ DOWNLOADED = "nv12|p010le|p012le|yuv444p|yuv444p16le"
 PAD_GREY = "0x727272"
 """(114, 114, 114), as ``FrameGeometry`` says."""
 
+_J_FORMATS = {f"yuv{digits}p": f"yuvj{digits}p" for digits in (411, 420, 422, 440, 444)}
+"""What FFmpeg calls the same pixel format of full range, by version and decoder."""
+
+_MATRIX_NAMES = {"bt601": "bt470bg|smpte170m", "bt2020": "bt2020nc"}
+"""Names in FFmpeg's format filter of what its scale filter calls otherwise."""
+
 _ARGUMENT_BYTES = 100_000
 """Linux takes 128 KiB an argument (MAX_ARG_STRLEN); a longer filter goes through a file in memory."""
 
@@ -67,7 +73,7 @@ def decoder_options(info: VideoInfo, threads: int, hwaccel: str | None = None) -
     """Options before ``-i``; no rotation and no cropping that a NUT payload would not have too."""
     options: dict[str, Any] = {
         "threads": max(1, threads),
-        "max_pixels": max_pixels(info.coded_width, info.coded_height),
+        "max_pixels": max_pixels(info.decoded_width, info.decoded_height),
         "noautorotate": None,
     }
     if is_at_least(ffmpeg_version(ffmpeg_path()), 7, 1):
@@ -100,8 +106,8 @@ def frame_graph(
         # Out of the hardware's memory, as NV12 or the like, and into what the CPU's decoder gives: the scaler
         # then does the same work on both.
         graph = graph.filter("hwdownload").filter("format", pix_fmts=DOWNLOADED)
-        graph = graph.filter("format", pix_fmts=info.pixel_format)
-    graph = graph.filter(
+        graph = graph.filter("scale", flags=SCALE_FLAGS).filter("format", pix_fmts=info.pixel_format)
+    graph = _as_announced(graph, info, colours=not hwaccel).filter(
         "scale",
         w=width,
         h=height,
@@ -123,6 +129,28 @@ def frame_graph(
     return graph.output("pipe:1", format="rawvideo", pix_fmt=geometry.pixel_format, fps_mode="passthrough")
 
 
+def _as_announced(graph: Any, info: VideoInfo, *, colours: bool) -> Any:
+    """Only pictures of the size, pixel format and colours of ``info``, without what the container crops.
+
+    FFmpeg sets up its filters again, and says nothing, if pictures change in mid-stream. Here others fail: a
+    crop to a width of 0 is an error, and so is a pixel format that nothing converts (see ``ffmpeg_command``).
+    """
+    left, top, _, _ = info.crop
+    same_size = f"eq(iw,{info.decoded_width})*eq(ih,{info.decoded_height})"
+    graph = graph.filter(
+        "crop", w=f"if({same_size},{info.coded_width},0)", h=info.coded_height, x=left, y=top, exact=1
+    )
+    plain = info.pixel_format.replace("yuvj", "yuv")
+    options = {"pix_fmts": "|".join(sorted({info.pixel_format, plain, _J_FORMATS.get(plain, plain)}))}
+    if colours and is_at_least(ffmpeg_version(ffmpeg_path()), 7, 1):
+        # A chunk may say nothing of them: if only the container does, they are not in its payload.
+        if info.color_matrix != "auto":
+            options["color_spaces"] = _MATRIX_NAMES.get(info.color_matrix, info.color_matrix) + "|unknown"
+        if info.color_range != "auto":
+            options["color_ranges"] = info.color_range + "|unknown"
+    return graph.filter("format", **options)
+
+
 def _turns(info: VideoInfo) -> list[tuple[str, dict[str, str]]]:
     """Filters that make the picture upright; after the conversion, where they only move pixels."""
     turns: dict[int, list[tuple[str, dict[str, str]]]] = {
@@ -137,12 +165,13 @@ def _turns(info: VideoInfo) -> list[tuple[str, dict[str, str]]]:
 
 @contextmanager
 def ffmpeg_command(graph: Any, *, threads: int) -> Generator[Command]:
-    """FFmpeg's program and arguments, bound to ``threads`` CPUs.
+    """FFmpeg's program and arguments, bound to ``threads`` CPUs; it converts nothing that ``graph`` does not.
 
     A filter too long for an argument lies, until the end, in memory that both processes share and the kernel
     frees with the last of them: a process that is killed leaves nothing behind.
     """
-    arguments: list[str] = ffmpeg.compile(graph, cmd=command_prefix(threads))
+    options = [*command_prefix(threads), "-noauto_conversion_filters"]
+    arguments: list[str] = ffmpeg.compile(graph, cmd=options)
     at = arguments.index("-filter_complex")
     if len(arguments[at + 1].encode()) <= _ARGUMENT_BYTES:
         yield Command(arguments=arguments)

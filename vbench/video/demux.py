@@ -10,13 +10,18 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from vbench.video.byte_file import open_bytes
 from vbench.video.errors import VideoError, VideoTooLargeError
-from vbench.video.ffmpeg import CODECS, file_options
+from vbench.video.ffmpeg import file_options
 from vbench.video.source import media_url
+from vbench.video.stream_choice import choose_stream
+from vbench.video.transport_stream import has_joins
 from vbench.video.types import VideoLimits
+
+_GENERATE_PTS = 1
+"""AVFMT_FLAG_GENPTS of libavformat/avformat.h; PyAV's enumeration of it has no type that fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +44,7 @@ class OpenVideo:
             for packet in self.container.demux(self.stream):
                 if packet.size == 0:
                     continue
-                if packet.is_corrupt:
+                if packet.is_corrupt and not self._has_joins():
                     raise VideoError(f"{self.path} is damaged or truncated: a picture is incomplete")
                 if packet.has_sidedata("new_extradata"):
                     raise VideoError(
@@ -49,15 +54,23 @@ class OpenVideo:
         except av.FFmpegError as error:
             raise VideoError(f"{self.path} is damaged or truncated: {error.strerror}") from error
 
+    def _has_joins(self) -> bool:
+        """Whether libavformat calls pictures corrupt only because segments were joined before them."""
+        if self.container.format.name != "mpegts":
+            return False
+        with open_bytes(self.path) as file:
+            return has_joins(file, self.stream.id)
+
 
 @contextmanager
 def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
-    """Open ``path`` and choose its first video stream that is not a cover picture.
+    """Open ``path`` and choose its video stream as FFmpeg does, see ``stream_choice``.
 
     Raises:
         VideoError: it is no MP4/MOV, Matroska/WebM or MPEG-TS file, or has no video stream that can be read.
         VideoTooLargeError: its pictures have more pixels than ``limits`` allow.
     """
+
     options = file_options() | {"max_pixels": str(limits.max_pixels)}
     try:
         container = av.open(media_url(path), container_options=options, metadata_errors="replace")
@@ -67,11 +80,11 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
             "only MP4/MOV, Matroska/WebM and MPEG-TS files can be read"
         ) from error
     with container:
-        stream = _video_stream(path, container)
+        # PyAV makes up the times that a file lacks: wrong ones if pictures are reordered.
+        container.flags &= ~_GENERATE_PTS
+        stream = choose_stream(path, container)
         context = stream.codec_context
         codec = context.codec.canonical_name
-        if codec not in CODECS:
-            raise VideoError(f"{path} is coded as {codec}: only h264, hevc, vp8, vp9 and av1 can be read")
         if not context.width or not context.height or stream.time_base is None:
             raise VideoError(f"{path} has a {codec} stream without pictures: no picture size was found in it")
         pixels = context.width * context.height
@@ -81,13 +94,3 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
                 f"{limits.max_pixels} pixels are allowed"
             )
         yield OpenVideo(path=path, container=container, stream=stream, codec=codec)
-
-
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    streams = [stream for stream in container.streams.video if not stream.disposition & covers]
-    if not streams:
-        raise VideoError(f"{path} has no video stream: it holds only sound, pictures or data")
-    if streams[0].codec_context is None:
-        raise VideoError(f"{path} has a video stream of an unknown codec: only h264, hevc, vp8, vp9 and av1")
-    return streams[0]

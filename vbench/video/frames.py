@@ -51,7 +51,7 @@ def decode_chunk(
         info = chunk.info
         options = {"format": "nut", **pipe_options()}
         source = ffmpeg.input("pipe:0", **options, **decoder_options(info, threads, hwaccel))["v:0"]
-        wanted = chunk.targets + chunk.pts_shift
+        wanted = chunk.targets + chunk.pts_shift if chunk.payload_pts is None else chunk.payload_pts
         graph = frame_graph(source, info, geometry, wanted, hwaccel)
         with (
             ffmpeg_command(graph, threads=threads) as command,
@@ -142,7 +142,7 @@ def _memory_bytes(info: VideoInfo, geometry: FrameGeometry, threads: int) -> int
     a pixel takes at most 8 bytes (4:4:4 with alpha, 16 bits).
     """
     pictures = 32 + 2 * threads
-    coded = (info.coded_width + 128) * (info.coded_height + 128) * 8
+    coded = (info.decoded_width + 128) * (info.decoded_height + 128) * 8
     return (3 << 30) + (256 << 20) * threads + pictures * (coded + geometry.frame_bytes)
 
 

@@ -1,8 +1,8 @@
 """Reads from an H.264 sequence parameter set whether its pictures can be fields."""
 
-from vbench.video.bitstream import unescaped
+from vbench.video.bits import Bits, unescaped
 
-_WITH_CHROMA_FORMAT = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}
+WITH_CHROMA_FORMAT = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}
 """Values of ``profile_idc`` whose parameter sets say their chroma format, ITU-T H.264 7.3.2.1.1."""
 
 
@@ -19,22 +19,22 @@ def has_frames_only(sps: bytes) -> bool:
         return False
 
 
-def skip_to_frames_only(bits: "Bits") -> None:
+def skip_to_frames_only(bits: Bits) -> None:
     """Take what stands before ``frame_mbs_only_flag``; EOFError where the parameter set ends before."""
     profile = bits.take(8)
     bits.take(16)  # constraint flags, level_idc
     bits.unsigned()  # seq_parameter_set_id
-    if profile in _WITH_CHROMA_FORMAT:
+    if profile in WITH_CHROMA_FORMAT:
         _skip_chroma_format(bits)
     bits.unsigned()  # log2_max_frame_num_minus4
-    _skip_order_count(bits)
+    skip_order_count(bits)
     bits.unsigned()  # max_num_ref_frames
     bits.take(1)  # gaps_in_frame_num_value_allowed_flag
     bits.unsigned()  # pic_width_in_mbs_minus1
     bits.unsigned()  # pic_height_in_map_units_minus1
 
 
-def _skip_chroma_format(bits: "Bits") -> None:
+def _skip_chroma_format(bits: Bits) -> None:
     chroma_format = bits.unsigned()
     if chroma_format == 3:
         bits.take(1)  # separate_colour_plane_flag
@@ -44,11 +44,11 @@ def _skip_chroma_format(bits: "Bits") -> None:
     if bits.take(1):  # seq_scaling_matrix_present_flag
         for number in range(12 if chroma_format == 3 else 8):
             if bits.take(1):
-                _skip_scaling_list(bits, 16 if number < 6 else 64)
+                skip_scaling_list(bits, 16 if number < 6 else 64)
 
 
-def _skip_scaling_list(bits: "Bits", size: int) -> None:
-    """7.3.2.1.1.1: a list ends early where the next scale is 0."""
+def skip_scaling_list(bits: Bits, size: int) -> None:
+    """``scaling_list``, 7.3.2.1.1.1: a list ends early where the next scale is 0."""
     scale = 8
     for _ in range(size):
         scale = (scale + bits.signed()) % 256
@@ -56,7 +56,8 @@ def _skip_scaling_list(bits: "Bits", size: int) -> None:
             return
 
 
-def _skip_order_count(bits: "Bits") -> None:
+def skip_order_count(bits: Bits) -> None:
+    """From ``pic_order_cnt_type`` to before ``max_num_ref_frames``, 7.3.2.1.1."""
     kind = bits.unsigned()  # pic_order_cnt_type
     if kind == 0:
         bits.unsigned()  # log2_max_pic_order_cnt_lsb_minus4
@@ -66,31 +67,3 @@ def _skip_order_count(bits: "Bits") -> None:
         bits.signed()  # offset_for_top_to_bottom_field
         for _ in range(bits.unsigned()):  # num_ref_frames_in_pic_order_cnt_cycle
             bits.signed()  # offset_for_ref_frame
-
-
-class Bits:
-    """Takes bits from the front; EOFError where there are too few left."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data, "big")
-        self.left = 8 * len(data)
-        """How many bits were not taken yet."""
-
-    def take(self, count: int) -> int:
-        """The next ``count`` bits as a number, the first the highest."""
-        if count > self.left:
-            raise EOFError
-        self.left -= count
-        return self._value >> self.left & (1 << count) - 1
-
-    def unsigned(self) -> int:
-        """ue(v), ITU-T H.264 9.1."""
-        zeros = 0
-        while not self.take(1):
-            zeros += 1
-        return (1 << zeros) - 1 + self.take(zeros)
-
-    def signed(self) -> int:
-        """se(v), ITU-T H.264 9.1.1."""
-        number = self.unsigned()
-        return (number + 1) // 2 if number % 2 else -(number // 2)

@@ -9,14 +9,27 @@ from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from vbench.video.errors import VideoError
+from vbench.video.picture_facts import PictureFacts
 
-_MATRICES = {1: "bt709", 2: "auto", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
-"""Names in FFmpeg's scale filter of the matrix coefficients of ITU-T H.273; it knows no others."""
+_MATRICES = {
+    0: "auto",
+    1: "bt709",
+    2: "auto",
+    4: "fcc",
+    5: "bt601",
+    6: "bt601",
+    7: "smpte240m",
+    9: "bt2020",
+}
+"""Names in FFmpeg's scale filter of the matrix coefficients of ITU-T H.273; it converts from no others.
+
+0 says GBR. Where the pictures are YCbCr all the same, FFmpeg converts them as if the stream said nothing.
+"""
 _RANGES = {1: "tv", 2: "pc"}
 
 
 def color_matrix(path: Path, frame: VideoFrame) -> str:
-    """The matrix's name in FFmpeg's scale filter; ``auto`` for RGB, and where the stream says none.
+    """The matrix's name in FFmpeg's scale filter; ``auto`` for RGB, and for YCbCr of no known matrix.
 
     Raises:
         VideoError: FFmpeg cannot convert from this matrix.
@@ -25,13 +38,35 @@ def color_matrix(path: Path, frame: VideoFrame) -> str:
         return "auto"
     number = int(frame.colorspace)
     if number not in _MATRICES:
-        raise VideoError(f"{path} has colours that cannot be converted: matrix {number} of ITU-T H.273")
+        raise VideoError(
+            f"{path} has colours that cannot be converted: FFmpeg has no conversion from matrix {number} "
+            "of ITU-T H.273"
+        )
     return _MATRICES[number]
 
 
 def color_range(frame: VideoFrame) -> str:
     """``tv``, ``pc``, or ``auto`` where the stream says none."""
     return _RANGES.get(int(frame.color_range), "auto")
+
+
+def picture_facts(frame: VideoFrame) -> PictureFacts:
+    """Size, pixel format and colours of a decoded picture, whether the stream or its container said them."""
+    parts = frame.format.components
+    full = {1: False, 2: True}.get(int(frame.color_range))
+    chroma = 0
+    if len(parts) > 1:
+        chroma = {(2, 2): 1, (2, 1): 2, (1, 1): 3}.get(
+            (round(frame.width / parts[1].width), round(frame.height / parts[1].height)), 4
+        )
+    return PictureFacts(
+        width=frame.width,
+        height=frame.height,
+        chroma=chroma,
+        bit_depth=parts[0].bits,
+        matrix=int(frame.colorspace),
+        full_range=full,
+    )
 
 
 def orientation(path: Path, frame: VideoFrame) -> tuple[int, bool]:

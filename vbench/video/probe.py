@@ -3,6 +3,7 @@
 from __future__ import annotations  # PyAV's Packet is generic in its type hints only
 
 import math
+import shlex
 from array import array
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,16 +18,18 @@ from av.video.stream import VideoStream
 
 from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
 from vbench.video.boxes import check_complete
+from vbench.video.container_crop import container_crop
+from vbench.video.decoder_state import StateChanges, StateScan, StateUnit
 from vbench.video.demux import OpenVideo, open_video
+from vbench.video.edit_list import NO_PTS, Jumps, check_jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
-from vbench.video.picture import color_matrix, color_range, orientation
+from vbench.video.picture import color_matrix, color_range, orientation, picture_facts
 from vbench.video.references import References
 from vbench.video.sample import sampled
 from vbench.video.source import local_video
+from vbench.video.stream_facts import FactsScan
+from vbench.video.timestamps import ambiguous, check_order
 from vbench.video.types import VideoInfo, VideoLimits
-
-NO_PTS = -(2**63)
-"""Stands in the index for a packet without a time stamp; no such packet is ever shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +49,18 @@ class Index:
     hidden: npt.NDArray[np.bool_]
     """bool[N]: whether no frame comes out of a decoder for it; it may have the pts of one that is shown."""
     needless: npt.NDArray[np.bool_]
-    """bool[N]: packets that no decoder uses, since it can only start behind what they refer to."""
+    """bool[N]: packets that no decoder uses, since it can only start behind what they refer to, or since they
+    hold no picture; ``state`` has the parameter sets in them."""
     unreferenced: npt.NDArray[np.bool_]
     """bool[N]: pictures from which no other is predicted, as far as that can be told."""
     resets: npt.NDArray[np.bool_]
     """bool[N]: pictures from which on, in decoding order, none is predicted from one before."""
+    discarded: npt.NDArray[np.bool_]
+    """bool[N]: pictures that are decoded and not shown, as the container's edit list says."""
+    runs: npt.NDArray[np.int32]
+    """int32[N]: rises by one where an edit list jumps to another place in the file."""
+    state: StateChanges
+    """What a decoder that starts later has to be told of the packets before."""
 
     def shown_pts(self) -> npt.NDArray[np.int64]:
         """int64[M], rising: the pts of the frames that a player shows."""
@@ -70,9 +80,7 @@ class Index:
         wanted = sampled(self.shown_pts(), info.time_base, fps)
         if keyframes_only:
             wanted = self._keyframes_of(wanted)
-        decoded = np.sort(self.pts[~(self.hidden | self.needless)])
-        repeats = np.searchsorted(decoded, wanted, "right") - np.searchsorted(decoded, wanted)
-        twice = wanted[repeats > 1]
+        twice = ambiguous(self, wanted)
         if len(twice):
             raise VideoError(
                 f"{info.path} has two pictures at the same time ({info.time_s(int(twice[0])):.3f} s), "
@@ -124,8 +132,13 @@ class _Scan:
         extradata = video.stream.codec_context.extradata
         self._reader = PacketReader.of(video.codec, extradata)
         self._references = References(self._reader, extradata)
+        self._state = StateScan(self._reader, extradata)
+        self._facts = FactsScan(self._reader, self._state.changes.initial)
+        self._arrived: tuple[StateUnit, ...] = ()
+        """What arrived in packets without a picture, before the next one."""
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
         self._sizes = array("q")
+        self._jumps, self._runs = Jumps(video.container.format.name), array("i")
         self._entered = False
         self._lead_below: int | None = None
         self._cut = False
@@ -145,16 +158,24 @@ class _Scan:
                 f"{self._video.path} has more than the {self._limits.max_packets} packets that are allowed"
             )
         pts = NO_PTS if packet.pts is None else packet.pts
-        self._references.add(bytes(packet), keyframe=packet.is_keyframe)
-        clean = packet.is_keyframe and self._reader.is_clean_entry(bytes(packet))
+        data = bytes(packet)
+        changed = self._state.add(data)
+        self._references.add(data, keyframe=packet.is_keyframe or bool(changed))
+        clean = packet.is_keyframe and self._reader.is_clean_entry(data)
         leads = self._leads(packet, pts, clean)
         needless = not self._entered or (leads and self._video.codec == "hevc")
+        needless = needless or self._reader.is_pictureless(data)
         hidden = self._reader.is_hidden(memoryview(packet))
         shown = not (needless or leads or packet.is_discard or hidden)
+        self._arrived += changed
+        if not needless:
+            arrived, self._arrived = self._arrived, ()
+            self._facts.add(len(self._pts), data, arrived, after_end=self._state.after_end)
         self._pts.append(pts)
         self._sizes.append(packet.size)
         self._durations.append(packet.duration or 0)
-        self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3)
+        self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3 | packet.is_discard << 4)
+        self._runs.append(self._jumps.run_of(packet))
         if shown:
             self._check_time(pts)
         if self._first_frame is None and not needless:
@@ -178,12 +199,30 @@ class _Scan:
             clean=flags & 2 > 0,
             needless=flags & 4 > 0,
             hidden=flags & 8 > 0,
+            discarded=flags & 16 > 0,
+            runs=np.frombuffer(self._runs.tobytes(), np.int32),
             unreferenced=self._references.unreferenced(),
             resets=self._references.resets(),
+            state=self._state.changes,
         )
         if self._first_frame is None or not index.shown.any():
             raise VideoError(f"{path} has no picture that can be shown")
-        return self._info(self._first_frame, index), index
+        self._check_unchanged(self._first_frame, index)
+        info = self._info(self._first_frame, index)
+        check_jumps(info, index)
+        check_order(info, index)
+        return info, index
+
+    def _check_unchanged(self, first: VideoFrame, index: Index) -> None:
+        change = self._facts.change(picture_facts(first))
+        if change is not None:
+            path, pts = self._video.path, int(index.pts[change.place])
+            number = int(np.searchsorted(index.shown_pts(), pts))
+            seconds = float((pts - self._low) * self._time_base)
+            raise VideoError(
+                f"{path} {change.what} at {seconds:.3f} s (frame {number}): only videos that stay as they "
+                f"begin can be read, so encode it as one with: ffmpeg -i {shlex.quote(str(path))} one.mp4"
+            )
 
     def _leads(self, packet: Packet[VideoStream], pts: int, clean: bool) -> bool:
         """Whether the picture refers to pictures before the entry that it follows, and those are not there.
@@ -198,6 +237,7 @@ class _Scan:
                     self._lead_below = pts
             elif self._video.codec == "hevc":
                 kind = self._reader.hevc_type(bytes(packet))
+                opens = opens or self._state.after_end
                 self._cut = kind in HEVC_BLA or (opens and kind == HEVC_CRA)
             return False
         if self._cut:
@@ -208,7 +248,12 @@ class _Scan:
 
     def _check_time(self, pts: int) -> None:
         if pts == NO_PTS:
-            raise VideoError(f"{self._video.path} has pictures without a time stamp: encode it anew")
+            rate = self._video.stream.guessed_rate or 25
+            raise VideoError(
+                f"{self._video.path} has pictures without a presentation time stamp, as files remuxed from "
+                "AVI have: encode it again at its frame rate, for example with "
+                f"'ffmpeg -r {rate} -i INPUT -c:v libx264 OUTPUT.mp4'"
+            )
         self._low, self._high = min(self._low, pts), max(self._high, pts)
         if self._high - self._low > self._max_ticks:
             raise VideoTooLargeError(
@@ -229,13 +274,23 @@ class _Scan:
         path, container = self._video.path, self._video.container
         last = int(np.argmax(np.where(index.shown, index.pts, NO_PTS)))
         rotation, flipped = orientation(path, frame)
+        stream = self._video.stream
+        context = stream.codec_context
+        crop = container_crop(
+            path,
+            stream_index=stream.index,
+            stream_id=stream.id,
+            width=context.width,
+            height=context.height,
+        )
         return VideoInfo(
             path=str(path),
             container=container.format.name,
             codec=self._video.codec,
             pixel_format=frame.format.name,
-            coded_width=frame.width,
-            coded_height=frame.height,
+            coded_width=frame.width - crop[0] - crop[2],
+            coded_height=frame.height - crop[1] - crop[3],
+            crop=crop,
             rotation=rotation,
             flipped=flipped,
             color_matrix=color_matrix(path, frame),

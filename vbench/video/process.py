@@ -41,6 +41,12 @@ _CONSEQUENCES = re.compile(
 )
 """Lines of FFmpeg's that only say that something failed before."""
 
+_MEANINGS = {
+    "Invalid too big or non positive size for width": "a picture is not of the size of the first",
+    "automatic conversion is disabled": "a picture is not of the pixel format or colours of the first",
+}
+"""What FFmpeg's words mean if they come from the filters that ``command.frame_graph`` sets up."""
+
 
 class FFmpegProcess:
     """One run of FFmpeg that writes to a pipe; a context manager that kills and reaps it, whatever happens.
@@ -207,6 +213,9 @@ class FFmpegProcess:
             if _CONSEQUENCES.search(line):
                 given = line.rpartition(": ")[2] if ": " in line else ""
                 return (reason if reason in lines or not given else given)[:300]
+            meaning = next((text for words, text in _MEANINGS.items() if words in line), None)
+            if meaning is not None:
+                return meaning
             if line and not line.startswith("Last message repeated"):
                 reason = line
         return reason[:300]

@@ -3,8 +3,9 @@
 from __future__ import annotations  # PyAV's Packet is generic in its type hints only
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import cast
 
 import av
 import numpy as np
@@ -14,7 +15,10 @@ from av.video.stream import VideoStream
 
 
 def to_nut(
-    stream: VideoStream, packets: Sequence[Packet[VideoStream]], pts: Sequence[int]
+    stream: VideoStream,
+    packets: Sequence[Packet[VideoStream]],
+    pts: Sequence[int],
+    prefixes: Mapping[int, bytes] | None = None,
 ) -> tuple[npt.NDArray[np.uint8], int]:
     """A NUT file with these packets.
 
@@ -22,7 +26,8 @@ def to_nut(
         stream: where they come from; gives codec, extradata and time base.
         packets: in decoding order; their time stamps are overwritten, their data is not copied before it
             is written, and they can be written again.
-        pts: ticks of ``stream.time_base``, one a packet.
+        pts: ticks of ``stream.time_base``, one per packet.
+        prefixes: bytes to write before the data of a packet, by its position in ``packets``.
 
     Returns:
         uint8[B], and the ticks that were added to every pts: NUT refuses negative time stamps. Decoding time
@@ -38,12 +43,21 @@ def to_nut(
         # opaque: AV1's decoder has no encoder of the same name, which PyAV would look for.
         target = container.add_stream_from_template(stream, opaque=True)
         target.time_base = time_base
-        for packet, shown, decoded in zip(packets, pts, dts, strict=True):
+        for at, (packet, shown, decoded) in enumerate(zip(packets, pts, dts, strict=True)):
+            if prefixes and at in prefixes:
+                packet = _behind(prefixes[at], packet)  # noqa: PLW2901 - the one given stays as it is
             packet.time_base = Fraction(time_base)  # the one before may have been written to another file
             packet.pts, packet.dts, packet.duration = shown + shift, decoded + shift, 0
             packet.stream = target
             container.mux_one(packet)
     return np.frombuffer(file.getbuffer(), np.uint8), shift
+
+
+def _behind(prefix: bytes, packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """A packet with the data of ``packet`` behind ``prefix``."""
+    longer = cast("Packet[VideoStream]", Packet(prefix + bytes(packet)))
+    longer.is_keyframe = packet.is_keyframe
+    return longer
 
 
 def _decoding_times(pts: Sequence[int]) -> list[int]:

@@ -17,8 +17,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vbench.video.demux import OpenVideo, open_video
+from vbench.video.edit_list import NO_PTS, payload_times
 from vbench.video.errors import VideoError
-from vbench.video.probe import NO_PTS, read_index
+from vbench.video.probe import read_index
 from vbench.video.remux import to_nut
 from vbench.video.sample import bins
 from vbench.video.types import Chunk, VideoInfo, VideoLimits
@@ -170,6 +171,7 @@ class Splitter:
 
     def _chunks(self) -> Generator[Chunk]:
         taken = [self._places(chunk.targets) for chunk in self.plan]
+        prefixes = self._index.state.prefixes(taken)
         keep_from = _keep_from(taken)
         wanted = np.zeros(len(self._index.pts), np.bool_)
         for places in taken:
@@ -185,7 +187,7 @@ class Splitter:
                     if place >= oldest and wanted[place]:
                         held.append((place, packet))
                 own = set(places.tolist())
-                yield self._chunk(index, video, [item for item in held if item[0] in own])
+                yield self._chunk(index, video, [item for item in held if item[0] in own], prefixes[index])
 
     def _arriving(self, video: OpenVideo) -> Iterator[tuple[int, Packet[VideoStream]]]:
         """Packets with their place in decoding order, each checked against the index."""
@@ -226,14 +228,24 @@ class Splitter:
         needed[0] = True
         return needed
 
-    def _chunk(self, index: int, video: OpenVideo, taken: list[tuple[int, Packet[VideoStream]]]) -> Chunk:
+    def _chunk(
+        self,
+        index: int,
+        video: OpenVideo,
+        taken: list[tuple[int, Packet[VideoStream]]],
+        prefixes: dict[int, bytes],
+    ) -> Chunk:
         plan = self.plan[index]
-        payload, shift = np.zeros(0, np.uint8), 0
+        payload, shift, payload_pts = np.zeros(0, np.uint8), 0, None
         if taken:
-            pts = self._index.pts[[place for place, _ in taken]]
-            if (pts == NO_PTS).any():
-                raise VideoError(f"{video.path} has pictures without a time stamp: encode it anew")
-            payload, shift = to_nut(video.stream, [packet for _, packet in taken], pts.tolist())
+            places = np.array([place for place, _ in taken])
+            pts = payload_times(self._index, places)
+            by_position = {at: prefixes[place] for at, (place, _) in enumerate(taken) if place in prefixes}
+            packets = [packet for _, packet in taken]
+            payload, shift = to_nut(video.stream, packets, pts.tolist(), by_position)
+            if not np.array_equal(pts, self._index.pts[places]):
+                holding = np.searchsorted(places, self._holding(plan.targets))
+                payload_pts = pts[holding] + shift
         return Chunk(
             info=self.info,
             index=index,
@@ -242,6 +254,7 @@ class Splitter:
             targets=plan.targets,
             payload=payload,
             pts_shift=shift,
+            payload_pts=payload_pts,
             packets=len(taken),
         )
 

@@ -26,7 +26,10 @@ class VideoInfo:
     codec: str
     pixel_format: str
     coded_width: int
+    """Pixels of a picture before it is turned, without what the stream and its container crop."""
     coded_height: int
+    crop: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Pixels that the container cuts off at the left, top, right and bottom of what a decoder gives."""
     rotation: int
     """Degrees clockwise that make the coded picture upright: 0, 90, 180 or 270."""
     flipped: bool = False
@@ -54,6 +57,16 @@ class VideoInfo:
     def height(self) -> int:
         """Height in pixels of the upright picture."""
         return self.coded_width if self.rotation % 180 else self.coded_height
+
+    @property
+    def decoded_width(self) -> int:
+        """Width in pixels of what a decoder gives."""
+        return self.crop[0] + self.coded_width + self.crop[2]
+
+    @property
+    def decoded_height(self) -> int:
+        """Height in pixels of what a decoder gives."""
+        return self.crop[1] + self.coded_height + self.crop[3]
 
     @property
     def duration_s(self) -> float:
@@ -166,6 +179,8 @@ class Chunk:
     """Ticks added to every time stamp in the payload (NUT refuses negative ones)."""
     packets: int
     """Packets in the payload, those before the span included."""
+    payload_pts: npt.NDArray[np.int64] | None = None
+    """int64[K], rising: the targets' pts in the payload, if they are others than ``targets + pts_shift``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,185 @@
+"""A chunk decodes with the state that one pass over the whole file would have at that point."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from clips import run_ffmpeg, source
+from joins import in_band_sets, join, packets_of
+from oracle import ALL, found, truth
+
+from vbench.video.av1_obu import sequence_header_obu, sequence_headers
+from vbench.video.bitstream import PacketReader
+from vbench.video.decoder_state import StateLog, StateUnit
+from vbench.video.frames import decode_chunk
+from vbench.video.split import Splitter
+from vbench.video.types import FrameGeometry
+
+SCENE = source(seconds=2, rate="24", size="96x64")
+OPEN_GOP = "keyint=12:open-gop=1:scenecut=0:weightp=0:8x8dct=0"
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """Gives the path of a short clip coded in one of two ways that differ in their parameter sets."""
+    folder = tmp_path_factory.mktemp("recordings")
+    codecs = {
+        "cavlc": f"-c:v libx264 -preset fast -threads 1 -bf 3 -x264-params {OPEN_GOP}:cabac=0 -qp",
+        "cabac": f"-c:v libx264 -preset fast -threads 1 -bf 3 -x264-params {OPEN_GOP}:cabac=1 -qp",
+        "hevc": "-c:v libx265 -preset ultrafast -x265-params "
+        "log-level=error:pools=1:keyint=12:open-gop=1:scenecut=0:bframes=3:qp",
+    }
+
+    def make(codec: str, quality: str) -> Path:
+        path = folder / f"{codec}_{quality}.mp4"
+        if not path.exists():
+            command = f"{SCENE} {codecs[codec]}"
+            words = f"{command}={quality}" if codec == "hevc" else f"{command} {quality}"
+            run_ffmpeg(*words.split(), str(path))
+        return path
+
+    return make
+
+
+def chunked(path: Path, fps: Fraction = ALL, chunk_s: Fraction = Fraction(1, 2)) -> list[tuple[int, str]]:
+    """(pts, md5) of the frames that the service's path gives, pruned."""
+    with Splitter(path, fps=fps, chunk_s=chunk_s, prune=True) as splitter:
+        geometry = FrameGeometry.native(splitter.info)
+        return found([decode_chunk(chunk, geometry, threads=1, timeout_s=60) for chunk in splitter])
+
+
+def assert_exact(path: Path) -> None:
+    """Each frame, and each of few frames (much is pruned), is that of one pass of FFmpeg."""
+    known = truth(path)
+    assert chunked(path) == known.expected(ALL)
+    assert chunked(path, fps=Fraction(4)) == known.expected(Fraction(4))
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("cavlc", "mp4"), ("cavlc", "mkv"), ("cavlc", "ts"), ("cabac", "mp4")]
+)
+def test_sets_that_change_once_and_are_not_repeated_hold_for_all_later_chunks(
+    codec: str, suffix: str, recording: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    parts = [recording(codec, "26"), recording(codec, "40")]
+    (tmp_path / "list.txt").write_text("".join(f"file {part}\n" for part in parts))
+    joined = tmp_path / f"joined.{suffix}"
+    run_ffmpeg("-f", "concat", "-safe", "0", "-i", str(tmp_path / "list.txt"), "-c", "copy", str(joined))
+    assert_exact(joined)
+
+
+@pytest.mark.parametrize("place", ["before the picture", "behind a pruned picture"])
+@pytest.mark.parametrize("codec", ["cavlc", "hevc"])
+def test_sets_are_found_wherever_they_stand(
+    codec: str, place: str, recording: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    first, second = recording(codec, "26"), recording(codec, "40")
+    sets, count = in_band_sets(second), len(packets_of(first))
+
+    def edit(number: int, data: bytes) -> bytes | list[bytes]:
+        if place == "behind a pruned picture" and number == count - 1:
+            return data + sets
+        if number == count:
+            return sets + data if place == "before the picture" else data
+        return data
+
+    joined = join(first, second, tmp_path / "joined.mp4", edit)
+    assert_exact(joined)
+
+
+@pytest.mark.parametrize("codec", ["cavlc", "hevc"])
+def test_sets_in_a_packet_of_their_own_are_no_frame_and_not_lost(
+    codec: str, recording: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    """FFmpeg shows the same frames as of sets before the picture, and complains about the packet."""
+    first, second = recording(codec, "26"), recording(codec, "40")
+    sets, count = in_band_sets(second), len(packets_of(first))
+    joined = join(
+        first, second, tmp_path / "joined.mp4", lambda number, data: sets + data if number == count else data
+    )
+    apart = join(
+        first, second, tmp_path / "apart.mp4", lambda number, data: [sets, data] if number == count else data
+    )
+    assert chunked(apart) == truth(joined).expected(ALL)
+    assert chunked(apart, fps=Fraction(4)) == truth(joined).expected(Fraction(4))
+
+
+def test_the_build_of_x264_that_coded_a_stream_is_known_in_every_chunk(tmp_path: Path) -> None:
+    """FFmpeg predicts B pictures of builds up to 33 in another way; only the first packet names the build."""
+    clip = tmp_path / "new.mp4"
+    still = "-f lavfi -i testsrc2=size=320x240:rate=24:duration=2"
+    params = "keyint=12:scenecut=0:b-pyramid=2:b-adapt=0:ref=4:direct=spatial:8x8dct=0"
+    run_ffmpeg(
+        *f"{still} -c:v libx264 -preset slow -threads 1 -bf 7 -x264-params {params}".split(), str(clip)
+    )
+    build = packets_of(clip)[0].partition(b"x264 - core ")[2][:3]
+    assert build.isdigit()
+
+    def age(_: int, data: bytes) -> bytes:
+        return data.replace(b"x264 - core " + build, b"x264 - core 033")
+
+    old = join(clip, None, tmp_path / "old.mp4", age)
+    # Not only the first chunk decodes in another way, so the others need to know as well.
+    assert set(truth(old).expected(ALL)[24:]) - set(truth(clip).expected(ALL)[24:])
+    assert_exact(old)
+
+
+def test_a_sequence_header_of_av1_that_keyframes_do_not_repeat_is_known_in_every_chunk(
+    tmp_path: Path,
+) -> None:
+    clip = tmp_path / "clip.mkv"
+    run_ffmpeg(
+        *f"{SCENE} -c:v libsvtav1 -preset 11 -g 12 -svtav1-params enable-force-key-frames=0".split(),
+        str(clip),
+    )
+    first = packets_of(clip)[0]
+    header = sequence_header_obu(next(sequence_headers(first)))
+    assert header in first
+
+    bare = join(
+        clip, None, tmp_path / "bare.mkv", lambda number, data: data.replace(header, b"") if number else data
+    )
+    assert sum(header in packet for packet in packets_of(bare)) == 1
+    assert_exact(bare)
+
+
+def test_a_stream_whose_sets_never_change_travels_as_it_is(
+    recording: Callable[[str, str], Path],
+) -> None:
+    with Splitter(recording("hevc", "26"), fps=ALL, chunk_s=Fraction(1)) as splitter:
+        chunks = list(splitter)
+        assert splitter._index.state.places == []
+    assert len(chunks) == 2
+
+
+def sps(number: int, data: bytes) -> StateUnit:
+    return StateUnit(key=("SPS", number), data=data)
+
+
+def pps(number: int, data: bytes, of: int = 0) -> StateUnit:
+    return StateUnit(key=("PPS", number), parent=("SPS", of), data=data)
+
+
+@pytest.mark.parametrize(
+    ("units", "kept"),
+    [
+        ([sps(0, b"a"), pps(0, b"x"), sps(0, b"a"), pps(0, b"x")], "ax"),  # repeats
+        ([sps(0, b"a"), pps(0, b"x"), pps(0, b"y")], "ay"),
+        ([sps(0, b"a"), pps(0, b"x"), sps(0, b"b")], "axb"),  # x was read with a
+        ([sps(0, b"a"), pps(0, b"x"), sps(0, b"b"), pps(0, b"x")], "bx"),  # now with b
+        ([sps(0, b"a"), sps(1, b"b"), pps(0, b"x", 0), pps(1, b"y", 1), sps(1, b"c")], "abxyc"),
+        ([sps(0, b"a"), pps(0, b"x"), sps(0, b"b"), pps(1, b"y"), pps(0, b"z")], "byz"),
+    ],
+)
+def test_units_stay_as_long_as_one_in_force_was_read_with_them(units: list[StateUnit], kept: str) -> None:
+    log = StateLog(units)
+    assert b"".join(unit.data for unit in log.units).decode() == kept
+
+
+@pytest.mark.parametrize("length_bytes", [0, 1, 2, 4])
+def test_units_are_framed_as_the_streams_own(length_bytes: int) -> None:
+    reader = PacketReader(codec="h264", length_bytes=length_bytes)
+    units = [b"\x67\x42\x00\x1e", b"\x68\xce\x01"]
+    packet = b"".join(reader.framed(unit) for unit in units)
+    assert [unit.rstrip(b"\0") for _, unit in reader.units_of_types(packet, (7, 8))] == units

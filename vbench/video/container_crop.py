@@ -1,0 +1,197 @@
+"""Reads how much of each picture a container cuts off: MP4's clean aperture, Matroska's pixel crop."""
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from vbench.video.errors import VideoError
+
+NO_CROP = (0, 0, 0, 0)
+Crop = tuple[int, int, int, int]
+"""Pixels cut off at the left, top, right and bottom of a decoded picture, before it is turned."""
+
+_EBML, _SEGMENT, _TRACKS, _CLUSTER = (
+    b"\x1a\x45\xdf\xa3",
+    b"\x18\x53\x80\x67",
+    b"\x16\x54\xae\x6b",
+    b"\x1f\x43\xb6\x75",
+)
+_ENTRY, _TYPE, _VIDEO = b"\xae", b"\x83", b"\xe0"
+_PIXEL_CROPS = (b"\x54\xcc", b"\x54\xbb", b"\x54\xdd", b"\x54\xaa")
+"""Element ids of Matroska (RFC 9559); the crops are left, top, right, bottom."""
+_STREAM_TYPES = (1, 2, 17)
+"""Video, audio, subtitles: the tracks that FFmpeg makes a stream of."""
+_MOST_HEADER_BYTES = 64 << 20
+_SAMPLE_ENTRY_BYTES = 8 + 78
+"""ISO/IEC 14496-12, 12.1.3: a box header, and a VisualSampleEntry up to its own boxes."""
+
+
+def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int, height: int) -> Crop:
+    """What the container of ``path`` cuts off the pictures of a video stream.
+
+    Args:
+        path: the file.
+        stream_index: the stream's number in its file.
+        stream_id: in MP4 the track's id.
+        width: of the pictures as the container says, before the cut.
+        height: likewise.
+
+    Raises:
+        VideoError: it cuts off more than there is.
+    """
+    with path.open("rb") as file:
+        head = file.read(8)
+        size = os.fstat(file.fileno()).st_size
+        if head[:4] == _EBML:
+            crop = _matroska_crop(_tracks(file.fileno(), size), stream_index)
+        elif len(head) == 8:
+            crop = _clean_aperture(_movie_header(file.fileno(), size), stream_id, width, height)
+        else:
+            crop = NO_CROP
+    left, top, right, bottom = crop
+    if left + right >= width or top + bottom >= height:
+        raise VideoError(
+            f"{path} is cropped by its container to nothing: {left} + {right} of {width} pixels in width, "
+            f"{top} + {bottom} of {height} in height"
+        )
+    return crop
+
+
+def _movie_header(descriptor: int, size: int) -> bytes:
+    """The content of the ``moov`` box; empty without one."""
+    at = 0
+    while at + 8 <= size:
+        header = os.pread(descriptor, 16, at)
+        length, start = int.from_bytes(header[:4], "big"), 8
+        if length == 1:
+            length, start = int.from_bytes(header[8:16], "big"), 16
+        length = length or size - at
+        if length < start:
+            return b""
+        if header[4:8] == b"moov":
+            return os.pread(descriptor, min(length - start, _MOST_HEADER_BYTES), at + start)
+        at += length
+    return b""
+
+
+def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of the content of each box in ``data[start:end]`` (ISO/IEC 14496-12, 4.2)."""
+    at, end = start, len(data) if end is None else end
+    while at + 8 <= end:
+        length, header = int.from_bytes(data[at : at + 4], "big"), 8
+        if length == 1:
+            length, header = int.from_bytes(data[at + 8 : at + 16], "big"), 16
+        length = length or end - at
+        if length < header:
+            return
+        yield data[at + 4 : at + 8], at + header, min(at + length, end)
+        at += length
+
+
+def descend(data: bytes, start: int, end: int, *kinds: bytes) -> tuple[int, int] | None:
+    """Start and end of the content of the first box of the first kind, in it of the second, and so on."""
+    for kind in kinds:
+        found = next(((a, b) for k, a, b in boxes(data, start, end) if k == kind), None)
+        if found is None:
+            return None
+        start, end = found
+    return start, end
+
+
+def _clean_aperture(movie: bytes, track: int, width: int, height: int) -> Crop:
+    """What ``clap`` leaves out (ISO/IEC 14496-12, 12.1.4), in whole pixels, as FFmpeg rounds them."""
+    for kind, start, end in boxes(movie):
+        if kind != b"trak" or _track_id(movie, start, end) != track:
+            continue
+        table = descend(movie, start, end, b"mdia", b"minf", b"stbl", b"stsd")
+        if table is None:
+            return NO_CROP
+        entry = table[0] + 8
+        entry_end = min(table[1], entry + int.from_bytes(movie[entry : entry + 4], "big"))
+        clap = descend(movie, entry + _SAMPLE_ENTRY_BYTES, entry_end, b"clap")
+        return NO_CROP if clap is None else _aperture(movie[clap[0] : clap[1]], width, height)
+    return NO_CROP
+
+
+def _track_id(movie: bytes, start: int, end: int) -> int | None:
+    header = descend(movie, start, end, b"tkhd")
+    if header is None:
+        return None
+    at = header[0] + (20 if movie[header[0]] == 1 else 12)
+    return int.from_bytes(movie[at : at + 4], "big")
+
+
+def _aperture(clap: bytes, width: int, height: int) -> Crop:
+    numbers = [int.from_bytes(clap[at : at + 4], "big", signed=True) for at in range(0, 32, 4)]
+    if len(clap) < 32 or any(below <= 0 for below in numbers[1::2]):
+        return NO_CROP
+    across, down, right_by, down_by = (
+        Fraction(above, below) for above, below in zip(numbers[::2], numbers[1::2], strict=True)
+    )
+    center_x, center_y = Fraction(width - 1, 2) + right_by, Fraction(height - 1, 2) + down_by
+    left, top = center_x - (across - 1) / 2, center_y - (down - 1) / 2
+    right, bottom = width - 1 - (center_x + (across - 1) / 2), height - 1 - (center_y + (down - 1) / 2)
+    if min(left, top, right, bottom) < 0:
+        return NO_CROP  # not inside the picture: players leave it whole
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _tracks(descriptor: int, size: int) -> bytes:
+    """The content of Matroska's ``Tracks`` element; empty without one before the first cluster."""
+    at = 0
+    while at < size:
+        found = _element(os.pread(descriptor, 12, at), 0)
+        if found is None:
+            return b""
+        kind, start, length = found
+        if kind == _TRACKS:
+            return os.pread(descriptor, min(length or 0, _MOST_HEADER_BYTES), at + start)
+        if kind == _CLUSTER or (length is None and kind != _SEGMENT):
+            return b""
+        at += start if kind == _SEGMENT else start + (length or 0)
+    return b""
+
+
+def _matroska_crop(tracks: bytes, stream_index: int) -> Crop:
+    streams = 0
+    for kind, start, end in _elements(tracks, 0, len(tracks)):
+        if kind != _ENTRY:
+            continue
+        fields = {field: tracks[a:b] for field, a, b in _elements(tracks, start, end)}
+        if int.from_bytes(fields.get(_TYPE, b""), "big") not in _STREAM_TYPES:
+            continue
+        if streams == stream_index:
+            video = fields.get(_VIDEO, b"")
+            sizes = {
+                field: int.from_bytes(video[a:b], "big") for field, a, b in _elements(video, 0, len(video))
+            }
+            left, top, right, bottom = (sizes.get(field, 0) for field in _PIXEL_CROPS)
+            return left, top, right, bottom
+        streams += 1
+    return NO_CROP
+
+
+def _elements(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Id, start and end of the content of each EBML element (RFC 8794)."""
+    at = start
+    while at < end:
+        found = _element(data, at)
+        if found is None or found[2] is None:
+            return
+        kind, begin, length = found
+        yield kind, begin, min(begin + (length or 0), end)
+        at = begin + (length or 0)
+
+
+def _element(data: bytes, at: int) -> tuple[bytes, int, int | None] | None:
+    """Id, start and length of the content of the element at ``at``; the length None if it is not known."""
+    if at + 2 > len(data) or data[at] < 0x10:
+        return None
+    body = at + 9 - data[at].bit_length()
+    if body >= len(data) or not data[body]:
+        return None
+    start = body + 9 - data[body].bit_length()
+    bits = 7 * (start - body)
+    length = int.from_bytes(data[body:start], "big") & ((1 << bits) - 1)
+    return data[at:body], start, None if length == (1 << bits) - 1 else length

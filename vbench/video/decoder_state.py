@@ -1,0 +1,281 @@
+"""Tracks the state that a decoder carries from packet to packet, so that a chunk can begin with it.
+
+A decoder that reads a file from its beginning knows the parameter sets of all packets before the current one.
+Later keyframes need not repeat them. A chunk begins in mid-stream and leaves packets out, so it gets what
+those packets would have told the decoder.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from vbench.video.av1_obu import configured_sequence_header, sequence_header_obu, sequence_headers
+from vbench.video.bits import Bits, escaped, unescaped
+from vbench.video.bitstream import PacketReader, sei_messages
+from vbench.video.picture_facts import skip_profile_tier_level
+
+H264_SPS, H264_PPS = 7, 8
+_H264_STATE = (6, H264_SPS, H264_PPS)
+"""SEI and parameter sets, ITU-T H.264 table 7-1."""
+HEVC_VPS, HEVC_SPS, HEVC_PPS = 32, 33, 34
+_HEVC_END = (36, 37)
+"""End of sequence, end of bitstream: the next picture begins anew."""
+_HEVC_STATE = (HEVC_VPS, HEVC_SPS, HEVC_PPS, *_HEVC_END, 39)
+"""Parameter sets, ends and prefix SEI, ITU-T H.265 table 7-1."""
+_SEI_USER_DATA, _SEI_FILM_GRAIN, _SEI_ORIENTATION = 5, 19, 47
+_X264 = b"x264 - core "
+"""FFmpeg decodes streams of old x264 builds as they were meant; only the first packet names the build."""
+
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateUnit:
+    """A part of a stream that changes how a decoder reads what follows."""
+
+    key: Key
+    """Kind and id: a later unit of the same key takes its place."""
+    parent: Key | None = None
+    """The unit that this one is read with when it arrives, e.g. a PPS's SPS."""
+    data: bytes
+    """The NAL unit with its header, or the OBU's payload."""
+    lasting: bool = True
+    """Whether a decoder that starts later needs it; an end of sequence only concerns earlier pictures."""
+    framed: bool = True
+    """Whether ``data`` is written into chunks."""
+
+
+class StateLog:
+    """The units in force, in the order in which they arrived.
+
+    Decoders read a PPS with the SPS that is in force when the PPS arrives, so a unit whose place was taken
+    stays as long as one in force was read with it.
+    """
+
+    def __init__(self, units: Iterable[StateUnit] = ()) -> None:
+        self.units: list[StateUnit] = []
+        for unit in units:
+            self.put(unit)
+
+    def put(self, unit: StateUnit) -> bool:
+        """Note a unit; whether it changed anything."""
+        if not unit.lasting:
+            return True
+        last = self._last(unit.key)
+        if last is not None and self.units[last].data == unit.data:
+            parent = self._last(unit.parent)
+            if parent is None or parent < last:
+                return False
+        self.units.append(unit)
+        self._drop_superseded()
+        return True
+
+    def _last(self, key: Key | None) -> int | None:
+        return next((at for at in range(len(self.units) - 1, -1, -1) if self.units[at].key == key), None)
+
+    def _drop_superseded(self) -> None:
+        kept: list[StateUnit] = []
+        later: set[Key] = set()  # keys of units that arrive after the one looked at
+        parents: set[Key] = set()  # that kept units are read with, up to the parent's own next unit
+        for unit in reversed(self.units):
+            if unit.key not in later or unit.key in parents:
+                kept.append(unit)
+                if unit.parent is not None:
+                    parents.add(unit.parent)
+            later.add(unit.key)
+            parents.discard(unit.key)
+        self.units = kept[::-1]
+
+
+@dataclass(slots=True, kw_only=True)
+class StateChanges:
+    """What changes in a stream after its extradata, packet by packet; complete after the last packet."""
+
+    reader: PacketReader
+    initial: tuple[StateUnit, ...]
+    """What the extradata says; every chunk has the same extradata."""
+    places: list[int] = field(default_factory=list)
+    """Rising: the packets, by their place in decoding order, that change something."""
+    units: list[tuple[StateUnit, ...]] = field(default_factory=list)
+    """What each of these changes, in the packet's order."""
+
+    def prefixes(self, chunks: Sequence[npt.NDArray[np.int64]]) -> list[dict[int, bytes]]:
+        """For each chunk what to put before the data of which packet.
+
+        Args:
+            chunks: the packets of each, rising, by their place in decoding order.
+
+        Returns:
+            Bytes by the packet's place: before the first packet all that is in force and not in the
+            extradata, before each later one what changed in the packets that were left out before it.
+        """
+        out: list[dict[int, bytes]] = [{} for _ in chunks]
+        if not self.places:
+            return out
+        log, read = StateLog(self.initial), 0
+        starts = sorted((int(places[0]), number) for number, places in enumerate(chunks) if len(places))
+        for start, number in starts:
+            while read < len(self.places) and self.places[read] < start:
+                for unit in self.units[read]:
+                    log.put(unit)
+                read += 1
+            prefix = self._framed(self._beyond_extradata(log))
+            out[number] = ({start: prefix} if prefix else {}) | self._between(chunks[number])
+        return out
+
+    def _beyond_extradata(self, log: StateLog) -> list[StateUnit]:
+        count = len(self.initial)
+        if tuple(log.units[:count]) == self.initial:
+            return log.units[count:]
+        return log.units
+
+    def _between(self, places: npt.NDArray[np.int64]) -> dict[int, bytes]:
+        """What changes in the packets that are left out, by the next packet that is not."""
+        first = np.searchsorted(self.places, places[0], "right")
+        last = np.searchsorted(self.places, places[-1])
+        left_out: dict[int, list[StateUnit]] = {}
+        for at in range(int(first), int(last)):
+            following = int(places[np.searchsorted(places, self.places[at])])
+            if following != self.places[at]:
+                left_out.setdefault(following, []).extend(self.units[at])
+        framed = {place: self._framed(units) for place, units in left_out.items()}
+        return {place: data for place, data in framed.items() if data}
+
+    def _framed(self, units: Iterable[StateUnit]) -> bytes:
+        frame = sequence_header_obu if self.reader.codec == "av1" else self.reader.framed
+        return b"".join(frame(unit.data) for unit in units if unit.framed)
+
+
+class StateScan:
+    """Notes each packet of a stream, in decoding order."""
+
+    def __init__(self, reader: PacketReader, extradata: bytes | None) -> None:
+        self._reader = reader
+        initial = StateLog(_extradata_units(reader, extradata)).units
+        self._log = StateLog(initial)
+        self.changes = StateChanges(reader=reader, initial=tuple(initial))
+        self._place = 0
+        self._ended = False
+        self.after_end = False
+        """Whether the last packet's picture is the first after an end of sequence (HEVC)."""
+
+    def add(self, packet: bytes) -> tuple[StateUnit, ...]:
+        """Note one packet; the units in it that change the state of a decoder."""
+        changed = tuple(unit for unit in state_units(self._reader, packet) if self._log.put(unit))
+        if changed:
+            self.changes.places.append(self._place)
+            self.changes.units.append(changed)
+        self._place += 1
+        if self._reader.codec == "hevc":
+            self._note_end(packet, changed)
+        return changed
+
+    def _note_end(self, packet: bytes, changed: tuple[StateUnit, ...]) -> None:
+        self.after_end = False
+        if self._ended or any(not unit.lasting for unit in changed):
+            for kind in self._reader.types(packet):
+                if kind in _HEVC_END:
+                    self._ended = True
+                elif kind < HEVC_VPS:
+                    self.after_end, self._ended = self.after_end or self._ended, False
+
+
+def state_units(reader: PacketReader, packet: bytes) -> Iterator[StateUnit]:
+    """The units in a packet that a decoder remembers; VP8 and VP9 have none beside their pictures."""
+    if reader.codec == "av1":
+        for payload in sequence_headers(packet):
+            yield StateUnit(key=("sequence header", 0), data=payload)
+        return
+    kinds = {"h264": _H264_STATE, "hevc": _HEVC_STATE}.get(reader.codec, ())
+    if kinds:
+        for kind, unit in reader.units_of_types(packet, kinds):
+            # What follows the last one bit is padding, or belongs to the next start code.
+            yield from _nal_state(reader.codec, kind, unit.rstrip(b"\0"))
+
+
+def _nal_state(codec: str, kind: int, unit: bytes) -> Iterator[StateUnit]:
+    header = 1 if codec == "h264" else 2
+    if kind in _HEVC_END and codec == "hevc":
+        yield StateUnit(key=("end", kind), data=unit, lasting=False)
+    elif kind in (6, 39):
+        yield from _sei_state(unit, header)
+    else:
+        try:
+            yield _parameter_set(codec, kind, unit, header)
+        except EOFError:
+            return  # too short to have an id: no decoder reads it
+
+
+def _sei_state(unit: bytes, header: int) -> Iterator[StateUnit]:
+    for kind, payload in sei_messages(unit[header:]):
+        if kind == _SEI_ORIENTATION:
+            # Concerns no pixel of a chunk: the video's facts say how to turn its pictures.
+            yield StateUnit(key=("orientation", 0), data=payload, framed=False)
+        elif kind == _SEI_FILM_GRAIN or (kind == _SEI_USER_DATA and payload[16 : 16 + len(_X264)] == _X264):
+            yield StateUnit(key=("SEI", kind), data=unit[:header] + escaped(_sei_message(kind, payload)))
+
+
+def _sei_message(kind: int, payload: bytes) -> bytes:
+    """An SEI NAL unit of one message, without its header: others in the same unit may concern one picture."""
+    size = b"\xff" * (len(payload) // 255) + bytes([len(payload) % 255])
+    return bytes([kind]) + size + payload + b"\x80"
+
+
+def _parameter_set(codec: str, kind: int, unit: bytes, header: int) -> StateUnit:
+    bits = Bits(unescaped(unit[header:]))
+    if codec == "h264":
+        if kind == H264_SPS:
+            bits.take(24)  # profile_idc, constraint flags, level_idc
+            return StateUnit(key=("SPS", bits.unsigned()), data=unit)
+        return StateUnit(key=("PPS", bits.unsigned()), parent=("SPS", bits.unsigned()), data=unit)
+    if kind == HEVC_VPS:
+        return StateUnit(key=("VPS", bits.take(4)), data=unit)
+    if kind == HEVC_SPS:
+        vps = bits.take(4)
+        layers = bits.take(3) + 1
+        skip_profile_tier_level(bits, layers)
+        return StateUnit(key=("SPS", bits.unsigned()), parent=("VPS", vps), data=unit)
+    return StateUnit(key=("PPS", bits.unsigned()), parent=("SPS", bits.unsigned()), data=unit)
+
+
+def _extradata_units(reader: PacketReader, extradata: bytes | None) -> Iterator[StateUnit]:
+    """What a stream's extradata says: ``avcC``, ``hvcC`` (ISO/IEC 14496-15), ``av1C``, annex B or none."""
+    if not extradata:
+        return
+    if reader.codec == "av1":
+        payload = configured_sequence_header(extradata)
+        if payload is not None:
+            yield StateUnit(key=("sequence header", 0), data=payload)
+        return
+    if not reader.length_bytes:
+        yield from state_units(reader, extradata)
+        return
+    for unit in configured_units(reader.codec, extradata):
+        if unit:
+            kind = unit[0] & 31 if reader.codec == "h264" else unit[0] >> 1 & 63
+            if kind in (_H264_STATE if reader.codec == "h264" else _HEVC_STATE):
+                yield from _nal_state(reader.codec, kind, unit.rstrip(b"\0"))
+
+
+def configured_units(codec: str, extradata: bytes) -> Iterator[bytes]:
+    """The NAL units in an ``avcC`` or ``hvcC`` box, in order."""
+    if codec == "h264":
+        at = 5
+        for mask in (31, 255):  # numOfSequenceParameterSets, numOfPictureParameterSets
+            count = extradata[at] & mask if at < len(extradata) else 0
+            at += 1
+            for _ in range(count):
+                size = int.from_bytes(extradata[at : at + 2], "big")
+                yield extradata[at + 2 : at + 2 + size]
+                at += 2 + size
+        return
+    at = 23
+    for _ in range(extradata[22] if len(extradata) > 22 else 0):
+        count = int.from_bytes(extradata[at + 1 : at + 3], "big")
+        at += 3
+        for _ in range(count):
+            size = int.from_bytes(extradata[at : at + 2], "big")
+            yield extradata[at + 2 : at + 2 + size]
+            at += 2 + size

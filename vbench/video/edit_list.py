@@ -1,0 +1,92 @@
+"""Follows the jumps of an MP4 edit list, and times the packets of a chunk so that no two collide.
+
+libavformat applies edit lists: it hands out the packets of each segment, from the keyframe before it to one
+after it, and marks those whose pictures are outside the segment. These must be decoded, are not shown, and
+may have the time of a picture of another segment.
+"""
+
+from __future__ import annotations  # PyAV's Packet is generic in its type hints only
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from vbench.video.errors import VideoError
+
+if TYPE_CHECKING:
+    from vbench.video.probe import Index
+    from vbench.video.types import VideoInfo
+
+NO_PTS = -(2**63)
+"""Stands in the index for a packet without a time stamp; no such packet is ever shown."""
+
+
+class Jumps:
+    """Counts the places where packets do not follow each other in an MP4 or MOV file."""
+
+    def __init__(self, container: str) -> None:
+        self._has_edit_lists = "mp4" in container.split(",")
+        self._run = 0
+        self._last_dts: int | None = None
+        self._last_pos = -1
+
+    def run_of(self, packet: Packet[VideoStream]) -> int:
+        """The number of jumps up to this packet."""
+        if self._has_edit_lists and self._last_pos >= 0:
+            dts, last = packet.dts, self._last_dts
+            back_in_time = dts is not None and last is not None and dts <= last
+            self._run += back_in_time or 0 <= _place(packet) <= self._last_pos
+        self._last_dts, self._last_pos = packet.dts, _place(packet)
+        return self._run
+
+
+def check_jumps(info: VideoInfo, index: Index) -> None:
+    """Check that decoders can follow each jump.
+
+    HEVC's picture order counts continue after a picture that resets nothing (CRA): those of two segments can
+    be the same, and then decoders lose pictures.
+
+    Raises:
+        VideoError: an HEVC video jumps to such a picture.
+    """
+    if info.codec != "hevc":
+        return
+    for place in (np.flatnonzero(np.diff(index.runs)) + 1).tolist():
+        if not index.resets[place]:
+            before = index.pts[:place][index.shown[:place]]
+            at_s = info.time_s(int(before.max())) if len(before) else 0.0
+            raise VideoError(
+                f"{info.path} has an edit list that jumps, after {at_s:.3f} s, to the middle of a coded "
+                "sequence: HEVC decoders lose pictures there; encode it again, for example with "
+                "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+            )
+
+
+def _place(packet: Packet[VideoStream]) -> int:
+    """The packet's first byte in the file; -1 if that is not known."""
+    return -1 if packet.pos is None else packet.pos
+
+
+def payload_times(index: Index, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """int64[P]: a time for each packet of a chunk, unlike that of every other whose picture is decoded.
+
+    These are the packets' own pts if they do; else the packets are numbered in the order of showing, run by
+    run, so that a decoder hands out rising times.
+
+    Args:
+        index: of the whole video.
+        places: int64[P], rising: the chunk's packets.
+    """
+    pts, runs = index.pts[places], index.runs[places]
+    timed = pts != NO_PTS
+    if timed.all() and not index.discarded[places].any() and runs[0] == runs[-1]:
+        return pts
+    # A packet without a time holds no picture of its own, and goes with the one before.
+    source = np.maximum.accumulate(np.where(timed, np.arange(len(pts)), 0))
+    order = np.lexsort((np.arange(len(pts)), pts[source], runs))
+    times = np.empty(len(pts), np.int64)
+    times[order] = np.arange(len(pts))
+    return times

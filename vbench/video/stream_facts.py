@@ -1,0 +1,184 @@
+"""Checks that every picture of a stream is of one size, pixel format, colour and orientation."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from vbench.video.av1_obu import av1_facts
+from vbench.video.bits import Bits, unescaped
+from vbench.video.bitstream import H264_PICTURES, HEVC_CRA, HEVC_IRAP, HEVC_PICTURES, PacketReader
+from vbench.video.decoder_state import Key, StateUnit
+from vbench.video.picture_facts import PictureFacts, h264_facts, hevc_facts
+from vbench.video.vpx_headers import vp8_facts, vp9_facts
+
+_SLICE_HEAD_BYTES = 24
+"""Enough for a slice header up to its picture parameter set's id."""
+UPRIGHT = (0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something that does not stay as it was."""
+
+    place: int
+    """The packet, by its place in decoding order."""
+    what: str
+    """What the stream does, e.g. ``changes its picture size from 640 x 368 to 368 x 640``."""
+
+
+class FactsScan:
+    """Notes each packet of a stream, in decoding order; knows what changed after the last."""
+
+    def __init__(self, reader: PacketReader, initial: tuple[StateUnit, ...]) -> None:
+        self._reader = reader
+        self._sets: dict[Key, PictureFacts | None] = {}
+        self._chosen_by: dict[int, Key] = {}
+        """Sequence parameter sets by the ids of the picture parameter sets that name them."""
+        self._orientation = UPRIGHT
+        self._seen: list[tuple[int, PictureFacts]] = []
+        """What pictures are like, from which packet on."""
+        self._turned: list[tuple[int, tuple[int, int, int]]] = []
+        self._dropped: int | None = None
+        self._note(initial)
+
+    def add(self, place: int, packet: bytes, changed: tuple[StateUnit, ...], *, after_end: bool) -> None:
+        """Note a packet that holds a picture and can be decoded.
+
+        Args:
+            place: in decoding order.
+            packet: its data.
+            changed: the units that arrived in it, or in packets without a picture before it.
+            after_end: whether the picture is the first after an end of sequence.
+        """
+        self._note(changed)
+        for facts in self._facts(packet):
+            if not self._seen or self._seen[-1][1] != facts:
+                self._seen.append((place, facts))
+        if not self._turned or self._turned[-1][1] != self._orientation:
+            self._turned.append((place, self._orientation))
+        if (
+            self._reader.codec == "hevc"
+            and self._dropped is None
+            and len(self._seen)
+            and place > self._seen[0][0]
+        ):
+            self._dropped = place if self._drops_pictures(packet, after_end) else None
+
+    def change(self, first: PictureFacts) -> Change | None:
+        """The first change, with the facts of the first decoded picture for what no header says."""
+        if self._dropped is not None:
+            return Change(
+                place=self._dropped, what="drops pictures before they are shown, as its sequence ends,"
+            )
+        before: PictureFacts | None = None
+        for place, facts in self._seen:
+            now = self._effective(facts, before or first)
+            what = before.change(now) if before is not None else None
+            if what is not None:
+                return Change(place=place, what=f"changes its {what}")
+            before = now
+        if len(self._turned) > 1:
+            (_, before_turn), (place, turn) = self._turned[:2]
+            return Change(
+                place=place, what=f"changes its orientation from {_turn(before_turn)} to {_turn(turn)}"
+            )
+        return None
+
+    def _effective(self, facts: PictureFacts, before: PictureFacts) -> PictureFacts:
+        """What a decoder says of these pictures, the ones before being as they were.
+
+        An H.264 header that says nothing of colours leaves them as the one before, or the container, said. A
+        VP9 frame that only changes its size has the format of the frames before.
+        """
+        if facts.chroma < 0:
+            return replace(before, width=facts.width, height=facts.height)
+        if self._reader.codec != "h264":
+            return facts
+        return replace(
+            facts,
+            matrix=before.matrix if facts.matrix is None else facts.matrix,
+            full_range=before.full_range if facts.full_range is None else facts.full_range,
+        )
+
+    def _note(self, units: tuple[StateUnit, ...]) -> None:
+        h264 = self._reader.codec == "h264"
+        header = 1 if h264 else 2
+        for unit in units:
+            kind, number = unit.key
+            if kind == "SPS":
+                self._sets[unit.key] = _read(h264_facts if h264 else hevc_facts, unit.data[header:])
+            elif kind == "PPS" and unit.parent is not None:
+                self._chosen_by[number] = unit.parent
+            elif kind == "sequence header":
+                self._sets[unit.key] = _read(av1_facts, unit.data)
+            elif kind == "orientation":
+                self._orientation = _orientation(unit.data)
+
+    def _facts(self, packet: bytes) -> Iterator[PictureFacts]:
+        if self._reader.codec == "vp8":
+            facts = vp8_facts(packet)
+        elif self._reader.codec == "vp9":
+            yield from vp9_facts(packet)
+            return
+        elif len(set(self._sets.values())) == 1:  # whichever the picture names
+            facts = next(iter(self._sets.values()))
+        else:
+            facts = self._sets.get(self._named_set(packet))
+        if facts is not None:
+            yield facts
+
+    def _named_set(self, packet: bytes) -> Key:
+        """The sequence parameter set that the packet's first slice is read with."""
+        if self._reader.codec == "av1":
+            return ("sequence header", 0)
+        h264 = self._reader.codec == "h264"
+        head = self._reader.picture_head(packet, H264_PICTURES if h264 else HEVC_PICTURES, _SLICE_HEAD_BYTES)
+        if head is None:
+            return ("SPS", -1)
+        bits = Bits(unescaped(head[1 if h264 else 2 :]))
+        try:
+            if h264:
+                bits.unsigned()  # first_mb_in_slice
+                bits.unsigned()  # slice_type
+            else:
+                bits.take(2 if head[0] >> 1 & 63 in HEVC_IRAP else 1)
+            return self._chosen_by.get(bits.unsigned(), ("SPS", -1))
+        except EOFError:
+            return ("SPS", -1)
+
+    def _drops_pictures(self, packet: bytes, after_end: bool) -> bool:
+        """Whether decoders drop pictures that are decoded and not yet shown (ITU-T H.265 C.5.2.2).
+
+        They do if a sequence begins with ``no_output_of_prior_pics_flag``, which a CRA picture after an end
+        of sequence implies.
+        """
+        head = self._reader.picture_head(packet, HEVC_PICTURES, 3)
+        if head is None or len(head) < 3:
+            return False
+        kind = head[0] >> 1 & 63
+        if kind not in HEVC_IRAP or (kind == HEVC_CRA and not after_end):
+            return False
+        return (kind == HEVC_CRA or head[2] >> 6 & 1 == 1) and self._seen[-1][1].reordered > 0
+
+
+def _read(facts: Callable[[bytes], PictureFacts], data: bytes) -> PictureFacts | None:
+    try:
+        return facts(data)
+    except EOFError:
+        return None  # decoders cannot read it either
+
+
+def _orientation(payload: bytes) -> tuple[int, int, int]:
+    """Mirrored, upside down, turn in 1/65536 of a circle: a display orientation SEI message (D.2.26)."""
+    bits = Bits(payload)
+    try:
+        if bits.take(1):  # display_orientation_cancel_flag
+            return UPRIGHT
+        return bits.take(1), bits.take(1), bits.take(16)
+    except EOFError:
+        return UPRIGHT
+
+
+def _turn(orientation: tuple[int, int, int]) -> str:
+    mirrored, flipped, turn = orientation
+    words = [f"{turn * 360 / 65536:.0f} degrees"]
+    return " ".join(words + ["mirrored"] * mirrored + ["upside down"] * flipped)

@@ -1,0 +1,127 @@
+"""Checks the packets of an MPEG transport stream, and tells joined segments from lost packets."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vbench.video.byte_file import ByteFile
+from vbench.video.errors import VideoError
+
+_SYNC = 0x47
+_PACKET_BYTES = 188
+_STRIDES = (188, 192, 204)
+"""Bytes from one packet to the next: plain, after a time code (Blu-ray), before a checksum (DVB)."""
+_SEARCHED_BYTES = 8192
+_SYNC_RUN = 5
+"""Packets in a row that tell a transport stream from other bytes."""
+_BLOCK_PACKETS = 20_000
+_PAT_PID = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """Where the packets are: each ``stride`` bytes from ``start`` on."""
+
+    start: int
+    stride: int
+
+
+def recognises(file: ByteFile) -> bool:
+    """Whether the file's first bytes hold transport-stream packets in a row."""
+    return _layout(file) is not None
+
+
+def check(file: ByteFile) -> None:
+    """Check that packet follows packet up to the end; other bytes may stand behind the last.
+
+    Raises:
+        VideoError: the last packet is truncated, or there are other bytes between packets.
+    """
+    layout = _layout(file)
+    if layout is None:
+        return
+    for at, packets in _blocks(file, layout):
+        lost = np.flatnonzero(packets[:, 0] != _SYNC)
+        if len(lost):
+            _check_no_packets_follow(file, at + int(lost[0]) * layout.stride)
+            return
+    tail = (file.size - layout.start) % layout.stride
+    last = file.read(file.size - tail, 1)
+    if 0 < tail < _PACKET_BYTES and last[0] == _SYNC:
+        raise VideoError(
+            f"{file.path} is truncated: its last transport-stream packet has {tail} bytes of 188"
+        )
+
+
+def has_joins(file: ByteFile, pid: int) -> bool:
+    """Whether segments were joined: the packets of ``pid`` are counted from another number on somewhere.
+
+    A segment begins with a program association table, and its first packet of video with a picture: so no
+    picture lacks a packet. The counter may jump elsewhere only if the stream says so itself.
+
+    Raises:
+        VideoError: packets of ``pid`` are missing, repeated, or marked as received with errors.
+    """
+    layout = _layout(file)
+    if layout is None:
+        return False
+    joins, table, previous = False, -1, None
+    for at, packets in _blocks(file, layout):
+        pids = (packets[:, 1].astype(np.int64) & 31) << 8 | packets[:, 2]
+        tables = np.flatnonzero((pids == _PAT_PID) & (packets[:, 1] & 0x40 > 0))
+        for row in np.flatnonzero(pids == pid).tolist():
+            header = packets[row].tolist()
+            place = at + row * layout.stride
+            before = tables[: np.searchsorted(tables, row)]
+            if len(before):
+                table = at + int(before[-1]) * layout.stride
+            if header[1] & 0x80:
+                raise VideoError(
+                    f"{file.path} is damaged at byte {place}: its receiver marked a packet as faulty"
+                )
+            counter, payload, adapted = header[3] & 15, header[3] >> 4 & 1, header[3] >> 4 & 2
+            announced = bool(adapted and header[4] and header[5] & 0x80)
+            if previous is not None and not announced and counter != (previous[1] + payload) & 15:
+                if not (header[1] & 0x40 and table > previous[0]):
+                    raise VideoError(
+                        f"{file.path} is damaged at byte {place}: transport-stream packets of its video are "
+                        "missing or repeated"
+                    )
+                joins = True
+            previous = (place, counter)
+    return joins
+
+
+def _layout(file: ByteFile) -> _Layout | None:
+    head = file.read(0, _SEARCHED_BYTES + _SYNC_RUN * max(_STRIDES))
+    for stride in _STRIDES:
+        run = min(_SYNC_RUN, len(head) // stride)
+        for start in range(min(_SEARCHED_BYTES, len(head))):
+            row = head[start : start + run * stride : stride]
+            if run > 1 and len(row) == run and row.count(_SYNC) == run:
+                return _Layout(start=start, stride=stride)
+    return None
+
+
+def _blocks(file: ByteFile, layout: _Layout) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+    """Where each block begins, and its packets as uint8[P, stride]; the file's last may lack its checksum."""
+    for at in range(layout.start, file.size, _BLOCK_PACKETS * layout.stride):
+        content = file.read(at, _BLOCK_PACKETS * layout.stride)
+        whole, rest = divmod(len(content), layout.stride)
+        if rest >= _PACKET_BYTES:
+            content, whole = content + bytes(layout.stride - rest), whole + 1
+        yield at, np.frombuffer(content, np.uint8, whole * layout.stride).reshape(whole, layout.stride)
+
+
+def _check_no_packets_follow(file: ByteFile, at: int) -> None:
+    """Tell bytes of somebody's own after the last packet from a gap between packets."""
+    for found in file.find_any((bytes([_SYNC]),), at):
+        for stride in _STRIDES:
+            row = [file.read(found + number * stride, 1) for number in range(_SYNC_RUN)]
+            if all(byte == bytes([_SYNC]) for byte in row):
+                raise VideoError(
+                    f"{file.path} is damaged at byte {at}: no transport-stream packet begins there, "
+                    f"though others follow at byte {found}"
+                )
