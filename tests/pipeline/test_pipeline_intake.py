@@ -52,10 +52,26 @@ def opening(readers: ReaderServer) -> Callable[..., Opening]:
 def test_a_file_is_open_by_its_name_and_read_by_its_descriptor(opening: Open, clip: Path) -> None:
     asked = opening(str(clip), roots=[str(clip.parent)])
     with asked.splitter(NOT_STOPPED) as splitter:
-        assert splitter.info.path.startswith("/proc/")
+        assert asked.local.path.is_relative_to("/proc/self/fd")
+        assert splitter.info.path == str(clip)
         assert sum(len(chunk.targets) for chunk in splitter) == 12
     assert asked.local.called == str(clip)
-    assert str(asked.named(VideoError(f"{asked.local.path} is bad"))) == f"{clip} is bad"
+
+
+def test_what_is_wrong_with_a_video_is_said_by_its_users_name(opening: Open, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video at all\n" * 100)
+    with (
+        pytest.raises(VideoError, match=rf"^{text} cannot be opened as a video"),
+        opening(str(text), roots=[str(tmp_path)]).splitter(NOT_STOPPED),
+    ):
+        pass
+    with (
+        serving(Behaviour(text.read_bytes())) as url,
+        pytest.raises(VideoError, match=rf"^{url}/a.mp4 cannot be opened as a video"),
+        opening(f"{url}/a.mp4?key=1", sources=["http"], private_sources=["127.0.0.1"]).splitter(NOT_STOPPED),
+    ):
+        pass
 
 
 def test_a_file_outside_of_the_roots_is_refused(opening: Open, clip: Path, tmp_path: Path) -> None:

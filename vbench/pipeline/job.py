@@ -12,6 +12,7 @@ from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.config import Mode, PipelineArgs, exact
 from vbench.pipeline.geometry import most_frames
 from vbench.video.reader_process import ReaderServer, SplitVideo
+from vbench.video.remote import Local
 from vbench.video.split import Splitter
 from vbench.video.types import VideoInfo
 
@@ -40,11 +41,16 @@ class Job:
         return Splitter(video, **self._options(), most_frames=self._most_frames)
 
     def splitting(
-        self, video: Path, readers: ReaderServer, *, chunk_bytes: int, stop: threading.Event
+        self, video: Local, readers: ReaderServer, *, chunk_bytes: int, stop: threading.Event
     ) -> AbstractContextManager[SplitVideo]:
         """The same in a process of its own, which ends once ``stop`` is set; see ``ReaderServer.split``."""
         return readers.split(
-            video, self._options(), most_frames=self._most_frames, chunk_bytes=chunk_bytes, stop=stop
+            video.path,
+            self._options(),
+            called=video.called,
+            most_frames=self._most_frames,
+            chunk_bytes=chunk_bytes,
+            stop=stop,
         )
 
     def _options(self) -> dict[str, Any]:

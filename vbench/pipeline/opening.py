@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from vbench.pipeline.budget import FramesBudget
 from vbench.pipeline.errors import VideoMissingError
@@ -18,8 +17,6 @@ from vbench.video.public_addresses import PrivateSources
 from vbench.video.reader_process import ReaderServer, SplitVideo
 from vbench.video.remote import Local, fetched, shown
 from vbench.video.source import scheme_of
-
-E = TypeVar("E", bound=BaseException)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +30,7 @@ class Means:
 
 
 class Opening:
-    """Opens the video that a request names, and knows by which name its user knows it."""
+    """Opens the video that a request names; all that is said of it uses the name that its user knows."""
 
     def __init__(self, video: str, job: Job, means: Means) -> None:
         self._video = video
@@ -56,7 +53,7 @@ class Opening:
                 self.fetch_end_s = time.time()
                 yield open_now.enter_context(
                     self._job.splitting(
-                        self.local.path,
+                        self.local,
                         self._means.readers,
                         chunk_bytes=self._means.packets.capacity,
                         stop=stop,
@@ -82,10 +79,3 @@ class Opening:
             private=PrivateSources.of(args.private_sources),
             roots=real_roots(default_roots() if args.roots is None else args.roots),
         )
-
-    def named(self, error: E) -> E:
-        """``error``, with the video called by its user's name where it says that of the open file."""
-        path = str(self.local.path)
-        if path in ("", ".", self.local.called) or path not in str(error):
-            return error
-        return type(error)(str(error).replace(path, self.local.called))

@@ -25,7 +25,6 @@ from vbench.pipeline.opening import Means, Opening
 from vbench.pipeline.replica import place
 from vbench.pipeline.source import ChunkSource
 from vbench.pipeline.spans import SpanRecorder
-from vbench.video.errors import VideoError
 from vbench.video.reader_process import ReaderServer, SplitVideo
 from vbench.video.types import FrameGeometry
 
@@ -86,9 +85,7 @@ class VideoProcessingService:
         try:
             return await self._process(job, opening, received_s, recorder)
         except RayTaskError as error:
-            raise opening.named(cause_of(error)) from None
-        except VideoError as error:
-            raise opening.named(error) from None
+            raise cause_of(error) from None
 
     async def _process(self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder) -> bytes:
         async with ChunkSource(opening.splitter, self._means.packets) as source:

@@ -22,7 +22,7 @@ from vbench.video.public_addresses import Address, address_of
 HEADER_BYTES = 64 << 10
 """Most bytes of a response before its body, interim responses included."""
 
-HEADER_TIMEOUT_S = 10.0
+HEADER_TIMEOUT_S = 20.0
 """For all of that to come, from the connection on."""
 
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")

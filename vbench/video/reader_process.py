@@ -74,6 +74,7 @@ class ReaderServer:
         path: Path,
         options: dict[str, Any],
         *,
+        called: str | None = None,
         most_frames: Callable[[VideoInfo], int | None],
         chunk_bytes: int,
         stop: threading.Event,
@@ -83,6 +84,7 @@ class ReaderServer:
         Args:
             path: of the file. The reader gets it open, and no name.
             options: arguments of ``Splitter``; among them ``limits``.
+            called: what messages and facts call the video; None: its path.
             most_frames: as Splitter's.
             chunk_bytes: largest chunk that is needed; bounds the reader's memory.
             stop: ends the reader when another thread sets it.
@@ -93,7 +95,8 @@ class ReaderServer:
             StoppedError: ``stop`` was set.
         """
         limits: VideoLimits = options["limits"]
-        reader = Reader(str(path), limits, stop)
+        called = called or str(path)
+        reader = Reader(called, limits, stop)
         memory = INDEX_BYTES + COPIES * chunk_bytes
         order = Order(
             options=options,
@@ -108,7 +111,7 @@ class ReaderServer:
                 try:
                     video = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 except OSError as error:
-                    raise VideoError(f"{path} cannot be read: {error.strerror}") from error
+                    raise VideoError(f"{called} cannot be read: {error.strerror}") from error
                 try:
                     self._pass_on(theirs, video)
                 finally:
