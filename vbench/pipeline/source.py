@@ -110,9 +110,9 @@ class ChunkSource:
     async def _close(self) -> None:
         """On the same thread, so after the work it is at."""
         self._stop.set()
-        for give_back in self._held:
-            give_back()
         try:
             await self._on_thread(self._open_now.close)
         finally:
+            for give_back in self._held:
+                give_back()
             self._thread.shutdown(wait=False)
