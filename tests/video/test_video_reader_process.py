@@ -255,6 +255,14 @@ class Evil:
         return os.system, ("touch /tmp/evil",)
 
 
+class Made:
+    def __init__(self, by: object, *arguments: object) -> None:
+        self.made = by, arguments
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return self.made
+
+
 def test_a_reader_that_was_taken_over_can_send_data_alone() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
@@ -267,7 +275,14 @@ def test_a_reader_that_was_taken_over_can_send_data_alone() -> None:
             *("planned", Fraction(1, 3)),
             *([0, 1, 2, 3, 4], 0, VideoLimits()),
         )
-        for evil in (Evil(), subprocess.Popen, io.BytesIO, ReaderServer, os.system):
+        for evil in (
+            *(Evil(), subprocess.Popen, io.BytesIO, ReaderServer, os.system, np.dtype("O")),
+            *(
+                Made(reader_messages._ratio, "1e999999999", 1),
+                Made(reader_messages._array, "|O", (1,), b"12345678"),
+            ),
+            *(Made(reader_messages._array, "|u1", (1 << 40,), b""), Made(np.empty, 1000), np.array([None])),
+        ):
             send(theirs, "planned", evil)
             with pytest.raises(ForeignTypeError):
                 receive(ours)
