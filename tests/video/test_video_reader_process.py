@@ -20,6 +20,7 @@ import pytest
 from clips import ClipStore
 from waiting import came_true, until
 
+from vbench.procfs import MARK
 from vbench.video import reader_messages, reader_process
 from vbench.video.child_environment import child_environment
 from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
@@ -212,6 +213,8 @@ def test_readers_get_nothing_secret(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert "TOPSECRET" not in child_environment().values()
     assert child_environment()["CUDA_VISIBLE_DEVICES"] == "1"
+    monkeypatch.setenv(MARK, "trial")
+    assert child_environment()[MARK] == "trial", "or a trial could not end what it started"
     with FFmpegProcess(
         [sys.executable, "-c", "import os; print(os.environ)"],
         subject="x",

@@ -5,6 +5,7 @@ import os
 NAMES = frozenset(
     {
         *("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ"),
+        "VBENCH_GUARD",  # by which whoever started the service finds its children
         # What picks a GPU and its drivers, for FFmpeg's -hwaccel.
         *(
             "CUDA_VISIBLE_DEVICES",
