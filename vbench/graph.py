@@ -2,18 +2,23 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from vbench.errors import ConfigError
-from vbench.pipeline.config import PipelineArgs
+from vbench.pipeline.config import LimitArgs, PipelineArgs
 from vbench.schema import Config
 from vbench.sizing import deployments, replicas
-from vbench.video.source import scheme_of
+from vbench.video.source import path_of, scheme_of
 
 
-def pipeline_args(config: Config) -> PipelineArgs:
-    """What ``vbench.pipeline:build`` takes; ConfigError where the graph refuses a value."""
+def pipeline_args(config: Config, clip: Path | None = None) -> PipelineArgs:
+    """What ``vbench.pipeline:build`` takes; ConfigError where the graph refuses a value.
+
+    ``clip``: for the service of a trial, where its video lies. It may read that folder and no other, or the
+    host that the video's address names, public or not.
+    """
     pipeline, model = config.pipeline, config.model
     values: dict[str, Any] = {
         "mode": config.mode,
@@ -30,8 +35,9 @@ def pipeline_args(config: Config) -> PipelineArgs:
         "window": pipeline.window,
         "decode_timeout_s": pipeline.decode_timeout_s,
         "request_timeout_s": config.load.timeout_s,
+        "queue_length": _queue_length(config),
         "frames_budget_mb": pipeline.frames_budget_mb,
-        "sources": [scheme_of(config.video.path or "")],
+        **_reach(config, clip),
         "fetch_timeout_s": config.video.fetch_timeout_s,
         "model": {
             "name": model.name,
@@ -59,6 +65,33 @@ def pipeline_args(config: Config) -> PipelineArgs:
         return PipelineArgs.model_validate(values)
     except ValidationError as error:
         raise ConfigError(" ".join(_sentence(item) for item in error.errors())) from error
+
+
+def _reach(config: Config, clip: Path | None) -> dict[str, Any]:
+    """What the service may read: what the configuration names, and what lies beside it."""
+    source = config.video.path or ""
+    scheme = scheme_of(source)
+    reach: dict[str, Any] = {"sources": [scheme]}
+    if scheme == "file":
+        named = clip or (path_of(source) if source else None)
+        if named is not None:
+            reach["roots"] = [str(named.expanduser().resolve().parent)]
+        return reach
+    if clip is None:
+        return reach
+    if scheme in ("http", "https"):
+        reach["private_sources"] = [urlsplit(source).hostname or ""]
+    # A trial's requests all fetch this one video, as many at a time as there are requests in progress.
+    reach["limits"] = {"max_fetched_bytes": LimitArgs().max_size_bytes}
+    reach["max_fetches"] = config.cluster.deployments.service.max_ongoing_requests or 4
+    return reach
+
+
+def _queue_length(config: Config) -> int:
+    """As configured; by default room for the whole closed loop, so that no request of a trial is refused."""
+    default: int = PipelineArgs.model_fields["queue_length"].default
+    given = config.pipeline.queue_length
+    return max(default, config.load.concurrency) if given is None else given
 
 
 def _absolute(weights: str) -> str:

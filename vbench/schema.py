@@ -48,7 +48,7 @@ class DeploymentConfig:
     resources: dict[str, float] = field(default_factory=dict)
     """Custom resources each replica takes, which place it."""
     max_ongoing_requests: int | None = None
-    """Calls one replica takes at a time, waiting ones included; null: all that the graph can send."""
+    """Calls one replica takes at a time; service: requests in progress, others wait (null: 4)."""
     max_replicas_per_node: int | None = None
     """At most so many replicas on one node; null: no bound."""
 
@@ -173,6 +173,8 @@ class PipelineConfig:
     """A chunk must be decoded within this time."""
     frames_budget_mb: float | None = None
     """Memory for frames in flight; null: from the smallest object store and its spilling threshold."""
+    queue_length: int | None = None
+    """Requests that wait per service, others get 503; null: 64, or load.concurrency if that is more."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import get_args
 from vbench.load import ends
 from vbench.models.protocol import Precision
 from vbench.names import nearest
-from vbench.pipeline.config import HEAD_RESOURCE, HWACCELS, FrameSize, Handoff, Mode
+from vbench.pipeline.config import HEAD_RESOURCE, HWACCELS, MOST_CALLS, FrameSize, Handoff, Mode
 from vbench.runtimes import RuntimeFlagError, environment
 from vbench.schema import (
     MISSING,
@@ -144,6 +144,11 @@ def _pipeline(pipeline: PipelineConfig) -> Iterator[str]:
         bound = getattr(pipeline, name)
         if bound is not None and not (math.isfinite(bound) and bound > 0):
             yield f"pipeline.{name}={bound} must be above 0, or null."
+    if pipeline.queue_length is not None and not 0 <= pipeline.queue_length <= MOST_CALLS:
+        yield (
+            f"pipeline.queue_length={pipeline.queue_length} must be 0 to {MOST_CALLS}, or null for room for"
+            " all requests of the trial."
+        )
     if pipeline.hwaccel is not None and pipeline.hwaccel not in HWACCELS:
         yield f"pipeline.hwaccel={pipeline.hwaccel} does not exist: {nearest(pipeline.hwaccel, HWACCELS)}."
 
@@ -176,12 +181,23 @@ def _video(config: Config) -> Iterator[str]:
             f"video.path={shown(video.path or '')} cannot be reached from cluster=emulated, whose hosts have"
             " no way out: download it and give its path."
         )
+    if scheme in ("s3", "gs"):
+        yield from _store_address(video.path or "")
     if video.name == "file" and video.path in (None, MISSING, ""):
         yield "video=file needs a path: add video.path=clip.mp4."
     if video.name == "scene" and video.path is not None:
         yield f"video.path={video.path} is not looked at by video=scene: add video=file."
     if video.name == "scene" and video.scene is None:
         yield "video.scene=null leaves no video: set the scene, or choose video=file video.path=clip.mp4."
+
+
+def _store_address(address: str) -> Iterator[str]:
+    from vbench.video.remote_store import object_of
+
+    try:
+        object_of(address, shown(address))
+    except VideoError as error:
+        yield f"video.path: {error}."
 
 
 def _outputs(outputs: str) -> Iterator[str]:

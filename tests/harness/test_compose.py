@@ -8,6 +8,7 @@ from vbench.clusters.attached.cluster import address_of
 from vbench.compose import ask, check, groups, studies
 from vbench.errors import ConfigError, InputError
 from vbench.hydras import run, split
+from vbench.graph import pipeline_args
 from vbench.overrides import expand, parse, swept_keys
 from vbench.schema import Config
 from vbench.sizing import replicas
@@ -23,6 +24,22 @@ def refused(*overrides: str, multirun: bool = False) -> str:
 def test_the_main_job_composes() -> None:
     (config,) = check([], multirun=False)
     assert (config.cluster.name, config.runtime.name, config.mode) == ("local", "oss", "chunked")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "queue_length"),
+    [
+        ([], 64),
+        (["load.concurrency=100", "load.requests=100"], 100),
+        (["pipeline.queue_length=3"], 3),
+    ],
+)
+def test_no_request_of_a_trials_closed_loop_is_refused_by_default(
+    overrides: list[str], queue_length: int
+) -> None:
+    (config,) = check(overrides, multirun=False)
+
+    assert pipeline_args(config).queue_length == queue_length
 
 
 @pytest.mark.parametrize("group", groups())
@@ -73,6 +90,7 @@ def test_every_option_file_composes(group: str) -> None:
         ("pipeline.chunk_mb=0", "pipeline.chunk_mb=0.0 must be above 0"),
         ("pipeline.chunk_mb=-1", "pipeline.chunk_mb=-1.0 must be above 0"),
         ("pipeline.pixel_format=yuv422p", "did you mean 'yuv420p'?"),
+        ("pipeline.queue_length=-1", "pipeline.queue_length=-1 must be 0 to 10000"),
         ("pipeline.hwaccel=cudo", "did you mean 'cuda'?"),
         ("model.compile=maybe", "model.compile=maybe"),
         ("cluster.deployments.decoder.cpus=nan", "decoder.cpus=nan"),

@@ -124,6 +124,7 @@ def test_workers_take_all_that_the_services_can_send_so_that_nothing_waits_in_a_
         {"window": 3, "service": {"replicas": 2, "max_ongoing_requests": 5}, "decoder": {"replicas": 4}}
     )
 
+    assert args.requests_at_once == 5
     assert args.max_ongoing("VideoDecoder") == args.max_ongoing("ModelInference") == 3 * 2 * 5
 
 

@@ -5,12 +5,15 @@ import json
 import random
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
+from http_files import Behaviour, serving
 from serving import Cluster, Service
 from waiting import until
 
@@ -24,7 +27,8 @@ MODES = ["chunked", "combined"]
 @pytest.fixture(scope="module")
 def service(cluster: Cluster) -> Iterator[Service]:
     # 24 frames of 640 x 360 are 16.6 MB: one whole request fits at a time, two do not.
-    with cluster.deployed(frames_budget_mb=25) as running:
+    sources = {"sources": ["file", "http"], "private_sources": ["127.0.0.1"]}
+    with cluster.deployed(frames_budget_mb=25, **sources) as running:
         yield running
 
 
@@ -206,6 +210,24 @@ def test_work_stops_when_the_client_goes_away(cluster: Cluster, service: Service
     service.post(body, headers={"X-Request-ID": whole})
     decoded = [line for line in cluster.log_lines("VideoDecoder", whole) if " OK " in line]
     assert len(decoded) == 120, "or the lines counted above say nothing"
+
+
+def test_slow_sources_hold_up_no_video_of_the_node(service: Service, clip: Path) -> None:
+    """As many as the service works on requests at a time, and more: each never sends its second byte."""
+    behaviour = Behaviour(clip.read_bytes(), trickle=threading.Event())
+    with ThreadPoolExecutor(8) as clients, serving(behaviour) as url:
+        slow = [clients.submit(service.post, {"video": f"{url}/clip.mp4"}) for _ in range(8)]
+        until(lambda: len(behaviour.asked) == 2, "two of them are being fetched", 30)
+        began = time.monotonic()
+        assert service.ask(clip).counts.frames == 24
+        # A wait for a place to fetch is 5 s, and some of the slow ones were first.
+        assert time.monotonic() - began < 30
+        assert behaviour.trickle is not None
+        until(lambda: sum(response.done() for response in slow) >= 5, "others are refused", 60)
+        refused = [response.result() for response in slow if response.done()]
+        assert {response.status_code for response in refused} == {503}
+        assert all("are being fetched for other requests" in each.json()["detail"] for each in refused)
+        assert all(int(response.headers["Retry-After"]) >= 1 for response in refused)
 
 
 def test_health_and_the_api_description_answer(service: Service) -> None:

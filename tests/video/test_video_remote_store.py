@@ -1,6 +1,8 @@
 """Videos in S3, on a real server on loopback, arrive whole, or are refused in one sentence."""
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,23 @@ BODY = np.random.default_rng(2).bytes(3_000_000)
 LIMITS = VideoLimits()
 
 
+@contextmanager
+def listening() -> Iterator[tuple[int, Callable[[], int]]]:
+    """A port on loopback, and how many have connected to it so far."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+
+        def connections() -> int:
+            count = 0
+            with suppress(BlockingIOError):
+                while True:
+                    server.accept()[0].close()
+                    count += 1
+            return count
+
+        yield server.getsockname()[1], connections
+
+
 @dataclass
 class Store:
     """A server on a port that it keeps when it is started again."""
@@ -27,8 +46,7 @@ class Store:
 
     def uri(self, key: str, bucket: str = "videos") -> str:
         """The address of an object."""
-        options = f"endpoint_override=127.0.0.1:{self.port}&scheme=http&region=us-east-1"
-        return f"s3://{bucket}/{key}?{options}"
+        return f"s3://{bucket}/{key}"
 
     def put(self, path: str, body: bytes) -> None:
         """Make an object, and its bucket where there is none."""
@@ -56,6 +74,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")
     made = Store(server, port)
     try:
         made.put("videos/a/clip.mp4", BODY)
@@ -125,16 +144,60 @@ def test_an_object_above_the_limit_is_refused(store: Store) -> None:
         fetch(store.uri("a/clip.mp4"), VideoLimits(max_size_bytes=1000))
 
 
-def test_an_option_that_no_store_knows_is_said() -> None:
-    with pytest.raises(VideoError, match=r"s3://videos/a.mp4 is no address of a store: .*nonesuch"):
-        fetch("s3://videos/a.mp4?nonesuch=1")
+OPTIONS = [
+    "endpoint_override=127.0.0.1:{port}&scheme=http&region=us-east-1",
+    "region=us-east-1&%65ndpoint_override=127.0.0.1:{port}&scheme=http",
+    "region=127.0.0.1:{port}/",
+    "access_key=me&secret_key=mine",
+    "retry_limit_seconds=900",
+    "",
+]
 
 
-def test_secrets_in_an_address_are_not_told() -> None:
-    with pytest.raises(VideoError, match=r"s3://videos/my clip.mp4 is no address of a store") as caught:
-        fetch("s3://KEY:TOPSECRET@videos/my clip.mp4")
+@pytest.mark.parametrize("scheme", ["s3", "S3", "gs"])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("mark", ["?", "#"])
+def test_an_address_chooses_neither_host_nor_credentials(scheme: str, options: str, mark: str) -> None:
+    """The node's credentials would go wherever the address says."""
+    with listening() as (port, connections):
+        with pytest.raises(VideoError, match=r"^(s3|gs)://videos/a.mp4 is followed by options"):
+            fetch(f"{scheme}://videos/a.mp4{mark}{options.format(port=port)}")
+        assert connections() == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("KEY:TOPSECRET@videos/my clip.mp4", "s3://videos/my clip.mp4 names a user or a port"),
+        ("anonymous@videos/a.mp4", "s3://videos/a.mp4 names a user or a port"),
+        ("127.0.0.1:{port}/videos/a.mp4", r"s3://127.0.0.1:\d+/videos/a.mp4 names a user or a port"),
+        ("vid%65os/a.mp4", "names no object: a bucket's name has letters"),
+        ("[::1]/a.mp4", "names a user or a port"),
+        ("videos/a%0d%0aHost:x", "names no object: a bucket's name has letters"),
+        ("-videos/a.mp4", "names no object: a bucket's name has letters"),
+    ],
+)
+def test_an_address_is_a_bucket_and_a_key_alone(address: str, said: str) -> None:
+    with listening() as (port, connections):
+        with pytest.raises(VideoError, match=said) as caught:
+            fetch(f"s3://{address.format(port=port)}")
+        assert connections() == 0
     assert "TOPSECRET" not in str(caught.value)
-    assert "KEY" not in str(caught.value)
+    assert "KEY:" not in str(caught.value)
+
+
+def test_a_key_may_hold_what_an_address_cannot(store: Store) -> None:
+    store.put("videos/a b/what?#1.mp4", BODY[:1000])
+
+    assert fetch(store.uri("a%20b/what%3F%231.mp4")) == BODY[:1000]
+
+
+def test_an_end_point_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "127.0.0.1:9000")
+    with pytest.raises(
+        VideoError, match="AWS_ENDPOINT_URL_S3 of the service's environment is not a URL such"
+    ):
+        fetch("s3://videos/a.mp4")
 
 
 def test_an_object_that_is_replaced_by_one_of_the_same_size_is_refused(

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ray import serve
@@ -48,8 +49,8 @@ def serve_to_ourselves(place: Place) -> Iterator[None]:
         serve.shutdown()
 
 
-def deploy(config: Config) -> str:
-    """Start Serve and the four deployments; the ingress's URL once all of it runs.
+def deploy(config: Config, clip: Path) -> str:
+    """Start Serve and the four deployments, for requests of ``clip``; the ingress's URL once all of it runs.
 
     Raises TrialError where the graph cannot be deployed, or is not up in time.
     """
@@ -60,7 +61,7 @@ def deploy(config: Config) -> str:
         proxy_location="HeadOnly",
         http_options={"host": HOST, "port": port, "request_timeout_s": config.load.timeout_s},
     )
-    application = build(pipeline_args(config))
+    application = build(pipeline_args(config, clip))
     target = serve.RunTarget(application, name=APPLICATION, route_prefix="/")
     serve.run_many([target], wait_for_applications_running=False)
     _wait(config.cluster.deploy_timeout_s)

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from vbench.errors import TrialError
@@ -34,7 +35,7 @@ def drive(job: Job) -> None:
     names = observation.names
     with serve_to_ourselves(observation.place):
         with observation.phase("deploy"):
-            url = deploy(job.config)
+            url = deploy(job.config, Path(clip.path))
         with observation.phase("warm_up"):
             replicas = placement(names)
             warmed = _warm_up(job, url, clip, reference, names, replicas)

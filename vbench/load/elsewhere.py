@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from vbench.load.events import progress
@@ -26,7 +27,8 @@ def local_copy(video: VideoConfig, folder: Path) -> Path:
     if not is_elsewhere(video):
         return Path(source).expanduser().resolve()
     progress("fetching the video")
-    with fetched(source, limits=LimitArgs().limits(), timeout_s=video.fetch_timeout_s) as local:
+    limits = replace(LimitArgs().limits(), max_fetched_bytes=LimitArgs().max_size_bytes)
+    with fetched(source, limits=limits, timeout_s=video.fetch_timeout_s) as local:
         path = folder.resolve() / f"{local.checksum}{Path(local.called).suffix}"
         if not path.exists():
             folder.mkdir(parents=True, exist_ok=True)

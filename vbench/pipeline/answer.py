@@ -1,6 +1,6 @@
 """The answer to a request, as typed models: what was found, in which frames, and where the time went."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -23,8 +23,8 @@ class ProcessRequest(BaseModel):
     video: str = Field(
         min_length=1,
         max_length=4096,
-        description="Absolute path of a video file on the node that runs VideoProcessingService, or an "
-        "address (http, https, s3, gs) where the service was deployed with such sources.",
+        description="Absolute path of a video file on the node that runs VideoProcessingService, below a "
+        "folder that it may read, or an address (http, https, s3, gs) if it was deployed with such sources.",
     )
     mode: Mode | None = Field(
         default=None,
@@ -41,6 +41,8 @@ class ProcessRequest(BaseModel):
     def _absolute(cls, video: str) -> str:
         if not video.startswith(("/", "file:")) and "://" not in video:
             raise ValueError(f"{video!r} is not an absolute path, nor a file:// URI: give one of these")
+        if "\0" in video:
+            raise ValueError(f"{video!r} has a NUL character, which no path or address can have")
         return video
 
 
@@ -51,6 +53,12 @@ class Problem(BaseModel):
         description="One sentence: the cause, and what would do instead.",
         examples=["/data/street.mp4 cannot be read: No such file or directory"],
     )
+
+
+class Healthy(BaseModel):
+    """Each stage has a replica that answers."""
+
+    status: Literal["ok"]
 
 
 class _Part(BaseModel):

@@ -1,69 +1,133 @@
 """VideoProcessingAPI: the HTTP door. Checks the request, asks a service, and puts failures into words."""
 
 import asyncio
+import math
 import time
+from collections.abc import MutableMapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi_offline import FastAPIOffline
 from ray import serve
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vbench.pipeline.answer import PATH, Answer, Problem, ProcessRequest
+from vbench.pipeline.admission import Admission
+from vbench.pipeline.answer import PATH, Answer, Healthy, ProcessRequest
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.errors import RequestTimeoutError, status_of
+from vbench.pipeline.errors import BodyError, BodyTooLargeError, OverloadedError, RequestTimeoutError
+from vbench.pipeline.health import Health
+from vbench.pipeline.problems import (
+    PROBLEMS,
+    UNHEALTHY,
+    explain_failure,
+    explain_invalid_request,
+    explain_refusal,
+    problem,
+)
+from vbench.pipeline.request_body import BodyReceiver, ClientLeftError, check_content_type, check_json
 from vbench.video.remote import shown
 
-http = FastAPI(
+TIMEOUT_HEADER = "x-request-timeout-seconds"
+"""By which a client says how long it waits. Ray's own: Serve's proxy gives the request up after this time."""
+
+HEALTH_TIMEOUT_S = 3.0
+"""For a service to answer; it gives the stages behind it 2 s."""
+
+# Swagger UI for /docs comes from the package fastapi-offline: FastAPI's own page takes it from the internet.
+http = FastAPIOffline(
     title="vbench video inference",
     description="Objects in the sampled frames of a video, by a four-stage pipeline on Ray Serve.",
+    redoc_url=None,
+    redirect_slashes=False,
 )
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: {"model": Problem, "description": "There is no such file, on the service's node or at the address."},
-    413: {"model": Problem, "description": "The video passes a limit, or its frames do not fit."},
-    422: {"model": Problem, "description": "The request is not valid, or the video is damaged or none."},
-    500: {"model": Problem, "description": "A replica failed or was lost."},
-    502: {"model": Problem, "description": "Where the video lies is down, or breaks off."},
-    503: {"model": Problem, "description": "The pipeline is not available, as while it is being replaced."},
-    504: {"model": Problem, "description": "The request took longer than the service allows."},
-}
+http.add_exception_handler(RequestValidationError, explain_invalid_request)
+http.add_exception_handler(HTTPException, explain_refusal)
+http.add_exception_handler(Exception, explain_failure)
 
 
-@http.exception_handler(RequestValidationError)
-async def explain_invalid_request(_: Request, error: RequestValidationError) -> JSONResponse:
-    """422 with all that is wrong in one sentence, and FastAPI's list of errors beside it."""
-    errors = [{"loc": one["loc"], "msg": one["msg"], "type": one["type"]} for one in error.errors()]
-    return JSONResponse({"detail": "; ".join(map(_sentence, errors)), "errors": errors}, status_code=422)
+class ReceivesFirst:
+    """ASGI middleware: has the whole body of a request for a video, within bounds, before FastAPI sees it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its body, or answer it here with what is wrong with that."""
+        path = str(scope.get("path", "")).removeprefix(scope.get("root_path", ""))
+        if scope["type"] != "http" or (scope["method"], path) != ("POST", PATH):
+            await self._app(scope, receive, send)
+            return
+        api: VideoProcessingAPI = serve.get_replica_context().servable_object
+        try:
+            body = await api.body(scope, receive)
+        except ClientLeftError:
+            return
+        except BodyTooLargeError as error:  # read on: a client that still sends would not see the response
+            await problem(error)(scope, receive, send)
+        except (BodyError, OverloadedError) as error:
+            await problem(error, {"Connection": "close"})(scope, receive, send)
+        else:
+            await self._app(scope, _Replay(body, receive), send)
 
 
-def _sentence(error: dict[str, Any]) -> str:
-    field = ".".join(str(part) for part in error["loc"][1:])
-    if error["type"] == "extra_forbidden":
-        return f"{field} is not a field of a request: use {', '.join(ProcessRequest.model_fields)}"
-    if error["type"] == "json_invalid":
-        return "the body is not valid JSON"
-    if error["type"] in {"model_attributes_type", "dict_type"}:
-        return "the body is not a JSON object: send one, with Content-Type: application/json"
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{field}: {message}" if field else f"the body: {message}"
+class _Replay:
+    """ASGI's ``receive`` for a body that is here already."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
 
 
-def _problem(error: BaseException) -> JSONResponse:
-    status, sentence = status_of(error)
-    return JSONResponse({"detail": sentence}, status_code=status)
+http.add_middleware(ReceivesFirst)
+
+
+def _patience_s(header: str | None) -> float:
+    """Seconds that a client says it waits, less what the response needs; infinity without a valid number."""
+    try:
+        patience_s = float(header or "")
+    except ValueError:
+        return math.inf
+    return 0.95 * patience_s if 0 < patience_s < math.inf else math.inf
 
 
 # Decorated here and not where it is deployed, since replicas import this module and need it done; and at the
 # end of the module, since the decorator pickles what it finds there at this point.
 @serve.ingress(http)
 class VideoProcessingAPI:
-    """Takes requests over HTTP; one sentence of explanation comes with each that is not answered."""
+    """Takes requests over HTTP; one sentence of explanation comes with each that is not answered.
+
+    It queues requests itself and passes on as many as the services work on: a call that waits in Serve's
+    router costs both processes time, and a client that leaves has its request taken from the queue here.
+    """
 
     def __init__(self, args: PipelineArgs, service: Any) -> None:
         """``service`` is the handle of VideoProcessingService."""
         self._service = service
         self._timeout_s = args.request_timeout_s
+        share = args.service.replicas / args.api.replicas
+        self._admission = Admission(
+            slots=math.ceil(args.requests_at_once * share), queue_length=math.ceil(args.queue_length * share)
+        )
+        self._receiver = BodyReceiver(args.receive)
+        services = {"VideoProcessingService": (service.silent_stages.remote, args.service.replicas)}
+        self._health = Health(services, timeout_s=HEALTH_TIMEOUT_S)
+
+    async def body(self, scope: Scope, receive: Receive) -> bytes:
+        """The body of a request for a video. Raises BodyError and its kinds, or OverloadedError."""
+        self._admission.check(self._timeout_s)
+        check_content_type(scope["headers"])
+        body = await self._receiver.receive(scope["headers"], receive)
+        check_json(body)
+        return body
 
     @http.post(
         PATH,
@@ -72,27 +136,47 @@ class VideoProcessingAPI:
         summary="Find objects in a video",
         description="Answers when all sampled frames of the video have been looked at: all of them, or none.",
     )
-    async def process(self, request: ProcessRequest) -> Response:
+    async def process(self, request: ProcessRequest, http_request: Request) -> Response:
         """The service's answer, as it wrote it: it is not parsed again here."""
-        answering = self._service.process.remote(request, received_s=time.time())
+        received_s = time.time()
+        timeout_s = min(self._timeout_s, _patience_s(http_request.headers.get(TIMEOUT_HEADER)))
         try:
-            async with asyncio.timeout(self._timeout_s) as limit:
-                return Response(await answering, media_type="application/json")
-        except asyncio.CancelledError:
-            answering.cancel()
-            raise
+            async with asyncio.timeout(timeout_s) as limit:
+                answer = await self._admission.run(lambda: self._ask(request, received_s), timeout_s)
+                return Response(answer, media_type="application/json")
         except Exception as error:  # noqa: BLE001 - every failure is told to the client, by its status
             if not limit.expired():
-                return _problem(error)
-            answering.cancel()
-            return _problem(
+                return problem(error)
+            return problem(
                 RequestTimeoutError(
-                    f"{shown(request.video)} was not answered within {self._timeout_s:g} s: ask for fewer "
+                    f"{shown(request.video)} was not answered within {timeout_s:g} s: ask for fewer "
                     "frames/s, or raise request_timeout_s"
                 )
             )
 
-    @http.get("/healthz", summary="Whether the API answers")
-    async def healthz(self) -> dict[str, str]:
-        """Always ok: Serve checks the replicas behind it."""
-        return {"status": "ok"}
+    async def _ask(self, request: ProcessRequest, received_s: float) -> bytes:
+        answering = self._service.process.remote(request, received_s=received_s)
+        try:
+            answer: bytes = await answering
+        except asyncio.CancelledError:
+            answering.cancel()
+            raise
+        return answer
+
+    @http.get(
+        "/healthz",
+        response_model=Healthy,
+        responses=UNHEALTHY,
+        summary="Whether each stage has a replica that answers",
+    )
+    async def healthz(self) -> Response:
+        """200 while requests can be answered, 503 while a stage is lost or hangs; known for 2 s."""
+        answers = await self._health.answers()
+        silent = answers.get("VideoProcessingService", ["VideoProcessingService"])
+        if not silent:
+            return JSONResponse({"status": "ok"})
+        return problem(
+            OverloadedError(
+                f"No replica of {' or '.join(silent)} answers: it hangs, or is being replaced.", 5
+            )
+        )

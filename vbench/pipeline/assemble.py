@@ -137,7 +137,7 @@ def _frames(found: ChunkFindings, info: VideoInfo, names: tuple[str, ...]) -> li
 
 def _video(info: VideoInfo, local: Local) -> VideoAnswer:
     return VideoAnswer.trusted(
-        path=info.path if local.checksum is None else local.called,
+        path=local.called,
         container=info.container,
         codec=info.codec,
         width=info.width,

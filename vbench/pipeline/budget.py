@@ -1,8 +1,8 @@
-"""How many bytes of frames the object stores take, and who holds how many of them now."""
+"""How many bytes of frames and packets the object stores take, and who holds how many of them now."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,8 +18,8 @@ def capacity_bytes(args: PipelineArgs, nodes: Iterable[Mapping[str, Any]]) -> in
 
     ``frames_budget_mb``, or without it 80% of the object store of the smallest of ``nodes`` (as
     ``ray.nodes()`` gives them) that could hold frames: one where a decoder or the model may run, or,
-    relayed, a service. The service replicas share it equally. Chunks' packets are not counted: they are
-    small beside the frames, and the window bounds them.
+    relayed, a service. The service replicas share it equally. Chunks' packets are counted apart, see
+    ``packets_capacity_bytes``.
     """
     if args.frames_budget_mb is not None:
         return int(args.frames_budget_mb * 1e6) // args.service.replicas
@@ -35,6 +35,24 @@ def capacity_bytes(args: PipelineArgs, nodes: Iterable[Mapping[str, Any]]) -> in
             "lower them in the deployment's arguments, or add such a node"
         )
     return int(min(stores) * SPILLING_THRESHOLD) // args.service.replicas
+
+
+def packets_capacity_bytes(args: PipelineArgs, nodes: Iterable[Mapping[str, Any]]) -> int:
+    """Bytes of coded pictures that ONE service replica may have on their way to the decoders at a time.
+
+    ``packets_budget_mb``, or without it the share of the smallest store, of nodes that a service or a decoder
+    may run on, that frames leave.
+    """
+    if args.packets_budget_mb is not None:
+        return int(args.packets_budget_mb * 1e6) // args.service.replicas
+    stores = [
+        node["Resources"].get("object_store_memory", 0.0)
+        for node in nodes
+        if node["Alive"]
+        and (args.service.fits(node["Resources"]) or args.decoder.fits(node["Resources"]))
+        and node["Resources"].get("object_store_memory")
+    ]
+    return int(min(stores, default=0.0) * (1 - SPILLING_THRESHOLD)) // args.service.replicas
 
 
 class FramesBudget:
@@ -61,6 +79,17 @@ class FramesBudget:
             yield
         finally:
             self._release(nbytes)
+
+    async def take(self, nbytes: int) -> Callable[[], None]:
+        """Have ``nbytes``, waiting until they are free; what gives them back, once."""
+        await self._acquire(nbytes)
+        held = [nbytes]
+
+        def give_back() -> None:
+            if held:
+                self._release(held.pop())
+
+        return give_back
 
     async def _acquire(self, nbytes: int) -> None:
         if not self._waiting and nbytes <= self.free:

@@ -4,12 +4,16 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from vbench.models.registry import input_spec
 from vbench.pipeline.config import DeploymentName, PipelineArgs
+from vbench.video.local_files import default_roots
 
 if TYPE_CHECKING:
     from ray.serve import Application
 
 APPLICATION = "vbench"
 """The name that Serve knows the graph by."""
+
+HEALTH_CALLS = 8
+"""Places of a replica beside those for its work, so that ``/healthz`` hears from one that is fully busy."""
 
 NAMES: tuple[DeploymentName, ...] = get_args(DeploymentName)
 
@@ -27,7 +31,7 @@ def deployment_options(args: PipelineArgs) -> dict[DeploymentName, dict[str, Any
                 "num_gpus": deployment.gpus,
                 "resources": dict(deployment.resources),
             },
-            "max_ongoing_requests": args.max_ongoing(name),
+            "max_ongoing_requests": args.max_ongoing(name) + HEALTH_CALLS,
             "health_check_period_s": 2,
             "health_check_timeout_s": 30,
             # The wait must be shorter than the timeout, or every replica is killed at the end of it.
@@ -49,6 +53,8 @@ def build(args: PipelineArgs) -> "Application":
     from vbench.pipeline.service import VideoProcessingService
 
     input_spec(args.model.name)
+    if args.roots is None:
+        args = args.model_copy(update={"roots": default_roots()})
     options = deployment_options(args)
 
     def deployed(cls: type[Any], name: DeploymentName) -> Any:

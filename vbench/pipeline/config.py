@@ -5,9 +5,19 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from vbench.models.protocol import ModelSettings, Precision
+from vbench.video.local_files import real_roots
+from vbench.video.public_addresses import PrivateSources
 from vbench.video.remote import Scheme
 from vbench.video.types import PixelFormat, VideoLimits
 
@@ -25,6 +35,9 @@ HEAD_RESOURCE = "node:__internal_head__"
 ON_HEAD = {HEAD_RESOURCE: 0.0001}
 
 LONGEST_TIMEOUT_S = 1_000_000.0
+
+MOST_CALLS = 10_000
+"""Calls at a time that Serve passes to a replica which bounds them itself, so that none waits in a router."""
 
 _DECIMAL_OR_RATIO = re.compile(r"\d{1,9}(\.\d{1,20}|/\d{1,9})?")
 
@@ -52,6 +65,19 @@ def _checked(low: Fraction, high: Fraction, unit: str) -> BeforeValidator:
 
 def _split(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
+
+
+def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
+    PrivateSources.of(entries)
+    return entries
+
+
+def _folders(roots: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    real_roots(roots or ())
+    for root in roots or ():
+        if not root.startswith(("/", "~")):
+            raise ValueError(f"{root!r} is not an absolute path: give one, such as /data/videos or ~/videos")
+    return roots
 
 
 FramesPerSecond = Annotated[
@@ -98,10 +124,25 @@ class LimitArgs(_Args):
     max_packets: Annotated[int, Field(gt=0)] = 4_000_000
     max_pixels: Annotated[int, Field(gt=0)] = 33_177_600
     max_size_bytes: Annotated[int, Field(gt=0)] = 64 * 2**30
+    max_fetched_bytes: Annotated[int, Field(gt=0)] = 8 * 2**30
+    """Of a video that is fetched: it is copied to the temporary disk of the service's node."""
+    max_read_s: Annotated[float, Field(ge=1, le=LONGEST_TIMEOUT_S)] = 60.0
+    """CPU time that reading the video's index may take, and again each chunk."""
 
     def limits(self) -> VideoLimits:
         """The same for ``vbench.video``."""
         return VideoLimits(**self.model_dump())
+
+
+class ReceiveArgs(_Args):
+    """How requests are received: what a client that sends much, slowly or never to its end can take."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 65_536
+    """Of a request's body; HTTP 413 beyond it."""
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """For a body to arrive; HTTP 408 beyond it."""
+    slow_bodies: Annotated[int, Field(ge=0)] = 64
+    """Bodies, per API replica, that may take longer than a second at a time; HTTP 503 for more."""
 
 
 class DeploymentArgs(_Args):
@@ -114,7 +155,8 @@ class DeploymentArgs(_Args):
     resources: dict[str, Annotated[float, Field(gt=0)]] = {}
     """Custom resources a replica needs, e.g. ``{"decode_only": 0.01}``: they say where it may run."""
     max_ongoing_requests: Annotated[int, Field(ge=1)] | None = None
-    """Calls that a replica takes at a time, running and waiting; None takes what the pipeline can send."""
+    """Calls that a replica takes at a time, running and waiting; None takes what the pipeline can send. For
+    the service: requests that a replica works on at a time, None is 4; more wait, see ``queue_length``."""
     max_replicas_per_node: Annotated[int, Field(ge=1, le=100)] | None = None
 
     @property
@@ -177,14 +219,29 @@ class PipelineArgs(_Args):
     time; with fewer it decodes as many chunks at once as its CPUs allow."""
     request_timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = 7200.0
     """From a request's arrival to its answer, waiting counted; HTTP 504 beyond it."""
+    queue_length: Annotated[int, Field(ge=0, le=MOST_CALLS)] = 64
+    """Requests that wait, per service replica, beyond those that it works on; HTTP 503 for more."""
+    receive: ReceiveArgs = ReceiveArgs()
     limits: LimitArgs = LimitArgs()
     sources: Annotated[tuple[Scheme, ...], BeforeValidator(_split), Field(min_length=1)] = ("file",)
     """Where the videos that a request names may lie; each more is one more that a stranger can have read."""
     fetch_timeout_s: Annotated[float, Field(gt=0, le=LONGEST_TIMEOUT_S)] = 600.0
     """A video that does not lie on the service's node must be there within this time."""
+    private_sources: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_hosts)] = ()
+    """Hosts (``minio.example``) and networks (``10.0.0.0/8``) that requests may name although they are not
+    public. Without them an ``http`` or ``https`` address leads to the public Internet only."""
+    roots: Annotated[tuple[str, ...] | None, BeforeValidator(_split), AfterValidator(_folders)] = None
+    """Folders that a local video must lie in, links followed. None: the working directory and home of whoever
+    starts the service, and the folder for temporary files."""
+    max_fetches: Annotated[int, Field(ge=1)] | None = None
+    """Videos that a service replica fetches at a time; HTTP 503 beyond that and a short wait. None: for half
+    of the requests that it works on, so that slow sources never hold up all of them."""
     frames_budget_mb: Annotated[float, Field(gt=0)] | None = None
     """10^6 bytes of frames that all requests together may hold in a node's object store. None: what the
     smallest of the nodes that can hold frames takes before Ray spills (80% of its store)."""
+    packets_budget_mb: Annotated[float, Field(gt=0)] | None = None
+    """10^6 bytes of coded pictures that all requests together may hold on their way to the decoders, and the
+    largest chunk. None: what frames leave of a node's object store, 20%."""
     api: DeploymentArgs = DeploymentArgs(resources=ON_HEAD)
     service: DeploymentArgs = DeploymentArgs()
     decoder: WorkerArgs = WorkerArgs()
@@ -209,7 +266,7 @@ class PipelineArgs(_Args):
                     f"{name}.max_ongoing_requests is {allowed}, with {deployment.replicas} replicas "
                     f"{allowed * deployment.replicas} places, but the services can send "
                     f"{self.chunks_in_flight} chunks at a time (window {self.window} x "
-                    f"{self.max_ongoing('VideoProcessingService')} requests x {self.service.replicas} "
+                    f"{self.requests_at_once} requests x {self.service.replicas} "
                     "services): chunks would wait in Serve's router, where nothing times them; "
                     f"raise it to {math.ceil(self.chunks_in_flight / deployment.replicas)} or leave it out"
                 )
@@ -250,9 +307,19 @@ class PipelineArgs(_Args):
         return max(1, self.decoder.threads // self.ffmpeg_threads)
 
     @property
+    def fetches_at_once(self) -> int:
+        """Videos that one service replica fetches at a time."""
+        return self.max_fetches or max(1, self.requests_at_once // 2)
+
+    @property
     def chunks_in_flight(self) -> int:
         """Chunks that all services together can have sent on and not got back."""
-        return self.window * self.max_ongoing("VideoProcessingService") * self.service.replicas
+        return self.window * self.requests_at_once * self.service.replicas
+
+    @property
+    def requests_at_once(self) -> int:
+        """Requests that one service replica works on at the same time; others wait in its queue."""
+        return self.service.max_ongoing_requests or 4
 
     def deployment(self, name: DeploymentName) -> DeploymentArgs:
         """The arguments of the deployment that Serve knows by ``name``."""
@@ -264,11 +331,13 @@ class PipelineArgs(_Args):
         }[name]
 
     def max_ongoing(self, name: DeploymentName) -> int:
-        """Calls that one replica takes at a time: as given, or enough that nothing waits in a router
-        (decoder, inference), 4 requests for a service, 256 for the API."""
-        given = self.deployment(name).max_ongoing_requests
-        if given is not None:
-            return given
-        if name == "VideoProcessingAPI":
-            return 256
-        return 4 if name == "VideoProcessingService" else self.chunks_in_flight
+        """Calls that Serve passes to one replica at a time: so many that nothing waits in a router.
+
+        API and service queue requests and refuse what is too much themselves; decoders and models have a
+        place for each chunk that the services can send, unless their arguments say how many.
+        """
+        if name == "VideoProcessingService":
+            return MOST_CALLS
+        return self.deployment(name).max_ongoing_requests or (
+            MOST_CALLS if name == "VideoProcessingAPI" else self.chunks_in_flight
+        )

@@ -33,6 +33,9 @@ class VideoDecoder:
         finally:
             stop.set()
 
+    async def ping(self) -> None:
+        """Return at once: this replica answers."""
+
     def _decode(self, message: ChunkMessage, stop: threading.Event) -> FramesMessage:
         chunk, arrived_s, start_s = message.chunk, message.arrival_s, time.time()
         frames = decode_chunk(

@@ -15,6 +15,30 @@ class RequestTimeoutError(TimeoutError):
     """The request took longer than the service allows."""
 
 
+class OverloadedError(RuntimeError):
+    """The service has no room for this request now; the same request may do later."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        """``retry_after_s``: when to send the request again; the client gets it as ``Retry-After``."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[type["OverloadedError"], tuple[str, float]]:
+        return type(self), (str(self), self.retry_after_s)
+
+
+class BodyError(ValueError):
+    """The body of a request is not what the API takes."""
+
+
+class BodyTooLargeError(BodyError):
+    """The body of a request is larger than the API takes."""
+
+
+class BodyTimeoutError(BodyError):
+    """The body of a request did not arrive in time."""
+
+
 class IncompleteError(RuntimeError):
     """A stage handed on something else than it was asked for; never answered with less."""
 
@@ -26,9 +50,17 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (VideoUnreachableError, 502),
     (VideoError, 422),
     (RequestTimeoutError, 504),
+    (BodyTimeoutError, 408),
+    (BodyTooLargeError, 413),
+    (BodyError, 422),
+    (OverloadedError, 503),
     (BackPressureError, 503),
     (DeploymentUnavailableError, 503),
 )
+
+
+RETRY_AFTER_S = 5.0
+"""When to try again while the application is replaced: about as long as a replica takes to start."""
 
 
 def cause_of(error: BaseException) -> BaseException:
@@ -47,3 +79,11 @@ def status_of(error: BaseException) -> tuple[int, str]:
     if isinstance(cause, RayError | RayServeException):
         return 500, f"A replica or node was lost while it worked on this request: {first_line(cause)}"
     return 500, f"{type(cause).__name__}: {cause}"
+
+
+def retry_after_s(error: BaseException) -> float | None:
+    """Seconds after which the same request may succeed; None for errors that do not pass by themselves."""
+    cause = cause_of(error)
+    if isinstance(cause, OverloadedError):
+        return cause.retry_after_s
+    return RETRY_AFTER_S if status_of(cause)[0] == 503 else None

@@ -90,6 +90,7 @@ class Flow:
                 if len(chunk.targets):
                     tasks.append(group.create_task(in_window(chunk)))
                 else:
+                    self._source.decoded(chunk.index)
                     self._window.release()
         return [task.result() for task in tasks]
 
@@ -97,13 +98,12 @@ class Flow:
         """The next chunk, with a place in the window; None, without one, after the last."""
         wanted_s = time.time()
         await self._window.acquire()
-        placed_s = time.time()
         split = await self._source.next()
         if split.chunk is None:
             self._window.release()
             return None
         chunk = split.chunk
-        self._recorder.add("chunk", "queue", chunk.index, wanted_s, placed_s)
+        self._recorder.add("chunk", "queue", chunk.index, wanted_s, split.start_s)
         self._recorder.add("chunk", "compute", chunk.index, split.start_s, split.end_s)
         self.chunks.append(ChunkSpan.of(chunk))
         return chunk
@@ -117,11 +117,13 @@ class Flow:
         if not self._relayed:
             reference = await self._reference(response, len(chunk.targets) * self._geometry.frame_bytes)
             self._running.discard(response)
+            self._source.decoded(chunk.index)
             if self._fetches:
                 await self._fetch(reference)
             return reference
         frames: FramesMessage = await response
         self._running.discard(response)
+        self._source.decoded(chunk.index)
         self._recorder.add(
             "infer", "transfer", frames.chunk, frames.decoded_s, frames.arrival_s, frames.nbytes
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from vbench.pipeline.job import Job
 from vbench.video.errors import VideoTooLargeError
+from vbench.video.reader_process import SplitVideo
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry
 
@@ -27,7 +28,7 @@ class Footprint:
             )
 
 
-def footprint(job: Job, splitter: Splitter, geometry: FrameGeometry) -> Footprint:
+def footprint(job: Job, splitter: Splitter | SplitVideo, geometry: FrameGeometry) -> Footprint:
     """What the request holds, relayed frames twice: as they came to the service and as they leave it."""
     frames, which = job.frames_held(splitter)
     per_pixel = geometry.frame_bytes / (geometry.width * geometry.height)
@@ -36,3 +37,15 @@ def footprint(job: Job, splitter: Splitter, geometry: FrameGeometry) -> Footprin
     if copies == 2:
         arithmetic += " x 2 copies in the service's object store (handoff: relay)"
     return Footprint(nbytes=frames * geometry.frame_bytes * copies, arithmetic=arithmetic)
+
+
+def check_packets(splitter: SplitVideo, capacity_bytes: int) -> None:
+    """VideoTooLargeError for a chunk with more bytes of packets than ``capacity_bytes``."""
+    largest = max(splitter.coded_bytes, default=0)
+    if largest > capacity_bytes:
+        chunk = splitter.coded_bytes.index(largest)
+        raise VideoTooLargeError(
+            f"chunk {chunk} of this request does not fit: {largest / 1e6:.1f} MB of coded pictures, of a "
+            f"budget of {capacity_bytes / 1e6:.1f} MB; ask for shorter chunks (chunk_s), or give the service "
+            "a larger packets_budget_mb"
+        )

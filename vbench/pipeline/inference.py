@@ -64,6 +64,9 @@ class ModelInference:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._fetching, self._fetch, frames)
 
+    async def ping(self) -> None:
+        """Return at once: this replica answers."""
+
     def _fetch(self, frames: Sequence[ObjectRef]) -> list[Span]:
         """On a thread: awaiting an ObjectRef leaves a reference cycle that holds its frames (Ray 2.60)."""
         recorder = SpanRecorder(self._place)

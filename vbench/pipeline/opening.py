@@ -3,25 +3,39 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from vbench.pipeline.budget import FramesBudget
 from vbench.pipeline.errors import VideoMissingError
+from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.job import Job
 from vbench.video.errors import VideoError
+from vbench.video.local_files import default_roots, real_roots
+from vbench.video.public_addresses import PrivateSources
+from vbench.video.reader_process import ReaderServer, SplitVideo
 from vbench.video.remote import Local, fetched, shown
-from vbench.video.split import Splitter
+from vbench.video.source import scheme_of
 
-E = TypeVar("E", bound=BaseException)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What the requests of a service replica share to open their videos."""
+
+    fetches: FetchSlots
+    readers: ReaderServer
+    packets: FramesBudget
+    """Bytes of coded pictures on their way to the decoders."""
 
 
 class Opening:
-    """Opens the video that a request names, and knows by which name its user knows it."""
+    """Opens the video that a request names; all that is said of it uses the name that its user knows."""
 
-    def __init__(self, video: str, job: Job) -> None:
+    def __init__(self, video: str, job: Job, means: Means) -> None:
         self._video = video
         self._job = job
+        self._means = means
         self.local = Local(path=Path(), called=shown(video))
         """What was opened; without a path until ``splitter`` is entered."""
         self.fetch_start_s = 0.0
@@ -29,37 +43,39 @@ class Opening:
         """Unix seconds."""
 
     @contextmanager
-    def splitter(self, stop: threading.Event) -> Iterator[Splitter]:
-        """The video, open while the block runs; ``stop`` ends a fetch. Raises VideoError and its kinds."""
-        args = self._job.args
+    def splitter(self, stop: threading.Event) -> Iterator[SplitVideo]:
+        """The video, open while the block runs; ``stop`` ends it. Raises VideoError and its kinds."""
         self.fetch_start_s = time.time()
         try:
-            with fetched(
-                self._video,
-                limits=args.limits.limits(),
-                timeout_s=args.fetch_timeout_s,
-                allowed=args.sources,
-                stop=stop,
-            ) as self.local:
+            with ExitStack() as open_now:
+                with self._slot(stop):
+                    self.local = open_now.enter_context(self._fetched(stop))
                 self.fetch_end_s = time.time()
-                with self._splitter() as splitter:
-                    yield splitter
+                yield open_now.enter_context(
+                    self._job.splitting(
+                        self.local,
+                        self._means.readers,
+                        chunk_bytes=self._means.packets.capacity,
+                        stop=stop,
+                    )
+                )
         except VideoError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 raise VideoMissingError(str(error)) from error
             raise
 
-    def _splitter(self) -> Splitter:
-        try:
-            return self._job.splitter(self.local.path)
-        except VideoError:
-            raise
-        except ValueError as error:  # fps or chunk_s that do not go with this video
-            raise VideoError(str(error)) from error
+    def _slot(self, stop: threading.Event) -> AbstractContextManager[None]:
+        """A place among those who fetch, for a video that is fetched."""
+        return nullcontext() if scheme_of(self._video) == "file" else self._means.fetches.slot(stop)
 
-    def named(self, error: E) -> E:
-        """``error``, with the video called by its user's name where it says that of the fetched file."""
-        path = str(self.local.path)
-        if self.local.checksum is None or path not in str(error):
-            return error
-        return type(error)(str(error).replace(path, self.local.called))
+    def _fetched(self, stop: threading.Event) -> AbstractContextManager[Local]:
+        args = self._job.args
+        return fetched(
+            self._video,
+            limits=args.limits.limits(),
+            timeout_s=args.fetch_timeout_s,
+            allowed=args.sources,
+            stop=stop,
+            private=PrivateSources.of(args.private_sources),
+            roots=real_roots(default_roots() if args.roots is None else args.roots),
+        )

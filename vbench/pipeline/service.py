@@ -9,22 +9,27 @@ from typing import Any
 import ray
 from ray.exceptions import RayTaskError
 
+from vbench.pipeline.admission import Admission, to_its_end
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.assemble import assemble
-from vbench.pipeline.budget import FramesBudget, capacity_bytes
+from vbench.pipeline.budget import FramesBudget, capacity_bytes, packets_capacity_bytes
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import cause_of
+from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.flow import Flow
-from vbench.pipeline.footprint import footprint
+from vbench.pipeline.footprint import check_packets, footprint
 from vbench.pipeline.geometry import frame_geometry
+from vbench.pipeline.health import Health
 from vbench.pipeline.job import Job
-from vbench.pipeline.opening import Opening
+from vbench.pipeline.opening import Means, Opening
 from vbench.pipeline.replica import place
 from vbench.pipeline.source import ChunkSource
 from vbench.pipeline.spans import SpanRecorder
-from vbench.video.errors import VideoError
-from vbench.video.split import Splitter
+from vbench.video.reader_process import ReaderServer, SplitVideo
 from vbench.video.types import FrameGeometry
+
+HEALTH_TIMEOUT_S = 2.0
+"""For a replica of a stage to answer."""
 
 
 class VideoProcessingService:
@@ -38,31 +43,57 @@ class VideoProcessingService:
         self._inference = inference
         nodes = ray.nodes()
         self._nodes = sum(node["Alive"] for node in nodes)
+        # Some of the requests in progress never fetch: a place to wait is one less for these.
+        places = max(0, (args.requests_at_once - args.fetches_at_once) // 2)
+        self._means = Means(
+            fetches=FetchSlots(args.fetches_at_once, places),
+            readers=ReaderServer(),
+            packets=FramesBudget(packets_capacity_bytes(args, nodes)),
+        )
+        self._means.readers.start()
         self._budget = FramesBudget(capacity_bytes(args, nodes))
+        # The APIs send no more than all services have slots for. One that gets more than its share, or whose
+        # slots are held by work that ends after its client left, has them wait here.
+        self._admission = Admission(
+            slots=args.requests_at_once,
+            queue_length=args.queue_length + 2 * args.requests_at_once * args.service.replicas,
+        )
+        stages = {
+            "VideoDecoder": (decoder.ping.remote, args.decoder.replicas),
+            "ModelInference": (inference.ping.remote, args.inference.replicas),
+        }
+        self._health = Health(stages, timeout_s=HEALTH_TIMEOUT_S)
+
+    async def silent_stages(self) -> list[str]:
+        """The deployments behind this one of which no replica answers."""
+        return await self._health.silent()
 
     async def process(self, request: ProcessRequest, received_s: float) -> bytes:
         """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds.
 
         Raises VideoError and its kinds for what is wrong with the video; IncompleteError rather than answer
-        with less than every frame; what Ray raises where a replica is lost.
+        with less than every frame; OverloadedError; what Ray raises where a replica is lost. When it is
+        cancelled it returns at once, and its slot is free when the work for it has ended.
         """
+        return await self._admission.run(lambda: self._answer(request, received_s))
+
+    async def _answer(self, request: ProcessRequest, received_s: float) -> bytes:
         recorder = SpanRecorder(self._place)
         recorder.add("chunk", "queue", None, received_s, time.time())
         job = Job.of(request, self._args)
-        opening = Opening(request.video, job)
+        opening = Opening(request.video, job, self._means)
         try:
             return await self._process(job, opening, received_s, recorder)
         except RayTaskError as error:
-            raise opening.named(cause_of(error)) from None
-        except VideoError as error:
-            raise opening.named(error) from None
+            raise cause_of(error) from None
 
     async def _process(self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder) -> bytes:
-        async with ChunkSource(opening.splitter) as source:
+        async with ChunkSource(opening.splitter, self._means.packets) as source:
             if opening.local.checksum is not None:
                 nbytes = opening.local.size_bytes
                 recorder.add("chunk", "transfer", None, opening.fetch_start_s, opening.fetch_end_s, nbytes)
             recorder.add("chunk", "compute", None, opening.fetch_end_s, source.opened_end_s)
+            check_packets(source.splitter, self._means.packets.capacity)
             info = source.splitter.info
             geometry = frame_geometry(self._args, info)
             async with self._admitted(job, source.splitter, geometry, recorder):
@@ -77,21 +108,23 @@ class VideoProcessingService:
                     nodes=self._nodes,
                 )
                 replies = await flow.run()
-        return await asyncio.to_thread(
-            assemble,
-            job=job,
-            info=info,
-            local=opening.local,
-            chunks=flow.chunks,
-            replies=replies,
-            spans=recorder.spans,
-            received_s=received_s,
-            finished_s=time.time(),
+        return await to_its_end(
+            asyncio.to_thread(
+                assemble,
+                job=job,
+                info=info,
+                local=opening.local,
+                chunks=flow.chunks,
+                replies=replies,
+                spans=recorder.spans,
+                received_s=received_s,
+                finished_s=time.time(),
+            )
         )
 
     @asynccontextmanager
     async def _admitted(
-        self, job: Job, splitter: Splitter, geometry: FrameGeometry, recorder: SpanRecorder
+        self, job: Job, splitter: SplitVideo, geometry: FrameGeometry, recorder: SpanRecorder
     ) -> AsyncIterator[None]:
         """Have room in the object stores for the frames that this request holds at a time."""
         held = footprint(job, splitter, geometry)

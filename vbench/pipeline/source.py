@@ -12,7 +12,8 @@ from typing import Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from vbench.video.split import Splitter
+from vbench.pipeline.budget import FramesBudget
+from vbench.video.reader_process import SplitVideo
 from vbench.video.types import Chunk
 
 T = TypeVar("T")
@@ -48,26 +49,39 @@ class ChunkSource:
     Cancelling stops it after the chunk it is at: the file is closed before the context is left.
     """
 
-    def __init__(self, opened: Callable[[threading.Event], AbstractContextManager[Splitter]]) -> None:
-        """``opened``: makes, of an event that is set when the video is no longer wanted, what opens it."""
+    def __init__(
+        self, opened: Callable[[threading.Event], AbstractContextManager[SplitVideo]], packets: FramesBudget
+    ) -> None:
+        """``opened``: makes, of an event that is set when the video is no longer wanted, what opens it.
+        ``packets``: how many bytes of coded pictures all requests may hold between split and decoded."""
         self._opened = opened
+        self._packets = packets
+        self._held: list[Callable[[], None]] = []
+        """What each chunk so far holds of them, by its index."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="split")
         self._stop = threading.Event()
         self._open_now = ExitStack()
-        self._splitter: Splitter | None = None
+        self._splitter: SplitVideo | None = None
         self.opened_end_s = 0.0
         """Unix seconds at which the video was open."""
 
     @property
-    def splitter(self) -> Splitter:
+    def splitter(self) -> SplitVideo:
         """The open splitter: its facts may be read, its chunks come from ``next``."""
         if self._splitter is None:
             raise RuntimeError("the source is not open: use it as an async context manager")
         return self._splitter
 
     async def next(self) -> Timed:
-        """The next chunk, in order."""
+        """The next chunk, in order, once there is room for its packets; they are held until ``decoded``."""
+        sizes = self.splitter.coded_bytes
+        if len(self._held) < len(sizes):
+            self._held.append(await self._packets.take(sizes[len(self._held)]))
         return await self._on_thread(self._next)
+
+    def decoded(self, chunk: int) -> None:
+        """The packets of a chunk are no longer needed."""
+        self._held[chunk]()
 
     async def __aenter__(self) -> Self:
         try:
@@ -99,4 +113,6 @@ class ChunkSource:
         try:
             await self._on_thread(self._open_now.close)
         finally:
+            for give_back in self._held:
+                give_back()
             self._thread.shutdown(wait=False)

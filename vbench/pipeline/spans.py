@@ -13,7 +13,7 @@ chunk    queue     None   the API has the request -> a service starts on it (wai
 chunk    transfer  None   a video that does not lie on the service's node: asked for -> all of it is there
 chunk    compute   None   opening the file, reading its index, planning the chunks
 chunk    queue     None   frames admitted: waits until the object stores have room for this request
-chunk    queue     i      waits for a place in the request's window (back-pressure from later stages)
+chunk    queue     i      waits for a place in the request's window, and room for its packets
 chunk    compute   i      reading and re-muxing the chunk's packets, those left out that no frame needs
 decode   transfer  i      service sends the chunk -> it is unpickled in the decoder's process
 decode   queue     i      arrived -> one of the replica's decode slots is free

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import imageio_ffmpeg
 
+from vbench.video.child_environment import child_environment
 from vbench.video.errors import ToolMissingError
 from vbench.video.types import VideoLimits
 
@@ -105,7 +106,14 @@ def ffmpeg_version(path: str) -> str:
         ToolMissingError: it does not run, or is no FFmpeg.
     """
     try:
-        done = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            [path, "-version"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+            env=child_environment(),
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise ToolMissingError(
             f"{path} does not run ({error}): name a working FFmpeg in {OVERRIDE}"
@@ -136,6 +144,7 @@ def require_hwaccel(name: str) -> None:
         text=True,
         timeout=60,
         check=False,
+        env=child_environment(),
     )
     if done.returncode:
         reason = re.sub(r"^(\[[^\]]*\]\s*)+", "", (done.stderr.strip() or "no reason given").splitlines()[0])

@@ -44,6 +44,8 @@ class Index:
     """The stream's number in its container."""
     pts: npt.NDArray[np.int64]
     """int64[N]: ticks; ``NO_PTS`` where there is none."""
+    sizes: npt.NDArray[np.int64]
+    """int64[N]: bytes."""
     shown: npt.NDArray[np.bool_]
     """bool[N]: whether a player shows the picture."""
     clean: npt.NDArray[np.bool_]
@@ -147,6 +149,7 @@ class _Scan:
         self._arrived: tuple[StateUnit, ...] = ()
         """What arrived in packets without a picture, before the next one."""
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
+        self._sizes = array("q")
         self._jumps, self._runs = Jumps(video.container.format.name), array("i")
         self._entered = False
         self._lead_below: int | None = None
@@ -185,6 +188,7 @@ class _Scan:
             arrived, self._arrived = self._arrived, ()
             self._facts.add(len(self._pts), data, arrived, after_end=self._state.after_end)
         self._pts.append(pts)
+        self._sizes.append(packet.size)
         self._durations.append(packet.duration or 0)
         self._flags.append(shown | clean << 1 | needless << 2 | hidden << 3 | packet.is_discard << 4)
         self._runs.append(self._jumps.run_of(packet))
@@ -231,6 +235,7 @@ class _Scan:
         index = Index(
             stream=self._video.stream.index,
             pts=np.frombuffer(self._pts.tobytes(), np.int64),
+            sizes=np.frombuffer(self._sizes.tobytes(), np.int64),
             shown=flags & 1 > 0,
             clean=flags & 2 > 0,
             needless=flags & 4 > 0,

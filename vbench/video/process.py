@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from vbench.video.child_environment import child_environment
 from vbench.video.errors import (
     DecoderKilledError,
     StoppedError,
@@ -28,6 +29,8 @@ from vbench.video.ffmpeg import OVERRIDE
 _PIPE_BYTES = 1 << 20
 _STDERR_BYTES = 64 << 10
 _SLICE_S = 0.2
+CPU_TIME_ERROR_S = 0.25
+"""By how much a busy kernel ends a process before proc(5) says that its limit was reached."""
 _LONGEST_S = 1 << 30
 """34 years: what takes longer is unbounded, and fits no integer of the kernel's."""
 
@@ -154,7 +157,7 @@ class FFmpegProcess:
         if status == 0:
             return
         # FFmpeg may catch SIGXCPU and leave by itself; SIGKILL is what the kernel sends at the hard limit.
-        if status == -signal.SIGXCPU or used_s > self._cpu_s - 0.1:
+        if status == -signal.SIGXCPU or used_s > self._cpu_s - CPU_TIME_ERROR_S:
             raise self._timed_out()
         if status == -signal.SIGKILL:
             raise DecoderKilledError(
@@ -251,6 +254,7 @@ def _start(
                 stderr=stderr,
                 bufsize=0,
                 pass_fds=descriptors,
+                env=child_environment(),
             )
         except OSError as error:
             raise ToolMissingError(

@@ -1,26 +1,25 @@
 """Brings a video that lies elsewhere (HTTP, S3, Google Cloud Storage) to a file of this process."""
 
-import os
 import random
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Protocol, get_args
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-import xxhash
-
+from vbench.video.deadline import Deadline, TimeIsUpError
 from vbench.video.errors import (
     StoppedError,
     VideoError,
     VideoTimeoutError,
-    VideoTooLargeError,
     VideoUnreachableError,
 )
+from vbench.video.fetched_copy import FetchedCopy as _Copy
+from vbench.video.local_files import opened_below
+from vbench.video.public_addresses import PrivateSources
 from vbench.video.source import local_video, scheme_of
 from vbench.video.types import VideoLimits
 
@@ -77,15 +76,6 @@ def shown(source: str) -> str:
     return f"{parts.scheme.lower()}://{parts.hostname or ''}{port}{parts.path}"
 
 
-def without_secrets(reason: str, source: str) -> str:
-    """What another library says of a source, unless it says what ``shown`` leaves out."""
-    parts = urlsplit(source)
-    secret = [parts.username, parts.password, parts.query, parts.fragment]
-    secret += [value for _, value in parse_qsl(parts.query)]
-    plain = reason.replace(source, shown(source))
-    return "its address is not as it should be" if any(s and s in plain for s in secret) else plain
-
-
 @contextmanager
 def fetched(
     source: str,
@@ -94,16 +84,28 @@ def fetched(
     timeout_s: float,
     allowed: tuple[Scheme, ...] = SCHEMES,
     stop: threading.Event | None = None,
+    private: PrivateSources | None = None,
+    roots: tuple[Path, ...] | None = None,
 ) -> Iterator[Local]:
     """The video at ``source`` (a path, or a URI of an allowed scheme) while the block runs.
 
     What is fetched lies in an unnamed file, which is gone with this process at the latest.
 
+    Args:
+        source: what names it.
+        limits: bytes it may have.
+        timeout_s: seconds until all of it must be here: names, connections, headers and bodies together.
+        allowed: the schemes it may have.
+        stop: ends the fetch when another thread sets it.
+        private: hosts that are not public and may be asked all the same. None: all; for a caller who wrote
+            the address himself.
+        roots: folders that a local file must lie in. None: any; for a caller who wrote the path himself.
+
     Raises:
         VideoError: there is no such video (then from FileNotFoundError), it may not be read, or its address
             is none.
         VideoUnreachableError: it broke off, or its source is down.
-        VideoTooLargeError: it has more bytes than ``limits`` allow.
+        VideoTooLargeError: it has more bytes than ``limits`` allow, or than the disk has room for.
         VideoTimeoutError: it was not here within ``timeout_s``.
         StoppedError: ``stop`` was set.
     """
@@ -114,75 +116,62 @@ def fetched(
             f"{called} cannot be read: {scheme} is not among the sources that this service allows "
             f"({', '.join(allowed)})"
         )
-    if scheme == "file":
-        yield Local(path=local_video(source, limits), called=called)
+    if scheme == "file" and roots is None:
+        path = local_video(source, limits)
+        yield Local(path=path, called=str(path))
         return
-    with tempfile.TemporaryFile() as file, closing(_reader(source, called)) as reader:
+    if scheme == "file":
+        assert roots is not None
+        with opened_below(source, roots, limits) as (path, name):
+            yield Local(path=path, called=name)
+        return
+    deadline = Deadline(timeout_s, stop)
+    with _unnamed_file() as file, closing(_reader(source, called, deadline, private)) as reader:
         copy = _Copy(file, called, limits)
-        _fill(copy, reader, time.monotonic() + timeout_s, timeout_s, stop or threading.Event())
+        try:
+            _fill(copy, reader, deadline)
+        except TimeIsUpError:
+            raise _ended(copy, deadline) from None
         reader.close()
         if copy.size == 0:
             raise VideoError(f"{called} is empty: it has 0 bytes")
         yield Local(
-            path=Path(f"/proc/{os.getpid()}/fd/{file.fileno()}"),
+            path=Path(f"/proc/self/fd/{file.fileno()}"),
             called=called,
             checksum=copy.checksum.hexdigest(),
             size_bytes=copy.size,
         )
 
 
-def _reader(source: str, called: str) -> Reader:
+@contextmanager
+def _unnamed_file() -> Iterator[IO[bytes]]:
+    """A file in a folder that nobody else can enter (0700), both without a name from the beginning on."""
+    folder = tempfile.mkdtemp(prefix="vbench-fetch-")
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below
+    finally:
+        Path(folder).rmdir()
+    with file:
+        yield file
+
+
+def _reader(source: str, called: str, deadline: Deadline, private: PrivateSources | None) -> Reader:
     if scheme_of(source) in ("http", "https"):
         from vbench.video.remote_http import HttpReader
 
-        return HttpReader(source, called)
+        return HttpReader(source, called, deadline, private)
     from vbench.video.remote_store import StoreReader
 
     return StoreReader(source, called)
 
 
-class _Copy:
-    """The bytes so far."""
-
-    def __init__(self, file: IO[bytes], called: str, limits: VideoLimits) -> None:
-        self._file = file
-        self._limits = limits
-        self.called = called
-        self.size = 0
-        self.checksum = xxhash.xxh3_128()
-        self.trouble = ""
-        """Why the source broke off last."""
-
-    def check(self, size: int) -> None:
-        """VideoTooLargeError for a size that is not allowed."""
-        if size > self._limits.max_size_bytes:
-            raise VideoTooLargeError(
-                f"{self.called} is too large: it has {size} bytes or more, "
-                f"{self._limits.max_size_bytes} are allowed"
-            )
-
-    def restart(self) -> None:
-        """Forget all of them."""
-        self._file.seek(0)
-        self._file.truncate()
-        self.size = 0
-        self.checksum.reset()
-
-    def append(self, block: bytes) -> None:
-        """Add to them."""
-        self.check(self.size + len(block))
-        self._file.write(block)
-        self.checksum.update(block)
-        self.size += len(block)
-
-
-def _fill(copy: _Copy, reader: Reader, deadline_s: float, timeout_s: float, stop: threading.Event) -> None:
+def _fill(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
     """All bytes, going on where the source broke off, up to ``ATTEMPTS`` times without any progress."""
     failed = 0
     while True:
         before = copy.size
         try:
-            _read_on(copy, reader, deadline_s, timeout_s, stop)
+            _read_on(copy, reader, deadline)
         except InterruptedFetchError as error:
             failed = 1 if copy.size > before else failed + 1
             copy.trouble = f" (it broke off: {error})"
@@ -192,31 +181,31 @@ def _fill(copy: _Copy, reader: Reader, deadline_s: float, timeout_s: float, stop
                     f"{copy.called} broke off {failed} times in a row after {copy.size}{of} bytes ({error}): "
                     "try again later, or give a copy that lies nearer"
                 ) from error
-            _wait(BACK_OFF_S[failed - 1] * random.uniform(0.5, 1.0), copy, deadline_s, timeout_s, stop)
+            copy.check_pace(0)
+            deadline.sleep(BACK_OFF_S[failed - 1] * random.uniform(0.5, 1.0))
         else:
-            copy._file.flush()
+            copy.flush()
             return
 
 
-def _read_on(copy: _Copy, reader: Reader, deadline_s: float, timeout_s: float, stop: threading.Event) -> None:
+def _read_on(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
     if reader.begin(copy.size) != copy.size:
         copy.restart()
     if reader.size is not None:
         copy.check(reader.size)
     while block := reader.read(BLOCK_BYTES):
         copy.append(block)
-        _wait(0.0, copy, deadline_s, timeout_s, stop)
+        deadline.check()
+        copy.check_pace(len(block))
     if reader.size is not None and copy.size != reader.size:
         raise InterruptedFetchError("it ended before its end")
 
 
-def _wait(seconds: float, copy: _Copy, deadline_s: float, timeout_s: float, stop: threading.Event) -> None:
-    """So long, unless nobody wants the video any more or the time is up."""
-    left_s = deadline_s - time.monotonic()
-    if stop.wait(max(0.0, min(seconds, left_s))):
-        raise StoppedError(f"{copy.called} is no longer wanted")
-    if left_s <= seconds:
-        raise VideoTimeoutError(
-            f"{copy.called} was not here within {timeout_s:g} s, {copy.size} bytes of it were{copy.trouble}: "
-            "allow more time, or give a copy that lies nearer"
-        )
+def _ended(copy: _Copy, deadline: Deadline) -> Exception:
+    """Why the time was up."""
+    if deadline.stopped:
+        return StoppedError(f"{copy.called} is no longer wanted")
+    return VideoTimeoutError(
+        f"{copy.called} was not here within {deadline.timeout_s:g} s, {copy.size} bytes of it were"
+        f"{copy.trouble}: allow more time, or give a copy that lies nearer"
+    )

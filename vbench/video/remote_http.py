@@ -1,106 +1,205 @@
-"""Reads a file over HTTP from any byte on, and tells what may come yet from what never will."""
+"""Reads a file over HTTP from any byte on, and tells what may come yet from what never will.
 
+Nothing of what a server writes (reason phrases, banners, bodies of errors) goes into a message: it would make
+the service somebody's eyes on other machines. A redirect's body is not read, and no content is decoded.
+"""
+
+import base64
+import http.client
 import re
 from http import HTTPStatus
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-import requests
-import urllib3
-
-from vbench.errors import first_line, innermost
+from vbench.video.deadline import Deadline
 from vbench.video.errors import VideoError
-from vbench.video.remote import InterruptedFetchError, without_secrets
+from vbench.video.http_connection import (
+    HeaderTooLongError,
+    PatientSocket,
+    RefusedAddressError,
+    Target,
+    connect,
+    reason_of,
+)
+from vbench.video.public_addresses import Address, PrivateSources, is_public
+from vbench.video.remote import InterruptedFetchError
 from vbench.video.source import scheme_of
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 20.0
 """Longest silence of a server in the middle of an answer."""
+REDIRECTS = 5
+"""Most redirects in a row that are followed."""
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+_MOVED = {
+    HTTPStatus.MOVED_PERMANENTLY,
+    HTTPStatus.FOUND,
+    HTTPStatus.SEE_OTHER,
+    HTTPStatus.TEMPORARY_REDIRECT,
+    HTTPStatus.PERMANENT_REDIRECT,
+}
+_SAFE = "!#$%&'()*+,/:;=?@[]~"
 
 
 class HttpReader:
-    """``Reader`` of one address; asks for ranges where the server tells versions apart (RFC 9110, 13.1.5)."""
+    """``Reader`` of one address; asks for ranges where the server tells versions apart (RFC 9110, 13.1.5).
 
-    def __init__(self, url: str, called: str) -> None:
+    ``private``: which hosts the address may name that are not public; None: any. A redirect to another host
+    or port leads to public addresses only, whatever ``private`` says.
+    """
+
+    def __init__(self, url: str, called: str, deadline: Deadline, private: PrivateSources | None) -> None:
         self._url = url
         self._called = called
-        self._session = requests.Session()
-        self._response: requests.Response | None = None
+        self._deadline = deadline
+        self._private = private
+        self._socket: PatientSocket | None = None
+        self._response: http.client.HTTPResponse | None = None
         self._version: str | None = None
         """Strong ETag of what was read; without one nothing proves that a later part is of the same."""
         self.size: int | None = None
 
     def begin(self, at: int) -> int:
         """Ask for the rest; 0 where the server sends all of it instead."""
-        self._drop()
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "vbench"}
         if at and self._version:
             headers |= {"Range": f"bytes={at}-", "If-Range": self._version}
-        try:
-            self._response = self._session.get(
-                self._url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-            )
-        except (requests.ConnectionError, requests.Timeout) as error:
-            raise InterruptedFetchError(self._reason(error)) from error
-        except requests.RequestException as error:
-            raise VideoError(f"{self._called} cannot be asked for: {self._reason(error)}") from error
-        self._check_hops(self._response)
-        return self._begun(self._response, at)
+        url = self._url
+        for _ in range(REDIRECTS + 1):
+            self.close()
+            response = self._ask(urlsplit(url), headers)
+            if response.status not in _MOVED:
+                return self._begun(response, at)
+            url = self._next(url, response.headers.get("Location", ""))
+        raise VideoError(
+            f"{self._called} cannot be asked for: its server sends on more than {REDIRECTS} times in a row"
+        )
 
     def read(self, most: int) -> bytes:
         """What has come, ``most`` bytes at most."""
         assert self._response is not None, "begin comes first"
         try:
-            block: bytes = self._response.raw.read1(most)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise InterruptedFetchError(self._reason(error)) from error
-        return block
+            return self._response.read1(most)
+        except (http.client.HTTPException, OSError) as error:
+            raise InterruptedFetchError(reason_of(error)) from error
 
     def close(self) -> None:
-        """End the connection."""
-        self._drop()
-        self._session.close()
-
-    def _check_hops(self, response: requests.Response) -> None:
-        """An address that begins in private stays so."""
-        hops = [each.url for each in (*response.history, response)]
-        if scheme_of(self._url) == "https" and any(scheme_of(hop) != "https" for hop in hops):
-            raise VideoError(f"{self._called} cannot be asked for: its server sends on to plain http")
-
-    def _reason(self, error: BaseException) -> str:
-        """The innermost reason, without objects and secrets."""
-        return without_secrets(first_line(innermost(error)), self._url)
-
-    def _drop(self) -> None:
+        """End the connection, whatever is still to come on it."""
+        if self._socket is not None:
+            self._socket.end()
         if self._response is not None:
             self._response.close()
-        self._response = None
+        self._socket = self._response = None
 
-    def _begun(self, response: requests.Response, at: int) -> int:
-        status = response.status_code
+    def _ask(self, url: SplitResult, headers: dict[str, str]) -> http.client.HTTPResponse:
+        """The response to a GET, up to where its body begins."""
+        target = self._target(url)
+        headers = headers | {"Host": target.authority}
+        origin = urlsplit(self._url)
+        first = target == self._target(origin)
+        # Who asks goes to the host that was named with it, and to no other.
+        asker = url if url.username is not None or not first else origin
+        if asker.username is not None:
+            name = f"{unquote(asker.username)}:{unquote(asker.password or '')}"
+            headers["Authorization"] = f"Basic {base64.b64encode(name.encode()).decode()}"
+        path = quote(url.path or "/", safe=_SAFE) + (f"?{quote(url.query, safe=_SAFE)}" if url.query else "")
+
+        def may(address: Address, own: bool) -> bool:
+            named = self._private is None or self._private.include(target.host, address)
+            return (first and named) or (is_public(address) and not own)
+
+        try:
+            self._socket = connect(
+                target, may, self._deadline, connect_s=CONNECT_TIMEOUT_S, silence_s=READ_TIMEOUT_S
+            )
+            connection = http.client.HTTPConnection(target.host, target.port)
+            connection.sock = self._socket
+            connection.request("GET", path, headers=headers)
+            self._response = response = connection.getresponse()
+        except RefusedAddressError:
+            raise VideoError(self._refused(first)) from None
+        except (http.client.RemoteDisconnected, OSError) as error:
+            raise self._kind(error) from error
+        except (http.client.HTTPException, HeaderTooLongError) as error:
+            raise VideoError(f"{self._called} cannot be asked for: {reason_of(error)}") from error
+        self._socket.header_ended()
+        return response
+
+    def _target(self, url: SplitResult) -> Target:
+        try:
+            host = (url.hostname or "").encode("ascii" if ":" in (url.hostname or "") else "idna").decode()
+        except UnicodeError:
+            host = ""
+        if not host or any(ord(letter) <= 32 for letter in host):
+            raise VideoError(f"{self._called} cannot be asked for: it names no host")
+        secure = url.scheme.lower() == "https"
+        return Target(host=host, port=url.port or (443 if secure else 80), secure=secure)
+
+    def _next(self, url: str, location: str) -> str:
+        """Where a redirect leads: HTTP, and encrypted if the first address was."""
+        beyond = f"{self._called} cannot be asked for: its server sends on to"
+        try:
+            there = urljoin(url, quote(location.encode("latin-1", "replace"), safe=_SAFE))
+            scheme = scheme_of(there)
+        except (VideoError, ValueError):
+            raise VideoError(f"{beyond} what is no address") from None
+        if not location or scheme not in ("http", "https"):
+            raise VideoError(f"{beyond} what is neither http nor https")
+        if scheme == "http" and scheme_of(self._url) == "https":
+            raise VideoError(f"{beyond} plain http")
+        return there
+
+    def _refused(self, first: bool) -> str:
+        if not first:
+            return f"{self._called} cannot be asked for: its server sends on to an address that is not public"
+        return (
+            f"{self._called} cannot be asked for: its host is not at a public address; if the service is "
+            "meant to read from there, deploy it with the host in private_sources"
+        )
+
+    def _kind(self, error: Exception) -> Exception:
+        """What may come yet as InterruptedFetchError, what never will as VideoError."""
+        reason = reason_of(error)
+        if "certificate" in reason:
+            return VideoError(f"{self._called} cannot be asked for: {reason}")
+        return InterruptedFetchError(reason)
+
+    def _begun(self, response: http.client.HTTPResponse, at: int) -> int:
+        status = response.status
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             raise VideoError(f"{self._called} cannot be read: HTTP {status}") from FileNotFoundError()
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _BUSY:
             raise InterruptedFetchError(f"HTTP {status}")
+        if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            raise VideoError(f"{self._called} cannot be read: HTTP {status}")
+        self._check_plain(response)
         if status == HTTPStatus.PARTIAL_CONTENT:
             return self._resumed(response, at)
-        if status != HTTPStatus.OK:
-            raise VideoError(f"{self._called} cannot be read: HTTP {status} {response.reason}")
         etag = response.headers.get("ETag", "")
-        self._version = etag if etag.startswith('"') else None
-        length = response.headers.get("Content-Length", "")
-        self.size = int(length) if length.isdecimal() else None
+        self._version = etag if etag.startswith('"') and etag.isascii() and etag.isprintable() else None
+        length = response.headers.get("Content-Length", "").strip()
+        stated = not response.chunked and _LENGTH.fullmatch(length)
+        self.size = int(length) if stated else None
         return 0
 
-    def _resumed(self, response: requests.Response, at: int) -> int:
-        given = response.headers.get("Content-Range", "")
-        found = _CONTENT_RANGE.fullmatch(given)
+    def _check_plain(self, response: http.client.HTTPResponse) -> None:
+        """Bytes as they are in the file: a few compressed ones may stand for any number."""
+        content = response.headers.get("Content-Encoding", "identity").strip().lower()
+        transfer = response.headers.get("Transfer-Encoding", "chunked").strip().lower()
+        if content not in ("", "identity") or transfer != "chunked":
+            raise VideoError(
+                f"{self._called} cannot be read: its server sends it compressed, and was asked not to; give "
+                "an address that sends the file as it is"
+            )
+
+    def _resumed(self, response: http.client.HTTPResponse, at: int) -> int:
+        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         same = response.headers.get("ETag", self._version) == self._version
         if found is None or int(found[1]) != at or not same:
             raise VideoError(
-                f"{self._called} cannot be read on from byte {at}: its server answered with "
-                f"{given or 'no range'}"
+                f"{self._called} cannot be read on from byte {at}: its server answered with another range"
             )
         if found[3] != "*" and self.size is not None and int(found[3]) != self.size:
             raise VideoError(

@@ -13,6 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from vbench.video.child_environment import child_environment
 from vbench.video.errors import VideoError
 from vbench.video.ffmpeg import ffmpeg_path
 from vbench.video.scene_settings import SceneSettings
@@ -48,7 +49,9 @@ def encode_video(settings: SceneSettings, pictures: Iterable[npt.NDArray[np.uint
         *("-fflags", "+bitexact", "-flags:v", "+bitexact", f"file:{out}"),
     ]
     with tempfile.TemporaryFile() as errors:
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors) as process:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=errors, env=child_environment()
+        ) as process:
             assert process.stdin is not None
             try:
                 for picture in pictures:
@@ -72,7 +75,7 @@ def encode_audio(settings: SceneSettings, out: Path) -> None:
         *("-af", f"atrim=end_sample={samples}", "-c:a", "aac", "-b:a", "96k", "-threads", "1"),
         *("-fflags", "+bitexact", "-flags:a", "+bitexact", f"file:{out}"),
     ]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = subprocess.run(command, capture_output=True, check=False, env=child_environment())
     _require_success("the scene's sound", done.returncode, done.stderr)
 
 

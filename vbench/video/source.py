@@ -36,7 +36,7 @@ def local_video(source: str | Path, limits: VideoLimits | None = None) -> Path:
         VideoTooLargeError: it has more bytes than ``limits`` allow.
     """
     limits = limits or VideoLimits()
-    path = _path(source)
+    path = path_of(source)
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
@@ -61,7 +61,8 @@ def media_url(path: Path) -> str:
     return f"file:{path}"
 
 
-def _path(source: str | Path) -> Path:
+def path_of(source: str | Path) -> Path:
+    """The path that a path or a ``file:`` URI names; VideoError if it is neither."""
     if isinstance(source, Path):
         return source
     if not source:

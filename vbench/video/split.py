@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -99,6 +100,16 @@ class Splitter:
     def chunk_count(self) -> int:
         """How many chunks the video has; those without a frame to hand out are counted."""
         return len(self.plan)
+
+    @cached_property
+    def coded_bytes(self) -> tuple[int, ...]:
+        """Bytes of the packets that each chunk takes, as the index says, in order."""
+        return tuple(int(self._index.sizes[self._places(chunk.targets)].sum()) for chunk in self.plan)
+
+    @property
+    def coded_bytes_in_all(self) -> int:
+        """Bytes of all packets of the video, as the index says."""
+        return int(self._index.sizes.sum())
 
     def __enter__(self) -> Self:
         return self

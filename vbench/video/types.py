@@ -203,6 +203,10 @@ class VideoLimits:
     max_pixels: int = 33_177_600
     """Pixels of one picture: 8K UHD (7680 x 4320)."""
     max_size_bytes: int = 64 * 2**30
+    max_fetched_bytes: int = 8 * 2**30
+    """Of a video that does not lie on this machine: it is copied to the temporary disk."""
+    max_read_s: float = 60.0
+    """CPU time that a reader process may take for the index, and again for each chunk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

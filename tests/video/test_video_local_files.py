@@ -1,0 +1,142 @@
+"""A service reads regular files in the folders that it was deployed with, and nothing by any other name."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vbench.video.errors import VideoError
+from vbench.video.local_files import default_roots, real_roots
+from vbench.video.remote import fetched
+from vbench.video.types import VideoLimits
+
+LIMITS = VideoLimits()
+OUTSIDE = "cannot be read: it is not in a folder that this service reads"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of videos, beside one that is none of the service's."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "secret.mp4").write_bytes(b"secret")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "clip.mp4").write_bytes(b"clip")
+    return tmp_path / "videos"
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open() -> Iterator[None]:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    yield
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def read(source: str | Path, *roots: Path) -> bytes:
+    with fetched(str(source), limits=LIMITS, timeout_s=1, roots=real_roots(roots)) as local:
+        return local.path.read_bytes()
+
+
+def test_files_below_a_root_are_read_by_any_name_that_stays_there(root: Path) -> None:
+    (root / "deep").mkdir()
+    (root / "deep" / "link.mp4").symlink_to(root / "clip.mp4")
+    (root.parent / "way").symlink_to(root)
+    for name in (root / "clip.mp4", root / "deep" / "link.mp4", root / "deep" / ".." / "clip.mp4"):
+        assert read(name, root) == b"clip"
+    assert read(f"file://{root}/clip.mp4", root) == b"clip"
+    assert read(root.parent / "way" / "clip.mp4", root) == b"clip"
+    assert read(root / "clip.mp4", root.parent / "way") == b"clip"
+
+
+def test_what_lies_outside_is_refused_whether_or_not_it_is_there(root: Path) -> None:
+    secret = root.parent / "other" / "secret.mp4"
+    (root / "link.mp4").symlink_to(secret)
+    (root / "folder").symlink_to(root.parent / "other")
+    (root.parent / "videos-of-others").mkdir()
+    (root.parent / "videos-of-others" / "a.mp4").write_bytes(b"secret")
+    for name in (
+        secret,
+        root.parent / "other" / "none.mp4",
+        root.parent / "nowhere" / "none.mp4",
+        root / "link.mp4",
+        root / "folder" / "secret.mp4",
+        root / ".." / "other" / "secret.mp4",
+        root.parent / "videos-of-others" / "a.mp4",
+        "/etc/passwd",
+        "/none.mp4",
+    ):
+        with pytest.raises(VideoError, match=OUTSIDE):
+            read(name, root)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_open_files_of_processes_are_never_reached(scheme: str, root: Path) -> None:
+    """The copy that another request is fetching lies in an unnamed file of the temporary folder."""
+    with tempfile.TemporaryFile(dir=root) as copy:
+        copy.write(b"of another request")
+        copy.flush()
+        hidden = f"/proc/{os.getpid()}/fd/{copy.fileno()}"
+        (root / "link.mp4").symlink_to(hidden)
+        (root / "fd").symlink_to(Path(hidden).parent)
+        for name in (
+            hidden,
+            f"/proc/self/fd/{copy.fileno()}",
+            f"/proc/thread-self/fd/{copy.fileno()}",
+            f"{root}/../{'../' * 20}proc/self/fd/{copy.fileno()}",
+            f"//proc/self/fd/{copy.fileno()}",
+            f"/dev/fd/{copy.fileno()}",
+            f"/proc/self/root{root}/clip.mp4",
+            str(root / "link.mp4"),
+            str(root / "fd" / str(copy.fileno())),
+            "/dev/zero",
+            "/sys/kernel/notes",
+        ):
+            with pytest.raises(VideoError, match=OUTSIDE):
+                read(scheme + name, root, Path("/"))
+
+
+def test_only_regular_files_are_read_and_nothing_else_is_opened(root: Path) -> None:
+    os.mkfifo(root / "pipe.mp4")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(root / "socket.mp4"))
+    for name in ("pipe.mp4", "socket.mp4"):
+        with pytest.raises(VideoError, match="is not a regular file: name a video file"):
+            read(root / name, root)
+    with pytest.raises(VideoError, match="is a directory: name a video file"):
+        read(root, root)
+
+
+def test_a_name_that_is_led_elsewhere_meanwhile_changes_nothing(root: Path) -> None:
+    name = root / "clip.mp4"
+    with fetched(str(name), limits=LIMITS, timeout_s=1, roots=real_roots([root])) as local:
+        name.unlink()
+        name.symlink_to(root.parent / "other" / "secret.mp4")
+        assert local.path.read_bytes() == b"clip"
+        assert local.called == str(name)
+
+
+def test_what_is_wrong_with_a_file_is_said_by_its_name(root: Path) -> None:
+    (root / "empty.mp4").touch()
+    with pytest.raises(VideoError, match=rf"^{root}/empty.mp4 is empty: it has 0 bytes$"):
+        read(root / "empty.mp4", root)
+    with pytest.raises(VideoError, match=rf"^{root}/none.mp4 cannot be read: No such file") as caught:
+        read(root / "none.mp4", root)
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
+@pytest.mark.parametrize("root", ["/proc", "/dev/shm", "/sys/fs", "/proc/self"])
+def test_roots_are_folders_of_files(root: str) -> None:
+    with pytest.raises(ValueError, match="/proc, /dev, /sys never are"):
+        real_roots([root])
+
+
+def test_by_default_a_service_reads_what_its_user_works_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert default_roots() == (str(tmp_path), "/home/somebody", tempfile.gettempdir())
+    monkeypatch.chdir("/")
+    assert default_roots() == ("/home/somebody", tempfile.gettempdir())

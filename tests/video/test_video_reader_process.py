@@ -1,0 +1,308 @@
+"""A video is read in a process of its own: to the same chunks, within limits, and only while it is wanted."""
+
+import io
+import os
+import pickle
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from clips import ClipStore
+from waiting import came_true, until
+
+from vbench.procfs import MARK
+from vbench.video import reader_messages, reader_process
+from vbench.video.child_environment import child_environment
+from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
+from vbench.video.process import FFmpegProcess
+from vbench.video.reader_messages import ForeignTypeError, receive, send
+from vbench.video.reader_process import ReaderServer
+from vbench.video.split import Splitter
+from vbench.video.types import VideoInfo, VideoLimits
+
+CHUNK_BYTES = 100_000_000
+
+
+@pytest.fixture(scope="module")
+def readers() -> Iterator[ReaderServer]:
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "TOPSECRET"
+    server = ReaderServer()
+    server.start()
+    yield server
+    server.close()
+    del os.environ["AWS_SECRET_ACCESS_KEY"]
+
+
+def options(**changes: object) -> dict[str, object]:
+    return {"fps": Fraction(5), "chunk_s": Fraction(1), "limits": VideoLimits()} | changes
+
+
+def most_frames(info: VideoInfo) -> int:
+    return 2 if info.frames else 0
+
+
+def split(
+    readers: ReaderServer, path: Path, stop: threading.Event | None = None, **changes: object
+) -> list[bytes]:
+    with readers.split(
+        path,
+        options(**changes),
+        most_frames=most_frames,
+        chunk_bytes=CHUNK_BYTES,
+        stop=stop or threading.Event(),
+    ) as video:
+        return [chunk.payload.tobytes() for chunk in video]
+
+
+@pytest.mark.parametrize("name", ["constant", "open_gop_ts", "variable_mkv", "vp9"])
+def test_the_chunks_are_those_of_a_splitter_here(readers: ReaderServer, clip: ClipStore, name: str) -> None:
+    path = clip(name)
+    with (
+        Splitter(path, **options(), most_frames=most_frames) as here,  # type: ignore[arg-type]
+        readers.split(
+            path, options(), most_frames=most_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
+        ) as there,
+    ):
+        assert there.info == here.info
+        assert (there.targets == here.targets).all()
+        assert there.chunk_count == here.chunk_count
+        assert [part.start_s for part in there.plan] == [part.start_s for part in here.plan]
+        assert there.coded_bytes == here.coded_bytes
+        for mine, theirs in zip(here, there, strict=True):
+            assert theirs.info == here.info
+            assert (mine.payload == theirs.payload).all()
+            assert (mine.targets == theirs.targets).all()
+            assert (mine.index, mine.end_s, mine.pts_shift, mine.packets) == (
+                theirs.index,
+                theirs.end_s,
+                theirs.pts_shift,
+                theirs.packets,
+            )
+
+
+def test_what_is_wrong_is_said_as_by_a_splitter_here(
+    readers: ReaderServer, tmp_path: Path, clip: ClipStore
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video at all\n" * 100)
+    short = tmp_path / "short.mp4"
+    short.write_bytes(clip("constant").read_bytes()[:-5000])
+    for path, changes in (
+        (text, {}),
+        (short, {}),
+        (clip("constant"), {"limits": VideoLimits(max_packets=10)}),
+        (clip("constant"), {"chunk_s": Fraction(0)}),
+    ):
+        with pytest.raises(ValueError, match=r"\w") as here:
+            list(Splitter(path, **options(**changes)))  # type: ignore[arg-type]
+        with pytest.raises(VideoError) as there:
+            split(readers, path, **changes)
+        assert str(there.value) == str(here.value)
+        if isinstance(here.value, VideoError):
+            assert type(there.value) is type(here.value)
+
+
+def claiming(clip: Path, samples: int, size: int) -> bytes:
+    """The clip with an index that claims so many samples of so many bytes each, one after the other."""
+
+    def rebuilt(content: bytes) -> bytes:
+        out, at = b"", 0
+        while at < len(content):
+            length, kind = struct.unpack(">I4s", content[at : at + 8])
+            body, at = content[at + 8 : at + length], at + length
+            if kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+                body = rebuilt(body)
+            elif kind == b"stsz":
+                body = struct.pack(">III", 0, size, samples)
+            elif kind == b"stts":
+                body = struct.pack(">IIII", 0, 1, samples, 512)
+            elif kind == b"stsc":
+                body = struct.pack(">IIIII", 0, 1, 1, samples, 1)
+            elif kind in (b"ctts", b"edts"):
+                continue
+            out += struct.pack(">I4s", 8 + len(body), kind) + body
+        return out
+
+    return rebuilt(clip.read_bytes())
+
+
+@pytest.fixture
+def sparse(clip: ClipStore, tmp_path: Path) -> Path:
+    """A few kilobytes on disk that claim 2 GB of coded pictures."""
+    path = tmp_path / "sparse.mp4"
+    path.write_bytes(claiming(clip("constant"), 100, 20_000_000))
+    os.truncate(path, 2_010_000_000)
+    return path
+
+
+def test_reading_is_bounded_in_cpu_time(readers: ReaderServer, sparse: Path) -> None:
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(VideoTooLargeError, match=r"sparse.mp4 takes more than 1 s of CPU time to read"):
+        split(readers, sparse, limits=VideoLimits(max_read_s=1))
+    assert psutil.Process().memory_info().rss - before < 50_000_000
+
+
+def test_reading_is_bounded_in_memory(
+    readers: ReaderServer, clip: ClipStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.mp4"
+    path.write_bytes(claiming(clip("constant"), 2, 400_000_000))
+    os.truncate(path, 810_000_000)
+    monkeypatch.setattr(reader_process, "INDEX_BYTES", 400_000_000)
+    with pytest.raises(
+        VideoTooLargeError, match=r"large.mp4 takes more memory to read than a reader may have"
+    ):
+        split(readers, path)
+
+
+def test_a_reader_ends_when_nobody_wants_the_video_any_more(readers: ReaderServer, sparse: Path) -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    began = time.monotonic()
+    with pytest.raises(StoppedError):
+        split(readers, sparse, stop)
+    assert time.monotonic() - began < 3
+    server = readers._process
+    assert server is not None
+    assert psutil.Process(server.pid).children() == []
+
+
+def test_a_reader_that_crashes_fails_its_video_alone(readers: ReaderServer, clip: ClipStore) -> None:
+    server = readers._process
+    assert server is not None
+    with readers.split(
+        clip("constant"), options(), most_frames=most_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
+    ) as video:
+        (reader,) = psutil.Process(server.pid).children()
+        reader.send_signal(signal.SIGSEGV)
+        with pytest.raises(VideoError, match="the process that read it was ended by signal 11"):
+            list(video)
+    assert split(readers, clip("constant"))
+
+
+def test_a_server_that_was_lost_is_started_anew(readers: ReaderServer, clip: ClipStore) -> None:
+    server = readers._process
+    assert server is not None
+    server.kill()
+    server.wait()
+    assert split(readers, clip("constant"))
+
+
+def test_readers_get_nothing_secret(
+    readers: ReaderServer, clip: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with readers.split(
+        clip("constant"), options(), most_frames=most_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
+    ):
+        server = readers._process
+        assert server is not None
+        for process in (psutil.Process(server.pid), *psutil.Process(server.pid).children()):
+            assert "TOPSECRET" not in process.environ().values()
+    for name in ("AWS_SESSION_TOKEN", "RAY_AUTH_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "FFREPORT"):
+        monkeypatch.setenv(name, "TOPSECRET")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert "TOPSECRET" not in child_environment().values()
+    assert child_environment()["CUDA_VISIBLE_DEVICES"] == "1"
+    monkeypatch.setenv(MARK, "trial")
+    assert child_environment()[MARK] == "trial", "or a trial could not end what it started"
+    with FFmpegProcess(
+        [sys.executable, "-c", "import os; print(os.environ)"],
+        subject="x",
+        timeout_s=20,
+        threads=1,
+        memory_bytes=None,
+    ) as process:
+        said = bytearray(100_000)
+        said = said[: process.read_into(memoryview(said))]
+    assert b"PATH" in said
+    assert b"TOPSECRET" not in said
+
+
+def test_readers_do_not_outlive_their_service(clip: ClipStore, sparse: Path) -> None:
+    program = (
+        "import sys, threading; from fractions import Fraction; from pathlib import Path\n"
+        "from vbench.video.reader_process import ReaderServer; from vbench.video.types import VideoLimits\n"
+        "options = {'fps': Fraction(1), 'chunk_s': Fraction(1), 'limits': VideoLimits()}\n"
+        "split = ReaderServer().split(Path(sys.argv[1]), options, most_frames=lambda _: None,\n"
+        "                             chunk_bytes=1, stop=threading.Event())\n"
+        "split.__enter__()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(sparse)]) as service:
+        family: list[psutil.Process] = []
+
+        def read() -> bool:
+            family[:] = psutil.Process(service.pid).children(recursive=True)
+            return len(family) == 2
+
+        until(read, "a server and a reader run", 20)
+        service.kill()
+    assert came_true(lambda: not any(map(_runs, family)), 10)
+
+
+def _runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, ("touch /tmp/evil",)
+
+
+class Made:
+    def __init__(self, by: object, *arguments: object) -> None:
+        self.made = by, arguments
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return self.made
+
+
+def test_a_reader_that_was_taken_over_can_send_data_alone() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        value = (Fraction(1, 3), np.arange(5), np.zeros(0, np.uint8), VideoLimits())
+        send(theirs, "planned", value)
+        message = receive(ours)
+        assert message is not None
+        kind, (third, numbers, nothing, limits) = message
+        assert (kind, third, numbers.tolist(), nothing.size, limits) == (
+            *("planned", Fraction(1, 3)),
+            *([0, 1, 2, 3, 4], 0, VideoLimits()),
+        )
+        for evil in (
+            *(Evil(), subprocess.Popen, io.BytesIO, ReaderServer, os.system, np.dtype("O")),
+            *(
+                Made(reader_messages._ratio, "1e999999999", 1),
+                Made(reader_messages._array, "|O", (1,), b"12345678"),
+            ),
+            *(Made(reader_messages._array, "|u1", (1 << 40,), b""), Made(np.empty, 1000), np.array([None])),
+        ):
+            send(theirs, "planned", evil)
+            with pytest.raises(ForeignTypeError):
+                receive(ours)
+        content = pickle.dumps(1)
+        for head, seals in (
+            (f"planned:{len(content) + 1}", True),
+            (f"planned:{len(content)}", False),
+            ("x", True),
+        ):
+            handle = os.memfd_create("x", os.MFD_ALLOW_SEALING)
+            os.write(handle, content)
+            if seals:
+                reader_messages.fcntl.fcntl(handle, reader_messages.fcntl.F_ADD_SEALS, reader_messages._SEALS)
+            socket.send_fds(theirs, [head.encode()], [handle])
+            os.close(handle)
+            with pytest.raises(ForeignTypeError):
+                receive(ours)
+        theirs.send(b"planned:5")
+        with pytest.raises(ForeignTypeError):
+            receive(ours)

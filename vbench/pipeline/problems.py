@@ -1,0 +1,106 @@
+"""Error responses of the API: each a JSON object with one sentence, all of them in the API's description."""
+
+import math
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from vbench.pipeline.answer import PATH, Problem, ProcessRequest
+from vbench.pipeline.errors import retry_after_s, status_of
+
+MOST_ERRORS = 10
+LONGEST_TEXT = 400
+"""Of what is wrong with a body, as much is told."""
+
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which to send the request again.",
+        "schema": {"type": "integer"},
+    }
+}
+
+
+def _described(sentence: str, **more: Any) -> dict[str, Any]:
+    return {"model": Problem, "description": sentence, **more}
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: _described("There is no such file, on the service's node or at the address; or no such path here."),
+    405: _described("The path is there, but not for this method."),
+    408: _described("The body of the request did not arrive in time."),
+    413: _described("The video passes a limit, or its frames do not fit; or the body is too large."),
+    422: _described("The request is not valid, or the video is damaged or none."),
+    500: _described("A replica failed or was lost."),
+    502: _described("Where the video lies is down, or breaks off."),
+    503: _described(
+        "The service is overloaded, or not available, as while it is being replaced.", headers=_RETRY_AFTER
+    ),
+    504: _described("The request took longer than the service allows."),
+}
+"""What a request for a video may be answered with instead of an answer."""
+
+UNHEALTHY: dict[int | str, dict[str, Any]] = {
+    503: _described("A stage has no replica that answers.", headers=_RETRY_AFTER)
+}
+
+
+def problem(error: BaseException, headers: dict[str, str] | None = None) -> JSONResponse:
+    """The response for ``error``: its status, its sentence, and when to try again if that helps."""
+    status, sentence = status_of(error)
+    after_s = retry_after_s(error)
+    waiting = {} if after_s is None else {"Retry-After": str(math.ceil(after_s))}
+    return JSONResponse({"detail": sentence}, status_code=status, headers=waiting | (headers or {}))
+
+
+async def explain_invalid_request(_: Request, error: Exception) -> JSONResponse:
+    """422 with all that is wrong in one sentence, and FastAPI's list of errors beside it."""
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    errors = [
+        {"loc": [_shortened(part) for part in one["loc"]], "msg": _shortened(one["msg"]), "type": one["type"]}
+        for one in found[:MOST_ERRORS]
+    ]
+    sentences = [_sentence(one) for one in errors]
+    if len(found) > MOST_ERRORS:
+        sentences.append(f"and {len(found) - MOST_ERRORS} more")
+    return JSONResponse({"detail": "; ".join(sentences), "errors": errors}, status_code=422)
+
+
+async def explain_refusal(request: Request, error: Exception) -> JSONResponse:
+    """What the routing refuses: paths and methods that are not there."""
+    assert isinstance(error, HTTPException)
+    path, method = request.url.path, request.method
+    sentence = str(error.detail)
+    if error.status_code == 404:
+        sentence = f"there is no {path} here: use POST {PATH}, GET /healthz, GET /docs or GET /openapi.json"
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        sentence = f"{method} is not allowed on {path}: use {allowed}"
+    return JSONResponse({"detail": sentence}, status_code=error.status_code, headers=error.headers)
+
+
+async def explain_failure(_: Request, error: Exception) -> JSONResponse:
+    """Whatever else is raised: 500, unless its kind has a status of its own."""
+    return problem(error)
+
+
+def _shortened(text: Any) -> Any:
+    """Strings without their middle if they are long: what a client sent is not sent back at length."""
+    if not isinstance(text, str) or len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[: LONGEST_TEXT // 2]} ... {text[-LONGEST_TEXT // 2 :]}"
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    field = ".".join(str(part) for part in error["loc"][1:])
+    if error["type"] == "extra_forbidden":
+        return f"{field} is not a field of a request: use {', '.join(ProcessRequest.model_fields)}"
+    if error["type"] == "json_invalid":
+        return "the body is not valid JSON"
+    if error["type"] in {"model_attributes_type", "dict_type"}:
+        return "the body is not a JSON object: send one, with Content-Type: application/json"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{field}: {message}" if field else f"the body: {message}"

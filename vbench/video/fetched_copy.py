@@ -1,0 +1,70 @@
+"""What came of a fetched video so far: bounded in bytes, by the disk's room, and in how slow it may be."""
+
+import time
+from typing import IO
+
+import xxhash
+
+from vbench.video.disk_room import check_room
+from vbench.video.errors import VideoTooLargeError, VideoUnreachableError
+from vbench.video.types import VideoLimits
+
+SLOW_S = 20.0
+SLOW_BYTES = 256 << 10
+"""What a source gives in each stretch of ``SLOW_S`` at least, or it is given up: 100 kbit/s. Whoever fetches
+takes a place from others who would."""
+
+
+class FetchedCopy:
+    """The bytes so far."""
+
+    def __init__(self, file: IO[bytes], called: str, limits: VideoLimits) -> None:
+        self._file = file
+        self._most = min(limits.max_size_bytes, limits.max_fetched_bytes)
+        self.called = called
+        self.size = 0
+        self.checksum = xxhash.xxh3_128()
+        self._stretch = (time.monotonic(), 0)
+        """When the present stretch of ``SLOW_S`` began, and the bytes since."""
+        self.trouble = ""
+        """Why the source broke off last."""
+
+    def check(self, size: int) -> None:
+        """VideoTooLargeError for a size that is not allowed, or that the disk has no room for."""
+        if size > self._most:
+            raise VideoTooLargeError(
+                f"{self.called} is too large: it has {size} bytes or more, {self._most} are allowed"
+            )
+        check_room(self._file.fileno(), size - self.size, self.called)
+
+    def restart(self) -> None:
+        """Forget all of them."""
+        self._file.seek(0)
+        self._file.truncate()
+        self.size = 0
+        self.checksum.reset()
+
+    def check_pace(self, came: int) -> None:
+        """VideoUnreachableError if too little came in a stretch of ``SLOW_S``; ``came``: bytes just now."""
+        begun_s, total = self._stretch
+        total += came
+        self._stretch = begun_s, total
+        if time.monotonic() - begun_s < SLOW_S:
+            return
+        if total < SLOW_BYTES:
+            raise VideoUnreachableError(
+                f"{self.called} comes too slowly: {total} bytes in {SLOW_S:g} s{self.trouble}; try again "
+                "later, or give a copy that lies nearer"
+            )
+        self._stretch = time.monotonic(), 0
+
+    def append(self, block: bytes) -> None:
+        """Add to them."""
+        self.check(self.size + len(block))
+        self._file.write(block)
+        self.checksum.update(block)
+        self.size += len(block)
+
+    def flush(self) -> None:
+        """Have all of them in the file."""
+        self._file.flush()

@@ -1,0 +1,225 @@
+"""One HTTP connection to an address that was checked, bounded in time and in bytes of its header."""
+
+import errno
+import http.client
+import io
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from vbench.video.deadline import Deadline
+from vbench.video.public_addresses import Address, address_of
+
+HEADER_BYTES = 64 << 10
+"""Most bytes of a response before its body, interim responses included."""
+
+HEADER_TIMEOUT_S = 20.0
+"""For all of that to come, from the connection on."""
+
+CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""Environment variables that name other certificates than the usual ones, as curl and ``requests`` do."""
+
+
+class RefusedAddressError(Exception):
+    """None of the addresses that a host has may be connected to."""
+
+
+class HeaderTooLongError(Exception):
+    """The response's header does not end within ``HEADER_BYTES``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where to connect to."""
+
+    host: str
+    port: int
+    secure: bool
+
+    @property
+    def authority(self) -> str:
+        """The ``Host`` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+
+class PatientSocket:
+    """A connected socket as ``http.client`` uses it, each wait of which the deadline bounds."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline, silence_s: float) -> None:
+        self._sock, self._deadline, self._silence_s = sock, deadline, silence_s
+        self._header_left: int | None = HEADER_BYTES
+        self._header_late_s = time.monotonic() + HEADER_TIMEOUT_S
+
+    def header_ended(self) -> None:
+        """What comes now is the body, and its reader bounds it."""
+        self._header_left = None
+
+    def sendall(self, data: Any) -> None:
+        """Send all of it."""
+        view = memoryview(data).cast("B")
+        while view:
+            view = view[self._patiently(lambda view=view: self._sock.send(view)) :]  # type: ignore[misc]
+
+    def makefile(self, *_: object) -> io.BufferedReader:
+        """What ``http.client`` reads from."""
+        return io.BufferedReader(_Input(self))
+
+    def receive_into(self, buffer: Any) -> int:
+        """The next bytes; 0 at the end."""
+        count: int = self._patiently(lambda: self._sock.recv_into(buffer))
+        if self._header_left is not None:
+            self._header_left -= count
+            if self._header_left < 0:
+                raise HeaderTooLongError
+        return count
+
+    def handshake(self, host: str) -> None:
+        """Go on encrypted, with a server that proves to be ``host``."""
+        sock = _tls().wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
+        self._sock = sock
+        self._patiently(sock.do_handshake)
+
+    def close(self) -> None:
+        """Nothing: ``http.client`` lets go of it before the body is read. See ``end``."""
+
+    def end(self) -> None:
+        """Drop the connection, whatever is still on its way."""
+        self._sock.close()
+
+    def _patiently(self, work: Callable[[], Any]) -> Any:
+        """``work``, tried in slices until it is done; TimeoutError after ``silence_s`` without anything."""
+        silent_at_s = time.monotonic() + self._silence_s
+        while True:
+            if self._header_left is not None and time.monotonic() >= self._header_late_s:
+                raise TimeoutError(f"its header did not come within {HEADER_TIMEOUT_S:g} s")
+            self._sock.settimeout(self._deadline.slice_s())
+            try:
+                return work()
+            except TimeoutError:
+                if time.monotonic() >= silent_at_s:
+                    raise TimeoutError(f"nothing came for {self._silence_s:g} s") from None
+
+
+class _Input(io.RawIOBase):
+    def __init__(self, source: PatientSocket) -> None:
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._source.receive_into(buffer)
+
+
+May = Callable[[Address, bool], bool]
+"""Whether an address may be connected to; the flag says that it is one of this machine's own."""
+
+
+def connect(
+    target: Target, may: May, deadline: Deadline, *, connect_s: float, silence_s: float
+) -> PatientSocket:
+    """A connection to one of the host's addresses, which is checked as a number: no name is resolved twice.
+
+    A proxy that the environment names is not used: it, not this process, would choose the address.
+
+    Raises:
+        RefusedAddressError: ``may`` lets none of the addresses pass.
+        OSError: the name is not known, or nobody answers.
+        TimeIsUpError: the deadline passed.
+    """
+    trouble: Exception = RefusedAddressError()
+    for family, text in _lookup(target, deadline):
+        if not may(address_of(text), False):
+            continue
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            _connect(sock, (text, target.port), deadline, connect_s)
+            own = sock.getsockname()[0] == sock.getpeername()[0]
+            # A public address of this machine's leads to whatever listens on all of its addresses.
+            if own and not may(address_of(text), True):
+                raise RefusedAddressError
+            connection = PatientSocket(sock, deadline, silence_s)
+            if target.secure:
+                connection.handshake(target.host)
+        except (OSError, RefusedAddressError) as error:
+            sock.close()
+            trouble = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return connection
+    raise trouble
+
+
+def _lookup(target: Target, deadline: Deadline) -> list[tuple[socket.AddressFamily, str]]:
+    """The host's addresses. The resolver cannot be interrupted, so that it runs on a thread of its own."""
+    result: list[Any] = []
+
+    def resolve() -> None:
+        try:
+            result.append(socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            result.append(error)
+
+    thread = threading.Thread(target=resolve, name="resolve", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(deadline.slice_s())
+    (found,) = result
+    if isinstance(found, Exception):
+        raise found if isinstance(found, OSError) else socket.gaierror(socket.EAI_NONAME, "no name")
+    return list(dict.fromkeys((family, str(where[0])) for family, _, _, _, where in found))
+
+
+def _connect(sock: socket.socket, where: tuple[str, int], deadline: Deadline, connect_s: float) -> None:
+    sock.setblocking(False)
+    late_s = time.monotonic() + connect_s
+    code = sock.connect_ex(where)
+    poller = select.poll()
+    poller.register(sock, select.POLLOUT)
+    while code in (errno.EINPROGRESS, errno.EAGAIN):
+        if poller.poll(deadline.slice_s() * 1000):
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            break
+        if time.monotonic() >= late_s:
+            raise TimeoutError(f"no connection within {connect_s:g} s")
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    given = next((os.environ[name] for name in CA_BUNDLES if os.environ.get(name)), None)
+    context = ssl.create_default_context(cafile=given or DEFAULT_CA_BUNDLE_PATH)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+_REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((ssl.SSLCertVerificationError,), "its certificate does not prove that it is this host"),
+    ((ssl.SSLError,), "its TLS handshake failed"),
+    ((socket.gaierror,), "the name of its host is not known"),
+    ((HeaderTooLongError,), f"its header has more than {HEADER_BYTES} bytes"),
+    ((http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError), "it closed the connection"),
+    ((http.client.HTTPException,), "its answer is not HTTP"),
+)
+
+
+def reason_of(error: Exception) -> str:
+    """Why a connection failed, in words of our own: a server's could be anybody's secret."""
+    for kinds, reason in _REASONS:
+        if isinstance(error, kinds):
+            return reason
+    code = getattr(error, "errno", None)
+    return os.strerror(code).lower() if code else str(error)  # without a number it is of this module

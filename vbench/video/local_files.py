@@ -1,0 +1,87 @@
+"""Opens a local video inside the folders that a service may read, whatever its name and links say."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vbench.video.errors import VideoError
+from vbench.video.source import local_video, path_of
+from vbench.video.types import VideoLimits
+
+NEVER = (Path("/proc"), Path("/dev"), Path("/sys"))
+"""What lies here is not a file of anybody's: other processes' open files, devices, the kernel's state."""
+
+
+def default_roots() -> tuple[str, ...]:
+    """What whoever starts a service on their own machine works in: this folder, home, and temporary files."""
+    folders = (Path.cwd(), Path.home(), Path(tempfile.gettempdir()))
+    return tuple(dict.fromkeys(str(folder) for folder in folders if folder != Path("/")))
+
+
+def real_roots(roots: Iterable[str | Path]) -> tuple[Path, ...]:
+    """Where the folders really are, without links; ValueError for one that may never be read."""
+    real = tuple(Path(os.path.realpath(Path(root).expanduser())) for root in roots)
+    for root in real:
+        if _below(root, NEVER):
+            raise ValueError(f"{root} cannot be a folder of videos: {_list(NEVER)} never are")
+    return real
+
+
+@contextmanager
+def opened_below(source: str, roots: tuple[Path, ...], limits: VideoLimits) -> Iterator[tuple[Path, str]]:
+    """The file that ``source`` names, open while the block runs: a path to the open file, and its own.
+
+    The path leads to the very file that was checked, whatever its name leads to meanwhile.
+
+    Raises:
+        VideoError: it lies outside of ``roots``, or is not a readable, non-empty, regular file.
+        VideoTooLargeError: it has more bytes than ``limits`` allow.
+    """
+    path = path_of(source)
+    name = os.path.abspath(path)  # noqa: PTH100 - Path.absolute leaves .. in it
+    outside = VideoError(
+        f"{source} cannot be read: it is not in a folder that this service reads; put it there, or deploy "
+        "the service with its folder among roots"
+    )
+    try:
+        # Before anything is opened, and the same whether or not it exists; what is opened is checked again.
+        if _below(Path(name), NEVER) or not _allowed(os.path.realpath(path), roots):
+            raise outside
+        # O_PATH has no side effect, as opening a device or a pipe has.
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        if error is outside:
+            raise
+        local_video(source, limits)  # says what is wrong with it
+        raise VideoError(f"{source} cannot be read: {error}") from error
+    try:
+        status = os.fstat(handle)
+        if status.st_nlink == 0 or not _allowed(Path(f"/proc/self/fd/{handle}").readlink(), roots):
+            raise outside
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+            raise VideoError(f"{source} is {kind}: name a video file")
+        local = Path(f"/proc/self/fd/{handle}")
+        try:
+            local_video(local, limits)
+        except VideoError as error:
+            raise type(error)(str(error).replace(str(local), source)) from error.__cause__
+        yield local, name
+    finally:
+        os.close(handle)
+
+
+def _allowed(real: str | Path, roots: tuple[Path, ...]) -> bool:
+    path = Path(real)
+    return _below(path, roots) and not _below(path, NEVER)
+
+
+def _below(path: Path, folders: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
+
+
+def _list(folders: tuple[Path, ...]) -> str:
+    return ", ".join(map(str, folders))

@@ -1,0 +1,150 @@
+"""Reads videos for a service in processes of their own: ``python -m vbench.video.reader_server DESCRIPTOR``.
+
+It has loaded once what reading takes, and forks for each video, which takes milliseconds. A fork reads one
+video within limits of memory, CPU time and written bytes, and ends. When the service ends, its side of the
+socket closes; this process ends, and takes its forks with it.
+"""
+
+import ctypes
+import errno
+import math
+import os
+import pickle
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from vbench.video import errors
+from vbench.video.reader_messages import Order, send
+from vbench.video.split import Splitter
+from vbench.video.types import VideoInfo
+
+PR_SET_PDEATHSIG = 1
+MOST_OVERLAP = 4
+"""Samples of a file may share bytes, but not so often that all together are this many times the file."""
+
+
+def main() -> None:
+    """Fork for each video that the service sends, and tell how each fork ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what ends the service ends this
+    control = socket.socket(fileno=int(sys.argv[1]))
+    libc = ctypes.CDLL(None, use_errno=True)
+    forks: dict[int, tuple[int, socket.socket]] = {}
+    poller = select.poll()
+    poller.register(control, select.POLLIN)
+    while True:
+        for ready, _ in poller.poll():
+            if ready in forks:
+                pid, connection = forks.pop(ready)
+                poller.unregister(ready)
+                os.close(ready)
+                _tell(connection, "ended", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                connection.close()
+                continue
+            head, handles, _, _ = socket.recv_fds(control, 16, 2)
+            if not head:
+                return
+            connection, video = socket.socket(fileno=handles[0]), handles[1]
+            pid = os.fork()
+            if pid == 0:
+                control.close()
+                _fork_main(libc, connection, video)
+            os.close(video)
+            handle = os.pidfd_open(pid)
+            forks[handle] = pid, connection
+            poller.register(handle, select.POLLIN)
+            _tell(connection, "started", None, handle)
+
+
+def _tell(connection: socket.socket, kind: str, value: Any, handle: int | None = None) -> None:
+    try:
+        if handle is None:
+            send(connection, kind, value)
+        else:
+            socket.send_fds(connection, [kind.encode()], [handle])
+    except OSError:
+        pass  # the service is no longer interested
+
+
+def _fork_main(libc: Any, connection: socket.socket, video: int) -> None:
+    """Read one video, and end."""
+    parent = os.getppid()
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    try:
+        _read(connection, Path(f"/proc/self/fd/{video}"))
+    except BrokenPipeError:
+        pass  # the service is no longer interested
+    except BaseException as error:  # noqa: BLE001 - the service gives it to whoever asked
+        _tell(connection, "failed", _named(error))
+    os._exit(0)
+
+
+def _named(error: BaseException) -> tuple[str, str]:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or getattr(cause, "errno", None) in (errno.ENOMEM, errno.EFBIG):
+            return "MemoryError", ""
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, ValueError):  # VideoError and its kinds, and options that do not suit the video
+        kind = type(error).__name__
+        return (kind if hasattr(errors, kind) else "VideoError"), str(error)
+    return "RuntimeError", f"{type(error).__name__}: {error}"
+
+
+def _read(connection: socket.socket, path: Path) -> None:
+    # The order comes from the service itself, which this process belongs to.
+    order: Order = pickle.loads(connection.recv(1 << 16))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (order.chunk_bytes, order.chunk_bytes))
+    resource.setrlimit(resource.RLIMIT_AS, (order.index_bytes, order.chunk_bytes))
+    _allow_cpu(order.cpu_s)
+
+    def most_frames(info: VideoInfo) -> int | None:
+        send(connection, "info", info)
+        answer = connection.recv(64).decode()
+        return int(answer) if answer.isdecimal() else None
+
+    with Splitter(path, **order.options, most_frames=most_frames) as splitter:
+        _check_sizes(splitter)
+        send(
+            connection, "planned", (splitter.info, splitter.targets, _packed(splitter), splitter.coded_bytes)
+        )
+        resource.setrlimit(resource.RLIMIT_AS, (order.chunk_bytes, order.chunk_bytes))
+        for chunk in splitter:
+            if not connection.recv(64):
+                return
+            _allow_cpu(order.cpu_s)
+            send(connection, "chunk", chunk)
+            del chunk
+        connection.recv(64)
+        send(connection, "end")
+
+
+def _packed(splitter: Splitter) -> list[tuple[float, float, int]]:
+    """Of each chunk: start, end, and how many targets; a million chunks are no million arrays."""
+    return [(part.start_s, part.end_s, len(part.targets)) for part in splitter.plan]
+
+
+def _check_sizes(splitter: Splitter) -> None:
+    claimed, size = splitter.coded_bytes_in_all, splitter.info.size_bytes
+    if claimed > MOST_OVERLAP * size:
+        raise errors.VideoError(
+            f"{splitter.info.path} has {size} bytes, and its index claims {claimed} bytes of pictures: "
+            "the index is damaged"
+        )
+
+
+def _allow_cpu(seconds: int) -> None:
+    until_s = math.ceil(time.process_time() + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (until_s, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    main()
