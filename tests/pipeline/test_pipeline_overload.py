@@ -228,11 +228,11 @@ def in_decoders(cluster: Cluster, mark: str) -> bool:
 def test_a_client_that_says_how_long_it_waits_gets_504_within_that_time(service: Service, clip: Path) -> None:
     began_s = time.monotonic()
     response = service.post(
-        {"video": str(clip), "fps": 10, "chunk_s": 0.1}, headers={"X-Request-Timeout-Seconds": "0.5"}
+        {"video": str(clip), "fps": 10, "chunk_s": 0.1}, headers={"X-Request-Timeout-Seconds": "2"}
     )
 
     assert response.status_code in {503, 504}
-    assert "0.475 s" in response.json()["detail"]
+    assert "1.8 s" in response.json()["detail"]
     assert time.monotonic() - began_s < 5
 
 
