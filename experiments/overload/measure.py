@@ -39,7 +39,6 @@ ROOM = 4
 PATIENCE_S = 1.0
 RUDE_S = 0.1
 RAMP_S = 4.0
-PEAK_S, CELL_S = 8.0, 15.0
 CELLS = ((50, "patient"), (50, "impatient"), (300, "patient"), (300, "impatient"), (300, "rude"))
 
 
@@ -135,14 +134,15 @@ async def settled(port: int, body: bytes) -> None:
         await asyncio.sleep(0.2)
 
 
-async def measure(port: int, body: bytes) -> tuple[list[Cell], list[Cell]]:
-    """The peaks, one more than there are cells, and the cells between them."""
-    await drive(port, body, ROOM, "patient", PEAK_S)  # to warm up
-    peaks, cells = [await drive(port, body, ROOM, "patient", PEAK_S)], []
+async def measure(port: int, body: bytes, cell_s: float) -> tuple[list[Cell], list[Cell]]:
+    """The peaks, one more than there are cells and half as long, and the cells between them."""
+    peak_s = cell_s / 2
+    await drive(port, body, ROOM, "patient", peak_s)  # to warm up
+    peaks, cells = [await drive(port, body, ROOM, "patient", peak_s)], []
     for clients, behaviour in CELLS:
-        cells.append(await drive(port, body, clients, behaviour, CELL_S))
+        cells.append(await drive(port, body, clients, behaviour, cell_s))
         await settled(port, body)
-        peaks.append(await drive(port, body, ROOM, "patient", PEAK_S))
+        peaks.append(await drive(port, body, ROOM, "patient", peak_s))
     return peaks, cells
 
 
@@ -184,6 +184,7 @@ def main() -> None:
     """Bring up the cluster, measure, take it down, write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "result.json")
+    parser.add_argument("--seconds", type=float, default=16.0, help="measured of each cell")
     options = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -203,7 +204,7 @@ def main() -> None:
         try:
             serve.start(proxy_location="HeadOnly", http_options=HTTPOptions(host="127.0.0.1", port=port))
             serve.run(build(args), name="vbench", route_prefix="/")
-            peaks, cells = asyncio.run(measure(port, body))
+            peaks, cells = asyncio.run(measure(port, body, options.seconds))
         finally:
             serve.shutdown()
             ray.shutdown()

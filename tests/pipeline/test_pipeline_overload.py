@@ -157,7 +157,7 @@ def test_half_sent_bodies_hold_nobody_up_and_get_a_sentence(service: Service, cl
 
     statuses = [status for status, _, _ in responses]
     assert set(statuses) == {408, 503}
-    assert statuses.count(408) == 8
+    assert 8 <= statuses.count(408) < HALF_SENT / 4, "8 at a time, and few are done before the last is there"
     for status, headers, body in responses:
         if status == 503:
             assert int(headers["retry-after"]) >= 1
@@ -179,7 +179,7 @@ def test_a_full_queue_is_503_with_a_time_to_return_and_all_others_are_answered(
 ) -> None:
     def ask(_: int) -> tuple[int, float, requests.Response]:
         began_s = time.monotonic()
-        response = service.post({"video": str(clip), "fps": 10, "chunk_s": 0.5})
+        response = service.post({"video": str(clip), "fps": 5, "chunk_s": 1})
         return response.status_code, time.monotonic() - began_s, response
 
     with ThreadPoolExecutor(16) as clients:
@@ -200,7 +200,7 @@ def test_a_full_queue_is_503_with_a_time_to_return_and_all_others_are_answered(
 def test_a_request_whose_client_left_while_it_waited_never_reaches_the_service(
     cluster: Cluster, service: Service, clip: Path
 ) -> None:
-    busy = {"video": str(clip), "fps": 10, "chunk_s": 0.5}
+    busy = {"video": str(clip), "fps": 5, "chunk_s": 1}
     mark = "left-while-it-waited"
     with ThreadPoolExecutor(4) as clients:
         answers = [
@@ -228,11 +228,11 @@ def in_decoders(cluster: Cluster, mark: str) -> bool:
 def test_a_client_that_says_how_long_it_waits_gets_504_within_that_time(service: Service, clip: Path) -> None:
     began_s = time.monotonic()
     response = service.post(
-        {"video": str(clip), "fps": 10, "chunk_s": 0.1}, headers={"X-Request-Timeout-Seconds": "0.5"}
+        {"video": str(clip), "fps": 10, "chunk_s": 0.1}, headers={"X-Request-Timeout-Seconds": "2"}
     )
 
     assert response.status_code in {503, 504}
-    assert "0.475 s" in response.json()["detail"]
+    assert "1.8 s" in response.json()["detail"]
     assert time.monotonic() - began_s < 5
 
 

@@ -91,12 +91,12 @@ http.add_middleware(ReceivesFirst)
 
 
 def _patience_s(header: str | None) -> float:
-    """Seconds that a client says it waits, less what the response needs; infinity without a valid number."""
+    """Seconds that a client says it waits, less a tenth for the response; infinity without a valid number."""
     try:
         patience_s = float(header or "")
     except ValueError:
         return math.inf
-    return 0.95 * patience_s if 0 < patience_s < math.inf else math.inf
+    return 0.9 * patience_s if 0 < patience_s < math.inf else math.inf
 
 
 # Decorated here and not where it is deployed, since replicas import this module and need it done; and at the
