@@ -1,25 +1,37 @@
 """The load of videos on a running cluster: deploy, warm up, drive, check the answers."""
 
 import json
+import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 from vbench.errors import TrialError
+from vbench.load.calibrate import compute_first_s
 from vbench.load.client import Outcome, closed_loop
-from vbench.load.deploy import deploy, placement, serve_to_ourselves
+from vbench.load.deploy import HOST, deploy, placement, port_of_our_own, proxies, replicas, serve_to_ourselves
 from vbench.load.events import progress
 from vbench.load.job import Job, read_clip
 from vbench.load.observe import Observation
 from vbench.load.reference import Reference, check, read_reference
-from vbench.record import Clip, Request, SpanLine
+from vbench.pipeline.build import NAMES
+from vbench.record import Clip, Graph, ReplicaReport, Request, SpanLine
+from vbench.sizing import deployments
+from vbench.sizing import replicas as sized_replicas
+from vbench.telemetry.listeners import PortWatch
 from vbench.wire import crossed, frames_moved
 
 WARM_UP_ROUNDS = 4
 
 STAGES = {"VideoProcessingService": "chunk", "VideoDecoder": "decode", "ModelInference": "infer"}
 """Deployment -> the stage that is its work."""
+
+API = NAMES[0]
+
+SERVED_AS = dict(zip(("api", "service", "decoder", "inference"), NAMES, strict=True))
+"""Deployment as the configuration names it -> as Serve does."""
 
 
 def drive(job: Job) -> None:
@@ -32,23 +44,47 @@ def drive(job: Job) -> None:
     reference = read_reference(clip.reference)
     observation = Observation(job)
     names = observation.names
-    with serve_to_ourselves(observation.place):
+    identity = secrets.token_hex(8)
+    with ExitStack() as stack:
+        port = stack.enter_context(port_of_our_own(job.config))
+        stack.enter_context(serve_to_ourselves(observation.place))
         with observation.phase("deploy"):
-            url = deploy(job.config)
-        with observation.phase("warm_up"):
-            replicas = placement(names)
-            warmed = _warm_up(job, url, clip, reference, names, replicas)
-        with observation.measuring():
-            outcomes = _measure(job, url, clip)
+            url = deploy(job.config, port, identity)
+        watch = PortWatch(HOST, port, proxies())
+        with watch.running(job.config.load.sample_period_s):
+            with observation.phase("warm_up"):
+                placed = placement(names)
+                warmed = _warm_up(job, url, clip, reference, names, placed)
+            before = replicas(names)
+            with observation.measuring():
+                outcomes = _measure(job, url, clip)
+        after = replicas(names)
     checked = [_checked(job, outcome, clip, reference, names) for outcome in outcomes]
     spans = [span for _, lines in checked for span in lines]
+    warm_spans = [span for _, lines in warmed for span in lines]
+    graph = Graph(
+        deployment_id=identity,
+        listeners=watch.listeners(),
+        replicas_before=before,
+        replicas_after=after,
+        replicas_asked={
+            SERVED_AS[name]: sized_replicas(job.config.cluster, name)
+            for name in deployments(job.config.cluster)
+        },
+        model_fingerprint=clip.served_detector or "",
+        served_before=_served([request for request, _ in warmed]),
+        warm_up_requests=len(warmed),
+        compute_alone_s=clip.compute_s,
+        compute_first_s=compute_first_s([request for request, _ in warmed], warm_spans),
+    )
     observation.write(
         requests=[request for request, _ in checked],
         spans=spans,
-        moved_bytes=Counter(frames_moved(warmed)) + Counter(frames_moved(spans)),
-        placement=replicas,
-        cold=cold(replicas, warmed) if job.config.load.warmup else None,
+        moved_bytes=Counter(frames_moved(warm_spans)) + Counter(frames_moved(spans)),
+        placement=placed,
+        cold=cold(placed, warm_spans) if job.config.load.warmup else None,
         url=url,
+        graph=graph,
     )
 
 
@@ -64,8 +100,8 @@ def _warm_up(
     reference: Reference,
     names: Mapping[str, str],
     replicas: Mapping[str, Mapping[str, int]],
-) -> list[SpanLine]:
-    """The spans of the requests that are not counted.
+) -> list[tuple[Request, Sequence[SpanLine]]]:
+    """The requests that are not counted, with their spans.
 
     Which replica a request comes to is Serve's choice, so rounds are added, ``WARM_UP_ROUNDS`` in all, until
     each has had work: one that is cold would have its first in the measured time, in some trials and not in
@@ -74,10 +110,9 @@ def _warm_up(
     as many at a time as will be measured.
     """
     load = job.config.load
-    spans: list[SpanLine] = []
-    asked = 0
+    warmed: list[tuple[Request, Sequence[SpanLine]]] = []
     for number in range(WARM_UP_ROUNDS if load.warmup else 0):
-        if number and not cold(replicas, spans):
+        if number and not cold(replicas, [span for _, lines in warmed for span in lines]):
             break
         count = max(load.warmup, load.concurrency) if number else load.warmup
         for outcome in _loop(job, url, clip, count, "warm-up again" if number else "warm-up"):
@@ -85,9 +120,20 @@ def _warm_up(
             if request.error or request.mismatch:
                 raise TrialError(f"the warm-up was not answered rightly: {request.error or request.mismatch}")
             # Requests of all rounds are told apart by their number.
-            spans += [replace(line, request=line.request + asked) for line in lines]
-        asked += count
-    return spans
+            index = len(warmed)
+            warmed.append((replace(request, index=index), [replace(line, request=index) for line in lines]))
+    return warmed
+
+
+def _served(requests: Sequence[Request]) -> dict[str, int]:
+    """API replica -> the highest number that it has given to one of these requests."""
+    served: dict[str, int] = {}
+    for replica in (one for request in requests for one in request.replicas):
+        if replica.replica.startswith(f"{API}#"):
+            served[replica.replica] = max(
+                served.get(replica.replica, 0), *(call[0] for call in replica.calls)
+            )
+    return served
 
 
 def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -> list[str]:
@@ -154,6 +200,13 @@ def _checked(
         frame_bytes=answer["counts"]["frame_bytes"] if answer else 0,
         video_s=clip.duration_s,
         crossed_bytes=crossed(spans),
+        received_s=answer.get("received_s") if answer else None,
+        finished_s=answer.get("finished_s") if answer else None,
+        settings=answer.get("settings", {}) if answer else {},
+        replicas=[
+            ReplicaReport(**{**one, "node": names.get(one["node"], one["node"])})
+            for one in (answer.get("replicas", []) if answer else [])
+        ],
     )
     return request, spans
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from vbench.errors import InputError
 from vbench.graph import pipeline_args
+from vbench.load.calibrate import compute_alone_s
 from vbench.load.elsewhere import is_elsewhere, local_copy
 from vbench.load.ends import TRANSFER
 from vbench.load.events import progress
@@ -69,6 +70,7 @@ def _prepare(job: Job) -> Clip:
         cache / "reference",
         lambda done: progress("reference pass", done, expected),
     )
+    elsewhere = config.cluster.name == ATTACHED
     prepared = Clip(
         path=str(clip),
         address=config.video.path if is_elsewhere(config.video) else None,
@@ -83,6 +85,8 @@ def _prepare(job: Job) -> Clip:
         ffmpeg=ffmpeg_version(ffmpeg_path()),
         reference_map50=reference.map50,
         detector=detector.fingerprint,
+        served_detector=create(args.model.settings(threads=args.inference.threads)).fingerprint,
+        compute_s={} if elsewhere else compute_alone_s(request, clip, geometry, detector),
     )
     write_json(job.folder / PREPARED, prepared)
     return prepared

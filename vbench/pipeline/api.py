@@ -12,6 +12,7 @@ from ray import serve
 from vbench.pipeline.answer import PATH, Answer, Problem, ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import RequestTimeoutError, status_of
+from vbench.pipeline.replica import Reporter
 from vbench.video.remote import shown
 
 http = FastAPI(
@@ -64,6 +65,7 @@ class VideoProcessingAPI:
         """``service`` is the handle of VideoProcessingService."""
         self._service = service
         self._timeout_s = args.request_timeout_s
+        self._reporter = Reporter(args.deployment_id, {})
 
     @http.post(
         PATH,
@@ -74,7 +76,9 @@ class VideoProcessingAPI:
     )
     async def process(self, request: ProcessRequest) -> Response:
         """The service's answer, as it wrote it: it is not parsed again here."""
-        answering = self._service.process.remote(request, received_s=time.time())
+        received_s = time.time()
+        report = self._reporter.report(self._reporter.number())
+        answering = self._service.process.remote(request, received_s=received_s, api=report)
         try:
             async with asyncio.timeout(self._timeout_s) as limit:
                 return Response(await answering, media_type="application/json")

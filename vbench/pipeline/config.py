@@ -185,6 +185,9 @@ class PipelineArgs(_Args):
     frames_budget_mb: Annotated[float, Field(gt=0)] | None = None
     """10^6 bytes of frames that all requests together may hold in a node's object store. None: what the
     smallest of the nodes that can hold frames takes before Ray spills (80% of its store)."""
+    deployment_id: Annotated[str, Field(max_length=64)] = ""
+    """Repeated in each answer and by each replica that worked on it: whoever asks can tell whether it was
+    this deployment that answered."""
     api: DeploymentArgs = DeploymentArgs(resources=ON_HEAD)
     service: DeploymentArgs = DeploymentArgs()
     decoder: WorkerArgs = WorkerArgs()

@@ -19,7 +19,7 @@ from vbench.pipeline.footprint import footprint
 from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
 from vbench.pipeline.opening import Opening
-from vbench.pipeline.replica import place
+from vbench.pipeline.replica import Report, Reporter
 from vbench.pipeline.source import ChunkSource
 from vbench.pipeline.spans import SpanRecorder
 from vbench.video.errors import VideoError
@@ -33,31 +33,36 @@ class VideoProcessingService:
     def __init__(self, args: PipelineArgs, decoder: Any, inference: Any) -> None:
         """``decoder`` and ``inference`` are the handles of VideoDecoder and ModelInference."""
         self._args = args
-        self._place = place()
+        self._reporter = Reporter(args.deployment_id, {})
+        self._place = self._reporter.place
         self._decoder = decoder
         self._inference = inference
         nodes = ray.nodes()
         self._nodes = sum(node["Alive"] for node in nodes)
         self._budget = FramesBudget(capacity_bytes(args, nodes))
 
-    async def process(self, request: ProcessRequest, received_s: float) -> bytes:
-        """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds.
+    async def process(self, request: ProcessRequest, received_s: float, api: Report) -> bytes:
+        """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds;
+        ``api``: its report.
 
         Raises VideoError and its kinds for what is wrong with the video; IncompleteError rather than answer
         with less than every frame; what Ray raises where a replica is lost.
         """
         recorder = SpanRecorder(self._place)
         recorder.add("chunk", "queue", None, received_s, time.time())
+        reports = [api, self._reporter.report(self._reporter.number())]
         job = Job.of(request, self._args)
         opening = Opening(request.video, job)
         try:
-            return await self._process(job, opening, received_s, recorder)
+            return await self._process(job, opening, received_s, recorder, reports)
         except RayTaskError as error:
             raise opening.named(cause_of(error)) from None
         except VideoError as error:
             raise opening.named(error) from None
 
-    async def _process(self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder) -> bytes:
+    async def _process(
+        self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder, reports: list[Report]
+    ) -> bytes:
         async with ChunkSource(opening.splitter) as source:
             if opening.local.checksum is not None:
                 nbytes = opening.local.size_bytes
@@ -85,6 +90,7 @@ class VideoProcessingService:
             chunks=flow.chunks,
             replies=replies,
             spans=recorder.spans,
+            reports=reports,
             received_s=received_s,
             finished_s=time.time(),
         )
