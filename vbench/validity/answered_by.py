@@ -59,7 +59,7 @@ def _placement(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLi
         name="all work was done by this trial's replicas",
         holds=bool(placed) and not problems,
         found="; ".join(problems) or f"{len(placed)} replicas, the same before and after",
-        remedy="see Serve's logs for replicas that failed; end other services that use the same port or cluster",
+        remedy="see Serve's logs for replicas that failed; end other services on this port or cluster",
     )
 
 

@@ -9,11 +9,18 @@ Interval = tuple[float, float]
 
 def covered_s(spans: Iterable[SpanLine]) -> float:
     """Seconds in which at least one of the spans was under way."""
-    total_s, end_s = 0.0, float("-inf")
-    for span in sorted(spans, key=lambda span: span.start_s):
-        total_s += max(0.0, span.end_s - max(end_s, span.start_s))
-        end_s = max(end_s, span.end_s)
-    return total_s
+    return sum(end - start for start, end in merged((span.start_s, span.end_s) for span in spans))
+
+
+def merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """The stretches of time that the intervals cover, in order, none of which touch."""
+    found: list[Interval] = []
+    for start, end in sorted(intervals):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        elif end > start:
+            found.append((start, end))
+    return found
 
 
 def most_at_once(intervals: Sequence[Interval], tolerance_s: float = 0.0) -> int:

@@ -6,7 +6,7 @@ from vbench import clocks
 from vbench.record import Graph, Observed, Request, Rule
 
 CLOCK_S = 0.05
-"""Processes of one machine share a clock; this is what a step of it, or a wait between two reads, may take."""
+"""Processes of one machine share a clock; a step of it, or a wait between two reads, may take so much."""
 
 API = "VideoProcessingAPI"
 
@@ -20,7 +20,8 @@ def judge(observed: Observed, graph: Graph, requests: Sequence[Request]) -> Iter
     """When requests were received and finished, and how many there were."""
     answered = [request for request in requests if request.error is None]
     yield _times(observed, answered)
-    yield _counts(graph, answered)
+    if len(answered) == len(requests):
+        yield _counts(graph, answered)
 
 
 def _times(observed: Observed, answered: Sequence[Request]) -> Rule:
@@ -54,8 +55,8 @@ def _times(observed: Observed, answered: Sequence[Request]) -> Rule:
 
 
 def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
-    """Replicas number their calls: a gap is a call that is in no measured request, a repetition one that is in
-    two. The first number of an API replica follows the warm-up's last."""
+    """Replicas number their calls: a gap is a call that is in no measured request, a repetition one that is
+    in two. The first number of an API replica follows the warm-up's last."""
     problems = []
     calls: dict[str, list[int]] = {}
     for request in answered:
@@ -76,8 +77,8 @@ def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
     idle = sum(count for replica, count in graph.served_before.items() if replica not in calls)
     if not problems and taken + idle != len(answered) + graph.warm_up_requests:
         problems.append(
-            f"the API took {taken + idle} requests, the client sent {graph.warm_up_requests} in the warm-up and"
-            f" recorded {len(answered)}"
+            f"the API took {taken + idle} requests, the client sent {graph.warm_up_requests} in the warm-up"
+            f" and recorded {len(answered)}"
         )
     return Rule(
         name="the service had just the recorded requests",
@@ -87,5 +88,5 @@ def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
             if problems
             else f"{len(answered)} requests after {graph.warm_up_requests} of the warm-up, none in between"
         ),
-        remedy="requests were retried, replaced or left out, or somebody else asked too: do not use the numbers",
+        remedy="requests were retried, replaced or left out, or others asked too: do not use the numbers",
     )
