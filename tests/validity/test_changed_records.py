@@ -51,7 +51,7 @@ def renumbered(record: Record, kept: list[Request]) -> Record:
 
 
 def fastest_half_kept(record: Record, draw: random.Random) -> Record:
-    """And the last one: without it the rest can be all of a shorter trial, whose rule is how many there are."""
+    """And the last one: without it the rest can be all of a shorter trial, which has too few requests."""
     *rest, last = record.requests
     kept = sorted(rest, key=lambda one: one.latency_s)[: len(rest) // 2]
     return renumbered(record, [*sorted(kept, key=lambda one: one.index), last])
@@ -156,7 +156,7 @@ def retried(record: Record, draw: random.Random) -> Record:
 
 
 def asked_by_others(record: Record, draw: random.Random) -> Record:
-    return record.with_graph(warm_up_requests=record.graph.warm_up_requests - 1, served_before={})
+    return record.with_graph(served_before={"VideoProcessingAPI#a": record.graph.warm_up_requests - 1})
 
 
 def setting(name: str, value: object) -> Change:

@@ -3,9 +3,9 @@
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vbench.errors import TrialError
@@ -34,37 +34,57 @@ SERVED_AS = dict(zip(("api", "service", "decoder", "inference"), NAMES, strict=T
 """Deployment as the configuration names it -> as Serve does."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A graph that is deployed."""
+
+    url: str
+    deployment_id: str
+    watch: PortWatch
+    """Of its port."""
+
+
 def drive(job: Job) -> None:
     """Run the load and write the record's lines and ``observed.json`` into the job's folder.
 
     Raises TrialError where the graph does not come up or the warm-up is not answered rightly.
     """
+    observation = Observation(job)
+    with serving(job, observation) as service:
+        measure(job, observation, service)
+
+
+@contextmanager
+def serving(job: Job, observation: Observation) -> Iterator[Service]:
+    """The graph, deployed, for as long as the block runs; TrialError where it does not come up."""
+    identity = secrets.token_hex(8)
+    with port_of_our_own(job.config) as port, serve_to_ourselves(observation.place):
+        with observation.phase("deploy"):
+            url = deploy(job.config, port, identity)
+        yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxies()))
+
+
+def measure(job: Job, observation: Observation, service: Service) -> None:
+    """Warm up, send the measured requests, check the answers, write the record."""
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
     reference = read_reference(clip.reference)
-    observation = Observation(job)
     names = observation.names
-    identity = secrets.token_hex(8)
-    with ExitStack() as stack:
-        port = stack.enter_context(port_of_our_own(job.config))
-        stack.enter_context(serve_to_ourselves(observation.place))
-        with observation.phase("deploy"):
-            url = deploy(job.config, port, identity)
-        watch = PortWatch(HOST, port, proxies())
-        with watch.running(job.config.load.sample_period_s):
-            with observation.phase("warm_up"):
-                placed = placement(names)
-                warmed = _warm_up(job, url, clip, reference, names, placed)
-            before = replicas(names)
-            with observation.measuring():
-                outcomes = _measure(job, url, clip)
-        after = replicas(names)
+    with service.watch.running(job.config.load.sample_period_s):
+        with observation.phase("warm_up"):
+            placed = placement(names)
+            warmed = _warm_up(job, service.url, clip, reference, names, placed)
+        before = replicas(names)
+        with observation.measuring():
+            outcomes = _measure(job, service.url, clip)
+    after = replicas(names)
     checked = [_checked(job, outcome, clip, reference, names) for outcome in outcomes]
     spans = [span for _, lines in checked for span in lines]
+    warm_requests = [request for request, _ in warmed]
     warm_spans = [span for _, lines in warmed for span in lines]
     graph = Graph(
-        deployment_id=identity,
-        listeners=watch.listeners(),
+        deployment_id=service.deployment_id,
+        listeners=service.watch.listeners(),
         replicas_before=before,
         replicas_after=after,
         replicas_asked={
@@ -72,10 +92,10 @@ def drive(job: Job) -> None:
             for name in deployments(job.config.cluster)
         },
         model_fingerprint=clip.served_detector or "",
-        served_before=_served([request for request, _ in warmed]),
+        served_before=_served(warm_requests),
         warm_up_requests=len(warmed),
         compute_alone_s=clip.compute_s,
-        compute_first_s=compute_first_s([request for request, _ in warmed], warm_spans),
+        compute_first_s=compute_first_s(warm_requests, warm_spans),
     )
     observation.write(
         requests=[request for request, _ in checked],
@@ -83,7 +103,7 @@ def drive(job: Job) -> None:
         moved_bytes=Counter(frames_moved(warm_spans)) + Counter(frames_moved(spans)),
         placement=placed,
         cold=cold(placed, warm_spans) if job.config.load.warmup else None,
-        url=url,
+        url=service.url,
         graph=graph,
     )
 

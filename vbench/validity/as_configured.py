@@ -69,33 +69,37 @@ def _threads(deployment: DeploymentConfig) -> int:
     return max(1, math.ceil(deployment.cpus))
 
 
-def _differences(where: str, wanted: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[str]:
+def _differences(who: str, wanted: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[str]:
     for name, value in wanted.items():
         if name not in said:
-            yield f"{where} does not say its {name}, configured is {value}"
+            yield f"{who} does not say its {name}, configured is {value}"
         elif said[name] != value:
-            yield f"{where} had {name}={said[name]}, configured is {value}"
+            yield f"{who} had {name}={said[name]}, configured is {value}"
 
 
 def _settings(config: Config, graph: Graph, answered: Sequence[Request]) -> Rule:
     wanted, of_replicas = expected_settings(config), expected_of_replicas(config)
     wanted["model_fingerprint"] = graph.model_fingerprint
-    problems: list[str] = []
+    problems: dict[str, int] = {}
+    """What differed, and in how many requests."""
     for request in answered:
-        problems += _differences(f"request {request.index}", wanted, request.settings)
+        differed = set(_differences("the service", wanted, request.settings))
         for one in request.replicas:
-            own = of_replicas.get(one.replica.partition("#")[0], {})
-            problems += _differences(f"{one.replica} in request {request.index}", own, one.settings)
-        missing = [name for name in of_replicas if not _reports(request, name)]
-        if missing and request.frames_got:
-            problems.append(f"no {missing[0]} says that it worked on request {request.index}")
+            deployment = one.replica.partition("#")[0]
+            differed |= set(_differences(deployment, of_replicas.get(deployment, {}), one.settings))
+        differed |= {
+            f"no {name} says that it worked"
+            for name in of_replicas
+            if request.frames_got and not _reports(request, name)
+        }
+        for text in sorted(differed):
+            problems[text] = problems.get(text, 0) + 1
     return Rule(
         name="the service ran with the configured settings",
         holds=bool(answered) and not problems,
         found=(
-            problems[0] + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
-            if problems
-            else f"{len(wanted) + sum(map(len, of_replicas.values()))} settings as configured"
+            "; ".join(f"{text} (in {count} of {len(answered)} requests)" for text, count in problems.items())
+            or f"{len(wanted) + sum(map(len, of_replicas.values()))} settings as configured"
         ),
         remedy=REMEDY,
     )
