@@ -28,6 +28,14 @@ def port_is_free(host: str, port: int) -> bool:
         return True
 
 
+def taken(host: str, port: int) -> str:
+    """What to tell whoever configured a port for the service that cannot be had."""
+    return (
+        f"cluster.http_port={port} is in use on {host}: leave it at cluster.http_port=0, for which the kernel"
+        " chooses a free port, or end what listens there."
+    )
+
+
 @contextmanager
 def held_port(host: str, port: int = 0) -> Iterator[int]:
     """Hold a TCP port of ``host`` while the block runs; 0: one that the kernel chooses.

@@ -21,17 +21,24 @@ from vbench.clusters.ray_node import (
 )
 from vbench.errors import InputError, TrialError
 from vbench.load.job import NodePlace
-from vbench.ports import free_ports
+from vbench.ports import free_ports, port_is_free, taken
 from vbench.schema import Config
 
 LOOPBACK = "127.0.0.2"
 """Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""
 
+SERVICE_HOST = "127.0.0.1"
+"""Where Serve's proxy listens."""
+
 POLL_S = 0.05
 
 
 def check(config: Config) -> None:
-    """InputError where the machine has too little memory for the object store; starts nothing."""
+    """InputError if the object store does not fit into memory, or the service's port is taken; starts
+    nothing."""
+    port = config.cluster.http_port
+    if port and not port_is_free(SERVICE_HOST, port):
+        raise InputError(taken(SERVICE_HOST, port))
     ((name, node),) = config.cluster.nodes.items()
     key = f"cluster.nodes.{name}.object_store_mb={node.object_store_mb}"
     shm_mb = shutil.disk_usage("/dev/shm").free // 10**6

@@ -16,7 +16,7 @@ from vbench.graph import pipeline_args
 from vbench.load.events import progress
 from vbench.load.job import Place
 from vbench.pipeline.build import APPLICATION, build
-from vbench.ports import held_port
+from vbench.ports import held_port, taken
 from vbench.record import PlacedReplica
 from vbench.schema import Config
 
@@ -60,10 +60,7 @@ def port_of_our_own(config: Config) -> Iterator[int]:
         try:
             port = stack.enter_context(held_port(HOST, asked))
         except OSError as error:
-            raise InputError(
-                f"cluster.http_port={asked} cannot be used on {HOST} ({error.strerror}): leave it at"
-                " cluster.http_port=0, for which the kernel chooses a free port, or end what listens there."
-            ) from error
+            raise InputError(taken(HOST, asked)) from error
         yield port
 
 
