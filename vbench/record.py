@@ -44,6 +44,8 @@ class Request:
     """Length of the video, in seconds."""
     crossed_bytes: Mapping[str, int] = field(default_factory=dict)
     """``sender>receiver`` -> bytes of its chunks and frames that had to go this way between nodes."""
+    video: str = ""
+    """Fingerprint of the video that it asked for: the clip's, or that of one of its variants."""
     received_s: float | None = None
     """When the API had it, in Unix seconds of the API's node; None without an answer."""
     finished_s: float | None = None
@@ -244,7 +246,7 @@ class Graph:
     warm_up_requests: int
     """Sent before the measured ones."""
     compute_alone_s: Mapping[str, float]
-    """Stage -> seconds of compute per frame when nothing else ran; empty if the nodes are other machines."""
+    """Stage -> CPU seconds per frame over a replica's threads; empty if the nodes are other machines."""
     compute_first_s: Mapping[str, float]
     """Stage -> seconds of compute per frame of the warm-up's slowest request; empty without a warm-up."""
 
@@ -313,8 +315,11 @@ class Clip:
     """64 hex digits of the reference pass's detector: settings and weights; None in records of before."""
     served_detector: str | None = None
     """The same of the detector that replicas must have; None in records of before."""
+    variants: Sequence[Mapping[str, str]] = ()
+    """The same pictures from another keyframe on: path, fingerprint and reference of each. Requests ask for
+    the clip and these in turn, so that no two in a row are the same."""
     compute_s: Mapping[str, float] = field(default_factory=dict)
-    """Stage -> seconds of compute per frame, measured on this machine by itself; empty if the trial's nodes
+    """Stage -> CPU seconds per frame over a replica's threads, measured before the trial; empty if its nodes
     are other machines."""
 
 

@@ -245,6 +245,7 @@ class _Simulation:
             answer_bytes=1000,
             frame_bytes=frames * FRAME_BYTES,
             video_s=4.0,
+            video=f"video {index % 3}",
             received_s=UNIX_S + received_s,
             finished_s=UNIX_S + finished_s,
             settings=expected_settings(self._config) | {"model_fingerprint": FINGERPRINT},

@@ -25,6 +25,7 @@ BATCHES = "batches were of the configured size"
 IN_FLIGHT = "the configured number of requests was in flight"
 TIMES = "client and service agree on the times"
 SERVED = "the service had just the recorded requests"
+VARIED = "requests in a row asked for different videos"
 COMPUTED = "each request was computed anew"
 
 Change = Callable[[Record, random.Random], Record]
@@ -228,6 +229,11 @@ def work_looked_up(stage: str) -> Change:
     return change
 
 
+def same_video_again(record: Record, draw: random.Random) -> Record:
+    one = draw.choice(record.requests[1:])
+    return record.with_request(one.index, video=record.requests[one.index - 1].video)
+
+
 CHANGES: dict[str, tuple[Change, set[str]]] = {
     "the fastest half kept": (fastest_half_kept, {SERVED}),
     "one left out": (one_left_out, {SERVED}),
@@ -262,6 +268,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "a replica restarted": (replica_restarted, {REPLICAS}),
     "another listens": (another_listens, {PORT}),
     "nobody listens": (nobody_listens, {PORT}),
+    "the same video again": (same_video_again, {VARIED}),
     "frames looked up": (work_looked_up("decode"), {COMPUTED}),
     "detections looked up": (work_looked_up("infer"), {COMPUTED}),
 }

@@ -15,7 +15,8 @@ from vbench.load.deploy import HOST, deploy, placement, port_of_our_own, proxies
 from vbench.load.events import progress
 from vbench.load.job import Job, read_clip
 from vbench.load.observe import Observation
-from vbench.load.reference import Reference, check, read_reference
+from vbench.load.reference import check
+from vbench.load.videos import Videos
 from vbench.pipeline.build import NAMES
 from vbench.record import Clip, Graph, ReplicaReport, Request, SpanLine
 from vbench.sizing import deployments
@@ -68,17 +69,17 @@ def measure(job: Job, observation: Observation, service: Service) -> None:
     """Warm up, send the measured requests, check the answers, write the record."""
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
-    reference = read_reference(clip.reference)
+    videos = Videos(clip, job.config.load.seed)
     names = observation.names
     with service.watch.running(job.config.load.sample_period_s):
         with observation.phase("warm_up"):
             placed = placement(names)
-            warmed = _warm_up(job, service.url, clip, reference, names, placed)
+            warmed = _warm_up(job, service.url, clip, videos, names, placed)
         before = replicas(names)
         with observation.measuring():
-            outcomes = _measure(job, service.url, clip)
+            outcomes = _measure(job, service.url, videos)
     after = replicas(names)
-    checked = [_checked(job, outcome, clip, reference, names) for outcome in outcomes]
+    checked = [_checked(job, outcome, clip, videos, names) for outcome in outcomes]
     spans = [span for _, lines in checked for span in lines]
     warm_requests = [request for request, _ in warmed]
     warm_spans = [span for _, lines in warmed for span in lines]
@@ -108,16 +109,16 @@ def measure(job: Job, observation: Observation, service: Service) -> None:
     )
 
 
-def _body(clip: Clip) -> dict[str, object]:
+def _body(videos: Videos, index: int) -> dict[str, object]:
     """Mode, rate and chunk length are the service's own: they were deployed with it."""
-    return {"video": clip.address or clip.path}
+    return {"video": videos.of(index).asked}
 
 
 def _warm_up(
     job: Job,
     url: str,
     clip: Clip,
-    reference: Reference,
+    videos: Videos,
     names: Mapping[str, str],
     replicas: Mapping[str, Mapping[str, int]],
 ) -> list[tuple[Request, Sequence[SpanLine]]]:
@@ -135,8 +136,8 @@ def _warm_up(
         if number and not cold(replicas, [span for _, lines in warmed for span in lines]):
             break
         count = max(load.warmup, load.concurrency) if number else load.warmup
-        for outcome in _loop(job, url, clip, count, "warm-up again" if number else "warm-up"):
-            request, lines = _checked(job, outcome, clip, reference, names)
+        for outcome in _loop(job, url, videos, count, "warm-up again" if number else "warm-up"):
+            request, lines = _checked(job, outcome, clip, videos, names)
             if request.error or request.mismatch:
                 raise TrialError(f"the warm-up was not answered rightly: {request.error or request.mismatch}")
             # Requests of all rounds are told apart by their number.
@@ -166,11 +167,11 @@ def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -
     return found
 
 
-def _measure(job: Job, url: str, clip: Clip) -> list[Outcome]:
-    return _loop(job, url, clip, job.config.load.requests, "requests")
+def _measure(job: Job, url: str, videos: Videos) -> list[Outcome]:
+    return _loop(job, url, videos, job.config.load.requests, "requests")
 
 
-def _loop(job: Job, url: str, clip: Clip, count: int, phase: str) -> list[Outcome]:
+def _loop(job: Job, url: str, videos: Videos, count: int, phase: str) -> list[Outcome]:
     done: list[float] = []
     progress(phase, 0, count)
 
@@ -180,7 +181,7 @@ def _loop(job: Job, url: str, clip: Clip, count: int, phase: str) -> list[Outcom
 
     return closed_loop(
         url,
-        _body(clip),
+        lambda index: _body(videos, index),
         requests_count=count,
         concurrency=min(job.config.load.concurrency, count),
         timeout_s=job.config.load.timeout_s,
@@ -189,10 +190,15 @@ def _loop(job: Job, url: str, clip: Clip, count: int, phase: str) -> list[Outcom
 
 
 def _checked(
-    job: Job, outcome: Outcome, clip: Clip, reference: Reference, names: Mapping[str, str]
+    job: Job, outcome: Outcome, clip: Clip, videos: Videos, names: Mapping[str, str]
 ) -> tuple[Request, Sequence[SpanLine]]:
     """An outcome read, and held against the reference; ``names`` says how Ray's node ids are called."""
     answer, error = _answer(outcome)
+    video = videos.of(outcome.index)
+    reference = video.reference
+    if answer and not clip.address and answer["video"]["path"] != video.asked:
+        error = f"the answer is about {answer['video']['path']}, the request was about {video.asked}"
+        answer = None
     if answer and clip.address and answer["video"]["checksum"] != clip.fingerprint:
         error = f"the service fetched other bytes (xxh3 {answer['video']['checksum']}) than the reference had"
         answer = None
@@ -219,6 +225,7 @@ def _checked(
         answer_bytes=len(outcome.body),
         frame_bytes=answer["counts"]["frame_bytes"] if answer else 0,
         video_s=clip.duration_s,
+        video=video.name,
         crossed_bytes=crossed(spans),
         received_s=answer.get("received_s") if answer else None,
         finished_s=answer.get("finished_s") if answer else None,

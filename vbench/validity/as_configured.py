@@ -5,20 +5,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from vbench.record import Graph, Request, Rule
+from vbench import clocks
+from vbench.record import Graph, Observed, Request, Rule
 from vbench.schema import Config, DeploymentConfig
 from vbench.validity.intervals import most_at_once
 
 REMEDY = "the service did not run as configured: do not use the numbers; see load.log and Ray's logs"
 
 
-def judge(config: Config, graph: Graph, requests: Sequence[Request]) -> Iterator[Rule]:
+def judge(config: Config, observed: Observed, graph: Graph, requests: Sequence[Request]) -> Iterator[Rule]:
     """One rule for each way in which what ran can differ."""
     answered = [request for request in requests if request.error is None]
     yield _settings(config, graph, answered)
     yield _replicas(config, graph)
     yield _batches(config, answered)
-    yield _in_flight(config, requests)
+    yield _in_flight(config, requests, clocks.apart_s(observed.clocks_off_s))
 
 
 def expected_settings(config: Config) -> dict[str, Any]:
@@ -164,8 +165,8 @@ def _batches(config: Config, answered: Sequence[Request]) -> Rule:
     )
 
 
-def _in_flight(config: Config, requests: Sequence[Request]) -> Rule:
-    """By the client's times, and by the service's own."""
+def _in_flight(config: Config, requests: Sequence[Request], off_s: float) -> Rule:
+    """By the client's times, and by the service's own, whose nodes' clocks are ``off_s`` apart at most."""
     wanted = min(config.load.concurrency, len(requests))
     # After a request that failed no other is sent, so that fewer may have been in flight.
     failed = any(one.error is not None for one in requests)
@@ -175,7 +176,8 @@ def _in_flight(config: Config, requests: Sequence[Request]) -> Rule:
             (one.received_s, one.finished_s)
             for one in requests
             if one.received_s is not None and one.finished_s is not None
-        ]
+        ],
+        off_s,
     )
     return Rule(
         name="the configured number of requests was in flight",

@@ -23,17 +23,19 @@ def incomplete(
     by_request: dict[int, list[SpanLine]] = {}
     for span in spans:
         by_request.setdefault(span.request, []).append(span)
-    plans = Counter[tuple[int, ...]]()
+    plans: dict[str, set[int]] = {}
+    """Video -> how many chunks it was split into."""
     for request in requests:
         if request.error is not None:
             continue
         lines = by_request.get(request.index, [])
         split = _chunks(lines, "chunk", "compute")
-        plans[tuple(sorted(chunk for chunk in split if chunk is not None))] += 1
+        plans.setdefault(request.video, set()).add(sum(chunk is not None for chunk in split))
         for problem in _of_request(config, request, lines, off_s):
             yield f"request {request.index}: {problem}"
-    if len(plans) > 1:
-        yield f"requests for the same video were split into {sorted(map(len, plans))} chunks"
+    for counts in plans.values():
+        if len(counts) > 1:
+            yield f"the same video was split into {' and '.join(map(str, sorted(counts)))} chunks"
 
 
 def _chunks(lines: Sequence[SpanLine], stage: str, kind: str) -> Chunks:
@@ -67,6 +69,10 @@ def _of_request(config: Config, request: Request, lines: Sequence[SpanLine], off
     moved = sum(span.bytes for span in lines if (span.stage, span.kind) == ("infer", "transfer"))
     if moved != (2 if relayed else 1) * (request.frame_bytes + PTS_BYTES * request.frames_got):
         yield f"{moved} bytes were handed over, its frames have {request.frame_bytes}"
+    decoders = [one for one in request.replicas if one.replica.startswith("VideoDecoder#")]
+    told = sum(frames for one in decoders for _, frames, _ in one.calls)
+    if decoders and told != request.frames_got:
+        yield f"the decoders say that they made {told} frames, the answer has {request.frames_got}"
     yield from _order(lines, off_s)
     yield from _places(lines)
 

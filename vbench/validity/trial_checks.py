@@ -32,6 +32,6 @@ def judge(
         )
         return
     yield from answered_by.judge(graph, requests, spans)
-    yield from as_configured.judge(config, graph, requests)
+    yield from as_configured.judge(config, observed, graph, requests)
     yield from served.judge(observed, graph, requests)
     yield from work_done.judge(graph, requests, spans)

@@ -1,6 +1,7 @@
 """Whether decoders and models did their work again for each request, or kept what an earlier one had cost."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from vbench.record import Graph, Request, Rule, SpanLine
 from vbench.validity.intervals import covered_s
@@ -8,8 +9,8 @@ from vbench.validity.intervals import covered_s
 STAGES = ("decode", "infer")
 
 LEAST_OF_ALONE = 0.2
-"""Of what a frame takes when nothing else runs: sharing the machine only makes it slower, and a smaller batch
-or a longer chunk changes it by less. What is looked up and not computed takes less than 0.01 of it."""
+"""Of a frame's CPU time over a replica's threads: it cannot take less than all of that, and a busy machine
+makes CPU time at most about twice as much. What is looked up takes less than 0.01 of it."""
 
 LEAST_OF_FIRST = 0.05
 """Of what a frame took in the warm-up, where first calls are slow and requests share the cores."""
@@ -37,7 +38,8 @@ def compute_per_frame_s(
 
 
 def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) -> Iterator[Rule]:
-    """One rule: in each request, each stage's compute per frame is above its floor."""
+    """In each request each stage's compute per frame is above its floor, and no two in a row are the same."""
+    yield _in_turn(requests)
     shown: list[str] = []
     problems: list[str] = []
     for stage in STAGES:
@@ -47,7 +49,7 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
         if not each:
             continue
         index, least_s = min(each, key=lambda one: one[1])
-        against = f"{1000 * alone_s:.2f} ms alone" if alone_s else f"{1000 * first_s:.2f} ms in the warm-up"
+        against = f"{1000 * alone_s:.2f} ms of CPU" if alone_s else f"{1000 * first_s:.2f} ms in the warm-up"
         if not floor_s:
             against = "nothing to hold it against: load.warmup=0 on another machine"
         text = f"{stage} took {1000 * least_s:.2f} ms per frame in request {index} ({against})"
@@ -60,4 +62,27 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
             "find what answers from memory instead of decoding and inferring, and switch it off: the numbers"
             " are not those of the work"
         ),
+    )
+
+
+def _in_turn(requests: Sequence[Request]) -> Rule:
+    """Where there is more than one video to ask for, which a user's own is not."""
+    ordered = sorted(requests, key=lambda one: one.index)
+    videos = {one.video for one in ordered}
+    same = [
+        f"requests {before.index} and {after.index} asked for the same video, and there are {len(videos)}"
+        for before, after in pairwise(ordered)
+        if len(videos) > 1 and before.video == after.video
+    ]
+    return Rule(
+        name="requests in a row asked for different videos",
+        holds=not same,
+        found=(
+            same[0]
+            if same
+            else f"{len(videos)} videos in turn"
+            if len(videos) > 1
+            else "there is one video: that it was worked on each time is another rule's"
+        ),
+        remedy="requests were left out, repeated or replaced: do not use the numbers",
     )

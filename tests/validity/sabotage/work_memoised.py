@@ -9,7 +9,8 @@ def keep_frames(frames: Any) -> None:
     honest, kept = frames.decode_chunk, {}
 
     def decode_chunk(chunk: Any, geometry: Any, **options: Any) -> Any:
-        key = xxhash.xxh3_128_hexdigest(chunk.payload.data)
+        # Where the same pictures come at other times in another request, they are another chunk.
+        key = (xxhash.xxh3_128_hexdigest(chunk.payload.data), chunk.targets.tobytes(), chunk.pts_shift)
         if key not in kept:
             kept[key] = honest(chunk, geometry, **options)
         return kept[key]
