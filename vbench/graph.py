@@ -1,5 +1,6 @@
 """From a trial's configuration to the arguments of the served graph."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,11 +14,11 @@ from vbench.sizing import deployments, replicas
 from vbench.video.source import path_of, scheme_of
 
 
-def pipeline_args(config: Config, clip: Path | None = None) -> PipelineArgs:
+def pipeline_args(config: Config, *clips: Path) -> PipelineArgs:
     """What ``vbench.pipeline:build`` takes; ConfigError where the graph refuses a value.
 
-    ``clip``: for the service of a trial, where its video lies. It may read that folder and no other, or the
-    host that the video's address names, public or not.
+    ``clips``: for the service of a trial, where its videos lie. It may read their folders and no others, or
+    the host that the video's address names, public or not.
     """
     pipeline, model = config.pipeline, config.model
     values: dict[str, Any] = {
@@ -37,7 +38,7 @@ def pipeline_args(config: Config, clip: Path | None = None) -> PipelineArgs:
         "request_timeout_s": config.load.timeout_s,
         "queue_length": _queue_length(config),
         "frames_budget_mb": pipeline.frames_budget_mb,
-        **_reach(config, clip),
+        **_reach(config, clips),
         "fetch_timeout_s": config.video.fetch_timeout_s,
         "model": {
             "name": model.name,
@@ -67,17 +68,18 @@ def pipeline_args(config: Config, clip: Path | None = None) -> PipelineArgs:
         raise ConfigError(" ".join(_sentence(item) for item in error.errors())) from error
 
 
-def _reach(config: Config, clip: Path | None) -> dict[str, Any]:
+def _reach(config: Config, clips: Sequence[Path]) -> dict[str, Any]:
     """What the service may read: what the configuration names, and what lies beside it."""
     source = config.video.path or ""
     scheme = scheme_of(source)
     reach: dict[str, Any] = {"sources": [scheme]}
     if scheme == "file":
-        named = clip or (path_of(source) if source else None)
-        if named is not None:
-            reach["roots"] = [str(named.expanduser().resolve().parent)]
+        named = clips or ([path_of(source)] if source else [])
+        if named:
+            folders = (str(path.expanduser().resolve().parent) for path in named)
+            reach["roots"] = list(dict.fromkeys(folders))
         return reach
-    if clip is None:
+    if not clips:
         return reach
     if scheme in ("http", "https"):
         reach["private_sources"] = [urlsplit(source).hostname or ""]

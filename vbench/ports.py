@@ -1,6 +1,8 @@
-"""Free TCP ports."""
+"""Free TCP ports, and one that is kept for a server that starts later."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def free_ports(host: str, count: int) -> list[int]:
@@ -24,3 +26,32 @@ def port_is_free(host: str, port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def taken(host: str, port: int) -> str:
+    """What to tell whoever configured a port for the service that cannot be had."""
+    return (
+        f"cluster.http_port={port} is in use on {host}: leave it at cluster.http_port=0, for which the kernel"
+        " chooses a free port, or end what listens there."
+    )
+
+
+@contextmanager
+def held_port(host: str, port: int = 0) -> Iterator[int]:
+    """Hold a TCP port of ``host`` while the block runs; 0: one that the kernel chooses.
+
+    Nobody else gets the port from the kernel meanwhile, and nobody else can hold it. A server of the same
+    user that sets SO_REUSEPORT can listen on it, as Serve's proxy does. OSError if the port is taken, also by
+    a server that would share it.
+    """
+    with socket.socket() as holder:
+        try:
+            holder.bind((host, port))
+        except OSError:
+            # Connections of an earlier server that have not timed out yet are no obstacle; a listener is.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind((host, port))
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        # Only now, so that the bind was exclusive: of two that want one port, one fails.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        yield holder.getsockname()[1]

@@ -44,6 +44,16 @@ class Request:
     """Length of the video, in seconds."""
     crossed_bytes: Mapping[str, int] = field(default_factory=dict)
     """``sender>receiver`` -> bytes of its chunks and frames that had to go this way between nodes."""
+    video: str = ""
+    """Fingerprint of the video that it asked for: the clip's, or that of one of its variants."""
+    received_s: float | None = None
+    """When the API had it, in Unix seconds of the API's node; None without an answer."""
+    finished_s: float | None = None
+    """When its last result was there, in Unix seconds of the service's node; None without an answer."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """How the service says it worked on it: the answer's ``settings``."""
+    replicas: Sequence["ReplicaReport"] = ()
+    """What each replica that worked on it says of itself."""
 
     @property
     def latency_s(self) -> float:
@@ -54,6 +64,22 @@ class Request:
     def late_s(self) -> float:
         """Seconds the client sent it after it was due."""
         return self.sent_s - self.scheduled_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaReport:
+    """What one replica said of itself in the answer to one request."""
+
+    replica: str
+    """As in spans: ``VideoDecoder#k3x9...``."""
+    node: str
+    deployment_id: str
+    """What the trial that deployed it gave it."""
+    settings: Mapping[str, Any]
+    """How it works: threads, batch size, precision, ..."""
+    calls: Sequence[Sequence[int]]
+    """Of each call for this request: its number among all calls to the replica, from 1; the frames in it; and
+    the forward passes that these were in (0 for other stages)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +199,59 @@ class NodeRuntime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A socket that took connections on the service's port while requests were measured."""
+
+    pid: int | None
+    """None if no process is seen to hold it."""
+    command: str
+    own: bool
+    """Whether it is the proxy of the trial's own Serve."""
+    looks_percent: float
+    """Of the times it was looked for, before, while and after requests were measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedReplica:
+    """A replica of the trial's own graph."""
+
+    replica: str
+    """As in spans: ``VideoDecoder#k3x9...``."""
+    node: str
+
+    @property
+    def deployment(self) -> str:
+        """The deployment's name."""
+        return self.replica.partition("#")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """The graph that a trial deployed, to tell whether it was what answered, and as configured."""
+
+    deployment_id: str
+    """Drawn for this trial and given to the graph, which repeats it in each answer."""
+    listeners: Sequence[Listener]
+    """Who took connections on the service's port."""
+    replicas_before: Sequence[PlacedReplica]
+    """Its replicas as the measured time began."""
+    replicas_after: Sequence[PlacedReplica]
+    """Its replicas as the measured time ended."""
+    replicas_asked: Mapping[str, int]
+    """Deployment -> replicas that the configuration asks for, on this cluster."""
+    model_fingerprint: str
+    """Of the detector that the configuration asks for."""
+    served_before: Mapping[str, int]
+    """API replica -> requests that it had taken by the end of the warm-up."""
+    warm_up_requests: int
+    """Sent before the measured ones."""
+    compute_alone_s: Mapping[str, float]
+    """Stage -> CPU seconds per frame over a replica's threads; empty if the nodes are other machines."""
+    compute_first_s: Mapping[str, float]
+    """Stage -> seconds of compute per frame of the warm-up's slowest request; empty without a warm-up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """What the load process saw beside requests, spans and samples."""
 
@@ -206,6 +285,8 @@ class Observed:
     """Node -> cpu, cores, memory_mb, kernel, python, packages; empty for clusters on this machine."""
     clocks_off_s: Mapping[str, float] = field(default_factory=dict)
     """Node -> how far its clock is ahead of the load process's, in s; empty where all share one."""
+    graph: Graph | None = None
+    """The graph that was deployed for the trial; None for a load without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +313,14 @@ class Clip:
     """Where services fetch it from, with each request anew; None: they read ``path``."""
     detector: str | None = None
     """64 hex digits of the reference pass's detector: settings and weights; None in records of before."""
+    served_detector: str | None = None
+    """The same of the detector that replicas must have; None in records of before."""
+    variants: Sequence[Mapping[str, str]] = ()
+    """The same pictures from another keyframe on: path, fingerprint and reference of each. Requests ask for
+    the clip and these in turn, so that no two in a row are the same."""
+    compute_s: Mapping[str, float] = field(default_factory=dict)
+    """Stage -> CPU seconds per frame over a replica's threads, measured before the trial; empty if its nodes
+    are other machines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

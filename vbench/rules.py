@@ -9,6 +9,7 @@ from vbench.load.ends import TRANSFER
 from vbench.network import Network
 from vbench.record import Connections, MachineSample, NodeSample, Observed, Request, Rule, SpanLine
 from vbench.schema import Config, LoadConfig
+from vbench.validity import trial_checks
 from vbench.wire import crossings
 
 CHUNK_BYTES = 5 * 2**20
@@ -43,6 +44,7 @@ def judge(
         _on_time(config.load, requests),
         *_resources(config.load, observed, nodes, machines),
     ]
+    rules += trial_checks.judge(config, observed, requests, spans, network)
     if network is not None:
         needed_bytes = sum(one.bytes for one in crossings(spans))
         rules += fidelity.judge(config.load, network, nodes, machines, needed_bytes)

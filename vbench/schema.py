@@ -95,8 +95,8 @@ class ClusterConfig:
     """Port of Ray's dashboard and Jobs API on the head of cluster=emulated; null: none."""
     private_network: bool | None = None
     """Whether cluster=local has a network that nobody else reaches; null: if the kernel allows it."""
-    http_port: int = 8000
-    """Port of the HTTP ingress on loopback; where it is in use a free one is taken."""
+    http_port: int = 0
+    """Port of the HTTP ingress on loopback, for this trial alone; 0: the kernel chooses (manifests: 8000)."""
     start_timeout_s: float = 90
     """The cluster must be up within this time."""
     deploy_timeout_s: float = 120

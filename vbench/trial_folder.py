@@ -13,10 +13,14 @@ from vbench.record import (
     Clip,
     Connections,
     GpuSample,
+    Graph,
+    Listener,
     MachineSample,
     NodeRuntime,
     NodeSample,
     Observed,
+    PlacedReplica,
+    ReplicaReport,
     Request,
     Rule,
     SpanLine,
@@ -75,7 +79,12 @@ def _read_lines(path: Path, kind: Callable[..., Any]) -> list[Any]:
 
 def read_requests(folder: Path) -> list[Request]:
     """The measured requests; none where the trial did not come so far."""
-    return _read_lines(folder / REQUESTS, Request)
+    return _read_lines(folder / REQUESTS, _request)
+
+
+def _request(**data: Any) -> Request:
+    replicas = tuple(ReplicaReport(**one) for one in data.pop("replicas", ()))
+    return Request(**data, replicas=replicas)
 
 
 def read_spans(folder: Path) -> list[SpanLine]:
@@ -113,7 +122,16 @@ def read_observed(folder: Path) -> Observed | None:
 def _observed(data: dict[str, Any]) -> Observed:
     data["runtime_found"] = [NodeRuntime(**node) for node in data["runtime_found"]]
     data["connections"] = [Connections(**pair) for pair in data["connections"]]
+    graph = data.get("graph")
+    data["graph"] = _graph(graph) if graph else None
     return Observed(**data)
+
+
+def _graph(data: dict[str, Any]) -> Graph:
+    data["listeners"] = [Listener(**one) for one in data["listeners"]]
+    for name in ("replicas_before", "replicas_after"):
+        data[name] = [PlacedReplica(**one) for one in data[name]]
+    return Graph(**data)
 
 
 def read_trial(folder: Path) -> Trial:

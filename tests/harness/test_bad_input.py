@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from runs import SCENE, SMALL, Workplace
+from runs import SMALL, Workplace
 
 from vbench.video.ffmpeg import ffmpeg_path
 
@@ -109,9 +109,7 @@ def taken_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-@pytest.mark.slow
-def test_a_port_in_use_is_not_an_obstacle(workplace: Workplace, taken_port: int) -> None:
-    status, output = workplace.run(*SCENE, *SMALL, "tracking=off", f"cluster.http_port={taken_port}")
-    assert status == 0, output
-    (trial,) = workplace.trials()
-    assert f'"http://127.0.0.1:{taken_port}"' not in (trial / "trial.json").read_text()
+def test_a_port_in_use_is_refused_with_what_to_do(workplace: Workplace, taken_port: int) -> None:
+    line = refused(workplace, f"cluster.http_port={taken_port}")
+    assert f"cluster.http_port={taken_port} is in use" in line
+    assert "cluster.http_port=0" in line

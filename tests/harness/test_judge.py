@@ -1,8 +1,9 @@
 """A record's verdict can be had again from its files."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import honest
 import pytest
 import records
 
@@ -13,16 +14,15 @@ from vbench.judge import judged, main
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The record of a trial that kept all rules."""
-    config = records.config("load.requests=2", "load.concurrency=1")
-    requests = [records.request(0), records.request(1)]
+    record = honest.record(requests=2, concurrency=1)
+    requests, spans = record.requests, record.spans
     nodes = [records.sample(100.0), records.sample(101.0)]
     machines = [records.machine(100.0), records.machine(101.0)]
-    found = rules.judge(config, records.observed(), requests, nodes, machines, [], None)
+    found = rules.judge(record.config, record.observed, requests, nodes, machines, spans, None)
     assert all(rule.holds for rule in found)
-    plain = records.trial().config | {
-        "load": {**records.trial().config["load"], "requests": 2, "concurrency": 1}
-    }
-    trial_folder.write_json(tmp_path / trial_folder.TRIAL, records.trial(config=plain, rules=found))
+    trial = records.trial(config=asdict(record.config), observed=record.observed, rules=found)
+    trial_folder.write_json(tmp_path / trial_folder.TRIAL, trial)
+    trial_folder.write_lines(tmp_path / trial_folder.SPANS, spans)
     trial_folder.write_lines(tmp_path / trial_folder.REQUESTS, requests)
     trial_folder.write_lines(tmp_path / trial_folder.NODES, nodes)
     trial_folder.write_lines(tmp_path / trial_folder.MACHINES, machines)
@@ -37,8 +37,9 @@ def test_a_verdict_comes_out_the_same(folder: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_verdict_that_would_be_another_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    late = replace(records.request(1), sent_s=103.0, done_s=104.0)
-    trial_folder.write_lines(folder / trial_folder.REQUESTS, [records.request(0), late])
+    first, second = trial_folder.read_requests(folder)
+    late = replace(second, sent_s=second.scheduled_s + 1.0, done_s=second.done_s + 1.0)
+    trial_folder.write_lines(folder / trial_folder.REQUESTS, [first, late])
     assert main([str(folder)]) == 1
     shown = capsys.readouterr().out
     assert "recorded: valid  now: NOT VALID" in shown

@@ -54,8 +54,9 @@ def test_a_sweep_over_mode_and_runtime_gives_four_valid_trials(workplace: Workpl
         stages = {(span.stage, span.kind) for span in read_spans(folder)}
         assert {("chunk", "compute"), ("decode", "compute"), ("infer", "transfer")} <= stages
         assert read_samples(folder)
-    digests = {request.digest for trial in trials for request in read_requests(Path(trial.folder))}
+    digests = {tuple(request.digest for request in read_requests(Path(trial.folder))) for trial in trials}
     assert len(digests) == 1, "every mode and runtime must see the same bytes"
+    assert len(set(digests.pop())) == 2, "requests in turn ask for the clip and for its variant"
     asked = {trial.swept["runtime"]: dict(trial.observed.runtime_asked) for trial in trials if trial.observed}
     assert asked["oss"] == {}
     assert asked["anyscale"]["RAY_object_manager_client_connection_num"] == "15"

@@ -17,8 +17,9 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import IncompleteError, VideoMissingError, cause_of, status_of
 from vbench.pipeline.job import Job
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
+from vbench.pipeline.replica import Report
 from vbench.pipeline.source import ChunkSpan
-from vbench.pipeline.spans import Span
+from vbench.pipeline.spans import Place, Span
 from vbench.video.digest import combine
 from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
 from vbench.video.remote import Local
@@ -68,8 +69,17 @@ FOUND = [findings(0, [5, 15], [2, 0]), findings(2, [35], [1])]
 
 def reply(*found: ChunkFindings, fingerprint: str = "f") -> InferenceReply:
     return InferenceReply(
-        findings=list(found), spans=SPANS[:1], class_names=("disc", "star"), fingerprint=fingerprint
+        findings=list(found),
+        spans=SPANS[:1],
+        class_names=("disc", "star"),
+        fingerprint=fingerprint,
+        reports=[report("VideoDecoder#d", number=chunk.chunk + 1, frames=len(chunk.pts)) for chunk in found]
+        + [report("ModelInference#m", number=1, frames=3, batches=2)],
     )
+
+
+def report(replica: str, **call: int) -> Report:
+    return Report(place=Place(node="n", replica=replica), deployment_id="id", settings={"threads": 1}, **call)
 
 
 def written(replies: Sequence[InferenceReply], chunks: Sequence[ChunkSpan] = CHUNKS) -> bytes:
@@ -80,6 +90,7 @@ def written(replies: Sequence[InferenceReply], chunks: Sequence[ChunkSpan] = CHU
         chunks=chunks,
         replies=replies,
         spans=SPANS[1:],
+        reports=[report("VideoProcessingAPI#a", number=7), report("VideoProcessingService#s", number=4)],
         received_s=0.5,
         finished_s=5.0,
     )
@@ -109,6 +120,18 @@ def test_an_answer_holds_every_frame_in_order_whatever_order_it_came_in(
     assert (answer.settings.mode, answer.settings.fps, answer.settings.chunk_s) == ("combined", "1/2", "300")
     starts = [span.start_s for span in answer.spans]
     assert starts == sorted(starts)
+
+
+def test_an_answer_says_which_replicas_worked_on_it_and_in_which_of_their_calls() -> None:
+    answer = answered([reply(*FOUND)])
+
+    assert {one.replica: one.calls for one in answer.replicas} == {
+        "VideoProcessingAPI#a": [(7, 0, 0)],
+        "VideoProcessingService#s": [(4, 0, 0)],
+        "VideoDecoder#d": [(1, 2, 0), (3, 1, 0)],
+        "ModelInference#m": [(1, 3, 2)],
+    }
+    assert {one.deployment_id for one in answer.replicas} == {"id"}
 
 
 def test_an_answer_has_all_fields_and_no_more() -> None:

@@ -11,17 +11,19 @@ import ray
 from serving import Cluster
 
 from vbench.pipeline.messages import ChunkMessage, FramesMessage, InferenceCall
+from vbench.pipeline.replica import Report
 from vbench.pipeline.spans import Place, Span, SpanRecorder
 from vbench.video.types import Chunk, FrameGeometry, Frames, VideoInfo
 
 GEOMETRY = FrameGeometry.fitted(32, 16, 32, 16, "stretch")
+REPORT = Report(place=Place(node="n", replica="r"), deployment_id="", settings={}, number=1)
 SPAN = Span(stage="decode", kind="compute", chunk=3, node="n", replica="r", start_s=1.0, end_s=2.5)
 
 
 def frames_message(count: int = 200) -> FramesMessage:
     pixels = np.arange(count * GEOMETRY.frame_bytes, dtype=np.uint8).reshape(count, 16, 32, 3)
     frames = Frames(pts=np.arange(count), pixels=pixels, geometry=GEOMETRY)
-    return FramesMessage(chunk=3, frames=frames, spans=[SPAN], decoded_s=5.0)
+    return FramesMessage(chunk=3, frames=frames, spans=[SPAN], decoded_s=5.0, report=REPORT)
 
 
 def chunk_message() -> ChunkMessage:

@@ -25,12 +25,15 @@ from vbench.errors import InputError, TrialError
 from vbench.installation import check_installation
 from vbench.load.elsewhere import is_elsewhere
 from vbench.load.job import NodePlace
-from vbench.ports import free_ports
+from vbench.ports import free_ports, port_is_free, taken
 from vbench.schema import Config
 from vbench.video.remote import shown
 
 LOOPBACK = "127.0.0.2"
 """Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""
+
+SERVICE_HOST = "127.0.0.1"
+"""Where Serve's proxy listens."""
 
 POLL_S = 0.05
 
@@ -39,8 +42,12 @@ SESSIONS = "r"
 
 
 def check(config: Config) -> None:
-    """InputError where the machine has too little memory for the object store; starts nothing."""
+    """InputError if the object store does not fit into memory, the service's port is taken, or Ray cannot start
+    from this environment; starts nothing."""
     check_installation()
+    port = config.cluster.http_port
+    if port and not port_is_free(SERVICE_HOST, port):
+        raise InputError(taken(SERVICE_HOST, port))
     ((name, node),) = config.cluster.nodes.items()
     key = f"cluster.nodes.{name}.object_store_mb={node.object_store_mb}"
     shm_mb = shutil.disk_usage("/dev/shm").free // 10**6

@@ -31,14 +31,16 @@ class Outcome:
 
 def closed_loop(
     url: str,
-    body: dict[str, object],
+    body_of: Callable[[int], dict[str, object]],
     *,
     requests_count: int,
     concurrency: int,
     timeout_s: float,
     answered: Callable[[Outcome], None],
 ) -> list[Outcome]:
-    """Send ``body`` ``requests_count`` times, ``concurrency`` at a time; the next when one is answered.
+    """Send ``requests_count`` requests, ``concurrency`` at a time; the next when one is answered.
+
+    ``body_of``: of the request with this index.
 
     After the first that fails none is sent any more: the trial is lost, and nobody shall wait for the rest.
     ``answered`` is told of each from the thread that sent it. Outcomes come back in order of ``index``. A
@@ -69,7 +71,7 @@ def closed_loop(
                     index = indices.get_nowait()
                 except Empty:
                     return
-                outcome = _ask(session, url, body, index, due_s, timeout_s)
+                outcome = _ask(session, url, body_of(index), index, due_s, timeout_s)
                 due_s = outcome.done_s
                 if outcome.status != OK:
                     failed.set()

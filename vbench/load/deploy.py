@@ -2,22 +2,23 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from ray import serve
 from ray._private.state import actors  # the public list of actors needs the dashboard
-from ray.serve._private.constants import SERVE_CONTROLLER_NAME
+from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_PROXY_NAME
 from ray.serve.schema import ApplicationStatus
 
-from vbench.errors import TrialError
+from vbench.errors import InputError, TrialError
 from vbench.graph import pipeline_args
 from vbench.load.events import progress
 from vbench.load.job import Place
 from vbench.pipeline.build import APPLICATION, build
-from vbench.ports import free_ports, port_is_free
+from vbench.ports import held_port, taken
+from vbench.record import PlacedReplica
 from vbench.schema import Config
 
 HOST = "127.0.0.1"
@@ -49,19 +50,33 @@ def serve_to_ourselves(place: Place) -> Iterator[None]:
         serve.shutdown()
 
 
-def deploy(config: Config, clip: Path) -> str:
-    """Start Serve and the four deployments, for requests of ``clip``; the ingress's URL once all of it runs.
+@contextmanager
+def port_of_our_own(config: Config) -> Iterator[int]:
+    """The port for the trial's proxy, kept from everybody else while the block runs.
 
-    Raises TrialError where the graph cannot be deployed, or is not up in time.
+    InputError if the configuration names one that is taken.
     """
-    port = config.cluster.http_port
-    if port == 0 or not port_is_free(HOST, port):
-        (port,) = free_ports(HOST, 1)
+    asked = config.cluster.http_port
+    with ExitStack() as stack:
+        try:
+            port = stack.enter_context(held_port(HOST, asked))
+        except OSError as error:
+            raise InputError(taken(HOST, asked)) from error
+        yield port
+
+
+def deploy(config: Config, clips: Sequence[Path], port: int, deployment_id: str) -> str:
+    """Start Serve and the four deployments, for requests of ``clips``; the ingress's URL once all of it runs.
+
+    ``deployment_id`` comes back in each answer. Raises TrialError where the graph cannot be deployed, or is
+    not up in time.
+    """
     serve.start(
         proxy_location="HeadOnly",
         http_options={"host": HOST, "port": port, "request_timeout_s": config.load.timeout_s},
     )
-    application = build(pipeline_args(config, clip))
+    args = pipeline_args(config, *clips)
+    application = build(args.model_copy(update={"deployment_id": deployment_id}))
     target = serve.RunTarget(application, name=APPLICATION, route_prefix="/")
     serve.run_many([target], wait_for_applications_running=False)
     _wait(config.cluster.deploy_timeout_s)
@@ -100,6 +115,30 @@ def _reason(application: Any) -> str:
     ]
     errors = [line for line in lines if "Error" in line.split(":")[0]]
     return (errors or lines or ["Serve gives no reason"])[-1]
+
+
+def proxies() -> list[int]:
+    """Process ids of Serve's proxies, each on its own node."""
+    return [
+        actor["Pid"]
+        for actor in actors().values()
+        if actor["State"] == "ALIVE" and SERVE_PROXY_NAME in (actor["Name"] or "")
+    ]
+
+
+def replicas(node_names: Mapping[str, str]) -> list[PlacedReplica]:
+    """The graph's replicas, as spans name them."""
+    return sorted(
+        (
+            PlacedReplica(
+                replica=actor["Name"].partition("#")[2],
+                node=node_names.get(actor["Address"]["NodeID"], actor["Address"]["NodeID"]),
+            )
+            for actor in actors().values()
+            if actor["State"] == "ALIVE" and actor["Name"].startswith(f"SERVE_REPLICA::{APPLICATION}#")
+        ),
+        key=lambda one: one.replica,
+    )
 
 
 def placement(node_names: Mapping[str, str]) -> dict[str, dict[str, int]]:

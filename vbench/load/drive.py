@@ -1,20 +1,28 @@
 """The load of videos on a running cluster: deploy, warm up, drive, check the answers."""
 
 import json
+import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vbench.errors import TrialError
+from vbench.load.calibrate import compute_first_s
 from vbench.load.client import Outcome, closed_loop
-from vbench.load.deploy import deploy, placement, serve_to_ourselves
+from vbench.load.deploy import HOST, deploy, placement, port_of_our_own, proxies, replicas, serve_to_ourselves
 from vbench.load.events import progress
 from vbench.load.job import Job, read_clip
 from vbench.load.observe import Observation
-from vbench.load.reference import Reference, check, read_reference
-from vbench.record import Clip, Request, SpanLine
+from vbench.load.reference import check
+from vbench.load.videos import Videos
+from vbench.pipeline.build import NAMES
+from vbench.record import Clip, Graph, ReplicaReport, Request, SpanLine
+from vbench.sizing import deployments
+from vbench.sizing import replicas as sized_replicas
+from vbench.telemetry.listeners import PortWatch
 from vbench.wire import crossed, frames_moved
 
 WARM_UP_ROUNDS = 4
@@ -22,51 +30,103 @@ WARM_UP_ROUNDS = 4
 STAGES = {"VideoProcessingService": "chunk", "VideoDecoder": "decode", "ModelInference": "infer"}
 """Deployment -> the stage that is its work."""
 
+API = NAMES[0]
+
+SERVED_AS = dict(zip(("api", "service", "decoder", "inference"), NAMES, strict=True))
+"""Deployment as the configuration names it -> as Serve does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A graph that is deployed."""
+
+    url: str
+    deployment_id: str
+    watch: PortWatch
+    """Of its port."""
+
 
 def drive(job: Job) -> None:
     """Run the load and write the record's lines and ``observed.json`` into the job's folder.
 
     Raises TrialError where the graph does not come up or the warm-up is not answered rightly.
     """
+    observation = Observation(job)
+    with serving(job, observation) as service:
+        measure(job, observation, service)
+
+
+@contextmanager
+def serving(job: Job, observation: Observation) -> Iterator[Service]:
+    """The graph, deployed, for as long as the block runs; TrialError where it does not come up."""
+    identity = secrets.token_hex(8)
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
-    reference = read_reference(clip.reference)
-    observation = Observation(job)
-    names = observation.names
-    with serve_to_ourselves(observation.place):
+    clips = [Path(clip.path), *(Path(variant["path"]) for variant in clip.variants)]
+    with port_of_our_own(job.config) as port, serve_to_ourselves(observation.place):
         with observation.phase("deploy"):
-            url = deploy(job.config, Path(clip.path))
+            url = deploy(job.config, clips, port, identity)
+        yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxies()))
+
+
+def measure(job: Job, observation: Observation, service: Service) -> None:
+    """Warm up, send the measured requests, check the answers, write the record."""
+    clip = read_clip(job.folder)
+    assert clip is not None, "drive comes after prepare"
+    videos = Videos(clip, job.config.load.seed)
+    names = observation.names
+    with service.watch.running(job.config.load.sample_period_s):
         with observation.phase("warm_up"):
-            replicas = placement(names)
-            warmed = _warm_up(job, url, clip, reference, names, replicas)
+            placed = placement(names)
+            warmed = _warm_up(job, service.url, clip, videos, names, placed)
+        before = replicas(names)
         with observation.measuring():
-            outcomes = _measure(job, url, clip)
-    checked = [_checked(job, outcome, clip, reference, names) for outcome in outcomes]
+            outcomes = _measure(job, service.url, videos)
+    after = replicas(names)
+    checked = [_checked(job, outcome, clip, videos, names) for outcome in outcomes]
     spans = [span for _, lines in checked for span in lines]
+    warm_requests = [request for request, _ in warmed]
+    warm_spans = [span for _, lines in warmed for span in lines]
+    graph = Graph(
+        deployment_id=service.deployment_id,
+        listeners=service.watch.listeners(),
+        replicas_before=before,
+        replicas_after=after,
+        replicas_asked={
+            SERVED_AS[name]: sized_replicas(job.config.cluster, name)
+            for name in deployments(job.config.cluster)
+        },
+        model_fingerprint=clip.served_detector or "",
+        served_before=_served(warm_requests),
+        warm_up_requests=len(warmed),
+        compute_alone_s=clip.compute_s,
+        compute_first_s=compute_first_s(warm_requests, warm_spans),
+    )
     observation.write(
         requests=[request for request, _ in checked],
         spans=spans,
-        moved_bytes=Counter(frames_moved(warmed)) + Counter(frames_moved(spans)),
-        placement=replicas,
-        cold=cold(replicas, warmed) if job.config.load.warmup else None,
-        url=url,
+        moved_bytes=Counter(frames_moved(warm_spans)) + Counter(frames_moved(spans)),
+        placement=placed,
+        cold=cold(placed, warm_spans) if job.config.load.warmup else None,
+        url=service.url,
+        graph=graph,
     )
 
 
-def _body(clip: Clip) -> dict[str, object]:
+def _body(videos: Videos, index: int) -> dict[str, object]:
     """Mode, rate and chunk length are the service's own: they were deployed with it."""
-    return {"video": clip.address or clip.path}
+    return {"video": videos.of(index).asked}
 
 
 def _warm_up(
     job: Job,
     url: str,
     clip: Clip,
-    reference: Reference,
+    videos: Videos,
     names: Mapping[str, str],
     replicas: Mapping[str, Mapping[str, int]],
-) -> list[SpanLine]:
-    """The spans of the requests that are not counted.
+) -> list[tuple[Request, Sequence[SpanLine]]]:
+    """The requests that are not counted, with their spans.
 
     Which replica a request comes to is Serve's choice, so rounds are added, ``WARM_UP_ROUNDS`` in all, until
     each has had work: one that is cold would have its first in the measured time, in some trials and not in
@@ -75,20 +135,30 @@ def _warm_up(
     as many at a time as will be measured.
     """
     load = job.config.load
-    spans: list[SpanLine] = []
-    asked = 0
+    warmed: list[tuple[Request, Sequence[SpanLine]]] = []
     for number in range(WARM_UP_ROUNDS if load.warmup else 0):
-        if number and not cold(replicas, spans):
+        if number and not cold(replicas, [span for _, lines in warmed for span in lines]):
             break
         count = max(load.warmup, load.concurrency) if number else load.warmup
-        for outcome in _loop(job, url, clip, count, "warm-up again" if number else "warm-up"):
-            request, lines = _checked(job, outcome, clip, reference, names)
+        for outcome in _loop(job, url, videos, count, "warm-up again" if number else "warm-up"):
+            request, lines = _checked(job, outcome, clip, videos, names)
             if request.error or request.mismatch:
                 raise TrialError(f"the warm-up was not answered rightly: {request.error or request.mismatch}")
             # Requests of all rounds are told apart by their number.
-            spans += [replace(line, request=line.request + asked) for line in lines]
-        asked += count
-    return spans
+            index = len(warmed)
+            warmed.append((replace(request, index=index), [replace(line, request=index) for line in lines]))
+    return warmed
+
+
+def _served(requests: Sequence[Request]) -> dict[str, int]:
+    """API replica -> the highest number that it has given to one of these requests."""
+    served: dict[str, int] = {}
+    for replica in (one for request in requests for one in request.replicas):
+        if replica.replica.startswith(f"{API}#"):
+            served[replica.replica] = max(
+                served.get(replica.replica, 0), *(call[0] for call in replica.calls)
+            )
+    return served
 
 
 def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -> list[str]:
@@ -101,11 +171,11 @@ def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -
     return found
 
 
-def _measure(job: Job, url: str, clip: Clip) -> list[Outcome]:
-    return _loop(job, url, clip, job.config.load.requests, "requests")
+def _measure(job: Job, url: str, videos: Videos) -> list[Outcome]:
+    return _loop(job, url, videos, job.config.load.requests, "requests")
 
 
-def _loop(job: Job, url: str, clip: Clip, count: int, phase: str) -> list[Outcome]:
+def _loop(job: Job, url: str, videos: Videos, count: int, phase: str) -> list[Outcome]:
     done: list[float] = []
     progress(phase, 0, count)
 
@@ -115,7 +185,7 @@ def _loop(job: Job, url: str, clip: Clip, count: int, phase: str) -> list[Outcom
 
     return closed_loop(
         url,
-        _body(clip),
+        lambda index: _body(videos, index),
         requests_count=count,
         concurrency=min(job.config.load.concurrency, count),
         timeout_s=job.config.load.timeout_s,
@@ -124,10 +194,15 @@ def _loop(job: Job, url: str, clip: Clip, count: int, phase: str) -> list[Outcom
 
 
 def _checked(
-    job: Job, outcome: Outcome, clip: Clip, reference: Reference, names: Mapping[str, str]
+    job: Job, outcome: Outcome, clip: Clip, videos: Videos, names: Mapping[str, str]
 ) -> tuple[Request, Sequence[SpanLine]]:
     """An outcome read, and held against the reference; ``names`` says how Ray's node ids are called."""
     answer, error = _answer(outcome)
+    video = videos.of(outcome.index)
+    reference = video.reference
+    if answer and not clip.address and answer["video"]["path"] != video.asked:
+        error = f"the answer is about {answer['video']['path']}, the request was about {video.asked}"
+        answer = None
     if answer and clip.address and answer["video"]["checksum"] != clip.fingerprint:
         error = f"the service fetched other bytes (xxh3 {answer['video']['checksum']}) than the reference had"
         answer = None
@@ -154,7 +229,15 @@ def _checked(
         answer_bytes=len(outcome.body),
         frame_bytes=answer["counts"]["frame_bytes"] if answer else 0,
         video_s=clip.duration_s,
+        video=video.name,
         crossed_bytes=crossed(spans),
+        received_s=answer.get("received_s") if answer else None,
+        finished_s=answer.get("finished_s") if answer else None,
+        settings=answer.get("settings", {}) if answer else {},
+        replicas=[
+            ReplicaReport(**{**one, "node": names.get(one["node"], one["node"])})
+            for one in (answer.get("replicas", []) if answer else [])
+        ],
     )
     return request, spans
 

@@ -12,7 +12,7 @@ from vbench.errors import InputError, TrialError
 from vbench.load.events import emit, progress
 from vbench.load.job import Job, Place
 from vbench.phases import timed
-from vbench.record import NodeRuntime, NodeSample, Observed, Request, SpanLine
+from vbench.record import Graph, NodeRuntime, NodeSample, Observed, Request, SpanLine
 from vbench.runtimes import environment
 from vbench.telemetry import flags, proof
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
@@ -136,6 +136,7 @@ class Observation:
         placement: Mapping[str, Mapping[str, int]],
         cold: list[str] | None,
         url: str,
+        graph: Graph | None = None,
     ) -> None:
         """Write the record's lines and ``observed.json`` into the job's folder.
 
@@ -163,6 +164,7 @@ class Observation:
             oom_kills=self._oom_kills,
             not_sent=config.load.requests - len(requests),
             url=url,
+            graph=graph,
             hardware=self._agents.hardware if self._agents else {},
             clocks_off_s=self._agents.clocks_off_s if self._agents else {},
         )

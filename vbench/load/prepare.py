@@ -1,17 +1,19 @@
 """Before any cluster is up: the clip is made or checked, its reference pass taken, its memory added up."""
 
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from vbench.errors import InputError
 from vbench.graph import pipeline_args
+from vbench.load.calibrate import compute_alone_s
 from vbench.load.elsewhere import is_elsewhere, local_copy
 from vbench.load.ends import TRANSFER
 from vbench.load.events import progress
 from vbench.load.job import PREPARED, Job
 from vbench.load.reference import ensure_reference
-from vbench.models.protocol import ModelError, ModelSettings
+from vbench.models.protocol import Detector, ModelError, ModelSettings
 from vbench.models.registry import create
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.budget import capacity_bytes
@@ -27,9 +29,14 @@ from vbench.validate_attached import ATTACHED
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+from vbench.video.rotate import ensure_rotated
 from vbench.video.scene import SceneTruth, ensure_clip, load_truth
 from vbench.video.scene_settings import SceneSettings
 from vbench.video.scene_shapes import SHAPES
+from vbench.video.types import FrameGeometry
+
+LARGEST_VARIED_BYTES = 512 * 2**20
+"""Packets of a scene that is varied are held in memory."""
 
 
 def prepare(job: Job) -> Clip | None:
@@ -48,7 +55,8 @@ def prepare(job: Job) -> Clip | None:
 def _prepare(job: Job) -> Clip:
     config = job.config
     args = pipeline_args(config)
-    detector = create(_reference_settings(config, args))
+    detector_settings = _reference_settings(config, args)
+    detector = create(detector_settings)
     detector.load()
     cache = Path(config.outputs) / "cache"
     clip, truth = _clip(config, cache)
@@ -69,6 +77,8 @@ def _prepare(job: Job) -> Clip:
         cache / "reference",
         lambda done: progress("reference pass", done, expected),
     )
+    elsewhere = config.cluster.name == ATTACHED
+    variants = [] if elsewhere else _variants(config, clip, request, geometry, detector, expected, cache)
     prepared = Clip(
         path=str(clip),
         address=config.video.path if is_elsewhere(config.video) else None,
@@ -83,6 +93,9 @@ def _prepare(job: Job) -> Clip:
         ffmpeg=ffmpeg_version(ffmpeg_path()),
         reference_map50=reference.map50,
         detector=detector.fingerprint,
+        served_detector=create(args.model.settings(threads=args.inference.threads)).fingerprint,
+        variants=variants,
+        compute_s={} if elsewhere else compute_alone_s(request, clip, geometry, detector_settings),
     )
     write_json(job.folder / PREPARED, prepared)
     return prepared
@@ -106,6 +119,45 @@ def _clip(config: Config, cache: Path) -> tuple[Path, SceneTruth | None]:
         lambda done, total: progress("rendering the scene", done, total),
     )
     return clip.resolve(), load_truth(clip)
+
+
+def _variants(
+    config: Config,
+    clip: Path,
+    request: Request,
+    geometry: FrameGeometry,
+    detector: Detector,
+    expected: int,
+    cache: Path,
+) -> list[dict[str, str]]:
+    """Of a scene, as many as requests are in flight: the clip's pictures from another keyframe on, each with
+    a reference pass of its own. Those that would not have as many frames are left out.
+
+    None of a user's own video, which may be anywhere, nor of a scene that repeats before its next keyframe.
+    """
+    scene = config.video.scene
+    if scene is None or clip.stat().st_size > LARGEST_VARIED_BYTES:
+        return []
+    found = []
+    unique_s = Fraction(str(scene.unique_s))
+    for path in ensure_rotated(clip, unique_s, config.load.concurrency):
+        with request.splitter(path) as splitter:
+            info, frames = splitter.info, len(splitter.targets)
+        if frames != expected:
+            continue
+        fingerprint = file_digest(path)
+        reference, _ = ensure_reference(
+            info,
+            fingerprint,
+            request,
+            geometry,
+            detector,
+            None,
+            cache / "reference",
+            lambda done: progress("reference pass of a variant", done, expected),
+        )
+        found.append({"path": str(path), "fingerprint": fingerprint, "reference": str(reference)})
+    return found
 
 
 def _nodes(config: Config) -> list[dict[str, Any]]:

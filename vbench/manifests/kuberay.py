@@ -10,11 +10,11 @@ from typing import Any
 from vbench.manifests.as_yaml import as_yaml
 from vbench.manifests.groups import Group, head_and_workers
 from vbench.manifests.image import image_of
-from vbench.manifests.serve import serve_config
+from vbench.manifests.serve import SERVE_PORT, serve_config
 from vbench.runtimes import environment
 from vbench.schema import Config
 
-HEAD_PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "serve": 8000}
+HEAD_PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "serve": SERVE_PORT}
 AGENT_PORT = 52365
 """Of the dashboard's agent, on every node, which knows whether its raylet lives."""
 
@@ -126,7 +126,7 @@ def _template(config: Config, group: Group, *, is_head: bool) -> dict[str, Any]:
 
 
 def _ports(config: Config) -> list[dict[str, Any]]:
-    ports = HEAD_PORTS | {"serve": config.cluster.http_port}
+    ports = HEAD_PORTS | {"serve": config.cluster.http_port or SERVE_PORT}
     return [{"name": name, "containerPort": port} for name, port in ports.items()]
 
 

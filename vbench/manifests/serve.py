@@ -9,6 +9,9 @@ from vbench.schema import Config
 
 IMPORT_PATH = "vbench.pipeline:build"
 
+SERVE_PORT = 8000
+"""Serve's own default, for a configuration that leaves the port to the kernel."""
+
 
 def serve_config(config: Config, host: str = "127.0.0.1") -> dict[str, Any]:
     """As ``ray.serve.schema.ServeDeploySchema`` takes it; ConfigError where the graph refuses a value."""
@@ -16,7 +19,7 @@ def serve_config(config: Config, host: str = "127.0.0.1") -> dict[str, Any]:
         "proxy_location": "HeadOnly",
         "http_options": {
             "host": host,
-            "port": config.cluster.http_port,
+            "port": config.cluster.http_port or SERVE_PORT,
             "request_timeout_s": config.load.timeout_s,
         },
         "applications": [

@@ -140,6 +140,10 @@ class SettingsAnswer(_Part):
     prune: bool
     """Whether pictures that no wanted frame needs were left out before decoding."""
     overlap: bool
+    window: int
+    """Chunks in flight at a time."""
+    chunk_mb: float | None
+    """Frames of one chunk, in MB, at most."""
     model: str
     model_fingerprint: str
     """Equal ones give the same detections: code version, weights and settings."""
@@ -173,6 +177,19 @@ class SpanAnswer(_Part):
         return Span(**self.model_dump())
 
 
+class ReplicaAnswer(_Part):
+    """What one replica that worked on the request says of itself."""
+
+    replica: str
+    node: str
+    deployment_id: str
+    """What its deployment was given to be known by; empty if nothing."""
+    settings: dict[str, str | int | float | bool | None]
+    calls: list[tuple[int, int, int]]
+    """Of each call for this request: its number among all calls to the replica, from 1; the frames in it; and
+    the forward passes that these were in (0 for other stages)."""
+
+
 class Answer(_Part):
     """Everything that was found in one video: each expected frame exactly once, in order."""
 
@@ -183,6 +200,7 @@ class Answer(_Part):
     """Over all frames' digests, in order: equal digests mean that the model saw the same bytes."""
     chunks: list[ChunkAnswer]
     spans: list[SpanAnswer]
+    replicas: list[ReplicaAnswer]
     received_s: float
     """Unix seconds at which the API had the request, on the API's clock."""
     finished_s: float

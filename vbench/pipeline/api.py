@@ -27,6 +27,7 @@ from vbench.pipeline.problems import (
     explain_refusal,
     problem,
 )
+from vbench.pipeline.replica import Report, Reporter
 from vbench.pipeline.request_body import BodyReceiver, ClientLeftError, check_content_type, check_json
 from vbench.video.remote import shown
 
@@ -120,6 +121,7 @@ class VideoProcessingAPI:
         self._receiver = BodyReceiver(args.receive)
         services = {"VideoProcessingService": (service.silent_stages.remote, args.service.replicas)}
         self._health = Health(services, timeout_s=HEALTH_TIMEOUT_S)
+        self._reporter = Reporter(args.deployment_id, {})
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         """The body of a request for a video. Raises BodyError and its kinds, or OverloadedError."""
@@ -139,10 +141,11 @@ class VideoProcessingAPI:
     async def process(self, request: ProcessRequest, http_request: Request) -> Response:
         """The service's answer, as it wrote it: it is not parsed again here."""
         received_s = time.time()
+        report = self._reporter.report(self._reporter.number())
         timeout_s = min(self._timeout_s, _patience_s(http_request.headers.get(TIMEOUT_HEADER)))
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                answer = await self._admission.run(lambda: self._ask(request, received_s), timeout_s)
+                answer = await self._admission.run(lambda: self._ask(request, received_s, report), timeout_s)
                 return Response(answer, media_type="application/json")
         except Exception as error:  # noqa: BLE001 - every failure is told to the client, by its status
             if not limit.expired():
@@ -154,8 +157,8 @@ class VideoProcessingAPI:
                 )
             )
 
-    async def _ask(self, request: ProcessRequest, received_s: float) -> bytes:
-        answering = self._service.process.remote(request, received_s=received_s)
+    async def _ask(self, request: ProcessRequest, received_s: float, report: Report) -> bytes:
+        answering = self._service.process.remote(request, received_s=received_s, api=report)
         try:
             answer: bytes = await answering
         except asyncio.CancelledError:

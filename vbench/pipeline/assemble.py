@@ -11,6 +11,7 @@ from vbench.pipeline.answer import (
     Counts,
     Detection,
     FrameAnswer,
+    ReplicaAnswer,
     SettingsAnswer,
     SpanAnswer,
     VideoAnswer,
@@ -19,6 +20,7 @@ from vbench.pipeline.errors import IncompleteError
 from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
+from vbench.pipeline.replica import Report
 from vbench.pipeline.source import ChunkSpan
 from vbench.pipeline.spans import Span
 from vbench.video.digest import combine
@@ -26,7 +28,7 @@ from vbench.video.remote import Local
 from vbench.video.types import FrameGeometry, VideoInfo
 
 
-def assemble(
+def assemble(  # noqa: PLR0913 - an answer is made of all that
     *,
     job: Job,
     info: VideoInfo,
@@ -34,6 +36,7 @@ def assemble(
     chunks: Sequence[ChunkSpan],
     replies: Sequence[InferenceReply],
     spans: Sequence[Span],
+    reports: Sequence[Report],
     received_s: float,
     finished_s: float,
 ) -> bytes:
@@ -66,6 +69,7 @@ def assemble(
         digest=combine(digests),
         chunks=[],
         spans=[_span(span) for span in sorted(every_span, key=lambda span: span.start_s)],
+        replicas=_replicas([*reports, *(report for reply in replies for report in reply.reports)]),
         received_s=received_s,
         finished_s=finished_s,
     )
@@ -164,9 +168,29 @@ def _settings(job: Job, geometry: FrameGeometry, fingerprint: str) -> SettingsAn
         keyframes_only=job.args.keyframes_only,
         prune=job.args.prune,
         overlap=job.args.overlap,
+        window=job.args.window,
+        chunk_mb=job.args.chunk_mb,
         model=job.args.model.name,
         model_fingerprint=fingerprint,
     )
+
+
+def _replicas(reports: Sequence[Report]) -> list[ReplicaAnswer]:
+    """One entry per replica, in the order in which they took the request up."""
+    calls: dict[str, list[tuple[int, int, int]]] = {}
+    for one in reports:
+        calls.setdefault(one.place.replica, []).append((one.number, one.frames, one.batches))
+    latest = {one.place.replica: one for one in reports}
+    return [
+        ReplicaAnswer.trusted(
+            replica=name,
+            node=latest[name].place.node,
+            deployment_id=latest[name].deployment_id,
+            settings=dict(latest[name].settings),
+            calls=numbers,
+        )
+        for name, numbers in calls.items()
+    ]
 
 
 def _span(span: Span) -> SpanAnswer:

@@ -242,6 +242,9 @@ class PipelineArgs(_Args):
     packets_budget_mb: Annotated[float, Field(gt=0)] | None = None
     """10^6 bytes of coded pictures that all requests together may hold on their way to the decoders, and the
     largest chunk. None: what frames leave of a node's object store, 20%."""
+    deployment_id: Annotated[str, Field(max_length=64)] = ""
+    """Repeated in each answer and by each replica that worked on it: whoever asks can tell whether it was
+    this deployment that answered."""
     api: DeploymentArgs = DeploymentArgs(resources=ON_HEAD)
     service: DeploymentArgs = DeploymentArgs()
     decoder: WorkerArgs = WorkerArgs()

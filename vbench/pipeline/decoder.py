@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkMessage, FramesMessage
-from vbench.pipeline.replica import place
+from vbench.pipeline.replica import Reporter
 from vbench.pipeline.spans import SpanRecorder
 from vbench.video.ffmpeg import require_hwaccel
 from vbench.video.frames import decode_chunk
@@ -21,22 +21,26 @@ class VideoDecoder:
         if args.hwaccel:
             require_hwaccel(args.hwaccel)
         self._args = args
-        self._place = place()
+        self._reporter = Reporter(
+            args.deployment_id,
+            {"threads": args.ffmpeg_threads, "hwaccel": args.hwaccel, "at_once": args.decodes_at_once},
+        )
         self._slots = ThreadPoolExecutor(args.decodes_at_once, thread_name_prefix="decode")
 
     async def decode(self, message: ChunkMessage) -> FramesMessage:
         """The chunk's frames; VideoError where it is damaged or takes longer than ``decode_timeout_s``."""
         stop = threading.Event()
+        number = self._reporter.number()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._slots, self._decode, message, stop)
+            return await loop.run_in_executor(self._slots, self._decode, message, number, stop)
         finally:
             stop.set()
 
     async def ping(self) -> None:
         """Return at once: this replica answers."""
 
-    def _decode(self, message: ChunkMessage, stop: threading.Event) -> FramesMessage:
+    def _decode(self, message: ChunkMessage, number: int, stop: threading.Event) -> FramesMessage:
         chunk, arrived_s, start_s = message.chunk, message.arrival_s, time.time()
         frames = decode_chunk(
             chunk,
@@ -47,9 +51,15 @@ class VideoDecoder:
             stop=stop,
         )
         end_s = time.time()
-        recorder = SpanRecorder(self._place)
+        recorder = SpanRecorder(self._reporter.place)
         nbytes = chunk.payload.nbytes + chunk.targets.nbytes
         recorder.add("decode", "transfer", chunk.index, message.sent_s, arrived_s, nbytes)
         recorder.add("decode", "queue", chunk.index, arrived_s, start_s)
         recorder.add("decode", "compute", chunk.index, start_s, end_s)
-        return FramesMessage(chunk=chunk.index, frames=frames, spans=recorder.spans, decoded_s=end_s)
+        return FramesMessage(
+            chunk=chunk.index,
+            frames=frames,
+            spans=recorder.spans,
+            decoded_s=end_s,
+            report=self._reporter.report(number, frames=len(frames.pts)),
+        )

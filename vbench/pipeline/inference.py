@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from vbench.models.registry import create
 from vbench.pipeline.batching import Batched, Batcher
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkFindings, FramesMessage, InferenceCall, InferenceReply
-from vbench.pipeline.replica import place
+from vbench.pipeline.replica import Reporter
 from vbench.pipeline.spans import Span, SpanRecorder
 from vbench.video.digest import frame_digests
 
@@ -28,8 +29,12 @@ class ModelInference:
 
     def __init__(self, args: PipelineArgs) -> None:
         self._args = args
-        self._place = place()
-        self._detector = create(args.model.settings(threads=args.inference.threads))
+        settings = args.model.settings(threads=args.inference.threads)
+        self._detector = create(settings)
+        self._reporter = Reporter(
+            args.deployment_id, {**asdict(settings), "batch_wait_ms": args.model.batch_wait_ms}
+        )
+        self._place = self._reporter.place
         self._batcher = Batcher(
             self._detector, size=args.model.batch_size, wait_s=args.model.batch_wait_ms / 1000
         )
@@ -43,6 +48,7 @@ class ModelInference:
         When the request is cancelled, frames that wait are dropped; a batch that runs comes to its end.
         """
         stop = threading.Event()
+        number = self._reporter.number()
         loop = asyncio.get_running_loop()
         # Beside the model's thread, which leaves Python while it computes.
         hashing = loop.run_in_executor(self._hashing, _digests, chunks)
@@ -50,7 +56,7 @@ class ModelInference:
             batched = await asyncio.wrap_future(
                 self._batcher.submit([chunk.frames.pixels for chunk in chunks], stop)
             )
-            return self._reply(call, chunks, batched, await hashing)
+            return self._reply(call, chunks, batched, await hashing, number)
         finally:
             stop.set()
             hashing.cancel()
@@ -81,6 +87,7 @@ class ModelInference:
         chunks: Sequence[FramesMessage],
         batched: Batched,
         digests: Sequence[list[str]],
+        number: int,
     ) -> InferenceReply:
         findings = []
         end = 0
@@ -93,6 +100,10 @@ class ModelInference:
             + self._spans(call, chunks, batched.start_s, time.time()),
             class_names=tuple(self._detector.class_names),
             fingerprint=self._detector.fingerprint,
+            reports=[
+                *(chunk.report for chunk in chunks),
+                self._reporter.report(number, frames=len(batched.detections), batches=batched.batches),
+            ],
         )
 
     def _spans(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vbench.pipeline.replica import Report
 from vbench.pipeline.spans import Place, Span
 from vbench.video.types import Chunk, FrameGeometry, Frames
 
@@ -63,6 +64,8 @@ class FramesMessage(Envelope):
     """What happened to this chunk in the decoder."""
     decoded_s: float
     """Unix seconds at which the frames were ready, by the decoder's clock."""
+    report: Report
+    """The decoder's."""
 
     @property
     def nbytes(self) -> int:
@@ -119,3 +122,5 @@ class InferenceReply:
     class_names: tuple[str, ...]
     fingerprint: str
     """The detector's: equal ones give the same detections."""
+    reports: list[Report]
+    """The decoders' on these chunks, then the model's."""

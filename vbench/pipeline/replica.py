@@ -1,9 +1,15 @@
-"""Which replica this code runs in, for the spans it records."""
+"""Which replica this code runs in, and what it says of itself: for spans and for the answer."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import ray
 from ray import serve
 
 from vbench.pipeline.spans import Place
+
+Setting = str | int | float | bool | None
 
 
 def place() -> Place:
@@ -13,3 +19,44 @@ def place() -> Place:
         node=ray.get_runtime_context().get_node_id(),
         replica=f"{replica_id.deployment_id.name}#{replica_id.unique_id}",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a replica says of itself with its reply to one call."""
+
+    place: Place
+    deployment_id: str
+    settings: Mapping[str, Setting]
+    """How it works, from the objects that do the work where they know it."""
+    number: int
+    """Of the call, among all calls to this replica, from 1."""
+    frames: int = 0
+    """That came with the call."""
+    batches: int = 0
+    """Forward passes in which these frames were, other calls' beside them."""
+
+
+class Reporter:
+    """Numbers the calls to this replica, and writes its reports."""
+
+    def __init__(self, deployment_id: str, settings: Mapping[str, Setting]) -> None:
+        self.place = place()
+        self._deployment_id = deployment_id
+        self._settings = dict(settings)
+        self._numbers = itertools.count(1)
+
+    def number(self) -> int:
+        """The number of a call that begins; safe from any thread."""
+        return next(self._numbers)
+
+    def report(self, number: int, *, frames: int = 0, batches: int = 0) -> Report:
+        """The report on the call that was given ``number``."""
+        return Report(
+            place=self.place,
+            deployment_id=self._deployment_id,
+            settings=self._settings,
+            number=number,
+            frames=frames,
+            batches=batches,
+        )

@@ -22,7 +22,7 @@ from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.health import Health
 from vbench.pipeline.job import Job
 from vbench.pipeline.opening import Means, Opening
-from vbench.pipeline.replica import place
+from vbench.pipeline.replica import Report, Reporter
 from vbench.pipeline.source import ChunkSource
 from vbench.pipeline.spans import SpanRecorder
 from vbench.video.reader_process import ReaderServer, SplitVideo
@@ -38,7 +38,8 @@ class VideoProcessingService:
     def __init__(self, args: PipelineArgs, decoder: Any, inference: Any) -> None:
         """``decoder`` and ``inference`` are the handles of VideoDecoder and ModelInference."""
         self._args = args
-        self._place = place()
+        self._reporter = Reporter(args.deployment_id, {})
+        self._place = self._reporter.place
         self._decoder = decoder
         self._inference = inference
         nodes = ray.nodes()
@@ -68,26 +69,30 @@ class VideoProcessingService:
         """The deployments behind this one of which no replica answers."""
         return await self._health.silent()
 
-    async def process(self, request: ProcessRequest, received_s: float) -> bytes:
-        """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds.
+    async def process(self, request: ProcessRequest, received_s: float, api: Report) -> bytes:
+        """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds;
+        ``api``: its report.
 
         Raises VideoError and its kinds for what is wrong with the video; IncompleteError rather than answer
         with less than every frame; OverloadedError; what Ray raises where a replica is lost. When it is
         cancelled it returns at once, and its slot is free when the work for it has ended.
         """
-        return await self._admission.run(lambda: self._answer(request, received_s))
+        return await self._admission.run(lambda: self._answer(request, received_s, api))
 
-    async def _answer(self, request: ProcessRequest, received_s: float) -> bytes:
+    async def _answer(self, request: ProcessRequest, received_s: float, api: Report) -> bytes:
         recorder = SpanRecorder(self._place)
         recorder.add("chunk", "queue", None, received_s, time.time())
+        reports = [api, self._reporter.report(self._reporter.number())]
         job = Job.of(request, self._args)
         opening = Opening(request.video, job, self._means)
         try:
-            return await self._process(job, opening, received_s, recorder)
+            return await self._process(job, opening, received_s, recorder, reports)
         except RayTaskError as error:
             raise cause_of(error) from None
 
-    async def _process(self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder) -> bytes:
+    async def _process(
+        self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder, reports: list[Report]
+    ) -> bytes:
         async with ChunkSource(opening.splitter, self._means.packets) as source:
             if opening.local.checksum is not None:
                 nbytes = opening.local.size_bytes
@@ -117,6 +122,7 @@ class VideoProcessingService:
                 chunks=flow.chunks,
                 replies=replies,
                 spans=recorder.spans,
+                reports=reports,
                 received_s=received_s,
                 finished_s=time.time(),
             )

@@ -1,0 +1,24 @@
+"""Another mode, hand-off and batch size, no pruning and one decoder: in all that is deployed."""
+
+from typing import Any
+
+
+def change(deploy: Any) -> None:
+    honest = deploy.pipeline_args
+
+    def otherwise(config: Any) -> Any:
+        args = honest(config)
+        return args.model_copy(
+            update={
+                "mode": "combined",
+                "handoff": "relay",
+                "prune": False,
+                "model": args.model.model_copy(update={"batch_size": 1}),
+                "decoder": args.decoder.model_copy(update={"replicas": 1}),
+            }
+        )
+
+    deploy.pipeline_args = otherwise
+
+
+CHANGES = {"vbench.load.deploy": change}

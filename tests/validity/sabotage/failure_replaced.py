@@ -1,0 +1,18 @@
+"""A request that fails is not recorded; another takes its place."""
+
+from typing import Any
+
+
+def change(client: Any) -> None:
+    honest = client._ask
+
+    def ask(session: Any, url: str, body: Any, index: int, *rest: Any) -> Any:
+        if index == 1:
+            failed = honest(session, url, {"video": "/nowhere.mp4"}, index, *rest)
+            assert failed.status == 404, failed
+        return honest(session, url, body, index, *rest)
+
+    client._ask = ask
+
+
+CHANGES = {"vbench.load.client": change}

@@ -1,0 +1,345 @@
+"""Each way of changing a record, or what it is a record of, breaks the rule that names the cause."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import honest
+import pytest
+from honest import Record
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_honest_records import broken
+
+from vbench.record import Listener, PlacedReplica, Request
+
+LOOP = "the requests are those of one closed loop"
+SPANS = "the spans are those of the requests"
+BUSY = "nothing was busy for longer than the measured time"
+ANSWERED = "this trial's deployment answered"
+REPLICAS = "all work was done by this trial's replicas"
+PORT = "only this trial's proxy took connections"
+SETTINGS = "the service ran with the configured settings"
+SIZED = "the configured replicas ran"
+BATCHES = "batches were of the configured size"
+IN_FLIGHT = "the configured number of requests was in flight"
+TIMES = "client and service agree on the times"
+SERVED = "the service had just the recorded requests"
+VARIED = "requests in a row asked for different videos"
+COMPUTED = "each request was computed anew"
+
+Change = Callable[[Record, random.Random], Record]
+
+
+def one_of(record: Record, draw: random.Random) -> Request:
+    return draw.choice(record.requests)
+
+
+def later(record: Record, draw: random.Random) -> Request:
+    """One that is not among the first."""
+    start_s = min(one.scheduled_s for one in record.requests)
+    return draw.choice([one for one in record.requests if one.scheduled_s > start_s])
+
+
+def renumbered(record: Record, kept: list[Request]) -> Record:
+    """With these requests alone, numbered anew, and their spans."""
+    numbers = {one.index: number for number, one in enumerate(kept)}
+    return replace(
+        record,
+        requests=[replace(one, index=numbers[one.index]) for one in kept],
+        spans=[replace(s, request=numbers[s.request]) for s in record.spans if s.request in numbers],
+    )
+
+
+def fastest_half_kept(record: Record, draw: random.Random) -> Record:
+    """And the last one: without it the rest can be all of a shorter trial, which has too few requests."""
+    *rest, last = record.requests
+    kept = sorted(rest, key=lambda one: one.latency_s)[: len(rest) // 2]
+    return renumbered(record, [*sorted(kept, key=lambda one: one.index), last])
+
+
+def one_left_out(record: Record, draw: random.Random) -> Record:
+    gone = draw.choice(record.requests[:-1])
+    return renumbered(record, [one for one in record.requests if one is not gone])
+
+
+def one_twice(record: Record, draw: random.Random) -> Record:
+    first, second = draw.sample(record.requests, 2)
+    return replace(record, requests=[first if one is second else one for one in record.requests])
+
+
+def one_copied_as_another(record: Record, draw: random.Random) -> Record:
+    first, second = draw.sample(record.requests, 2)
+    requests = [replace(first, index=second.index) if one is second else one for one in record.requests]
+    spans = [s for s in record.spans if s.request != second.index]
+    spans += [replace(s, request=second.index) for s in record.spans if s.request == first.index]
+    return replace(record, requests=requests, spans=spans)
+
+
+def due_times_reset(record: Record, draw: random.Random) -> Record:
+    one = later(record, draw)
+    return record.with_request(one.index, scheduled_s=one.sent_s)
+
+
+def due_earlier(record: Record, draw: random.Random) -> Record:
+    one = later(record, draw)
+    return record.with_request(one.index, scheduled_s=one.scheduled_s - 0.01)
+
+
+def timer_started_late(record: Record, draw: random.Random) -> Record:
+    one = one_of(record, draw)
+    by_s = 0.1 + 0.5 * (one.done_s - one.sent_s)
+    return record.with_request(one.index, sent_s=one.sent_s + by_s, sent_unix_s=one.sent_unix_s + by_s)
+
+
+def timer_stopped_early(record: Record, draw: random.Random) -> Record:
+    one = one_of(record, draw)
+    return record.with_request(one.index, done_s=one.sent_s + 0.4 * (one.done_s - one.sent_s))
+
+
+def latencies_scaled(record: Record, draw: random.Random) -> Record:
+    requests = [replace(one, done_s=one.scheduled_s + 0.8 * one.latency_s) for one in record.requests]
+    return replace(record, requests=requests)
+
+
+def span_invented(record: Record, draw: random.Random) -> Record:
+    span = draw.choice([s for s in record.spans if s.kind == "compute"])
+    return replace(record, spans=[*record.spans, replace(span, start_s=span.start_s + 0.001)])
+
+
+def span_stretched(record: Record, draw: random.Random) -> Record:
+    span = draw.choice([s for s in record.spans if s.kind == "compute"])
+    longer = replace(span, end_s=span.end_s + 10.0)
+    return replace(record, spans=[longer if s is span else s for s in record.spans])
+
+
+def span_lost(record: Record, draw: random.Random) -> Record:
+    span = draw.choice([s for s in record.spans if s.kind in ("compute", "transfer")])
+    return replace(record, spans=[s for s in record.spans if s is not span])
+
+
+def span_in_two_requests(record: Record, draw: random.Random) -> Record:
+    spans = [s for s in record.spans if (s.stage, s.kind) == ("decode", "compute")]
+    one = draw.choice(spans)
+    other = draw.choice([s for s in spans if s.request != one.request])
+    copied = replace(one, request=other.request, chunk=other.chunk)
+    return replace(record, spans=[copied if s is other else s for s in record.spans])
+
+
+def replica_elsewhere(record: Record, draw: random.Random) -> Record:
+    span = draw.choice(record.spans)
+    away = replace(span, node="elsewhere")
+    return replace(record, spans=[away if s is span else s for s in record.spans])
+
+
+def other_deployment(record: Record, draw: random.Random) -> Record:
+    one = one_of(record, draw)
+    replicas = [replace(each, deployment_id="another") for each in one.replicas]
+    return record.with_request(one.index, replicas=replicas)
+
+
+def no_deployment_said(record: Record, draw: random.Random) -> Record:
+    return record.with_request(one_of(record, draw).index, replicas=[])
+
+
+def retried(record: Record, draw: random.Random) -> Record:
+    """One more call of every replica after a request, in which the client got no answer."""
+    one = later(record, draw)
+
+    def numbered(request: Request) -> list[object]:
+        after = request.scheduled_s >= one.scheduled_s
+        return [
+            replace(each, calls=[(number + after, *rest) for number, *rest in each.calls])
+            for each in request.replicas
+        ]
+
+    return replace(record, requests=[replace(each, replicas=numbered(each)) for each in record.requests])
+
+
+def asked_by_others(record: Record, draw: random.Random) -> Record:
+    return record.with_graph(served_before={"VideoProcessingAPI#a": record.graph.warm_up_requests - 1})
+
+
+def setting(name: str, value: object) -> Change:
+    def change(record: Record, draw: random.Random) -> Record:
+        one = one_of(record, draw)
+        return record.with_request(one.index, settings={**one.settings, name: value})
+
+    return change
+
+
+def of_replica(deployment: str, name: str, value: object) -> Change:
+    def change(record: Record, draw: random.Random) -> Record:
+        one = one_of(record, draw)
+        replicas = [
+            replace(each, settings={**each.settings, name: value})
+            if each.replica.startswith(deployment)
+            else each
+            for each in one.replicas
+        ]
+        return record.with_request(one.index, replicas=replicas)
+
+    return change
+
+
+def smaller_batches(record: Record, draw: random.Random) -> Record:
+    one = one_of(record, draw)
+    replicas = [
+        replace(each, calls=[(n, frames, frames) for n, frames, _ in each.calls])
+        if each.replica.startswith("ModelInference")
+        else each
+        for each in one.replicas
+    ]
+    return record.with_request(one.index, replicas=replicas)
+
+
+def one_decoder_missing(record: Record, draw: random.Random) -> Record:
+    record.config.cluster.deployments.decoder.replicas = 2
+    return record
+
+
+def replica_restarted(record: Record, draw: random.Random) -> Record:
+    new = PlacedReplica(replica="VideoDecoder#new", node="head")
+    after = [one for one in record.graph.replicas_after if one.deployment != "VideoDecoder"]
+    return record.with_graph(replicas_after=[*after, new])
+
+
+def another_listens(record: Record, draw: random.Random) -> Record:
+    other = Listener(pid=9, command="python server.py", own=False, looks_percent=40.0)
+    return record.with_graph(listeners=[*record.graph.listeners, other])
+
+
+def nobody_listens(record: Record, draw: random.Random) -> Record:
+    return record.with_graph(listeners=[])
+
+
+def work_looked_up(stage: str) -> Change:
+    """A stage that gives what it had from another request."""
+
+    def change(record: Record, draw: random.Random) -> Record:
+        one = one_of(record, draw)
+        spans = [
+            replace(s, end_s=s.start_s + 1e-4)
+            if (s.request, s.stage, s.kind) == (one.index, stage, "compute")
+            else s
+            for s in record.spans
+        ]
+        return replace(record, spans=spans)
+
+    return change
+
+
+def same_video_again(record: Record, draw: random.Random) -> Record:
+    one = draw.choice(record.requests[1:])
+    return record.with_request(one.index, video=record.requests[one.index - 1].video)
+
+
+CHANGES: dict[str, tuple[Change, set[str]]] = {
+    "the fastest half kept": (fastest_half_kept, {SERVED}),
+    "one left out": (one_left_out, {SERVED}),
+    "one recorded twice": (one_twice, {LOOP}),
+    "one copied as another": (one_copied_as_another, {SPANS, SERVED}),
+    "due times reset": (due_times_reset, {LOOP}),
+    "due earlier": (due_earlier, {LOOP}),
+    "timer started late": (timer_started_late, {TIMES, SPANS}),
+    "timer stopped early": (timer_stopped_early, {TIMES}),
+    "latencies scaled": (latencies_scaled, {LOOP}),
+    "span invented": (span_invented, {SPANS}),
+    "span stretched": (span_stretched, {SPANS}),
+    "span lost": (span_lost, {SPANS}),
+    "span in two requests": (span_in_two_requests, {SPANS}),
+    "replica elsewhere": (replica_elsewhere, {REPLICAS}),
+    "another deployment": (other_deployment, {ANSWERED}),
+    "no deployment said": (no_deployment_said, {ANSWERED}),
+    "retried": (retried, {SERVED}),
+    "asked by others": (asked_by_others, {SERVED}),
+    "other mode": (setting("mode", "another"), {SETTINGS}),
+    "pruning off": (setting("prune", False), {SETTINGS}),
+    "other hand-off": (setting("handoff", "another"), {SETTINGS}),
+    "other chunks": (setting("chunk_s", "1"), {SETTINGS}),
+    "other frame rate": (setting("fps", "1/2"), {SETTINGS}),
+    "other model": (setting("model_fingerprint", "0" * 64), {SETTINGS}),
+    "other batch size": (of_replica("ModelInference", "batch_size", 1), {SETTINGS}),
+    "other precision": (of_replica("ModelInference", "precision", "fp16"), {SETTINGS}),
+    "other device": (of_replica("ModelInference", "device", "cuda"), {SETTINGS}),
+    "other threads": (of_replica("VideoDecoder", "threads", 7), {SETTINGS}),
+    "smaller batches": (smaller_batches, {BATCHES}),
+    "one decoder of two": (one_decoder_missing, {SIZED}),
+    "a replica restarted": (replica_restarted, {REPLICAS}),
+    "another listens": (another_listens, {PORT}),
+    "nobody listens": (nobody_listens, {PORT}),
+    "the same video again": (same_video_again, {VARIED}),
+    "frames looked up": (work_looked_up("decode"), {COMPUTED}),
+    "detections looked up": (work_looked_up("infer"), {COMPUTED}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 2**20),
+    concurrency=st.integers(1, 3),
+    mode=st.sampled_from(["chunked", "combined"]),
+    handoff=st.sampled_from(["direct", "relay"]),
+)
+def test_a_change_breaks_the_rule_that_names_it(
+    name: str, seed: int, concurrency: int, mode: str, handoff: str
+) -> None:
+    change, rules = CHANGES[name]
+    record = honest.record(
+        requests=8, concurrency=concurrency, mode=mode, handoff=handoff, chunks=4, seed=seed
+    )
+    found = {line.partition(":")[0] for line in broken(change(record, random.Random(seed)))}
+    assert rules <= found
+
+
+def one_in_flight(record: Record) -> Record:
+    """The client sent one at a time where it was to have four in flight."""
+    alone = honest.record(requests=8, concurrency=1)
+    return replace(alone, config=record.config)
+
+
+def test_fewer_requests_in_flight_than_configured_break_their_rules() -> None:
+    found = {
+        line.partition(":")[0] for line in broken(one_in_flight(honest.record(requests=8, concurrency=4)))
+    }
+    assert {LOOP, IN_FLIGHT} <= found
+
+
+def test_a_rate_above_that_of_the_links_breaks_the_rule() -> None:
+    record = honest.record(shaped=True)
+    assert record.network is not None
+    slower = [replace(link, flow_mbps=0.001, nic_mbps=0.001) for link in record.network.links]
+    # So many bytes that no burst lets them pass.
+    spans = [replace(s, bytes=s.bytes * 1000) for s in record.spans]
+    changed = replace(record, spans=spans, network=replace(record.network, links=slower))
+    assert any(line.startswith(BUSY) and "Mbit/s over links" in line for line in broken(changed))
+
+
+def test_a_replica_that_works_on_two_chunks_at_once_breaks_the_rule() -> None:
+    record = honest.record(requests=6, concurrency=3)
+    first_s = min(s.start_s for s in record.spans)
+    moved = [
+        replace(s, start_s=first_s, end_s=first_s + 50.0) if (s.stage, s.kind) == ("decode", "compute") else s
+        for s in record.spans
+    ]
+    found = broken(replace(record, spans=moved))
+    assert any(line.startswith(BUSY) and "was busy for" in line for line in found)
+
+
+def test_clocks_that_are_known_to_be_apart_are_allowed_for() -> None:
+    record = honest.record()
+    ahead = [
+        replace(one, received_s=(one.received_s or 0) - 0.06, finished_s=(one.finished_s or 0) - 0.06)
+        for one in record.requests
+    ]
+    changed = replace(record, requests=ahead)
+    assert any(line.startswith(TIMES) for line in broken(changed))
+    apart = replace(changed.observed, clocks_off_s={"head": 0.0, "gpu": -0.015})
+    assert not any(line.startswith(TIMES) for line in broken(replace(changed, observed=apart)))
+
+
+def test_a_record_that_does_not_say_what_was_deployed_is_not_valid() -> None:
+    record = honest.record()
+    changed = replace(record, observed=replace(record.observed, graph=None))
+    assert any(line.startswith(ANSWERED) for line in broken(changed))

@@ -1,0 +1,185 @@
+"""What is done to a real trial on purpose breaks a rule that names the cause.
+
+The processes of the trial are changed from outside, by what lies in ``sabotage``. All loads share one
+cluster, and those whose client alone is changed one deployment.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import records
+from runs import SCENE, SMALL
+
+from vbench.clusters import local
+from vbench.clusters.base import RunningCluster
+from vbench.load.job import PREPARED, Job, Place, write_job
+from vbench.rules import judge
+from vbench.trial_folder import read_observed, read_requests, read_samples, read_spans
+
+pytestmark = pytest.mark.slow
+
+SABOTAGE = Path(__file__).with_name("sabotage")
+
+CONFIG = records.config(
+    *SCENE,
+    *SMALL,
+    "tracking=off",
+    "load.requests=4",
+    "load.warmup=4",
+    "cluster.nodes.head.cpus=3",
+    "cluster.deployments.decoder.replicas=2",
+    "cluster.deployments.decoder.cpus=0.5",
+    "cluster.deployments.inference.replicas=1",
+    # A whole batch is in a call, so that its size shows.
+    "model.batch_size=2",
+)
+
+LOOP = "the requests are those of one closed loop"
+SPANS = "the spans are those of the requests"
+ANSWERED = "this trial's deployment answered"
+PORT = "only this trial's proxy took connections"
+SETTINGS = "the service ran with the configured settings"
+SIZED = "the configured replicas ran"
+IN_FLIGHT = "the configured number of requests was in flight"
+TIMES = "client and service agree on the times"
+SERVED = "the service had just the recorded requests"
+COMPUTED = "each request was computed anew"
+
+UNWATCHED = "nothing else used the CPU"
+"""The harness watches the machine, and is not there."""
+
+LOAD_S = 280
+
+
+@dataclass(kw_only=True)
+class Lab:
+    """A cluster on which loads run, and where their files are."""
+
+    cluster: RunningCluster
+    folder: Path
+    prepared: Path
+    chosen: Path
+    done: dict[str, Path] = field(default_factory=dict)
+
+    def load(self, sabotage: str, *clients: str) -> Path:
+        """Run the load on a deployment that the sabotage changes; its folder, with one per load."""
+        folder = self.folder / (sabotage or "clients")
+        folder.mkdir()
+        shutil.copyfile(self.prepared, folder / PREPARED)
+        cluster = self.cluster
+        place = Place(address=cluster.address, temp_dir=cluster.temp_dir, nodes=list(cluster.nodes), links=[])
+        job = write_job(Job(config=CONFIG, folder=folder, place=place))
+        self.chosen.write_text(sabotage)
+        try:
+            run([str(SABOTAGE / "run_load.py"), str(job), *clients], cluster.load_env)
+        finally:
+            self.chosen.write_text("")
+        return folder
+
+
+def run(arguments: list[str], env: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=LOAD_S, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("lab")
+    chosen = folder / "chosen"
+    chosen.write_text("")
+    before = dict(os.environ)
+    # Ray's sockets need a short path.
+    temp = Path(os.path.realpath(f"/tmp/vs{os.getpid()}-{time.monotonic_ns() % 10**9}"))
+    temp.mkdir()
+    path = os.pathsep.join(filter(None, [str(SABOTAGE), before.get("PYTHONPATH", "")]))
+    os.environ.update(PYTHONPATH=path, VBENCH_SABOTAGE=str(chosen), TMPDIR=str(temp))
+    try:
+        config = CONFIG
+        config.outputs = str(folder / "outputs")
+        job = write_job(Job(config=config, folder=folder, place=None))
+        run(["-m", "vbench.load", "prepare", str(job)], dict(os.environ))
+        with local.start(config, folder / "ray.log", lambda *_, **__: None) as cluster:
+            yield Lab(cluster=cluster, folder=folder, prepared=folder / PREPARED, chosen=chosen)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def broken(folder: Path) -> dict[str, str]:
+    """Rule that does not hold -> what was found."""
+    rules = judge(
+        CONFIG,
+        read_observed(folder),
+        read_requests(folder),
+        read_samples(folder),
+        [],
+        read_spans(folder),
+        None,
+    )
+    return {rule.name: rule.found for rule in rules if not rule.holds and rule.name != UNWATCHED}
+
+
+CLIENTS = {
+    "one_in_flight": {IN_FLIGHT},
+    "retried": {SERVED},
+    "failure_replaced": {SERVED},
+    "fastest_half_kept": {LOOP},
+    "earlier_request_counted": {LOOP},
+    "timers_started_late": {LOOP, TIMES},
+    "due_times_reset": {LOOP},
+    "spans_invented": {SPANS},
+}
+
+
+@pytest.fixture(scope="module")
+def clients(lab: Lab) -> Path:
+    return lab.load("", *CLIENTS)
+
+
+def test_a_load_that_nobody_touches_breaks_no_rule(clients: Path) -> None:
+    assert broken(clients / "as_it_is") == {}
+
+
+@pytest.mark.parametrize("sabotage", CLIENTS)
+def test_a_client_that_cheats_breaks_the_rule_that_names_it(clients: Path, sabotage: str) -> None:
+    assert CLIENTS[sabotage] <= broken(clients / sabotage).keys()
+
+
+def test_a_graph_that_is_deployed_otherwise_is_told_setting_by_setting(lab: Lab) -> None:
+    found = broken(lab.load("deployed_otherwise") / "as_it_is")
+    for text in ("mode=combined", "handoff=relay", "prune=False", "batch_size=1"):
+        assert text in found[SETTINGS]
+    assert "VideoDecoder had 1 replicas, configured are 2" in found[SIZED]
+
+
+def test_answers_that_are_given_again_break_the_rules(lab: Lab) -> None:
+    assert {TIMES, SERVED, SPANS} <= broken(lab.load("responses_memoised") / "as_it_is").keys()
+
+
+def test_work_that_is_looked_up_breaks_the_rule_by_stage(lab: Lab) -> None:
+    found = broken(lab.load("work_memoised") / "as_it_is")
+    assert "decode took" in found[COMPUTED]
+    assert "infer took" in found[COMPUTED]
+
+
+def test_a_second_server_on_the_port_breaks_the_rule(lab: Lab) -> None:
+    folder = lab.load("foreign_service") / "as_it_is"
+    found = broken(folder)
+    assert "listened on the port too" in found[PORT]
+    # The kernel deals connections out: whether any of the few came to it is a matter of chance.
+    strangers = [
+        one
+        for one in read_requests(folder)
+        if any(each.deployment_id == "of another trial" for each in one.replicas)
+    ]
+    assert (ANSWERED in found) == bool(strangers)

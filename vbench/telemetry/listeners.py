@@ -1,0 +1,107 @@
+"""Which sockets take connections on a TCP port, and which processes own them.
+
+Serve's proxy listens with SO_REUSEPORT: a second server of the same user can listen on the same port, and the
+kernel then deals out the connections. So it is not enough that the right process listens.
+"""
+
+import contextlib
+import ipaddress
+import os
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from vbench import procfs
+from vbench.netlink import asking, dump
+from vbench.record import Listener
+from vbench.telemetry.remotes import NETLINK_SOCK_DIAG, REQUEST, SOCK_DIAG_BY_FAMILY
+from vbench.telemetry.watch import repeated
+
+TCP_LISTEN = 10
+"""From net/tcp_states.h."""
+
+ANSWER = struct.Struct("=4x 2s 2x 16s 16x 4x 8x 4x 4x 4x 4x I")
+"""Of an inet_diag_msg (linux/inet_diag.h): local port and local address in network order, and the inode."""
+
+
+def listening(connection: socket.socket, host: str, port: int) -> set[int]:
+    """Inodes of the sockets that take connections to ``host:port``, also those that listen on any address.
+
+    ``connection``: a netlink socket of the network namespace. OSError if the kernel does not tell.
+    """
+    found = set()
+    for family in (socket.AF_INET, socket.AF_INET6):
+        request = REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN)
+        for body in dump(connection, SOCK_DIAG_BY_FAMILY, request, "its listening sockets"):
+            local_port, address, inode = ANSWER.unpack_from(body)
+            if int.from_bytes(local_port) == port and _takes(family, address, host):
+                found.add(inode)
+    return found
+
+
+def _takes(family: int, address: bytes, host: str) -> bool:
+    """Whether a socket that listens on ``address`` takes connections to ``host``, an IPv4 address."""
+    if family == socket.AF_INET:
+        return address[:4] in (bytes(4), socket.inet_aton(host))
+    ip = ipaddress.IPv6Address(address)
+    return not int(ip) or ip.ipv4_mapped in (ipaddress.IPv4Address(0), ipaddress.IPv4Address(host))
+
+
+def owners(inode: int) -> list[int]:
+    """Processes that hold a socket open, as far as this process may look."""
+    return [pid for pid in procfs.pids() if owns(pid, inode)]
+
+
+def owns(pid: int, inode: int) -> bool:
+    """Whether a process holds a socket open; False if it is gone or is not ours to look at."""
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                if str(entry.readlink()) == f"socket:[{inode}]":
+                    return True
+    return False
+
+
+class PortWatch:
+    """Watches who listens on a port."""
+
+    def __init__(self, host: str, port: int, own: Collection[int]) -> None:
+        """``own``: processes that may listen."""
+        self._host, self._port, self._own = host, port, own
+        self._seen: Counter[int] = Counter()
+        self._known: dict[int, Listener] = {}
+        self._looks = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def running(self, period_s: float) -> Iterator[None]:
+        """Look as the block begins, while it runs, and as it ends; what a look raises is raised here."""
+        with asking(os.getpid(), NETLINK_SOCK_DIAG) as self._connection, repeated(self._look, period_s):
+            yield
+
+    def _look(self) -> None:
+        with self._lock:
+            self._looks += 1
+            for inode in listening(self._connection, self._host, self._port):
+                self._seen[inode] += 1
+                if inode not in self._known:
+                    # At once: its process may be gone later.
+                    self._known[inode] = self._listener(inode)
+
+    def _listener(self, inode: int) -> Listener:
+        own = next((pid for pid in self._own if owns(pid, inode)), None)
+        pid = own if own is not None else next(iter(owners(inode)), None)
+        command = " ".join(procfs.command(pid)) if pid is not None else ""
+        return Listener(pid=pid, command=command[:200], own=own is not None, looks_percent=0.0)
+
+    def listeners(self) -> list[Listener]:
+        """All that listened, and in how many of the looks."""
+        return [
+            replace(one, looks_percent=100 * self._seen[inode] / self._looks)
+            for inode, one in self._known.items()
+        ]

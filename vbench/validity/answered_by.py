@@ -1,0 +1,88 @@
+"""Whether the trial's own graph answered, and nothing else."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from vbench.record import Graph, Request, Rule, SpanLine
+
+WHOLE = 100.0
+
+
+def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) -> Iterator[Rule]:
+    """Who answered, who listened, and whether the replicas stayed the same."""
+    yield _identity(graph, requests)
+    yield _placement(graph, requests, spans)
+    yield _listener(graph)
+
+
+def _identity(graph: Graph, requests: Sequence[Request]) -> Rule:
+    """Each replica that worked on a request repeats what only this trial's graph was given."""
+    problems = []
+    answered = [request for request in requests if request.error is None]
+    for request in answered:
+        if not request.replicas:
+            problems.append(f"request {request.index} does not say which deployment answered it")
+        for one in request.replicas:
+            if one.deployment_id != graph.deployment_id:
+                given = one.deployment_id or "none"
+                problems.append(
+                    f"request {request.index} was answered by {one.replica} of deployment {given}"
+                )
+    return Rule(
+        name="this trial's deployment answered",
+        holds=bool(answered) and not problems,
+        found=(
+            f"{_first(problems)}; this trial's is {graph.deployment_id}"
+            if problems
+            else f"deployment {graph.deployment_id} answered {len(answered)} requests"
+        ),
+        remedy="another service answered: run one trial at a time, or leave cluster.http_port=0",
+    )
+
+
+def _placement(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) -> Rule:
+    """Every span and report is of a replica that Serve placed, on the node where it was placed."""
+    placed = {one.replica: one.node for one in graph.replicas_before}
+    seen = [(span.replica, span.node, span.request) for span in spans]
+    seen += [(one.replica, one.node, request.index) for request in requests for one in request.replicas]
+    strangers = [
+        f"request {index} has work of {replica} on {node}"
+        + (f", which is on {placed[replica]}" if replica in placed else "")
+        for replica, node, index in dict.fromkeys(seen)
+        if placed.get(replica) != node
+    ]
+    changed = {one.replica for one in graph.replicas_before} ^ {one.replica for one in graph.replicas_after}
+    problems = [f"{_first(strangers)}; it is not in this trial's placement"] if strangers else []
+    if changed:
+        problems.append(f"replicas came or went while requests were measured: {', '.join(sorted(changed))}")
+    return Rule(
+        name="all work was done by this trial's replicas",
+        holds=bool(placed) and not problems,
+        found="; ".join(problems) or f"{len(placed)} replicas, the same before and after",
+        remedy="see Serve's logs for replicas that failed; end other services on this port or cluster",
+    )
+
+
+def _listener(graph: Graph) -> Rule:
+    others = [one for one in graph.listeners if not one.own]
+    own = [one for one in graph.listeners if one.own]
+    gaps = [one for one in own if one.looks_percent < WHOLE]
+    if others:
+        who = f"process {others[0].pid} ({others[0].command})" if others[0].pid else "a process not seen"
+        found = f"{who} listened on the port too, {others[0].looks_percent:.0f}% of the time"
+    elif len(own) > 1 or gaps:
+        found = f"the proxy was replaced or came late: {len(own)} sockets listened one after another"
+    else:
+        found = "one socket, of this trial's proxy, all the time" if own else "nobody was seen to listen"
+    return Rule(
+        name="only this trial's proxy took connections",
+        holds=len(own) == 1 and not others and not gaps,
+        found=found,
+        remedy="leave cluster.http_port=0, for which the kernel chooses a port, and end what shares it",
+    )
+
+
+def _first(problems: Sequence[str]) -> str:
+    """The first, and how many more there are."""
+    more = len(Counter(problems)) - 1
+    return problems[0] + (f" (and {more} more)" if more else "")

@@ -1,0 +1,190 @@
+"""Whether what ran is what the configuration asks for: settings, replicas, batches, requests in flight."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from vbench import clocks
+from vbench.record import Graph, Observed, Request, Rule
+from vbench.schema import Config, DeploymentConfig
+from vbench.validity.intervals import most_at_once
+
+REMEDY = "the service did not run as configured: do not use the numbers; see load.log and Ray's logs"
+
+
+def judge(config: Config, observed: Observed, graph: Graph, requests: Sequence[Request]) -> Iterator[Rule]:
+    """One rule for each way in which what ran can differ."""
+    answered = [request for request in requests if request.error is None]
+    yield _settings(config, graph, answered)
+    yield _replicas(config, graph)
+    yield _batches(config, answered)
+    yield _in_flight(config, requests, clocks.apart_s(observed.clocks_off_s))
+
+
+def expected_settings(config: Config) -> dict[str, Any]:
+    """What an answer's ``settings`` must say."""
+    pipeline = config.pipeline
+    return {
+        "mode": config.mode,
+        "fps": str(Fraction(str(pipeline.fps))),
+        "chunk_s": str(Fraction(str(pipeline.chunk_s))),
+        "handoff": pipeline.handoff,
+        "frame_size": pipeline.frame_size,
+        "pixel_format": pipeline.pixel_format,
+        "keyframes_only": pipeline.keyframes_only,
+        "prune": pipeline.prune,
+        "overlap": pipeline.overlap,
+        "window": pipeline.window,
+        "chunk_mb": pipeline.chunk_mb,
+        "model": config.model.name,
+    }
+
+
+def expected_of_replicas(config: Config) -> dict[str, dict[str, Any]]:
+    """Deployment -> what its replicas must say of themselves."""
+    model, parts = config.model, config.cluster.deployments
+    return {
+        "VideoDecoder": {
+            "threads": _threads(parts.decoder),
+            "hwaccel": config.pipeline.hwaccel,
+            "at_once": 1,
+        },
+        "ModelInference": {
+            "name": model.name,
+            "batch_size": model.batch_size,
+            "batch_wait_ms": model.batch_wait_ms,
+            "precision": model.precision,
+            "compile": model.compile,
+            "channels_last": model.channels_last,
+            "cuda_graph": model.cuda_graph,
+            "device": model.device,
+            "score_threshold": model.score_threshold,
+            "threads": _threads(parts.inference),
+        },
+    }
+
+
+def _threads(deployment: DeploymentConfig) -> int:
+    """Threads of one replica: its CPUs, rounded up, at least 1."""
+    return max(1, math.ceil(deployment.cpus))
+
+
+def _differences(who: str, wanted: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in wanted.items():
+        if name not in said:
+            yield f"{who} does not say its {name}, configured is {value}"
+        elif said[name] != value:
+            yield f"{who} had {name}={said[name]}, configured is {value}"
+
+
+def _settings(config: Config, graph: Graph, answered: Sequence[Request]) -> Rule:
+    wanted, of_replicas = expected_settings(config), expected_of_replicas(config)
+    wanted["model_fingerprint"] = graph.model_fingerprint
+    problems: dict[str, int] = {}
+    """What differed, and in how many requests."""
+    for request in answered:
+        differed = set(_differences("the service", wanted, request.settings))
+        for one in request.replicas:
+            deployment = one.replica.partition("#")[0]
+            differed |= set(_differences(deployment, of_replicas.get(deployment, {}), one.settings))
+        differed |= {
+            f"no {name} says that it worked"
+            for name in of_replicas
+            if request.frames_got and not _reports(request, name)
+        }
+        for text in sorted(differed):
+            problems[text] = problems.get(text, 0) + 1
+    return Rule(
+        name="the service ran with the configured settings",
+        holds=bool(answered) and not problems,
+        found=(
+            "; ".join(f"{text} (in {count} of {len(answered)} requests)" for text, count in problems.items())
+            or f"{len(wanted) + sum(map(len, of_replicas.values()))} settings as configured"
+        ),
+        remedy=REMEDY,
+    )
+
+
+def _reports(request: Request, deployment: str) -> bool:
+    return any(one.replica.partition("#")[0] == deployment for one in request.replicas)
+
+
+def _replicas(config: Config, graph: Graph) -> Rule:
+    parts = config.cluster.deployments
+    given = {
+        "VideoProcessingAPI": parts.api.replicas,
+        "VideoProcessingService": parts.service.replicas,
+        "VideoDecoder": parts.decoder.replicas,
+        "ModelInference": parts.inference.replicas,
+    }
+    problems = []
+    for name, replicas in given.items():
+        wanted = replicas if replicas is not None else graph.replicas_asked.get(name, 1)
+        found = sum(one.deployment == name for one in graph.replicas_before)
+        if found != wanted:
+            problems.append(f"{name} had {found} replicas, configured are {wanted}")
+    return Rule(
+        name="the configured replicas ran",
+        holds=not problems,
+        found="; ".join(problems) or f"{len(graph.replicas_before)} replicas",
+        remedy=REMEDY,
+    )
+
+
+def _batches(config: Config, answered: Sequence[Request]) -> Rule:
+    """Frames of a call fill batches as far as they go; only its first may be shared with another's.
+
+    So F frames are in at least ceil(F / size) batches and in at most one more than ceil((F - 1) / size).
+    """
+    size = config.model.batch_size
+    problems: list[str] = []
+    calls = 0
+    for request in answered:
+        for one in request.replicas:
+            if one.replica.partition("#")[0] != "ModelInference":
+                continue
+            for _, frames, batches in one.calls:
+                calls += 1
+                if not math.ceil(frames / size) <= batches <= math.ceil(max(0, frames - 1) / size) + 1:
+                    problems.append(
+                        f"{frames} frames of request {request.index} were in {batches} batches, which does"
+                        f" not go with model.batch_size={size}"
+                    )
+        told = sum(frames for one in request.replicas for _, frames, batches in one.calls if batches)
+        if told != request.frames_got:
+            problems.append(
+                f"the models say that they had {told} frames of request {request.index}, the answer has"
+                f" {request.frames_got}"
+            )
+    return Rule(
+        name="batches were of the configured size",
+        holds=bool(answered) and not problems,
+        found=problems[0] if problems else f"{calls} calls in batches of at most {size} frames",
+        remedy=REMEDY,
+    )
+
+
+def _in_flight(config: Config, requests: Sequence[Request], off_s: float) -> Rule:
+    """By the client's times, and by the service's own, whose nodes' clocks are ``off_s`` apart at most."""
+    wanted = min(config.load.concurrency, len(requests))
+    # After a request that failed no other is sent, so that fewer may have been in flight.
+    failed = any(one.error is not None for one in requests)
+    by_client = most_at_once([(one.sent_s, one.done_s) for one in requests])
+    by_service = most_at_once(
+        [
+            (one.received_s, one.finished_s)
+            for one in requests
+            if one.received_s is not None and one.finished_s is not None
+        ],
+        off_s,
+    )
+    return Rule(
+        name="the configured number of requests was in flight",
+        holds=by_client <= wanted if failed else by_client == wanted == by_service,
+        found=f"at most {by_client} by the client, {by_service} by the service; configured {wanted}",
+        remedy=(
+            "requests must be longer than the client takes to send them, and the service must take"
+            " load.concurrency at once: take a longer video, or lower load.concurrency"
+        ),
+    )

@@ -1,0 +1,217 @@
+"""What must balance in a record of a closed loop: due times and answers, spans and requests, work and time.
+
+Each law is a function of the record's lines that yields one sentence per violation. None needs to know what
+the work was: a record that was edited, or whose client skipped, repeated or replaced requests, breaks one.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from vbench.load.ends import TRANSFER
+from vbench.network import LINK_TOLERANCE, Network
+from vbench.record import Observed, Request, Rule, SpanLine
+from vbench.schema import Config
+from vbench.validity.as_configured import expected_of_replicas
+from vbench.validity.intervals import covered_s, merged, most_at_once
+from vbench.validity.served import tolerance_s
+from vbench.validity.span_sets import incomplete
+from vbench.wire import crossings
+
+SAME_S = 1e-6
+"""A request's due time is another's time of answer to the last digit: closer than two reads of a clock."""
+
+MOST_BUSY = 1.05
+"""Of the measured time: beyond it, work is counted that was not done in it."""
+
+SLOT_S = 0.005
+"""Spans of one slot may lie over each other by this: two reads of a clock may be so far apart."""
+
+BURST_BYTES = 2**17
+"""A shaped flow may send a packet of 64 KiB at once, and so may the link that it is on."""
+
+
+def judge(
+    config: Config,
+    observed: Observed,
+    requests: Sequence[Request],
+    spans: Sequence[SpanLine],
+    network: Network | None,
+) -> Iterator[Rule]:
+    """The laws as rules; they hold for each kind of load as far as it has what they speak of."""
+    if not requests:
+        return
+    moved = config.load.name == TRANSFER
+    loop = [*indices(requests), *order(requests)]
+    loop += one_at_a_time(requests) if moved else due_times(requests, config.load.concurrency)
+    yield _rule(
+        "the requests are those of one closed loop",
+        loop,
+        f"{len(requests)} requests, each due when the one before it was answered",
+        "requests were left out, repeated or replaced, or times changed: do not use the numbers",
+    )
+    off_s = tolerance_s(observed)
+    found = [*within(requests, spans, off_s), *repeated(spans)]
+    if not moved:
+        found += incomplete(config, requests, spans, off_s)
+    yield _rule(
+        "the spans are those of the requests",
+        found,
+        f"{len(spans)} spans, each within its request",
+        "spans were invented, copied or lost: do not use what is said of stages and bottlenecks",
+    )
+    busy = [*overbusy(config, requests, spans)]
+    if network is not None:
+        busy += too_fast(observed, spans, network)
+    yield _rule(
+        "nothing was busy for longer than the measured time",
+        busy,
+        "decoders, models and links had time for what they did",
+        "work of outside the measured time is counted, or was never done: do not use the numbers",
+    )
+
+
+def _rule(name: str, problems: Sequence[str], fine: str, remedy: str) -> Rule:
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return Rule(name=name, holds=not problems, found=problems[0] + more if problems else fine, remedy=remedy)
+
+
+def indices(requests: Sequence[Request]) -> Iterator[str]:
+    """Indices are 0 to n - 1, once each."""
+    counts = Counter(one.index for one in requests)
+    for index, count in counts.items():
+        if count > 1:
+            yield f"request {index} is recorded {count} times"
+    missing = sorted(set(range(max(counts) + 1)) - set(counts))
+    if missing:
+        yield f"request {missing[0]} is missing"
+    if min(counts) < 0:
+        yield f"a request has the index {min(counts)}"
+
+
+def order(requests: Sequence[Request]) -> Iterator[str]:
+    """A request is due, then sent, then done."""
+    for one in requests:
+        if one.sent_s < one.scheduled_s:
+            yield f"request {one.index} was sent {one.scheduled_s - one.sent_s:.3f} s before it was due"
+        if one.done_s <= one.sent_s:
+            yield f"request {one.index} was done before it was sent"
+
+
+def due_times(requests: Sequence[Request], concurrency: int) -> Iterator[str]:
+    """As many requests as are in flight are due at the start; each other when one of them all was done."""
+    start_s = min(one.scheduled_s for one in requests)
+    first = [one for one in requests if one.scheduled_s - start_s <= SAME_S]
+    wanted = min(concurrency, len(requests))
+    if len(first) != wanted:
+        yield f"{len(first)} requests were due at the start, in flight are {wanted}"
+    done = sorted(one.done_s for one in requests)
+    rest = sorted((one for one in requests if one not in first), key=lambda one: one.scheduled_s)
+    at = 0
+    for one in rest:
+        while at < len(done) and done[at] < one.scheduled_s - SAME_S:
+            at += 1
+        if at < len(done) and abs(done[at] - one.scheduled_s) <= SAME_S:
+            at += 1
+        else:
+            yield f"request {one.index} was due when no other was done"
+
+
+def one_at_a_time(requests: Sequence[Request]) -> Iterator[str]:
+    """Requests of a transfer follow each other."""
+    ordered = sorted(requests, key=lambda one: one.index)
+    for before, after in pairwise(ordered):
+        if after.sent_s < before.done_s:
+            yield f"request {after.index} was sent before request {before.index} was done"
+
+
+def within(requests: Sequence[Request], spans: Sequence[SpanLine], off_s: float) -> Iterator[str]:
+    """A span lies between its request's sending and its answer, by clocks that are ``off_s`` apart at most.
+
+    Not judged: making the objects of a transfer, which is over before its request is sent.
+    """
+    by_index = {one.index: one for one in requests}
+    for span in spans:
+        request = by_index.get(span.request)
+        what = f"a span of {span.stage} {span.kind} of request {span.request}"
+        if request is None:
+            yield f"{what} is of no recorded request"
+            continue
+        if span.replica == "Sender":
+            continue
+        done_unix_s = request.sent_unix_s + request.done_s - request.sent_s
+        if span.start_s < request.sent_unix_s - off_s:
+            yield f"{what} began {request.sent_unix_s - span.start_s:.3f} s before the request was sent"
+        if span.end_s > done_unix_s + off_s:
+            yield f"{what} ended {span.end_s - done_unix_s:.3f} s after the request was done"
+        if span.end_s < span.start_s - off_s:
+            yield f"{what} ended before it began"
+
+
+def repeated(spans: Sequence[SpanLine]) -> Iterator[str]:
+    """No stretch of a replica's time is recorded twice."""
+    seen: dict[tuple[object, ...], int] = {}
+    for span in spans:
+        if span.end_s == span.start_s:
+            continue
+        key = (span.stage, span.kind, span.replica, span.start_s, span.end_s)
+        if key in seen:
+            yield f"the same span of {span.stage} {span.kind} is in requests {seen[key]} and {span.request}"
+        seen[key] = span.request
+
+
+def overbusy(config: Config, requests: Sequence[Request], spans: Sequence[SpanLine]) -> Iterator[str]:
+    """A replica's compute fits into the measured time, and its spans into its slots.
+
+    Spans of a model may lie over each other, since calls share batches: their union must fit.
+    """
+    measured_s = max(one.done_s for one in requests) - min(one.scheduled_s for one in requests)
+    slots = {"decode": expected_of_replicas(config)["VideoDecoder"]["at_once"]}
+    own: dict[tuple[str, str], list[SpanLine]] = {}
+    for span in spans:
+        if span.kind == "compute" and span.stage in ("decode", "infer") and span.replica != "Sender":
+            own.setdefault((span.stage, span.replica), []).append(span)
+    for (stage, replica), lines in sorted(own.items()):
+        places = slots.get(stage)
+        busy_s = sum(s.end_s - s.start_s for s in lines) / places if places else covered_s(lines)
+        if busy_s > MOST_BUSY * measured_s:
+            yield f"{replica} was busy for {busy_s:.1f} s of {measured_s:.1f} s ({busy_s / measured_s:.0%})"
+        if places and (most := most_at_once([(s.start_s, s.end_s) for s in lines], SLOT_S)) > places:
+            yield f"{replica} worked on {most} chunks at once, it has room for {places}"
+
+
+def too_fast(observed: Observed, spans: Sequence[SpanLine], network: Network) -> Iterator[str]:
+    """Frames went from node to node no faster than the connections between these and the NICs allow.
+
+    Bytes that had to cross, over the time in which any transfer to the receiver was under way; with room for
+    the links' tolerance, and for one burst of each connection per stretch of that time.
+    """
+    links = {link.node: link for link in network.links}
+    connections = {(one.sender, one.receiver): one.found for one in observed.connections}
+    moving: dict[str, list[SpanLine]] = {}
+    for span in spans:
+        if span.kind == "transfer" and span.stage != "chunk":
+            moving.setdefault(span.node, []).append(span)
+    try:
+        ways = Counter[tuple[str, str]]()
+        for one in crossings(spans):
+            if one.what == "frames":
+                ways[one.sender, one.receiver] += one.bytes
+    except ValueError as error:
+        yield f"the transfers do not fit together: {error}"
+        return
+    for (sender, receiver), nbytes in ways.items():
+        if not {sender, receiver} <= links.keys():
+            yield f"frames went from {sender} to {receiver}, between which there is no link"
+            continue
+        stretches = merged([(s.start_s, s.end_s) for s in moving.get(receiver, [])])
+        moving_s = sum(end - start for start, end in stretches)
+        count = connections.get((sender, receiver), 1)
+        caps = (count * links[sender].flow_mbps, links[sender].nic_mbps, links[receiver].nic_mbps)
+        at_once_bytes = len(stretches) * (count + 1) * BURST_BYTES
+        allowed = (1 + LINK_TOLERANCE) * min(caps) / 8 * 1e6 * moving_s + at_once_bytes
+        if nbytes > allowed:
+            yield (
+                f"{nbytes / 1e6:.1f} MB went from {sender} to {receiver} in {moving_s:.2f} s,"
+                f" {nbytes * 8e-6 / max(moving_s, 1e-9):.0f} Mbit/s over links of {min(caps):g} Mbit/s"
+            )

@@ -1,0 +1,34 @@
+"""Arithmetic on intervals of time."""
+
+from collections.abc import Iterable, Sequence
+
+from vbench.record import SpanLine
+
+Interval = tuple[float, float]
+
+
+def covered_s(spans: Iterable[SpanLine]) -> float:
+    """Seconds in which at least one of the spans was under way."""
+    return sum(end - start for start, end in merged((span.start_s, span.end_s) for span in spans))
+
+
+def merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """The stretches of time that the intervals cover, in order, none of which touch."""
+    found: list[Interval] = []
+    for start, end in sorted(intervals):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        elif end > start:
+            found.append((start, end))
+    return found
+
+
+def most_at_once(intervals: Sequence[Interval], tolerance_s: float = 0.0) -> int:
+    """The most intervals that lie over each other at any moment, each shortened by ``tolerance_s``."""
+    edges = [(start, 1) for start, end in intervals if end - start > tolerance_s]
+    edges += [(end - tolerance_s, -1) for start, end in intervals if end - start > tolerance_s]
+    most = now = 0
+    for _, step in sorted(edges):  # at one moment, ends before starts
+        now += step
+        most = max(most, now)
+    return most

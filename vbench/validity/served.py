@@ -1,0 +1,85 @@
+"""Whether client and service agree on which requests there were, and when."""
+
+from collections.abc import Iterator, Sequence
+
+from vbench import clocks
+from vbench.record import Graph, Observed, Request, Rule
+
+CLOCK_S = 0.05
+"""Processes of one machine share a clock; a step of it, or a wait between two reads, may take so much."""
+
+API = "VideoProcessingAPI"
+
+
+def tolerance_s(observed: Observed) -> float:
+    """How far two processes' clocks may be apart in this trial."""
+    return CLOCK_S + clocks.apart_s(observed.clocks_off_s)
+
+
+def judge(observed: Observed, graph: Graph, requests: Sequence[Request]) -> Iterator[Rule]:
+    """When requests were received and finished, and how many there were."""
+    answered = [request for request in requests if request.error is None]
+    yield _times(observed, answered)
+    if len(answered) == len(requests):
+        yield _counts(graph, answered)
+
+
+def _times(observed: Observed, answered: Sequence[Request]) -> Rule:
+    """The service has a request after it is sent and finishes it before it is done, by both clocks."""
+    off_s = tolerance_s(observed)
+    problems = []
+    worst_s = 0.0
+    for one in answered:
+        done_unix_s = one.sent_unix_s + one.done_s - one.sent_s
+        if one.received_s is None or one.finished_s is None:
+            problems.append(f"request {one.index} does not say when the service had it")
+            continue
+        early_s, late_s = one.sent_unix_s - one.received_s, one.finished_s - done_unix_s
+        worst_s = max(worst_s, early_s, late_s)
+        if early_s > off_s:
+            problems.append(f"the service had request {one.index} {early_s:.3f} s before the client sent it")
+        if late_s > off_s:
+            problems.append(f"the service finished request {one.index} {late_s:.3f} s after it was answered")
+        if one.finished_s < one.received_s - off_s:
+            problems.append(f"the service finished request {one.index} before it had it")
+    # Each request has its sending time on both of the client's clocks.
+    apart = [one.sent_unix_s - one.sent_s for one in answered]
+    if apart and max(apart) - min(apart) > off_s:
+        problems.append(f"the client's two clocks moved {max(apart) - min(apart):.3f} s against each other")
+    return Rule(
+        name="client and service agree on the times",
+        holds=bool(answered) and not problems,
+        found=problems[0] if problems else f"within {1000 * off_s:.0f} ms in {len(answered)} requests",
+        remedy="times were changed, or a clock was set while the trial ran: do not use the numbers",
+    )
+
+
+def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
+    """Replicas number their calls: a gap is a call that is in no measured request, a repetition one that is
+    in two. The first number of an API replica follows the warm-up's last."""
+    problems = []
+    calls: dict[str, list[int]] = {}
+    for request in answered:
+        for one in request.replicas:
+            calls.setdefault(one.replica, []).extend(call[0] for call in one.calls)
+    for replica, numbers in sorted(calls.items()):
+        api = replica.startswith(f"{API}#")
+        first = graph.served_before.get(replica, 0) + 1 if api else min(numbers)
+        known, whole = set(numbers), set(range(first, max(numbers) + 1))
+        what = "requests" if api else "calls"
+        if len(known) < len(numbers):
+            problems.append(f"{len(numbers) - len(known)} {what} of {replica} are counted twice")
+        if whole - known:
+            problems.append(f"{replica} had {len(whole - known)} {what} more than are recorded")
+        if known - whole:
+            problems.append(f"{len(known - whole)} {what} of {replica} are of before the measured time")
+    return Rule(
+        name="the service had just the recorded requests",
+        holds=bool(answered) and not problems,
+        found=(
+            problems[0]
+            if problems
+            else f"{len(answered)} requests after {graph.warm_up_requests} of the warm-up, none in between"
+        ),
+        remedy="requests were retried, replaced or left out, or others asked too: do not use the numbers",
+    )
