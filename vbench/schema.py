@@ -233,6 +233,12 @@ class LoadConfig:
     """Of the machine's CPU, other programs may use so much; beyond it the trial is invalid."""
     max_machine_cpu_percent: float = 85
     """Of an emulated cluster's machine while bytes moved; beyond it the CPUs, not the links, set the pace."""
+    max_stall_ms: float = 1000
+    """The client, a sampler or a node may stand still for so long; beyond it the trial is invalid."""
+    max_speed_change_percent: float = 40
+    """By so much may the machine's speed after a trial differ from that before; beyond it it is invalid."""
+    max_foreign_gpu_percent: float = 5
+    """Of each GPU that the trial uses, other programs may use so much; beyond it the trial is invalid."""
     object_mb: float = 64
     """With load=transfer: size of one object, in MB."""
     objects: int = 4

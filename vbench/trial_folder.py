@@ -13,6 +13,7 @@ from vbench.record import (
     Clip,
     Connections,
     GpuSample,
+    Harness,
     MachineSample,
     NodeRuntime,
     NodeSample,
@@ -20,6 +21,8 @@ from vbench.record import (
     Request,
     Rule,
     SpanLine,
+    Speed,
+    Stall,
     Trial,
 )
 
@@ -113,7 +116,17 @@ def read_observed(folder: Path) -> Observed | None:
 def _observed(data: dict[str, Any]) -> Observed:
     data["runtime_found"] = [NodeRuntime(**node) for node in data["runtime_found"]]
     data["connections"] = [Connections(**pair) for pair in data["connections"]]
+    data["stalls"] = tuple(Stall(**stall) for stall in data.get("stalls", ()))
     return Observed(**data)
+
+
+def _harness(data: dict[str, Any] | None) -> Harness | None:
+    if data is None:
+        return None
+    data["stalls"] = tuple(Stall(**stall) for stall in data["stalls"])
+    for name in ("speed_before", "speed_after"):
+        data[name] = Speed(**data[name]) if data[name] else None
+    return Harness(**data)
 
 
 def read_trial(folder: Path) -> Trial:
@@ -134,6 +147,7 @@ def read_trial(folder: Path) -> Trial:
     data["network"] = read_network(data["network"]) if data["network"] else None
     try:
         data["observed"] = _observed(data["observed"]) if data["observed"] else None
+        data["harness"] = _harness(data.get("harness"))
         return Trial(**data, folder=str(folder))
     except TypeError as error:
         raise RecordError(f"{path} is damaged, or of a later version of vbench: {error}") from error
