@@ -281,7 +281,7 @@ class _Begun:
             clip=clip,
             network=network,
             observed=observed,
-            loosened=bounds.loosened(plain),
+            loosened=tuple(bounds.loosened(plain)),
             harness=self.harness,
         )
 

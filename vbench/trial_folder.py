@@ -94,7 +94,12 @@ def read_samples(folder: Path) -> list[NodeSample]:
 def _node_sample(**data: Any) -> NodeSample:
     link = data.pop("link")
     data.pop("gpu_percent", None)  # in records of before, and never known
-    return NodeSample(**data, link=LinkSample(**link) if link else None)
+    return NodeSample(**data, link=_link(link) if link else None)
+
+
+def _link(data: dict[str, Any]) -> LinkSample:
+    flows = {name: tuple(counts) for name, counts in data.pop("flows", {}).items()}
+    return LinkSample(**data, flows=flows)
 
 
 def read_machines(folder: Path) -> list[MachineSample]:
@@ -103,8 +108,14 @@ def read_machines(folder: Path) -> list[MachineSample]:
 
 
 def _machine_sample(**data: Any) -> MachineSample:
-    gpus = tuple(GpuSample(**gpu) for gpu in data.pop("gpus", ()))
-    return MachineSample(**data, gpus=gpus)
+    gpus = tuple(_gpu(gpu) for gpu in data.pop("gpus", ()))
+    stopped = tuple(data.pop("stopped", ()))
+    return MachineSample(**data, stopped=stopped, gpus=gpus)
+
+
+def _gpu(data: dict[str, Any]) -> GpuSample:
+    foreign = tuple(data.pop("foreign_processes", ()))
+    return GpuSample(**data, foreign_processes=foreign)
 
 
 def read_observed(folder: Path) -> Observed | None:
@@ -148,6 +159,7 @@ def read_trial(folder: Path) -> Trial:
     try:
         data["observed"] = _observed(data["observed"]) if data["observed"] else None
         data["harness"] = _harness(data.get("harness"))
+        data["loosened"] = tuple(data.get("loosened", ()))
         return Trial(**data, folder=str(folder))
     except TypeError as error:
         raise RecordError(f"{path} is damaged, or of a later version of vbench: {error}") from error
