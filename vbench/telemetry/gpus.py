@@ -72,7 +72,7 @@ class GpuWatch:
             samples = pynvml.nvmlDeviceGetProcessUtilization(handle, since)
         except pynvml.NVMLError as error:
             # Nobody has used it since; all else is a GPU that does not tell.
-            none = error.value == pynvml.NVML_ERROR_NOT_FOUND
+            none = error.value in (pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_SUCCESS)
             return (0.0 if none else None), _named(others)
         self._seen_us[index] = max([since, *(sample.timeStamp for sample in samples)])
         by_process: dict[int, list[int]] = {}
