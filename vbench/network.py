@@ -81,6 +81,8 @@ class LinkSample:
     """Of the classes of its flows the lowest cap, and the highest."""
     flow_most_mbps: float | None = None
     flow_classes: int = 0
+    at_s: float | None = None
+    """Monotonic seconds when the classes were read: a node's own sample is finished a moment later."""
     flows: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Class (hexadecimal) -> bytes sent so far and bytes that wait now, of those that have sent a
     megabyte."""

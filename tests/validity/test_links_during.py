@@ -51,7 +51,9 @@ def samples(share: float = 1.0, extra: int = 0, **changes: Any) -> list[NodeSamp
         flow = {"11000": (2_000_000 + int(second * FLOW_BYTES * share), 9000)}
         at_s = 100.0 + second
         found.append(
-            records.sample(at_s, node="decode", nic_sent_bytes=moved, link=shaper(flows=flow, **changes))
+            records.sample(
+                at_s + 0.3, node="decode", nic_sent_bytes=moved, link=shaper(flows=flow, at_s=at_s, **changes)
+            )
         )
         found.append(records.sample(at_s, node="gpu", nic_received_bytes=moved, link=shaper()))
     return found

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -149,6 +150,7 @@ class LinkWatch:
                 flow_least_mbps=min(ceils, default=None),
                 flow_most_mbps=max(ceils, default=None),
                 flow_classes=len(ceils),
+                at_s=time.monotonic(),
                 flows={
                     f"{handle:x}": (each.sent_bytes, each.backlog_bytes)
                     for handle, each in classes.items()
