@@ -236,7 +236,7 @@ class LoadConfig:
     max_stall_ms: float = 1000
     """The client, a sampler or a node may stand still for so long; beyond it the trial is invalid."""
     max_speed_change_percent: float = 40
-    """By so much may the machine's speed after a trial differ from that before; beyond it it is invalid."""
+    """The machine's speed after a trial may differ so much from that before; 100: it is not measured."""
     max_foreign_gpu_percent: float = 5
     """Of each GPU that the trial uses, other programs may use so much; beyond it the trial is invalid."""
     object_mb: float = 64

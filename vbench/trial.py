@@ -84,15 +84,11 @@ def _run(begun: "_Begun", display: Display) -> None:
     with timed(phases_s, "prepare"):
         display.phase("preparing")
         _load_step("prepare", job, inherited(), display)
-    is_here = config.cluster.name != ATTACHED
-    begun.harness = Harness(conditions={HARNESS: conditions.of_process()})
-    if is_here:
+    begun.saw(conditions=_conditions(config))
+    if _measures_speed(config):
         display.phase("measuring the machine's speed")
         with timed(phases_s, "speed"):
-            begun.saw(
-                conditions={**begun.harness.conditions, f"{HARNESS}{MACHINE}": conditions.of_machine()},
-                speed_before=speed.measure(),
-            )
+            begun.saw(speed_before=speed.measure())
     began_s = time.monotonic()
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(kind.start(config, folder / RAY_LOG, display.phase))
@@ -139,7 +135,7 @@ def _run(begun: "_Begun", display: Display) -> None:
         display.phase("stopping the cluster")
         began_s = time.monotonic()
     phases_s["stop"] = time.monotonic() - began_s
-    if is_here and begun.harness.speed_before is not None:
+    if begun.harness.speed_before is not None:
         display.phase("measuring the machine's speed")
         with timed(phases_s, "speed_after"):
             begun.saw(
@@ -147,6 +143,18 @@ def _run(begun: "_Begun", display: Display) -> None:
                     begun.harness.speed_before, config.load.max_speed_change_percent
                 )
             )
+
+
+def _conditions(config: Config) -> dict[str, dict[str, Any]]:
+    """The harness's own, and its machine's unless the cluster runs on others."""
+    own = {HARNESS: conditions.of_process()}
+    is_elsewhere = config.cluster.name == ATTACHED
+    return own if is_elsewhere else {**own, f"{HARNESS}{MACHINE}": conditions.of_machine()}
+
+
+def _measures_speed(config: Config) -> bool:
+    """Not that of a machine on which nothing runs but the harness, nor if no change could break the rule."""
+    return config.cluster.name != ATTACHED and config.load.max_speed_change_percent < speed.ANY_PERCENT
 
 
 def _load_step(

@@ -19,6 +19,9 @@ ANSWER_S = 60.0
 
 TRIES = 3
 
+ANY_PERCENT = 100.0
+"""A change cannot be larger: with such a bound nothing is measured."""
+
 
 def measure() -> Speed:
     """The speed of one process, and of one for each usable core at a time; about 1.2 s."""
