@@ -1,6 +1,8 @@
 """Links that somebody changed after they were checked, or sent over, break a rule that says so."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import parts
@@ -10,7 +12,7 @@ import records
 from vbench.clusters.emulated.plan import DATA_CLASSES, OTHER_CLASSES
 from vbench.network import LinkCheck, LinkSample
 from vbench.record import NodeSample, Rule, SpanLine
-from vbench.validity.links_during import judge
+from vbench.validity.links_during import OVERHEAD, PULL_TIMEOUT_S, judge
 
 NIC_MBPS, FLOW_MBPS = 80.0, 20.0
 FLOW_BYTES = int(FLOW_MBPS / 8e-6)
@@ -165,3 +167,28 @@ def test_a_link_that_is_off_after_the_trial_is_found(measured: float) -> None:
 
 def test_no_sample_proves_nothing() -> None:
     assert broken(nodes=[]) == [RATES, SENT]
+
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+def committed() -> list[tuple[float, float]]:
+    """Of each trial of the committed studies: bytes sent over bytes needed, and its longest latency."""
+    return [
+        (point["metrics"]["sent_over_needed"], max(point["latencies_s"]))
+        for path in EXPERIMENTS.rglob("comparison.json")
+        for scenario in json.loads(path.read_text())["scenarios"]
+        for arm in scenario["arms"]
+        for point in arm["points"]
+        if "sent_over_needed" in point["metrics"]
+    ]
+
+
+def test_no_trial_of_the_committed_studies_sent_more_without_a_pull_that_ray_repeats() -> None:
+    """Their lines are not committed, so a request's latency stands for its longest pull."""
+    each = committed()
+    assert len(each) > 100
+    for ratio, latency_s in each:
+        assert ratio <= (1 + latency_s // PULL_TIMEOUT_S) * (1 + OVERHEAD)
+        assert ratio <= 1 + OVERHEAD or latency_s > PULL_TIMEOUT_S
+    assert max(ratio for ratio, _ in each) > 2.5, "such as would be alarms without knowing of repeats"
