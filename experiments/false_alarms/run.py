@@ -41,7 +41,7 @@ EMULATED = (
     "load.requests=8",
     "load.warmup=2",
 )
-"""The data path of the published benchmark, whose links are what its transfers wait for, at half the length."""
+"""The published data path, at half its length: the links are what its transfers wait for."""
 
 KINDS: dict[str, tuple[str, ...]] = {
     "local chunked": ("cluster=local", "mode=chunked", "load.requests=16"),

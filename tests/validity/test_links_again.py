@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from test_interference import halve_what_it_receives, lift_flow_caps
+from interfere import halve_what_it_receives, lift_flow_caps
 
 from vbench import procfs
 from vbench.clusters.emulated import control
