@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         "--across",
         default="",
         metavar="WHAT",
-        help="compare all the same what differs in: machine, clip, code (several with commas)",
+        help="compare all the same what differs in: machine, conditions, clip, code (several with commas)",
     )
     made.add_argument(
         "--fail-on-regression",

@@ -1,6 +1,7 @@
 """``python -m vbench.doctor``: can this machine run an emulated cluster, and if not, what is missing?"""
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def examine(config: Config) -> Iterator[Need]:
     yield Need(
         name="CPUs",
         holds=cpus >= FEWEST_CPUS,
-        found=f"{cpus}",
+        found=f"{cpus} usable of {os.cpu_count()}",
         remedy=f"take a machine with {FEWEST_CPUS} cores or more: a decoder and a model need one each",
     )
     yield from all_needs(config.cluster)

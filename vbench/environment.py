@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 
+from vbench.sizing import machine_cpus
 from vbench.telemetry.gpus import gpus
 
 PACKAGES = (
@@ -48,7 +49,8 @@ def describe() -> dict[str, Any]:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "cpu": _cpu_model(),
-        "cores": psutil.cpu_count(),
+        "cores": machine_cpus(),
+        "cores_online": psutil.cpu_count(),
         "memory_mb": psutil.virtual_memory().total // 10**6,
         "gpus": [str(gpu) for gpu in gpus()] or None,
         "python": platform.python_version(),

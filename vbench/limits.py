@@ -31,6 +31,7 @@ from vbench.report import show_limits
 from vbench.schema import from_plain
 from vbench.sizing import machine_cpus
 from vbench.trial_folder import TRIAL, RecordError, read_trial, write_json
+from vbench.validity import bounds
 from vbench.video.digest import file_digest
 from vbench.video.errors import DecoderKilledError, ToolMissingError, VideoError
 
@@ -140,7 +141,7 @@ def _show(console: Console, trial: Trial, clip: Clip, ceiling: Ceiling) -> None:
     console.print(Text(f"{trial.arm}  ({trial.folder})", style="bold"), soft_wrap=True)
     if not trial.valid:
         console.print("the trial is NOT VALID: its trial.json says why", style="red")
-    for mark in marks([trial]):
+    for mark in [*marks([trial]), *bounds.marks([trial])]:
         console.print(mark, style="yellow", soft_wrap=True)
     table = Table()
     table.add_column(f"{clip.duration_s:g} s of {clip.width} x {clip.height} {clip.codec}")

@@ -1,7 +1,7 @@
 """The network of an emulated cluster as it is recorded: its links, their checks, their queues."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 LINK_TOLERANCE = 0.10
@@ -56,6 +56,8 @@ class Network:
     links: list[Link]
     """One for each node, head first."""
     checks: list[LinkCheck]
+    checks_after: list[LinkCheck] = field(default_factory=list)
+    """The same after the trial, once Ray is gone, each shorter; empty in records of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,19 @@ class LinkSample:
     """Waiting at the switch for this node's NIC to take it."""
     in_waits: int
     in_dropped: int
+    out_mbps: float | None = None
+    """Cap of all that the node sends, as the kernel has it now; this and the next None if there is none."""
+    in_mbps: float | None = None
+    """Cap of all that it receives, at the switch."""
+    flow_least_mbps: float | None = None
+    """Of the classes of its flows the lowest cap, and the highest."""
+    flow_most_mbps: float | None = None
+    flow_classes: int = 0
+    at_s: float | None = None
+    """Monotonic seconds when the classes were read: a node's own sample is finished a moment later."""
+    flows: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Class (hexadecimal) -> bytes sent so far and bytes that wait now, of those that have sent a
+    megabyte."""
 
 
 def read_network(data: Mapping[str, Any]) -> Network:
@@ -80,4 +95,5 @@ def read_network(data: Mapping[str, Any]) -> Network:
         congestion_control=data["congestion_control"],
         links=[Link(**link) for link in data["links"]],
         checks=[LinkCheck(**check) for check in data["checks"]],
+        checks_after=[LinkCheck(**check) for check in data.get("checks_after", [])],
     )

@@ -110,6 +110,11 @@ class GpuSample:
     """By whomever."""
     energy_j: float | None
     """Joules since the driver was loaded."""
+    foreign_percent: float | None = None
+    """Of the time since the sample before, the part in which others' kernels ran, summed over processes; None
+    if the GPU or the machine does not tell whose they are."""
+    foreign_processes: Sequence[str] = ()
+    """Others' processes that compute on it or hold memory for that, as NAME (PID)."""
     sm_mhz: int | None
     """Clock of the multiprocessors; of an idle GPU it is low, of a busy one that is too hot or short of power
     it falls."""
@@ -141,6 +146,8 @@ class MachineSample:
     """The process of others that used most since the sample before; one that came and went is not seen."""
     memory_used_mb: float
     memory_available_mb: float
+    stopped: Sequence[str] = ()
+    """Processes of the trial that a signal or a debugger had stopped (state T or t), as NAME (PID)."""
     gpus: Sequence[GpuSample] = ()
     """By index; empty for a machine without NVIDIA's driver, and in records of before."""
 
@@ -252,6 +259,48 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """The longest time for which a thread did not wake that should wake every 50 ms."""
+
+    where: str
+    """``client``, ``harness``, ``agent of NODE``, or ``samples of ...``."""
+    worst_ms: float
+    """Between two wakes; of samples, what came between two of them beyond their period."""
+    suspended_ms: float = 0.0
+    """Of it, the time that the machine was suspended."""
+    at_s: float | None = None
+    """Monotonic seconds at its end; None if no gap was worth the name."""
+    wakes: int = 0
+    """0: nothing was watched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """What a fixed piece of work makes of the machine's CPUs, in units per second of wall time."""
+
+    single_per_s: float
+    """Of one process."""
+    all_per_s: float
+    """Of one process for each usable core, together."""
+    processes: int
+    tries: int = 1
+    """A speed that differs from the one before is measured again; this is the best of so many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harness:
+    """What the harness saw of itself and of its machine, beside the load process."""
+
+    stalls: Sequence[Stall] = ()
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """``harness`` and ``harness's machine`` -> facts; vbench.telemetry.conditions says which."""
+    speed_before: Speed | None = None
+    """Of the machine, before the cluster is started; None for a cluster that is elsewhere."""
+    speed_after: Speed | None = None
+    """And after it is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """What the load process saw beside requests, spans and samples."""
 
@@ -287,6 +336,10 @@ class Observed:
     """Node -> how far its clock is ahead of the load process's, in s; empty where all share one."""
     graph: Graph | None = None
     """The graph that was deployed for the trial; None for a load without one."""
+    stalls: Sequence[Stall] = ()
+    """Of the load process, and of each node's agent; empty in records of earlier versions."""
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """``load process``, ``raylet of NODE``, ``NODE's machine`` -> facts, as in ``Harness``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +423,10 @@ class Trial:
     network: Network | None
     """The emulated network; None for clusters that have a real one, or none."""
     observed: Observed | None
+    loosened: Sequence[str] = ()
+    """``KEY=VALUE (shipped: VALUE)`` of each bound of a rule that is looser than the shipped one."""
+    harness: Harness | None = None
+    """What the harness saw of itself and of the machine; None in records of earlier versions."""
     folder: str = field(default="", metadata={"transient": True})
     """Where it was read from; not written."""
 

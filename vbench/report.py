@@ -13,6 +13,7 @@ from vbench.load.ends import TRANSFER
 from vbench.quoting import shell_quoted
 from vbench.record import Trial, marks
 from vbench.summary import KINDS, STAGES
+from vbench.validity import bounds, speed
 
 FEW = 100
 """Below so many requests the 99th percentile is hardly more than the maximum."""
@@ -85,9 +86,11 @@ def _verdict(trial: Trial) -> Text:
     count = f"{sum(rule.holds for rule in trial.rules)} of {len(trial.rules)} rules hold"
     text = Text(trial.arm, style="bold")
     text.append("  ")
-    text.append(
-        f"valid ({count})" if trial.valid else f"NOT VALID ({count})", "green" if trial.valid else "red"
-    )
+    loosened = bounds.loosened(trial.config)
+    if loosened:
+        count += f"; loosened: {', '.join(loosened)}"
+    colour = "red" if not trial.valid else "yellow" if loosened else "green"
+    text.append(f"valid ({count})" if trial.valid else f"NOT VALID ({count})", colour)
     return text
 
 
@@ -135,11 +138,17 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
             ]
         else:
             cells = [""] * (3 + len(units))
-        table.add_row(Text(trial.arm), *cells, "yes" if trial.valid else Text("no", "red"))
+        table.add_row(Text(trial.arm), *cells, _valid(trial))
     console.print(f"\n{len(trials)} trials")
     console.print(table)
     for line in cautions(trials):
         console.print(Text(line), soft_wrap=True)
+
+
+def _valid(trial: Trial) -> Text:
+    if not trial.valid:
+        return Text("no", "red")
+    return Text("yes, loosened", "yellow") if bounds.loosened(trial.config) else Text("yes")
 
 
 def cautions(trials: Sequence[Trial]) -> list[str]:
@@ -149,7 +158,7 @@ def cautions(trials: Sequence[Trial]) -> list[str]:
         lines.append("A trial that is not valid stays out of every comparison; its trial.json says why.")
     if len({trial.block for trial in trials}) == 1 and len(trials) > 1:
         lines.append("One trial an arm: no interval, so a difference here is not told apart from noise.")
-    lines += marks(trials)
+    lines += [*marks(trials), *bounds.marks(trials), *speed.apart(trials)]
     single = [trial for trial in trials if len(trial.config["cluster"]["nodes"]) == 1]
     settings = {(t.config["runtime"]["name"], t.config["runtime"].get("connections")) for t in single}
     if len(settings) > 1:

@@ -7,9 +7,18 @@ from vbench import clocks, fidelity
 from vbench.cpu import by_machine, cpu_use
 from vbench.load.ends import TRANSFER
 from vbench.network import Network
-from vbench.record import Connections, MachineSample, NodeSample, Observed, Request, Rule, SpanLine
+from vbench.record import (
+    Connections,
+    Harness,
+    MachineSample,
+    NodeSample,
+    Observed,
+    Request,
+    Rule,
+    SpanLine,
+)
 from vbench.schema import Config, LoadConfig
-from vbench.validity import trial_checks
+from vbench.validity import conditions, foreign_gpu, links_during, speed, stalls, trial_checks
 from vbench.wire import crossings
 
 CHUNK_BYTES = 5 * 2**20
@@ -25,9 +34,10 @@ def judge(
     machines: Sequence[MachineSample],
     spans: Sequence[SpanLine],
     network: Network | None,
+    harness: Harness | None = None,
 ) -> list[Rule]:
     """All rules, judged over the measured requests and the samples taken while they ran; ``network`` is the
-    emulated one, if there is one."""
+    emulated one, if there is one; ``harness`` is what the harness saw itself, None for earlier records."""
     if observed is None:
         return [
             Rule(
@@ -45,9 +55,14 @@ def judge(
         *_resources(config.load, observed, nodes, machines),
     ]
     rules += trial_checks.judge(config, observed, requests, spans, network)
+    rules += stalls.judge(config.load, observed, harness, nodes, machines)
+    rules += conditions.judge(config, observed, harness)
+    rules += speed.judge(config.load, harness)
+    rules += foreign_gpu.judge(config, machines)
     if network is not None:
         needed_bytes = sum(one.bytes for one in crossings(spans))
         rules += fidelity.judge(config.load, network, nodes, machines, needed_bytes)
+        rules += links_during.judge(observed, network, nodes, spans)
     return rules
 
 

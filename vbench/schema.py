@@ -237,6 +237,12 @@ class LoadConfig:
     """Of the machine's CPU, other programs may use so much; beyond it the trial is invalid."""
     max_machine_cpu_percent: float = 85
     """Of an emulated cluster's machine while bytes moved; beyond it the CPUs, not the links, set the pace."""
+    max_stall_ms: float = 1000
+    """The client, a sampler or a node may stand still for so long; beyond it the trial is invalid."""
+    max_speed_change_percent: float = 40
+    """The machine's speed after a trial may differ so much from that before; 100: it is not measured."""
+    max_foreign_gpu_percent: float = 5
+    """Of each GPU that the trial uses, other programs may use so much; beyond it the trial is invalid."""
     object_mb: float = 64
     """With load=transfer: size of one object, in MB."""
     objects: int = 4

@@ -2,8 +2,8 @@
 
 import math
 import os
-from pathlib import Path
 
+from vbench.cgroups import cpu_quota
 from vbench.schema import ClusterConfig, DeploymentConfig, NodeConfig
 
 FEWEST_CPUS = 2
@@ -26,13 +26,11 @@ def deployments(cluster: ClusterConfig) -> dict[str, DeploymentConfig]:
 
 
 def machine_cpus() -> int:
-    """Cores that this process may use: by its affinity, and by its container's quota (cgroup v2)."""
+    """Whole cores that this process may use, one at least: the fewer of its affinity and its control groups'
+    quota (cgroup v1 and v2)."""
     cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))
+    quota = cpu_quota()
+    return cores if quota is None else max(1, min(cores, math.floor(quota)))
 
 
 def node_cpus(node: NodeConfig) -> int:

@@ -22,6 +22,7 @@ from vbench.quoting import shell_quoted
 from vbench.record import Trial
 from vbench.telemetry.proof import expected
 from vbench.trial_folder import TRIAL, RecordError, read_requests, read_trial
+from vbench.validity.bounds import loosened
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -195,6 +196,7 @@ class Tracker:
             "vbench.trial_id": trial.trial_id,
             "vbench.arm": trial.arm,
             "vbench.valid": str(trial.valid).lower(),
+            "vbench.loosened": "; ".join(loosened(trial.config)),
             "vbench.status": trial.status,
             "vbench.record": str(folder.resolve()),
             "mlflow.source.name": "python -m vbench",

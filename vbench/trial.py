@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,9 +24,14 @@ from vbench.errors import InputError, TrialError, VbenchError
 from vbench.load.job import PREPARED, Job, Place, read_clip, write_job
 from vbench.network import Network
 from vbench.phases import timed
-from vbench.record import Status, Trial
+from vbench.record import Harness, Status, Trial
 from vbench.schema import Config
+from vbench.telemetry import conditions, speed
 from vbench.telemetry.machine import MachineSampler
+from vbench.telemetry.stall_watch import StallWatch
+from vbench.validate_attached import ATTACHED
+from vbench.validity import bounds
+from vbench.validity.conditions import HARNESS, MACHINE
 
 LOAD_LOG = "load.log"
 CRASH = "crash.log"
@@ -35,7 +40,7 @@ RAY_LOG = "ray.log"
 PREPARE_SILENCE_S = 3600.0
 """The reference pass of a long video says something once a batch of frames."""
 
-APART = ("prepare", "link_check", "warm_up", "settle", "measure", "drain")
+APART = ("prepare", "link_check", "warm_up", "settle", "measure", "drain", "link_check_after")
 """Phases that are not the harness's own cost; all else of a trial's time is: metric ``harness_s``. In those
 before and after the measured requests it waits for what Ray still moves."""
 
@@ -92,6 +97,11 @@ def _run(begun: "_Begun", display: Display) -> None:
     with timed(phases_s, "prepare"):
         display.phase("preparing")
         _load_step("prepare", job, inherited(), display)
+    begun.saw(conditions=_conditions(config))
+    if _measures_speed(config):
+        display.phase("measuring the machine's speed")
+        with timed(phases_s, "speed"):
+            begun.saw(speed_before=speed.measure())
     began_s = time.monotonic()
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(kind.start(config, folder / RAY_LOG, display.phase))
@@ -107,8 +117,9 @@ def _run(begun: "_Begun", display: Display) -> None:
         )
         job = Job(config=config, folder=folder.resolve(), place=place)
         machine = MachineSampler([os.getpid()], config.load.sample_period_s)
+        stalls = StallWatch(HARNESS)
         try:
-            with machine.running():
+            with machine.running(), stalls.running():
                 _load_step(
                     "drive",
                     job,
@@ -119,7 +130,14 @@ def _run(begun: "_Begun", display: Display) -> None:
                     look=machine.look,
                 )
             if cluster.is_here:
-                trial_folder.write_lines(folder / trial_folder.MACHINES, machine.measured())
+                measured = machine.measured()
+                trial_folder.write_lines(folder / trial_folder.MACHINES, measured)
+                if measured:
+                    begun.saw(stalls=[stalls.worst(measured[0].at_s, measured[-1].at_s)])
+            if cluster.links_again is not None:
+                display.phase("checking the links again")
+                with timed(phases_s, "link_check_after"):
+                    begun.network = cluster.links_again()
         except TrialError as error:
             if cluster.exit_status() is not None:
                 status = f"status {cluster.exit_status()}"
@@ -130,6 +148,26 @@ def _run(begun: "_Begun", display: Display) -> None:
         display.phase("stopping the cluster")
         began_s = time.monotonic()
     phases_s["stop"] = time.monotonic() - began_s
+    if begun.harness.speed_before is not None:
+        display.phase("measuring the machine's speed")
+        with timed(phases_s, "speed_after"):
+            begun.saw(
+                speed_after=speed.measure_again(
+                    begun.harness.speed_before, config.load.max_speed_change_percent
+                )
+            )
+
+
+def _conditions(config: Config) -> dict[str, dict[str, Any]]:
+    """The harness's own, and its machine's unless the cluster runs on others."""
+    own = {HARNESS: conditions.of_process()}
+    is_elsewhere = config.cluster.name == ATTACHED
+    return own if is_elsewhere else {**own, f"{HARNESS}{MACHINE}": conditions.of_machine()}
+
+
+def _measures_speed(config: Config) -> bool:
+    """Not that of a machine on which nothing runs but the harness, nor if no change could break the rule."""
+    return config.cluster.name != ATTACHED and config.load.max_speed_change_percent < speed.ANY_PERCENT
 
 
 def _load_step(
@@ -212,7 +250,12 @@ class _Begun:
     environment: Mapping[str, Any] = field(default_factory=environment.describe)
     phases_s: dict[str, float] = field(default_factory=dict)
     network: Network | None = None
+    harness: Harness = field(default_factory=Harness)
     began_s: float = field(default_factory=time.monotonic)
+
+    def saw(self, **seen: Any) -> None:
+        """Add to what the harness saw."""
+        self.harness = replace(self.harness, **seen)
 
     def end(self, status: Status, error: VbenchError | None) -> Trial:
         """The record, judged, from the files that the load process has left."""
@@ -225,7 +268,9 @@ class _Begun:
         spans = trial_folder.read_spans(folder)
         network = self.network
         finished = observed if status == "finished" else None
-        judged = rules.judge(self.config, finished, requests, nodes, machines, spans, network)
+        judged = rules.judge(
+            self.config, finished, requests, nodes, machines, spans, network, harness=self.harness
+        )
         metrics: dict[str, float] = {}
         if observed is not None:
             metrics = summary.summarize(
@@ -257,6 +302,8 @@ class _Begun:
             clip=clip,
             network=network,
             observed=observed,
+            loosened=tuple(bounds.loosened(plain)),
+            harness=self.harness,
         )
 
 

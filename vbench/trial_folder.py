@@ -14,6 +14,7 @@ from vbench.record import (
     Connections,
     GpuSample,
     Graph,
+    Harness,
     Listener,
     MachineSample,
     NodeRuntime,
@@ -24,6 +25,8 @@ from vbench.record import (
     Request,
     Rule,
     SpanLine,
+    Speed,
+    Stall,
     Trial,
 )
 
@@ -100,7 +103,12 @@ def read_samples(folder: Path) -> list[NodeSample]:
 def _node_sample(**data: Any) -> NodeSample:
     link = data.pop("link")
     data.pop("gpu_percent", None)  # in records of before, and never known
-    return NodeSample(**data, link=LinkSample(**link) if link else None)
+    return NodeSample(**data, link=_link(link) if link else None)
+
+
+def _link(data: dict[str, Any]) -> LinkSample:
+    flows = {name: tuple(counts) for name, counts in data.pop("flows", {}).items()}
+    return LinkSample(**data, flows=flows)
 
 
 def read_machines(folder: Path) -> list[MachineSample]:
@@ -109,8 +117,14 @@ def read_machines(folder: Path) -> list[MachineSample]:
 
 
 def _machine_sample(**data: Any) -> MachineSample:
-    gpus = tuple(GpuSample(**gpu) for gpu in data.pop("gpus", ()))
-    return MachineSample(**data, gpus=gpus)
+    gpus = tuple(_gpu(gpu) for gpu in data.pop("gpus", ()))
+    stopped = tuple(data.pop("stopped", ()))
+    return MachineSample(**data, stopped=stopped, gpus=gpus)
+
+
+def _gpu(data: dict[str, Any]) -> GpuSample:
+    foreign = tuple(data.pop("foreign_processes", ()))
+    return GpuSample(**data, foreign_processes=foreign)
 
 
 def read_observed(folder: Path) -> Observed | None:
@@ -122,6 +136,7 @@ def read_observed(folder: Path) -> Observed | None:
 def _observed(data: dict[str, Any]) -> Observed:
     data["runtime_found"] = [NodeRuntime(**node) for node in data["runtime_found"]]
     data["connections"] = [Connections(**pair) for pair in data["connections"]]
+    data["stalls"] = tuple(Stall(**stall) for stall in data.get("stalls", ()))
     graph = data.get("graph")
     data["graph"] = _graph(graph) if graph else None
     return Observed(**data)
@@ -132,6 +147,15 @@ def _graph(data: dict[str, Any]) -> Graph:
     for name in ("replicas_before", "replicas_after"):
         data[name] = [PlacedReplica(**one) for one in data[name]]
     return Graph(**data)
+
+
+def _harness(data: dict[str, Any] | None) -> Harness | None:
+    if data is None:
+        return None
+    data["stalls"] = tuple(Stall(**stall) for stall in data["stalls"])
+    for name in ("speed_before", "speed_after"):
+        data[name] = Speed(**data[name]) if data[name] else None
+    return Harness(**data)
 
 
 def read_trial(folder: Path) -> Trial:
@@ -152,6 +176,8 @@ def read_trial(folder: Path) -> Trial:
     data["network"] = read_network(data["network"]) if data["network"] else None
     try:
         data["observed"] = _observed(data["observed"]) if data["observed"] else None
+        data["harness"] = _harness(data.get("harness"))
+        data["loosened"] = tuple(data.get("loosened", ()))
         return Trial(**data, folder=str(folder))
     except TypeError as error:
         raise RecordError(f"{path} is damaged, or of a later version of vbench: {error}") from error

@@ -1,7 +1,7 @@
 """Which bytes had to go from which node to which, as the spans of the requests tell."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
 
@@ -21,6 +21,8 @@ class Crossing:
     sender: str
     receiver: str
     bytes: int
+    took_s: float = field(default=0.0, compare=False)
+    """Seconds of the transfer that they were part of."""
 
 
 def handovers(spans: Iterable[SpanLine]) -> list[Crossing]:
@@ -49,8 +51,13 @@ def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Crossing]:
     held_bytes: dict[int, int] = {}
     found: list[Crossing] = []
 
-    def add(what: Literal["chunk", "frames"], sender: str, receiver: str, nbytes: int) -> None:
-        found.append(Crossing(request=request, what=what, sender=sender, receiver=receiver, bytes=nbytes))
+    def add(what: Literal["chunk", "frames"], sender: str, span: SpanLine, nbytes: int) -> None:
+        took_s = span.end_s - span.start_s
+        found.append(
+            Crossing(
+                request=request, what=what, sender=sender, receiver=span.node, bytes=nbytes, took_s=took_s
+            )
+        )
 
     def first(span: SpanLine) -> int:
         if span.stage == "decode":
@@ -62,7 +69,7 @@ def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Crossing]:
         if span.stage == "decode":
             if len(set(services.values())) != 1:
                 raise ValueError(f"request {request} was split on {sorted(set(services.values()))}")
-            add("chunk", next(iter(services.values())), span.node, span.bytes)
+            add("chunk", next(iter(services.values())), span, span.bytes)
             continue
         if span.chunk is None:
             parts = _parts(span.bytes, sorted(holders), held_bytes)
@@ -71,7 +78,7 @@ def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Crossing]:
         for chunk, nbytes in parts.items():
             if chunk not in holders:
                 raise ValueError(f"request {request} has frames of chunk {chunk}, which no decoder had")
-            add("frames", holders[chunk], span.node, nbytes)
+            add("frames", holders[chunk], span, nbytes)
             holders[chunk] = span.node
             held_bytes[chunk] = nbytes
     return found

@@ -24,6 +24,8 @@ EMULATED = (
     # What else runs on the machine that tests is not what they are about.
     "load.max_machine_cpu_percent=100",
     "load.max_foreign_cpu_percent=100",
+    "load.max_stall_ms=30000",
+    "load.max_speed_change_percent=100",
     "load.max_late_ms=10000",
 )
 

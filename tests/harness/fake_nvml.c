@@ -1,9 +1,13 @@
 /* Two GPUs, of which the second is old: what vbench.telemetry.gpus asks of NVML, where there is none. */
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OK 0
 #define NOT_SUPPORTED 3
+#define NOT_FOUND 6
+#define INSUFFICIENT_SIZE 7
 
 typedef struct { unsigned gpu, memory; } utilization;
 typedef struct { unsigned long long total, free, used; } memory;
@@ -48,4 +52,58 @@ int nvmlDeviceGetClockInfo(int *handle, unsigned kind, unsigned *mhz)
 {
     *mhz = kind == 1 ? 1980 : 0;
     return OK;
+}
+
+/* Who computes on the first GPU: FAKE_NVML_PIDS="PID SM PID SM ...", a sample each second, at 1000 and 2000 us. */
+
+typedef struct { unsigned pid; unsigned long long used; unsigned gpu, compute; } process;
+typedef struct { unsigned pid; unsigned long long at; unsigned sm, memory, encoder, decoder; } sample;
+
+static int told(sample *found, int room)
+{
+    const char *text = getenv("FAKE_NVML_PIDS");
+    int count = 0, length = 0;
+    unsigned pid, sm;
+    while (text && sscanf(text, "%u %u%n", &pid, &sm, &length) == 2) {
+        text += length;
+        if (count < room) {
+            memset(&found[count], 0, sizeof *found);
+            found[count].pid = pid;
+            found[count].at = 1000 * (unsigned long long)(count + 1);
+            found[count].sm = sm;
+        }
+        count += 1;
+    }
+    return count;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(int *handle, unsigned *count, process *found)
+{
+    sample all[16];
+    int many = *handle ? 0 : told(all, 16);
+    unsigned room = *count;
+    *count = many;
+    if (many && room < (unsigned)many) return INSUFFICIENT_SIZE;
+    for (int i = 0; i < many; i++) {
+        memset(&found[i], 0, sizeof *found);
+        found[i].pid = all[i].pid;
+    }
+    return OK;
+}
+
+int nvmlDeviceGetProcessUtilization(int *handle, sample *found, unsigned *count, unsigned long long since)
+{
+    sample all[16];
+    int many = told(all, 16), kept = 0;
+    unsigned room = *count;
+    if (*handle) return NOT_SUPPORTED;
+    for (int i = 0; i < many; i++) {
+        if (all[i].at > since) {
+            if (found && (unsigned)kept < room) found[kept] = all[i];
+            kept += 1;
+        }
+    }
+    *count = kept;
+    if (!kept) return NOT_FOUND;
+    return found && room >= (unsigned)kept ? OK : INSUFFICIENT_SIZE;
 }

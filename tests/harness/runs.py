@@ -28,6 +28,8 @@ SMALL = (
     "cluster.nodes.head.object_store_mb=200",
     # What else runs on the machine that tests is not what they are about.
     "load.max_foreign_cpu_percent=100",
+    "load.max_stall_ms=30000",
+    "load.max_speed_change_percent=100",
     "load.max_late_ms=10000",
 )
 """A trial as short as a whole one can be."""

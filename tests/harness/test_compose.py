@@ -7,8 +7,8 @@ import pytest
 from vbench.clusters.attached.cluster import address_of
 from vbench.compose import ask, check, groups, studies
 from vbench.errors import ConfigError, InputError
-from vbench.hydras import run, split
 from vbench.graph import pipeline_args
+from vbench.hydras import run, split
 from vbench.overrides import expand, parse, swept_keys
 from vbench.schema import Config
 from vbench.sizing import replicas

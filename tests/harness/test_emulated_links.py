@@ -11,7 +11,7 @@ from lab import LOOK_S, Seen, checked, host, transfers
 from records import config
 
 from vbench.clusters.emulated import linkcheck, plan
-from vbench.network import LinkCheck, LinkSample
+from vbench.network import LinkCheck
 from vbench.telemetry.quiet import POLL_S, QUIET_S
 
 TOLERANCE = 0.10
@@ -20,9 +20,7 @@ ROUNDS = 3
 """Of less than a second each: a loss takes TCP a part of it to mend, and a receiver that the machine has kept
 waiting finds more than came meanwhile. The middle one of them counts."""
 
-STILL = LinkSample(
-    out_backlog_bytes=0, out_waits=0, out_dropped=0, in_backlog_bytes=0, in_waits=0, in_dropped=0
-)
+COUNTERS = ("out_backlog_bytes", "out_waits", "out_dropped", "in_backlog_bytes", "in_waits", "in_dropped")
 
 A, B = (host(name, number, flow_mbps=10, nic_mbps=25) for number, name in enumerate("ab", start=1))
 C = host("c", 3, flow_mbps=10, nic_mbps=25)
@@ -99,7 +97,11 @@ def data_classes_used(seen: Seen, name: str) -> dict[int, int]:
 def test_queues_are_still_when_nothing_is_sent_and_grow_while_a_flow_is_held(tmp_path: Path) -> None:
     (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 1)]])
     for look in seen.before:
-        assert look == {"a": STILL, "b": STILL}
+        for name, found in look.items():
+            assert (found.out_mbps, found.in_mbps) == (25, 25), name
+            assert (found.flow_least_mbps, found.flow_most_mbps) == (10, 10)
+            assert found.flow_classes == plan.DATA_CLASSES + plan.OTHER_CLASSES
+            assert [getattr(found, counter) for counter in COUNTERS] == [0] * len(COUNTERS)
     assert any(look["a"].out_backlog_bytes > 0 for look in seen.during)
     waits = [look["a"].out_waits for look in seen.during]
     assert waits == sorted(waits)

@@ -27,6 +27,7 @@ from vbench.analysis.trials import Found, Measured
 from vbench.errors import ConfigError
 from vbench.record import Trial, marks
 from vbench.trial_folder import read_machines, read_requests, read_spans
+from vbench.validity import bounds, speed
 
 
 def compare(
@@ -38,9 +39,9 @@ def compare(
     """Compare arms over blocks; None where neither arm is named and nothing is swept that has a default.
 
     Scenarios come from all trials of these arms, those that are not valid and those that were only planned
-    included: where nothing counts, a row says so. ``across``: kinds (machine, clip, code) in which trials may
-    differ. ConfigError for arms that no trial has or that share no scenario, NotComparable for trials of
-    different machines, clips or code.
+    included: where nothing counts, a row says so. ``across``: kinds (machine, conditions, clip, code) in
+    which trials may differ. ConfigError for arms that no trial has or that share no scenario,
+    NotComparable for trials of different machines, clips or code.
     """
     every = [*found.trials, *stand_ins(found)]
     wanted = pairs([each.trial for each in every], found.swept, baseline, candidate)
@@ -178,6 +179,7 @@ def _point(block: str, measured: Measured) -> Point:
         metrics=dict(measured.trial.metrics),
         phases_s=dict(measured.trial.phases_s),
         limits=limits(measured.trial, spans, read_machines(measured.folder)),
+        loosened=tuple(bounds.loosened(measured.trial.config)),
     )
 
 
@@ -219,7 +221,7 @@ def _cautions(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
         lines.append("One block has no interval: such a difference is not told from noise.")
     if any(len(each.config["cluster"]["nodes"]) == 1 for each in trials):
         lines.append("One node has no peers, so the runtime setting cannot make a difference on it.")
-    lines += marks(trials)
+    lines += [*marks(trials), *bounds.marks(trials), *speed.apart(trials)]
     scales = sorted({each.network.scale for each in trials if each.network})
     if scales:
         text = " and ".join(f"1/{scale:g} of the rates" if scale != 1 else "the rates" for scale in scales)

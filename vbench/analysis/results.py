@@ -27,6 +27,8 @@ class Point:
     phases_s: Mapping[str, float]
     """What the harness itself took, as in the trial's record."""
     limits: Limits | None
+    loosened: tuple[str, ...] = ()
+    """Bounds of rules that were looser than the shipped ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Whether trials may be compared at all: same machine, same clip, same code."""
+"""Whether trials may be compared at all: same machine, same conditions, same clip, same code."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,8 +7,9 @@ from typing import Any
 
 from vbench.errors import ConfigError
 from vbench.record import Trial
+from vbench.validity import conditions
 
-KINDS = ("machine", "clip", "code")
+KINDS = ("machine", "conditions", "clip", "code")
 """What ``--across`` takes."""
 
 MACHINE = ("host", "cpu", "cores", "memory_mb", "gpus", "kernel")
@@ -44,6 +45,8 @@ def code_in_words(environment: Mapping[str, Any]) -> str:
 def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
     """By name; ``names``: the keys of the environment that count."""
     environment, clip = trial.environment, trial.clip
+    if kind == "conditions":
+        return {name: (value, value) for name, value in conditions.comparable(trial)}
     if kind == "clip":
         # A clip is its bytes, wherever it lies.
         known = (clip.fingerprint, f"{Path(clip.path).name} ({clip.fingerprint})") if clip else None
@@ -79,7 +82,7 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
 def differences(trials: Sequence[Trial], kind: str) -> list[str]:
     """A phrase for each fact that is not the same in all trials, naming a trial for each value."""
     names = MACHINE if kind == "machine" else code_keys(trial.environment for trial in trials)
-    each = [(trial, _facts(trial, kind, names)) for trial in trials]
+    each = [(trial, facts) for trial in trials if (facts := _facts(trial, kind, names))]
     found = []
     for name in dict.fromkeys(name for _, facts in each for name in facts):
         first: dict[str, str] = {}
@@ -112,7 +115,7 @@ def _detectors(trials: Sequence[Trial]) -> list[str]:
 def check(trials: Sequence[Trial], scenario: str, across: Sequence[str]) -> list[str]:
     """Sentences on what differs and was allowed to, or cannot be known; NotComparable for what was not.
 
-    ``across``: kinds (machine, clip, code) in which trials may differ.
+    ``across``: kinds (machine, conditions, clip, code) in which trials may differ.
     """
     notes = []
     for kind in KINDS:

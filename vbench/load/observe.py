@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -12,13 +12,15 @@ from vbench.errors import InputError, TrialError
 from vbench.load.events import emit, progress
 from vbench.load.job import Job, Place
 from vbench.phases import timed
-from vbench.record import Graph, NodeRuntime, NodeSample, Observed, Request, SpanLine
+from vbench.record import Graph, NodeRuntime, NodeSample, Observed, Request, SpanLine, Stall
 from vbench.runtimes import environment
-from vbench.telemetry import flags, proof
+from vbench.telemetry import conditions, flags, proof
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
 from vbench.telemetry.quiet import Quiet, wait_until_quiet
+from vbench.telemetry.stall_watch import StallWatch
 from vbench.trial_folder import MACHINES, NODES, OBSERVED, REQUESTS, SPANS, write_json, write_lines
 from vbench.validate_attached import PIP
+from vbench.validity.conditions import LOAD
 
 if TYPE_CHECKING:
     from vbench.telemetry.agents import Agents
@@ -41,6 +43,8 @@ class Observation:
         self._samples: list[NodeSample] = []
         self._flags: list[NodeRuntime] = []
         self._oom_kills: int | None = None
+        self._stalls: list[Stall] = []
+        self._conditions: dict[str, Mapping[str, Any]] = {}
         self._quiet_before: Quiet | None = None
         self._quiet_after: Quiet | None = None
         with self.phase("connect"):
@@ -100,10 +104,15 @@ class Observation:
         period_s = self._job.config.load.sample_period_s
         sampler = NodeSampler(place, ray_nodes(ray.nodes()), period_s, raylets)
         kills = procfs.oom_kills()
-        with self.phase("measure"), sampler.running():
+        client = StallWatch("client")
+        with self.phase("measure"), sampler.running(), client.running():
             emit({"event": "look"})
             yield
             emit({"event": "look"})
+        self._stalls = [client.worst()]
+        self._conditions = {LOAD: conditions.of_process()}
+        for name, pid in raylets.items():
+            self._conditions |= conditions.of_node(name, pid)
         with self.phase("drain"):
             self._quiet_after = self._quiet()
         self._oom_kills = None if kills is None else (procfs.oom_kills() or 0) - kills
@@ -113,8 +122,11 @@ class Observation:
     @contextmanager
     def _elsewhere(self) -> Iterator[None]:
         assert self._agents is not None, "nodes elsewhere have agents"
-        with self.phase("measure"), self._agents.running():
+        client = StallWatch("client")
+        with self.phase("measure"), self._agents.running(), client.running():
             yield
+        self._stalls = [client.worst(), *self._agents.stalls]
+        self._conditions = {LOAD: conditions.of_process(), **self._agents.conditions}
         self._oom_kills = self._agents.oom_kills
         self._samples = self._agents.samples
         self._flags = self._agents.runtime
@@ -167,6 +179,8 @@ class Observation:
             graph=graph,
             hardware=self._agents.hardware if self._agents else {},
             clocks_off_s=self._agents.clocks_off_s if self._agents else {},
+            stalls=self._stalls,
+            conditions=self._conditions,
         )
         if self._agents:
             write_lines(folder / MACHINES, self._agents.machines)

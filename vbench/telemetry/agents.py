@@ -19,10 +19,13 @@ from vbench import environment, procfs
 from vbench.errors import TrialError
 from vbench.load.events import progress
 from vbench.load.job import Place
-from vbench.record import MachineSample, NodeRuntime, NodeSample
+from vbench.record import MachineSample, NodeRuntime, NodeSample, Stall
 from vbench.runtimes import found_flags
+from vbench.telemetry import conditions
 from vbench.telemetry.machine import MachineSampler
 from vbench.telemetry.nodes import NodeSampler, RayNode
+from vbench.telemetry.stall_watch import StallWatch
+from vbench.validity.conditions import MACHINE
 
 START_S = 120.0
 """Time within which an agent must be up: its node may have to fetch the package first."""
@@ -61,6 +64,8 @@ class Watched:
     machines: list[MachineSample]
     oom_kills: int | None
     """Processes that the kernel of its machine killed; None where it does not count, or another counts."""
+    stall: Stall
+    conditions: Mapping[str, Mapping[str, Any]]
 
 
 class NodeAgent:
@@ -119,6 +124,8 @@ class NodeAgent:
             MachineSampler(machine_roots, self._period_s) if machine_roots else None,
         )
         self._kills = procfs.oom_kills()
+        self._stalls = StallWatch(f"agent of {self._name}")
+        self._stack.enter_context(self._stalls.running())
         for sampler in self._samplers:
             if sampler is not None:
                 self._stack.enter_context(sampler.running())
@@ -133,6 +140,11 @@ class NodeAgent:
             nodes=nodes.samples,
             machines=machines.samples if machines else [],
             oom_kills=(kills or 0) - (self._kills or 0) if counted else None,
+            stall=self._stalls.worst(),
+            conditions={
+                **conditions.of_node(self._name, self._raylet),
+                f"{self._name}{MACHINE}": conditions.of_machine(),
+            },
         )
 
 
@@ -151,6 +163,8 @@ class Agents:
         self.samples: list[NodeSample] = []
         self.machines: list[MachineSample] = []
         self.oom_kills: int | None = None
+        self.stalls: list[Stall] = []
+        self.conditions: dict[str, Mapping[str, Any]] = {}
         self._names = [node.name for node in place.nodes]
         actor: Any = ray.remote(num_cpus=0, max_restarts=0)(NodeAgent)
         self._agents: dict[str, Any] = {
@@ -177,6 +191,9 @@ class Agents:
         for name, one in watched.items():
             off_s = self._monotonic_off_s[name]
             self.samples += [replace(sample, at_s=sample.at_s - off_s) for sample in one.nodes]
+            at_s = one.stall.at_s
+            self.stalls.append(replace(one.stall, at_s=None if at_s is None else at_s - off_s))
+            self.conditions |= one.conditions
         for machine in self._machines:
             off_s = self._monotonic_off_s[machine.watcher]
             self.machines += [

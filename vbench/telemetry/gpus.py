@@ -1,14 +1,18 @@
 """The GPUs of this machine as NVIDIA's management library (NVML) sees them."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pynvml
 
+from vbench import procfs
 from vbench.record import GpuSample
+
+MOST_PERCENT = 100
+"""What is above is no share: NVML gives a process that it has not sampled yet any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,8 @@ class GpuWatch:
 
     def __init__(self, handles: Sequence[Any]) -> None:
         self._handles = handles
+        self._seen_us: dict[int, int] = {}
+        """GPU -> time of the last sample of processes' use that was read, in NVML's microseconds."""
 
     def gpus(self) -> list[Gpu]:
         """What they are, by index."""
@@ -41,9 +47,51 @@ class GpuWatch:
             for handle in self._handles
         ]
 
-    def look(self) -> list[GpuSample]:
-        """How they are now, by index."""
-        return [_sample(index, handle) for index, handle in enumerate(self._handles)]
+    def look(self, ours: Collection[int] = ()) -> list[GpuSample]:
+        """How they are now, by index; ``ours``: process ids of the trial, all others being foreign."""
+        return [self._sample(index, handle, ours) for index, handle in enumerate(self._handles)]
+
+    def _sample(self, index: int, handle: Any, ours: Collection[int]) -> GpuSample:
+        foreign_percent, foreign = self._foreign(index, handle, ours)
+        return replace(_sample(index, handle), foreign_percent=foreign_percent, foreign_processes=foreign)
+
+    def _foreign(
+        self, index: int, handle: Any, ours: Collection[int]
+    ) -> tuple[float | None, tuple[str, ...]]:
+        """Percent of the time since the look before, and the processes.
+
+        NVML names processes by the machine's own ids: from within a PID namespace nobody can say whose they
+        are. It keeps samples of the last second or so of each process's use, each with its time.
+        """
+        if not _sees_the_machines_processes():
+            return None, ()
+        there = _told(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
+        others = {process.pid for process in there or () if process.pid not in ours}
+        since = self._seen_us.get(index, 0)
+        try:
+            samples = pynvml.nvmlDeviceGetProcessUtilization(handle, since)
+        except pynvml.NVMLError as error:
+            # Nobody has used it since; all else is a GPU that does not tell.
+            none = error.value in (pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_SUCCESS)
+            return (0.0 if none else None), _named(others)
+        self._seen_us[index] = max([since, *(sample.timeStamp for sample in samples)])
+        by_process: dict[int, list[int]] = {}
+        for sample in samples:
+            if sample.pid not in ours and sample.timeStamp > since and sample.smUtil <= MOST_PERCENT:
+                by_process.setdefault(sample.pid, []).append(sample.smUtil)
+        percent = sum(sum(each) / len(each) for each in by_process.values())
+        return percent, _named(others | {pid for pid, each in by_process.items() if any(each)})
+
+
+def _sees_the_machines_processes() -> bool:
+    """Whether this process is in the machine's own PID namespace, in which kernel threads are seen."""
+    line = procfs.stat(2)
+    return line is not None and line.name == "kthreadd"
+
+
+def _named(pids: Collection[int]) -> tuple[str, ...]:
+    lines = {pid: procfs.stat(pid) for pid in sorted(pids)}
+    return tuple(f"{line.name if line else 'a process that ended'} ({pid})" for pid, line in lines.items())
 
 
 def _sample(index: int, handle: Any) -> GpuSample:

@@ -12,10 +12,14 @@ import psutil
 from vbench import procfs
 from vbench.record import MachineSample
 from vbench.telemetry import gpus
+from vbench.telemetry.cpu_account import CpuAccount
 from vbench.telemetry.watch import repeated
 
 KTHREADD = "kthreadd"
 """The parent of all kernel threads: what they do they do for those that run."""
+
+STOPPED_STATES = "Tt"
+"""By a signal, and by a debugger: proc(5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,10 @@ class CpuShares:
     trial_s: float
     kernel_s: float
     foreign: str | None
+    ours: frozenset[int]
+    """Process ids of the trial."""
+    stopped: tuple[str, ...]
+    """Processes of the trial that a signal or a debugger has stopped, as NAME (PID)."""
 
 
 class CpuWatch:
@@ -33,15 +41,16 @@ class CpuWatch:
     def __init__(self, roots: Sequence[int]) -> None:
         """``roots`` and all their descendants are the trial's."""
         self._roots = roots
+        self._account = CpuAccount()
         self._before: dict[tuple[int, int], float] | None = None
 
     def look(self) -> CpuShares:
         """CPU seconds until now.
 
-        A process that has ended is in its parent's account once that has waited for it, so the trial's sum
-        over living processes and those they waited for misses nothing. What others used is therefore best
-        taken as the machine's busy time less the trial's and the kernel's: that sees also what came and went
-        between two looks. The name is of the process of others that used most since the look before.
+        The trial's sum includes its processes that have ended (vbench.telemetry.cpu_account). What others
+        used is therefore best taken as the machine's busy time less the trial's and the kernel's: that
+        sees also what came and went between two looks. The name is of the process of others that used most
+        since the look before.
         """
         stats = procfs.all_stats()
         ours = procfs.descendants(stats, self._roots)
@@ -53,9 +62,13 @@ class CpuWatch:
         self._before = now
         largest, name = max(spent, default=(0.0, ""))
         return CpuShares(
-            trial_s=sum(stats[pid].cpu_s for pid in ours),
+            trial_s=self._account.look(stats, ours),
             kernel_s=sum(stats[pid].own_cpu_s for pid in kernel),
             foreign=name if largest > 0 else None,
+            ours=frozenset(ours),
+            stopped=tuple(
+                f"{stats[pid].name} ({pid})" for pid in sorted(ours) if stats[pid].state in STOPPED_STATES
+            ),
         )
 
 
@@ -110,5 +123,6 @@ class MachineSampler:
             foreign_process=shares.foreign,
             memory_used_mb=(memory.total - memory.available) / 1e6,
             memory_available_mb=memory.available / 1e6,
-            gpus=tuple(self._gpus.look()),
+            stopped=shares.stopped,
+            gpus=tuple(self._gpus.look(shares.ours)),
         )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from vbench import procfs
 from vbench.telemetry import nics
+from vbench.telemetry.cpu_account import CpuAccount
 
 
 class NodeProcesses:
@@ -20,22 +21,21 @@ class NodeProcesses:
         self._spaces = {nics.namespace(pid): node for node, pid in raylets.items()} if shaped else {}
         self._known: dict[tuple[int, int], str | None] = {}
         """(pid, start) -> node; a process stays in the namespace it has begun in."""
-        self._most_s = dict.fromkeys(raylets, 0.0)
+        self._accounts = {node: CpuAccount() for node in raylets}
 
     def look(self) -> tuple[dict[str, float], dict[str, int]]:
         """CPU seconds and bytes of private memory of each node's processes.
 
-        A process that has ended counts with the parent that waited for it. What is lost when nobody of the
-        node did is not taken back from the sum.
+        Those that have ended are included, whoever waited for them: vbench.telemetry.cpu_account.
         """
         stats = procfs.all_stats()
         private = dict.fromkeys(self._raylets, 0)
-        cpu_s = dict.fromkeys(self._raylets, 0.0)
+        members: dict[str, list[int]] = {node: [] for node in self._raylets}
         for pid, node in self._nodes(stats).items():
-            cpu_s[node] += stats[pid].cpu_s
+            members[node].append(pid)
             private[node] += procfs.private_bytes(pid)
-        self._most_s = {node: max(cpu_s[node], before) for node, before in self._most_s.items()}
-        return self._most_s, private
+        cpu_s = {node: account.look(stats, members[node]) for node, account in self._accounts.items()}
+        return cpu_s, private
 
     def _nodes(self, stats: Mapping[int, procfs.Stat]) -> dict[int, str]:
         if not self._shaped:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import psutil
 
 from vbench import procfs
 from vbench.clusters.base import Progress, RunningCluster
+from vbench.clusters.emulated import control
 from vbench.clusters.emulated.init import GCS_PORT
 from vbench.clusters.emulated.needs import Need, needs
 from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Spec, hosts
@@ -22,7 +24,7 @@ from vbench.clusters.ray_node import environment, reason, start_command, temp_fo
 from vbench.errors import InputError, TrialError
 from vbench.installation import check_installation
 from vbench.load.job import NodePlace
-from vbench.network import read_network
+from vbench.network import LinkCheck, Network, read_network
 from vbench.proxies import bypassed
 from vbench.schema import ClusterConfig, Config
 from vbench.sizing import machine_cpus
@@ -113,6 +115,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     ):
         ready = _wait(init, config.cluster.start_timeout_s, log, progress)
         head = _outer_pid(init, ready["head_pid"])
+        network = read_network(ready["network"])
         yield RunningCluster(
             address=f"{spec.hosts[0].ip}:{GCS_PORT}",
             temp_dir=str(folder),
@@ -120,9 +123,21 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             exit_status=lambda: _exit_status(init),
             nodes=tuple(NodePlace(name=host.name, ip=host.ip) for host in spec.hosts),
             enter=(sys.executable, "-m", "vbench.clusters.emulated.enter", str(head)),
-            network=read_network(ready["network"]),
+            network=network,
+            links_again=lambda: _links_again(folder, network),
             link_check_s=ready["phases_s"]["link_check"],
         )
+
+
+def _links_again(folder: Path, network: Network) -> Network:
+    """The network with its links checked once more, which ends Ray; TrialError if they could not be."""
+    try:
+        reply = control.ask(folder, SILENCE_S)
+    except OSError as error:
+        raise TrialError(f"the links could not be checked after the trial: {error}") from error
+    if "error" in reply:
+        raise TrialError(f"the links could not be checked after the trial: {reply['error']}")
+    return replace(network, checks_after=[LinkCheck(**check) for check in reply["checks"]])
 
 
 def _spec(config: ClusterConfig, folder: Path) -> Spec:

@@ -1,21 +1,30 @@
 """One emulated host: a process with a network and mounts of its own, which does what init asks of it."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vbench import namespaces
+from vbench import namespaces, procfs
 from vbench.clusters.emulated import linkcheck
 from vbench.clusters.emulated.plan import TEMP_MB, Host, Spec
 from vbench.clusters.ray_node import listens, raylet_socket
+from vbench.telemetry import nics
 
 Message = Mapping[str, Any]
+
+END_S = 10.0
+"""Killed processes are gone within this time."""
+
+POLL_S = 0.02
 
 
 class HostError(Exception):
@@ -82,6 +91,7 @@ def _serve(channel: socket.socket, host: "_Host") -> None:
         "start": host.start,
         "up": host.up,
         "status": host.status,
+        "end": host.end,
     }
     with channel.makefile("rb") as lines:
         for line in lines:
@@ -120,7 +130,9 @@ class _Host:
         """For link checks."""
         self._server = linkcheck.listen(self._host.ip)
 
-    def check(self, *, peer: str | None, flows: int, incoming: int) -> tuple[float, str] | None:
+    def check(
+        self, *, peer: str | None, flows: int, incoming: int, measure_s: float = linkcheck.MEASURE_S
+    ) -> tuple[float, str] | None:
         """Send ``flows`` to ``peer`` while receiving ``incoming`` of them.
 
         Gives Mbit/s received and TCP's congestion control; None where nothing comes in. A process
@@ -139,7 +151,7 @@ class _Host:
                 finally:
                     os._exit(status)
         assert self._server is not None
-        received = linkcheck.receive(self._server, incoming) if incoming else None
+        received = linkcheck.receive(self._server, incoming, measure_s) if incoming else None
         if sender:
             _, status = os.waitpid(sender, 0)
             if status:
@@ -160,6 +172,25 @@ class _Host:
         if gcs_port is not None and not listens(socket.AF_INET, (self._host.ip, gcs_port)):
             return False
         return listens(socket.AF_UNIX, raylet_socket(self._spec.folder))
+
+    def end(self) -> None:
+        """End Ray, and all else on this host but this process; ChildProcessError if something will not
+        end."""
+        own = nics.namespace(os.getpid())
+        deadline = time.monotonic() + END_S
+        while others := [
+            line
+            for line in procfs.all_stats().values()
+            if line.pid != os.getpid() and line.state not in "ZX" and nics.namespace(line.pid) == own
+        ]:
+            if time.monotonic() > deadline:
+                raise ChildProcessError(f"{others[0].name} ({others[0].pid}) does not end")
+            for line in others:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(line.pid, signal.SIGKILL)
+            if self._ray is not None:
+                self._ray.poll()
+            time.sleep(POLL_S)
 
     def status(self) -> int | None:
         """Ray's exit status; None while it runs."""

@@ -7,7 +7,9 @@ standard output, a JSON line an event, how far it is: ``progress``, ``ready`` or
 
 import json
 import os
+import select
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from vbench import namespaces
-from vbench.clusters.emulated import linkcheck
+from vbench.clusters.emulated import control, linkcheck
 from vbench.clusters.emulated.host import HostError, RunningHost, fork_host
 from vbench.clusters.emulated.plan import Spec
 from vbench.network import LinkCheck, Network
@@ -89,8 +91,23 @@ def _init(spec: Spec) -> int:
         links=[host.host.link for host in hosts],
         checks=checks,
     )
-    emit(event="ready", network=asdict(network), phases_s=phases_s, head_pid=hosts[0].pid)
-    return _hold(hosts)
+    with control.serving(spec.folder) as server:
+        emit(event="ready", network=asdict(network), phases_s=phases_s, head_pid=hosts[0].pid)
+        _hold(hosts, server)
+        _check_again(hosts, spec, server)
+        while True:  # until the guard ends it all
+            time.sleep(WATCH_S)
+
+
+def _check_again(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket) -> None:
+    """End Ray on all hosts, check the links once more, and tell whoever asked."""
+    with control.asked(server) as answer:
+        try:
+            _all(hosts, "end")
+            checks = _check_links(hosts, spec.congestion_control, linkcheck.SHORT_S)
+            answer({"checks": [asdict(check) for check in checks]})
+        except (HostError, OSError) as error:
+            answer({"error": str(error)})
 
 
 def _network(spec: Spec) -> list[RunningHost]:
@@ -114,7 +131,9 @@ def _all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> list[Any]:
     return [host.answer(SETUP_S) for host in hosts]
 
 
-def _check_links(hosts: Sequence[RunningHost], congestion_control: str) -> list[LinkCheck]:
+def _check_links(
+    hosts: Sequence[RunningHost], congestion_control: str, measure_s: float = linkcheck.MEASURE_S
+) -> list[LinkCheck]:
     """One flow, then as many as fill the NIC, from each host to the next, side by side where they do not get
     into each other's way; then several into a NIC that none fills alone.
 
@@ -128,14 +147,16 @@ def _check_links(hosts: Sequence[RunningHost], congestion_control: str) -> list[
         planned = [(sender, receiver, flows_of(sender, receiver)) for sender, receiver in ring]
         for together in linkcheck.rounds(planned):
             running = [(by_name[one.name], by_name[other.name], flows) for one, other, flows in together]
-            for pair, check in zip(running, _check_round(running, congestion_control), strict=True):
-                checks.append(_again(check, partial(_check_one, pair, congestion_control)))
+            for pair, check in zip(
+                running, _check_round(running, congestion_control, measure_s), strict=True
+            ):
+                checks.append(_again(check, partial(_check_one, pair, congestion_control, measure_s)))
     together_in = linkcheck.fan_in([host.host for host in hosts])
     if together_in is not None:
         receiver = by_name[together_in[0].name]
         senders = [by_name[host.name] for host in together_in[1]]
-        check = _check_fan_in(receiver, senders, congestion_control)
-        checks.append(_again(check, partial(_check_fan_in, receiver, senders, congestion_control)))
+        check = _check_fan_in(receiver, senders, congestion_control, measure_s)
+        checks.append(_again(check, partial(_check_fan_in, receiver, senders, congestion_control, measure_s)))
     return checks
 
 
@@ -148,17 +169,19 @@ def _again(check: LinkCheck, once_more: Callable[[], LinkCheck]) -> LinkCheck:
     return check
 
 
-def _check_one(pair: tuple[RunningHost, RunningHost, int], congestion_control: str) -> LinkCheck:
-    (check,) = _check_round([pair], congestion_control)
+def _check_one(
+    pair: tuple[RunningHost, RunningHost, int], congestion_control: str, measure_s: float
+) -> LinkCheck:
+    (check,) = _check_round([pair], congestion_control, measure_s)
     return check
 
 
 def _check_fan_in(
-    receiver: RunningHost, senders: Sequence[RunningHost], congestion_control: str
+    receiver: RunningHost, senders: Sequence[RunningHost], congestion_control: str, measure_s: float
 ) -> LinkCheck:
     """Several fill one NIC that is wider than any of theirs."""
     flows = [linkcheck.flows_to_fill(sender.host, receiver.host) for sender in senders]
-    receiver.ask("check", peer=None, flows=0, incoming=sum(flows))
+    receiver.ask("check", peer=None, flows=0, incoming=sum(flows), measure_s=measure_s)
     for sender, count in zip(senders, flows, strict=True):
         sender.ask("check", peer=receiver.host.ip, flows=count, incoming=0)
     measured_mbps, found = receiver.answer(SETUP_S)
@@ -188,7 +211,7 @@ def _one(*_: object) -> int:
 
 
 def _check_round(
-    pairs: Sequence[tuple[RunningHost, RunningHost, int]], congestion_control: str
+    pairs: Sequence[tuple[RunningHost, RunningHost, int]], congestion_control: str, measure_s: float
 ) -> list[LinkCheck]:
     sends = {sender.host.name: (receiver, flows) for sender, receiver, flows in pairs}
     receives = {receiver.host.name: flows for _, receiver, flows in pairs}
@@ -196,7 +219,8 @@ def _check_round(
     for name, host in involved.items():
         peer, flows = sends.get(name, (None, 0))
         ip = peer.host.ip if peer else None
-        host.ask("check", peer=ip, flows=flows, incoming=receives.get(name, 0))
+        incoming = receives.get(name, 0)
+        host.ask("check", peer=ip, flows=flows, incoming=incoming, measure_s=measure_s)
     answers = {name: host.answer(SETUP_S) for name, host in involved.items()}
     received = {name: answers[name][0] for name in receives}
     for name in receives:
@@ -253,15 +277,15 @@ def _check_alive(hosts: Sequence[RunningHost]) -> None:
             raise HostError(f"Ray on host {host.host.name} ended with status {status}")
 
 
-def _hold(hosts: Sequence[RunningHost]) -> int:
-    """Until Ray ends on some host; reaps, as PID 1 must, what has lost its parent."""
-    while True:
+def _hold(hosts: Sequence[RunningHost], server: socket.socket) -> None:
+    """Until somebody asks for a check of the links; HostError if Ray ends on some host before. Reaps, as
+    PID 1 must, what has lost its parent."""
+    while not select.select([server], [], [], WATCH_S)[0]:
         with suppress(ChildProcessError):
             while (done := os.waitpid(-1, os.WNOHANG))[0]:
                 if done[0] in {host.pid for host in hosts}:
                     raise HostError("a host's own process ended")
         _check_alive(hosts)
-        time.sleep(WATCH_S)
 
 
 if __name__ == "__main__":

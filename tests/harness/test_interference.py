@@ -1,0 +1,124 @@
+"""Real trials that something outside interferes with: each is invalid, by rules that name what was done."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from emulated import TRANSFER, processes
+from interfere import halve_what_it_receives, lift_flow_caps
+from runs import SCENE, SMALL, Wait, Workplace, below
+from waiting import came_true, until
+
+from vbench import procfs
+from vbench.record import Rule
+from vbench.trial_folder import read_trial
+
+pytestmark = pytest.mark.slow
+
+STOPPED_S = 3.0
+BOUND_MS = 2000
+
+LOAD = ["-m", "vbench.load", "drive"]
+
+
+def broken(workplace: Workplace) -> dict[str, Rule]:
+    (folder,) = workplace.trials()
+    trial = read_trial(folder)
+    assert trial.status == "finished", trial.error
+    assert not trial.valid
+    return {rule.name: rule for rule in trial.broken}
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be bound to fewer")
+def test_fewer_cpus_a_preloaded_library_and_stopped_processes(workplace: Workplace, wait_for: Wait) -> None:
+    """``taskset``, ``LD_PRELOAD``, and SIGSTOP of the load process and of a decoder while requests run."""
+    library = next(Path("/lib").rglob("libm.so.6"))
+    taskset = shutil.which("taskset")
+    assert taskset is not None
+    run = workplace.start(
+        *(*SMALL, *SCENE, "tracking=off", "load.requests=6", f"load.max_stall_ms={BOUND_MS}"),
+        enter=(taskset, "-c", str(min(os.sched_getaffinity(0)))),
+        LD_PRELOAD=str(library),
+    )
+    wait_for(run, "requests  0/6")
+    ours = below(run.pid)
+    (load,) = [pid for pid in ours if procfs.command(pid)[1:4] == LOAD]
+    decoder = next(pid for pid in ours if "VideoDecoder" in " ".join(procfs.command(pid)))
+    for pid in (load, decoder):
+        os.kill(pid, signal.SIGSTOP)
+    came_true(lambda: run.poll() is not None, STOPPED_S)
+    for pid in (load, decoder):
+        os.kill(pid, signal.SIGCONT)
+    output, _ = run.communicate(timeout=240)
+    assert run.returncode == 1, output
+    found = broken(workplace)
+    cpus = found["the trial had the CPUs it counts on"]
+    assert "raylet of head may use 1 (by its affinity: " in cpus.found
+    assert f"LD_PRELOAD={library} is set for harness" in cpus.found
+    assert "unset LD_PRELOAD" in cpus.remedy
+    stalled = found["nothing stalled"]
+    assert "ms (client), bound 2000 ms" in stalled.found
+    worst_ms = float(stalled.found.removeprefix("at most ").partition(" ")[0])
+    assert worst_ms >= 1000 * STOPPED_S
+    assert "stopped by a signal or a debugger: " in stalled.found
+    assert f"({load})" in stalled.found
+    assert f"({decoder})" in stalled.found
+
+
+HEAD, GPU, CHUNK1, _, DECODE = range(5)
+"""Hosts in the order in which they are forked."""
+
+RECEIVE = """
+import socket
+server = socket.create_server(("10.77.0.3", 9999))
+print("up", flush=True)
+connection, _ = server.accept()
+while connection.recv(1 << 20):
+    pass
+"""
+SEND = """
+import socket, time
+connection = socket.create_connection(("10.77.0.3", 9999))
+ends_s = time.monotonic() + 8
+while time.monotonic() < ends_s:
+    connection.sendall(bytes(1 << 16))
+"""
+
+
+def on_host(pid: int, code: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "vbench.clusters.emulated.enter", str(pid), sys.executable, "-c", code]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_other_rates_and_other_traffic_on_the_links(workplace: Workplace, wait_for: Wait) -> None:
+    """After the links were checked, flow caps are lifted, a NIC's rate is halved, and somebody else sends."""
+    run = workplace.start(*TRANSFER, "load.requests=5", "load.objects=3")
+    wait_for(run, "requests  0/5")
+    there = processes(run.pid)
+    assert there.init is not None
+    hosts: Sequence[int] = sorted(there.hosts)
+    lift_flow_caps(hosts[DECODE], 60)
+    halve_what_it_receives(there.init, GPU, 125)
+    with on_host(hosts[CHUNK1], RECEIVE) as receiver:
+        assert receiver.stdout is not None
+        assert receiver.stdout.readline() == "up\n"
+        with on_host(hosts[HEAD], SEND):
+            output, _ = run.communicate(timeout=280)
+    assert run.returncode == 1, output
+    until(lambda: not workplace.left(), "nothing is left")
+    found = broken(workplace)
+    rates = found["the kernel kept the links' rates"]
+    assert "receives at up to 62.5 Mbit/s instead of 125" in rates.found or (
+        "decode has a flow class of 60 Mbit/s instead of 25" in rates.found
+    )
+    flows = found["no flow carried more than its cap"]
+    assert " of decode " in flows.found
+    sent = found["what was sent is what had to cross, and Ray's own repeats"]
+    assert "head sent" in sent.found or "chunk1 received" in sent.found
+    after = found["the links had their rates after the trial"]
+    assert "chunk1+chunk2 to gpu" in after.found, "the only pair that fills the NIC that was halved"

@@ -1,0 +1,118 @@
+"""Others' use of the trial's GPUs is told apart from the trial's, and judged."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import parts
+import pytest
+import records
+
+from vbench import procfs
+from vbench.record import GpuSample, MachineSample, Rule
+from vbench.validity import foreign_gpu
+
+NVML = Path(__file__).parents[1] / "harness" / "fake_nvml.c"
+
+LOOKS = """
+import os
+from vbench.telemetry.gpus import watching
+with watching() as watch:
+    for _ in range(2):
+        first, second = watch.look({os.getppid()})
+        print((first.foreign_percent, first.foreign_processes))
+    print((second.foreign_percent, second.foreign_processes))
+"""
+
+
+def sees_all() -> bool:
+    line = procfs.stat(2)
+    return line is not None and line.name == "kthreadd"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nvml")
+    command = ["gcc", "-shared", "-fPIC", "-o", folder / "libnvidia-ml.so.1", NVML]
+    subprocess.run(command, check=True, timeout=60)
+    return folder
+
+
+@pytest.mark.skipif(not sees_all(), reason="in a PID namespace nobody can say whose processes NVML names")
+def test_a_process_that_is_not_the_trials_is_foreign(library: Path) -> None:
+    """NVML's calls are answered by a library built for this: 1 is no process of ours, this one is."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKS],
+        env={
+            **os.environ,
+            "LD_LIBRARY_PATH": str(library),
+            "FAKE_NVML_PIDS": f"1 30 {os.getpid()} 60 1 10",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    first, later, silent = (eval(line) for line in done.stdout.splitlines())
+    init = procfs.stat(1)
+    assert init is not None
+    assert first == (20.0, (f"{init.name} (1)",)), "the mean of its two samples"
+    assert later == (0.0, (f"{init.name} (1)",)), "no sample is counted twice; it still has its context"
+    assert silent == (None, ()), "an old GPU does not tell"
+
+
+def gpu(**changes: Any) -> GpuSample:
+    return GpuSample(
+        gpu=0,
+        busy_percent=90,
+        memory_used_mb=1,
+        energy_j=None,
+        sm_mhz=None,
+        **{"foreign_percent": 0.0, **changes},
+    )
+
+
+def judged(*looks: GpuSample, gpus: int = 1, **load: float) -> Rule | None:
+    machines: list[MachineSample] = [
+        records.machine(100.0 + second, gpus=(look,)) for second, look in enumerate(looks)
+    ]
+    return next(foreign_gpu.judge(parts.config(gpus=gpus, **load), machines), None)
+
+
+def test_gpus_that_the_trial_alone_used_keep_the_rule() -> None:
+    rule = judged(gpu(foreign_percent=90), gpu(), gpu(foreign_percent=4))
+    assert rule is not None
+    assert rule.holds, "the first sample is about the time before"
+    assert "others used 2.0% of GPU 0 of host; bound 5%" in rule.found
+
+
+def test_others_that_used_a_gpu_break_the_rule_and_are_named() -> None:
+    busy = gpu(foreign_percent=30, foreign_processes=("python (7)",))
+    rule = judged(gpu(), busy, busy)
+    assert rule is not None
+    assert not rule.holds
+    assert "others used 30.0% of GPU 0 of host (python (7))" in rule.found
+    assert judged(gpu(), busy, busy, max_foreign_gpu_percent=50).holds
+
+
+def test_others_on_a_gpu_that_does_not_tell_how_much_break_the_rule() -> None:
+    unknown = gpu(foreign_percent=None, foreign_processes=("python (7)",))
+    rule = judged(unknown, unknown)
+    assert rule is not None
+    assert not rule.holds
+    assert "python (7) compute on GPU 0 of host, which does not tell how much" in rule.found
+
+
+def test_a_gpu_that_tells_nothing_and_has_nobody_else_is_no_reason_to_lose_a_trial() -> None:
+    rule = judged(gpu(foreign_percent=None), gpu(foreign_percent=None))
+    assert rule is not None
+    assert rule.holds
+    assert "do not tell" in rule.found
+
+
+def test_a_trial_without_gpus_has_no_such_rule() -> None:
+    busy = gpu(foreign_percent=99)
+    assert judged(busy, busy, gpus=0) is None
+    assert judged() is None

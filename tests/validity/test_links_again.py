@@ -1,0 +1,128 @@
+"""The links of an emulated cluster are checked again after the trial, and what was changed is found.
+
+Real hosts and links; in Ray's place a program listens where Ray would, so that nothing else takes time.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from interfere import halve_what_it_receives, lift_flow_caps
+
+from vbench import procfs
+from vbench.clusters.emulated import control
+from vbench.clusters.emulated.init import GCS_PORT
+from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Host, Spec
+from vbench.clusters.guard import guarded
+from vbench.clusters.ray_node import raylet_socket
+from vbench.network import Link, LinkCheck, LinkSample
+from vbench.telemetry.nics import namespace
+from vbench.validity.links_during import AFTER_TOLERANCE
+
+pytestmark = pytest.mark.slow
+
+ANSWER_S = 60.0
+
+STAND_IN = f"""
+import os, signal, socket, sys
+ip, path = sys.argv[1:]
+os.makedirs(os.path.dirname(path), exist_ok=True)
+raylet = socket.socket(socket.AF_UNIX)
+raylet.bind(path)
+raylet.listen()
+# A child of its own session too: all that Ray starts must be gone before the links are checked.
+os.fork() or os.setsid()
+others = [socket.socket() for _ in range(2)]
+for other, port in zip(others, ({GCS_PORT}, {OBJECT_MANAGER_PORT})):
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    other.bind((ip, port))
+    other.listen()
+signal.pause()
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    folder: Path
+    init: int
+    hosts: list[int]
+    """In the order of the configuration."""
+
+    def check(self) -> list[LinkCheck]:
+        reply = control.ask(self.folder, ANSWER_S)
+        assert "error" not in reply, reply
+        return [LinkCheck(**check) for check in reply["checks"]]
+
+    def look(self) -> dict[str, LinkSample]:
+        from vbench.clusters.emulated.queues import watching
+
+        hosts = dict(zip("ab", self.hosts, strict=True))
+        with watching(hosts, switch=self.init) as links:
+            return links.look()
+
+
+LINK = Link(node="a", nic_mbps=25, flow_mbps=10)
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    with started() as cluster:
+        yield cluster
+
+
+@contextmanager
+def started() -> Iterator[Running]:
+    folder = Path(tempfile.mkdtemp(prefix="vt", dir="/tmp"))
+    folder.rmdir()  # the guard makes it, and takes it away
+    hosts = tuple(
+        Host(
+            name=name,
+            ip=f"10.77.0.{number}",
+            nic_mbps=LINK.nic_mbps,
+            flow_mbps=LINK.flow_mbps,
+            shm_mb=1,
+            command=(sys.executable, "-c", STAND_IN, f"10.77.0.{number}", raylet_socket(str(folder))),
+        )
+        for number, name in enumerate("ab", start=1)
+    )
+    spec = Spec(folder=str(folder), hosts=hosts, scale=1, congestion_control="cubic", timeout_s=ANSWER_S)
+    command = [sys.executable, "-m", "vbench.clusters.emulated.init", spec.to_json()]
+    read, write = os.pipe()
+    with (
+        os.fdopen(read) as lines,
+        guarded(command, env=dict(os.environ), folders=[folder], stdout=write, grace_s=0) as guard,
+    ):
+        os.close(write)
+        events = (json.loads(line) for line in lines)
+        ready = next(event for event in events if event["event"] != "progress")
+        assert ready["event"] == "ready", ready
+        forked = sorted(pid for pid in guard.pids() if "vbench.clusters.emulated.init" in procfs.command(pid))
+        spaces = {pid: namespace(pid) for pid in forked}
+        init = next(pid for pid in forked if procfs.innermost_pid(pid) == 1)
+        yield Running(folder, init, [pid for pid in forked if spaces[pid] != spaces[init] and pid > init])
+
+
+def test_links_that_nobody_changed_have_their_rates_after_whatever_ran_is_ended(running: Running) -> None:
+    look = running.look()
+    for name in "ab":
+        assert (look[name].out_mbps, look[name].in_mbps) == (LINK.nic_mbps, LINK.nic_mbps)
+    checks = running.check()
+    assert {check.flows for check in checks} == {1, 3}
+    assert all(check.error <= AFTER_TOLERANCE for check in checks), checks
+
+
+def test_flow_caps_that_were_lifted_and_a_nic_that_was_halved_are_found(running: Running) -> None:
+    lift_flow_caps(running.hosts[0], 20)
+    halve_what_it_receives(running.init, 0, LINK.nic_mbps)
+    look = running.look()
+    assert (look["a"].flow_least_mbps, look["a"].flow_most_mbps) == (20, 20)
+    assert look["a"].in_mbps == LINK.nic_mbps / 2
+    assert (look["b"].flow_most_mbps, look["b"].in_mbps) == (LINK.flow_mbps, LINK.nic_mbps)
+    off = {(check.sender, check.flows) for check in running.check() if check.error > AFTER_TOLERANCE}
+    assert {("a", 1), ("b", 3)} <= off

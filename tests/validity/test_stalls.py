@@ -1,0 +1,148 @@
+"""A client, a sampler, a node or a machine that stood still is found, whoever stopped it."""
+
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import parts
+import pytest
+import records
+from waiting import came_true, until
+
+from vbench import procfs
+from vbench.record import MachineSample, NodeSample, Rule, Stall
+from vbench.telemetry.machine import CpuWatch
+from vbench.telemetry.stall_watch import StallWatch
+from vbench.validity import stalls
+
+STOPPED_S = 1.2
+
+WATCHES = """
+import sys
+from vbench.telemetry.stall_watch import StallWatch
+watch = StallWatch("client")
+with watch.running():
+    print("up", flush=True)
+    sys.stdin.readline()
+print(watch.worst().worst_ms)
+"""
+
+
+def judged(**changes: Any) -> Rule | None:
+    given: dict[str, Any] = {
+        "load": parts.config().load,
+        "observed": parts.observed(),
+        "harness": parts.harness(),
+        "nodes": [records.sample(at) for at in (100.0, 101.1, 102.0)],
+        "machines": [records.machine(at) for at in (100.0, 101.1, 102.0)],
+    }
+    return next(stalls.judge(**(given | changes)), None)
+
+
+def test_a_stopped_process_is_a_gap_of_its_heartbeat() -> None:
+    """SIGSTOP from outside, for long enough to be told from a busy machine."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WATCHES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGSTOP)
+    came_true(lambda: False, STOPPED_S)
+    process.send_signal(signal.SIGCONT)
+    output, _ = process.communicate("\n", timeout=60)
+    assert float(output) >= 1000 * STOPPED_S
+
+
+def test_a_stopped_process_of_the_trial_is_named_and_one_of_others_is_not() -> None:
+    with subprocess.Popen(["sleep", "60"]) as ours, subprocess.Popen(["sleep", "60"]) as other:
+        for process in (ours, other):
+            process.send_signal(signal.SIGSTOP)
+            until(lambda pid=process.pid: procfs.stat(pid).state == "T", "it is stopped")
+        assert CpuWatch([ours.pid]).look().stopped == (f"sleep ({ours.pid})",)
+        for process in (ours, other):
+            process.send_signal(signal.SIGKILL)
+
+
+def test_a_watch_tells_only_of_the_time_asked_for() -> None:
+    watch = StallWatch("client")
+    watch._gaps = [(10.0, 2.0, 0.0), (20.0, 5.0, 4.0)]  # what a machine that was suspended leaves
+    watch._wakes = 2
+    assert watch.worst(5.0, 12.0).worst_ms == 2000
+    assert watch.worst(12.0, 30.0) == Stall(
+        where="client", worst_ms=5000, suspended_ms=4000, at_s=20.0, wakes=2
+    )
+    # Of the second gap one second was before the clock stood still: it began at 19.
+    assert watch.worst(11.0, 18.5).at_s is None
+
+
+def test_a_trial_that_nothing_stopped_keeps_the_rule() -> None:
+    rule = judged()
+    assert rule is not None
+    assert rule.holds
+    assert "bound 1000 ms" in rule.found
+
+
+def test_a_record_of_before_has_no_such_rule() -> None:
+    assert judged(harness=None) is None
+    assert judged(observed=records.observed()) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"observed": parts.observed(stalls=(Stall(where="client", worst_ms=6050, wakes=9),))},
+            "6050 ms (client)",
+        ),
+        (
+            {"harness": parts.harness(stalls=(Stall(where="harness", worst_ms=1001, wakes=9),))},
+            "1001 ms (harness)",
+        ),
+        (
+            {"observed": parts.observed(stalls=(Stall(where="agent of gpu", worst_ms=9e3, wakes=9),))},
+            "9000 ms (agent of gpu)",
+        ),
+        (
+            {"observed": parts.observed(stalls=(Stall(where="client", worst_ms=0, wakes=0),))},
+            "nobody watched client",
+        ),
+        ({"nodes": [records.sample(100.0), records.sample(107.0)]}, "6000 ms (samples of node head)"),
+        ({"machines": [records.machine(100.0), records.machine(107.0)]}, "6000 ms (samples of machine host)"),
+        (
+            {"machines": [records.machine(100.0), records.machine(101.0, stopped=("raylet (7)",))]},
+            "stopped by a signal or a debugger: raylet (7)",
+        ),
+        (
+            {
+                "observed": parts.observed(
+                    stalls=(Stall(where="client", worst_ms=8000, suspended_ms=7900, wakes=9),)
+                )
+            },
+            "suspended for 7900 ms",
+        ),
+    ],
+)
+def test_whatever_stood_still_breaks_the_rule_and_is_named(changes: dict[str, Any], said: str) -> None:
+    rule = judged(**changes)
+    assert rule is not None
+    assert not rule.holds
+    assert said in rule.found
+    assert "load.max_stall_ms" in rule.remedy
+
+
+def test_the_bound_is_the_configurations() -> None:
+    slow = parts.observed(stalls=(Stall(where="client", worst_ms=1500, wakes=9),))
+    rule = judged(observed=slow, load=parts.config(max_stall_ms=2000).load)
+    assert rule is not None
+    assert rule.holds
+
+
+def test_samples_of_each_node_are_told_apart() -> None:
+    nodes: list[NodeSample] = [
+        records.sample(at, node=node) for at, node in ((100, "a"), (100.9, "b"), (101, "a"), (101.9, "b"))
+    ]
+    machines: list[MachineSample] = []
+    rule = judged(nodes=nodes, machines=machines)
+    assert rule is not None
+    assert rule.holds

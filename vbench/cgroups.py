@@ -1,0 +1,96 @@
+"""What the control groups of a process allow it: CPUs and memory, by cgroup v2 and v1, up the whole tree."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+UNLIMITED_BYTES = 1 << 60
+"""cgroup v1 writes a number of about 2^63 for no limit."""
+
+
+def cpu_quota(pid: int | str = "self", proc: Path = Path("/proc")) -> float | None:
+    """CPUs that the tightest quota on the way to the root gives: 1.5 for 150 ms in each 100 ms; None for
+    none.
+
+    cgroup v2: ``cpu.max``; v1: ``cpu.cfs_quota_us`` and ``cpu.cfs_period_us``.
+    """
+    quotas = [quota for folder in _folders(pid, proc, "cpu") if (quota := _quota(folder)) is not None]
+    return min(quotas, default=None)
+
+
+def memory_limit_bytes(pid: int | str = "self", proc: Path = Path("/proc")) -> int | None:
+    """The tightest limit of memory on the way to the root; None for none."""
+    limits = [limit for folder in _folders(pid, proc, "memory") if (limit := _limit(folder)) is not None]
+    return min(limits, default=None)
+
+
+def _quota(folder: Path) -> float | None:
+    words = _words(folder / "cpu.max")
+    if not words:
+        words = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+    try:
+        quota, period = (int(word) for word in words)
+    except ValueError:  # "max", or no such files
+        return None
+    return quota / period if quota > 0 and period > 0 else None
+
+
+def _limit(folder: Path) -> int | None:
+    words = _words(folder / "memory.max") or _words(folder / "memory.limit_in_bytes")
+    if not words or not words[0].isdigit():
+        return None
+    return int(words[0]) if int(words[0]) < UNLIMITED_BYTES else None
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:
+        return []
+
+
+def _folders(pid: int | str, proc: Path, controller: str) -> Iterator[Path]:
+    """The process's group in each hierarchy that has the controller, and all groups above it that can be
+    seen."""
+    groups = _groups(pid, proc)
+    for root, mount, kind, options in _mounts(proc):
+        if kind == "cgroup2":
+            path = groups.get("")
+        elif kind == "cgroup" and controller in options:
+            path = groups.get(controller)
+        else:
+            continue
+        if path is None:
+            continue
+        # In a container the hierarchy's root, as mounted, can be the container's own group.
+        below = Path(path).relative_to(root) if Path(path).is_relative_to(root) else Path()
+        parts = [part for part in below.parts if part not in ("/", "..")]
+        for count in range(len(parts), -1, -1):
+            yield mount.joinpath(*parts[:count])
+
+
+def _groups(pid: int | str, proc: Path) -> dict[str, str]:
+    """Controller -> path of the process's group; "" is cgroup v2."""
+    found: dict[str, str] = {}
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            found[controller] = path
+    return found
+
+
+def _mounts(proc: Path) -> Iterator[tuple[str, Path, str, list[str]]]:
+    """Root within the hierarchy, mount point, type and the file system's options of each cgroup mount that
+    this process sees (proc(5), mountinfo)."""
+    try:
+        lines = (proc / "self" / "mountinfo").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        fields, tail = before.split(), after.split()
+        if len(fields) > 4 and len(tail) > 2 and tail[0] in ("cgroup", "cgroup2"):
+            yield fields[3], Path(fields[4]), tail[0], tail[2].split(",")

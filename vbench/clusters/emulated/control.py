@@ -1,0 +1,46 @@
+"""The one question that a running emulated cluster is asked: check the links again, over a socket in its
+folder."""
+
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SOCKET = "control"
+"""In the cluster's folder, which only its owner may enter; hosts have a folder of their own in its place."""
+
+ANSWER_BYTES = 65536
+
+
+@contextmanager
+def serving(folder: str) -> Iterator[socket.socket]:
+    """Where init listens."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(Path(folder) / SOCKET))
+        server.listen(1)
+        yield server
+
+
+@contextmanager
+def asked(server: socket.socket) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """The question that waits; within the block, its answer is given."""
+    connection, _ = server.accept()
+    with connection:
+        yield lambda answer: connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def ask(folder: Path, timeout_s: float) -> dict[str, Any]:
+    """Ask, and wait for the answer; OSError if there is none within ``timeout_s``."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout_s)
+        connection.connect(str(folder / SOCKET))
+        data = b""
+        while not data.endswith(b"\n"):
+            more = connection.recv(ANSWER_BYTES)
+            if not more:
+                raise ConnectionError("the emulated cluster ended before it answered")
+            data += more
+    found: dict[str, Any] = json.loads(data)
+    return found

@@ -1,0 +1,78 @@
+"""The bounds of the rules: their keys, their shipped values, and which of them a configuration loosened.
+
+Every key of ``load`` that begins with ``max_`` or ``min_`` bounds a rule. A larger maximum or a smaller
+minimum than the shipped one lets trials pass that would otherwise be invalid, so whoever reports validity
+says so.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from vbench.record import Trial
+from vbench.schema import LoadConfig
+
+GROUP = "load"
+MOST, LEAST = "max_", "min_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One bound of a rule."""
+
+    key: str
+    """As on the command line: ``load.max_late_ms``."""
+    shipped: float
+    """The value with which vbench is shipped."""
+
+    def is_looser(self, value: float) -> bool:
+        """Whether ``value`` lets trials pass that the shipped bound stops; what is no number bounds
+        nothing."""
+        if not math.isfinite(value):
+            return True
+        name = self.key.rpartition(".")[2]
+        return value > self.shipped if name.startswith(MOST) else value < self.shipped
+
+
+def _bounds() -> tuple[Bound, ...]:
+    shipped = LoadConfig(name="")
+    return tuple(
+        Bound(key=f"{GROUP}.{each.name}", shipped=float(getattr(shipped, each.name)))
+        for each in fields(LoadConfig)
+        if each.name.startswith((MOST, LEAST))
+    )
+
+
+BOUNDS = _bounds()
+"""All bounds of rules that a configuration can set."""
+
+
+def loosened(config: Mapping[str, Any]) -> list[str]:
+    """``KEY=VALUE (shipped: VALUE)`` for each bound that a trial's resolved configuration loosened.
+
+    A bound that the configuration does not have, as in records of earlier versions, is not loosened.
+    """
+    given: Mapping[str, Any] = config.get(GROUP, {})
+    found = []
+    for bound in BOUNDS:
+        value = given.get(bound.key.rpartition(".")[2])
+        if value is not None and bound.is_looser(float(value)):
+            found.append(f"{bound.key}={float(value):g} (shipped: {bound.shipped:g})")
+    return found
+
+
+def marks(trials: Iterable[Trial]) -> list[str]:
+    """What every result of these trials must say about their bounds: one sentence; none if none was
+    loosened."""
+    trials = list(trials)
+    counted = Counter(text for trial in trials for text in loosened(trial.config))
+    if not counted:
+        return []
+    named = ", ".join(f"{text}{_of(count, trials)}" for text, count in sorted(counted.items()))
+    return [f"BOUNDS LOOSENED: {named}: by the shipped bounds a trial may be invalid."]
+
+
+def _of(count: int, trials: Sequence[Trial]) -> str:
+    return f" in {count} of {len(trials)} trials" if len(trials) > 1 else ""

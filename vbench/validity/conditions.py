@@ -1,0 +1,153 @@
+"""Whether the trial's processes could use the CPUs that its configuration counts on, and ran unaltered."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vbench.record import Harness, Observed, Rule, Trial
+from vbench.schema import Config
+
+HARNESS = "harness"
+LOAD = "load process"
+RAYLET = "raylet of "
+WORKERS = "workers of "
+MACHINE = "'s machine"
+"""What the record calls those whose conditions it holds: ``raylet of head``, ``head's machine``."""
+
+ALTERING = ("LD_PRELOAD", "LD_AUDIT")
+"""Variables by which other code runs in a program than it was built with: ld.so(8)."""
+
+RAYS_OWN = "/ray/core/libjemalloc.so"
+"""What Ray itself has its raylets and its control store preload: an allocator that comes with it."""
+
+SLOWING = (
+    "PYTHONASYNCIODEBUG",
+    "PYTHONDEVMODE",
+    "PYTHONPROFILEIMPORTTIME",
+    "PYTHONTRACEMALLOC",
+)
+"""Variables by which Python watches itself."""
+
+Facts = Mapping[str, Any]
+
+
+def judge(config: Config, observed: Observed, harness: Harness | None) -> Iterator[Rule]:
+    """The rule "the trial had the CPUs it counts on"; none for a record of before conditions were
+    recorded."""
+    if harness is None or not harness.conditions or not observed.conditions:
+        return
+    is_here = f"{HARNESS}{MACHINE}" in harness.conditions
+    known = {**(harness.conditions if is_here else {}), **observed.conditions}
+    processes = {who: facts for who, facts in known.items() if not who.endswith(MACHINE)}
+    machine = known.get(f"{HARNESS}{MACHINE}", {})
+    problems = [
+        *_unread(processes),
+        *_narrowed(config, processes, known, machine),
+        *(_apart(processes) if is_here else ()),
+        *_altered(processes),
+    ]
+    usable = {str(facts["usable_cpus"]) for who, facts in processes.items() if who.startswith(RAYLET)}
+    yield Rule(
+        name="the trial had the CPUs it counts on",
+        holds=not problems,
+        found="; ".join(text for text, _ in problems)
+        or f"every raylet may use {' or '.join(sorted(usable))} CPUs",
+        remedy="; ".join(dict.fromkeys(remedy for _, remedy in problems)) or "nothing to do",
+    )
+
+
+Problem = tuple[str, str]
+"""What is wrong, and the remedy."""
+
+
+def _unread(processes: Mapping[str, Facts]) -> Iterator[Problem]:
+    for who, facts in processes.items():
+        if facts["usable_cpus"] is None:
+            yield f"the CPUs of {who} could not be read", "run as the user whose processes these are"
+
+
+def _narrowed(
+    config: Config, processes: Mapping[str, Facts], known: Mapping[str, Facts], machine: Facts
+) -> Iterator[Problem]:
+    """Processes that may use fewer CPUs than there are, if the configuration counts on more than they may."""
+    nodes = config.cluster.nodes
+    counted = [node.cpus for node in nodes.values()]
+    for who, facts in processes.items():
+        node = who.removeprefix(RAYLET).removeprefix(WORKERS)
+        own = known.get(f"{node}{MACHINE}")
+        online, usable = (own or machine).get("online_cpus"), facts["usable_cpus"]
+        if not online or usable is None or usable >= online:
+            continue
+        wanted = [nodes[node].cpus] if own is not None and node in nodes else counted
+        total = None if None in wanted else sum(count or 0 for count in wanted)
+        is_emulated = config.cluster.name == "emulated"
+        if total is not None and total <= usable and not is_emulated:
+            continue
+        all_counted = f"all {online} CPUs" if total is None or is_emulated else f"{total} CPUs"
+        yield (
+            f"{who} may use {_cpus(facts)} of {online} CPUs, and the configuration counts on {all_counted}",
+            "lift the bound (taskset, or a container's quota)"
+            + (
+                ""
+                if is_emulated
+                else f", or count on fewer: cluster.nodes.{next(iter(nodes))}.cpus={int(usable)}"
+            ),
+        )
+
+
+def _cpus(facts: Facts) -> str:
+    quota = facts["quota_cpus"]
+    if quota is not None and quota <= len(facts["cpus"]):
+        return f"{quota:g} (by its control group's quota)"
+    return f"{len(facts['cpus'])} (by its affinity: {', '.join(map(str, facts['cpus']))})"
+
+
+def _apart(processes: Mapping[str, Facts]) -> Iterator[Problem]:
+    """Processes of one machine that may use other CPUs than the harness, or have another priority."""
+    first = processes[HARNESS]
+    for who, facts in processes.items():
+        for name in ("cpus", "quota_cpus", "nice", "policy"):
+            if name in ("nice", "policy") and who.startswith(WORKERS):
+                continue  # Ray itself gives its workers another priority than its raylets
+            if facts[name] is not None and facts[name] != first[name]:
+                yield (
+                    f"{name} of {who} is {facts[name]}, and that of the {HARNESS} {first[name]}",
+                    "leave the trial's processes alone (taskset, renice, cgroups) and run again",
+                )
+
+
+def _altered(processes: Mapping[str, Facts]) -> Iterator[Problem]:
+    for who, facts in processes.items():
+        for name, value in (facts.get("environment") or {}).items():
+            if name == "LD_PRELOAD" and value.endswith(RAYS_OWN) and who.startswith(RAYLET):
+                continue
+            debugs = name == "PYTHONMALLOC" and "debug" in value
+            if name in ALTERING or name in SLOWING or debugs:
+                yield f"{name}={value} is set for {who}", f"unset {name} and run again"
+
+
+CPUS_ALONE = ("cpus", "quota_cpus", "usable_cpus")
+"""What is compared of workers: which of them is looked at is chance."""
+
+
+def comparable(trial: Trial) -> Iterator[tuple[str, str]]:
+    """Name and value of each condition that must be the same in trials that are compared; none for a
+    record that knows none.
+
+    Of a cluster that is elsewhere a machine's boot says nothing, since other settings run on other
+    machines; and the path of the package that Ray unpacked for a job holds the cluster's own name.
+    """
+    harness = trial.harness.conditions if trial.harness else {}
+    observed = trial.observed.conditions if trial.observed else {}
+    is_here = f"{HARNESS}{MACHINE}" in harness
+    for who, facts in {**(harness if is_here else {}), **observed}.items():
+        for name, value in facts.items():
+            if who.startswith(WORKERS) and name not in CPUS_ALONE:
+                continue
+            if name == "boot_id" and not is_here:
+                continue
+            if name == "environment":
+                for variable, text in (value or {}).items():
+                    if is_here or variable != "PYTHONPATH":
+                        yield f"{variable} of {who}", str(text)
+            else:
+                yield f"{name} of {who}", str(value)

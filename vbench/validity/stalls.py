@@ -1,0 +1,65 @@
+"""Whether anything stood still while requests were measured: the client, a sampler, a node, the machine."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from vbench.record import Harness, MachineSample, NodeSample, Observed, Rule, Stall
+from vbench.schema import LoadConfig
+
+REMEDY = (
+    "see who stopped it (a signal, a debugger, a suspended machine, memory that is swapped), or give the"
+    " machine"
+    " more cores; load.max_stall_ms is the bound"
+)
+
+
+def judge(
+    load: LoadConfig,
+    observed: Observed,
+    harness: Harness | None,
+    nodes: Sequence[NodeSample],
+    machines: Sequence[MachineSample],
+) -> Iterator[Rule]:
+    """The rule "nothing stalled"; none for a record that was made before stalls were watched."""
+    if harness is None or not observed.stalls:
+        return
+    watched = [*observed.stalls, *harness.stalls]
+    unwatched = [stall.where for stall in watched if not stall.wakes]
+    seen = [*watched, *_samples(load, nodes, machines)]
+    worst = max(seen, key=lambda stall: stall.worst_ms)
+    stopped = sorted({name for sample in machines for name in sample.stopped})
+    bound_ms = load.max_stall_ms
+    if unwatched:
+        found = f"nobody watched {', '.join(unwatched)}"
+    else:
+        found = f"at most {worst.worst_ms:.0f} ms ({worst.where}), bound {bound_ms:g} ms"
+        if worst.suspended_ms:
+            found += f"; the machine was suspended for {worst.suspended_ms:.0f} ms of it"
+    if stopped:
+        found += f"; stopped by a signal or a debugger: {', '.join(stopped)}"
+    yield Rule(
+        name="nothing stalled",
+        holds=not unwatched and not stopped and worst.worst_ms <= bound_ms,
+        found=found,
+        remedy=REMEDY,
+    )
+
+
+def _samples(
+    load: LoadConfig, nodes: Sequence[NodeSample], machines: Sequence[MachineSample]
+) -> Iterator[Stall]:
+    """Of each node's and each machine's samples, the longest time between two beyond their period.
+
+    A raylet that stands still does not say what is in its store, and the sample waits for it. The first and
+    the last sample of a machine are taken when the load process asks for them, so gaps are shorter there.
+    """
+    series: dict[str, list[float]] = {}
+    for node in nodes:
+        series.setdefault(f"samples of node {node.node}", []).append(node.at_s)
+    for machine in machines:
+        series.setdefault(f"samples of machine {machine.machine}", []).append(machine.at_s)
+    for where, times in series.items():
+        gap_s = max((after - before for before, after in pairwise(times)), default=0.0)
+        yield Stall(
+            where=where, worst_ms=max(0.0, 1000 * (gap_s - load.sample_period_s)), wakes=len(times), at_s=None
+        )
