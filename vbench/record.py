@@ -232,6 +232,9 @@ class Clip:
     """Where services fetch it from, with each request anew; None: they read ``path``."""
     detector: str | None = None
     """64 hex digits of the reference pass's detector: settings and weights; None in records of before."""
+    periods_filled: int | None = None
+    """Periods of 1/fps s, from the first picture on, in which the container has a picture; None in records of
+    earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ from vbench import clocks, fidelity
 from vbench.cpu import by_machine, cpu_use
 from vbench.load.ends import TRANSFER
 from vbench.network import Network
-from vbench.record import Connections, MachineSample, NodeSample, Observed, Request, Rule, SpanLine
+from vbench.record import Clip, Connections, MachineSample, NodeSample, Observed, Request, Rule, SpanLine
 from vbench.schema import Config, LoadConfig
+from vbench.validity import truth
 from vbench.wire import crossings
 
 CHUNK_BYTES = 5 * 2**20
@@ -24,9 +25,10 @@ def judge(
     machines: Sequence[MachineSample],
     spans: Sequence[SpanLine],
     network: Network | None,
+    clip: Clip | None = None,
 ) -> list[Rule]:
     """All rules, judged over the measured requests and the samples taken while they ran; ``network`` is the
-    emulated one, if there is one."""
+    emulated one, if there is one; ``clip`` is the video, None for a load without one."""
     if observed is None:
         return [
             Rule(
@@ -43,6 +45,7 @@ def judge(
         _on_time(config.load, requests),
         *_resources(config.load, observed, nodes, machines),
     ]
+    rules += truth.judge(config, clip, requests)
     if network is not None:
         needed_bytes = sum(one.bytes for one in crossings(spans))
         rules += fidelity.judge(config.load, network, nodes, machines, needed_bytes)

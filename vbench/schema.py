@@ -233,6 +233,8 @@ class LoadConfig:
     """Of the machine's CPU, other programs may use so much; beyond it the trial is invalid."""
     max_machine_cpu_percent: float = 85
     """Of an emulated cluster's machine while bytes moved; beyond it the CPUs, not the links, set the pace."""
+    min_scene_map50: float = 0.5
+    """On a scene the detector must reach this mAP at IoU 0.5; below it the trial is invalid; 0: no floor."""
     object_mb: float = 64
     """With load=transfer: size of one object, in MB."""
     objects: int = 4

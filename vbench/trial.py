@@ -212,7 +212,7 @@ class _Begun:
         spans = trial_folder.read_spans(folder)
         network = self.network
         finished = observed if status == "finished" else None
-        judged = rules.judge(self.config, finished, requests, nodes, machines, spans, network)
+        judged = rules.judge(self.config, finished, requests, nodes, machines, spans, network, clip)
         metrics: dict[str, float] = {}
         if observed is not None:
             metrics = summary.summarize(

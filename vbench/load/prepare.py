@@ -24,6 +24,7 @@ from vbench.schema import Config
 from vbench.sizing import machine_cpus, node_cpus
 from vbench.trial_folder import write_json
 from vbench.validate_attached import ATTACHED
+from vbench.video.container_times import periods_filled
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
@@ -83,6 +84,7 @@ def _prepare(job: Job) -> Clip:
         ffmpeg=ffmpeg_version(ffmpeg_path()),
         reference_map50=reference.map50,
         detector=detector.fingerprint,
+        periods_filled=periods_filled(clip, request.fps),
     )
     write_json(job.folder / PREPARED, prepared)
     return prepared

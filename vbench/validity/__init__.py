@@ -1,0 +1,1 @@
+"""The rules a trial must pass before its numbers mean anything."""
