@@ -6,11 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clips import ClipStore, run_ffmpeg
+from clips import ClipStore, run_ffmpeg, source
 from oracle import ALL, Truth, found
 
 from vbench.video import plain_pass as module
-from vbench.video import plain_run
+from vbench.video import plain_run, plain_times
 from vbench.video.errors import VideoError, VideoTimeoutError
 from vbench.video.frames import decode_chunk
 from vbench.video.plain_pass import plain_pass
@@ -122,6 +122,19 @@ def test_damage_anywhere_is_an_error_even_if_few_frames_are_asked_for(
         list(frames)
 
 
+def test_pictures_of_another_size_in_mid_stream_are_an_error(tmp_path: Path) -> None:
+    for name, size in (("wide", "96x64"), ("tall", "64x96")):
+        coder = "-c:v libvpx -deadline realtime -cpu-used 8 -g 12"
+        run_ffmpeg(*f"{source(1, '12', size)} {coder} {tmp_path / name}.webm".split())
+    listed, joined = tmp_path / "list.txt", tmp_path / "joined.webm"
+    listed.write_text("file wide.webm\nfile tall.webm\n")
+    run_ffmpeg("-f", "concat", "-i", str(listed), "-c", "copy", str(joined))
+    geometry = FrameGeometry.fitted(96, 64, 96, 64, "stretch")
+
+    with pytest.raises(VideoError):
+        list(plain_pass(joined, fps=ALL, geometry=geometry, threads=1, timeout_s=60))
+
+
 def test_a_file_that_names_others_is_not_opened(clip: ClipStore, tmp_path: Path) -> None:
     listed = tmp_path / "listed.mp4"
     listed.write_text(f"ffconcat version 1.0\nfile {clip('constant')}\n")
@@ -141,10 +154,8 @@ def test_the_time_is_bounded(clip: ClipStore) -> None:
 def test_the_largest_stream_is_the_video_as_ffmpeg_chooses(clip: ClipStore, tmp_path: Path) -> None:
     both = tmp_path / "both.mp4"
     picture = "-f lavfi -i testsrc2=size=32x24:rate=1:duration=1"
-    run_ffmpeg(
-        *picture.split(), "-i", str(clip("constant")), *"-map 0 -map 1 -c:v:0 mjpeg -c:v:1 copy".split(),
-        "-pix_fmt:v:0", "yuvj420p", str(both),
-    )  # fmt: skip
+    options = "-map 0 -map 1 -c:v:0 mjpeg -c:v:1 copy -pix_fmt:v:0 yuvj420p"
+    run_ffmpeg(*picture.split(), "-i", str(clip("constant")), *options.split(), str(both))
     info = probe(clip("constant"))
     geometry = FrameGeometry.native(info)
 
@@ -152,10 +163,10 @@ def test_the_largest_stream_is_the_video_as_ffmpeg_chooses(clip: ClipStore, tmp_
 
 
 def test_nothing_is_imported_that_the_service_could_be_wrong_by() -> None:
-    shared = {"command", "errors", "ffmpeg", "plain_run", "process", "source", "types"}
+    shared = {"command", "errors", "ffmpeg", "plain_run", "plain_times", "process", "source", "types"}
 
-    for source in (module, plain_run):
-        assert source.__file__ is not None
-        for node in ast.walk(ast.parse(Path(source.__file__).read_text())):
+    for each in (module, plain_run, plain_times):
+        assert each.__file__ is not None
+        for node in ast.walk(ast.parse(Path(each.__file__).read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vbench"):
                 assert (node.module or "").removeprefix("vbench.video.") in shared

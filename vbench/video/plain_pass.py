@@ -65,13 +65,23 @@ def plain_pass(
             f"{geometry.source_width} x {geometry.source_height} as vbench reads it: report this file"
         )
     bins = _Bins(first_pts=first.pts, per_tick=min(first.time_base * fps, Fraction(1)))
-    convert = picture_filters(geometry, rotation, flipped=flipped, colors={})
+    coded = run.first_frame(turned=False)
+    convert = [
+        _only(coded.width, coded.height),
+        *picture_filters(geometry, rotation, flipped=flipped, colors={}),
+    ]
     pictures = _keyframes(run, bins, convert) if keyframes_only else _sampled(run, bins, convert)
     with closing(pictures):
         for number, frames in enumerate(_batches(pictures, geometry)):
             if number == 0:
                 _check_upright(run, geometry, frames.pixels[0])
             yield frames
+
+
+def _only(width: int, height: int) -> FilterOptions:
+    """A filter that fails on pictures of another size, which the scaler would stretch to the first one's."""
+    wanted = f"if(eq(iw,{width})*eq(ih,{height}),{width},0)"
+    return "crop", {"w": wanted, "h": height, "x": 0, "y": 0, "exact": 1}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,7 +124,8 @@ def _keyframes(run: PlainRun, bins: _Bins, convert: Iterable[FilterOptions]) -> 
     """The last keyframe up to the first frame in each bin; these frames themselves if there are none."""
     wanted: deque[int] = deque()
     keyframe: Picture | None = None
-    with closing(run.pictures([("select", {"expr": "eq(key,1)"})], convert)) as pictures:
+    choose = [("select", {"expr": "eq(key,1)"})]
+    with closing(run.pictures(choose, convert, all_times=True)) as pictures:
         for following, times in pictures:
             wanted.extend(pts for pts in times if bins.opens(pts))
             stands = False

@@ -1,13 +1,11 @@
 """Runs FFmpeg on a whole file as it is, and reads pictures with their times from it."""
 
-import os
 import re
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +20,7 @@ from vbench.video.ffmpeg import (
     is_at_least,
     max_pixels,
 )
+from vbench.video.plain_times import FrameTimes
 from vbench.video.process import FFmpegProcess
 from vbench.video.source import media_url
 from vbench.video.types import FrameGeometry
@@ -30,7 +29,6 @@ FilterOptions = tuple[str, dict[str, Any]]
 """A filter's name and options."""
 
 _FACTS_BYTES = 4096
-_TIME = re.compile(rb"^frame:\d+ +pts:(\S+) .*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +60,12 @@ class PlainRun:
     threads: int
     timeout_s: float
 
-    def first_frame(self) -> FirstFrame:
-        """What the first frame is; VideoError if FFmpeg shows none."""
+    def first_frame(self, *, turned: bool = True) -> FirstFrame:
+        """What the first frame is, ``turned`` upright by FFmpeg or not; VideoError if FFmpeg shows none."""
         time_base = "demux" if is_at_least(ffmpeg_version(ffmpeg_path()), 6, 1) else "-1"
         output = ["-enc_time_base", time_base, "-f", "framehash", "-hash", "crc32"]
-        text = self._output(["-frames:v", "1", *output], _FACTS_BYTES).decode()
+        before = [] if turned else ["-noautorotate"]
+        text = self._output(before, ["-frames:v", "1", *output], _FACTS_BYTES).decode()
         base = re.search(r"^#tb 0: (\d+/\d+)$", text, re.MULTILINE)
         size = re.search(r"^#dimensions 0: (\d+)x(\d+)$", text, re.MULTILINE)
         frame = re.search(r"^0, *-?\d+, *(-?\d+),", text, re.MULTILINE)
@@ -87,55 +86,61 @@ class PlainRun:
         filters = _text([scale, ("format", {"pix_fmts": self.geometry.pixel_format})])
         size = width * height * channels
         surplus = width * height // 2 if channels == 1 else 0  # the chroma
-        data = self._output(["-frames:v", "1", "-vf", filters, "-f", "rawvideo"], size + surplus)
+        data = self._output([], ["-frames:v", "1", "-vf", filters, "-f", "rawvideo"], size + surplus)
         if len(data) != size + surplus:
             raise VideoError(f"{self.path} has no picture that FFmpeg shows")
         return np.frombuffer(data, np.uint8)[:size].reshape(height, width, channels)
 
     def pictures(
-        self, choose: Iterable[FilterOptions], convert: Iterable[FilterOptions]
+        self, choose: Iterable[FilterOptions], convert: Iterable[FilterOptions], *, all_times: bool = False
     ) -> Generator[tuple[Picture | None, list[int]]]:
         """The pictures that pass the filters ``choose``, as ``convert`` makes them, not turned by FFmpeg.
 
         Yields:
-            A picture, and the pts of all frames that came out of the decoder since the picture before, some
-            of which may be later than the picture. In the end None, and the pts left.
+            A picture, and with ``all_times`` the pts of all frames that came out of the decoder since the
+            picture before, the picture itself included. In the end None, and the pts left.
         """
-        with ExitStack() as stack:
-            decoded, chosen = (stack.enter_context(_times(name)) for name in ("decoded", "chosen"))
-            filters = [*_noted(decoded), *choose, *_noted(chosen), *convert]
+        with FrameTimes() as decoded, FrameTimes() as chosen:
+            filters = [*(decoded.filters() if all_times else []), *choose, *chosen.filters(), *convert]
             output = ["-vf", _text(filters), "-f", "rawvideo", "-pix_fmt", self.geometry.pixel_format]
             command = self._command(["-noautorotate"], output)
-            process = stack.enter_context(self._process(command, (decoded.fileno(), chosen.fileno())))
-            left: list[int] = []
-            while True:
-                pixels = np.empty(self.geometry.frame_shape, np.uint8)
-                got = process.read_into(pixels.data.cast("B"))
-                if got < pixels.nbytes:
-                    process.finish()
-                    if got:
-                        raise VideoError(f"{self.path}: FFmpeg ended within a frame")
-                    yield None, self._read(decoded)
-                    return
-                times = self._read(decoded)
-                left += self._read(chosen)
-                yield Picture(pts=left.pop(0), pixels=pixels), times
+            with self._process(command, (decoded.descriptor, chosen.descriptor)) as process:
+                decoded.inherited()
+                chosen.inherited()
+                while True:
+                    pixels = np.empty(self.geometry.frame_shape, np.uint8)
+                    got = process.read_into(pixels.data.cast("B"))
+                    if got < pixels.nbytes:
+                        break
+                    pts = self._time(chosen)
+                    assert pts is not None
+                    yield Picture(pts=pts, pixels=pixels), self._until(decoded, pts) if all_times else []
+                process.finish()
+                if got:
+                    raise VideoError(f"{self.path}: FFmpeg ended within a frame")
+            yield None, self._until(decoded, None) if all_times else []
 
-    def _read(self, times: BinaryIO) -> list[int]:
-        """The times that were noted since they were last read."""
-        start = times.tell()  # FFmpeg writes by a file description of its own
-        data = os.pread(times.fileno(), os.fstat(times.fileno()).st_size - start, start)
-        whole = data[: data.rfind(b"\n") + 1]
-        times.seek(start + len(whole))
-        noted = [match[1] for match in _TIME.finditer(whole)]
-        if b"NOPTS" in noted:
-            raise VideoError(f"{self.path} has pictures without a time, even for FFmpeg: encode it again")
-        return [int(pts) for pts in noted]
+    def _until(self, times: FrameTimes, last: int | None) -> list[int]:
+        """The times up to this one; None: all that are left."""
+        until: list[int] = []
+        while (pts := self._time(times)) is not None:
+            until.append(pts)
+            if pts == last:
+                break
+        return until
 
-    def _output(self, options: Sequence[str], most_bytes: int) -> bytes:
+    def _time(self, times: FrameTimes) -> int | None:
+        try:
+            return times.next()
+        except ValueError as error:
+            raise VideoError(
+                f"{self.path} has pictures without a time, even for FFmpeg: encode it again"
+            ) from error
+
+    def _output(self, before: Sequence[str], options: Sequence[str], most_bytes: int) -> bytes:
         """The bytes that a short run of FFmpeg writes."""
         data = bytearray(most_bytes)
-        with self._process(self._command([], options), ()) as process:
+        with self._process(self._command(before, options), ()) as process:
             length = process.read_into(memoryview(data))
             process.finish()
         return bytes(data[:length])
@@ -160,21 +165,6 @@ class PlainRun:
             threads=self.threads,
             memory_bytes=(3 << 30) + memory,
         )
-
-
-def _times(name: str) -> BinaryIO:
-    """A file in memory for the times that a filter notes; FFmpeg inherits it."""
-    return os.fdopen(os.memfd_create(name), "rb", buffering=0)
-
-
-def _noted(times: BinaryIO) -> list[FilterOptions]:
-    """Filters that write each frame's pts to ``times`` before they pass the frame on."""
-    to = f"/proc/self/fd/{times.fileno()}"
-    return [
-        ("metadata", {"mode": "add", "key": "seen", "value": "1"}),
-        ("metadata", {"mode": "print", "file": to, "direct": "1"}),
-        ("metadata", {"mode": "delete", "key": "seen"}),
-    ]
 
 
 def _text(filters: Iterable[FilterOptions]) -> str:
