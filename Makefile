@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup bench test test-kill lint clean
+EXAMPLES ?= 500
+
+.PHONY: help setup bench test test-kill test-differential lint clean
 help:
 	@echo "make setup  the environment in $(VENV), pinned by constraints.txt"
 	@echo "make bench  set up what is missing, run the main job, print where the record is;"
 	@echo "            overrides in ARGS: make bench ARGS='mode=combined load.requests=8'"
 	@echo "make test   set up what is missing, lint, check types, run the whole test suite"
 	@echo "make test-kill  kill each process of an emulated trial in each phase, and attached trials (23 min)"
+	@echo "make test-differential  compare vbench with plain FFmpeg on EXAMPLES=500 drawn clips"
 	@echo "make clean  remove $(VENV) and the caches (outputs/ stays)"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -33,6 +36,9 @@ test: $(STAMP) lint
 
 test-kill: $(STAMP)
 	$(VENV)/bin/python -m pytest tests/harness/test_emulated_interrupts.py tests/harness/test_attached.py --every-phase
+
+test-differential: $(STAMP)
+	VBENCH_DIFFERENTIAL_EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/video/differential --timeout=0
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -40,6 +40,7 @@ def judged(folder: Path, trial: Trial) -> list[Rule]:
         read_machines(folder),
         read_spans(folder),
         trial.network,
+        trial.clip,
         harness=trial.harness,
     )
 

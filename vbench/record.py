@@ -374,6 +374,9 @@ class Clip:
     compute_s: Mapping[str, float] = field(default_factory=dict)
     """Stage -> CPU seconds per frame over a replica's threads, measured before the trial; empty if its nodes
     are other machines."""
+    periods_filled: int | None = None
+    """Periods of 1/fps s, from the first picture on, in which the container has a picture; None in records of
+    earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

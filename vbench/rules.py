@@ -8,6 +8,7 @@ from vbench.cpu import by_machine, cpu_use
 from vbench.load.ends import TRANSFER
 from vbench.network import Network
 from vbench.record import (
+    Clip,
     Connections,
     Harness,
     MachineSample,
@@ -18,7 +19,7 @@ from vbench.record import (
     SpanLine,
 )
 from vbench.schema import Config, LoadConfig
-from vbench.validity import conditions, foreign_gpu, links_during, speed, stalls, trial_checks
+from vbench.validity import conditions, foreign_gpu, links_during, speed, stalls, trial_checks, truth
 from vbench.wire import crossings
 
 CHUNK_BYTES = 5 * 2**20
@@ -34,10 +35,12 @@ def judge(
     machines: Sequence[MachineSample],
     spans: Sequence[SpanLine],
     network: Network | None,
+    clip: Clip | None = None,
     harness: Harness | None = None,
 ) -> list[Rule]:
     """All rules, judged over the measured requests and the samples taken while they ran; ``network`` is the
-    emulated one, if there is one; ``harness`` is what the harness saw itself, None for earlier records."""
+    emulated one, if there is one; ``clip`` is the video, None for a load without one; ``harness`` is what the
+    harness saw itself, None for earlier records."""
     if observed is None:
         return [
             Rule(
@@ -54,6 +57,7 @@ def judge(
         _on_time(config.load, requests),
         *_resources(config.load, observed, nodes, machines),
     ]
+    rules += truth.judge(config, clip, requests)
     rules += trial_checks.judge(config, observed, requests, spans, network)
     rules += stalls.judge(config.load, observed, harness, nodes, machines)
     rules += conditions.judge(config, observed, harness)

@@ -243,6 +243,8 @@ class LoadConfig:
     """The machine's speed after a trial may differ so much from that before; 100: it is not measured."""
     max_foreign_gpu_percent: float = 5
     """Of each GPU that the trial uses, other programs may use so much; beyond it the trial is invalid."""
+    min_scene_map50: float = 0.5
+    """On a scene the detector must reach this mAP at IoU 0.5; below it the trial is invalid; 0: no floor."""
     object_mb: float = 64
     """With load=transfer: size of one object, in MB."""
     objects: int = 4

@@ -269,7 +269,7 @@ class _Begun:
         network = self.network
         finished = observed if status == "finished" else None
         judged = rules.judge(
-            self.config, finished, requests, nodes, machines, spans, network, harness=self.harness
+            self.config, finished, requests, nodes, machines, spans, network, clip, harness=self.harness
         )
         metrics: dict[str, float] = {}
         if observed is not None:

@@ -120,6 +120,8 @@ def _single_values(config: Config) -> Iterator[str]:
         value = value_at(config, key)
         if not (isinstance(value, int | float) and 0 < value <= MOST):
             yield f"{key}={value} must be a number above 0, and not above {MOST:,}."
+    if not 0 <= config.load.min_scene_map50 <= 1:
+        yield f"load.min_scene_map50={config.load.min_scene_map50:g} must be from 0 (no floor) to 1."
     if LONGEST_SAMPLE_PERIOD_S < config.load.sample_period_s <= MOST:
         yield (
             f"load.sample_period_s={config.load.sample_period_s:g} must be {LONGEST_SAMPLE_PERIOD_S:g} s or"

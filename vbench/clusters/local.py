@@ -42,8 +42,8 @@ SESSIONS = "r"
 
 
 def check(config: Config) -> None:
-    """InputError if the object store does not fit into memory, the service's port is taken, or Ray cannot start
-    from this environment; starts nothing."""
+    """InputError if the object store does not fit into memory, the service's port is taken, or Ray cannot
+    start from this environment; starts nothing."""
     check_installation()
     port = config.cluster.http_port
     if port and not port_is_free(SERVICE_HOST, port):

@@ -26,6 +26,7 @@ from vbench.schema import Config
 from vbench.sizing import machine_cpus, node_cpus
 from vbench.trial_folder import write_json
 from vbench.validate_attached import ATTACHED
+from vbench.video.container_times import periods_filled
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
@@ -96,6 +97,7 @@ def _prepare(job: Job) -> Clip:
         served_detector=create(args.model.settings(threads=args.inference.threads)).fingerprint,
         variants=variants,
         compute_s={} if elsewhere else compute_alone_s(request, clip, geometry, detector_settings),
+        periods_filled=periods_filled(clip, request.fps),
     )
     write_json(job.folder / PREPARED, prepared)
     return prepared

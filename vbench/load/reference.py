@@ -1,4 +1,4 @@
-"""The reference pass: one plain pass over the whole video, against which every answer is checked."""
+"""The reference pass: a plain run of FFmpeg over the whole video, which every answer is checked against."""
 
 import hashlib
 import json
@@ -16,11 +16,11 @@ from vbench.pipeline.job import Job
 from vbench.trial_folder import write_json
 from vbench.video.digest import frame_digests
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
-from vbench.video.frames import decode_video
+from vbench.video.plain_pass import plain_pass
 from vbench.video.scene import SceneTruth
 from vbench.video.types import FrameGeometry, VideoInfo
 
-REFERENCE_VERSION = 1
+REFERENCE_VERSION = 2
 """Raised when the pass itself changes; old caches are then not used."""
 
 DECODE_TIMEOUT_S = 3600.0
@@ -91,10 +91,12 @@ def ensure_reference(
     frames: list[ReferenceFrame] = []
     detected: list[Detections] = []
     truths = []
-    passes = decode_video(
-        info.path,
+    passes = plain_pass(
+        Path(info.path),
         fps=request.fps,
         geometry=geometry,
+        rotation=info.rotation,
+        flipped=info.flipped,
         threads=2,
         timeout_s=DECODE_TIMEOUT_S,
         keyframes_only=request.args.keyframes_only,

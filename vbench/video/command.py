@@ -1,7 +1,7 @@
 """Builds FFmpeg's command: options that bound it, and the filters that choose, convert and place frames."""
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -95,9 +95,6 @@ def frame_graph(
     hwaccel: str | None = None,
 ) -> Any:
     """The wanted frames of ``source``, chosen by pts, as ``geometry`` says, to standard output."""
-    turned = info.rotation % 180 != 0
-    inner = (geometry.inner_width, geometry.inner_height)
-    width, height = inner[::-1] if turned else inner
     # The colour space is given, not left to the stream: it may stand in the container only, which NUT drops.
     graph = source.filter("settb", expr=f"{info.time_base.numerator}/{info.time_base.denominator}").filter(
         "select", expr=select_expression(wanted.tolist())
@@ -107,25 +104,10 @@ def frame_graph(
         # then does the same work on both.
         graph = graph.filter("hwdownload").filter("format", pix_fmts=DOWNLOADED)
         graph = graph.filter("scale", flags=SCALE_FLAGS).filter("format", pix_fmts=info.pixel_format)
-    graph = _as_announced(graph, info, colours=not hwaccel).filter(
-        "scale",
-        w=width,
-        h=height,
-        flags=SCALE_FLAGS,
-        interl=0,
-        in_color_matrix=info.color_matrix,
-        in_range=info.color_range,
-        **(YUV_OUT if geometry.pixel_format == "yuv420p" else {}),
-    )
-    if geometry.pixel_format == "rgb24":
-        graph = graph.filter("format", pix_fmts=PLANAR_RGB).filter("scale", flags=SCALE_FLAGS)
-    graph = graph.filter("format", pix_fmts=geometry.pixel_format)
-    for name, options in _turns(info):
+    graph = _as_announced(graph, info, colours=not hwaccel)
+    colors = {"in_color_matrix": info.color_matrix, "in_range": info.color_range}
+    for name, options in picture_filters(geometry, info.rotation, flipped=info.flipped, colors=colors):
         graph = graph.filter(name, **options)
-    if inner != (geometry.width, geometry.height):
-        graph = graph.filter(
-            "pad", w=geometry.width, h=geometry.height, x=geometry.pad_x, y=geometry.pad_y, color=PAD_GREY
-        )
     return graph.output("pipe:1", format="rawvideo", pix_fmt=geometry.pixel_format, fps_mode="passthrough")
 
 
@@ -151,7 +133,33 @@ def _as_announced(graph: Any, info: VideoInfo, *, colours: bool) -> Any:
     return graph.filter("format", **options)
 
 
-def _turns(info: VideoInfo) -> list[tuple[str, dict[str, str]]]:
+def picture_filters(
+    geometry: FrameGeometry, rotation: int, *, flipped: bool, colors: Mapping[str, str]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Filters, each with its options, that turn a decoded picture into the pixels that ``geometry`` names.
+
+    Args:
+        geometry: size and place of the picture in the frame, and the pixel format.
+        rotation: degrees clockwise that make the picture upright.
+        flipped: whether to turn it upside down before.
+        colors: options of the scale filter that name the picture's colours; those not named are the stream's.
+    """
+    inner = (geometry.inner_width, geometry.inner_height)
+    width, height = inner[::-1] if rotation % 180 else inner
+    scale = {"w": width, "h": height, "flags": SCALE_FLAGS, "interl": 0, **colors}
+    if geometry.pixel_format == "yuv420p":
+        scale |= YUV_OUT
+    filters: list[tuple[str, dict[str, Any]]] = [("scale", scale)]
+    if geometry.pixel_format == "rgb24":
+        filters += [("format", {"pix_fmts": PLANAR_RGB}), ("scale", {"flags": SCALE_FLAGS})]
+    filters += [("format", {"pix_fmts": geometry.pixel_format}), *_turns(rotation, flipped=flipped)]
+    if inner != (geometry.width, geometry.height):
+        place = {"w": geometry.width, "h": geometry.height, "x": geometry.pad_x, "y": geometry.pad_y}
+        filters.append(("pad", place | {"color": PAD_GREY}))
+    return filters
+
+
+def _turns(rotation: int, *, flipped: bool) -> list[tuple[str, dict[str, str]]]:
     """Filters that make the picture upright; after the conversion, where they only move pixels."""
     turns: dict[int, list[tuple[str, dict[str, str]]]] = {
         0: [],
@@ -159,8 +167,8 @@ def _turns(info: VideoInfo) -> list[tuple[str, dict[str, str]]]:
         180: [("hflip", {}), ("vflip", {})],
         270: [("transpose", {"dir": "cclock"})],
     }
-    flip: list[tuple[str, dict[str, str]]] = [("vflip", {})] if info.flipped else []
-    return flip + turns[info.rotation]
+    flip: list[tuple[str, dict[str, str]]] = [("vflip", {})] if flipped else []
+    return flip + turns[rotation]
 
 
 @contextmanager

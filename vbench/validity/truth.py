@@ -1,0 +1,95 @@
+"""The rules that hold service and reference pass alike against what is known without either."""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from vbench.load.ends import TRANSFER
+from vbench.models.registry import input_spec
+from vbench.record import Clip, Request, Rule
+from vbench.schema import Config
+
+MOST_OFF_SHARE = 0.05
+MOST_OFF_FRAMES = 2
+"""By so much, the larger of the two, a file's frames may differ from what its container's times promise: they
+do not say which pictures a decoder leaves out at a cut. The frames of a scene must be exact."""
+
+
+def judge(config: Config, clip: Clip | None, requests: Sequence[Request]) -> Iterator[Rule]:
+    """The rules; none for a load without a video, and none without an answer, which breaks another rule."""
+    answered = [request for request in requests if request.error is None]
+    if clip is None or config.load.name == TRANSFER or not answered:
+        return
+    yield _frame_count(config, clip, answered)
+    yield _frame_size(config, clip, answered)
+    yield from _objects(config, clip)
+
+
+def scene_frames(length_s: float, rate: Fraction, fps: Fraction) -> int:
+    """Frames that ``fps`` frames per second take of a scene: the first in each period, at most all."""
+    frames = round(Fraction(length_s) * rate)
+    return frames if fps >= rate else int((frames - 1) * fps / rate) + 1
+
+
+def _frame_count(config: Config, clip: Clip, answered: Sequence[Request]) -> Rule:
+    counts = sorted({clip.frames_expected, *(request.frames_got for request in answered)})
+    fps = Fraction(config.pipeline.fps)
+    least = most = None
+    if config.video.scene is not None:
+        scene = config.video.scene
+        least = most = scene_frames(scene.length_s, Fraction(scene.fps), fps)
+        promised = f"a scene of {scene.length_s:g} s at {scene.fps} frames/s has {most}"
+    elif clip.periods_filled is not None:
+        off = max(MOST_OFF_FRAMES, int(MOST_OFF_SHARE * clip.periods_filled))
+        least, most = clip.periods_filled - off, clip.periods_filled + off
+        promised = f"the container's times promise {clip.periods_filled}, {off} more or fewer"
+    if least is None or most is None:
+        promised, holds = "the record does not say how many the container promises: run the trial again", True
+    else:
+        # Keyframes stand for several frames each, so that there are fewer.
+        least = 1 if config.pipeline.keyframes_only else max(1, least)
+        holds = least <= counts[0] and counts[-1] <= most
+    found = " and ".join(str(count) for count in (counts[0], counts[-1])[: len(counts)])
+    return Rule(
+        name="the number of frames fits the video's length",
+        holds=holds,
+        found=f"{found} frames per request; at {config.pipeline.fps} frames/s {promised}",
+        remedy="frames are lost or added, in the service or in the reference pass: report the clip",
+    )
+
+
+def _frame_size(config: Config, clip: Clip, answered: Sequence[Request]) -> Rule:
+    width, height = clip.width, clip.height
+    if config.pipeline.frame_size == "model":
+        spec = input_spec(config.model.name)
+        width, height = spec.width, spec.height
+    frame_bytes = width * height * 3 // (1 if config.pipeline.pixel_format == "rgb24" else 2)
+    wrong = next((r for r in answered if r.frame_bytes != r.frames_got * frame_bytes), None)
+    shape = f"{width} x {height} in {config.pipeline.pixel_format} ({frame_bytes} bytes)"
+    each = wrong.frame_bytes / max(1, wrong.frames_got) if wrong else frame_bytes
+    return Rule(
+        name="frames are as large as configured",
+        holds=wrong is None,
+        found=shape if wrong is None else f"request {wrong.index}: {each:.0f} bytes per frame, not {shape}",
+        remedy="other pictures than configured were moved and detected in: do not use the numbers; report it",
+    )
+
+
+def _objects(config: Config, clip: Clip) -> Iterator[Rule]:
+    """For a detector that was trained for scenes, on a scene that has objects."""
+    scene, model = config.video.scene, config.model
+    if scene is None or not scene.objects or model.name != "shapes" or model.weights == "random":
+        return
+    reached, least = clip.reference_map50, config.load.min_scene_map50
+    yield Rule(
+        name="the detector finds the scene's objects",
+        holds=reached is not None and reached >= least,
+        found=(
+            "the mAP was not computed"
+            if reached is None
+            else f"mAP at IoU 0.5 is {reached:.3f}; bound at least {least:g}"
+        ),
+        remedy=(
+            "frames, boxes or classes are wrong: report it; if the scene is too hard, take larger pictures "
+            "(video.scene.width, video.scene.height) or fewer objects, or lower load.min_scene_map50"
+        ),
+    )
