@@ -9,8 +9,8 @@ import pytest
 from clips import ClipStore, run_ffmpeg, source
 from oracle import ALL, Truth, found
 
+from vbench.video import continuity, plain_run, plain_times
 from vbench.video import plain_pass as module
-from vbench.video import plain_run, plain_times
 from vbench.video.errors import VideoError, VideoTimeoutError
 from vbench.video.frames import decode_chunk
 from vbench.video.plain_pass import plain_pass
@@ -162,10 +162,51 @@ def test_the_largest_stream_is_the_video_as_ffmpeg_chooses(clip: ClipStore, tmp_
     assert passed(both, info, geometry, ALL) == passed(clip("constant"), info, geometry, ALL)
 
 
-def test_nothing_is_imported_that_the_service_could_be_wrong_by() -> None:
-    shared = {"command", "errors", "ffmpeg", "plain_run", "plain_times", "process", "source", "types"}
+def test_segments_joined_by_cat_are_decoded_whole(clip: ClipStore, tmp_path: Path) -> None:
+    parts = []
+    for number in range(3):
+        part = tmp_path / f"{number}.ts"
+        cut = ["-output_ts_offset", str(4 * number), "-muxdelay", "0", "-c", "copy"]
+        run_ffmpeg("-i", str(clip("closed_gop")), *cut, str(part))
+        parts.append(part)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    geometry = FrameGeometry.fitted(160, 90, 160, 90, "stretch")
 
-    for each in (module, plain_run, plain_times):
+    frames = [
+        found(list(plain_pass(path, fps=ALL, geometry=geometry, threads=1, timeout_s=60)))
+        for path in (*parts, joined)
+    ]
+
+    assert [len(each) for each in frames] == [120, 120, 120, 360]
+    assert frames[3] == frames[0] + frames[1] + frames[2]
+
+
+def test_a_packet_that_is_lost_is_still_an_error(clip: ClipStore, tmp_path: Path) -> None:
+    data = clip("late_ts").read_bytes()
+    lossy = tmp_path / "lossy.ts"
+    at = len(data) // 188 // 2 * 188
+    lossy.write_bytes(data[:at] + data[at + 4 * 188 :])
+    geometry = FrameGeometry.native(probe(clip("late_ts")))
+
+    with pytest.raises(VideoError):
+        list(plain_pass(lossy, fps=ALL, geometry=geometry, threads=1, timeout_s=60))
+
+
+def test_nothing_is_imported_that_the_service_could_be_wrong_by() -> None:
+    shared = {
+        "command",
+        "continuity",
+        "errors",
+        "ffmpeg",
+        "plain_run",
+        "plain_times",
+        "process",
+        "source",
+        "types",
+    }
+
+    for each in (module, plain_run, plain_times, continuity):
         assert each.__file__ is not None
         for node in ast.walk(ast.parse(Path(each.__file__).read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vbench"):

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.video.command import picture_filters
+from vbench.video.continuity import continuous
 from vbench.video.errors import VideoError
-from vbench.video.plain_run import FilterOptions, Picture, PlainRun
+from vbench.video.plain_run import FilterOptions, Picture, PlainRun, only_video
 from vbench.video.types import FrameGeometry, Frames
 
 _BATCH_BYTES = 64 << 20
@@ -35,8 +36,8 @@ def plain_pass(
     P0 is the pts of the very first. With ``keyframes_only`` the last keyframe up to each such frame stands
     for it (before the first keyframe: the first), once for all frames for which it does.
 
-    FFmpeg by itself chooses the stream, crops, leaves out what an edit list does not show, and gives each
-    frame its time. Shared with the service are the filters that scale and convert a picture.
+    FFmpeg by itself chooses the stream (thumbnails aside), crops, leaves out what an edit list does not show,
+    and gives each frame its time. Shared with the service are the filters that scale and convert a picture.
 
     Args:
         path: the video file.
@@ -57,7 +58,22 @@ def plain_pass(
     """
     if fps <= 0:
         raise ValueError(f"fps is {fps}: it must be above 0")
-    run = PlainRun(path=path, geometry=geometry, threads=threads, timeout_s=timeout_s)
+    with continuous(path) as opened:
+        run = PlainRun(
+            path=path,
+            opened=opened,
+            geometry=geometry,
+            threads=threads,
+            timeout_s=timeout_s,
+            stream=only_video(path),
+        )
+        yield from _passed(run, fps, rotation, flipped=flipped, keyframes_only=keyframes_only)
+
+
+def _passed(
+    run: PlainRun, fps: Fraction, rotation: int, *, flipped: bool, keyframes_only: bool
+) -> Generator[Frames]:
+    path, geometry = run.path, run.geometry
     first = run.first_frame()
     if (first.width, first.height) != (geometry.source_width, geometry.source_height):
         raise VideoError(

@@ -7,12 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
 from vbench.video.command import SCALE_FLAGS, YUV_OUT
 from vbench.video.errors import VideoError
 from vbench.video.ffmpeg import (
+    CODECS,
     command_prefix,
     ffmpeg_path,
     ffmpeg_version,
@@ -51,14 +54,43 @@ class Picture:
     pixels: npt.NDArray[np.uint8]
 
 
+def only_video(path: Path) -> int | None:
+    """The number of the only stream that can be the video; None if there are several, or none.
+
+    Covers and thumbnails cannot: pictures of other codecs than vbench decodes. FFmpeg prefers them to a
+    larger video if they are marked as the default.
+
+    Raises:
+        VideoError: the file cannot be opened.
+    """
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    try:
+        with av.open(media_url(path), container_options=file_options(), metadata_errors="replace") as file:
+            numbers = [
+                stream.index
+                for stream in file.streams.video
+                if not stream.disposition & covers
+                and stream.codec_context is not None
+                and stream.codec_context.codec.canonical_name in CODECS
+            ]
+    except av.FFmpegError as error:
+        raise VideoError(f"{path} cannot be opened as a video: {error.strerror}") from error
+    return numbers[0] if len(numbers) == 1 else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainRun:
-    """Runs of FFmpeg over one file; it chooses the video stream by itself, and ends at the first error."""
+    """Runs of FFmpeg over one file; each ends at the first error."""
 
     path: Path
+    """The video, for messages."""
+    opened: Path
+    """The file to open: the video, or a copy of it."""
     geometry: FrameGeometry
     threads: int
     timeout_s: float
+    stream: int | None = None
+    """The video stream's number in the file; None: the one that FFmpeg chooses."""
 
     def first_frame(self, *, turned: bool = True) -> FirstFrame:
         """What the first frame is, ``turned`` upright by FFmpeg or not; VideoError if FFmpeg shows none."""
@@ -149,7 +181,8 @@ class PlainRun:
         pixels = max_pixels(self.geometry.source_width, self.geometry.source_height)
         options = file_options() | {"threads": str(self.threads), "max_pixels": str(pixels)}
         words = [word for name, value in options.items() for word in (f"-{name}", value)]
-        source = [*before, "-i", media_url(self.path), "-an", "-sn", "-dn"]
+        mapped = [] if self.stream is None else ["-map", f"0:{self.stream}"]
+        source = [*before, "-i", media_url(self.opened), *mapped, "-an", "-sn", "-dn"]
         prefix = command_prefix(self.threads)
         return [*prefix, *words, *source, "-fps_mode", "passthrough", *after, "pipe:1"]
 
