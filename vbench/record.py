@@ -281,6 +281,9 @@ class Trial:
     network: Network | None
     """The emulated network; None for clusters that have a real one, or none."""
     observed: Observed | None
+    ledger: str | None = None
+    """Hash of the line with which the ledger of its outputs folder begins it (vbench.ledger); None in older
+    records, and if that line could not be written."""
     folder: str = field(default="", metadata={"transient": True})
     """Where it was read from; not written."""
 
