@@ -92,7 +92,8 @@ def _audit(measured: Measured, book: Ledger | None, code: str, *, others_known: 
         added = {name: value for name, value in metrics.items() if _is_new(name)}
         trial = replace(trial, metrics={**added, **trial.metrics})
     except RecordError as error:
-        faults.append(str(error).replace(f"{folder}/", ""))
+        # The ledger says whether it was whole once.
+        remarks.append(f"its metrics could not be computed again: {str(error).replace(f'{folder}/', '')}")
     try:
         changed, unknown = _verdicts(trial, judged(folder, trial), is_of_this_code)
         faults += changed

@@ -1,5 +1,6 @@
 """Whether the difference between two arms changes from block to block; the interval assumes it constant."""
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -74,6 +75,7 @@ def drift(logs: Sequence[float]) -> Drift | None:
     )
 
 
+@functools.cache
 def _orders(n: int):  # type: ignore[no-untyped-def]
     """(orders, n) indices, the order as it was first."""
     import numpy as np

@@ -37,8 +37,8 @@ PHASES = (
 HARNESS = "harness_s"
 """Metric: what of a trial is the harness's own, in s."""
 
-MANY_BLOCKS = 10
-"""From so many on the tests for a drift have power worth the name (experiments/interval_coverage)."""
+MANY_BLOCKS = 20
+"""With fewer the tests notice only a strong drift (experiments/interval_coverage)."""
 
 NO_BLOCK = "no block with both"
 
@@ -135,7 +135,7 @@ def stability(row: Row) -> str:
             )
         else:
             parts.append(
-                f"no drift found; {drift.blocks} blocks show only a strong one"
+                f"no drift found; {drift.blocks} blocks notice only a strong one"
                 if drift.blocks < MANY_BLOCKS
                 else "no drift found"
             )
