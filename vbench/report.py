@@ -144,7 +144,8 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
     table = Table()
     table.add_column("trial")
     units = [unit for unit in SWEEP_UNITS if any(THROUGHPUTS[unit] in trial.metrics for trial in trials)]
-    for name in ("n", "mean latency", "p90", *units, "valid"):
+    p90 = ["p90"] if any("latency_p90_s" in trial.metrics for trial in trials) else []
+    for name in ("n", "mean latency", *p90, *units, "valid"):
         table.add_column(name, justify="right")
     for trial in trials:
         m = trial.metrics
@@ -152,11 +153,11 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
             cells = [
                 f"{m['requests']:.0f}",
                 f"{m['latency_mean_s']:.2f} s",
-                f"{m['latency_p90_s']:.2f} s" if "latency_p90_s" in m else "",
+                *(f"{m['latency_p90_s']:.2f} s" if "latency_p90_s" in m else "" for _ in p90),
                 *(f"{m[THROUGHPUTS[unit]]:.1f}" if THROUGHPUTS[unit] in m else "" for unit in units),
             ]
         else:
-            cells = [""] * (3 + len(units))
+            cells = [""] * (2 + len(p90) + len(units))
         table.add_row(Text(trial.arm), *cells, "yes" if trial.valid else Text("no", "red"))
     console.print(f"\n{len(trials)} trials")
     console.print(table)
