@@ -2,7 +2,8 @@
 
 Exit status: 0 compared; 2 bad input, trials that may not be compared, or too few blocks for
 ``--fail-on-regression``; 3 compared and written, but MLflow could not be read or told; 4 a candidate is
-slower than its baseline by more than ``--fail-on-regression`` allows.
+slower than its baseline by more than ``--fail-on-regression`` or ``--require-non-inferior`` allows; 5 what
+``--require-non-inferior`` asks for is not shown; 6 a record is not what its trial wrote, or is gone.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from vbench.analysis.arms import Settings, parse_settings, settings_text
 from vbench.analysis.comparison import compare
 from vbench.analysis.results import Comparison, Row, Table
 from vbench.analysis.same import KINDS
+from vbench.analysis.statistics import WIDEST_POINTS
 from vbench.analysis.trials import Found, read_experiment, read_sweep
 from vbench.display import Display
 from vbench.errors import ConfigError, VbenchError
@@ -26,6 +28,8 @@ from vbench.names import nearest
 from vbench.trial_folder import RecordError
 
 REGRESSION = 4
+NOT_SHOWN = 5
+CHANGED = 6
 
 NAME_CHARACTERS = 100
 """Of an arm in a folder's name, of which file systems take 255 bytes."""
@@ -47,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
         " against each other value of that key.",
         epilog="Exit status: 0 compared; 2 bad input, trials that may not be compared, or too few blocks for"
         " --fail-on-regression; 3 MLflow could not be read or told; 4 a candidate is slower than"
-        " --fail-on-regression allows.",
+        " --fail-on-regression or --require-non-inferior allows; 5 what --require-non-inferior asks for is"
+        " not shown; 6 a record is not what its trial wrote, or is gone.",
     )
     made.add_argument("folder", nargs="?", type=Path, help="a sweep's folder, such as outputs/sweeps/TIME")
     made.add_argument("--experiment", metavar="NAME", help="all trials of an MLflow experiment instead")
@@ -84,6 +89,21 @@ def parser() -> argparse.ArgumentParser:
         " included",
     )
     made.add_argument(
+        "--require-non-inferior",
+        type=float,
+        metavar="PERCENT",
+        help="exit status 5 unless every candidate's 95%% interval excludes that its latency is higher by"
+        " more than this; 4 where all of the interval is beyond it",
+    )
+    made.add_argument(
+        "--half-width",
+        type=float,
+        default=WIDEST_POINTS,
+        metavar="POINTS",
+        help="the interval that you want, in percentage points to either side (default: %(default)g): a wider"
+        " one gets the number of blocks for it",
+    )
+    made.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
@@ -113,15 +133,18 @@ def _run(options: argparse.Namespace) -> int:
     for kind in across:
         if kind not in KINDS:
             raise ConfigError(f"--across {kind} does not exist: {nearest(kind, KINDS)}")
-    bound = options.fail_on_regression
-    if bound is not None and not (math.isfinite(bound) and bound >= 0):
-        raise ConfigError(f"--fail-on-regression {bound:g} must be a percentage of 0 or more")
+    for option in ("--fail-on-regression", "--require-non-inferior"):
+        bound = getattr(options, option.removeprefix("--").replace("-", "_"))
+        if bound is not None and not (math.isfinite(bound) and bound >= 0):
+            raise ConfigError(f"{option} {bound:g} must be a percentage of 0 or more")
+    if not (math.isfinite(options.half_width) and options.half_width > 0):
+        raise ConfigError(f"--half-width {options.half_width:g} must be more than 0 percentage points")
     baseline = parse_settings([item for items in options.baseline for item in items], "--baseline")
     candidate = parse_settings([item for items in options.candidate for item in items], "--candidate")
     display = Display()
     with _found(options) as (found, default):
         out = options.out or default / _below(baseline, candidate)
-        comparison = compare(found, baseline or None, candidate or None, across)
+        comparison = compare(found, baseline or None, candidate or None, across, options.half_width)
         if comparison is None:
             raise ConfigError(
                 f"{found.name} varies neither runtime nor runtime.connections nor label: name two arms with"
@@ -132,7 +155,7 @@ def _run(options: argparse.Namespace) -> int:
         display.say(f"written    {files[0]}, and {len(files) - 1} files beside it")
         if options.log:
             _log(options.folder, options.outputs, found, files, comparison)
-    return 0 if bound is None else _gate(comparison, bound)
+    return _status(comparison, options.fail_on_regression, options.require_non_inferior)
 
 
 @contextmanager
@@ -175,8 +198,59 @@ def _log(folder: Path, outputs: Path | None, found: Found, files: list[Path], co
     tracker.log_comparison(folder, files, comparison.metrics)
 
 
+def _status(comparison: Comparison, regression: float | None, margin: float | None) -> int:
+    """The exit status: of what was changed first, for then nothing else means anything."""
+    statuses = [
+        0 if regression is None else _gate(comparison, regression),
+        0 if margin is None else _non_inferior(comparison, margin),
+    ]
+    if comparison.provenance.faults:
+        print(
+            f"vbench: {len(comparison.provenance.faults)} things are not what the trials wrote; the first:"
+            f" {comparison.provenance.faults[0]}. Measure these trials again, or bring the files back.",
+            file=sys.stderr,
+        )
+        return CHANGED
+    return REGRESSION if REGRESSION in statuses else max(statuses)
+
+
+def _non_inferior(comparison: Comparison, margin: float) -> int:
+    """The exit status of ``--require-non-inferior``, with a sentence for each row that does not show it."""
+    if not any(table.rows for table in comparison.tables):
+        print("vbench: --require-non-inferior has nothing to judge: no scenario has trials.", file=sys.stderr)
+        return NOT_SHOWN
+    certain = comparison.regressions(margin)
+    failing = comparison.not_non_inferior(margin)
+    for table, row in failing:
+        value = row.improvement
+        name = f"{row.scenario}: {table.candidate} against {table.baseline}"
+        if value is None or value.slowdown_bound_percent is None or value.high_percent is None:
+            blocks = value.blocks if value else 0
+            said = f"not shown to be non-inferior: {blocks} blocks have no interval; it takes two at least"
+        elif (table, row) in certain:
+            said = (
+                f"inferior: its latency is higher by at least {-value.high_percent:.1f}%, and {margin:g}% are"
+                f" allowed"
+            )
+        else:
+            said = (
+                f"inconclusive, and so not shown to be non-inferior: its latency may be higher by up to"
+                f" {value.slowdown_bound_percent:.1f}%, and {margin:g}% are allowed"
+            )
+            if value.precise_blocks and value.precise_blocks > value.blocks:
+                said += (
+                    f"; a new sweep with blocks={value.precise_blocks} has an interval of about"
+                    f" ±{value.wanted_points:g} points"
+                )
+        print(f"vbench: {name} is {said}.", file=sys.stderr)
+    if any(one in certain for one in failing):
+        return REGRESSION
+    return NOT_SHOWN if failing else 0
+
+
 def _gate(comparison: Comparison, percent: float) -> int:
-    """The exit status; ConfigError where a scenario has no interval, which would let anything pass."""
+    """The exit status of ``--fail-on-regression``; ConfigError where a scenario has no interval, which would
+    let anything pass."""
     for table in comparison.tables:
         if not table.rows:
             raise ConfigError(
@@ -205,7 +279,20 @@ def _gate(comparison: Comparison, percent: float) -> int:
             f" {percent:g}%.",
             file=sys.stderr,
         )
-    return REGRESSION if comparison.regressions(percent) else 0
+    failed = comparison.regressions(percent)
+    for table in comparison.tables:
+        for row in table.rows:
+            value = row.improvement
+            if (table, row) in failed or value is None or value.slowdown_bound_percent is None:
+                continue
+            missed = max(0.0, value.slowdown_bound_percent)
+            print(
+                f"vbench: {row.scenario}: {table.candidate} passes --fail-on-regression {percent:g} against"
+                f" {table.baseline}; a regression of up to {missed:.1f}% would have been missed"
+                f" (--require-non-inferior {percent:g} fails unless that is excluded).",
+                file=sys.stderr,
+            )
+    return REGRESSION if failed else 0
 
 
 def _latency_rose(table: Table, row: Row) -> str:

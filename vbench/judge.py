@@ -1,10 +1,13 @@
 """``python -m vbench.judge FOLDER ...``: judges records again, from their files, by this version's rules.
 
-Nothing is written: a record keeps the verdict of the code that made it. For whoever wants to check a verdict,
-or to know what stricter rules would have said of earlier trials.
+The record is not touched: it keeps the verdict of the code that made it. If a ledger knows the trial, the new
+verdict is appended to it. For whoever wants to check a verdict, or to know what stricter rules say of earlier
+trials.
 """
 
 import argparse
+import functools
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from vbench import rules
+from vbench import environment, ledger, rules
 from vbench.record import Rule, Trial
-from vbench.schema import from_plain
+from vbench.schema import Config, from_plain
 from vbench.tracking import trial_folders
 from vbench.trial_folder import (
     RecordError,
@@ -29,7 +32,8 @@ from vbench.trial_folder import (
 def judged(folder: Path, trial: Trial) -> list[Rule]:
     """All rules of this version over a record's files; RecordError where its configuration is of another."""
     try:
-        config = from_plain(trial.config)
+        # No rule depends on the block: the arms of a sweep are composed once each.
+        config = _config(json.dumps({**trial.config, "block": 0}, sort_keys=True))
     except Exception as error:
         raise RecordError(f"{folder} was configured by another version: {error}") from error
     return rules.judge(
@@ -43,6 +47,11 @@ def judged(folder: Path, trial: Trial) -> list[Rule]:
         trial.clip,
         harness=trial.harness,
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _config(plain: str) -> Config:
+    return from_plain(json.loads(plain))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +86,26 @@ def _show(console: Console, folder: Path, *, show_all: bool) -> bool:
     for rule in found:
         if show_all or not rule.holds:
             console.print(Text(f"  {'holds ' if rule.holds else 'broken'}  {rule.line}"))
+    _append(folder, trial, found)
     return valid == trial.valid
+
+
+def _append(folder: Path, trial: Trial, found: Sequence[Rule]) -> None:
+    """Write the new verdict into the ledger that knows the trial, if there is one that can be written to."""
+    book = ledger.find(folder, Path(trial.config.get("outputs", "outputs")))
+    if book is None or trial.trial_id not in book.begun:
+        return
+    facts = {
+        "trial_id": trial.trial_id,
+        "at": environment.now(),
+        "valid": all(rule.holds for rule in found),
+        "broken": [rule.name for rule in found if not rule.holds],
+        "code": environment.code(),
+    }
+    try:
+        ledger.append(book.path.parent, ledger.JUDGED, facts)
+    except OSError as error:
+        print(f"vbench: the verdict could not be appended to {book.path}: {error.strerror}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -430,6 +430,9 @@ class Trial:
     """``KEY=VALUE (shipped: VALUE)`` of each bound of a rule that is looser than the shipped one."""
     harness: Harness | None = None
     """What the harness saw of itself and of the machine; None in records of earlier versions."""
+    ledger: str | None = None
+    """Hash of the line with which the ledger of its outputs folder begins it (vbench.ledger); None in older
+    records, and if that line could not be written."""
     folder: str = field(default="", metadata={"transient": True})
     """Where it was read from; not written."""
 

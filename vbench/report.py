@@ -1,7 +1,7 @@
 """What is printed at the end of a trial and of a sweep."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,12 +12,12 @@ from vbench.analysis.limits import Limits
 from vbench.load.ends import TRANSFER
 from vbench.quoting import shell_quoted
 from vbench.record import Trial, marks
-from vbench.summary import KINDS, STAGES
+from vbench.summary import KINDS, QUANTILES, STAGES
 from vbench.validity import bounds, speed
 
-FEW = 100
-"""Below so many requests the 99th percentile is hardly more than the maximum."""
-
+FEW = QUANTILES["latency_p99_s"][1]
+"""Below so many requests the 99th percentile is hardly more than the maximum. Trials do not have it any more
+then; older records do."""
 
 THROUGHPUTS = {
     "video-s/s": "throughput_video_s_per_s",
@@ -42,8 +42,10 @@ def show_trial(console: Console, trial: Trial) -> None:
             f"Latency of n = {n} requests{_each(trial)}, {trial.config['load']['concurrency']} at a time"
         )
         console.print(_latency(trial))
-        if n < FEW:
+        if n < FEW and "latency_p99_s" in trial.metrics:
             console.print(f"* of {n} requests: hardly more than the maximum", style="dim")
+        for line in over_time(trial.metrics):
+            console.print(Text(line), soft_wrap=True)
         if not _is_transfer(trial):
             console.print("Time of each stage a request, summed over its chunks, which work side by side (s)")
             console.print(_stages(trial))
@@ -52,6 +54,24 @@ def show_trial(console: Console, trial: Trial) -> None:
         console.print(Text(f"          {rule.remedy}"), soft_wrap=True)
     if trial.error:
         console.print(Text(f"  {trial.error}", style="red"), soft_wrap=True)
+
+
+def over_time(metrics: Mapping[str, float]) -> list[str]:
+    """How the latency changed within the trial: its halves, the makespan, the window with all slots busy.
+    Nothing of what an older record does not have."""
+    lines = []
+    if "latency_mean_first_half_s" in metrics:
+        lines.append(
+            f"First half {metrics['latency_mean_first_half_s']:.2f} s, second half"
+            f" {metrics['latency_mean_second_half_s']:.2f} s; makespan {metrics['makespan_s']:.1f} s"
+        )
+    if "steady_latency_mean_s" in metrics:
+        lines.append(
+            f"All slots busy for {metrics['steady_s']:.1f} s: mean {metrics['steady_latency_mean_s']:.2f} s"
+            f" of n = {metrics['steady_requests']:.0f} requests,"
+            f" {metrics['steady_throughput_requests_per_s']:.3g} requests/s"
+        )
+    return lines
 
 
 def show_limits(console: Console, reached: Limits) -> None:
@@ -98,9 +118,12 @@ def _latency(trial: Trial) -> Table:
     m = trial.metrics
     n = int(m["requests"])
     table = Table()
-    for name in ("mean", "p50", "p90", "p99" if n >= FEW else "p99 *", "max"):
-        table.add_column(f"{name}", justify="right")
-    values = [f"{m[f'latency_{name}_s']:.2f} s" for name in ("mean", "p50", "p90", "p99", "max")]
+    values = []
+    for name in ("mean", "p50", "p90", "p99", "max"):
+        value = m.get(f"latency_{name}_s")
+        if value is not None:
+            table.add_column("p99 *" if name == "p99" and n < FEW else name, justify="right")
+            values.append(f"{value:.2f} s")
     for unit, name in THROUGHPUTS.items():
         if name in m:
             table.add_column(unit, justify="right")
@@ -125,7 +148,8 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
     table = Table()
     table.add_column("trial")
     units = [unit for unit in SWEEP_UNITS if any(THROUGHPUTS[unit] in trial.metrics for trial in trials)]
-    for name in ("n", "mean latency", "p90", *units, "valid"):
+    p90 = ["p90"] if any("latency_p90_s" in trial.metrics for trial in trials) else []
+    for name in ("n", "mean latency", *p90, *units, "valid"):
         table.add_column(name, justify="right")
     for trial in trials:
         m = trial.metrics
@@ -133,11 +157,11 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
             cells = [
                 f"{m['requests']:.0f}",
                 f"{m['latency_mean_s']:.2f} s",
-                f"{m['latency_p90_s']:.2f} s",
+                *(f"{m['latency_p90_s']:.2f} s" if "latency_p90_s" in m else "" for _ in p90),
                 *(f"{m[THROUGHPUTS[unit]]:.1f}" if THROUGHPUTS[unit] in m else "" for unit in units),
             ]
         else:
-            cells = [""] * (3 + len(units))
+            cells = [""] * (2 + len(p90) + len(units))
         table.add_row(Text(trial.arm), *cells, _valid(trial))
     console.print(f"\n{len(trials)} trials")
     console.print(table)

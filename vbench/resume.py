@@ -44,7 +44,7 @@ def set_aside(folder: Path, planned: Planned) -> None:
 
 def check_same(folder: Path, sweep: Sweep, asked: Asked, trials: Mapping[str, Trial]) -> None:
     """ConfigError where what is left to run would not measure what ``trials`` have measured."""
-    if plan(asked) != sweep.trials:
+    if plan(asked, sweep.sweep_id) != sweep.trials:
         raise ConfigError(
             f"resume={folder}: its command does not ask for the same trials any more (its study or conf/ has"
             f" changed); {START_NEW}."

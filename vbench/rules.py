@@ -27,7 +27,7 @@ CHUNK_BYTES = 5 * 2**20
 connections, which open at their first."""
 
 
-def judge(
+def judge(  # noqa: PLR0913, PLR0917 - one argument per part of the record
     config: Config,
     observed: Observed | None,
     requests: Sequence[Request],

@@ -288,7 +288,7 @@ class Config:
     block: int = 0
     """The round of a study this trial belongs to."""
     blocks: int = 1
-    """Rounds of a sweep; in each, every arm runs once, in an order drawn from load.seed."""
+    """Rounds of a sweep; in each, every arm runs once, in a balanced order drawn from the sweep's id."""
     outputs: str = "outputs"
     """Folder of all records, caches and the MLflow database."""
 

@@ -7,10 +7,20 @@ from vbench import fidelity
 from vbench.cpu import by_machine, cpu_use
 from vbench.network import Network
 from vbench.record import Clip, MachineSample, NodeSample, Request, SpanLine
+from vbench.steady import halves, steady
 from vbench.wire import crossings
 
 STAGES = ("chunk", "decode", "infer")
 KINDS = ("queue", "transfer", "compute")
+
+QUANTILES = {"latency_p50_s": (50, 1), "latency_p90_s": (90, 10), "latency_p99_s": (99, 100)}
+"""Metric -> percentile, and the fewest requests that support it: n (1 - q) >= 1, so that at least one request
+is expected beyond it. With fewer it is the maximum under another name."""
+
+
+def supported(name: str, requests: float) -> bool:
+    """Whether a metric may be reported of so many requests: all but quantiles that too few support."""
+    return name not in QUANTILES or requests >= QUANTILES[name][1]
 
 
 def summarize(
@@ -32,6 +42,8 @@ def summarize(
     if not requests or any(r.error is not None for r in requests):
         return metrics
     metrics |= latencies([r.latency_s for r in requests])
+    metrics |= halves(requests)
+    metrics |= steady(requests)
     metrics |= transfer_rate(requests) if clip is None else throughput(requests)
     metrics |= stage_times(spans, len(requests))
     metrics |= bytes_moved(requests, spans)
@@ -57,12 +69,15 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def latencies(values_s: Sequence[float]) -> dict[str, float]:
-    """Seconds from when a request was due to its answer: mean, quantiles, extremes, standard deviation."""
+    """Seconds from when a request was due to its answer: mean, quantiles that so many requests support,
+    extremes, standard deviation."""
     return {
         "latency_mean_s": statistics.fmean(values_s),
-        "latency_p50_s": percentile(values_s, 50),
-        "latency_p90_s": percentile(values_s, 90),
-        "latency_p99_s": percentile(values_s, 99),
+        **{
+            name: percentile(values_s, percent)
+            for name, (percent, _) in QUANTILES.items()
+            if supported(name, len(values_s))
+        },
         "latency_max_s": max(values_s),
         "latency_min_s": min(values_s),
         "latency_stdev_s": statistics.stdev(values_s) if len(values_s) > 1 else 0.0,

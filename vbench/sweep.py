@@ -1,4 +1,4 @@
-"""The plan of a sweep: every arm once in each block, in random order; kept on disk, so that it can go on."""
+"""The plan of a sweep: every arm once in each block, in balanced random order; kept on disk to go on."""
 
 import fcntl
 import json
@@ -38,6 +38,7 @@ class Sweep:
     """``sweep.json``: what was asked for and what came of it, written before the first trial."""
 
     sweep_id: str
+    """Random; the order of its trials comes from it (and load.seed), so no two sweeps share one."""
     started: str
     """ISO 8601, UTC."""
     swept: list[str]
@@ -51,10 +52,37 @@ class Sweep:
     """In running order."""
 
 
-def order(arms: int, blocks: int, seed: int) -> list[list[int]]:
-    """For each block the indices of all arms, shuffled; equal for equal seeds, however many blocks follow."""
+def order(arms: int, blocks: int, seed: int | str) -> list[list[int]]:
+    """For each block the indices of all arms: random, and balanced over the blocks.
+
+    Every second block is the one before it backwards, so of each two arms either comes first equally often,
+    and what drifts evenly over two blocks drops out. As many blocks as there are arms (twice as many for an
+    odd number) make a Williams square (1949): every arm is at every place once (twice). Arms are dealt to
+    each square at random, its pairs of blocks shuffled. Equal for equal seeds, however many blocks follow.
+    """
     draw = random.Random(seed)
-    return [draw.sample(range(arms), arms) for _ in range(blocks)]
+    found: list[list[int]] = []
+    while len(found) < blocks:
+        dealt = draw.sample(range(arms), arms)
+        pairs = list(_williams(arms))
+        draw.shuffle(pairs)
+        for pair in pairs:
+            found += [[dealt[arm] for arm in row] for row in draw.sample(pair, len(pair))]
+    return found[:blocks]
+
+
+def _williams(arms: int) -> Iterator[list[list[int]]]:
+    """The rows of a Williams square, each with itself backwards: 0, 1, n - 1, 2, n - 2 ... and that plus 1 to
+    n - 1, modulo n. Of an even n the second half of the rows are the first half backwards."""
+    if arms == 1:
+        yield [[0], [0]]
+        return
+    first = [0]
+    for step in range(1, arms):
+        first.append((step + 1) // 2 if step % 2 else arms - step // 2)
+    for shift in range(arms // 2 if arms % 2 == 0 else arms):
+        row = [(arm + shift) % arms for arm in first]
+        yield [row, row[::-1]]
 
 
 def shown(keys: Sequence[str]) -> tuple[str, ...]:
@@ -81,8 +109,9 @@ def name_of(arm: Mapping[str, str]) -> str:
     return " ".join(f"{key}={value}" for key, value in arm.items())
 
 
-def plan(asked: Asked) -> list[Planned]:
-    """All trials in running order; ConfigError where two arms bear one name."""
+def plan(asked: Asked, sweep_id: str = "") -> list[Planned]:
+    """All trials in running order, which ``sweep_id`` and load.seed decide; ConfigError where two arms bear
+    one name."""
     keys = shown(asked.swept)
     names = [name_of(arm_of(config, keys)) for config in asked.arms]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -92,7 +121,7 @@ def plan(asked: Asked) -> list[Planned]:
             f" against itself."
         )
     first = asked.arms[0]
-    rounds = order(len(names), first.blocks, first.load.seed)
+    rounds = order(len(names), first.blocks, f"{sweep_id} {first.load.seed}")
     turns = [(block, arm) for block, arms in enumerate(rounds) for arm in arms]
     return [
         Planned(
@@ -122,14 +151,15 @@ def in_words(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
 
 def begin(folder: Path, asked: Asked, arguments: Sequence[str]) -> Sweep:
     """Plan it and write the plan; ConfigError where the folder holds a sweep or trials already."""
+    sweep_id = secrets.token_hex(8)
     sweep = Sweep(
-        sweep_id=secrets.token_hex(8),
+        sweep_id=sweep_id,
         started=environment.now(),
         swept=list(asked.swept),
         arguments=list(arguments),
         cwd=str(Path.cwd()),
         blocks=asked.arms[0].blocks,
-        trials=plan(asked),
+        trials=plan(asked, sweep_id),
     )
     if (folder / SWEEP).exists():
         raise ConfigError(

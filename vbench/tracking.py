@@ -20,6 +20,7 @@ from vbench.errors import TrackingError, first_line
 from vbench.file_lock import locked
 from vbench.quoting import shell_quoted
 from vbench.record import Trial
+from vbench.summary import supported
 from vbench.telemetry.proof import expected
 from vbench.trial_folder import TRIAL, RecordError, read_requests, read_trial
 from vbench.validity.bounds import loosened
@@ -245,7 +246,12 @@ class Tracker:
         from mlflow.entities import Metric
 
         now_ms = _unix_ms(trial.started)
-        metrics = [Metric(name, value, now_ms, 0) for name, value in trial.metrics.items()]
+        requests = trial.metrics.get("requests", 0)
+        metrics = [
+            Metric(name, value, now_ms, 0)
+            for name, value in trial.metrics.items()
+            if supported(name, requests)  # older records have quantiles of a few requests
+        ]
         metrics += [Metric(f"phase_{name}_s", value, now_ms, 0) for name, value in trial.phases_s.items()]
         metrics += [
             Metric("request_latency_s", request.latency_s, int(request.sent_unix_s * 1000), request.index)

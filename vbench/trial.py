@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from vbench import disk, environment, rules, summary, trial_folder
+from vbench import disk, environment, ledger, rules, summary, trial_folder
 from vbench.clusters.guard import GRACE_S, guarded
 from vbench.clusters.kinds import KINDS
 from vbench.clusters.ray_node import inherited
@@ -29,6 +29,7 @@ from vbench.schema import Config
 from vbench.telemetry import conditions, speed
 from vbench.telemetry.machine import MachineSampler
 from vbench.telemetry.stall_watch import StallWatch
+from vbench.tracking import SWEEP
 from vbench.validate_attached import ATTACHED
 from vbench.validity import bounds
 from vbench.validity.conditions import HARNESS, MACHINE
@@ -60,6 +61,7 @@ def run_trial(
     status: Status = "finished"
     error: VbenchError | None = None
     try:
+        begun.enter()
         with disk.reserve(folder), display.running():
             _run(begun, display)
     except VbenchError as failure:
@@ -74,6 +76,7 @@ def run_trial(
         try:
             folder.mkdir(parents=True, exist_ok=True)  # somebody may have removed it while the trial ran
             trial_folder.write_json(folder / trial_folder.TRIAL, trial)
+            begun.leave(trial, display)
         except OSError as failure:
             reason = disk.no_room(failure, folder) if disk.is_full(failure) else str(failure)
             error = TrialError(f"the record cannot be written: {reason}")
@@ -252,6 +255,55 @@ class _Begun:
     network: Network | None = None
     harness: Harness = field(default_factory=Harness)
     began_s: float = field(default_factory=time.monotonic)
+    trial_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    ledger: str | None = None
+    """Hash of the line with which the ledger begins it; None until it is written."""
+
+    def enter(self) -> None:
+        """Write into the ledger of the outputs folder that the trial has begun."""
+        sweep = _sweep_of(self.folder)
+        tracking = self.config.tracking
+        self.ledger = ledger.append(
+            Path(self.config.outputs),
+            ledger.BEGUN,
+            {
+                "trial_id": self.trial_id,
+                "at": self.started,
+                "sweep_id": str(sweep.get("sweep_id", "")),
+                "experiment": "" if tracking.name == "off" else tracking.experiment,
+                "folder": str(self.folder.resolve()),
+                "arm": self.arm,
+                "block": self.config.block,
+                "question": question(asdict(self.config)),
+                "command": list(sweep.get("arguments", sys.argv[1:])),
+                "code": self.environment["code"],
+                "host": self.environment["host"],
+            },
+        )
+
+    def leave(self, trial: Trial, display: Display) -> None:
+        """Write into the ledger that it has ended, and the hashes of what it left."""
+        facts = {
+            "trial_id": self.trial_id,
+            "at": environment.now(),
+            "status": trial.status,
+            "valid": trial.valid,
+            "files": ledger.file_hashes(self.folder),
+        }
+        try:
+            ledger.append(Path(self.config.outputs), ledger.ENDED, facts)
+        except OSError as error:
+            display.say(
+                f"vbench: the end of the trial could not be written to {self.config.outputs}/{ledger.LEDGER}"
+                f" ({error.strerror}): comparisons will count it as interrupted. Free some disk space and run"
+                f" the trial again.",
+                style="red",
+            )
+
+    @property
+    def arm(self) -> str:
+        """What was set, in a line."""
+        return " ".join(f"{key}={value}" for key, value in self.swept.items())
 
     def saw(self, **seen: Any) -> None:
         """Add to what the harness saw."""
@@ -284,8 +336,8 @@ class _Begun:
             (folder / name).unlink(missing_ok=True)
         plain = asdict(self.config)
         return Trial(
-            trial_id=secrets.token_hex(8),
-            arm=" ".join(f"{key}={value}" for key, value in self.swept.items()),
+            trial_id=self.trial_id,
+            arm=self.arm,
             swept=self.swept,
             block=self.config.block,
             seed=self.config.load.seed,
@@ -304,7 +356,24 @@ class _Begun:
             observed=observed,
             loosened=tuple(bounds.loosened(plain)),
             harness=self.harness,
+            ledger=self.ledger,
         )
+
+
+def _sweep_of(folder: Path) -> Mapping[str, Any]:
+    """The plan of the sweep that a trial belongs to; empty if it belongs to none."""
+    try:
+        plan: Mapping[str, Any] = json.loads((folder.parent / SWEEP).read_text())
+    except (OSError, ValueError):
+        return {}
+    return plan
+
+
+def question(config: Mapping[str, Any]) -> str:
+    """As ``fingerprint``, but equal for all seeds of the load too: whoever measures until the answer suits
+    changes the seed at most."""
+    load = {name: value for name, value in config["load"].items() if name != "seed"}
+    return fingerprint({**config, "load": load})
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:

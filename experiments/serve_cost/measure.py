@@ -24,6 +24,7 @@ from vbench import environment
 from vbench.pipeline.build import deployment_options
 from vbench.pipeline.config import PipelineArgs
 from vbench.ports import free_ports
+from vbench.summary import percentile
 
 HERE = Path(__file__).resolve().parent
 http = FastAPI()
@@ -110,7 +111,6 @@ def main() -> None:
         finally:
             serve.shutdown()
             ray.shutdown()
-    quantiles = statistics.quantiles(times, n=100)
     result = {
         "environment": environment.describe(),
         "taken": environment.now(),
@@ -118,8 +118,8 @@ def main() -> None:
         "latency_ms": {
             "median": statistics.median(times),
             "mean": statistics.fmean(times),
-            "p90": quantiles[89],
-            "p99": quantiles[98],
+            "p90": percentile(times, 90),
+            "p99": percentile(times, 99),
             "min": min(times),
             "max": max(times),
         },

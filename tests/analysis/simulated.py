@@ -1,6 +1,8 @@
 """Simulated sweeps of two arms whose true ratio is known: how often does the interval hold it?
 
-``python tests/analysis/simulated.py`` prints the table.
+And how often does the test for a drift notice a difference that changes over the blocks? What comes of
+following the advice on blocks? ``python tests/analysis/simulated.py`` prints and writes
+``experiments/interval_coverage/result.json``.
 """
 
 import json
@@ -11,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vbench.analysis.statistics import Improvement, improvement
+from vbench.analysis.drift import drift
+from vbench.analysis.statistics import Improvement, improvement, log_ratios, without_one
 
 STUDIES = Path(__file__).resolve().parents[2] / "experiments"
+RESULT = STUDIES / "interval_coverage" / "result.json"
 
 SWEEPS = 1000
 BLOCKS = (3, 5, 10)
@@ -33,20 +37,27 @@ Judge = Callable[[list[float], list[float]], Improvement]
 
 
 @cache
-def measured() -> np.ndarray:
-    """Log residuals of the trials of the committed studies that drive videos, against their arm's mean, each
-    arm's spread kept: with k trials of an arm residuals are too small by sqrt((k - 1) / k)."""
-    residuals: list[float] = []
+def measured_arms() -> tuple[np.ndarray, ...]:
+    """Log mean latencies of the trials of each arm of the committed studies that drive videos, of arms with
+    several trials."""
+    arms = []
     for path in sorted(STUDIES.glob("*/comparison.json")):
         for scenario in json.loads(path.read_text())["scenarios"]:
             if scenario["name"] == "object transfer":
                 continue
             for arm in scenario["arms"]:
-                logs = np.log([point["latency_mean_s"] for point in arm["points"]])
-                k = len(logs)
-                if k > 1:
-                    residuals += list((logs - logs.mean()) * math.sqrt(k / (k - 1)))
-    return np.array(residuals)
+                if len(arm["points"]) > 1:
+                    arms.append(np.log([point["latency_mean_s"] for point in arm["points"]]))
+    return tuple(arms)
+
+
+@cache
+def measured() -> np.ndarray:
+    """Log residuals of these trials against their arm's mean, each arm's spread kept: with k trials of an arm
+    residuals are too small by sqrt((k - 1) / k)."""
+    return np.concatenate(
+        [(logs - logs.mean()) * math.sqrt(len(logs) / (len(logs) - 1)) for logs in measured_arms()]
+    )
 
 
 def normal(random: np.random.Generator, blocks: int) -> np.ndarray:
@@ -82,6 +93,39 @@ def one_arm_skewed(random: np.random.Generator, blocks: int) -> np.ndarray:
     return noise
 
 
+def difference_trend(random: np.random.Generator, blocks: int) -> np.ndarray:
+    """The ratio itself changes evenly, by 20% from the first block to the last: one arm gets slower, as on a
+    machine that heats up under one arm's load."""
+    noise = random.normal(0, SPREAD, (blocks, ARMS))
+    noise[:, 1] += 0.2 * (np.arange(blocks) / (blocks - 1) - 0.5)
+    return noise
+
+
+def difference_wanders(random: np.random.Generator, blocks: int) -> np.ndarray:
+    """The ratio is a random walk of steps as wide as a trial's noise, around a mean that is the truth."""
+    noise = random.normal(0, SPREAD, (blocks, ARMS))
+    noise[:, 1] += np.cumsum(random.normal(0, SPREAD, blocks))
+    return noise
+
+
+def neighbours_alike(random: np.random.Generator, blocks: int) -> np.ndarray:
+    """The ratio of a block is like that of the block before: an AR(1) process with coefficient 0.6, twice as
+    wide as a trial's noise."""
+    noise = random.normal(0, SPREAD, (blocks, ARMS))
+    state = random.normal(0, SPREAD)
+    for block in range(blocks):
+        noise[block, 1] += 2 * state
+        state = 0.6 * state + random.normal(0, SPREAD * math.sqrt(1 - 0.6**2))
+    return noise
+
+
+def outlying_block(random: np.random.Generator, blocks: int) -> np.ndarray:
+    """In one block, whichever, a trial of one arm, whichever, takes twice as long."""
+    noise = random.normal(0, SPREAD, (blocks, ARMS))
+    noise[random.integers(blocks), random.integers(2)] += math.log(2)
+    return noise
+
+
 NOISES: dict[str, Noise] = {
     "normal": normal,
     "resampled from measured trials": resampled,
@@ -90,13 +134,20 @@ NOISES: dict[str, Noise] = {
     "drifting": drifting,
     "one arm skewed": one_arm_skewed,
 }
+BREAKING: dict[str, Noise] = {
+    "the difference drifts evenly": difference_trend,
+    "neighbouring blocks are alike": neighbours_alike,
+    "the difference wanders": difference_wanders,
+    "one outlying block": outlying_block,
+}
+"""What the interval assumes not to happen."""
 IN_PLACE = ("drifting",)
 """Noise that belongs to the place in running order; other noise belongs to the arm."""
 
 
 def sweep(name: str, random: np.random.Generator, blocks: int) -> tuple[list[float], list[float]]:
     """Mean latencies of baseline and candidate, a value each a block."""
-    noise = NOISES[name](random, blocks)
+    noise = {**NOISES, **BREAKING}[name](random, blocks)
     baseline, candidate = [], []
     for row in noise:
         places = random.permutation(ARMS) if name in IN_PLACE else np.arange(ARMS)
@@ -105,9 +156,14 @@ def sweep(name: str, random: np.random.Generator, blocks: int) -> tuple[list[flo
     return baseline, candidate
 
 
+def generator(name: str, blocks: int) -> np.random.Generator:
+    """Seeded by what is simulated."""
+    return np.random.default_rng([SEED, blocks, [*NOISES, *BREAKING].index(name)])
+
+
 def coverage(name: str, blocks: int, judge: Judge = improvement) -> float:
     """Percent of simulated sweeps whose interval holds the true improvement."""
-    random = np.random.default_rng([SEED, blocks, list(NOISES).index(name)])
+    random = generator(name, blocks)
     truth = 100 * (1 - TRUE_RATIO)
     held = 0
     for _ in range(SWEEPS):
@@ -118,14 +174,82 @@ def coverage(name: str, blocks: int, judge: Judge = improvement) -> float:
     return 100 * held / SWEEPS
 
 
-def table() -> str:
-    """Coverage in percent for each noise and number of blocks, as Markdown."""
-    lines = ["| noise | " + " | ".join(f"{n} blocks" for n in BLOCKS) + " |", "|---|" + "--:|" * len(BLOCKS)]
-    for name in NOISES:
-        cells = " | ".join(f"{coverage(name, n):.1f}%" for n in BLOCKS)
-        lines.append(f"| {name} | {cells} |")
-    return "\n".join(lines)
+def alarms(name: str, blocks: int, sweeps: int = SWEEPS) -> dict[str, float]:
+    """Percent of simulated sweeps in which a drift is reported, by the trend test alone and by either; in
+    which the verdict is that the arms differ; and in which it would be another without one block."""
+    random = generator(name, blocks)
+    trend = either = told = other = 0
+    for _ in range(sweeps):
+        old, new = sweep(name, random, blocks)
+        found = drift(log_ratios(old, new))
+        assert found is not None
+        trend += found.trend_p <= 0.05
+        either += found.is_found
+        told += improvement(old, new).verdict != "not told apart"
+        without = without_one(old, new)
+        assert without is not None
+        other += bool(without.other_verdicts)
+    return {
+        "trend_percent": 100 * trend / sweeps,
+        "either_percent": 100 * either / sweeps,
+        "told_apart_percent": 100 * told / sweeps,
+        "other_verdict_without_one_percent": 100 * other / sweeps,
+    }
+
+
+def advice(pilot: int, spread: float, wanted_points: float, sweeps: int = SWEEPS) -> dict[str, float]:
+    """Two equal arms, a pilot of so many blocks, and then a new sweep of as many blocks as it advises, judged
+    by itself: percent of verdicts that are wrong, and the half width reached, in points."""
+    random = np.random.default_rng([SEED, pilot, int(1000 * spread), int(wanted_points)])
+
+    def arm(blocks: int) -> list[float]:
+        return [60 * math.exp(x) for x in random.normal(0, spread, blocks)]
+
+    wrong, blocks_run, widths = 0, 0, []
+    for _ in range(sweeps):
+        blocks = improvement(arm(pilot), arm(pilot), wanted_points).precise_blocks or MOST
+        blocks = min(blocks, MOST)
+        found = improvement(arm(blocks), arm(blocks), wanted_points)
+        wrong += found.verdict != "not told apart"
+        blocks_run += blocks
+        assert found.half_width_points is not None
+        widths.append(found.half_width_points)
+    return {
+        "pilot_blocks": pilot,
+        "spread": spread,
+        "wanted_points": wanted_points,
+        "false_percent": 100 * wrong / sweeps,
+        "blocks_mean": blocks_run / sweeps,
+        "half_width_median_points": float(np.median(widths)),
+    }
+
+
+MOST = 200
+"""Blocks of a study that somebody might run after all."""
+
+ADVISED = tuple((pilot, spread, 8.0) for pilot in (3, 5) for spread in (0.03, 0.05, 0.1))
+
+
+def result() -> dict[str, object]:
+    """All that the page says."""
+    names = [*NOISES, *BREAKING]
+    return {
+        "sweeps": SWEEPS,
+        "true_ratio": TRUE_RATIO,
+        "measured_trials": len(measured()),
+        "measured_arms": len(measured_arms()),
+        "coverage_percent": {name: {str(n): coverage(name, n) for n in BLOCKS} for name in names},
+        "alarms": {name: {str(n): alarms(name, n) for n in BLOCKS} for name in ("normal", *BREAKING)},
+        "advice": [advice(*case) for case in ADVISED],
+    }
+
+
+def main() -> None:
+    """Print and write the result."""
+    text = json.dumps(result(), indent=1) + "\n"
+    RESULT.write_text(text)
+    print(text, end="")
 
 
 if __name__ == "__main__":
-    print(table())
+    main()

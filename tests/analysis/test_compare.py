@@ -16,7 +16,7 @@ import sweeps
 from vbench.analysis import DATA, PAGE
 from vbench.compare import main
 from vbench.tracking import COMPARISON, SWEEP, Tracker
-from vbench.trial_folder import NODES
+from vbench.trial_folder import NODES, TRIAL
 
 PNG = b"\x89PNG\r\n\x1a\n"
 NOISE = (0.01, -0.01, 0.0, 0.005, -0.005)
@@ -98,6 +98,82 @@ def test_a_regression_beyond_the_bound_sets_the_exit_status(
     error = capsys.readouterr().err
     assert ("is slower than" in error) == (status == 4)
     assert ("inconclusive; more blocks would tell" in error) == (percent == "24")
+
+
+def test_a_pass_says_how_large_a_regression_would_have_been_missed(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(sweep), "--baseline", "runtime=anyscale", "--out", str(tmp_path)]
+    assert main([*arguments, "--fail-on-regression", "24"]) == 0
+    error = capsys.readouterr().err
+    low = json.loads((tmp_path / DATA).read_text())["tables"][0]["rows"][0]["improvement"]["low_percent"]
+    assert f"a regression of up to {-low:.1f}% would have been missed" in error
+    assert "passes --fail-on-regression 24" in error
+
+
+@pytest.mark.parametrize(
+    ("baseline", "percent", "status", "said"),
+    [
+        ("oss", "0", 0, ""),
+        ("anyscale", "40", 0, ""),
+        ("anyscale", "25", 5, "inconclusive, and so not shown to be non-inferior"),
+        ("anyscale", "10", 4, "inferior: its latency is higher by at least"),
+    ],
+)
+def test_non_inferiority_has_to_be_shown(
+    sweep: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    baseline: str,
+    percent: str,
+    status: int,
+    said: str,
+) -> None:
+    """OSS after Anyscale's setting takes 25% more, between 19% and 31%."""
+    arguments = [str(sweep), "--baseline", f"runtime={baseline}", "--out", str(tmp_path)]
+    assert main([*arguments, "--require-non-inferior", percent]) == status
+    error = capsys.readouterr().err
+    assert said in error
+    assert bool(error) == bool(said)
+
+
+def test_one_block_shows_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 1, latency)
+    assert main([str(tmp_path), "--require-non-inferior", "50"]) == 5
+    assert "1 blocks have no interval; it takes two at least" in capsys.readouterr().err
+
+
+def test_a_changed_record_sets_the_exit_status(
+    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shutil.copytree(sweep, tmp_path / "sweep")
+    data = json.loads((folder / "1" / TRIAL).read_text())
+    data["metrics"]["latency_mean_s"] *= 0.8
+    (folder / "1" / TRIAL).write_text(json.dumps(data))
+    assert main([str(folder)]) == 6
+    error = capsys.readouterr().err
+    assert "trial 1 (runtime=anyscale, block 1): it says latency_mean_s = " in error
+    page = (folder / PAGE).read_text()
+    assert "**Not what the trials wrote:**" in page
+
+
+def test_halves_and_makespan_stand_beside_the_mean(sweep: Path, tmp_path: Path) -> None:
+    assert main([str(sweep), "--out", str(tmp_path), "--half-width", "1"]) == 0
+    page = (tmp_path / PAGE).read_text()
+    for name in ("first half of the requests", "second half", "while all slots were busy", "makespan"):
+        assert name in page
+    assert "without any one block the improvement is" in page
+    assert "3 blocks cannot show a drift" in page
+    assert re.search(
+        r"for ±1 it would take about \d+ blocks in all, .*: run a new sweep with blocks=\d+", page
+    )
+    (row,) = json.loads((tmp_path / DATA).read_text())["tables"][0]["rows"]
+    assert [each["metric"] for each in row["beside"]] == [
+        "latency_mean_first_half_s",
+        "latency_mean_second_half_s",
+        "steady_latency_mean_s",
+        "makespan_s",
+    ]
 
 
 def test_one_block_cannot_pass_a_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Of 100 intervals about 95 hold the truth, whatever the noise is like; shown on simulated sweeps."""
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,3 +65,37 @@ def test_measured_noise_has_the_spread_of_its_arms() -> None:
     assert len(residuals) >= 15
     assert abs(residuals.mean()) < 1e-9
     assert 0.002 < residuals.std() < 0.3
+
+
+@pytest.mark.parametrize(("pilot", "spread", "points"), simulated.ADVISED)
+def test_following_the_advice_on_blocks_keeps_false_verdicts_near_5_percent(
+    pilot: int, spread: float, points: float
+) -> None:
+    """Equal arms; the study that the pilot advises is judged by itself, as the advice says."""
+    found = simulated.advice(pilot, spread, points)
+    assert 3 <= found["false_percent"] <= 7, "1,000 sweeps scatter by 0.7"
+    assert found["half_width_median_points"] <= 1.1 * points
+
+
+def test_a_drifting_difference_breaks_the_interval_and_is_noticed_more_often_than_by_chance() -> None:
+    assert simulated.coverage("neighbouring blocks are alike", 10) < 90
+    drifting = simulated.alarms("the difference drifts evenly", 10, sweeps=300)
+    calm = simulated.alarms("normal", 10, sweeps=300)
+    assert drifting["trend_percent"] > 50
+    assert calm["trend_percent"] < 10
+    assert calm["either_percent"] < 15
+
+
+def test_one_outlying_block_costs_the_verdict_and_the_range_without_one_shows_it() -> None:
+    found = simulated.alarms("one outlying block", 5, sweeps=300)
+    assert found["told_apart_percent"] < 60
+    assert found["other_verdict_without_one_percent"] > 90
+
+
+def test_the_page_was_made_by_this_code_and_these_data() -> None:
+    """Counts of the measured trials change with the committed studies: the result has to be written again."""
+    result = json.loads(simulated.RESULT.read_text())
+    assert result["measured_trials"] == len(simulated.measured())
+    assert result["measured_arms"] == len(simulated.measured_arms())
+    name = "resampled from measured trials"
+    assert result["coverage_percent"][name]["5"] == pytest.approx(simulated.coverage(name, 5))

@@ -189,6 +189,13 @@ def test_every_study_composes_to_a_sweep_in_blocks(
     assert len(asked.arms) > 1
     assert {config.blocks for config in asked.arms} == {5}
     assert {config.load.sample_period_s for config in asked.arms} == {0.25}
+    for config in asked.arms:
+        if config.load.name == "transfer":
+            continue
+        # Start and drain are a small part, and a request has chunks to work on side by side.
+        assert config.load.requests >= max(48, 12 * config.load.concurrency)
+        assert config.video.scene is not None
+        assert config.video.scene.length_s / (config.pipeline.chunk_s or 1) >= 4
 
 
 def test_the_main_study_is_the_published_comparison() -> None:
@@ -199,7 +206,7 @@ def test_the_main_study_is_the_published_comparison() -> None:
     assert (one.cluster.name, one.cluster.scale, one.pipeline.name) == ("emulated", 100, "published")
     assert (one.video.scene and one.video.scene.height, one.load.requests, one.load.concurrency) == (
         1080,
-        8,
+        48,
         4,
     )
     assert {config.runtime.connections for config in asked.arms} == {1, None, 15}

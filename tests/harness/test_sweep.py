@@ -42,12 +42,41 @@ def test_blocks_and_seeds_differ_in_their_orders() -> None:
     assert len({tuple(order(6, 1, seed)[0]) for seed in range(20)}) > 15
 
 
-def test_every_place_in_a_block_is_every_arms_in_time() -> None:
+@given(arms=st.integers(2, 9), blocks=st.integers(1, 25), seed=st.integers())
+def test_of_two_arms_either_comes_first_equally_often(arms: int, blocks: int, seed: int) -> None:
+    rounds = order(arms, blocks, seed)
+    for one in range(arms):
+        for other in range(one):
+            first = sum(turns.index(one) < turns.index(other) for turns in rounds)
+            assert abs(2 * first - blocks) <= 1
+
+
+@given(arms=st.integers(1, 9), rounds=st.integers(1, 3), seed=st.integers())
+def test_every_arm_is_at_every_place_equally_often(arms: int, rounds: int, seed: int) -> None:
     """An arm that always ran first would be measured on a cooler machine."""
-    rounds = order(3, 3000, 7)
-    for place in range(3):
-        counts = [sum(turns[place] == arm for turns in rounds) for arm in range(3)]
-        assert all(900 < count < 1100 for count in counts)
+    square = arms if arms % 2 == 0 else 2 * arms
+    found = order(arms, rounds * square, seed)
+    for place in range(arms):
+        counts = {sum(turns[place] == arm for turns in found) for arm in range(arms)}
+        assert counts == {rounds * square // arms}
+
+
+@given(arms=st.sampled_from([2, 4, 6, 8]), seed=st.integers())
+def test_no_arm_is_at_a_place_twice_before_all_were(arms: int, seed: int) -> None:
+    for blocks in range(1, arms + 1):
+        for place in range(arms):
+            there = [turns[place] for turns in order(arms, blocks, seed)]
+            assert len(set(there)) == len(there)
+
+
+def test_two_sweeps_of_one_command_have_other_orders_and_the_id_gives_each_back(tmp_path: Path) -> None:
+    sweeps = [begin(tmp_path / str(number), asked(*ARMS), []) for number in range(6)]
+    orders = [tuple(each.arm for each in sweep.trials) for sweep in sweeps]
+    assert len(set(orders)) >= 5
+    for sweep in sweeps:
+        assert plan(asked(*ARMS), sweep.sweep_id) == sweep.trials
+    first = {order[0] for order in orders}
+    assert len(first) > 1
 
 
 def test_a_plan_runs_every_arm_once_a_block() -> None:

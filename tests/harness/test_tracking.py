@@ -42,6 +42,20 @@ def test_a_trial_is_logged_whole_and_once(outputs: Path, tmp_path: Path) -> None
     assert {item.path for item in client.list_artifacts(run.info.run_id)} == {TRIAL, REQUESTS, ".hydra"}
 
 
+def test_a_quantile_that_too_few_requests_support_is_not_logged(outputs: Path, tmp_path: Path) -> None:
+    """Older records have p99 of eight requests, which in MLflow would stand without its footnote."""
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    metrics = {"requests": 8.0, "latency_mean_s": 2.0, "latency_p50_s": 2.0}
+    few = {**metrics, "latency_p90_s": 3.0, "latency_p99_s": 3.1}
+    write_json(folder / TRIAL, records.trial(trial_id="few", metrics=few))
+    tracker = Tracker(outputs, "quantiles")
+    tracker.log(folder)
+    (run,) = tracker._client.search_runs([tracker._experiment])
+    assert {name: run.data.metrics[name] for name in metrics} == metrics
+    assert not {"latency_p90_s", "latency_p99_s"} & set(run.data.metrics)
+
+
 def test_trials_of_a_sweep_lie_under_one_parent(outputs: Path, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     folders = [write_trial(sweep / str(i), f"s{i}", mode) for i, mode in enumerate(("chunked", "combined"))]

@@ -10,6 +10,7 @@ from vbench.analysis.comparison import compare
 from vbench.analysis.console import show
 from vbench.analysis.files import writing
 from vbench.analysis.results import Comparison
+from vbench.analysis.statistics import WIDEST_POINTS
 from vbench.analysis.trials import read_sweep
 from vbench.trial_folder import write_json
 
@@ -17,7 +18,7 @@ __all__ = ["Comparison", "compare_sweep", "show", "write"]
 
 PAGE = "comparison.md"
 DATA = "comparison.json"
-DATA_VERSION = 2
+DATA_VERSION = 3
 
 NICS = "nics-"
 PICTURES = ("latency.png", "stages.png", "rate.png", f"{NICS}*.png")
@@ -29,6 +30,7 @@ def compare_sweep(
     baseline: Settings | None = None,
     candidate: Settings | None = None,
     across: Sequence[str] = (),
+    wanted_points: float = WIDEST_POINTS,
 ) -> Comparison | None:
     """Compare the arms of a sweep over its blocks; None where no arm is named and none is known to compare.
 
@@ -37,7 +39,7 @@ def compare_sweep(
     the folder holds no sweep, ConfigError for arms that no trial has, NotComparable for trials of different
     machines, clips or code that ``across`` does not name.
     """
-    return compare(read_sweep(folder), baseline, candidate, across)
+    return compare(read_sweep(folder), baseline, candidate, across, wanted_points)
 
 
 def write(comparison: Comparison, folder: Path) -> list[Path]:
@@ -93,6 +95,6 @@ def data(comparison: Comparison) -> dict[str, Any]:
     """A comparison as plain values; trials by the names of their folders, wherever those lie."""
     plain = asdict(comparison)
     points = [point for scenario in plain["scenarios"] for arm in scenario["arms"] for point in arm["points"]]
-    for each in (*points, *plain["left_out"]):
+    for each in (*points, *plain["left_out"], *plain["provenance"]["sources"]):
         each["folder"] = Path(each["folder"]).name
     return {"version": DATA_VERSION, **plain}

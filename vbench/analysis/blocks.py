@@ -4,12 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.analysis.arms import Pair, Settings, matches
-from vbench.analysis.results import Row, Table
-from vbench.analysis.statistics import improvement, mean
+from vbench.analysis.drift import drift
+from vbench.analysis.results import Beside, Row, Table
+from vbench.analysis.statistics import WIDEST_POINTS, improvement, log_ratios, mean, without_one
 from vbench.analysis.trials import Measured
 from vbench.record import Trial
 
 LATENCY = "latency_mean_s"
+
+BESIDE = (
+    "latency_mean_first_half_s",
+    "latency_mean_second_half_s",
+    "steady_latency_mean_s",
+    "makespan_s",
+)
+"""Compared like the mean latency, and shown beside it."""
 
 Block = tuple[str, int, int, int]
 """Sweep, number of the round, load seed, and how many of the same came before."""
@@ -64,14 +73,30 @@ def label(block: Block) -> str:
     return " ".join(filter(None, [sweep[:8], str(number + 1), f"({again + 1})" if again else ""]))
 
 
-def table(pair: Pair, arms: Sequence[Settings], titles: Sequence[str], groups: Sequence[Group]) -> Table:
-    """A row for each scenario in which a trial of either arm was planned or tried."""
+def _labels(blocks: Sequence[Block]) -> Iterator[str]:
+    """As ``label``, without the sweep if all are of one."""
+    one = len({sweep for sweep, *_ in blocks}) == 1
+    for sweep, number, seed, again in blocks:
+        yield label(("" if one else sweep, number, seed, again))
+
+
+def table(
+    pair: Pair,
+    arms: Sequence[Settings],
+    titles: Sequence[str],
+    groups: Sequence[Group],
+    wanted_points: float = WIDEST_POINTS,
+) -> Table:
+    """A row for each scenario in which a trial of either arm was planned or tried; ``wanted_points``: half of
+    the width that intervals shall have."""
     old, new = arms.index(pair.baseline), arms.index(pair.candidate)
-    rows = [_row(each, old, new, titles) for each in groups if each.tried[old] or each.tried[new]]
+    rows = [
+        _row(each, old, new, titles, wanted_points) for each in groups if each.tried[old] or each.tried[new]
+    ]
     return Table(baseline=titles[old], candidate=titles[new], rows=tuple(rows))
 
 
-def _row(scenario: Group, old: int, new: int, titles: Sequence[str]) -> Row:
+def _row(scenario: Group, old: int, new: int, titles: Sequence[str], wanted_points: float) -> Row:
     olds, news = scenario.valid[old], scenario.valid[new]
     both = [block for block in olds if block in news]
     baseline = [olds[block].trial.metrics[LATENCY] for block in both]
@@ -80,9 +105,27 @@ def _row(scenario: Group, old: int, new: int, titles: Sequence[str]) -> Row:
         scenario=scenario.name,
         baseline=mean(baseline) if both else None,
         candidate=mean(candidate) if both else None,
-        improvement=improvement(baseline, candidate) if both else None,
+        improvement=improvement(baseline, candidate, wanted_points) if both else None,
         left_out=tuple(_gaps(scenario, old, new, titles)),
+        blocks=tuple(_labels(both)),
+        without_one=without_one(baseline, candidate),
+        drift=drift(log_ratios(baseline, candidate)) if both else None,
+        beside=tuple(_beside([olds[block].trial for block in both], [news[block].trial for block in both])),
     )
+
+
+def _beside(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[Beside]:
+    for metric in BESIDE:
+        if not olds or not all(each.metrics.get(metric, 0) > 0 for each in (*olds, *news)):
+            continue
+        baseline = [each.metrics[metric] for each in olds]
+        candidate = [each.metrics[metric] for each in news]
+        yield Beside(
+            metric=metric,
+            baseline=mean(baseline),
+            candidate=mean(candidate),
+            improvement=improvement(baseline, candidate),
+        )
 
 
 def _gaps(scenario: Group, old: int, new: int, titles: Sequence[str]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """From trials to a comparison: scenarios, pairs of arms, blocks that count, and what was left out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from vbench.analysis import gaps, same
+from vbench.analysis import gaps, provenance, same
 from vbench.analysis.arms import (
     RUNTIME_KEYS,
     Pair,
@@ -16,13 +17,14 @@ from vbench.analysis.arms import (
     settings_text,
     value_of,
 )
+from vbench.analysis.audit import audit
 from vbench.analysis.blocks import LATENCY, Blocks, Group, counts, group, label, table
 from vbench.analysis.limits import limits
 from vbench.analysis.reached import reached
 from vbench.analysis.results import Arm, Comparison, LeftOut, Point, Scenario, Table
 from vbench.analysis.stages import where_it_went
 from vbench.analysis.standins import stand_ins
-from vbench.analysis.statistics import mean
+from vbench.analysis.statistics import WIDEST_POINTS, mean
 from vbench.analysis.trials import Found, Measured
 from vbench.errors import ConfigError
 from vbench.record import Trial, marks
@@ -35,14 +37,18 @@ def compare(
     baseline: Settings | None = None,
     candidate: Settings | None = None,
     across: Sequence[str] = (),
+    wanted_points: float = WIDEST_POINTS,
 ) -> Comparison | None:
     """Compare arms over blocks; None where neither arm is named and nothing is swept that has a default.
 
-    Scenarios come from all trials of these arms, those that are not valid and those that were only planned
-    included: where nothing counts, a row says so. ``across``: kinds (machine, conditions, clip, code) in
-    which trials may differ. ConfigError for arms that no trial has or that share no scenario,
-    NotComparable for trials of different machines, clips or code.
+    Every record is audited first; one that is not what its trial wrote does not count. Scenarios come from
+    all trials of these arms, those that are not valid and those that were only planned included: a row says
+    so where nothing counts. ``across``: kinds (machine, conditions, clip, code) in which trials may differ;
+    ``wanted_points``: half of the width that intervals shall have. ConfigError for arms that no trial has or
+    that share no scenario, NotComparable for trials of different machines, clips or code.
     """
+    audited, ledgered = audit(found)
+    found = replace(found, trials=[each.measured for each in audited])
     every = [*found.trials, *stand_ins(found)]
     wanted = pairs([each.trial for each in every], found.swept, baseline, candidate)
     if not wanted:
@@ -59,7 +65,7 @@ def compare(
         notes += same.check([each.trial for each in trials if counts(each.trial)], name, across)
         groups.append(group(name, trials, arms))
     _refuse_apart(wanted, arms, titles, groups, _separating(wanted[0], of_arms, keys))
-    tables = tuple(table(pair, arms, titles, groups) for pair in wanted)
+    tables = tuple(table(pair, arms, titles, groups, wanted_points) for pair in wanted)
     usable = [each.trial for each in of_arms if counts(each.trial)]
     for sweep in dict.fromkeys(each.sweep for each in of_arms):
         notes += gaps.notes([each.trial for each in of_arms if each.sweep == sweep and counts(each.trial)])
@@ -69,6 +75,7 @@ def compare(
         scenarios=tuple(_scenario(each, arms, titles) for each in groups if any(each.valid)),
         left_out=tuple(_left_out(found)),
         notes=tuple(dict.fromkeys([*notes, *_cautions(usable, tables)])),
+        provenance=provenance.of(audited, ledgered),
     )
 
 

@@ -1,5 +1,6 @@
 """A comparison on the terminal: its tables, what they mean, and what was left out."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +14,14 @@ COLOURS = {"faster": "green", "slower": "red"}
 
 LEFT_OUT_SHOWN = 5
 
+SHORT = {
+    "latency_mean_first_half_s": "first half",
+    "latency_mean_second_half_s": "second half",
+    "steady_latency_mean_s": "all slots busy",
+    "makespan_s": "makespan",
+}
+"""What is compared beside the mean latency, in a word or two."""
+
 
 def show(console: Console, comparison: Comparison) -> None:
     """Print the tables, each arm's limit, and whatever a reader must know beside the numbers."""
@@ -22,8 +31,16 @@ def show(console: Console, comparison: Comparison) -> None:
     console.print(
         Text("± and [ ]: 95% intervals over n blocks; improvement: paired, how much lower the latency is")
     )
+    for line in _beside(comparison):
+        console.print(Text(line), soft_wrap=True)
     if comparison.scenarios:
         console.print(_limits(comparison))
+    provenance = comparison.provenance
+    console.print(Text(provenance.ledger), soft_wrap=True)
+    for fault in provenance.faults:
+        console.print(Text(f"NOT WHAT WAS WRITTEN: {fault}", "red"), soft_wrap=True)
+    for line in (*provenance.earlier, *provenance.remarks):
+        console.print(Text(line, "yellow"), soft_wrap=True)
     for note in comparison.notes:
         console.print(Text(note), soft_wrap=True)
     for gap in words.gaps(comparison):
@@ -32,6 +49,19 @@ def show(console: Console, comparison: Comparison) -> None:
         console.print(Text(f"left out: {_name(each)}: {each.reason}", "yellow"), soft_wrap=True)
     if len(comparison.left_out) > LEFT_OUT_SHOWN:
         console.print(Text(f"left out: {len(comparison.left_out) - LEFT_OUT_SHOWN} more", "yellow"))
+
+
+def _beside(comparison: Comparison) -> Iterator[str]:
+    """For each row its halves, window and makespan in a line, and what is to be known of its interval."""
+    for table in comparison.tables:
+        for row in table.rows:
+            name = f"{row.scenario}, against {table.baseline}"
+            if row.beside:
+                each = (f"{SHORT[one.metric]} {words.percent(one.improvement)}" for one in row.beside)
+                yield f"{name}: {', '.join(each)}"
+            for text in (words.stability(row), words.precision(row.improvement)):
+                if text:
+                    yield f"{name}: {text}."
 
 
 def _name(left_out: LeftOut) -> str:

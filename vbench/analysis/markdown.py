@@ -13,8 +13,8 @@ METHOD = """\
 Improvement is how much lower the candidate's mean latency is, in percent of the baseline's. In each block
 every arm ran once, on the same clip and load; the ratio of both mean latencies is taken a block, and the
 interval (95%) is a paired t interval on the logarithms of these ratios, n - 1 degrees of freedom, n the
-number of blocks. ± is half the 95% interval of an arm's own mean over blocks. Where two arms are not told
-apart, the blocks said to be needed would tell a difference and a spread as seen with a power of 80%."""
+number of blocks. ± is half the 95% interval of an arm's own mean over blocks. docs/statistics.md says
+what all of it means, and what it assumes."""
 
 WHERE = """\
 Each moment of a request, from when it was due to its answer, counts once: for what was computed or
@@ -40,6 +40,19 @@ Objects moved from one node to another, and nothing else. A rate is that of the 
 moved; the cap is min(connections x cap of one, cap of the NIC), in which headers count too. ± is half the 95%
 interval over blocks."""
 
+BESIDE = """\
+A trial starts with an empty service and ends with an idle one, which may cost the arms differently. So the
+same comparison is made of each half of the requests (by index), of the requests that lie wholly within the
+time in which all slots were busy, and of the makespan, from the first request's due time to the last answer.
+If these differ from the mean beyond their intervals, the mean depends on how many requests a trial has."""
+
+STABILITY = """\
+The interval takes blocks for independent and the difference for constant. What a single block does, and
+whether the difference changes with the blocks' running order (permutation tests, each wrong 1 time in 20):"""
+
+RECORDS = """\
+`comparison.json` holds each trial's id, code, machine, rules, metrics and file hashes, counted or not."""
+
 HARNESS = """\
 Seconds of each part of a trial from the cluster's start to its end; in the last column what the harness
 itself takes: all of it but the link check, the warm-up and the measured requests. Making the clip and the
@@ -64,10 +77,16 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
     for table in comparison.tables:
         yield from ("", *_table(table))
     yield from ("", METHOD)
+    yield from ("", comparison.provenance.ledger)
+    if comparison.provenance.faults:
+        yield from ("", "**Not what the trials wrote:**", "")
+        yield from (f"- {fault}" for fault in comparison.provenance.faults)
     notes = dict.fromkeys([*comparison.notes, *words.gaps(comparison), *_wide(comparison)])
     if notes:
         yield ""
         yield from (f"- {note}" for note in notes)
+    yield from _beside(comparison)
+    yield from _stability(comparison)
     yield from _shown(pictures)
     if comparison.scenarios:
         yield from _details(comparison)
@@ -81,6 +100,16 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
         yield from _rows(("trial", "arm", "block", "why"), "lll")
         for each in comparison.left_out:
             yield _row(Path(each.folder).name, each.arm, each.block, each.reason)
+    yield from ("", "## Records", "", RECORDS)
+    provenance = comparison.provenance
+    if provenance.remarks or provenance.earlier:
+        yield ""
+        yield from (f"- {line}" for line in (*provenance.earlier, *provenance.remarks))
+    if provenance.superseded:
+        yield ""
+        yield from _rows(("begun and not among the records", "arm", "block", "begun", "status", "now"), "l")
+        for lost in provenance.superseded:
+            yield _row(*(str(lost[name]) for name in ("trial_id", "arm", "block", "at", "status", "fate")))
 
 
 def _details(comparison: Comparison) -> Iterator[str]:
@@ -139,6 +168,39 @@ def _table(table: Table) -> Iterator[str]:
             str(row.improvement.blocks if row.improvement else 0),
             words.verdict(row.improvement),
         )
+
+
+def _beside(comparison: Comparison) -> Iterator[str]:
+    if not any(row.beside for table in comparison.tables for row in table.rows):
+        return
+    yield from ("", "## Halves, steady window, makespan", "", BESIDE)
+    for table in comparison.tables:
+        yield ""
+        yield from _rows(
+            ("Scenario", "", table.candidate, table.baseline, "Improvement [95% interval]", "n (blocks)"),
+            "llrrrr",
+        )
+        for row in table.rows:
+            for each in row.beside:
+                yield _row(
+                    row.scenario,
+                    words.NAMES[each.metric],
+                    words.seconds(each.candidate),
+                    words.seconds(each.baseline),
+                    words.percent(each.improvement),
+                    str(each.improvement.blocks),
+                )
+
+
+def _stability(comparison: Comparison) -> Iterator[str]:
+    lines = [
+        f"- {row.scenario}, {table.candidate} against {table.baseline}: {text}."
+        for table in comparison.tables
+        for row in table.rows
+        if (text := words.stability(row))
+    ]
+    if lines:
+        yield from ("", "## Does it hang on one block, or drift?", "", STABILITY, "", *lines)
 
 
 def _wide(comparison: Comparison) -> Iterator[str]:

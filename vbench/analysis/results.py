@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.analysis.arms import Settings
+from vbench.analysis.drift import Drift
 from vbench.analysis.limits import Limits
 from vbench.analysis.reached import Reached
-from vbench.analysis.statistics import Improvement, Mean
+from vbench.analysis.statistics import Improvement, Mean, WithoutOne
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,18 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Another time than the mean latency, compared in the same way: of a half of the trial, of its steady
+    window, or its makespan."""
+
+    metric: str
+    """As in vbench.summary."""
+    baseline: Mean
+    candidate: Mean
+    improvement: Improvement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A scenario in a table. Means are over the blocks in which both arms are valid."""
 
@@ -82,6 +95,14 @@ class Row:
     improvement: Improvement | None
     left_out: tuple[str, ...]
     """Blocks that do not count, and which arm has no valid trial in them."""
+    blocks: tuple[str, ...] = ()
+    """Those that count, in running order."""
+    without_one: WithoutOne | None = None
+    """The improvement if any one block is left out; None for fewer than three blocks."""
+    drift: Drift | None = None
+    """Whether the difference changes over the blocks; None for fewer than three."""
+    beside: tuple[Beside, ...] = ()
+    """Halves, steady window and makespan, as far as all trials of the row have them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +112,59 @@ class Table:
     baseline: str
     candidate: str
     rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A trial behind a comparison, counted or not, with what a reader needs to check it."""
+
+    trial_id: str
+    folder: str
+    arm: str
+    block: str
+    """Counted from 1."""
+    sweep: str
+    """Empty if there is but one."""
+    seed: int
+    started: str
+    status: str
+    counted: bool
+    error: str | None
+    code: str | None
+    """Digest of the code that ran; None in older records."""
+    git_revision: str | None
+    git_clean: bool | None
+    machine: Mapping[str, object]
+    """Host, CPU, cores, memory, GPUs, kernel; of an attached cluster its nodes."""
+    versions: Mapping[str, str]
+    """Ray, Ray's commit, FFmpeg, Python, torch."""
+    config_fingerprint: str
+    clip: str | None
+    """Fingerprint of the clip's bytes."""
+    rules: tuple[Mapping[str, object], ...]
+    """Name, holds, found."""
+    metrics: Mapping[str, float]
+    ledger: str | None
+    """Hash of the line with which the ledger begins it."""
+    files: Mapping[str, str]
+    """sha256 of the files of its record, as they were compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where the numbers of a comparison come from, and whether the records are what their trials wrote."""
+
+    ledger: str
+    """How many trials were begun and what came of them, or that there is no ledger."""
+    faults: tuple[str, ...]
+    """Records and lines of the ledger that were changed or are gone."""
+    remarks: tuple[str, ...]
+    """What is not a fault, and a reader should know."""
+    earlier: tuple[str, ...]
+    """Other sweeps that measured the same."""
+    sources: tuple[Source, ...]
+    superseded: tuple[Mapping[str, str | int], ...]
+    """Trials that were begun and of which there is no record among the compared ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +190,7 @@ class Comparison:
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
     """What a reader must know beside the numbers."""
+    provenance: Provenance
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -142,6 +217,18 @@ class Comparison:
             if row.improvement is not None
             and row.improvement.percent < -percent
             and (table, row) not in certain
+        ]
+
+    def not_non_inferior(self, percent: float) -> list[tuple[Table, Row]]:
+        """Rows whose interval does not exclude that the candidate is slower by more than ``percent``; one
+        block excludes nothing."""
+        return [
+            (table, row)
+            for table in self.tables
+            for row in table.rows
+            if row.improvement is None
+            or row.improvement.slowdown_bound_percent is None
+            or row.improvement.slowdown_bound_percent > percent
         ]
 
     def regressions(self, percent: float) -> list[tuple[Table, Row]]:

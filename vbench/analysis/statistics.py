@@ -8,14 +8,12 @@ from typing import Literal
 
 CONFIDENCE = 0.95
 
-POWER = 0.8
-"""How likely a study of the size that is advised tells apart what was seen."""
-
 MOST_BLOCKS = 1000
 """A study that needs more is not advised."""
 
 WIDEST_POINTS = 8.0
-"""Half of an interval that is to say something: percentage points of improvement."""
+"""Half of an interval that is to say something, unless another is asked for: percentage points of
+improvement."""
 
 Verdict = Literal["faster", "slower", "not told apart", "one block: no interval"]
 
@@ -37,12 +35,15 @@ class Improvement:
     half_width_points: float | None
     """Half of the interval's width, in percentage points."""
     verdict: Verdict
-    more_blocks: int | None
-    """Blocks to add so that a difference and a spread as seen are told apart with a power of 80%; 0 where
-    they are; None where one block says nothing of the spread, or more than 1000 blocks were needed."""
+    wanted_points: float
+    """The half width that the study is planned for, in percentage points."""
     precise_blocks: int | None
-    """Blocks in all that it takes for a half width of at most 8 points, by the spread as seen; None where one
-    block says nothing of it, or more than 1000 were needed."""
+    """Blocks in all for a half width of at most ``wanted_points``, by the spread seen so far; None if one
+    block says nothing of the spread, or more than 1000 are needed. They are for a new sweep: adding blocks to
+    this one until it shows a difference finds differences in equal arms too."""
+    slowdown_bound_percent: float | None
+    """The candidate is slower by at most so much (upper end of the interval; negative: it is faster by at
+    least so much); None for one block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +56,25 @@ class Mean:
     """None where n = 1."""
 
 
-def improvement(baseline: Sequence[float], candidate: Sequence[float]) -> Improvement:
-    """From the mean latencies of both arms, one value each a block, in the same order and unit.
+def log_ratios(baseline: Sequence[float], candidate: Sequence[float]) -> list[float]:
+    """log(candidate / baseline) of each block; ValueError for no block, or values that are not positive."""
+    if len(baseline) != len(candidate) or not baseline:
+        raise ValueError(f"{len(baseline)} and {len(candidate)} values are no pairs")
+    if min(*baseline, *candidate) <= 0:
+        raise ValueError("a latency is a positive number")
+    return [math.log(new / old) for old, new in zip(baseline, candidate, strict=True)]
+
+
+def improvement(
+    baseline: Sequence[float], candidate: Sequence[float], wanted_points: float = WIDEST_POINTS
+) -> Improvement:
+    """From the mean latencies of both arms, one value each per block, in the same order and unit.
 
     The logarithm of candidate / baseline is taken a block, a t interval (n - 1 degrees of freedom) over
     blocks, and both ends are turned back into percent. What a block shares, the machine's speed that hour,
     drops out of the ratio. ValueError for no block, or for values that are not positive.
     """
-    if len(baseline) != len(candidate) or not baseline:
-        raise ValueError(f"{len(baseline)} and {len(candidate)} values are no pairs")
-    if min(*baseline, *candidate) <= 0:
-        raise ValueError("a latency is a positive number")
-    logs = [math.log(new / old) for old, new in zip(baseline, candidate, strict=True)]
+    logs = log_ratios(baseline, candidate)
     n, centre = len(logs), sum(logs) / len(logs)
     percent = _percent(centre)
     if n == 1:
@@ -77,8 +85,9 @@ def improvement(baseline: Sequence[float], candidate: Sequence[float]) -> Improv
             high_percent=None,
             half_width_points=None,
             verdict="one block: no interval",
-            more_blocks=None,
+            wanted_points=wanted_points,
             precise_blocks=None,
+            slowdown_bound_percent=None,
         )
     half = half_width(logs)
     verdict: Verdict = "not told apart"
@@ -92,8 +101,47 @@ def improvement(baseline: Sequence[float], candidate: Sequence[float]) -> Improv
         high_percent=_percent(centre - half),
         half_width_points=_points(centre, half),
         verdict=verdict,
-        more_blocks=0 if verdict != "not told apart" else _more_blocks(n, abs(centre), _spread(logs)),
-        precise_blocks=precise_blocks(logs),
+        wanted_points=wanted_points,
+        precise_blocks=precise_blocks(logs, wanted_points),
+        slowdown_bound_percent=-_percent(centre + half),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithoutOne:
+    """The improvement if any one block is left out: how much hangs on a single block."""
+
+    low_percent: float
+    """The lowest improvement without one block, and the highest."""
+    high_percent: float
+    low_without: int
+    """Which block is left out then: its place in running order, from 0."""
+    high_without: int
+    other_verdicts: tuple[tuple[int, Verdict], ...]
+    """Blocks without which the verdict is another, and that verdict."""
+
+
+def without_one(baseline: Sequence[float], candidate: Sequence[float]) -> WithoutOne | None:
+    """Leave-one-out range of the improvement; None for fewer than three blocks."""
+    n = len(baseline)
+    if n < 3:
+        return None
+    whole = improvement(baseline, candidate).verdict
+    each = [
+        improvement(
+            [value for at, value in enumerate(baseline) if at != out],
+            [value for at, value in enumerate(candidate) if at != out],
+        )
+        for out in range(n)
+    ]
+    low = min(range(n), key=lambda out: each[out].percent)
+    high = max(range(n), key=lambda out: each[out].percent)
+    return WithoutOne(
+        low_percent=each[low].percent,
+        high_percent=each[high].percent,
+        low_without=low,
+        high_without=high,
+        other_verdicts=tuple((out, one.verdict) for out, one in enumerate(each) if one.verdict != whole),
     )
 
 
@@ -144,15 +192,3 @@ def _t(confidence: float, degrees: int) -> float:
 def _percent(log_ratio: float) -> float:
     # A spread beyond all reason overflows exp; the interval then says "no idea" in numbers JSON can hold.
     return 100 * (1 - math.exp(min(log_ratio, 700.0)))
-
-
-def _more_blocks(n: int, difference: float, spread: float) -> int | None:
-    """The fewest further blocks with difference >= (t(95%) + t(power)) * s / sqrt(blocks), degrees blocks - 1
-    (Lachin 1981, the usual formula for a paired t test); None where no number tells them apart."""
-    if difference == 0:
-        return None
-    for blocks in range(n + 1, MOST_BLOCKS + 1):
-        needed = (_t(CONFIDENCE, blocks - 1) + _t(2 * POWER - 1, blocks - 1)) * spread / math.sqrt(blocks)
-        if difference >= needed:
-            return blocks - n
-    return None

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import ConfigError, TrackingError, first_line
+from vbench.ledger import HASHED
 from vbench.names import nearest
 from vbench.record import Trial
 from vbench.tracking import ARTIFACTS, DATABASE, SWEEP
-from vbench.trial_folder import MACHINES, NODES, REQUESTS, SPANS, TRIAL, RecordError, read_trial
+from vbench.trial_folder import TRIAL, RecordError, read_trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,10 @@ class Found:
     trials: Sequence[Measured]
     """One at least."""
     missing: Sequence[Missing]
+    sweep_id: str = ""
+    """Empty for an experiment."""
+    folder: Path = Path()
+    """Of the sweep; of an experiment the outputs folder that holds its database."""
 
 
 def read_sweep(folder: Path) -> Found:
@@ -83,7 +88,14 @@ def read_sweep(folder: Path) -> Found:
         if bad:
             raise RecordError(f"{folder} holds no trial that can be read; the first: {bad.reason}")
         raise RecordError(f"{folder} holds no trial yet: there is nothing to compare")
-    return Found(name=folder.resolve().name, swept=swept, trials=_in_order(trials), missing=missing)
+    return Found(
+        name=folder.resolve().name,
+        swept=swept,
+        trials=_in_order(trials),
+        missing=missing,
+        sweep_id=str(json.loads((folder / SWEEP).read_text()).get("sweep_id", "")),
+        folder=folder,
+    )
 
 
 def _plan(folder: Path) -> tuple[tuple[str, ...], list[Missing]]:
@@ -159,7 +171,7 @@ def read_experiment(outputs: Path, experiment: str) -> Iterator[Found]:
                 f" read{why}"
             )
         swept = tuple(dict.fromkeys(key for each in trials for key in each.trial.swept if key != "block"))
-        yield Found(name=experiment, swept=swept, trials=_in_order(trials), missing=missing)
+        yield Found(name=experiment, swept=swept, trials=_in_order(trials), missing=missing, folder=outputs)
 
 
 def _download(database: Path, experiment: str, into: Path) -> tuple[list[Measured], list[Missing]]:
@@ -204,7 +216,8 @@ def _of_run(client: Any, run: Any, into: Path) -> Measured:
     logged = {item.path for item in client.list_artifacts(run.info.run_id)}
     if TRIAL not in logged:
         raise RecordError(f"it has no {TRIAL} under {ARTIFACTS}")
-    for name in logged & {TRIAL, REQUESTS, SPANS, NODES, MACHINES}:
+    # All that rules are judged by, and the ledger has hashes of.
+    for name in (each for each in logged if Path(each).suffix in HASHED):
         client.download_artifacts(run.info.run_id, name, str(folder))
     return Measured(trial=read_trial(folder), sweep=run.data.tags.get("mlflow.parentRunId", ""))
 

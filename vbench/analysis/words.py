@@ -1,8 +1,8 @@
 """Numbers of a comparison in words, the same on the terminal and in Markdown."""
 
 from vbench.analysis.limits import Limits
-from vbench.analysis.results import Arm, Comparison
-from vbench.analysis.statistics import MOST_BLOCKS, WIDEST_POINTS, Improvement, Mean
+from vbench.analysis.results import Arm, Comparison, Row
+from vbench.analysis.statistics import MOST_BLOCKS, Improvement, Mean
 
 FACTS = (
     ("transfer_mbps", "object transfer", "Mbit/s"),
@@ -36,6 +36,9 @@ PHASES = (
 
 HARNESS = "harness_s"
 """Metric: what of a trial is the harness's own, in s."""
+
+MANY_BLOCKS = 20
+"""With fewer the tests notice only a strong drift (experiments/interval_coverage)."""
 
 NO_BLOCK = "no block with both"
 
@@ -72,27 +75,71 @@ def _whole(number: float) -> str:
 
 
 def verdict(value: Improvement | None) -> str:
-    """The verdict, and what it would take where nothing is told apart."""
-    if value is None:
-        return ""
-    if value.verdict != "not told apart":
-        return value.verdict
-    if value.more_blocks is None:
-        return f"{value.verdict} (more than {MOST_BLOCKS} blocks would be needed)"
-    plural = "s" if value.more_blocks > 1 else ""
-    return f"{value.verdict} (about {value.more_blocks} more block{plural} would be needed)"
+    """The verdict; the interval beside it says how large a difference may still be."""
+    return value.verdict if value else ""
 
 
 def precision(value: Improvement | None) -> str:
-    """How many blocks a sharper interval takes; empty where it is sharp enough, or not known."""
-    if value is None or value.half_width_points is None or value.half_width_points <= WIDEST_POINTS:
+    """How many blocks a narrower interval takes; empty if it is narrow enough, or not known."""
+    if value is None or value.half_width_points is None or value.half_width_points <= value.wanted_points:
         return ""
     blocks = f"about {value.precise_blocks}" if value.precise_blocks else f"more than {MOST_BLOCKS}"
     width = _whole(min(value.half_width_points, 1000))
-    return (
-        f"the interval is ±{width} points; for ±{WIDEST_POINTS:g} it would take {blocks} blocks in all, by"
-        f" the spread as seen"
+    text = (
+        f"the interval is ±{width} points; for ±{value.wanted_points:g} it would take {blocks} blocks in all,"
+        f" by the spread seen so far"
     )
+    if not value.precise_blocks:
+        return text
+    return f"{text}: run a new sweep with blocks={value.precise_blocks}, and judge it by itself"
+
+
+NAMES = {
+    "latency_mean_first_half_s": "mean latency of the first half of the requests",
+    "latency_mean_second_half_s": "mean latency of the second half",
+    "steady_latency_mean_s": "mean latency while all slots were busy",
+    "makespan_s": "makespan",
+}
+"""What is compared beside the mean latency: metric -> what it is."""
+
+
+def stability(row: Row) -> str:
+    """How much hangs on one block, and whether the difference drifts; empty for fewer than three blocks."""
+    parts = []
+    one, drift = row.without_one, row.drift
+    if one is not None:
+        parts.append(
+            f"without any one block the improvement is {_whole(one.low_percent)}% (without block"
+            f" {row.blocks[one.low_without]}) to {_whole(one.high_percent)}% (without block"
+            f" {row.blocks[one.high_without]})"
+        )
+        parts += [
+            f"without block {row.blocks[out]} the verdict would be '{other}'"
+            for out, other in one.other_verdicts
+        ]
+    if drift is not None:
+        parts.append(
+            f"candidate / baseline changes by {drift.change_percent_per_block:+.1f}% per block"
+            f" (p = {drift.trend_p:.2g}), lag-1 autocorrelation {drift.autocorrelation:+.2f}"
+            f" (p = {drift.autocorrelation_p:.2g})"
+        )
+        if drift.is_found:
+            parts.append(
+                "THE DIFFERENCE DRIFTS from block to block, and the interval, which takes blocks for"
+                " independent, is too narrow"
+            )
+        elif not drift.can_be_found:
+            parts.append(
+                f"{drift.blocks} blocks cannot show a drift: the smallest p they can give is"
+                f" {drift.smallest_p:.2g}"
+            )
+        else:
+            parts.append(
+                f"no drift found; {drift.blocks} blocks notice only a strong one"
+                if drift.blocks < MANY_BLOCKS
+                else "no drift found"
+            )
+    return "; ".join(parts)
 
 
 def gaps(comparison: Comparison) -> list[str]:

@@ -1,0 +1,142 @@
+"""Recomputes the figures that a page quotes, from the JSON beside it.
+
+Each page under ``experiments/`` has a ``figures.txt``: the lines of its headline tables, with an expression
+in double braces for each figure that comes from data. ``let NAME = EXPRESSION`` names a value; ``for NAME in
+EXPRESSION: LINE`` makes a line for each item; ``#`` starts a comment. Expressions are Python over what this
+module offers; paths are relative to the page's folder.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from vbench.analysis import words
+from vbench.analysis.statistics import improvement
+from vbench.summary import percentile
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = "figures.txt"
+
+Data = Mapping[str, Any]
+
+
+class Page:
+    """A page and the data beside it."""
+
+    def __init__(self, path: Path) -> None:
+        """``path``: of the Markdown file."""
+        self.path = path
+        self.folder = path.parent if path.parent != ROOT else ROOT / "experiments"
+
+    def rendered(self) -> list[str]:
+        """The lines of ``figures.txt`` with their figures computed."""
+        names: dict[str, Any] = {
+            "load": self._load,
+            "row": self._row,
+            "arm": self._arm,
+            "half": self._half,
+            "cand": lambda row: words.seconds(SimpleNamespace(**row["candidate"])),  # type: ignore[arg-type]
+            "base": lambda row: words.seconds(SimpleNamespace(**row["baseline"])),  # type: ignore[arg-type]
+            "imp": lambda row: words.percent(SimpleNamespace(**row["improvement"])),  # type: ignore[arg-type]
+            "n": lambda row: str(row["improvement"]["blocks"]),
+            "mean": lambda arm: words.seconds(SimpleNamespace(**arm["latency"])),  # type: ignore[arg-type]
+            "average": average,
+            "percentile": percentile,
+            "span": span,
+        }
+        source = self.path.with_name(FIGURES) if self.path.parent != ROOT else ROOT / "experiments" / FIGURES
+        lines = []
+        for line in source.read_text().splitlines():
+            if not line.strip() or line.startswith("#"):
+                continue
+            if match := re.fullmatch(r"let (\w+) = (.+)", line):
+                names[match[1]] = eval(match[2], names)
+            elif match := re.fullmatch(r"for (\w+) in (.+?): (.+)", line):
+                for item in eval(match[2], names):
+                    names[match[1]] = item
+                    lines.append(filled(match[3], names))
+            else:
+                lines.append(filled(line, names))
+        return lines
+
+    def _load(self, name: str) -> Any:
+        return json.loads((self.folder / name).read_text())
+
+    def _row(self, name: str, scenario: str, candidate: str, baseline: str) -> Any:
+        """The row of a comparison's table whose names hold these words."""
+        (found,) = [
+            row
+            for table in self._load(name)["tables"]
+            for row in table["rows"]
+            if has(table["candidate"], candidate)
+            and has(table["baseline"], baseline)
+            and scenario in row["scenario"]
+        ]
+        return found
+
+    def _arm(self, name: str, scenario: str, arm: str) -> Any:
+        (found,) = [
+            each
+            for one in self._load(name)["scenarios"]
+            for each in one["arms"]
+            if scenario in one["name"] and has(each["name"], arm)
+        ]
+        return found
+
+    def _half(self, name: str, scenario: str, candidate: str, baseline: str, number: int) -> str:
+        """The improvement of the first (1) or second (2) half of the requests, from their latencies."""
+        both = [self._arm(name, scenario, which) for which in (baseline, candidate)]
+        blocks = [{point["block"]: point["latencies_s"] for point in arm["points"]} for arm in both]
+        common = [block for block in blocks[0] if block in blocks[1]]
+
+        def means(arm: Mapping[str, Sequence[float]]) -> list[float]:
+            halves = [
+                values[: len(values) // 2] if number == 1 else values[len(values) // 2 :]
+                for values in (arm[block] for block in common)
+            ]
+            return [sum(values) / len(values) for values in halves]
+
+        return words.percent(improvement(means(blocks[0]), means(blocks[1])))
+
+
+def has(name: str, words: str) -> bool:
+    """Whether an arm's name holds these words; ``1 connection`` is not in ``OSS (11 connections)``."""
+    return re.search(rf"(?<!\d){re.escape(words)}", name) is not None
+
+
+def filled(line: str, names: dict[str, Any]) -> str:
+    """A line with its expressions evaluated."""
+    return re.sub(r"\{\{(.+?)\}\}", lambda match: str(eval(match[1], names)), line)
+
+
+def average(arm: Data, metric: str) -> float:
+    """Of an arm's trials."""
+    values = [point["metrics"][metric] for point in arm["points"]]
+    return float(sum(values) / len(values))
+
+
+def span(values: Sequence[float], form: str) -> str:
+    """``1.00 to 1.07``, or one number if both round to the same."""
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"
+
+
+def headline_lines(path: Path) -> Iterator[str]:
+    """The rows with digits of the tables under a page's ``## Answer``; of the README those of results."""
+    is_readme = path.parent == ROOT
+    inside = is_readme
+    lines = path.read_text().splitlines()
+    for line, after in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("## ") and not is_readme:
+            inside = line.startswith("## Answer")
+        is_row = line.startswith("|") and not _is_ruler(line) and not _is_ruler(after)
+        is_result = not is_readme or " inference |" in line
+        if inside and is_row and is_result and re.search(r"\d", line.split("|", 2)[2]):
+            yield line
+
+
+def _is_ruler(line: str) -> bool:
+    return line.startswith("|") and set(line) <= set("|-: ")

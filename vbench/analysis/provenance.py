@@ -1,0 +1,89 @@
+"""Where a comparison's numbers come from: each trial's code, machine, rules and files, counted or not."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vbench import ledger
+from vbench.analysis.audit import Audited, Ledgered
+from vbench.analysis.blocks import counts
+from vbench.analysis.results import Provenance, Source
+from vbench.analysis.same import MACHINE
+from vbench.record import Trial
+
+
+def of(audited: Sequence[Audited], ledgered: Ledgered) -> Provenance:
+    """The provenance of a comparison, from the audit of its trials."""
+    return Provenance(
+        ledger=ledgered.text,
+        faults=(*_named(audited, "faults"), *ledgered.faults),
+        remarks=tuple(_named(audited, "remarks")),
+        earlier=ledgered.earlier,
+        sources=tuple(_source(each) for each in audited),
+        superseded=ledgered.superseded,
+    )
+
+
+def _named(audited: Sequence[Audited], what: str) -> list[str]:
+    """Each fault or remark with its trial; the same one of several trials once, with their number."""
+    trials: dict[str, list[str]] = {}
+    for each in audited:
+        trial = each.measured.trial
+        for text in getattr(each, what):
+            name = f"trial {Path(trial.folder).name} ({trial.arm}, block {trial.block + 1})"
+            trials.setdefault(text, []).append(name)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {text}"
+        for text, names in trials.items()
+    ]
+
+
+def _source(audited: Audited) -> Source:
+    measured = audited.measured
+    trial = measured.trial
+    environment = trial.environment
+    return Source(
+        trial_id=trial.trial_id,
+        folder=trial.folder,
+        arm=trial.arm,
+        block=str(trial.block + 1),
+        sweep=measured.sweep,
+        seed=trial.seed,
+        started=trial.started,
+        status=trial.status,
+        counted=counts(trial),
+        error=trial.error,
+        code=environment.get("code"),
+        git_revision=environment.get("git_revision"),
+        git_clean=environment.get("git_clean"),
+        machine=_machine(trial),
+        versions=_versions(trial),
+        config_fingerprint=trial.config_fingerprint,
+        clip=trial.clip.fingerprint if trial.clip else None,
+        rules=tuple({"name": rule.name, "holds": rule.holds, "found": rule.found} for rule in trial.rules),
+        metrics=dict(trial.metrics),
+        ledger=trial.ledger,
+        files=ledger.file_hashes(measured.folder),
+    )
+
+
+def _machine(trial: Trial) -> dict[str, object]:
+    hardware = trial.observed.hardware if trial.observed else {}
+    if hardware:
+        return {
+            node: {name: value for name, value in facts.items() if name != "packages"}
+            for node, facts in hardware.items()
+        }
+    return {name: trial.environment.get(name) for name in MACHINE}
+
+
+def _versions(trial: Trial) -> dict[str, str]:
+    packages = trial.environment.get("packages")
+    torch = packages.get("torch") if isinstance(packages, Mapping) else None
+    known = {
+        "ray": trial.observed.ray_version if trial.observed else None,
+        "ray_commit": trial.observed.ray_commit if trial.observed else None,
+        "ffmpeg": trial.clip.ffmpeg if trial.clip else None,
+        "python": trial.environment.get("python"),
+        "torch": torch,
+    }
+    return {name: str(value) for name, value in known.items() if value is not None}
