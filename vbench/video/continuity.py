@@ -31,9 +31,9 @@ def packet_layout(path: Path) -> tuple[int, int] | None:
 def continuous(path: Path) -> Generator[Path]:
     """The file itself, or a copy of it for a transport stream whose counters break.
 
-    Segments that were joined by ``cat`` count from the start again, which FFmpeg takes for a loss. In the copy
-    the counter of each PID goes on at every packet with a payload (ISO/IEC 13818-1, 2.4.3.3); packets sent
-    twice keep one. What is really lost, a decoder still notices.
+    Segments that were joined by ``cat`` count from the start again, which FFmpeg takes for a loss. In the
+    copy the counter of each PID goes on at every packet with a payload (ISO/IEC 13818-1, 2.4.3.3); packets
+    sent twice keep one. What is really lost, a decoder still notices.
     """
     layout = packet_layout(path)
     if layout is None or not _breaks(path, layout):
