@@ -142,6 +142,11 @@ def _observed(data: dict[str, Any]) -> Observed:
     return Observed(**data)
 
 
+def clip_of(data: dict[str, Any]) -> Clip:
+    """The clip that was written as plain values."""
+    return Clip(**{**data, "variants": tuple(data.get("variants", ()))})
+
+
 def _graph(data: dict[str, Any]) -> Graph:
     data["listeners"] = [Listener(**one) for one in data["listeners"]]
     for name in ("replicas_before", "replicas_after"):
@@ -172,7 +177,7 @@ def read_trial(folder: Path) -> Trial:
             f"{path} has schema version {data.get('schema_version')}, this vbench reads {SCHEMA_VERSION}"
         )
     data["rules"] = [Rule(**rule) for rule in data["rules"]]
-    data["clip"] = Clip(**data["clip"]) if data["clip"] else None
+    data["clip"] = clip_of(data["clip"]) if data["clip"] else None
     data["network"] = read_network(data["network"]) if data["network"] else None
     try:
         data["observed"] = _observed(data["observed"]) if data["observed"] else None

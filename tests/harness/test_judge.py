@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     machines = [records.machine(100.0), records.machine(101.0)]
     found = rules.judge(record.config, record.observed, requests, nodes, machines, spans, None)
     assert all(rule.holds for rule in found)
-    trial = records.trial(config=asdict(record.config), observed=record.observed, rules=found)
+    trial = records.trial(config=asdict(record.config), observed=record.observed, rules=found, clip=None)
     trial_folder.write_json(tmp_path / trial_folder.TRIAL, trial)
     trial_folder.write_lines(tmp_path / trial_folder.SPANS, spans)
     trial_folder.write_lines(tmp_path / trial_folder.REQUESTS, requests)

@@ -166,7 +166,8 @@ def test_segments_joined_by_cat_are_decoded_whole(clip: ClipStore, tmp_path: Pat
     parts = []
     for number in range(3):
         part = tmp_path / f"{number}.ts"
-        cut = ["-output_ts_offset", str(4 * number), "-muxdelay", "0", "-c", "copy"]
+        # Above 0, or FFmpeg would move the first segment alone, so that its decoding times are not negative.
+        cut = ["-output_ts_offset", str(1 + 4 * number), "-muxdelay", "0", "-c", "copy"]
         run_ffmpeg("-i", str(clip("closed_gop")), *cut, str(part))
         parts.append(part)
     joined = tmp_path / "joined.ts"

@@ -8,7 +8,7 @@ from typing import Any
 from vbench.network import Link
 from vbench.record import Clip
 from vbench.schema import Config, from_plain
-from vbench.trial_folder import write_json
+from vbench.trial_folder import clip_of, write_json
 
 JOB = "job.json"
 PREPARED = "clip.json"
@@ -66,7 +66,7 @@ def to_plain(job: Job) -> dict[str, Any]:
 def read_clip(folder: Path) -> Clip | None:
     """What ``prepare`` left in the record's folder; None where it did not come so far."""
     path = folder / PREPARED
-    return Clip(**json.loads(path.read_text())) if path.exists() else None
+    return clip_of(json.loads(path.read_text())) if path.exists() else None
 
 
 def read_job(path: Path) -> Job:

@@ -22,6 +22,10 @@ HEVC_IRAP = range(16, 24)
 HEVC_CRA = 21
 HEVC_PICTURES = range(32)
 """NAL unit types, ITU-T H.265 table 7-1; below 32 they carry picture data."""
+H264_SHORT, HEVC_SHORT = (9, 10, 11), (35, 36, 37)
+"""Access unit delimiter, end of sequence, end of stream: ITU-T H.264 table 7-1, H.265 table 7-1."""
+H264_OTHERS, HEVC_OTHERS = (*range(6, 14), 15), range(32, 41)
+"""Parameter sets, SEI, filler data, and the short ones."""
 SEI_RECOVERY_POINT = 6
 START_CODE = b"\0\0\1"
 """Before each NAL unit, ITU-T H.264 annex B."""
@@ -70,6 +74,22 @@ class PacketReader:
             return False
         return self.picture_header(packet, pictures) is None
 
+    def stray_type(self, packet: bytes) -> int | None:
+        """The type of the first NAL unit that is not of a picture and may not accompany one, or None.
+
+        In a packet without a picture such a unit is a picture whose header is damaged: decoders leave out
+        what they do not know. Access unit delimiters and ends of sequence and of stream have 2 bytes at most,
+        3 in HEVC.
+        """
+        known, short = (H264_OTHERS, H264_SHORT) if self.codec == "h264" else (HEVC_OTHERS, HEVC_SHORT)
+        most = 2 if self.codec == "h264" else 3
+        for start in self._starts(packet):
+            kind = self._type(packet[start : start + 1])
+            length = len(packet[start : self._end(packet, start)].rstrip(b"\0"))
+            if kind not in known or (kind in short and length > most):
+                return kind
+        return None
+
     def is_hidden(self, packet: Sequence[int]) -> bool:
         """Whether the packet holds a picture that is never shown (VP8's and VP9's alternate references)."""
         if not packet:
@@ -105,17 +125,18 @@ class PacketReader:
         return None
 
     def length_fault(self, packet: bytes) -> tuple[int, int] | None:
-        """The length of the first NAL unit that ends behind the packet, and the bytes left; None if all fit.
+        """The length of the first NAL unit that is empty or ends behind the packet, and the bytes left.
 
-        A few bytes behind the last unit are padding, as decoders take them.
+        None if all fit. Bytes behind the last unit that are too few for a length are padding, as FFmpeg takes
+        them; an empty unit is an error to it. A packet of zeros would else pass for one without a picture.
         """
         width = self.length_bytes
         if not width or packet[:4] == b"\0" + START_CODE:  # a start code after all, which decoders accept
             return None
         at = 0
-        while at < len(packet) - width:
+        while at <= len(packet) - width:
             length, at = int.from_bytes(packet[at : at + width], "big"), at + width
-            if length > len(packet) - at:
+            if not 0 < length <= len(packet) - at:
                 return length, len(packet) - at
             at += length
         return None

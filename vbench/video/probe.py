@@ -178,9 +178,16 @@ class _Scan:
         changed = self._state.add(data)
         self._references.add(data, keyframe=packet.is_keyframe or bool(changed))
         clean = packet.is_keyframe and self._reader.is_clean_entry(data)
+        pictureless = self._reader.is_pictureless(data)
+        if pictureless and (stray := self._reader.stray_type(data)) is not None:
+            raise self._damaged(
+                pts, f"has no picture, and a NAL unit of type {stray}, which decoders leave out"
+            )
+        if packet.is_keyframe and not (clean or self._entered or pictureless):
+            raise self._damaged(pts, "begins the video as a keyframe and is not coded as one")
         leads = self._leads(packet, pts, clean)
         needless = not self._entered or (leads and self._video.codec == "hevc")
-        needless = needless or self._reader.is_pictureless(data)
+        needless = needless or pictureless
         hidden = not self._begins_picture(data, changed, pts, checked=not needless)
         shown = not (needless or leads or packet.is_discard or hidden)
         self._arrived += changed
@@ -294,11 +301,11 @@ class _Scan:
         fault = self._reader.length_fault(packet)
         if fault is not None:
             length, room = fault
-            at = "" if pts == NO_PTS else f" (time stamp {float(pts * self._time_base):.3f} s)"
-            raise VideoError(
-                f"{self._video.path} is damaged: its packet {len(self._pts) + 1}{at} has a NAL unit of "
-                f"{length} bytes and room for {room}"
-            )
+            raise self._damaged(pts, f"has a NAL unit of {length} bytes and room for {room}")
+
+    def _damaged(self, pts: int, what: str) -> VideoError:
+        at = "" if pts == NO_PTS else f" (time stamp {float(pts * self._time_base):.3f} s)"
+        return VideoError(f"{self._video.path} is damaged: its packet {len(self._pts) + 1}{at} {what}")
 
     def _check_time(self, pts: int) -> None:
         if pts == NO_PTS:
