@@ -1,5 +1,6 @@
 """A short transfer of the harness's own over a link: do one flow, and all flows, get what is configured?"""
 
+import errno
 import math
 import selectors
 import socket
@@ -24,6 +25,9 @@ LONGEST_S = 10.0
 """A sender ends by itself after this time."""
 
 MOST_FLOWS = 32
+
+RELEASE_S = 10.0
+POLL_S = 0.05
 
 TRIES = 3
 """Of a link in all, before a trial is given up for it."""
@@ -102,9 +106,20 @@ def complaint(check: LinkCheck) -> str | None:
 
 
 def listen(ip: str) -> socket.socket:
-    """Where a host receives: the port of Ray's object manager, which is not up yet, so that the check's
-    connections get the same classes as Ray's will."""
-    return socket.create_server((ip, OBJECT_MANAGER_PORT), backlog=MOST_FLOWS)
+    """Where a host receives: the port of Ray's object manager, which is not up yet or gone again, so that the
+    check's connections get the same classes as Ray's.
+
+    A raylet that was killed is a zombie before the last of its threads has let go of the port: OSError only
+    if it is still taken after ``RELEASE_S``.
+    """
+    deadline = time.monotonic() + RELEASE_S
+    while True:
+        try:
+            return socket.create_server((ip, OBJECT_MANAGER_PORT), backlog=MOST_FLOWS)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)
 
 
 def send(peer_ip: str, flows: int) -> None:
