@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import av
 import pytest
 import requests
 from http_files import Behaviour, serving
@@ -34,11 +35,13 @@ def service(cluster: Cluster) -> Iterator[Service]:
 
 @pytest.fixture
 def damaged(clip: Path, tmp_path: Path) -> Path:
-    """The clip with its coded pictures overwritten here and there, and its index whole."""
-    content = bytearray(clip.read_bytes())
-    start, dice = content.index(b"mdat"), random.Random(1)
-    for _ in range(400):
-        content[dice.randrange(start + 4000, len(content) - 4000)] ^= 0xFF
+    """The clip with its coded pictures overwritten here and there; its index and the pictures' headers whole."""
+    content, dice = bytearray(clip.read_bytes()), random.Random(1)
+    with av.open(clip) as file:
+        for packet in file.demux(video=0):
+            # After the first 1,000 bytes are coded pictures alone.
+            for _ in range(4 if packet.size > 2000 else 0):
+                content[packet.pos + dice.randrange(1000, packet.size)] ^= 0xFF
     path = tmp_path / "damaged.mp4"
     path.write_bytes(content)
     return path

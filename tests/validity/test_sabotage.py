@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,15 +78,21 @@ class Lab:
         job = write_job(Job(config=CONFIG, folder=folder, place=place))
         self.chosen.write_text(sabotage)
         try:
-            run([str(SABOTAGE / "run_load.py"), str(job), *clients], cluster.load_env)
+            run([str(SABOTAGE / "run_load.py"), str(job), *clients], cluster.load_env, enter=cluster.enter)
         finally:
             self.chosen.write_text("")
         return folder
 
 
-def run(arguments: list[str], env: dict[str, str]) -> None:
+def run(arguments: list[str], env: Mapping[str, str], enter: tuple[str, ...] = ()) -> None:
+    """Run Python, where ``enter`` leads to."""
     done = subprocess.run(
-        [sys.executable, *arguments], env=env, capture_output=True, text=True, timeout=LOAD_S, check=False
+        [*enter, sys.executable, *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=LOAD_S,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 

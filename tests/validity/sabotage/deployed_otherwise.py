@@ -6,8 +6,8 @@ from typing import Any
 def change(deploy: Any) -> None:
     honest = deploy.pipeline_args
 
-    def otherwise(config: Any) -> Any:
-        args = honest(config)
+    def otherwise(*arguments: Any) -> Any:
+        args = honest(*arguments)
         return args.model_copy(
             update={
                 "mode": "combined",

@@ -1,6 +1,5 @@
 """A request of the warm-up is counted in the place of the slowest."""
 
-from dataclasses import replace
 from typing import Any
 
 
@@ -11,7 +10,8 @@ def change(drive: Any) -> None:
         sent = honest(*arguments, **options)
         if earlier:
             slowest = max(sent, key=lambda one: one.done_s - one.sent_s)
-            sent = [replace(earlier[0], index=one.index) if one is slowest else one for one in sent]
+            same = next(one for one in earlier if one.index == slowest.index)
+            sent = [same if one is slowest else one for one in sent]
         earlier.extend(sent)
         return sent
 

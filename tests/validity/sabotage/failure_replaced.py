@@ -9,7 +9,7 @@ def change(client: Any) -> None:
     def ask(session: Any, url: str, body: Any, index: int, *rest: Any) -> Any:
         if index == 1:
             failed = honest(session, url, {"video": "/nowhere.mp4"}, index, *rest)
-            assert failed.status == 404, failed
+            assert failed.status == 422, failed
         return honest(session, url, body, index, *rest)
 
     client._ask = ask

@@ -9,9 +9,13 @@ def change(drive: Any) -> None:
 
     def closed_loop(url: str, body: Any, *, requests_count: int, **options: Any) -> Any:
         sent = honest(url, body, requests_count=2 * requests_count, **options)
-        fastest = sorted(sent, key=lambda one: one.done_s - one.sent_s)[:requests_count]
-        ordered = sorted(fastest, key=lambda one: one.sent_s)
-        return [replace(one, index=index) for index, one in enumerate(ordered)]
+        left = sorted(sent, key=lambda one: one.done_s - one.sent_s)
+        kept = []
+        for index in range(requests_count):
+            fastest = next(one for one in left if body(one.index) == body(index))
+            left.remove(fastest)
+            kept.append(replace(fastest, index=index))
+        return kept
 
     drive.closed_loop = closed_loop
 
