@@ -95,7 +95,7 @@ def test_serve_run_serves(given: Callable[[Path, int], list[str]], temp_dir: Pat
         command = ["serve", "run", address, *given(temp_dir, http)]
         with running(*command, stop=signal.SIGINT, log=temp_dir / "run.log"):
             service = Service(url=f"http://127.0.0.1:{http}")
-            until(lambda: is_up(service), "the graph is up")
+            until(lambda: is_up(service), "the graph is up", 150)
 
             answer = service.ask(clip)
             # Before it has said so, an interrupt can be lost within Ray, and it would run on.

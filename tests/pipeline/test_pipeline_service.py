@@ -35,7 +35,7 @@ def service(cluster: Cluster) -> Iterator[Service]:
 
 @pytest.fixture
 def damaged(clip: Path, tmp_path: Path) -> Path:
-    """The clip with its coded pictures overwritten here and there; its index and the pictures' headers whole."""
+    """The clip with its coded pictures overwritten here and there, behind their headers."""
     content, dice = bytearray(clip.read_bytes()), random.Random(1)
     with av.open(clip) as file:
         for packet in file.demux(video=0):

@@ -94,10 +94,50 @@ def test_pictures_before_a_segment_are_decoded_and_not_shown(codec: str, make: M
 
 
 def test_a_jump_at_which_hevc_decoders_lose_pictures_is_named(clip: ClipStore, tmp_path: Path) -> None:
+    path = with_edit_list(clip("hevc"), tmp_path / "edited.mp4", [(0.5, 1), (1.2, 1)])
+
+    assert len(truth(path).pixels) == 46
+    with pytest.raises(
+        VideoError, match=r"jumps, after 0\.967 s, to the middle .* lose 14 of its 60 pictures"
+    ):
+        probe(path)
+
+
+def test_a_jump_at_which_hevc_decoders_lose_nothing_is_as_good_as_any(
+    clip: ClipStore, tmp_path: Path
+) -> None:
     path = with_edit_list(clip("hevc"), tmp_path / "edited.mp4", [(0.5, 1), (2.5, 1)])
 
-    with pytest.raises(VideoError, match=r"edit list that jumps, after 0\.967 s, to the middle of a coded"):
+    assert_as_ffmpeg(path, 60)
+
+
+INTRA_REFRESH = "-c:v libx264 -preset ultrafast -threads 1 -x264-params intra-refresh=1:keyint=12:bframes=0"
+
+
+def test_what_begins_before_any_picture_is_exact_is_refused(make: Make) -> None:
+    whole = make("refresh.mkv", f"{source(seconds=2, rate='24')} {INTRA_REFRESH}")
+    cut = make("refresh-cut.mp4", f"-ss 1 -i {whole} -c copy")
+
+    assert_as_ffmpeg(whole, 48)
+    with pytest.raises(VideoError, match=r"begins in the middle of a coded sequence \(intra refresh\)"):
+        probe(cut)
+
+
+def test_decoding_times_that_stand_for_presentation_times_are_refused(make: Make) -> None:
+    path = make("swapped.mkv", f"-i {make('short.mp4', SHORT)} -c copy -bsf:v setts=pts=DTS")
+
+    with pytest.raises(VideoError, match=r"another order than its pictures are shown .*'ffmpeg -r 24 -i"):
         probe(path)
+
+
+def test_pictures_that_are_not_reordered_though_the_stream_says_so_are_read(make: Make) -> None:
+    coder = X264.replace("-bf 2", "-bf 2 -b_strategy 1")
+    still = "-f lavfi -i color=size=96x64:rate=24:duration=2,geq=lum='mod(N*97\\,255)'"
+    path = make("unordered.mp4", f"{still} {coder}")
+
+    with av.open(path) as file:
+        assert file.streams.video[0].codec_context.has_b_frames
+    assert_as_ffmpeg(path, 48)
 
 
 def test_times_that_only_the_demuxer_knows_are_no_time_stamps(make: Make, tmp_path: Path) -> None:

@@ -187,6 +187,14 @@ class PacketReader:
         """The first two bytes of each NAL unit."""
         return (packet[start : start + 2] for start in self._starts(packet))
 
+    def refreshes_gradually(self, packet: bytes) -> bool:
+        """Whether decoding can begin there, and is exact only some pictures later (H.264, intra refresh)."""
+        return self.codec == "h264" and any(
+            kind == SEI_RECOVERY_POINT
+            for sei in self.units_of_type(packet, H264_SEI)
+            for kind, _ in sei_messages(sei[1:])
+        )
+
     def _is_clean_h264(self, packet: bytes) -> bool:
         recovers = False
         for unit in self._units(packet):

@@ -7,6 +7,7 @@ may have the time of a picture of another segment.
 
 from __future__ import annotations  # PyAV's Packet is generic in its type hints only
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,9 @@ import numpy.typing as npt
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from vbench.video.decoded_times import decoded_times
 from vbench.video.errors import VideoError
+from vbench.video.types import VideoLimits
 
 if TYPE_CHECKING:
     from vbench.video.probe import Index
@@ -43,27 +46,35 @@ class Jumps:
         return self._run
 
 
-def check_jumps(info: VideoInfo, index: Index) -> None:
-    """Check that decoders can follow each jump.
+def check_jumps(info: VideoInfo, index: Index, limits: VideoLimits) -> None:
+    """Check that decoders can follow each jump; where that is not sure, by one that decodes all of it.
 
     HEVC's picture order counts continue after a picture that resets nothing (CRA): those of two segments can
-    be the same, and then decoders lose pictures.
+    be the same, and then decoders lose pictures without a word. In H.264 with intra refresh the container's
+    keyframes are places from which pictures become exact by and by.
 
     Raises:
-        VideoError: an HEVC video jumps to such a picture.
+        VideoError: a video jumps to such a picture, and pictures are lost, or shown in another order.
     """
-    if info.codec != "hevc":
+    if info.codec not in ("h264", "hevc"):
         return
     last_shown = int(np.flatnonzero(index.shown)[-1])
-    for place in (np.flatnonzero(np.diff(index.runs)) + 1).tolist():
-        if not index.resets[place] and place <= last_shown:
-            before = index.pts[:place][index.shown[:place]]
-            at_s = info.time_s(int(before.max())) if len(before) else 0.0
-            raise VideoError(
-                f"{info.path} has an edit list that jumps, after {at_s:.3f} s, to the middle of a coded "
-                "sequence: HEVC decoders may lose pictures there; encode it again, for example with "
-                "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
-            )
+    jumps = np.flatnonzero(np.diff(index.runs)) + 1
+    sure = index.resets if info.codec == "hevc" else index.clean
+    unsure = jumps[~sure[jumps] & (jumps <= last_shown)]
+    if len(unsure) == 0:
+        return
+    decoded, wanted = decoded_times(Path(info.path), limits), index.shown_pts().tolist()
+    if decoded == wanted:
+        return
+    before = index.pts[: unsure[0]][index.shown[: unsure[0]]]
+    at_s = info.time_s(int(before.max())) if len(before) else 0.0
+    lost = len(set(wanted) - set(decoded))
+    what = f"lose {lost} of its {len(wanted)} pictures" if lost else "change the order of its pictures"
+    raise VideoError(
+        f"{info.path} has an edit list that jumps, after {at_s:.3f} s, to the middle of a coded sequence, "
+        f"where decoders {what}: encode what they show, with 'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+    )
 
 
 def _place(packet: Packet[VideoStream]) -> int:

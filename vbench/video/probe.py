@@ -32,7 +32,7 @@ from vbench.video.sample import sampled
 from vbench.video.sample_table import check_sample_table
 from vbench.video.source import local_video
 from vbench.video.stream_facts import FactsScan
-from vbench.video.timestamps import ambiguous, check_order
+from vbench.video.timestamps import ambiguous, check_order, check_reordering
 from vbench.video.types import VideoInfo, VideoLimits
 
 
@@ -184,6 +184,12 @@ class _Scan:
                 pts, f"has no picture, and a NAL unit of type {stray}, which decoders leave out"
             )
         if packet.is_keyframe and not (clean or self._entered or pictureless):
+            if self._reader.refreshes_gradually(data):
+                raise VideoError(
+                    f"{self._video.path} begins in the middle of a coded sequence (intra refresh), where no "
+                    "picture is exact yet: encode what players show of it, with "
+                    "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+                )
             raise self._damaged(pts, "begins the video as a keyframe and is not coded as one")
         leads = self._leads(packet, pts, clean)
         needless = not self._entered or (leads and self._video.codec == "hevc")
@@ -259,8 +265,10 @@ class _Scan:
             raise VideoError(f"{path} has no picture that can be shown")
         self._check_unchanged(self._first_frame, index)
         info = self._info(self._first_frame, index)
-        check_jumps(info, index)
+        check_jumps(info, index, self._limits)
         check_order(info, index)
+        if self._video.stream.codec_context.has_b_frames:
+            check_reordering(info, index, self._limits, self._rate)
         return info, index
 
     def _check_unchanged(self, first: VideoFrame, index: Index) -> None:
@@ -307,13 +315,17 @@ class _Scan:
         at = "" if pts == NO_PTS else f" (time stamp {float(pts * self._time_base):.3f} s)"
         return VideoError(f"{self._video.path} is damaged: its packet {len(self._pts) + 1}{at} {what}")
 
+    @property
+    def _rate(self) -> Fraction:
+        """Frames a second, as libavformat guesses them."""
+        return self._video.stream.guessed_rate or Fraction(25)
+
     def _check_time(self, pts: int) -> None:
         if pts == NO_PTS:
-            rate = self._video.stream.guessed_rate or 25
             raise VideoError(
                 f"{self._video.path} has pictures without a presentation time stamp, as files remuxed from "
                 "AVI have: encode it again at its frame rate, for example with "
-                f"'ffmpeg -r {rate} -i INPUT -c:v libx264 OUTPUT.mp4'"
+                f"'ffmpeg -r {self._rate} -i INPUT -c:v libx264 OUTPUT.mp4'"
             )
         self._low, self._high = min(self._low, pts), max(self._high, pts)
         if self._high - self._low > self._max_ticks:

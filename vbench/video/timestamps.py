@@ -2,12 +2,16 @@
 
 from __future__ import annotations  # Index is imported for type checks only
 
+from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from vbench.video.decoded_times import decoded_times
 from vbench.video.errors import VideoError
+from vbench.video.types import VideoLimits
 
 if TYPE_CHECKING:
     from vbench.video.probe import Index
@@ -15,6 +19,9 @@ if TYPE_CHECKING:
 
 _REORDERING = ("h264", "hevc")
 """Codecs whose pictures may be coded in another order than they are shown in."""
+
+_ENOUGH = 64
+"""Frames that show whether pictures are reordered: more than a decoder may hold back (16)."""
 
 
 def check_order(info: VideoInfo, index: Index) -> None:
@@ -43,6 +50,31 @@ def check_order(info: VideoInfo, index: Index) -> None:
             f"{info.path} has time stamps that go back after {info.time_s(int(latest[place - 1])):.3f} s, as "
             "joined recordings and some edit lists have: encode it again, for example with "
             "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+        )
+
+
+def check_reordering(info: VideoInfo, index: Index, limits: VideoLimits, rate: Fraction) -> None:
+    """Check the times of a video whose decoder reorders pictures, and whose packets are in order of time.
+
+    Either none is reordered, though the stream says so, or the times are not those of the pictures, as in a
+    file that has lost the presentation times and kept the decoding times. The first pictures show which.
+
+    Args:
+        rate: frames a second, for the remedy.
+
+    Raises:
+        VideoError: they are not.
+    """
+    shown = index.pts[index.shown]
+    if info.codec not in _REORDERING or len(shown) < 3 or (np.diff(shown) <= 0).any():
+        return
+    times = np.array(decoded_times(Path(info.path), limits, _ENOUGH))
+    back = np.flatnonzero(np.diff(times) <= 0)
+    if len(back):
+        raise VideoError(
+            f"{info.path} has time stamps in another order than its pictures are shown in, at "
+            f"{info.time_s(int(times[back[0]])):.3f} s: encode it again at its frame rate, for example with "
+            f"'ffmpeg -r {rate} -i INPUT -c:v libx264 OUTPUT.mp4'"
         )
 
 

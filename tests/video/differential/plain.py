@@ -7,11 +7,14 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
+
 from vbench.video.ffmpeg import ffmpeg_path
 
 RGB = "scale=flags=bicubic+accurate_rnd+full_chroma_int+bitexact,format=rgb24"
 _FRAME = re.compile(r"\[info\] n: *\d+ pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) .* plane_checksum:\[([0-9A-F]+)")
 _COUNT = re.compile(r"\[info\] n: *(\d+) ")
+_DECODER = re.compile(r"\[(h264|hevc|vp8|vp9|av1|libdav1d) @ (?!.*\[error\] SEI)")
 _TIME_BASE = re.compile(r"config in time_base: (\d+/\d+)")
 
 
@@ -42,6 +45,8 @@ class PlainPass:
 
     error: str | None
     """Why FFmpeg gave up (``-xerror``); None if it did not."""
+    faults: tuple[str, ...]
+    """What its decoder said and went on."""
     time_base: Fraction
     frames: tuple[Shown, ...]
     """In the order they came."""
@@ -54,8 +59,7 @@ class PlainPass:
     @property
     def rises(self) -> bool:
         """Whether each frame is later than the one before."""
-        times = [frame.pts for frame in self.frames]
-        return all(a < b for a, b in pairwise(times))
+        return rises([frame.pts for frame in self.frames])
 
     def sampled(self, fps: Fraction) -> list[tuple[int, str]]:
         """(pts, picture) of the first frame in each bin of 1/fps seconds from the first frame on."""
@@ -65,6 +69,18 @@ class PlainPass:
             seconds = (frame.pts - ordered[0].pts) * self.time_base
             bins.setdefault(seconds * fps // 1, frame)
         return [(frame.pts, frame.picture) for frame in bins.values()]
+
+
+def rises(times: list[int]) -> bool:
+    """Whether each is later than the one before."""
+    return all(a < b for a, b in pairwise(times))
+
+
+def decoder_times(path: Path) -> list[int]:
+    """pts of the frames as libavcodec hands them out: FFmpeg's program moves times that jump."""
+    with av.open(path) as file:
+        file.streams.video[0].codec_context.thread_count = 1
+        return [frame.pts for frame in file.decode(video=0) if frame.pts is not None]
 
 
 def plain_pass(path: Path, *, turn: str = "", strict: bool = True) -> PlainPass:
@@ -78,6 +94,21 @@ def plain_pass(path: Path, *, turn: str = "", strict: bool = True) -> PlainPass:
         if _is_whole(text):
             return _read(text, status)
     raise AssertionError(f"the log of {command} is never whole")
+
+
+def is_turned(path: Path) -> bool:
+    """Whether FFmpeg, left to itself, shows the pictures a quarter turn from how they are coded."""
+    coded, shown = (_size(path, option) for option in ("-noautorotate", "-autorotate"))
+    return coded != shown
+
+
+def _size(path: Path, option: str) -> tuple[str, ...]:
+    command = [ffmpeg_path(), "-hide_banner", "-nostdin", "-v", "level+info", option]
+    command += ["-i", f"file:{path}", "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = _FRAME.search(done.stderr)
+    assert found is not None, done.stderr
+    return found.groups()[1:3]
 
 
 def _is_whole(text: str) -> bool:
@@ -111,8 +142,7 @@ def _read(text: str, status: int) -> PlainPass:
         elif found := _FRAME.search(line):
             pts, width, height, checksum = int(found[1]), int(found[2]), int(found[3]), int(found[4], 16)
             frames.append(Shown(pts=pts, width=width, height=height, adler32=checksum))
-    error = None
-    if status:
-        lines = [line for line in text.splitlines() if "[error]" in line or "[fatal]" in line]
-        error = " | ".join(lines[-4:]) or f"status {status}"
-    return PlainPass(error=error, time_base=time_base, frames=tuple(frames))
+    lines = [line for line in text.splitlines() if "[error]" in line or "[fatal]" in line]
+    error = " | ".join(lines[-4:]) or f"status {status}" if status else None
+    faults = tuple(line for line in lines if _DECODER.match(line))
+    return PlainPass(error=error, faults=faults, time_base=time_base, frames=tuple(frames))
