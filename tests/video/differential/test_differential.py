@@ -61,6 +61,10 @@ TRUE_REFUSALS = (
         is_true=lambda of: not of.plain.rises or not rises(decoder_times(of.path)),
     ),
     TrueRefusal(
+        sentence=r"without a presentation time stamp",
+        is_true=lambda of: "negative" in of.clip.kinds and not of.plain.rises,
+    ),
+    TrueRefusal(
         sentence=r"another order than its pictures are shown in",
         is_true=lambda of: not rises(decoder_times(of.path)),
     ),
@@ -83,9 +87,9 @@ def complaint(clip: Clip, path: Path, way: Way, ask: Service, shop: Workshop) ->
         clip = replace(clip, turn="")  # not every muxer keeps the message
     plain = plain_pass(path, turn=clip.turn)
     answer = ask(path, way)
-    if "size changes" in clip.kinds and len(plain.sizes) == 1:
-        return None  # FFmpeg's muxer left the second size out: decoders show what was in memory
-    if plain.error or plain.faults or not plain.frames:
+    if _tells_nothing(clip, plain):
+        return None
+    if plain.error or not plain.frames:
         return _of_refused(clip, path, way, answer, shop)
     if answer.refusal is not None:
         for refusal in TRUE_REFUSALS:
@@ -103,6 +107,14 @@ def _is_steady(path: Path, clip: Clip) -> bool:
     """Whether FFmpeg shows the same in each of many passes."""
     first = plain_pass(path, turn=clip.turn)
     return all(plain_pass(path, turn=clip.turn) == first for _ in range(20))
+
+
+def _tells_nothing(clip: Clip, plain: PlainPass) -> bool:
+    """Whether FFmpeg shows what it could make of a picture that lacks something, and says so or not.
+
+    So it is where its muxer has left the second size of joined streams out.
+    """
+    return bool(plain.faults and not plain.error) or ("size changes" in clip.kinds and len(plain.sizes) == 1)
 
 
 def _of_refused(clip: Clip, path: Path, way: Way, answer: Answer, shop: Workshop) -> str | None:
