@@ -36,16 +36,18 @@ EMULATED = (
     "pipeline=published",
     "video.scene.width=1920",
     "video.scene.height=1080",
-    "video.scene.length_s=18",
-    "pipeline.chunk_s=3",
-    "load.requests=8",
-    "load.warmup=2",
+    "video.scene.length_s=8",
+    "pipeline.chunk_s=2",
+    "load.requests=12",
+    "load.warmup=8",
 )
-"""The published data path, at half its length: the links are what its transfers wait for."""
+"""The published data path with the clip of anyscale_vs_oss: the links are what its transfers wait for."""
+
+LOCAL = ("cluster=local", "video.scene.length_s=10", "load.requests=16")
 
 KINDS: dict[str, tuple[str, ...]] = {
-    "local chunked": ("cluster=local", "mode=chunked", "load.requests=16"),
-    "local combined": ("cluster=local", "mode=combined", "load.requests=16"),
+    "local chunked": ("mode=chunked", *LOCAL),
+    "local combined": ("mode=combined", *LOCAL),
     "emulated chunked": ("cluster=emulated", "mode=chunked", "runtime=anyscale", *EMULATED),
     "emulated combined": ("cluster=emulated", "mode=combined", "runtime=single", *EMULATED),
     "transfer": ("cluster=emulated", "load=transfer", "runtime=oss"),

@@ -4,6 +4,7 @@ The processes of the trial are changed from outside, by what lies in ``sabotage`
 cluster, and those whose client alone is changed one deployment.
 """
 
+import copy
 import os
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from runs import SCENE, SMALL
 
 from vbench.clusters import local
 from vbench.clusters.base import RunningCluster
-from vbench.load.job import PREPARED, Job, Place, write_job
+from vbench.load.job import PREPARED, Job, Place, read_clip, write_job
 from vbench.rules import judge
 from vbench.trial_folder import read_observed, read_requests, read_samples, read_spans
 
@@ -50,6 +51,8 @@ SIZED = "the configured replicas ran"
 IN_FLIGHT = "the configured number of requests was in flight"
 TIMES = "client and service agree on the times"
 SERVED = "the service had just the recorded requests"
+FRAMES = "the number of frames fits the video's length"
+FOUND = "the detector finds the scene's objects"
 COMPUTED = "each request was computed anew"
 
 UNWATCHED = "nothing else used the CPU"
@@ -71,8 +74,9 @@ class Lab:
     def load(self, sabotage: str, *clients: str) -> Path:
         """Run the load on a deployment that the sabotage changes; its folder, with one per load."""
         folder = self.folder / (sabotage or "clients")
-        folder.mkdir()
-        shutil.copyfile(self.prepared, folder / PREPARED)
+        folder.mkdir(exist_ok=True)
+        if not (folder / PREPARED).exists():
+            shutil.copyfile(self.prepared, folder / PREPARED)
         cluster = self.cluster
         place = Place(address=cluster.address, temp_dir=cluster.temp_dir, nodes=list(cluster.nodes), links=[])
         job = write_job(Job(config=CONFIG, folder=folder, place=place))
@@ -82,6 +86,20 @@ class Lab:
         finally:
             self.chosen.write_text("")
         return folder
+
+    def load_and_reference(self, sabotage: str) -> Path:
+        """As ``load``, with a reference pass that the sabotage changes too."""
+        folder = self.folder / sabotage
+        folder.mkdir()
+        config = copy.deepcopy(CONFIG)
+        config.outputs = str(folder / "outputs")  # a cache of its own
+        job = write_job(Job(config=config, folder=folder, place=None))
+        self.chosen.write_text(sabotage)
+        try:
+            run(["-m", "vbench.load", "prepare", str(job)], dict(os.environ))
+        finally:
+            self.chosen.write_text("")
+        return self.load(sabotage)
 
 
 def run(arguments: list[str], env: Mapping[str, str], enter: tuple[str, ...] = ()) -> None:
@@ -131,6 +149,7 @@ def broken(folder: Path) -> dict[str, str]:
         [],
         read_spans(folder),
         None,
+        read_clip(folder),
     )
     return {rule.name: rule.found for rule in rules if not rule.holds and rule.name != UNWATCHED}
 
@@ -189,3 +208,17 @@ def test_a_second_server_on_the_port_breaks_the_rule(lab: Lab) -> None:
         if any(each.deployment_id == "of another trial" for each in one.replicas)
     ]
     assert (ANSWERED in found) == bool(strangers)
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "rule"),
+    [
+        ("half_the_frames", FRAMES),
+        ("nothing_detected", FOUND),
+        ("boxes_halved", FOUND),
+        ("small_pictures", FOUND),
+    ],
+)
+def test_what_service_and_reference_do_wrong_alike_breaks_a_rule(lab: Lab, sabotage: str, rule: str) -> None:
+    found = broken(lab.load_and_reference(sabotage) / "as_it_is")
+    assert found.keys() == {rule}

