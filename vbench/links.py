@@ -24,6 +24,8 @@ class Interval:
     from_s: float
     """Monotonic seconds."""
     to_s: float
+    earliest_s: float
+    """From when the first look's bytes may be, if its reader had to wait for the CPU."""
     sent_bytes: int
     received_bytes: int
     out_waits: int
@@ -89,6 +91,7 @@ def _interval(before: NodeSample, after: NodeSample) -> Interval:
     return Interval(
         from_s=before.at_s,
         to_s=after.at_s,
+        earliest_s=before.at_s if before.nic_from_s is None else before.nic_from_s,
         sent_bytes=after.nic_sent_bytes - before.nic_sent_bytes,
         received_bytes=after.nic_received_bytes - before.nic_received_bytes,
         out_waits=last.out_waits - first.out_waits if first and last else 0,
@@ -116,14 +119,17 @@ def least_mbps(link: Link) -> float:
 
 
 def peak_mbps(each: Sequence[Round], node: str) -> float:
-    """The highest rate of a node's NIC, in Mbit/s of the busier direction, over ``PEAK_S`` or longer, or over
-    all of a shorter time."""
+    """The highest rate of a node's NIC, in Mbit/s of the busier direction, over ``PEAK_S`` or longer.
+
+    Of a shorter time over all of it. Where a reader had to wait, the longest time that the bytes may have
+    taken counts.
+    """
     of_node = [one[node] for one in each if node in one]
     peak, first = 0.0, 0
     for last in range(len(of_node)):
         while first < last and of_node[last].to_s - of_node[first + 1].from_s >= PEAK_S:
             first += 1
-        passed_s = of_node[last].to_s - of_node[first].from_s
+        passed_s = of_node[last].to_s - of_node[first].earliest_s
         if passed_s < PEAK_S and last < len(of_node) - 1:
             continue
         window = of_node[first : last + 1]

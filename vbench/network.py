@@ -82,7 +82,9 @@ class LinkSample:
     flow_most_mbps: float | None = None
     flow_classes: int = 0
     at_s: float | None = None
-    """Monotonic seconds when the classes were read: a node's own sample is finished a moment later."""
+    """Monotonic seconds when the classes had been read: a node's own sample is finished a moment later."""
+    began_s: float | None = None
+    """Monotonic seconds just before they were read: a busy machine may let the reader wait in between."""
     flows: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Class (hexadecimal) -> bytes sent so far and bytes that wait now, of those that have sent a
     megabyte."""

@@ -122,6 +122,22 @@ def test_a_flow_above_its_cap_is_found() -> None:
     assert FLOWS not in broken(nodes=samples(share=1.05))
 
 
+def late(nodes: list[NodeSample], at: int, by_s: float) -> list[NodeSample]:
+    """One look of decode's is stamped so much after its bytes were read, and says so."""
+    link = nodes[at].link
+    assert link is not None
+    assert link.at_s is not None
+    stamped = replace(link, began_s=link.at_s - 0.01, at_s=link.at_s + by_s)
+    return [*nodes[:at], replace(nodes[at], link=stamped), *nodes[at + 1 :]]
+
+
+def test_a_reader_that_had_to_wait_after_it_read_is_no_flow_above_its_cap() -> None:
+    nodes = late(late(samples(), 4, 0.95), 6, 0.05)
+    unsaid = [replace(one, link=replace(one.link, began_s=None)) for one in nodes if one.link]
+    assert FLOWS in broken(nodes=unsaid)
+    assert FLOWS not in broken(nodes=nodes)
+
+
 def test_a_flow_that_waits_and_does_not_get_its_cap_is_found() -> None:
     assert broken(nodes=samples(share=0.5)) == [NEAR]
     assert broken(nodes=samples(share=0.7)) == []

@@ -190,7 +190,7 @@ class Agents:
         watched: dict[str, Watched] = self._all("end", ANSWER_S)
         for name, one in watched.items():
             off_s = self._monotonic_off_s[name]
-            self.samples += [replace(sample, at_s=sample.at_s - off_s) for sample in one.nodes]
+            self.samples += [_shifted(sample, off_s) for sample in one.nodes]
             at_s = one.stall.at_s
             self.stalls.append(replace(one.stall, at_s=None if at_s is None else at_s - off_s))
             self.conditions |= one.conditions
@@ -262,3 +262,9 @@ def _machines(facts: Mapping[str, Facts]) -> list[_Machine]:
         machine.nodes.append(name)
         machine.roots += one.roots
     return list(found.values())
+
+
+def _shifted(sample: NodeSample, off_s: float) -> NodeSample:
+    """With times of the harness's clock, of which the node's is ``off_s`` ahead."""
+    from_s = None if sample.nic_from_s is None else sample.nic_from_s - off_s
+    return replace(sample, at_s=sample.at_s - off_s, nic_from_s=from_s)

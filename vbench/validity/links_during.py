@@ -125,20 +125,27 @@ def _flows_capped(links: Sequence[Link], series: Series) -> Rule:
 
 
 def _flow_peaks(samples: Sequence[NodeSample]) -> dict[str, float]:
-    """Class -> its highest rate in Mbit/s between two samples ``PEAK_S`` or more apart."""
+    """Class -> its highest rate in Mbit/s between two samples ``PEAK_S`` or more apart.
+
+    Where a reader had to wait for the CPU, the longest time that the bytes may have taken counts.
+    """
     peaks: dict[str, float] = {}
-    looks = [(link.at_s, link.flows) for sample in samples if (link := sample.link) and link.at_s is not None]
+    looks = [
+        (link.at_s, link.flows, link.at_s if link.began_s is None else link.began_s)
+        for sample in samples
+        if (link := sample.link) and link.at_s is not None
+    ]
     first = 0
-    for last, (at_s, flows) in enumerate(looks):
+    for last, (at_s, flows, _) in enumerate(looks):
         while first + 1 < last and at_s - looks[first + 1][0] >= PEAK_S:
             first += 1
-        from_s, before = looks[first]
-        if at_s - from_s < PEAK_S:
+        read_s, before, began_s = looks[first]
+        if at_s - read_s < PEAK_S:
             continue
         for name, (sent, _) in flows.items():
             # A class that was not listed had sent less than a megabyte; what it had is not known.
             if name in before:
-                rate = 8e-6 * (sent - before[name][0]) / (at_s - from_s)
+                rate = 8e-6 * (sent - before[name][0]) / (at_s - began_s)
                 peaks[name] = max(peaks.get(name, 0.0), rate)
     return peaks
 

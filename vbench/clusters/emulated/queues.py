@@ -136,7 +136,9 @@ class LinkWatch:
         for name, (connection, nic) in self._hosts.items():
             out = queues(connection)[nic]
             inward = inwards[self._ports[name]]
+            began_s = time.monotonic()
             classes = self._classes[name].look()
+            at_s = time.monotonic()
             ceils = [each.ceil_mbps for handle, each in classes.items() if handle >= FIRST_OTHER]
             found[name] = LinkSample(
                 out_backlog_bytes=out.backlog_bytes,
@@ -150,7 +152,8 @@ class LinkWatch:
                 flow_least_mbps=min(ceils, default=None),
                 flow_most_mbps=max(ceils, default=None),
                 flow_classes=len(ceils),
-                at_s=time.monotonic(),
+                at_s=at_s,
+                began_s=began_s,
                 flows={
                     f"{handle:x}": (each.sent_bytes, each.backlog_bytes)
                     for handle, each in classes.items()
