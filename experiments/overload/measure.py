@@ -33,7 +33,7 @@ from vbench.ports import free_ports
 from vbench.video.scene import SceneSettings, ensure_clip
 
 HERE = Path(__file__).resolve().parent
-SCENE = SceneSettings(width=480, height=360, fps="10", length_s=4, unique_s=4, gop_s=2, objects=5)
+SCENE = SceneSettings(width=480, height=360, fps="10", length_s=1, unique_s=1, gop_s=1, objects=5)
 ROOM = 4
 """Requests that the service works on at a time, and clients at the peak."""
 PATIENCE_S = 1.0
