@@ -91,7 +91,7 @@ def _interval(before: NodeSample, after: NodeSample) -> Interval:
     return Interval(
         from_s=before.at_s,
         to_s=after.at_s,
-        earliest_s=before.at_s if before.nic_from_s is None else before.nic_from_s,
+        earliest_s=before.earliest_s,
         sent_bytes=after.nic_sent_bytes - before.nic_sent_bytes,
         received_bytes=after.nic_received_bytes - before.nic_received_bytes,
         out_waits=last.out_waits - first.out_waits if first and last else 0,

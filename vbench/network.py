@@ -89,6 +89,11 @@ class LinkSample:
     """Class (hexadecimal) -> bytes sent so far and bytes that wait now, of those that have sent a
     megabyte."""
 
+    @property
+    def earliest_s(self) -> float | None:
+        """The earliest that the classes may have been read; None if they were not."""
+        return self.at_s if self.began_s is None else self.began_s
+
 
 def read_network(data: Mapping[str, Any]) -> Network:
     """From what JSON gives to the dataclasses."""

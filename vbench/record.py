@@ -179,9 +179,14 @@ class NodeSample:
     """Written to disk since the node started."""
     fallback_mb: float
     """Objects now on disk because the store was full."""
-    nic_from_s: float | None = None
+    began_s: float | None = None
     """Monotonic seconds just before the NICs' bytes were read, as ``at_s`` is just after: a busy machine may
     let the reader wait in between. None in earlier records."""
+
+    @property
+    def earliest_s(self) -> float:
+        """The earliest that the NICs' bytes may have been read."""
+        return self.at_s if self.began_s is None else self.began_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

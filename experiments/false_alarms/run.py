@@ -4,7 +4,7 @@ Runs that many trials of each kind (local, emulated and attached in both modes, 
 in turn, with nothing changed on purpose. Nothing else may run meanwhile. What every rule found is kept in
 ``result.json`` beside this file after each trial, and counted in ``table.md``; the same command again runs
 what is missing. Further arguments are overrides of every trial. The attached cluster is five emulated hosts,
-as in ``experiments/attached``. About 2 min per local trial and 5 min per other trial on two cores.
+as in ``experiments/attached``. It takes hours.
 """
 
 import argparse

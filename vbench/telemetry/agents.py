@@ -266,5 +266,4 @@ def _machines(facts: Mapping[str, Facts]) -> list[_Machine]:
 
 def _shifted(sample: NodeSample, off_s: float) -> NodeSample:
     """With times of the harness's clock, of which the node's is ``off_s`` ahead."""
-    from_s = None if sample.nic_from_s is None else sample.nic_from_s - off_s
-    return replace(sample, at_s=sample.at_s - off_s, nic_from_s=from_s)
+    return replace(sample, at_s=sample.at_s - off_s, began_s=sample.earliest_s - off_s)

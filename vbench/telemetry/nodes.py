@@ -117,13 +117,13 @@ class NodeSampler:
         peers = self._remotes[node.name].look() if self._remotes else Counter[Address]()
         shared = os.statvfs(f"/proc/{pid}/root/dev/shm")
         store = self._store_use[node.name]
-        nic_from_s = time.monotonic()
+        began_s = time.monotonic()
         nic = nics.nic_bytes(pid)
         at_s = time.monotonic()
         return NodeSample(
             node=node.name,
             at_s=at_s,
-            nic_from_s=nic_from_s,
+            began_s=began_s,
             unix_s=time.time(),
             cpu_s=cpu_s[node.name],
             memory_mb=(private[node.name] + (shared.f_blocks - shared.f_bfree) * shared.f_frsize) / 1e6,

@@ -131,21 +131,21 @@ def _flow_peaks(samples: Sequence[NodeSample]) -> dict[str, float]:
     """
     peaks: dict[str, float] = {}
     looks = [
-        (link.at_s, link.flows, link.at_s if link.began_s is None else link.began_s)
+        (link.earliest_s, link.at_s, link.flows)
         for sample in samples
-        if (link := sample.link) and link.at_s is not None
+        if (link := sample.link) and link.at_s is not None and link.earliest_s is not None
     ]
     first = 0
-    for last, (at_s, flows, _) in enumerate(looks):
-        while first + 1 < last and at_s - looks[first + 1][0] >= PEAK_S:
+    for last, (_, at_s, flows) in enumerate(looks):
+        while first + 1 < last and at_s - looks[first + 1][1] >= PEAK_S:
             first += 1
-        read_s, before, began_s = looks[first]
+        earliest_s, read_s, before = looks[first]
         if at_s - read_s < PEAK_S:
             continue
         for name, (sent, _) in flows.items():
             # A class that was not listed had sent less than a megabyte; what it had is not known.
             if name in before:
-                rate = 8e-6 * (sent - before[name][0]) / (at_s - began_s)
+                rate = 8e-6 * (sent - before[name][0]) / (at_s - earliest_s)
                 peaks[name] = max(peaks.get(name, 0.0), rate)
     return peaks
 
