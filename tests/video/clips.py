@@ -64,9 +64,10 @@ RECIPES: dict[str, tuple[str, str]] = {
     "hevc_layers": ("mp4", f"{source()} {X265}:temporal-layers=3:keyint=24:bframes=3:b-adapt=0"),
     "hevc_ts": ("ts", f"{source()} {X265}:open-gop=0:keyint=24:bframes=3"),
     "hevc_cut": ("mkv", "-ss 1.5 -i {hevc} -c copy"),
+    # libvpx takes a positive -cpu-used for VP8 as a limit and goes by the clock; a negative one is exact.
     "vp8": (
         "webm",
-        f"{source()} -c:v libvpx -auto-alt-ref 1 -lag-in-frames 16 -deadline realtime -cpu-used 8 -g 40",
+        f"{source()} -c:v libvpx -auto-alt-ref 1 -lag-in-frames 16 -deadline realtime -cpu-used -8 -g 40",
     ),
     # Alternate references: pictures that are never shown, with the pts of one that is.
     "vp8_two_pass": (

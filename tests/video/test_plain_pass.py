@@ -124,7 +124,7 @@ def test_damage_anywhere_is_an_error_even_if_few_frames_are_asked_for(
 
 def test_pictures_of_another_size_in_mid_stream_are_an_error(tmp_path: Path) -> None:
     for name, size in (("wide", "96x64"), ("tall", "64x96")):
-        coder = "-c:v libvpx -deadline realtime -cpu-used 8 -g 12"
+        coder = "-c:v libvpx -deadline realtime -cpu-used -8 -g 12"
         run_ffmpeg(*f"{source(1, '12', size)} {coder} {tmp_path / name}.webm".split())
     listed, joined = tmp_path / "list.txt", tmp_path / "joined.webm"
     listed.write_text("file wide.webm\nfile tall.webm\n")

@@ -136,18 +136,34 @@ def test_flipped_bits_are_an_error(
 
 
 @pytest.mark.parametrize("name", ["vp8", "vp9"])
-def test_flipped_bits_that_no_decoder_can_see_never_cost_a_frame(
+def test_flipped_bits_that_few_decoders_can_see_never_cost_a_frame(
     name: str, clip: ClipStore, tmp_path: Path
 ) -> None:
-    """VP8 and VP9 carry no checksum: most damage decodes to other pixels, the same for chunk and whole."""
-    content = bytearray(clip(name).read_bytes())
-    random = Random(1)
-    for _ in range(10):
-        content[random.randrange(len(content) // 4, len(content) * 3 // 4)] ^= 1 << random.randrange(8)
-    path = tmp_path / "flipped.webm"
-    path.write_bytes(content)
+    """VP8 and VP9 carry no checksum: most damage decodes to other pixels, the same for chunk and whole.
 
-    assert by_chunks(path) == in_one_pass(path) == 120
+    Where it hits a length or a start code it is seen, and then both ways see it.
+    """
+    whole = clip(name).read_bytes()
+    path = tmp_path / "flipped.webm"
+    unseen = 0
+    for seed in range(8):
+        content, random = bytearray(whole), Random(seed)
+        for _ in range(10):
+            content[random.randrange(len(content) // 4, len(content) * 3 // 4)] ^= 1 << random.randrange(8)
+        path.write_bytes(content)
+
+        chunks, one_pass = _frames_or_none(by_chunks, path), _frames_or_none(in_one_pass, path)
+        assert chunks == one_pass
+        assert chunks in {None, 120}
+        unseen += chunks is not None
+    assert unseen > 0
+
+
+def _frames_or_none(decode: Callable[[Path], int], path: Path) -> int | None:
+    try:
+        return decode(path)
+    except VideoError:
+        return None
 
 
 def test_a_picture_is_no_video(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ ENCODERS = {
         "mp4",
         "-c:v libx265 -preset ultrafast -x265-params log-level=error:pools=1:keyint=12:bframes=0",
     ),
-    "vp8": ("webm", "-c:v libvpx -deadline realtime -cpu-used 8 -g 12"),
+    "vp8": ("webm", "-c:v libvpx -deadline realtime -cpu-used -8 -g 12"),
     "vp9": ("webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 12"),
     "av1": ("mkv", "-c:v libsvtav1 -preset 12 -g 12"),
 }

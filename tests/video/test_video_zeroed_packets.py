@@ -18,7 +18,7 @@ from vbench.video.types import FrameGeometry
 ENCODERS = {
     "h264": "-c:v libx264 -preset fast -bf 2 -g 10",
     "hevc": "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=10",
-    "vp8": "-c:v libvpx -deadline realtime -cpu-used 8 -g 10",
+    "vp8": "-c:v libvpx -deadline realtime -cpu-used -8 -g 10",
     "vp9": "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 10",
     "av1": "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 10",
 }

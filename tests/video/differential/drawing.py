@@ -110,7 +110,8 @@ def _hevc(draw: DrawFn, kinds: set[str]) -> str:
 
 def _vpx(draw: DrawFn, codec: str, kinds: set[str]) -> str:
     name = "libvpx" if codec == "vp8" else "libvpx-vp9"
-    options = f"-c:v {name} -deadline realtime -cpu-used 8 -b:v 300k -g {pick(draw, '12', '5', '100')}"
+    # A negative -cpu-used: with a positive one libvpx goes by the clock, and no example comes twice.
+    options = f"-c:v {name} -deadline realtime -cpu-used -8 -b:v 300k -g {pick(draw, '12', '5', '100')}"
     extra = pick(draw, "", "hidden pictures", "resilient")
     if extra:
         kinds.add(extra)
