@@ -59,7 +59,7 @@ def judge(  # noqa: PLR0913, PLR0917 - one argument per part of the record
     ]
     rules += truth.judge(config, clip, requests)
     rules += trial_checks.judge(config, observed, requests, spans, network)
-    rules += stalls.judge(config.load, observed, harness, nodes, machines)
+    rules += stalls.judge(config.load, observed, requests, harness, nodes, machines)
     rules += conditions.judge(config, observed, harness)
     rules += speed.judge(config.load, harness)
     rules += foreign_gpu.judge(config, machines)

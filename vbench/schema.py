@@ -238,7 +238,10 @@ class LoadConfig:
     max_machine_cpu_percent: float = 85
     """Of an emulated cluster's machine while bytes moved; beyond it the CPUs, not the links, set the pace."""
     max_stall_ms: float = 1000
-    """The client, a sampler or a node may stand still for so long; beyond it the trial is invalid."""
+    """The client, a sampler or a node may stand still for so long, or for ``max_stall_percent`` of the
+    measured time where that is longer; beyond both the trial is invalid."""
+    max_stall_percent: float = 3
+    """About so much may one stop raise the mean latency of a closed loop."""
     max_speed_change_percent: float = 40
     """The machine's speed after a trial may differ so much from that before; 100: it is not measured."""
     max_foreign_gpu_percent: float = 5

@@ -50,6 +50,7 @@ POSITIVE = (
     "load.max_late_ms",
     "load.max_foreign_cpu_percent",
     "load.max_stall_ms",
+    "load.max_stall_percent",
     "load.max_speed_change_percent",
     "load.max_foreign_gpu_percent",
     "load.sample_period_s",

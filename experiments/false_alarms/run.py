@@ -32,6 +32,9 @@ LONGEST_S = 3600.0
 TOO_MANY_FAILURES = 3
 """In a row of one kind, after which the study stops: something is wrong with the machine."""
 
+SCALED = "cluster.scale=150"
+"""As in anyscale_vs_oss: two cores then move the bytes with time to spare."""
+
 EMULATED = (
     "pipeline=published",
     "video.scene.width=1920",
@@ -48,8 +51,8 @@ LOCAL = ("cluster=local", "video.scene.length_s=10", "load.requests=16")
 KINDS: dict[str, tuple[str, ...]] = {
     "local chunked": ("mode=chunked", *LOCAL),
     "local combined": ("mode=combined", *LOCAL),
-    "emulated chunked": ("cluster=emulated", "mode=chunked", "runtime=anyscale", *EMULATED),
-    "emulated combined": ("cluster=emulated", "mode=combined", "runtime=single", *EMULATED),
+    "emulated chunked": ("cluster=emulated", SCALED, "mode=chunked", "runtime=anyscale", *EMULATED),
+    "emulated combined": ("cluster=emulated", SCALED, "mode=combined", "runtime=single", *EMULATED),
     "transfer": ("cluster=emulated", "load=transfer", "runtime=oss"),
     "attached chunked": ("cluster=attached", "cluster.flow_mbps=null", "mode=chunked", *EMULATED),
     "attached combined": ("cluster=attached", "cluster.flow_mbps=null", "mode=combined", *EMULATED),

@@ -33,6 +33,7 @@ def judged(**changes: Any) -> Rule | None:
     given: dict[str, Any] = {
         "load": parts.config().load,
         "observed": parts.observed(),
+        "requests": [records.request(index) for index in range(8)],  # 9 s from due to done
         "harness": parts.harness(),
         "nodes": [records.sample(at) for at in (100.0, 101.1, 102.0)],
         "machines": [records.machine(at) for at in (100.0, 101.1, 102.0)],
@@ -136,6 +137,29 @@ def test_the_bound_is_the_configurations() -> None:
     rule = judged(observed=slow, load=parts.config(max_stall_ms=2000).load)
     assert rule is not None
     assert rule.holds
+
+
+@pytest.mark.parametrize(
+    ("measured_s", "worst_ms", "holds"),
+    [
+        (96.3, 1937, True),  # honest trials on two busy cores: 2% of the time
+        (96.3, 2900, False),
+        (19.0, 1001, False),
+        (19.0, 6050, False),  # latency 3.2 s became 4.3 s
+        (300.0, 6050, True),
+        (300.0, 9100, False),
+    ],
+)
+def test_a_stop_is_bounded_by_its_share_of_a_long_trial(
+    measured_s: float, worst_ms: float, holds: bool
+) -> None:
+    rule = judged(
+        observed=parts.observed(stalls=(Stall(where="client", worst_ms=worst_ms, wakes=9),)),
+        requests=[records.request(0), records.request(1, done_s=100.0 + measured_s)],
+    )
+    assert rule is not None
+    assert rule.holds is holds
+    assert ("3% of the measured time" in rule.found) is (measured_s > 1 / 0.03)
 
 
 def test_samples_of_each_node_are_told_apart() -> None:

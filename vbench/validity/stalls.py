@@ -3,24 +3,30 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from vbench.record import Harness, MachineSample, NodeSample, Observed, Rule, Stall
+from vbench.record import Harness, MachineSample, NodeSample, Observed, Request, Rule, Stall
 from vbench.schema import LoadConfig
 
 REMEDY = (
     "see who stopped it (a signal, a debugger, a suspended machine, memory that is swapped), or give the"
-    " machine"
-    " more cores; load.max_stall_ms is the bound"
+    " machine more cores; load.max_stall_ms and load.max_stall_percent are the bounds"
 )
 
 
 def judge(
     load: LoadConfig,
     observed: Observed,
+    requests: Sequence[Request],
     harness: Harness | None,
     nodes: Sequence[NodeSample],
     machines: Sequence[MachineSample],
 ) -> Iterator[Rule]:
-    """The rule "nothing stalled"; none for a record that was made before stalls were watched."""
+    """The rule "nothing stalled"; none for a record that was made before stalls were watched.
+
+    A stop adds at most its length to each of the c requests in flight, c * stop / n to the mean of n. In a
+    closed loop that mean is c * measured time / n, less what slots are empty at the end: a stop raises it by
+    little more than its share of the measured time. A long trial may therefore stand still for longer than
+    ``max_stall_ms``.
+    """
     if harness is None or not observed.stalls:
         return
     watched = [*observed.stalls, *harness.stalls]
@@ -28,11 +34,14 @@ def judge(
     seen = [*watched, *_samples(load, nodes, machines)]
     worst = max(seen, key=lambda stall: stall.worst_ms)
     stopped = sorted({name for sample in machines for name in sample.stopped})
-    bound_ms = load.max_stall_ms
+    share_ms = 10 * load.max_stall_percent * _measured_s(requests)
+    bound_ms = max(load.max_stall_ms, share_ms)
     if unwatched:
         found = f"nobody watched {', '.join(unwatched)}"
     else:
-        found = f"at most {worst.worst_ms:.0f} ms ({worst.where}), bound {bound_ms:g} ms"
+        found = f"at most {worst.worst_ms:.0f} ms ({worst.where}), bound {bound_ms:.0f} ms"
+        if share_ms > load.max_stall_ms:
+            found += f" ({load.max_stall_percent:g}% of the measured time)"
         if worst.suspended_ms:
             found += f"; the machine was suspended for {worst.suspended_ms:.0f} ms of it"
     if stopped:
@@ -43,6 +52,12 @@ def judge(
         found=found,
         remedy=REMEDY,
     )
+
+
+def _measured_s(requests: Sequence[Request]) -> float:
+    """From the first request that was due to the last that was done."""
+    first_s = min((one.scheduled_s for one in requests), default=0.0)
+    return max((one.done_s for one in requests), default=0.0) - first_s
 
 
 def _samples(

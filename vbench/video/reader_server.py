@@ -19,6 +19,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+# NumPy and PyAV import these when they first need them, which is in each fork: a fifth of a reader's time.
+import av.subtitles.stream  # noqa: F401
+import numpy.ma  # noqa: F401
+
 from vbench.video import errors
 from vbench.video.reader_messages import Order, send
 from vbench.video.split import Splitter
