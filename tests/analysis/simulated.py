@@ -31,6 +31,9 @@ TRUE_RATIO = 0.74
 SPREAD = 0.05
 """Of a trial's log latency, where the noise is not measured."""
 
+RESAMPLED = ("anyscale_vs_oss/eight_requests", "anyscale_vs_oss_direct", "connections")
+"""Studies whose trials' spread is simulated: eight requests of video each."""
+
 Noise = Callable[[np.random.Generator, int], np.ndarray]
 """(blocks, ARMS) log residuals of trials, in running order; their mean over sweeps is 0."""
 Judge = Callable[[list[float], list[float]], Improvement]
@@ -38,13 +41,10 @@ Judge = Callable[[list[float], list[float]], Improvement]
 
 @cache
 def measured_arms() -> tuple[np.ndarray, ...]:
-    """Log mean latencies of the trials of each arm of the committed studies that drive videos, of arms with
-    several trials."""
+    """Log mean latencies of the trials of each arm of these studies, of arms with several trials."""
     arms = []
-    for path in sorted(STUDIES.glob("*/comparison.json")):
-        for scenario in json.loads(path.read_text())["scenarios"]:
-            if scenario["name"] == "object transfer":
-                continue
+    for study in RESAMPLED:
+        for scenario in json.loads((STUDIES / study / "comparison.json").read_text())["scenarios"]:
             for arm in scenario["arms"]:
                 if len(arm["points"]) > 1:
                     arms.append(np.log([point["latency_mean_s"] for point in arm["points"]]))

@@ -74,9 +74,12 @@ class Lab:
     def load(self, sabotage: str, *clients: str) -> Path:
         """Run the load on a deployment that the sabotage changes; its folder, with one per load."""
         folder = self.folder / (sabotage or "clients")
-        folder.mkdir(exist_ok=True)
-        if not (folder / PREPARED).exists():
-            shutil.copyfile(self.prepared, folder / PREPARED)
+        folder.mkdir()
+        shutil.copyfile(self.prepared, folder / PREPARED)
+        return self._drive(folder, sabotage, *clients)
+
+    def _drive(self, folder: Path, sabotage: str, *clients: str) -> Path:
+        """In a folder that a reference pass has prepared."""
         cluster = self.cluster
         place = Place(address=cluster.address, temp_dir=cluster.temp_dir, nodes=list(cluster.nodes), links=[])
         job = write_job(Job(config=CONFIG, folder=folder, place=place))
@@ -99,7 +102,7 @@ class Lab:
             run(["-m", "vbench.load", "prepare", str(job)], dict(os.environ))
         finally:
             self.chosen.write_text("")
-        return self.load(sabotage)
+        return self._drive(folder, sabotage)
 
 
 def run(arguments: list[str], env: Mapping[str, str], enter: tuple[str, ...] = ()) -> None:

@@ -19,8 +19,6 @@ def decoded_times(path: Path, limits: VideoLimits, most: int | None = None) -> l
     times: list[int] = []
     with open_video(path, limits) as video:
         context = video.stream.codec_context
-        context.thread_count = 1
-        context.options = {"max_pixels": str(limits.max_pixels)}
         try:
             for packet in chain(video.packets(), [None]):
                 times += [frame.pts for frame in context.decode(packet) if frame.pts is not None]

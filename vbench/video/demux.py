@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -66,13 +67,12 @@ class OpenVideo:
 
 @contextmanager
 def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
-    """Open ``path`` and choose its video stream as FFmpeg does, see ``stream_choice``.
+    """Open ``path``, choose its video stream as FFmpeg does, see ``stream_choice``, and set its decoder up.
 
     Raises:
         VideoError: it is no MP4/MOV, Matroska/WebM or MPEG-TS file, or has no video stream that can be read.
         VideoTooLargeError: its pictures have more pixels than ``limits`` allow.
     """
-
     options = file_options() | {"max_pixels": str(limits.max_pixels)}
     try:
         container = av.open(media_url(path), container_options=options, metadata_errors="replace")
@@ -95,4 +95,9 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
                 f"{path} has pictures of {context.width} x {context.height} pixels: "
                 f"{limits.max_pixels} pixels are allowed"
             )
+        # For who decodes: one thread, and no memory for pictures that grow later.
+        context.thread_count = 1
+        # Without it PyAV's decoder crops less than FFmpeg does, to keep rows aligned in memory.
+        context.flags |= Flags.unaligned
+        context.options = {"max_pixels": str(limits.max_pixels)}
         yield OpenVideo(path=path, container=container, stream=stream, codec=codec)

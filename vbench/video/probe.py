@@ -13,7 +13,6 @@ from typing import NoReturn
 import av
 import numpy as np
 import numpy.typing as npt
-from av.codec.context import Flags
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -155,11 +154,6 @@ class _Scan:
         self._lead_below: int | None = None
         self._cut = False
         self._first_frame: VideoFrame | None = None
-        context = video.stream.codec_context
-        context.thread_count = 1
-        # Without it PyAV's decoder crops less than FFmpeg does, to keep rows aligned in memory.
-        context.flags |= Flags.unaligned
-        context.options = {"max_pixels": str(limits.max_pixels)}
         assert video.stream.time_base is not None
         self._time_base: Fraction = video.stream.time_base
         self._max_ticks = math.floor(limits.max_duration_s / self._time_base)
