@@ -15,12 +15,6 @@ APPLICATION = "vbench"
 HEALTH_CALLS = 8
 """Places of a replica beside those for its work, so that ``/healthz`` hears from one that is fully busy."""
 
-LEAST_BURST = 64
-BURST_RETRY_AFTER_S = 10.0
-"""Serve's proxy may be passing on so many requests at a time, and as many as there is room for where that is
-more; it refuses others, with one ``Retry-After`` for all. It passes on about 100 requests a second, side by
-side: of 300 that came at once nobody's was in the API within a second."""
-
 NAMES: tuple[DeploymentName, ...] = get_args(DeploymentName)
 
 
@@ -46,11 +40,6 @@ def deployment_options(args: PipelineArgs) -> dict[DeploymentName, dict[str, Any
         }
         if deployment.max_replicas_per_node is not None:
             options[name]["max_replicas_per_node"] = deployment.max_replicas_per_node
-    room = (args.requests_at_once + args.queue_length) * args.service.replicas
-    options["VideoProcessingAPI"] |= {
-        "max_queued_requests": max(LEAST_BURST, room),
-        "backpressure_config": {"status_code": 503, "retry_after_s": BURST_RETRY_AFTER_S},
-    }
     return options
 
 
