@@ -38,6 +38,7 @@ class Page:
             "row": self._row,
             "arm": self._arm,
             "half": self._half,
+            "gain": self._gain,
             "cand": lambda row: words.seconds(SimpleNamespace(**row["candidate"])),  # type: ignore[arg-type]
             "base": lambda row: words.seconds(SimpleNamespace(**row["baseline"])),  # type: ignore[arg-type]
             "imp": lambda row: words.percent(SimpleNamespace(**row["improvement"])),  # type: ignore[arg-type]
@@ -100,6 +101,20 @@ class Page:
             return [sum(values) / len(values) for values in halves]
 
         return words.percent(improvement(means(blocks[0]), means(blocks[1])))
+
+    def _gain(self, name: str, scenario: str, candidate: str, baseline: str, metric: str) -> str:
+        """The improvement of a metric of the trials, paired by blocks."""
+        base, cand = (
+            {
+                point["block"]: point["metrics"][metric]
+                for point in self._arm(name, scenario, which)["points"]
+            }
+            for which in (baseline, candidate)
+        )
+        common = [block for block in base if block in cand]
+        return words.percent(
+            improvement([base[block] for block in common], [cand[block] for block in common])
+        )
 
 
 def has(name: str, words: str) -> bool:
