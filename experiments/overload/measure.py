@@ -185,6 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "result.json")
     parser.add_argument("--seconds", type=float, default=16.0, help="measured of each cell")
+    parser.add_argument("--plain-proxy", action="store_true", help="without vbench's middleware")
     options = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -194,6 +195,8 @@ def main() -> None:
         body = json.dumps({"video": str(clip)}).encode()
         args = PipelineArgs(chunk_s=2, fps=2)
         assert args.requests_at_once == ROOM
+        if not options.plain_proxy:
+            os.environ["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "vbench.pipeline.front:middleware"
         ray.init(
             num_cpus=2,
             include_dashboard=False,

@@ -105,10 +105,7 @@ class Page:
     def _gain(self, name: str, scenario: str, candidate: str, baseline: str, metric: str) -> str:
         """The improvement of a metric of the trials, paired by blocks."""
         base, cand = (
-            {
-                point["block"]: point["metrics"][metric]
-                for point in self._arm(name, scenario, which)["points"]
-            }
+            {point["block"]: point["metrics"][metric] for point in self._arm(name, scenario, which)["points"]}
             for which in (baseline, candidate)
         )
         common = [block for block in base if block in cand]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from serving import Service
 from waiting import until
 
 from vbench.manifests.__main__ import main
+from vbench.pipeline.front import PLACES
 from vbench.ports import free_ports
 
 pytestmark = pytest.mark.slow
@@ -37,7 +39,8 @@ def environment() -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     # A head that is told to end waits 30 s for its actors to leave, unless told not to.
     drain = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
-    return own | drain | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    refuses = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "vbench.pipeline.front:middleware", PLACES: "2"}
+    return own | drain | refuses | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 
 @contextmanager
@@ -98,10 +101,17 @@ def test_serve_run_serves(given: Callable[[Path, int], list[str]], temp_dir: Pat
             until(lambda: is_up(service), "the graph is up", 150)
 
             answer = service.ask(clip)
+            with ThreadPoolExecutor(12) as clients:
+                responses = list(clients.map(lambda _: service.post({"video": str(clip)}), range(12)))
             # Before it has said so, an interrupt can be lost within Ray, and it would run on.
             until(lambda: said_so(temp_dir / "run.log"), "serve run has said so")
 
     assert (answer.settings.mode, answer.settings.fps, answer.counts.frames) == ("combined", "2", 24)
+    refused = [response for response in responses if response.status_code == 503]
+    assert {response.status_code for response in responses} == {200, 503}
+    for response in refused:
+        assert response.json()["detail"].startswith("The service is overloaded: 2 requests are in progress")
+        assert int(response.headers["Retry-After"]) >= 1
 
 
 def said_so(log: Path) -> bool:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from vbench.pipeline.errors import OverloadedError
+from vbench.pipeline.errors import QueueFullError
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ SMOOTHING = 0.2
 
 
 class Admission:
-    """Runs work in ``slots`` slots, queues ``queue_length`` more, and refuses the rest with OverloadedError.
+    """Runs work in ``slots`` slots, queues ``queue_length`` more, and refuses the rest with QueueFullError.
 
     A slot is held until its work has really ended, also after its client left. Work whose client leaves while
     it waits never starts. The queue is first come, first served, until clients leave because they waited too
@@ -51,6 +51,16 @@ class Admission:
         self._last_return_s = -math.inf
 
     @property
+    def slots(self) -> int:
+        """How many there are. With fewer than are in use, none is given away until enough are free."""
+        return self._slots
+
+    @slots.setter
+    def slots(self, count: int) -> None:
+        self._slots = count
+        self._grant()
+
+    @property
     def busy(self) -> int:
         """Slots in use."""
         return self._busy
@@ -66,7 +76,7 @@ class Admission:
         return self._clock() < self._impatient_until_s
 
     def check(self, timeout_s: float = math.inf) -> None:
-        """OverloadedError if a request that came now could not be answered within ``timeout_s``."""
+        """QueueFullError if a request that came now could not be answered within ``timeout_s``."""
         waiting = self.waiting
         if self._busy < self._slots and not waiting:
             return
@@ -126,8 +136,8 @@ class Admission:
         now_s = self._clock()
         took_s = now_s - started_s
         self._work_s = took_s if self._work_s is None else self._work_s + SMOOTHING * (took_s - self._work_s)
-        if not task.cancelled():
-            task.exception()  # seen, also if its client has left
+        # Looked at in any case, also if its client has left: else asyncio complains.
+        if not task.cancelled() and not isinstance(task.exception(), QueueFullError):
             self._completed.append(now_s)
         self._busy -= 1
         self._grant()
@@ -160,7 +170,7 @@ class Admission:
             while times and times[0] < now_s - WINDOW_S:
                 times.popleft()
 
-    def _refusal(self, reason: str) -> OverloadedError:
+    def _refusal(self, reason: str) -> QueueFullError:
         """For one more client, with a time to return of its own."""
         now_s = self._clock()
         self._forget(now_s)
@@ -170,7 +180,7 @@ class Admission:
             max(self._last_return_s, next_place_s) + 1 / per_s, now_s + LONGEST_RETRY_AFTER_S
         )
         after_s = max(1, math.ceil(self._last_return_s - now_s))
-        return OverloadedError(
+        return QueueFullError(
             f"The service is overloaded: {reason}. Send the request again in {after_s} s.", after_s
         )
 

@@ -27,6 +27,10 @@ class OverloadedError(RuntimeError):
         return type(self), (str(self), self.retry_after_s)
 
 
+class QueueFullError(OverloadedError):
+    """The queue has no room for this request, whatever it asks for."""
+
+
 class BodyError(ValueError):
     """The body of a request is not what the API takes."""
 

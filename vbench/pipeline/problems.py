@@ -9,11 +9,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from vbench.pipeline.answer import PATH, Problem, ProcessRequest
-from vbench.pipeline.errors import retry_after_s, status_of
+from vbench.pipeline.errors import QueueFullError, cause_of, retry_after_s, status_of
 
 MOST_ERRORS = 10
 LONGEST_TEXT = 400
 """Of what is wrong with a body, as much is told."""
+
+QUEUE_FULL = ("X-Vbench-Queue", "full")
+"""Header of a refusal by which the proxy's middleware tells a full queue from what ails one request."""
 
 _RETRY_AFTER = {
     "Retry-After": {
@@ -51,8 +54,10 @@ def problem(error: BaseException, headers: dict[str, str] | None = None) -> JSON
     """The response for ``error``: its status, its sentence, and when to try again if that helps."""
     status, sentence = status_of(error)
     after_s = retry_after_s(error)
-    waiting = {} if after_s is None else {"Retry-After": str(math.ceil(after_s))}
-    return JSONResponse({"detail": sentence}, status_code=status, headers=waiting | (headers or {}))
+    more = {} if after_s is None else {"Retry-After": str(math.ceil(after_s))}
+    if isinstance(cause_of(error), QueueFullError):
+        more |= dict([QUEUE_FULL])
+    return JSONResponse({"detail": sentence}, status_code=status, headers=more | (headers or {}))
 
 
 async def explain_invalid_request(_: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,121 @@
+"""Middleware for Serve's proxy: refuses requests for a video that the API would have no room for.
+
+Each request that Serve's proxy passes on costs it and the API some 5 ms of CPU time, and those that come
+together are passed on side by side. Of a few hundred at once none is in the API within a second, and clients
+that give up after that and come again keep it so. A refusal here costs a fraction of that.
+
+Serve takes middleware for its proxies from a variable in the environment of its nodes, and from nowhere else:
+``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=vbench.pipeline.front:middleware``.
+"""
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from vbench.pipeline.admission import Admission
+from vbench.pipeline.answer import PATH
+from vbench.pipeline.errors import QueueFullError
+from vbench.pipeline.problems import QUEUE_FULL, problem
+
+PLACES = "VBENCH_PROXY_PLACES"
+"""Environment variable: requests for a video that a proxy has passed on and not answered yet, at most."""
+DEFAULT_PLACES = 68
+"""What one service replica works on and queues by default."""
+WHOLE_WITHIN_S = 1.0
+"""A request whose body is not there by then is half sent."""
+WIDEN_AFTER_S = 1.0
+WIDEN_BY = 1.5
+"""After this time without a refusal by the API there are so many times the places, up to those configured."""
+
+FULL = (QUEUE_FULL[0].lower().encode(), QUEUE_FULL[1].encode())
+
+
+def middleware() -> list[Middleware]:
+    """What Serve asks for as a proxy starts."""
+    return [Middleware(Front, places=int(os.environ.get(PLACES, DEFAULT_PLACES)))]
+
+
+class RefusedBehindError(QueueFullError):
+    """The API refused the request, and has told the client so."""
+
+
+class Front:
+    """ASGI middleware: so many requests for a video at a time, and HTTP 503 with ``Retry-After`` for more.
+
+    A request counts once its body is there. One that is half sent is passed on: the API bounds those. Where
+    the API refuses a request although there were places, its queue is shorter than they are (it shortens it
+    for clients that give up): as many places remain as were in use with it, and they return step by step.
+    """
+
+    def __init__(self, app: ASGIApp, places: int) -> None:
+        self._app = app
+        self._places = places
+        self._admission = Admission(slots=places, queue_length=0)
+        self._changed_s = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] != "http" or scope["method"] != "POST" or not str(scope["path"]).endswith(PATH):
+            await self._app(scope, receive, send)
+            return
+        try:
+            first = await asyncio.wait_for(receive(), WHOLE_WITHIN_S)
+        except TimeoutError:
+            await self._app(scope, receive, send)
+            return
+        again = _Again(first, receive)
+        if first["type"] != "http.request" or first.get("more_body"):
+            await self._app(scope, again, send)
+            return
+        self._widen()
+        places = self._admission.busy + 1
+        try:
+            await self._admission.run(lambda: self._pass_on(scope, again, send, places))
+        except RefusedBehindError:
+            pass  # the client has the API's answer
+        except QueueFullError as error:
+            await problem(error)(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, places: int) -> None:
+        """``places``: in use with this request, as it came."""
+        refused = False
+
+        async def watched(message: MutableMapping[str, Any]) -> None:
+            nonlocal refused
+            refused = refused or FULL in message.get("headers", ())
+            await send(message)
+
+        await self._app(scope, receive, watched)
+        if refused:
+            self._narrow(places)
+            raise RefusedBehindError("The API refused the request.", 0)
+
+    def _narrow(self, places: int) -> None:
+        self._admission.slots = min(self._admission.slots, places)
+        self._changed_s = time.monotonic()
+
+    def _widen(self) -> None:
+        now_s = time.monotonic()
+        if self._admission.slots < self._places and now_s - self._changed_s > WIDEN_AFTER_S:
+            self._admission.slots = min(self._places, math.ceil(WIDEN_BY * self._admission.slots))
+            self._changed_s = now_s
+
+
+class _Again:
+    """ASGI's ``receive``, with a first message that was received already."""
+
+    def __init__(self, first: MutableMapping[str, Any], receive: Receive) -> None:
+        self._first: MutableMapping[str, Any] | None = first
+        self._receive = receive
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        if self._first is None:
+            return await self._receive()
+        first, self._first = self._first, None
+        return first
