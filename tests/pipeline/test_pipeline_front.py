@@ -213,3 +213,10 @@ def test_serve_is_given_starlette_middleware(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv(front.PLACES)
     (only,) = front.middleware()
     assert only.kwargs == {"places": front.DEFAULT_PLACES}
+
+
+@pytest.mark.parametrize("given", ["", "0", "-1", "many", "1.5"])
+def test_places_that_are_no_number_are_named(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(front.PLACES, given)
+    with pytest.raises(ValueError, match=f"VBENCH_PROXY_PLACES={given} is no whole number above 0: unset it"):
+        front.middleware()

@@ -37,8 +37,13 @@ FULL = (QUEUE_FULL[0].lower().encode(), QUEUE_FULL[1].encode())
 
 
 def middleware() -> list[Middleware]:
-    """What Serve asks for as a proxy starts."""
-    return [Middleware(Front, places=int(os.environ.get(PLACES, DEFAULT_PLACES)))]
+    """What Serve asks for as a proxy starts; ValueError, which Ray logs, for places that are no number."""
+    given = os.environ.get(PLACES, str(DEFAULT_PLACES))
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError(
+            f"{PLACES}={given} is no whole number above 0: unset it ({DEFAULT_PLACES} then), or give one"
+        )
+    return [Middleware(Front, places=int(given))]
 
 
 class RefusedBehindError(QueueFullError):
