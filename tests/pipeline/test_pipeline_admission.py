@@ -268,3 +268,26 @@ def test_an_overload_crosses_processes_with_its_time_to_return() -> None:
     error = cloudpickle.loads(cloudpickle.dumps(OverloadedError("full", 7)))
 
     assert (type(error), str(error), error.retry_after_s) == (OverloadedError, "full", 7)
+
+
+def test_fewer_slots_take_effect_as_work_ends_and_more_at_once() -> None:
+    async def scenario() -> None:
+        admission, work = Admission(slots=3, queue_length=9), Work()
+        tasks = [submit(admission, work, name) for name in "abcdef"]
+        await settle()
+        admission.slots = 1
+        work.gates["a"].set()
+        work.gates["b"].set()
+        await settle()
+        assert (work.started, admission.busy) == (["a", "b", "c"], 1)
+        work.gates["c"].set()
+        await settle()
+        assert (work.started[3:], admission.busy) == (["d"], 1)
+        admission.slots = 3
+        await settle()
+        assert (work.started[3:], admission.busy) == (["d", "e", "f"], 3)
+        for name in "def":
+            work.gates[name].set()
+        assert await asyncio.gather(*tasks) == list("abcdef")
+
+    asyncio.run(scenario())
