@@ -15,7 +15,7 @@ from waiting import until
 from vbench import procfs
 from vbench.trial_folder import read_trial
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 Pick = Callable[[Processes], int | None]
 

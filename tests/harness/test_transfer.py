@@ -145,6 +145,7 @@ def test_after_a_request_that_failed_none_is_sent(pair: Pair) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_whole_trial_leaves_the_record_of_a_transfer(workplace: Workplace) -> None:
     status, output = workplace.run(
         *("cluster=emulated", "load=transfer", "runtime=single", "tracking=off"),
