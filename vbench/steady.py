@@ -1,10 +1,17 @@
-"""Start, steady window and drain of a closed loop: the halves of a trial, and when all slots were busy."""
+"""Start, steady window and drain of a closed loop: its makespan and halves, and when all slots were busy."""
 
 import statistics
 from collections import Counter
 from collections.abc import Sequence
 
 from vbench.record import Request
+
+
+def makespan_s(requests: Sequence[Request]) -> float:
+    """From the first request that was due to the last that was done; 0 for none."""
+    if not requests:
+        return 0.0
+    return max(one.done_s for one in requests) - min(one.scheduled_s for one in requests)
 
 
 def halves(requests: Sequence[Request]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from vbench import fidelity
 from vbench.cpu import by_machine, cpu_use
 from vbench.network import Network
 from vbench.record import Clip, MachineSample, NodeSample, Request, SpanLine
-from vbench.steady import halves, steady
+from vbench.steady import halves, makespan_s, steady
 from vbench.wire import crossings
 
 STAGES = ("chunk", "decode", "infer")
@@ -86,12 +86,12 @@ def latencies(values_s: Sequence[float]) -> dict[str, float]:
 
 def throughput(requests: Sequence[Request]) -> dict[str, float]:
     """Work done over the time from the first request's due time to the last answer."""
-    makespan_s = max(r.done_s for r in requests) - min(r.scheduled_s for r in requests)
+    measured_s = makespan_s(requests)
     return {
-        "makespan_s": makespan_s,
-        "throughput_requests_per_s": len(requests) / makespan_s,
-        "throughput_video_s_per_s": sum(r.video_s for r in requests) / makespan_s,
-        "throughput_frames_per_s": sum(r.frames_got for r in requests) / makespan_s,
+        "makespan_s": measured_s,
+        "throughput_requests_per_s": len(requests) / measured_s,
+        "throughput_video_s_per_s": sum(r.video_s for r in requests) / measured_s,
+        "throughput_frames_per_s": sum(r.frames_got for r in requests) / measured_s,
     }
 
 

@@ -8,7 +8,7 @@ module offers; paths are relative to the page's folder.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,23 +89,24 @@ class Page:
 
     def _half(self, name: str, scenario: str, candidate: str, baseline: str, number: int) -> str:
         """The improvement of the first (1) or second (2) half of the requests, from their latencies."""
-        both = [self._arm(name, scenario, which) for which in (baseline, candidate)]
-        blocks = [{point["block"]: point["latencies_s"] for point in arm["points"]} for arm in both]
-        common = [block for block in blocks[0] if block in blocks[1]]
 
-        def means(arm: Mapping[str, Sequence[float]]) -> list[float]:
-            halves = [
-                values[: len(values) // 2] if number == 1 else values[len(values) // 2 :]
-                for values in (arm[block] for block in common)
-            ]
-            return [sum(values) / len(values) for values in halves]
+        def mean(point: Data) -> float:
+            values = point["latencies_s"]
+            half = values[: len(values) // 2] if number == 1 else values[len(values) // 2 :]
+            return float(sum(half) / len(half))
 
-        return words.percent(improvement(means(blocks[0]), means(blocks[1])))
+        return self._paired(name, scenario, candidate, baseline, mean)
 
     def _gain(self, name: str, scenario: str, candidate: str, baseline: str, metric: str) -> str:
-        """The improvement of a metric of the trials, paired by blocks."""
+        """The improvement of a metric of the trials."""
+        return self._paired(name, scenario, candidate, baseline, lambda point: point["metrics"][metric])
+
+    def _paired(
+        self, name: str, scenario: str, candidate: str, baseline: str, value: Callable[[Data], float]
+    ) -> str:
+        """The improvement of what each trial's data give, paired by blocks."""
         base, cand = (
-            {point["block"]: point["metrics"][metric] for point in self._arm(name, scenario, which)["points"]}
+            {point["block"]: value(point) for point in self._arm(name, scenario, which)["points"]}
             for which in (baseline, candidate)
         )
         common = [block for block in base if block in cand]

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
-from clips import ClipStore
+from as_ffmpeg import Make
+from clips import ClipStore, run_ffmpeg
 from oracle import Truth, truth
 
 
@@ -18,3 +20,17 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 def truth_of(clip: ClipStore) -> Callable[[str], Truth]:
     """Gives every frame of a clip by the clip's name."""
     return cache(lambda name: truth(clip(name)))
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Makes a clip of a name by FFmpeg's arguments, once."""
+    folder = tmp_path_factory.mktemp("containers")
+
+    def made(name: str, arguments: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            run_ffmpeg(*arguments.split(), str(path))
+        return path
+
+    return made

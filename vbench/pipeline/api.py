@@ -3,7 +3,6 @@
 import asyncio
 import math
 import time
-from collections.abc import MutableMapping
 from typing import Any
 
 from fastapi import Request
@@ -28,7 +27,13 @@ from vbench.pipeline.problems import (
     problem,
 )
 from vbench.pipeline.replica import Report, Reporter
-from vbench.pipeline.request_body import BodyReceiver, ClientLeftError, check_content_type, check_json
+from vbench.pipeline.request_body import (
+    BodyReceiver,
+    ClientLeftError,
+    Replayed,
+    check_content_type,
+    check_json,
+)
 from vbench.video.remote import shown
 
 TIMEOUT_HEADER = "x-request-timeout-seconds"
@@ -71,21 +76,8 @@ class ReceivesFirst:
         except (BodyError, OverloadedError) as error:
             await problem(error, {"Connection": "close"})(scope, receive, send)
         else:
-            await self._app(scope, _Replay(body, receive), send)
-
-
-class _Replay:
-    """ASGI's ``receive`` for a body that is here already."""
-
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-
-    async def __call__(self) -> MutableMapping[str, Any]:
-        if self._body is None:
-            return await self._receive()
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}
+            whole = {"type": "http.request", "body": body, "more_body": False}
+            await self._app(scope, Replayed(whole, receive), send)
 
 
 http.add_middleware(ReceivesFirst)

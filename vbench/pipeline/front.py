@@ -12,8 +12,6 @@ import asyncio
 import math
 import os
 import time
-from collections.abc import MutableMapping
-from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,6 +20,7 @@ from vbench.pipeline.admission import Admission
 from vbench.pipeline.answer import PATH
 from vbench.pipeline.errors import QueueFullError
 from vbench.pipeline.problems import QUEUE_FULL, problem
+from vbench.pipeline.request_body import Message, Replayed
 
 PLACES = "VBENCH_PROXY_PLACES"
 """Environment variable: requests for a video that a proxy has passed on and not answered yet, at most."""
@@ -33,7 +32,9 @@ WIDEN_AFTER_S = 1.0
 WIDEN_BY = 1.5
 """After this time without a refusal by the API there are so many times the places, up to those configured."""
 
-FULL = (QUEUE_FULL[0].lower().encode(), QUEUE_FULL[1].encode())
+((_NAME, _VALUE),) = QUEUE_FULL.items()
+FULL = (_NAME.lower().encode(), _VALUE.encode())
+"""The header as ASGI has it."""
 
 
 def middleware() -> list[Middleware]:
@@ -74,7 +75,7 @@ class Front:
         except TimeoutError:
             await self._app(scope, receive, send)
             return
-        again = _Again(first, receive)
+        again = Replayed(first, receive)
         if first["type"] != "http.request" or first.get("more_body"):
             await self._app(scope, again, send)
             return
@@ -91,7 +92,7 @@ class Front:
         """``places``: in use with this request, as it came."""
         refused = False
 
-        async def watched(message: MutableMapping[str, Any]) -> None:
+        async def watched(message: Message) -> None:
             nonlocal refused
             refused = refused or FULL in message.get("headers", ())
             await send(message)
@@ -110,17 +111,3 @@ class Front:
         if self._admission.slots < self._places and now_s - self._changed_s > WIDEN_AFTER_S:
             self._admission.slots = min(self._places, math.ceil(WIDEN_BY * self._admission.slots))
             self._changed_s = now_s
-
-
-class _Again:
-    """ASGI's ``receive``, with a first message that was received already."""
-
-    def __init__(self, first: MutableMapping[str, Any], receive: Receive) -> None:
-        self._first: MutableMapping[str, Any] | None = first
-        self._receive = receive
-
-    async def __call__(self) -> MutableMapping[str, Any]:
-        if self._first is None:
-            return await self._receive()
-        first, self._first = self._first, None
-        return first

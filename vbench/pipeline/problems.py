@@ -15,7 +15,7 @@ MOST_ERRORS = 10
 LONGEST_TEXT = 400
 """Of what is wrong with a body, as much is told."""
 
-QUEUE_FULL = ("X-Vbench-Queue", "full")
+QUEUE_FULL = {"X-Vbench-Queue": "full"}
 """Header of a refusal by which the proxy's middleware tells a full queue from what ails one request."""
 
 _RETRY_AFTER = {
@@ -56,7 +56,7 @@ def problem(error: BaseException, headers: dict[str, str] | None = None) -> JSON
     after_s = retry_after_s(error)
     more = {} if after_s is None else {"Retry-After": str(math.ceil(after_s))}
     if isinstance(cause_of(error), QueueFullError):
-        more |= dict([QUEUE_FULL])
+        more |= QUEUE_FULL
     return JSONResponse({"detail": sentence}, status_code=status, headers=more | (headers or {}))
 
 

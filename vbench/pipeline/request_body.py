@@ -32,6 +32,21 @@ class ClientLeftError(Exception):
     """The client went away before it had sent its request."""
 
 
+class Replayed:
+    """ASGI's ``receive``, with a first message that was received already."""
+
+    def __init__(self, first: Message, receive: Receive) -> None:
+        self._first: Message | None = first
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        """That message, and then what comes."""
+        if self._first is None:
+            return await self._receive()
+        first, self._first = self._first, None
+        return first
+
+
 class BodyReceiver:
     """Receives bodies of at most ``max_body_bytes``, of which few may be slow at a time."""
 

@@ -12,6 +12,7 @@ from vbench.load.ends import TRANSFER
 from vbench.network import LINK_TOLERANCE, Network
 from vbench.record import Observed, Request, Rule, SpanLine
 from vbench.schema import Config
+from vbench.steady import makespan_s
 from vbench.validity.as_configured import expected_of_replicas
 from vbench.validity.intervals import covered_s, merged, most_at_once
 from vbench.validity.served import tolerance_s
@@ -165,7 +166,7 @@ def overbusy(config: Config, requests: Sequence[Request], spans: Sequence[SpanLi
 
     Spans of a model may lie over each other, since calls share batches: their union must fit.
     """
-    measured_s = max(one.done_s for one in requests) - min(one.scheduled_s for one in requests)
+    measured_s = makespan_s(requests)
     slots = {"decode": expected_of_replicas(config)["VideoDecoder"]["at_once"]}
     own: dict[tuple[str, str], list[SpanLine]] = {}
     for span in spans:

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from vbench.record import Harness, MachineSample, NodeSample, Observed, Request, Rule, Stall
 from vbench.schema import LoadConfig
+from vbench.steady import makespan_s
 
 REMEDY = (
     "see who stopped it (a signal, a debugger, a suspended machine, memory that is swapped), or give the"
@@ -34,7 +35,7 @@ def judge(
     seen = [*watched, *_samples(load, nodes, machines)]
     worst = max(seen, key=lambda stall: stall.worst_ms)
     stopped = sorted({name for sample in machines for name in sample.stopped})
-    share_ms = 10 * load.max_stall_percent * _measured_s(requests)
+    share_ms = 10 * load.max_stall_percent * makespan_s(requests)
     bound_ms = max(load.max_stall_ms, share_ms)
     if unwatched:
         found = f"nobody watched {', '.join(unwatched)}"
@@ -52,12 +53,6 @@ def judge(
         found=found,
         remedy=REMEDY,
     )
-
-
-def _measured_s(requests: Sequence[Request]) -> float:
-    """From the first request that was due to the last that was done."""
-    first_s = min((one.scheduled_s for one in requests), default=0.0)
-    return max((one.done_s for one in requests), default=0.0) - first_s
 
 
 def _samples(
