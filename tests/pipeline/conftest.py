@@ -1,4 +1,8 @@
-"""One small Ray cluster and one clip a session; services are deployed on it one after another."""
+"""One clip a session, and one small Ray cluster a file, on which services are deployed one after another.
+
+A process talks to one Ray cluster at a time, and a worker of pytest-xdist runs files of other folders in
+between that start their own.
+"""
 
 import os
 import shutil
@@ -20,7 +24,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ensure_clip(settings, tmp_path_factory.mktemp("scene"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """Two nodes of 2 CPUs and 200 MB of object store each, and Serve's proxy on a free port."""
     # Ray's sockets lie in its temp dir, and a socket's path has room for 107 bytes.

@@ -85,7 +85,9 @@ class Cluster:
 
     def replica_processes(self, deployment: str) -> list[psutil.Process]:
         title = f"ray::ServeReplica:vbench:{deployment}"
-        return [child for child in psutil.Process().children(recursive=True) if _title(child) == title]
+        children = psutil.Process().children(recursive=True)
+        # While a replica is in a call, its title ends with a dot and the method's name.
+        return [child for child in children if _title(child).split(".")[0] == title]
 
     @contextmanager
     def deployed(self, **args: Any) -> Iterator[Service]:
