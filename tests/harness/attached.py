@@ -42,7 +42,9 @@ PLACED = (
     "load.sample_period_s=0.2",
     "tracking=off",
     # What else runs on the machine that tests is not what they are about.
+    "load.max_machine_cpu_percent=100",
     "load.max_foreign_cpu_percent=100",
+    "load.max_stall_ms=30000",
     "load.max_late_ms=10000",
 )
 """And what a trial there is told of it."""

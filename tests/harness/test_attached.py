@@ -16,7 +16,7 @@ from vbench import procfs
 from vbench.record import Trial
 from vbench.trial_folder import read_machines, read_requests, read_samples, read_spans, read_trial
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 LONG = (*WHOLE, "load.requests=500")
 """As good as for ever."""

@@ -15,7 +15,7 @@ from waiting import until
 from vbench import procfs
 from vbench.trial_folder import read_trial
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 Pick = Callable[[Processes], int | None]
 

@@ -15,7 +15,7 @@ from vbench.telemetry.quiet import QUIET_S
 from vbench.trial_folder import read_machines, read_requests, read_samples, read_spans, read_trial
 from vbench.wire import crossings
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 FRAME_BYTES = 320 * 180 * 3
 

@@ -18,7 +18,7 @@ from vbench import procfs
 from vbench.record import Rule
 from vbench.trial_folder import read_trial
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 STOPPED_S = 3.0
 BOUND_MS = 2000

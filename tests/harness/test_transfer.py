@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import ray
 import records
-from emulated import NODES
+from emulated import NODES, TRANSFER
 from ray import cluster_utils
 from ray._private.internal_api import node_stats
 from runs import Workplace
@@ -145,16 +145,8 @@ def test_after_a_request_that_failed_none_is_sent(pair: Pair) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_whole_trial_leaves_the_record_of_a_transfer(workplace: Workplace) -> None:
-    status, output = workplace.run(
-        *("cluster=emulated", "load=transfer", "runtime=single", "tracking=off"),
-        *("load.object_mb=8", "load.objects=2", "load.requests=2", "load.warmup=1"),
-        *(f"cluster.nodes.{node}.object_store_mb=100" for node in ("gpu", "chunk1", "chunk2", "decode")),
-        # What else runs on the machine that tests is not what this is about.
-        *("load.max_foreign_cpu_percent=100", "load.max_machine_cpu_percent=100"),
-        *("load.sample_period_s=0.2", "cluster.start_timeout_s=180"),
-    )
+    status, output = workplace.run(*(*TRANSFER, "runtime=single", "load.objects=2", "load.requests=2"))
     assert status == 0, output
     assert "n = 2 requests of 2 objects of 8 MB, 1 at a time" in output
     (folder,) = (workplace.folder / "outputs" / "runs").iterdir()
@@ -173,8 +165,8 @@ def test_a_whole_trial_leaves_the_record_of_a_transfer(workplace: Workplace) -> 
     assert [(r.frames_got, r.frame_bytes) for r in read_requests(folder)] == [(2, 16_000_000)] * 2
     assert [r.crossed_bytes for r in read_requests(folder)] == [{"decode>gpu": 16_000_000}] * 2
     assert [span.node for span in read_spans(folder)] == ["decode", "gpu"] * 2
-    # One flow of 100 Mbit/s, headers included, and the time that Ray takes to begin.
-    assert 50 < trial.metrics["transfer_mbps"] < 100
+    # One flow of 25 Mbit/s, headers included, and the time that Ray takes to begin.
+    assert 12 < trial.metrics["transfer_mbps"] < 25
     assert "throughput_video_s_per_s" not in trial.metrics
 
 

@@ -238,22 +238,26 @@ def _check_round(
 
 
 def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
-    """The head first: the others ask its control store who is there."""
+    """The head first: the others ask its control store who is there. Of those, no more at a time than there
+    are cores: Ray gives up on a node that takes 30 s to start."""
     deadline = time.monotonic() + spec.timeout_s
-    head, *others = hosts
+    head, *waiting = hosts
+    started, starting = [head], [head]
     emit(event="progress", phase="starting Ray's head")
     _all([head], "start")
-    while not _up([head], GCS_PORT):
-        _pause([head], deadline, spec)
-    emit(event="progress", phase="starting Ray's other nodes", done=1, total=len(hosts))
-    _all(others, "start")
-    said = 1
-    while said < len(hosts):
-        _pause(hosts, deadline, spec)
-        up = 1 + _up(others, None)
-        if up != said:
-            emit(event="progress", phase="starting Ray's other nodes", done=up, total=len(hosts))
-            said = up
+    while starting:
+        _pause(started, deadline, spec)
+        ready = [host for host in starting if _up(host, GCS_PORT if host is head else None)]
+        if not ready:
+            continue
+        starting = [host for host in starting if host not in ready]
+        up_now = len(started) - len(starting)
+        emit(event="progress", phase="starting Ray's other nodes", done=up_now, total=len(hosts))
+        free = len(os.sched_getaffinity(0)) - len(starting)
+        following, waiting = waiting[:free], waiting[free:]
+        _all(following, "start")
+        started += following
+        starting += following
 
 
 def _pause(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> None:
@@ -266,9 +270,10 @@ def _pause(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> None:
     time.sleep(POLL_S)
 
 
-def _up(hosts: Sequence[RunningHost], gcs_port: int | None) -> int:
-    """On how many hosts Ray takes connections."""
-    return sum(_all(hosts, "up", gcs_port=gcs_port))
+def _up(host: RunningHost, gcs_port: int | None) -> bool:
+    """Whether Ray takes connections on this host."""
+    (up,) = _all([host], "up", gcs_port=gcs_port)
+    return bool(up)
 
 
 def _check_alive(hosts: Sequence[RunningHost]) -> None:
