@@ -1,5 +1,6 @@
 """The image's recipe: nothing for its linter to say, and each runtime's flags as a trial would set them."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from dockerfile_parse import DockerfileParser
 
 from vbench.compose import ROOT, check, groups
 from vbench.manifests.kuberay import USER_ID
+from vbench.manifests.serve import IMPORT_PATH
+from vbench.pipeline import front
+from vbench.pipeline.config import PipelineArgs
 from vbench.runtimes import environment
 
 STEPS = DockerfileParser(path=str(ROOT / "Dockerfile")).structure
@@ -53,6 +57,18 @@ def test_no_other_stage_has_a_flag() -> None:
     for name, steps in stages().items():
         if not name.startswith("runtime-"):
             assert not any("object_manager" in value for kind, value in steps if kind == "ENV")
+
+
+def test_the_service_that_it_starts_has_the_proxy_refuse_what_there_is_no_room_for() -> None:
+    (command,) = (json.loads(value) for kind, value in list(stages().values())[-1] if kind == "CMD")
+    env = front.environment(PipelineArgs().places)
+    assert command == [
+        "env",
+        *(f"{name}={value}" for name, value in env.items()),
+        "serve",
+        "run",
+        IMPORT_PATH,
+    ]
 
 
 def test_it_runs_as_the_user_that_manifests_name() -> None:

@@ -1,5 +1,6 @@
 """Manifests are what KubeRay's own definition and Serve's own schema take, and change only on purpose."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,28 @@ def test_kuberay_takes_the_cluster_alone() -> None:
     jsonschema.validate(cluster, kuberays_schema("rayclusters"))
     service = yaml.safe_load(manifest("kuberay-anyscale"))
     assert cluster["kind"] == "RayCluster"
-    assert cluster["spec"] == service["spec"]["rayClusterConfig"]
+    served = service["spec"]["rayClusterConfig"]
+    assert containers(cluster["spec"]) != containers(served), "the service's proxy has middleware"
+    del containers(served)[0]["env"][-2:]
+    assert cluster["spec"] == served
+
+
+def containers(cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    """The head's, and those of the groups of workers."""
+    templates = [cluster["headGroupSpec"]["template"], *(g["template"] for g in cluster["workerGroupSpecs"])]
+    return [template["spec"]["containers"][0] for template in templates]
+
+
+def test_the_proxy_of_a_ray_service_refuses_what_there_is_no_room_for() -> None:
+    head, *workers = containers(yaml.safe_load(manifest("kuberay-oss"))["spec"]["rayClusterConfig"])
+    given = {entry["name"]: entry["value"] for entry in head["env"]}
+    assert given["VBENCH_PROXY_PLACES"] == str(2 * (8 + 64)), (
+        "two services, each with so many at work and queued"
+    )
+    module, _, name = given["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+    for worker in workers:
+        assert not any("PROXY" in entry["name"] for entry in worker["env"]), "no proxy runs there"
 
 
 def test_anyscales_own_models_take_service_and_cluster() -> None:
@@ -187,11 +209,9 @@ def test_kuberay_would_not_take_a_field_misspelt(ray_service_schema: dict[str, A
     ],
 )
 def test_every_pod_has_the_runtimes_flags_and_no_others(case: str, flags: dict[str, str]) -> None:
-    cluster = yaml.safe_load(manifest(case))["spec"]["rayClusterConfig"]
-    templates = [cluster["headGroupSpec"]["template"], *(g["template"] for g in cluster["workerGroupSpecs"])]
-    assert len(templates) == 4
-    for template in templates:
-        (container,) = template["spec"]["containers"]
+    found = containers(yaml.safe_load(manifest(case))["spec"]["rayClusterConfig"])
+    assert len(found) == 4
+    for container in found:
         given = {entry["name"]: entry["value"] for entry in container["env"]}
         assert {name: value for name, value in given.items() if "manager" in name} == flags
 

@@ -4,13 +4,16 @@ docs.ray.io, "RayCluster" and "RayService"; the custom resources are of group ``
 """
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from vbench.graph import pipeline_args
 from vbench.manifests.as_yaml import as_yaml
 from vbench.manifests.groups import Group, head_and_workers
 from vbench.manifests.image import image_of
 from vbench.manifests.serve import SERVE_PORT, serve_config
+from vbench.pipeline import front
 from vbench.runtimes import environment
 from vbench.schema import Config
 
@@ -23,20 +26,24 @@ USER_ID = 1000
 
 
 def ray_service(config: Config) -> dict[str, Any]:
-    """The whole resource; ConfigError where the graph refuses a value."""
+    """The whole resource; ConfigError where the graph refuses a value.
+
+    Serve's one proxy, on the head, refuses requests for which the API would have no room.
+    """
+    proxy = front.environment(pipeline_args(config).places)
     return _resource(
         config,
         "RayService",
         {
             "serveConfigV2": as_yaml(serve_config(config, host="0.0.0.0")),
-            "rayClusterConfig": _cluster(config),
+            "rayClusterConfig": _cluster(config, head_env=proxy),
         },
     )
 
 
 def ray_cluster(config: Config) -> dict[str, Any]:
-    """The cluster alone, for trials that bring the graph themselves (``cluster=attached``)."""
-    return _resource(config, "RayCluster", _cluster(config))
+    """The cluster alone, with Serve as it is, for trials that bring the graph (``cluster=attached``)."""
+    return _resource(config, "RayCluster", _cluster(config, head_env={}))
 
 
 def _resource(config: Config, kind: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +55,7 @@ def _resource(config: Config, kind: str, spec: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def _cluster(config: Config) -> dict[str, Any]:
+def _cluster(config: Config, head_env: Mapping[str, str]) -> dict[str, Any]:
     head, workers = head_and_workers(config.cluster)
     return {
         "rayVersion": version("ray"),
@@ -57,7 +64,7 @@ def _cluster(config: Config) -> dict[str, Any]:
         "authOptions": {"mode": "token"},
         "headGroupSpec": {
             "rayStartParams": _start(head) | {"dashboard-host": "0.0.0.0"},
-            "template": _template(config, head, is_head=True),
+            "template": _template(config, head, head_env, is_head=True),
         },
         "workerGroupSpecs": [
             {
@@ -66,7 +73,7 @@ def _cluster(config: Config) -> dict[str, Any]:
                 "minReplicas": group.count,
                 "maxReplicas": group.count,
                 "rayStartParams": _start(group),
-                "template": _template(config, group, is_head=False),
+                "template": _template(config, group, {}, is_head=False),
             }
             for group in workers
         ],
@@ -91,9 +98,10 @@ def _start(group: Group) -> dict[str, str]:
     return given
 
 
-def _template(config: Config, group: Group, *, is_head: bool) -> dict[str, Any]:
-    """The pod of a group. Flags are read by each raylet from its environment, so every container has them."""
-    flags = environment(config.runtime.connections) | {"RAY_USAGE_STATS_ENABLED": "0"}
+def _template(config: Config, group: Group, more: Mapping[str, str], *, is_head: bool) -> dict[str, Any]:
+    """The pod of a group. Each raylet reads flags from its environment, so every container has them, and
+    ``more``."""
+    env = environment(config.runtime.connections) | {"RAY_USAGE_STATS_ENABLED": "0"} | dict(more)
     spec: dict[str, Any] = {
         "securityContext": {
             "runAsNonRoot": True,
@@ -105,7 +113,7 @@ def _template(config: Config, group: Group, *, is_head: bool) -> dict[str, Any]:
             {
                 "name": "ray-head" if is_head else "ray-worker",
                 "image": image_of(config),
-                "env": [{"name": name, "value": value} for name, value in flags.items()],
+                "env": [{"name": name, "value": value} for name, value in env.items()],
                 "resources": _resources(group),
                 "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                 "volumeMounts": [{"name": "shared-memory", "mountPath": "/dev/shm"}],

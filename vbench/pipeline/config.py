@@ -324,6 +324,11 @@ class PipelineArgs(_Args):
         """Requests that one service replica works on at the same time; others wait in its queue."""
         return self.service.max_ongoing_requests or 4
 
+    @property
+    def places(self) -> int:
+        """Requests that all services together work on and the API queues for them."""
+        return (self.requests_at_once + self.queue_length) * self.service.replicas
+
     def deployment(self, name: DeploymentName) -> DeploymentArgs:
         """The arguments of the deployment that Serve knows by ``name``."""
         return {

@@ -5,7 +5,7 @@ together are passed on side by side. Of a few hundred at once none is in the API
 that give up after that and come again keep it so. A refusal here costs a fraction of that.
 
 Serve takes middleware for its proxies from a variable in the environment of its nodes, and from nowhere else:
-``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=vbench.pipeline.front:middleware``.
+``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``, which ``environment`` gives its value.
 """
 
 import asyncio
@@ -22,6 +22,8 @@ from vbench.pipeline.errors import QueueFullError
 from vbench.pipeline.problems import QUEUE_FULL, problem
 from vbench.pipeline.request_body import Message, Replayed
 
+CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+"""Environment variable of Serve: the function that gives its proxies their middleware."""
 PLACES = "VBENCH_PROXY_PLACES"
 """Environment variable: requests for a video that a proxy has passed on and not answered yet, at most."""
 DEFAULT_PLACES = 68
@@ -35,6 +37,11 @@ WIDEN_BY = 1.5
 ((_NAME, _VALUE),) = QUEUE_FULL.items()
 FULL = (_NAME.lower().encode(), _VALUE.encode())
 """The header as ASGI has it."""
+
+
+def environment(places: int) -> dict[str, str]:
+    """What nodes that run a proxy need in their environment; ``places`` for requests at each proxy."""
+    return {CALLBACK: f"{__name__}:{middleware.__name__}", PLACES: str(places)}
 
 
 def middleware() -> list[Middleware]:
