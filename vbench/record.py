@@ -296,6 +296,16 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedChange:
+    """The speed of a machine that carries nodes of a cluster that is elsewhere, by an agent on it."""
+
+    before: Speed
+    """As the load process has connected, before it deploys anything."""
+    after: Speed
+    """After the last answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Harness:
     """What the harness saw of itself and of its machine, beside the load process."""
 
@@ -348,6 +358,8 @@ class Observed:
     """Of the load process, and of each node's agent; empty in records of earlier versions."""
     conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """``load process``, ``raylet of NODE``, ``NODE's machine`` -> facts, as in ``Harness``."""
+    speeds: Mapping[str, SpeedChange] = field(default_factory=dict)
+    """Machine, called by its nodes joined by ``+``, -> its speed; empty where the harness measures it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

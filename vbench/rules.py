@@ -61,7 +61,7 @@ def judge(  # noqa: PLR0913, PLR0917 - one argument per part of the record
     rules += trial_checks.judge(config, observed, requests, spans, network)
     rules += stalls.judge(config.load, observed, requests, harness, nodes, machines)
     rules += conditions.judge(config, observed, harness)
-    rules += speed.judge(config.load, harness)
+    rules += speed.judge(config.load, harness, observed)
     rules += foreign_gpu.judge(config, machines)
     if network is not None:
         needed_bytes = sum(one.bytes for one in crossings(spans))

@@ -169,8 +169,8 @@ def _conditions(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _measures_speed(config: Config) -> bool:
-    """Not that of a machine on which nothing runs but the harness, nor if no change could break the rule."""
-    return config.cluster.name != ATTACHED and config.load.max_speed_change_percent < speed.ANY_PERCENT
+    """Not that of a machine on which nothing runs but the harness: agents measure those of the nodes."""
+    return config.cluster.name != ATTACHED and speed.is_bounded(config.load.max_speed_change_percent)
 
 
 def _load_step(

@@ -26,6 +26,7 @@ from vbench.record import (
     Rule,
     SpanLine,
     Speed,
+    SpeedChange,
     Stall,
     Trial,
 )
@@ -137,6 +138,10 @@ def _observed(data: dict[str, Any]) -> Observed:
     data["runtime_found"] = [NodeRuntime(**node) for node in data["runtime_found"]]
     data["connections"] = [Connections(**pair) for pair in data["connections"]]
     data["stalls"] = tuple(Stall(**stall) for stall in data.get("stalls", ()))
+    data["speeds"] = {
+        machine: SpeedChange(before=Speed(**one["before"]), after=Speed(**one["after"]))
+        for machine, one in data.get("speeds", {}).items()
+    }
     graph = data.get("graph")
     data["graph"] = _graph(graph) if graph else None
     return Observed(**data)

@@ -45,6 +45,7 @@ PLACED = (
     "load.max_machine_cpu_percent=100",
     "load.max_foreign_cpu_percent=100",
     "load.max_stall_ms=30000",
+    "load.max_speed_change_percent=99",
     "load.max_late_ms=10000",
 )
 """And what a trial there is told of it."""

@@ -70,6 +70,10 @@ def test_a_trial_is_whole_over_connections_that_are_cut(cluster: Stranger, workp
     assert (pair.sender, pair.receiver, pair.found) == ("decode", "gpu", CONNECTIONS)
     assert set(trial.observed.hardware) == set(trial.observed.clocks_off_s) == set(NODES)
     _samples_agree_with_what_had_to_move(trial, folder)
+    (speeds,) = trial.observed.speeds.items()
+    assert speeds[0] == "+".join(NODES), "all are on one machine, which one of them measures"
+    assert speeds[1].before.all_per_s > 0 < speeds[1].after.all_per_s
+    assert "the machine kept its speed" in {rule.name for rule in trial.rules}
     assert cluster.there(workplace) == {"jobs": ["SUCCEEDED"], "actors": []}
     assert records() == []
     assert workplace.left() == []

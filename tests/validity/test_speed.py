@@ -7,7 +7,7 @@ import parts
 import pytest
 import records
 
-from vbench.record import Rule, Speed
+from vbench.record import Observed, Rule, Speed, SpeedChange
 from vbench.telemetry import speed as telemetry
 from vbench.validity import speed
 
@@ -16,7 +16,7 @@ BEFORE = Speed(single_per_s=700, all_per_s=1400, processes=2)
 
 def judged(after: Speed | None, **load: float) -> Rule | None:
     harness = parts.harness(speed_before=BEFORE, speed_after=after)
-    return next(speed.judge(parts.config(**load).load, harness), None)
+    return next(speed.judge(parts.config(**load).load, harness, parts.observed()), None)
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,28 @@ def test_the_bound_is_the_configurations() -> None:
     assert rule.holds
 
 
-def test_a_cluster_elsewhere_has_no_such_rule() -> None:
+def elsewhere(**after: Speed) -> Observed:
+    """Machines by name, each as fast as ``BEFORE`` at first."""
+    speeds = {name: SpeedChange(before=BEFORE, after=speed) for name, speed in after.items()}
+    return parts.observed(speeds=speeds)
+
+
+def test_of_a_cluster_elsewhere_the_machine_that_changed_most_is_judged() -> None:
     load = parts.config().load
-    assert list(speed.judge(load, parts.harness(speed_before=None, speed_after=None))) == []
-    assert list(speed.judge(load, None)) == []
+    own = parts.harness(speed_before=None, speed_after=None)
+    slow = replace(BEFORE, all_per_s=700)
+    (held,) = speed.judge(load, own, elsewhere(head=BEFORE, gpu=replace(BEFORE, single_per_s=680)))
+    assert held.holds
+    (broken,) = speed.judge(load, own, elsewhere(head=BEFORE, gpu=slow))
+    assert not broken.holds
+    assert broken.found.startswith("gpu: -50.0% from before the trial to after it")
+
+
+def test_where_no_speed_was_measured_there_is_no_rule() -> None:
+    load = parts.config().load
+    own = parts.harness(speed_before=None, speed_after=None)
+    assert list(speed.judge(load, own, parts.observed())) == []
+    assert list(speed.judge(load, None, parts.observed())) == []
 
 
 def test_trials_of_a_machine_that_was_not_equally_fast_are_said_to_be(
@@ -60,6 +78,9 @@ def test_trials_of_a_machine_that_was_not_equally_fast_are_said_to_be(
     (note,) = speed.apart([fast, slower])
     assert "differed by 29% between trials (slowest: runtime=single, block 1;" in note
     assert speed.apart([fast, records.trial()]) == [], "a record of before does not know"
+    there = [records.trial(harness=None, observed=elsewhere(head=BEFORE, gpu=one)) for one in (BEFORE, slow)]
+    (note,) = speed.apart(there)
+    assert note.startswith("The speed of the machine of gpu differed by 29% between trials")
 
 
 def test_this_machine_has_a_speed_for_one_process_and_for_all_its_cpus() -> None:

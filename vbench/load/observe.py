@@ -61,8 +61,12 @@ class Observation:
         progress("looking at every node")
         ids = {name: node_id for node_id, name in self.names.items()}
         start_s = INSTALL_S if self._job.config.cluster.dependencies == PIP else START_S
-        period_s = self._job.config.load.sample_period_s
-        agents = Agents(self.place, ids, ray_nodes(ray.nodes()), period_s, start_s)
+        load = self._job.config.load
+        agents = Agents(
+            *(self.place, ids, ray_nodes(ray.nodes()), load.sample_period_s),
+            speed_percent=load.max_speed_change_percent,
+            start_s=start_s,
+        )
         runtime = self._job.config.runtime
         asked = environment(runtime.connections)
         for found in agents.runtime:
@@ -181,6 +185,7 @@ class Observation:
             clocks_off_s=self._agents.clocks_off_s if self._agents else {},
             stalls=self._stalls,
             conditions=self._conditions,
+            speeds=self._agents.speeds if self._agents else {},
         )
         if self._agents:
             write_lines(folder / MACHINES, self._agents.machines)

@@ -19,9 +19,9 @@ from vbench import environment, procfs
 from vbench.errors import TrialError
 from vbench.load.events import progress
 from vbench.load.job import Place
-from vbench.record import MachineSample, NodeRuntime, NodeSample, Stall
+from vbench.record import MachineSample, NodeRuntime, NodeSample, Speed, SpeedChange, Stall
 from vbench.runtimes import found_flags
-from vbench.telemetry import conditions
+from vbench.telemetry import conditions, speed
 from vbench.telemetry.machine import MachineSampler
 from vbench.telemetry.nodes import NodeSampler, RayNode
 from vbench.telemetry.stall_watch import StallWatch
@@ -115,6 +115,10 @@ class NodeAgent:
         """Monotonic and Unix seconds now."""
         return time.monotonic(), time.time()
 
+    def speed(self, before: Speed | None, percent: float) -> Speed:
+        """Of its machine, now; again where it differs by more than ``percent`` from the one before."""
+        return speed.measure() if before is None else speed.measure_again(before, percent)
+
     def begin(self, machine_roots: Sequence[int]) -> None:
         """Watch from now on; with roots, the machine too, on which these are the trial's processes."""
         self._samplers = (
@@ -157,14 +161,18 @@ class Agents:
         ids: Mapping[str, str],
         nodes: Sequence[RayNode],
         period_s: float,
+        speed_percent: float,
         start_s: float = START_S,
     ) -> None:
-        """``ids``: name -> Ray's node id. TrialError where an agent is not up within ``start_s``."""
+        """``ids``: name -> Ray's node id; ``speed_percent``: the bound on changes of the machines' speed.
+        TrialError where an agent is not up within ``start_s``."""
         self.samples: list[NodeSample] = []
         self.machines: list[MachineSample] = []
         self.oom_kills: int | None = None
         self.stalls: list[Stall] = []
         self.conditions: dict[str, Mapping[str, Any]] = {}
+        self.speeds: dict[str, SpeedChange] = {}
+        self._speed_percent = speed_percent
         self._names = [node.name for node in place.nodes]
         actor: Any = ray.remote(num_cpus=0, max_restarts=0)(NodeAgent)
         self._agents: dict[str, Any] = {
@@ -180,6 +188,7 @@ class Agents:
         self._monotonic_off_s = {name: monotonic for name, (monotonic, _) in clocks.items()}
         self.clocks_off_s = {name: unix for name, (_, unix) in clocks.items()}
         self._machines = _machines(facts)
+        self._speed_before = self._speed({})
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -197,21 +206,34 @@ class Agents:
         for machine in self._machines:
             off_s = self._monotonic_off_s[machine.watcher]
             self.machines += [
-                replace(sample, at_s=sample.at_s - off_s, machine="+".join(machine.nodes))
+                replace(sample, at_s=sample.at_s - off_s, machine=machine.name)
                 for sample in watched[machine.watcher].machines
             ]
+        after = self._speed(self._speed_before)
+        self.speeds = {
+            machine.name: SpeedChange(before=self._speed_before[watcher], after=after[watcher])
+            for machine in self._machines
+            if (watcher := machine.watcher) in after
+        }
         kills = [watched[machine.watcher].oom_kills for machine in self._machines]
         counted = [count for count in kills if count is not None]
         self.oom_kills = sum(counted) if len(counted) == len(kills) else None
 
+    def _speed(self, before: Mapping[str, Speed]) -> dict[str, Speed]:
+        """Watcher -> its machine's speed; empty where no change could break the rule."""
+        if not speed.is_bounded(self._speed_percent):
+            return {}
+        watchers = [machine.watcher for machine in self._machines]
+        asked = {watcher: (before.get(watcher), self._speed_percent) for watcher in watchers}
+        return self._all("speed", ANSWER_S, asked)
+
     def _all(
         self, method: str, timeout_s: float, arguments: Mapping[str, tuple[Any, ...]] | None = None
     ) -> dict[str, Any]:
-        """One call to every agent, at a time; TrialError for the first that fails."""
-        calls = {
-            name: getattr(agent, method).remote(*(arguments or {}).get(name, ()))
-            for name, agent in self._agents.items()
-        }
+        """One call to every agent, or to those that ``arguments`` names, at a time; TrialError for the first
+        that fails."""
+        asked = dict.fromkeys(self._names, ()) if arguments is None else arguments
+        calls = {name: getattr(self._agents[name], method).remote(*given) for name, given in asked.items()}
         answers = {}
         deadline = time.monotonic() + timeout_s
         waiting = list(calls.values())
@@ -249,6 +271,10 @@ class _Machine:
 
     nodes: list[str]
     roots: list[int]
+
+    @property
+    def name(self) -> str:
+        return "+".join(self.nodes)
 
     @property
     def watcher(self) -> str:

@@ -23,6 +23,11 @@ ANY_PERCENT = 100.0
 """A change cannot be larger: with such a bound nothing is measured."""
 
 
+def is_bounded(percent: float) -> bool:
+    """Whether a change could break the rule."""
+    return percent < ANY_PERCENT
+
+
 def measure() -> Speed:
     """The speed of one process, and of one for each usable core at a time; about 1.2 s."""
     processes = machine_cpus()

@@ -1,8 +1,9 @@
 """Whether the machine was as fast after the trial as before it, by the same fixed work."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from vbench.record import Harness, Rule, Speed, Trial
+from vbench.record import Harness, Observed, Rule, Speed, Trial
 from vbench.schema import LoadConfig
 
 APART_PERCENT = 15.0
@@ -23,12 +24,10 @@ def differs(before: Speed, after: Speed, percent: float) -> bool:
     return abs(change_percent(before, after)) > percent
 
 
-def judge(load: LoadConfig, harness: Harness | None) -> Iterator[Rule]:
-    """The rule; none for a cluster that is elsewhere, and for a record of before speed was measured."""
-    if harness is None or harness.speed_before is None:
-        return
-    before, after = harness.speed_before, harness.speed_after
-    if after is None:
+def judge(load: LoadConfig, harness: Harness | None, observed: Observed) -> Iterator[Rule]:
+    """The rule, about the machine whose speed changed most; none where no speed was measured: an unbounded
+    change, or a record of before."""
+    if harness is not None and harness.speed_before is not None and harness.speed_after is None:
         yield Rule(
             name=NAME,
             holds=False,
@@ -36,14 +35,18 @@ def judge(load: LoadConfig, harness: Harness | None) -> Iterator[Rule]:
             remedy="run the trial again",
         )
         return
-    change = change_percent(before, after)
+    measured = _measured(harness, observed)
+    if not measured:
+        return
+    machine, before, after = max(measured, key=lambda one: abs(change_percent(*one[1:])))
+    where = f"{machine}: " if machine else ""
     yield Rule(
         name=NAME,
         holds=not differs(before, after, load.max_speed_change_percent),
         found=(
-            f"{change:+.1f}% from before the trial to after it (one process {before.single_per_s:.0f} then"
-            f" {after.single_per_s:.0f} units/s, {after.processes} processes {before.all_per_s:.0f} then"
-            f" {after.all_per_s:.0f}), bound {load.max_speed_change_percent:g}%"
+            f"{where}{change_percent(before, after):+.1f}% from before the trial to after it (one process"
+            f" {before.single_per_s:.0f} then {after.single_per_s:.0f} units/s, {after.processes} processes"
+            f" {before.all_per_s:.0f} then {after.all_per_s:.0f}), bound {load.max_speed_change_percent:g}%"
         ),
         remedy=(
             "see what slows the machine (its temperature, its power plan, a quota, other virtual"
@@ -53,23 +56,33 @@ def judge(load: LoadConfig, harness: Harness | None) -> Iterator[Rule]:
     )
 
 
-def apart(trials: Sequence[Trial]) -> list[str]:
-    """A sentence if these trials' machine was not equally fast, naming the slowest and the fastest."""
-    seen = [
-        (min(speed.all_per_s for speed in both), trial.arm, trial.block)
-        for trial in trials
-        if trial.harness
-        and (both := [s for s in (trial.harness.speed_before, trial.harness.speed_after) if s])
+def _measured(harness: Harness | None, observed: Observed | None) -> list[tuple[str, Speed, Speed]]:
+    """(machine, before, after); the harness's own machine has no name."""
+    found = [
+        (machine, one.before, one.after) for machine, one in (observed.speeds if observed else {}).items()
     ]
-    if len(seen) < 2:
-        return []
+    if harness is not None and harness.speed_before is not None and harness.speed_after is not None:
+        found.append(("", harness.speed_before, harness.speed_after))
+    return found
+
+
+def apart(trials: Sequence[Trial]) -> list[str]:
+    """A sentence if a machine of these trials was not equally fast in all, naming the slowest and fastest."""
+    seen: dict[str, list[tuple[float, str, int]]] = defaultdict(list)
+    for trial in trials:
+        for machine, before, after in _measured(trial.harness, trial.observed):
+            seen[machine].append((min(before.all_per_s, after.all_per_s), trial.arm, trial.block))
+    return [note for machine, of_trials in seen.items() for note in _apart(machine, of_trials)]
+
+
+def _apart(machine: str, seen: Sequence[tuple[float, str, int]]) -> list[str]:
+    """``seen``: speed, arm and block of each trial."""
     (slow, slow_arm, slow_block), (fast, fast_arm, fast_block) = min(seen), max(seen)
     percent = 100 * (fast - slow) / fast if fast > 0 else 0.0
     if percent <= APART_PERCENT:
         return []
+    whose = f"The speed of the machine of {machine}" if machine else "The machine's speed"
     return [
-        f"The machine's speed differed by {percent:.0f}% between trials (slowest: {slow_arm}, block"
-        f" {slow_block + 1}; fastest: {fast_arm}, block {fast_block + 1}): a part of any difference can"
-        " be the"
-        " machine's."
+        f"{whose} differed by {percent:.0f}% between trials (slowest: {slow_arm}, block {slow_block + 1};"
+        f" fastest: {fast_arm}, block {fast_block + 1}): a part of any difference can be the machine's."
     ]
