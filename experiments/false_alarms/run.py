@@ -1,10 +1,10 @@
 """How often a rule breaks in an honest trial: ``python experiments/false_alarms/run.py --trials 20``.
 
-Runs that many trials of each kind (local, emulated and attached in both modes, and transfers), kind by kind
-in turn, with nothing changed on purpose. Nothing else may run meanwhile. What every rule found is kept in
-``result.json`` beside this file after each trial, and counted in ``table.md``; the same command again runs
-what is missing. Further arguments are overrides of every trial. The attached cluster is five emulated hosts,
-as in ``experiments/attached``. It takes hours.
+Runs that many trials of each kind (local, emulated, transfer, attached), kind by kind in turn and
+alternating between both modes, with nothing changed on purpose. Nothing else may run meanwhile. What every
+rule found is kept in ``result.json`` beside this file after each trial, and counted in ``table.md``; the same
+command again runs what is missing. Further arguments are overrides of every trial. The attached cluster is
+five emulated hosts, as in ``experiments/attached``. It takes hours.
 """
 
 import argparse
@@ -39,26 +39,32 @@ EMULATED = (
     "pipeline=published",
     "video.scene.width=1920",
     "video.scene.height=1080",
-    "video.scene.length_s=8",
+    "video.scene.length_s=4",
     "pipeline.chunk_s=2",
     "load.requests=12",
-    "load.warmup=8",
+    "load.warmup=4",
 )
-"""The published data path with the clip of anyscale_vs_oss: the links are what its transfers wait for."""
+"""The published data path with half the clip of anyscale_vs_oss: transfers wait for the links."""
 
 LOCAL = ("cluster=local", "video.scene.length_s=10", "load.requests=16")
 
-KINDS: dict[str, tuple[str, ...]] = {
+ARMS: dict[str, tuple[str, ...]] = {
     "local chunked": ("mode=chunked", *LOCAL),
     "local combined": ("mode=combined", *LOCAL),
     "emulated chunked": ("cluster=emulated", SCALED, "mode=chunked", "runtime=anyscale", *EMULATED),
     "emulated combined": ("cluster=emulated", SCALED, "mode=combined", "runtime=single", *EMULATED),
-    "transfer": ("cluster=emulated", "load=transfer", "runtime=oss"),
+    "transfer": ("cluster=emulated", "load=transfer", "load.object_mb=24", "runtime=oss"),
     "attached chunked": ("cluster=attached", "cluster.flow_mbps=null", "mode=chunked", *EMULATED),
     "attached combined": ("cluster=attached", "cluster.flow_mbps=null", "mode=combined", *EMULATED),
 }
-"""Kind -> overrides. Of ``runtime`` each kind has one: slow pulls (single) that Ray repeats, and fast
+"""Kind and mode -> overrides. Of ``runtime`` each has one: slow pulls (single) that Ray repeats, and fast
 ones."""
+
+KINDS: dict[str, tuple[str, ...]] = {
+    kind: tuple(arm for arm in ARMS if arm.split()[0] == kind)
+    for kind in ("local", "emulated", "transfer", "attached")
+}
+"""Kind -> its arms, which take turns."""
 
 ATTACHED_RUNTIME = "oss"
 
@@ -75,9 +81,9 @@ def attached() -> ModuleType:
     return module
 
 
-def run(kind: str, overrides: Sequence[str]) -> dict[str, Any]:
+def run(arm: str, overrides: Sequence[str]) -> dict[str, Any]:
     """One trial; what its rules found."""
-    study = attached() if kind.startswith("attached") else None
+    study = attached() if arm in KINDS["attached"] else None
     env: dict[str, str] = {}
     more: list[str] = []
     with tempfile.TemporaryDirectory(prefix="vbench-alarms-") as folder:
@@ -93,14 +99,14 @@ def run(kind: str, overrides: Sequence[str]) -> dict[str, Any]:
                     *study.told(),
                 ]
             before = set(OUTPUTS.glob("runs/*"))
-            command = [sys.executable, "-m", "vbench", f"outputs={OUTPUTS}", "tracking=off", *KINDS[kind]]
+            command = [sys.executable, "-m", "vbench", f"outputs={OUTPUTS}", "tracking=off", *ARMS[arm]]
             _, printed = timed([*command, *more, *overrides], longest_s=LONGEST_S, statuses=(0, 1), env=env)
     found = [path for path in set(OUTPUTS.glob("runs/*")) - before if (path / TRIAL).exists()]
     if len(found) != 1:
-        raise SystemExit(f"a trial of kind {kind} left no record:\n{printed}")
+        raise SystemExit(f"a trial of {arm} left no record:\n{printed}")
     trial = read_trial(found[0])
     return {
-        "kind": kind,
+        "arm": arm,
         "started": trial.started,
         "trial_id": trial.trial_id,
         "status": trial.status,
@@ -115,29 +121,27 @@ def run(kind: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def table(trials: Sequence[dict[str, Any]]) -> str:
-    """Markdown: of each kind how many trials there were, and of each rule how many broke it."""
-    kinds = [kind for kind in KINDS if any(each["kind"] == kind for each in trials)]
+    """Markdown: of each arm how many trials there were, and of each rule how many broke it."""
+    arms = [arm for arm in ARMS if any(each["arm"] == arm for each in trials)]
     finished = [each for each in trials if each["status"] == "finished"]
-    count = Counter(each["kind"] for each in finished)
-    valid = Counter(each["kind"] for each in finished if each["valid"])
-    judged = Counter((rule["name"], each["kind"]) for each in finished for rule in each["rules"])
+    count = Counter(each["arm"] for each in finished)
+    valid = Counter(each["arm"] for each in finished if each["valid"])
+    judged = Counter((rule["name"], each["arm"]) for each in finished for rule in each["rules"])
     broken = Counter(
-        (rule["name"], each["kind"]) for each in finished for rule in each["rules"] if not rule["holds"]
+        (rule["name"], each["arm"]) for each in finished for rule in each["rules"] if not rule["holds"]
     )
     lines = ["# Honest trials that a rule called invalid", ""]
-    lines += ["| rule | " + " | ".join(kinds) + " |", "|---|" + "--:|" * len(kinds)]
-    lines.append(
-        "| **valid trials** | " + " | ".join(f"{valid[kind]} of {count[kind]}" for kind in kinds) + " |"
-    )
+    lines += ["| rule | " + " | ".join(arms) + " |", "|---|" + "--:|" * len(arms)]
+    lines.append("| **valid trials** | " + " | ".join(f"{valid[arm]} of {count[arm]}" for arm in arms) + " |")
     for name in dict.fromkeys(rule["name"] for each in finished for rule in each["rules"]):
-        cells = [f"{broken[name, kind]}" if judged[name, kind] else "" for kind in kinds]
+        cells = [f"{broken[name, arm]}" if judged[name, arm] else "" for arm in arms]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += ["", "Trials that broke the rule; empty: the rule does not apply to the kind.", ""]
+    lines += ["", "Trials that broke the rule; empty: the rule does not apply to the arm.", ""]
     for each in trials:
         why = [f"{rule['name']}: {rule['found']}" for rule in each["rules"] if not rule["holds"]]
         if why:
             lines.append(
-                f"- {each['kind']}, {each['started']}: {'; '.join(why)} {each['error'] or ''}".rstrip()
+                f"- {each['arm']}, {each['started']}: {'; '.join(why)} {each['error'] or ''}".rstrip()
             )
     return "\n".join(lines).rstrip() + "\n"
 
@@ -162,21 +166,19 @@ def main() -> int:
         f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # attached nodes find python by it
     )
     failures: Counter[str] = Counter()
-    for number in range(1, options.trials + 1):
+    for number in range(options.trials):
         for kind in kinds:
-            done = sum(each["kind"] == kind and each["status"] == "finished" for each in read())
-            while done < number:
-                each = run(kind, overrides)
+            arms = KINDS[kind]
+            while sum(each["arm"] in arms and each["status"] == "finished" for each in read()) <= number:
+                arm = min(arms, key=Counter(each["arm"] for each in read()).__getitem__)
+                each = run(arm, overrides)
                 write_json(RESULT, [*read(), each])
                 TABLE.write_text(table(read()))
                 verdict = "valid" if each["valid"] else "NOT VALID"
-                print(f"{kind} {number} of {options.trials}: {each['status']}, {verdict}", flush=True)
+                print(f"{number + 1} of {options.trials}: {arm}, {each['status']}, {verdict}", flush=True)
                 failures[kind] = 0 if each["status"] == "finished" else failures[kind] + 1
                 if failures[kind] == TOO_MANY_FAILURES:
-                    raise SystemExit(
-                        f"{failures[kind]} trials of kind {kind} in a row failed: {each['error']}"
-                    )
-                done += each["status"] == "finished"
+                    raise SystemExit(f"{failures[kind]} {kind} trials in a row failed: {each['error']}")
     print(TABLE.read_text())
     return 0 if all(each["valid"] for each in read() if each["status"] == "finished") else 1
 
