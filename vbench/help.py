@@ -23,7 +23,9 @@ vbench: what does a Ray runtime setting do to a real video-inference service?
   python -m vbench --cfg job mode=combined                show the configuration, run nothing
   python -m vbench.request URL VIDEO                      ask a running service for one video
   python -m vbench.compare SWEEP_FOLDER                   compare the arms of a sweep
+  python -m vbench.judge FOLDER                           judge records again, from their files
   python -m vbench.limits [FOLDER]                        a trial beside this machine's own ceiling
+  python -m vbench.manifests KIND                         manifests for Kubernetes, ray up or Anyscale
   python -m vbench.doctor                                 what cluster=emulated needs and this machine lacks
   python -m vbench.tracking FOLDER                        log a record to MLflow later
 
