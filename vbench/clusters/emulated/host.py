@@ -26,6 +26,9 @@ END_S = 10.0
 
 POLL_S = 0.02
 
+STARTED = b"Ray runtime started"
+"""What ``ray start`` prints once the control store knows the node."""
+
 
 class HostError(Exception):
     """A host could not do what it was asked; the message says which and why."""
@@ -112,6 +115,8 @@ class _Host:
         self._host = host
         self._server: socket.socket | None = None
         self._ray: subprocess.Popen[bytes] | None = None
+        self._said = b""
+        """What Ray has printed."""
 
     def leave(self) -> None:
         """For namespaces of its own."""
@@ -163,15 +168,33 @@ class _Host:
         if self._server is not None:
             self._server.close()
         self._ray = subprocess.Popen(
-            self._host.command, stdin=subprocess.DEVNULL, stdout=sys.stderr, process_group=0
+            self._host.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            process_group=0,
         )
+        assert self._ray.stdout is not None
+        os.set_blocking(self._ray.stdout.fileno(), False)
         return self._ray.pid
 
     def up(self, *, gcs_port: int | None) -> bool:
-        """Whether Ray's raylet takes connections, and its control store, where this host has one."""
+        """Whether Ray's raylet takes connections, and its control store, where this host has one, and
+        ``ray start`` has found the node there."""
+        self._pass_on()
         if gcs_port is not None and not listens(socket.AF_INET, (self._host.ip, gcs_port)):
             return False
-        return listens(socket.AF_UNIX, raylet_socket(self._spec.folder))
+        return STARTED in self._said and listens(socket.AF_UNIX, raylet_socket(self._spec.folder))
+
+    def _pass_on(self) -> None:
+        """What Ray has printed, to the log."""
+        if self._ray is None or self._ray.stdout is None:
+            return
+        with contextlib.suppress(BlockingIOError):
+            while more := os.read(self._ray.stdout.fileno(), 65536):
+                self._said += more
+                sys.stderr.buffer.write(more)
+        sys.stderr.buffer.flush()
 
     def end(self) -> None:
         """End Ray, and all else on this host but this process; ChildProcessError if something will not
@@ -194,4 +217,6 @@ class _Host:
 
     def status(self) -> int | None:
         """Ray's exit status; None while it runs."""
-        return None if self._ray is None else self._ray.poll()
+        status = None if self._ray is None else self._ray.poll()
+        self._pass_on()
+        return status

@@ -239,7 +239,7 @@ def _check_round(
 
 def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
     """The head first: the others ask its control store who is there. Of those, no more at a time than there
-    are cores: Ray gives up on a node that takes 30 s to start."""
+    are cores: Ray gives up on a node that the control store does not know within 30 s."""
     deadline = time.monotonic() + spec.timeout_s
     head, *waiting = hosts
     started, starting = [head], [head]
