@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vbench import environment
-from vbench.pipeline import build
+from vbench.pipeline import build, front
 from vbench.pipeline.answer import PATH
 from vbench.pipeline.config import PipelineArgs
 from vbench.ports import free_ports
@@ -196,7 +196,7 @@ def main() -> None:
         args = PipelineArgs(chunk_s=2, fps=2)
         assert args.requests_at_once == ROOM
         if not options.plain_proxy:
-            os.environ["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "vbench.pipeline.front:middleware"
+            os.environ.update(front.environment(args.places))
         ray.init(
             num_cpus=2,
             include_dashboard=False,

@@ -19,7 +19,7 @@ from serving import Service
 from waiting import until
 
 from vbench.manifests.__main__ import main
-from vbench.pipeline.front import PLACES
+from vbench.pipeline import front
 from vbench.ports import free_ports
 
 pytestmark = pytest.mark.slow
@@ -39,8 +39,7 @@ def environment() -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     # A head that is told to end waits 30 s for its actors to leave, unless told not to.
     drain = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
-    refuses = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "vbench.pipeline.front:middleware", PLACES: "2"}
-    return own | drain | refuses | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    return own | drain | front.environment(2) | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
 
 
 @contextmanager
