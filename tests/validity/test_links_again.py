@@ -17,10 +17,9 @@ from interfere import halve_what_it_receives, lift_flow_caps
 
 from vbench import procfs
 from vbench.clusters.emulated import control
-from vbench.clusters.emulated.init import GCS_PORT
+from vbench.clusters.emulated.host import STARTED
 from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Host, Spec
 from vbench.clusters.guard import guarded
-from vbench.clusters.ray_node import raylet_socket
 from vbench.network import Link, LinkCheck, LinkSample
 from vbench.telemetry.nics import namespace
 from vbench.validity.links_during import AFTER_TOLERANCE
@@ -31,18 +30,13 @@ ANSWER_S = 60.0
 
 STAND_IN = f"""
 import os, signal, socket, sys
-ip, path = sys.argv[1:]
-os.makedirs(os.path.dirname(path), exist_ok=True)
-raylet = socket.socket(socket.AF_UNIX)
-raylet.bind(path)
-raylet.listen()
 # A child of its own session too: all that Ray starts must be gone before the links are checked.
 os.fork() or os.setsid()
-others = [socket.socket() for _ in range(2)]
-for other, port in zip(others, ({GCS_PORT}, {OBJECT_MANAGER_PORT})):
-    other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    other.bind((ip, port))
-    other.listen()
+listening = socket.socket()
+listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+listening.bind((sys.argv[1], {OBJECT_MANAGER_PORT}))
+listening.listen()
+print({STARTED!r}, flush=True)
 signal.pause()
 """
 
@@ -87,7 +81,7 @@ def started() -> Iterator[Running]:
             nic_mbps=LINK.nic_mbps,
             flow_mbps=LINK.flow_mbps,
             shm_mb=1,
-            command=(sys.executable, "-c", STAND_IN, f"10.77.0.{number}", raylet_socket(str(folder))),
+            command=(sys.executable, "-c", STAND_IN, f"10.77.0.{number}"),
         )
         for number, name in enumerate("ab", start=1)
     )

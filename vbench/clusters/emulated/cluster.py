@@ -16,9 +16,8 @@ import psutil
 from vbench import procfs
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.emulated import control
-from vbench.clusters.emulated.init import GCS_PORT
 from vbench.clusters.emulated.needs import Need, needs
-from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Spec, hosts
+from vbench.clusters.emulated.plan import GCS_PORT, OBJECT_MANAGER_PORT, Spec, hosts
 from vbench.clusters.guard import Guarded, guarded
 from vbench.clusters.ray_node import environment, reason, start_command, temp_folder
 from vbench.errors import InputError, TrialError

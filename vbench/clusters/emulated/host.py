@@ -16,7 +16,6 @@ from typing import Any
 from vbench import namespaces, procfs
 from vbench.clusters.emulated import linkcheck
 from vbench.clusters.emulated.plan import TEMP_MB, Host, Spec
-from vbench.clusters.ray_node import listens, raylet_socket
 from vbench.telemetry import nics
 
 Message = Mapping[str, Any]
@@ -26,8 +25,8 @@ END_S = 10.0
 
 POLL_S = 0.02
 
-STARTED = b"Ray runtime started"
-"""What ``ray start`` prints once the control store knows the node."""
+STARTED = "Ray runtime started"
+"""What ``ray start`` prints once its raylet takes connections and the control store knows the node."""
 
 
 class HostError(Exception):
@@ -115,8 +114,9 @@ class _Host:
         self._host = host
         self._server: socket.socket | None = None
         self._ray: subprocess.Popen[bytes] | None = None
-        self._said = b""
-        """What Ray has printed."""
+        self._started = False
+        self._last_printed = b""
+        """The end of what Ray has printed, as long as ``STARTED`` less a byte."""
 
     def leave(self) -> None:
         """For namespaces of its own."""
@@ -178,13 +178,10 @@ class _Host:
         os.set_blocking(self._ray.stdout.fileno(), False)
         return self._ray.pid
 
-    def up(self, *, gcs_port: int | None) -> bool:
-        """Whether Ray's raylet takes connections, and its control store, where this host has one, and
-        ``ray start`` has found the node there."""
+    def up(self) -> bool:
+        """Whether Ray has said that it has started."""
         self._pass_on()
-        if gcs_port is not None and not listens(socket.AF_INET, (self._host.ip, gcs_port)):
-            return False
-        return STARTED in self._said and listens(socket.AF_UNIX, raylet_socket(self._spec.folder))
+        return self._started
 
     def _pass_on(self) -> None:
         """What Ray has printed, to the log."""
@@ -192,7 +189,9 @@ class _Host:
             return
         with contextlib.suppress(BlockingIOError):
             while more := os.read(self._ray.stdout.fileno(), 65536):
-                self._said += more
+                printed = self._last_printed + more
+                self._started = self._started or STARTED.encode() in printed
+                self._last_printed = printed[1 - len(STARTED) :]
                 sys.stderr.buffer.write(more)
         sys.stderr.buffer.flush()
 

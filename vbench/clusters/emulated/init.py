@@ -25,7 +25,6 @@ from vbench.clusters.emulated.plan import Spec
 from vbench.network import LinkCheck, Network
 from vbench.phases import timed
 
-GCS_PORT = 6379
 SETUP_S = 20.0
 """Namespaces and links must be there within this time."""
 POLL_S = 0.05
@@ -247,7 +246,7 @@ def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
     _all([head], "start")
     while starting:
         _pause(started, deadline, spec)
-        ready = [host for host in starting if _up(host, GCS_PORT if host is head else None)]
+        ready = [host for host in starting if _up(host)]
         if not ready:
             continue
         starting = [host for host in starting if host not in ready]
@@ -270,9 +269,8 @@ def _pause(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> None:
     time.sleep(POLL_S)
 
 
-def _up(host: RunningHost, gcs_port: int | None) -> bool:
-    """Whether Ray takes connections on this host."""
-    (up,) = _all([host], "up", gcs_port=gcs_port)
+def _up(host: RunningHost) -> bool:
+    (up,) = _all([host], "up")
     return bool(up)
 
 
