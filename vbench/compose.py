@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,12 @@ def _check_key(base: DictConfig, key: str) -> None:
 
 def composed(line: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     """The configuration of one trial, not validated yet; Hydra's own too where that is asked for."""
+    return _composed(tuple(line), with_hydra)
+
+
+@cache
+def _composed(line: tuple[str, ...], with_hydra: bool) -> DictConfig:
+    """Hydra takes a quarter of a second for each line; what comes of it is read and not changed."""
     try:
         return compose("config", overrides=list(line), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
@@ -292,5 +299,9 @@ def _sentence(error: Exception, line: Sequence[str]) -> str:
 @contextmanager
 def _hydra() -> Iterator[None]:
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        yield
+        try:
+            yield
+        finally:
+            # Files may have other contents the next time.
+            _composed.cache_clear()
     GlobalHydra.instance().clear()

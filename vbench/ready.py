@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from vbench.clusters.kinds import NAMES, kind
 from vbench.errors import ConfigError, InputError
 from vbench.schema import Config
 
@@ -13,9 +14,6 @@ from vbench.schema import Config
 def check_machine(configs: Sequence[Config]) -> None:
     """InputError, in one sentence, where this machine cannot carry one of these trials' clusters, each of
     which is looked at once."""
-    # What the kinds of clusters import costs a second.
-    from vbench.clusters.kinds import KINDS
-
     different = {
         json.dumps(
             [asdict(config.cluster), config.runtime.name, config.outputs, config.video.path], sort_keys=True
@@ -23,13 +21,13 @@ def check_machine(configs: Sequence[Config]) -> None:
         for config in configs
     }
     for config in different.values():
-        if config.cluster.name not in KINDS:
+        if config.cluster.name not in NAMES:
             raise InputError(
                 f"cluster={config.cluster.name} is brought up by other tools: render it by 'python -m"
                 f" vbench.manifests kuberay cluster={config.cluster.name}'; a trial here takes one of"
-                f" {', '.join(KINDS)}."
+                f" {', '.join(NAMES)}."
             )
-        KINDS[config.cluster.name].check(config)
+        kind(config.cluster.name).check(config)
 
 
 def check_outputs(outputs: Path, *, tracked: bool) -> None:

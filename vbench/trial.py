@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from vbench import disk, environment, ledger, rules, summary, trial_folder
 from vbench.clusters.guard import GRACE_S, guarded
-from vbench.clusters.kinds import KINDS
+from vbench.clusters.kinds import kind
 from vbench.clusters.ray_node import inherited
 from vbench.display import Display
 from vbench.errors import InputError, TrialError, VbenchError
@@ -94,8 +94,8 @@ def _unexpected(failure: Exception, folder: Path) -> TrialError:
 
 def _run(begun: "_Begun", display: Display) -> None:
     config, folder, phases_s = begun.config, begun.folder, begun.phases_s
-    kind = KINDS[config.cluster.name]
-    kind.check(config)
+    clusters = kind(config.cluster.name)
+    clusters.check(config)
     job = Job(config=config, folder=folder.resolve(), place=None)
     with timed(phases_s, "prepare"):
         display.phase("preparing")
@@ -107,7 +107,7 @@ def _run(begun: "_Begun", display: Display) -> None:
             begun.saw(speed_before=speed.measure())
     began_s = time.monotonic()
     with contextlib.ExitStack() as stack:
-        cluster = stack.enter_context(kind.start(config, folder / RAY_LOG, display.phase))
+        cluster = stack.enter_context(clusters.start(config, folder / RAY_LOG, display.phase))
         begun.network = cluster.network
         phases_s["link_check"] = cluster.link_check_s
         phases_s["cluster"] = time.monotonic() - began_s - cluster.link_check_s
