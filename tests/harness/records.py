@@ -1,5 +1,7 @@
 """Small records to test on."""
 
+import copy
+import functools
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,6 +12,12 @@ from vbench.schema import Config
 
 
 def config(*overrides: str) -> Config:
+    """A configuration of the test's own; Hydra takes half a second to compose one, so it does so once."""
+    return copy.deepcopy(_composed(*overrides))
+
+
+@functools.cache
+def _composed(*overrides: str) -> Config:
     return check(overrides, multirun=False)[0]
 
 

@@ -21,6 +21,7 @@ Pick = Callable[[Processes], int | None]
 
 LONG = (*TRANSFER, "load.requests=5000", "load.objects=2")
 SHORT = (*TRANSFER, "load.requests=1", "load.objects=2")
+VIDEO = (*EMULATED, *SCENE, "pipeline.chunk_s=2", "load.warmup=0", "load.requests=5000")
 
 HOSTS = "making hosts and links"
 LINKS = "checking the links"
@@ -110,22 +111,26 @@ CHOSEN = {
     (DEPLOYING, "the load's guard"),
     (REQUESTS, "another host"),
 }
-"""Each process once, beside the harness itself in the phases of ``OFTEN`` and, below, while videos are
-decoded; ``--every-phase`` takes all that there are."""
+"""Each process once, and the harness in the phases of ``OFTEN`` and, below, while it stops the cluster;
+``--every-phase`` takes all that there are."""
 
-OFTEN = (HOSTS, LINKS, HEAD, OTHERS, DEPLOYING, WARM_UP)
+OFTEN = (LINKS, OTHERS)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "who" not in metafunc.fixturenames:
-        return
-    cases, there = [], []
-    for phase, come in STAYS.items():
-        there += come
-        cases += [(phase, who) for who in there]
-    if not metafunc.config.getoption("--every-phase"):
-        cases = [case for case in cases if case in CHOSEN or (case[1] == "the harness" and case[0] in OFTEN)]
-    metafunc.parametrize(("phase", "who"), cases)
+    every = metafunc.config.getoption("--every-phase")
+    if "who" in metafunc.fixturenames:
+        cases, there = [], []
+        for phase, come in STAYS.items():
+            there += come
+            cases += [(phase, who) for who in there]
+        if not every:
+            often = {(phase, "the harness") for phase in OFTEN}
+            cases = [case for case in cases if case in CHOSEN | often]
+        metafunc.parametrize(("phase", "who"), cases)
+    elif "arguments" in metafunc.fixturenames:
+        cases = [(STOPPING, SHORT), *([(REQUESTS, VIDEO)] if every else [])]
+        metafunc.parametrize(("phase", "arguments"), cases, ids=[phase for phase, _ in cases])
 
 
 def test_whoever_is_killed_and_whenever_nothing_is_left(
@@ -146,18 +151,11 @@ def test_whoever_is_killed_and_whenever_nothing_is_left(
         assert trial.error.startswith("Ray ended with status ")
 
 
-def test_a_harness_that_is_killed_while_videos_are_decoded_leaves_nothing(
-    workplace: Workplace, wait_for: Wait
+def test_a_harness_that_is_killed_leaves_nothing(
+    workplace: Workplace, wait_for: Wait, phase: str, arguments: Sequence[str]
 ) -> None:
-    video = (*EMULATED, *SCENE, "pipeline.chunk_s=2", "load.warmup=0", "load.requests=5000")
-    status, _ = killed(workplace, wait_for, REQUESTS, "the harness", video)
-    assert status == -signal.SIGKILL
-
-
-def test_a_harness_that_is_killed_while_it_stops_the_cluster_leaves_nothing(
-    workplace: Workplace, wait_for: Wait
-) -> None:
-    status, _ = killed(workplace, wait_for, STOPPING, "the harness", SHORT)
+    """While it stops the cluster, and while videos are decoded."""
+    status, _ = killed(workplace, wait_for, phase, "the harness", arguments)
     assert status == -signal.SIGKILL
 
 

@@ -1,13 +1,18 @@
 """A trial's Ray is in a network that nobody else reaches, and its folders are this user's alone."""
 
+import os
 import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from runs import below
 
+from vbench import procfs
 from vbench.clusters import local, private_network
 from vbench.compose import check
 from vbench.errors import ConfigError, InputError
@@ -39,25 +44,48 @@ def test_a_command_in_it_has_loopback_alone_and_is_out_of_reach() -> None:
     assert run.returncode == 0
 
 
-def listeners() -> set[tuple[str, int]]:
-    """Addresses on which this machine's own network listens."""
+def listening() -> set[str]:
+    """Sockets that listen on this machine's own network, as ``/proc/PID/fd`` names them."""
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A":
-                address, port = fields[1].rsplit(":", 1)
-                found.add((address, int(port, 16)))
+                found.add(f"socket:[{fields[9]}]")
     return found
+
+
+def opened(pid: int) -> set[str]:
+    """What a process has open; empty once it has ended."""
+    found = set()
+    with suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(str(descriptor.readlink()))
+    return found
+
+
+def listeners(pids: Iterable[int]) -> list[str]:
+    """Commands of those that listen on this machine's own network."""
+    there = listening()
+    return [" ".join(procfs.command(pid)) for pid in pids if opened(pid) & there]
+
+
+def test_who_listens_on_this_machine_is_found() -> None:
+    with socket.create_server(("127.0.0.1", 0)):
+        assert len(listeners([os.getpid()])) == 1
 
 
 @pytest.mark.slow
 def test_ray_opens_no_port_on_this_machine_and_no_folder_to_other_users(tmp_path: Path) -> None:
     (config,) = check(["cluster.nodes.head.object_store_mb=100"], multirun=False)
-    before = listeners()
+    before = below(os.getpid())
     with local.start(config, tmp_path / "ray.log", lambda *_, **__: None) as cluster:
         assert cluster.enter, "it has a network of its own"
-        assert listeners() <= before
+        pids = set(below(os.getpid())) - set(before)
+        names = {line.name for pid in pids if (line := procfs.stat(pid))}
+        assert {"raylet", "gcs_server"} <= names
+        assert listeners(pids) == []
         port = int(cluster.address.rsplit(":", 1)[1])
         reached = subprocess.run(
             [
