@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -246,9 +246,10 @@ def composed(line: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     return _composed(tuple(line), with_hydra)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _composed(line: tuple[str, ...], with_hydra: bool) -> DictConfig:
-    """Hydra takes a quarter of a second for each line; what comes of it is read and not changed."""
+    """Hydra takes a quarter of a second for each line, and some lines are asked for again: what comes of one is
+    read, not changed."""
     try:
         return compose("config", overrides=list(line), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
