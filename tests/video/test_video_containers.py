@@ -291,6 +291,26 @@ def test_of_two_videos_the_one_that_ffmpeg_takes_is_read(make: Make, tmp_path: P
     assert streams == {"default": 0, "0": 1}
 
 
+@pytest.mark.parametrize(
+    "codec", ["libx264", "libx265", "libaom-av1 -cpu-used 8", "libvpx-vp9 -deadline realtime"]
+)
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_a_larger_video_that_starts_late_is_left_out_as_ffmpeg_does(
+    container: str, codec: str, make: Make, tmp_path: Path
+) -> None:
+    """FFmpeg prefers streams that have packets where it probes the file, which is its first five seconds."""
+    path = tmp_path / f"late.{container}"
+    picture = "-f lavfi -i testsrc2=size=640x360:rate=5:duration=1"
+    larger = make(f"{codec.split(maxsplit=1)[0]}.mkv", f"{picture} -c:v {codec}")
+    small = make("long.mp4", "-f lavfi -i testsrc2=size=160x90:rate=5:duration=20 -c:v libx264")
+    run_ffmpeg("-itsoffset", "15", "-i", str(larger), "-i", str(small), "-map", "0", "-map", "1",
+               "-c", "copy", str(path))  # fmt: skip
+
+    info, index = read_index(path)
+
+    assert (info.width, info.height, index.stream) == (160, 90, 1)
+
+
 def test_a_stream_that_cannot_be_read_matters_only_if_ffmpeg_would_take_it(
     make: Make, tmp_path: Path
 ) -> None:

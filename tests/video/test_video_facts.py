@@ -224,6 +224,21 @@ def test_what_a_container_crops_is_no_part_of_the_frames(
     assert found([decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=30)]) == known
 
 
+@pytest.mark.parametrize("size", [(128, 64), (96, 80), (80, 50), (90, 60)])
+def test_a_container_crops_pictures_of_the_size_that_it_says_itself(
+    size: tuple[int, int], recording: Recording, tmp_path: Path
+) -> None:
+    path = with_clean_aperture(recording("h264", "96x64", ""), tmp_path / "cropped.mp4", 60, 40, 6, -4)
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"avc1", data.index(b"stsd")) - 4
+    data[entry + 32 : entry + 36] = struct.pack(">HH", *size)
+    path.write_bytes(data)
+    known = truth(path).expected(ALL)
+    assert found(list(decode_video(path, fps=ALL, threads=1, timeout_s=30))) == known
+    chunk = one_chunk(path)
+    assert found([decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=30)]) == known
+
+
 def test_non_square_pixels_are_left_as_they_are(recording: Recording, tmp_path: Path) -> None:
     """A player stretches such a picture; frames and boxes stay in the pixels that are stored."""
     clip = recording("h264")

@@ -26,6 +26,8 @@ _STREAM_TYPES = (1, 2, 17)
 """Video, audio, subtitles: the tracks that FFmpeg makes a stream of."""
 _SAMPLE_ENTRY_BYTES = 8 + 78
 """ISO/IEC 14496-12, 12.1.3: a box header, and a VisualSampleEntry up to its own boxes."""
+_SIZE_AT = 8 + 24
+"""Where its width and height are, two bytes each."""
 
 
 def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int, height: int) -> Crop:
@@ -35,7 +37,7 @@ def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int,
         path: the file.
         stream_index: the stream's number in its file.
         stream_id: in MP4 the track's id.
-        width: of the pictures as the container says, before the cut.
+        width: of the decoded pictures, before the cut.
         height: likewise.
 
     Raises:
@@ -47,7 +49,7 @@ def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int,
         if head[:4] == _EBML:
             crop = _matroska_crop(_tracks(file.fileno(), size), stream_index)
         elif len(head) == 8:
-            crop = _clean_aperture(movie_header(file.fileno(), size), stream_id, width, height)
+            crop = _clean_aperture(movie_header(file.fileno(), size), stream_id)
         else:
             crop = NO_CROP
     left, top, right, bottom = crop
@@ -59,8 +61,9 @@ def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int,
     return crop
 
 
-def _clean_aperture(movie: bytes, track: int, width: int, height: int) -> Crop:
-    """What ``clap`` leaves out (ISO/IEC 14496-12, 12.1.4), in whole pixels, as FFmpeg rounds them."""
+def _clean_aperture(movie: bytes, track: int) -> Crop:
+    """What ``clap`` leaves out (ISO/IEC 14496-12, 12.1.4), in whole pixels, as FFmpeg rounds them. Pictures
+    are as large as the sample entry says, whatever the bitstream says."""
     for kind, start, end in boxes(movie):
         if kind != b"trak" or track_id(movie, start, end) != track:
             continue
@@ -70,7 +73,11 @@ def _clean_aperture(movie: bytes, track: int, width: int, height: int) -> Crop:
         entry = table[0] + 8
         entry_end = min(table[1], entry + int.from_bytes(movie[entry : entry + 4], "big"))
         clap = descend(movie, entry + _SAMPLE_ENTRY_BYTES, entry_end, b"clap")
-        return NO_CROP if clap is None else _aperture(movie[clap[0] : clap[1]], width, height)
+        if clap is None:
+            return NO_CROP
+        size = movie[entry + _SIZE_AT : entry + _SIZE_AT + 4]
+        width, height = int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
+        return _aperture(movie[clap[0] : clap[1]], width, height)
     return NO_CROP
 
 

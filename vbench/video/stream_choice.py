@@ -1,13 +1,17 @@
 """Chooses the video stream of a file as FFmpeg does when nobody names one."""
 
+import re
+import subprocess
 from pathlib import Path
 
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from vbench.video.errors import VideoError
-from vbench.video.ffmpeg import CODECS
+from vbench.video.child_environment import child_environment
+from vbench.video.errors import ToolMissingError, VideoError
+from vbench.video.ffmpeg import CODECS, ffmpeg_path, file_options
+from vbench.video.source import media_url
 
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 _STILLS = {"apng", "bmp", "gif", "jpeg2000", "jpegls", "mjpeg", "png", "ppm", "tiff", "webp"}
@@ -16,14 +20,18 @@ _STILLS = {"apng", "bmp", "gif", "jpeg2000", "jpegls", "mjpeg", "png", "ppm", "t
 _DEFAULT_BONUS = 5_000_000
 """Pixels that the ``default`` disposition is worth, see ``map_auto_video`` in FFmpeg's ffmpeg_mux_init.c."""
 
+_LONGEST_S = 30.0
+"""For FFmpeg to choose a stream: it reads the beginning of the file."""
+
 _SUPPORTED = "only h264, hevc, vp8, vp9 and av1 can be read"
 
 
 def choose_stream(path: Path, container: InputContainer) -> VideoStream:
     """The stream that ``ffmpeg -i path`` would decode, thumbnails left aside.
 
-    The largest picture wins, unless another stream is marked as the default; of equals, the first. A stream
-    that vbench cannot read matters only if it is the one that wins.
+    Of several, FFmpeg itself is asked: it looks first at which streams have packets where it probes the file.
+    Where it cannot be asked, the largest picture wins, unless another stream is marked as the default; of
+    equals, the first. A stream that vbench cannot read matters only if it is the one that wins.
 
     Raises:
         VideoError: there is no video stream, or the one that wins is of a codec that cannot be read.
@@ -33,12 +41,37 @@ def choose_stream(path: Path, container: InputContainer) -> VideoStream:
     if not streams:
         raise VideoError(f"{path} has no video stream: it holds only sound, pictures or data")
     best = max(videos or streams, key=_score)
+    if len(videos) > 1:
+        number = _chosen_by_ffmpeg(path)
+        best = next((stream for stream in videos if stream.index == number), best)
     codec = _codec(best)
     if codec is None:
         raise VideoError(f"{path} has a video stream of an unknown codec: {_SUPPORTED}")
     if codec not in CODECS:
         raise VideoError(f"{path} is coded as {codec}: {_SUPPORTED}")
     return best
+
+
+def _chosen_by_ffmpeg(path: Path) -> int | None:
+    """The number of the video stream that FFmpeg takes by itself; None where it does not say."""
+    options = [word for name, value in file_options().items() for word in (f"-{name}", value)]
+    source = [*options, "-threads", "1", "-i", media_url(path), "-an", "-sn", "-dn"]
+    # "info" has it print the line that is read below.
+    prefix = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", "-cpucount", "1"]
+    try:
+        command = [ffmpeg_path(), *prefix, *source, "-codec", "copy", "-frames:v", "1", "-f", "null", "-"]
+        told = subprocess.run(
+            command,
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_LONGEST_S,
+            check=False,
+        ).stderr
+    except (ToolMissingError, OSError, subprocess.TimeoutExpired):
+        return None
+    mapped = re.findall(rb"^  Stream #0:(\d+) -> #0:0 ", told, re.MULTILINE)
+    return int(mapped[-1]) if mapped else None
 
 
 def _codec(stream: VideoStream) -> str | None:
