@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from vbench.errors import ConfigError
-from vbench.pipeline.config import LimitArgs, PipelineArgs
+from vbench.pipeline.config import REQUESTS_AT_ONCE, LimitArgs, PipelineArgs
 from vbench.schema import Config
 from vbench.sizing import deployments, replicas
 from vbench.video.source import path_of, scheme_of
@@ -85,7 +85,7 @@ def _reach(config: Config, clips: Sequence[Path]) -> dict[str, Any]:
         reach["private_sources"] = [urlsplit(source).hostname or ""]
     # A trial's requests all fetch this one video, as many at a time as there are requests in progress.
     reach["limits"] = {"max_fetched_bytes": LimitArgs().max_size_bytes}
-    reach["max_fetches"] = config.cluster.deployments.service.max_ongoing_requests or 4
+    reach["max_fetches"] = config.cluster.deployments.service.max_ongoing_requests or REQUESTS_AT_ONCE
     return reach
 
 

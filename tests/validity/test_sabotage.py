@@ -185,7 +185,15 @@ def test_a_client_that_cheats_breaks_the_rule_that_names_it(clients: Path, sabot
 
 def test_a_graph_that_is_deployed_otherwise_is_told_setting_by_setting(lab: Lab) -> None:
     found = broken(lab.load("deployed_otherwise") / "as_it_is")
-    for text in ("mode=combined", "handoff=relay", "prune=False", "batch_size=1"):
+    for text in (
+        "mode=combined",
+        "handoff=relay",
+        "prune=False",
+        "batch_size=1",
+        "VideoDecoder had resources=CPU=0.5, configured is CPU=0.5 decode_only=0.0001",
+        "VideoProcessingService had at_once=1, configured is 16",
+        "VideoProcessingAPI had at_once=1, configured is 16",
+    ):
         assert text in found[SETTINGS]
     assert "VideoDecoder had 1 replicas, configured are 2" in found[SIZED]
 

@@ -107,13 +107,12 @@ class VideoProcessingAPI:
         self._service = service
         self._timeout_s = args.request_timeout_s
         share = args.service.replicas / args.api.replicas
-        self._admission = Admission(
-            slots=math.ceil(args.requests_at_once * share), queue_length=math.ceil(args.queue_length * share)
-        )
+        at_once = math.ceil(args.requests_at_once * share)
+        self._admission = Admission(slots=at_once, queue_length=math.ceil(args.queue_length * share))
         self._receiver = BodyReceiver(args.receive)
         services = {"VideoProcessingService": (service.silent_stages.remote, args.service.replicas)}
         self._health = Health(services, timeout_s=HEALTH_TIMEOUT_S)
-        self._reporter = Reporter(args.deployment_id, {})
+        self._reporter = Reporter(args.deployment_id, {"at_once": at_once})
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         """The body of a request for a video. Raises BodyError and its kinds, or OverloadedError."""

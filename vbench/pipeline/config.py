@@ -88,6 +88,10 @@ ChunkSeconds = Annotated[
 ]
 
 
+REQUESTS_AT_ONCE = 4
+"""That a service replica works on where nothing else is said."""
+
+
 class _Args(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -322,7 +326,7 @@ class PipelineArgs(_Args):
     @property
     def requests_at_once(self) -> int:
         """Requests that one service replica works on at the same time; others wait in its queue."""
-        return self.service.max_ongoing_requests or 4
+        return self.service.max_ongoing_requests or REQUESTS_AT_ONCE
 
     @property
     def places(self) -> int:

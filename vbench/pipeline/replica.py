@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import ray
 from ray import serve
 
+from vbench.pipeline.resources import resources_text
 from vbench.pipeline.spans import Place
 
 Setting = str | int | float | bool | None
@@ -41,9 +42,11 @@ class Reporter:
     """Numbers the calls to this replica, and writes its reports."""
 
     def __init__(self, deployment_id: str, settings: Mapping[str, Setting]) -> None:
+        """To ``settings`` it adds what Ray has reserved for the replica, which decides where it may run."""
         self.place = place()
         self._deployment_id = deployment_id
-        self._settings = dict(settings)
+        reserved = resources_text(ray.get_runtime_context().get_assigned_resources())
+        self._settings = {**settings, "resources": reserved}
         self._numbers = itertools.count(1)
 
     def number(self) -> int:

@@ -38,7 +38,10 @@ class VideoProcessingService:
     def __init__(self, args: PipelineArgs, decoder: Any, inference: Any) -> None:
         """``decoder`` and ``inference`` are the handles of VideoDecoder and ModelInference."""
         self._args = args
-        self._reporter = Reporter(args.deployment_id, {})
+        self._reporter = Reporter(
+            args.deployment_id,
+            {"at_once": args.requests_at_once, "frames_budget_mb": args.frames_budget_mb},
+        )
         self._place = self._reporter.place
         self._decoder = decoder
         self._inference = inference

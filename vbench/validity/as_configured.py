@@ -6,6 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 from vbench import clocks
+from vbench.pipeline.config import REQUESTS_AT_ONCE
+from vbench.pipeline.resources import resources_text
 from vbench.record import Graph, Observed, Request, Rule
 from vbench.schema import Config, DeploymentConfig
 from vbench.validity.intervals import most_at_once
@@ -44,13 +46,26 @@ def expected_settings(config: Config) -> dict[str, Any]:
 def expected_of_replicas(config: Config) -> dict[str, dict[str, Any]]:
     """Deployment -> what its replicas must say of themselves."""
     model, parts = config.model, config.cluster.deployments
+    at_once = parts.service.max_ongoing_requests or REQUESTS_AT_ONCE
+    share = (parts.service.replicas or 1) / (parts.api.replicas or 1)
     return {
+        "VideoProcessingAPI": {
+            "at_once": math.ceil(at_once * share),
+            "resources": _resources(parts.api),
+        },
+        "VideoProcessingService": {
+            "at_once": at_once,
+            "frames_budget_mb": config.pipeline.frames_budget_mb,
+            "resources": _resources(parts.service),
+        },
         "VideoDecoder": {
+            "resources": _resources(parts.decoder),
             "threads": _threads(parts.decoder),
             "hwaccel": config.pipeline.hwaccel,
             "at_once": 1,
         },
         "ModelInference": {
+            "resources": _resources(parts.inference),
             "name": model.name,
             "batch_size": model.batch_size,
             "batch_wait_ms": model.batch_wait_ms,
@@ -63,6 +78,10 @@ def expected_of_replicas(config: Config) -> dict[str, dict[str, Any]]:
             "threads": _threads(parts.inference),
         },
     }
+
+
+def _resources(deployment: DeploymentConfig) -> str:
+    return resources_text({"CPU": deployment.cpus, "GPU": deployment.gpus, **deployment.resources})
 
 
 def _threads(deployment: DeploymentConfig) -> int:

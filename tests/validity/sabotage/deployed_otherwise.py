@@ -1,4 +1,5 @@
-"""Another mode, hand-off and batch size, no pruning and one decoder: in all that is deployed."""
+"""Another mode, hand-off and batch size, no pruning, one decoder on any node, and a service that takes one
+request at a time: in all that is deployed."""
 
 from typing import Any
 
@@ -14,7 +15,8 @@ def change(deploy: Any) -> None:
                 "handoff": "relay",
                 "prune": False,
                 "model": args.model.model_copy(update={"batch_size": 1}),
-                "decoder": args.decoder.model_copy(update={"replicas": 1}),
+                "decoder": args.decoder.model_copy(update={"replicas": 1, "resources": {}}),
+                "service": args.service.model_copy(update={"max_ongoing_requests": 1}),
             }
         )
 
