@@ -17,11 +17,12 @@ from runs import Workplace
 from vbench.load.ends import ends, problems
 from vbench.load.movers import Pair
 from vbench.load.transfer import loop, request_line, span_lines
-from vbench.record import Request, Rule
+from vbench.record import ReplicaReport, Request, Rule
 from vbench.rules import judge
 from vbench.schema import ClusterConfig, Config, LoadConfig, NodeConfig
 from vbench.telemetry.quiet import QUIET_S
 from vbench.trial_folder import read_requests, read_spans, read_trial
+from vbench.validity.conservation import each_pull_once
 
 STORE_BYTES = 100_000_000
 TIMEOUT_S = 60.0
@@ -238,6 +239,34 @@ def test_rules_of_a_transfer_speak_of_objects() -> None:
     wrong = rules_of(records.request(0, frames_wrong=1, mismatch="object 1"), records.request(1))
     assert not wrong["objects arrived whole"].holds
     assert "1 wrong; the first: object 1" in wrong["objects arrived whole"].found
+
+
+def pulled(index: int, *numbers: int) -> Request:
+    """A request that the receiver says were these pulls."""
+    reports = [
+        ReplicaReport(replica="Receiver", node="gpu", deployment_id="", settings={}, calls=[[number, 4, 0]])
+        for number in numbers
+    ]
+    return records.request(index, replicas=reports)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ([(4,), (5,), (6,)], ""),  # three to warm up
+        ([(4,), (6,), (7,)], "request 1 was the receiver's pull 6, and should be its pull 5"),
+        ([(5,), (4,), (6,)], "request 0 was the receiver's pull 5, and should be its pull 4"),
+        ([(3,), (4,), (5,)], "request 0 was the receiver's pull 3, and should be its pull 4"),
+        ([(4,), (5, 6), (7,)], "request 1 was the receiver's pull 5 and 6, and should be its pull 5"),
+        ([(4,), (), (5,)], "request 1 was the receiver's pull none that is recorded, and should be"),
+    ],
+)
+def test_pulls_that_are_left_out_repeated_or_reordered_are_found(
+    numbers: list[tuple[int, ...]], said: str
+) -> None:
+    requests = [pulled(index, *of_one) for index, of_one in enumerate(numbers)]
+    assert said in next(each_pull_once(requests, warm_up=3), "")
+    assert bool(said) == bool(list(each_pull_once(requests, warm_up=3)))
 
 
 def test_what_fits_and_other_loads_have_no_problem() -> None:

@@ -27,6 +27,8 @@ class Made:
 class Pulled:
     """When a request's objects came, in unix seconds of the receiver."""
 
+    number: int
+    """Of this pull among all of the receiver's, from 1."""
     start_s: float
     end_s: float
 
@@ -84,12 +86,15 @@ class Receiver:
 
     def __init__(self) -> None:
         self._held: list[npt.NDArray[np.uint8]] = []
+        self._pulls = 0
 
     def pull(self, refs: list[Any]) -> Pulled:
         """Get all of them side by side, and hold them."""
         start_s = time.time()
+        self._pulls += 1
+        number = self._pulls
         self._held = ray.get(refs)
-        return Pulled(start_s=start_s, end_s=time.time())
+        return Pulled(number=number, start_s=start_s, end_s=time.time())
 
     def check(self) -> Arrived:
         """Hash what is held, and let it go."""

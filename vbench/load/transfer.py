@@ -18,7 +18,7 @@ from vbench.load.events import progress
 from vbench.load.job import Job
 from vbench.load.movers import Moved, Pair, Receiver, Sender, reason
 from vbench.load.observe import Observation
-from vbench.record import Request, SpanLine
+from vbench.record import ReplicaReport, Request, SpanLine
 from vbench.video.digest import combine
 from vbench.wire import crossed
 
@@ -49,7 +49,11 @@ def drive(job: Job) -> None:
     moved_bytes = sum(moved.arrived.bytes for moved in (*warm, *measured) if moved.arrived)
     observation.write(
         requests=[
-            replace(request_line(moved, index), crossed_bytes=crossed(spans[index]))
+            replace(
+                request_line(moved, index),
+                crossed_bytes=crossed(spans[index]),
+                replicas=pull_report(moved, receiver),
+            )
             for index, moved in enumerate(measured)
         ],
         spans=[span for of_one in spans for span in of_one],
@@ -105,6 +109,22 @@ def loop(pair: Pair, *, first: int, count: int, timeout_s: float, phase: str) ->
         mean_s = statistics.fmean(one.done_s - one.sent_s for one in moved)
         progress(phase, len(moved), count, f"mean {mean_s:.2f} s")
     return moved
+
+
+def pull_report(moved: Moved, node: str) -> list[ReplicaReport]:
+    """What the receiver, on this node, says of its pull; nothing where it did not come to its end."""
+    if moved.pulled is None:
+        return []
+    objects = len(moved.arrived.digests) if moved.arrived else 0
+    return [
+        ReplicaReport(
+            replica=Receiver.__name__,
+            node=node,
+            deployment_id="",
+            settings={},
+            calls=[[moved.pulled.number, objects, 0]],
+        )
+    ]
 
 
 def request_line(moved: Moved, index: int) -> Request:

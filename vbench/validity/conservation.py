@@ -44,7 +44,10 @@ def judge(
         return
     moved = config.load.name == TRANSFER
     loop = [*indices(requests), *order(requests)]
-    loop += one_at_a_time(requests) if moved else due_times(requests, config.load.concurrency)
+    if moved:
+        loop += [*one_at_a_time(requests), *each_pull_once(requests, config.load.warmup)]
+    else:
+        loop += due_times(requests, config.load.concurrency)
     yield _rule(
         "the requests are those of one closed loop",
         loop,
@@ -124,6 +127,19 @@ def one_at_a_time(requests: Sequence[Request]) -> Iterator[str]:
     for before, after in pairwise(ordered):
         if after.sent_s < before.done_s:
             yield f"request {after.index} was sent before request {before.index} was done"
+
+
+def each_pull_once(requests: Sequence[Request], warm_up: int) -> Iterator[str]:
+    """A transfer's receiver numbers its pulls: the requests are those that follow the warm-up's, in order
+    and without a gap. One that failed does not say its number, and none comes after it."""
+    for place, one in enumerate(sorted(requests, key=lambda one: one.index)):
+        if one.error is not None:
+            continue
+        numbers = [call[0] for report in one.replicas for call in report.calls]
+        expected = warm_up + 1 + place
+        if numbers != [expected]:
+            said = " and ".join(map(str, numbers)) or "none that is recorded"
+            yield f"request {one.index} was the receiver's pull {said}, and should be its pull {expected}"
 
 
 def within(requests: Sequence[Request], spans: Sequence[SpanLine], off_s: float) -> Iterator[str]:
