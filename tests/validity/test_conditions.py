@@ -1,6 +1,7 @@
 """What the processes of a trial were allowed is recorded, judged and compared."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import parts
 import pytest
 import records
+from waiting import until
 
 from vbench.analysis import same
 from vbench.cgroups import cpu_quota, memory_limit_bytes
@@ -182,15 +184,34 @@ def test_one_usable_core_is_reported_as_one() -> None:
 
 def test_a_process_tells_its_own_conditions_and_those_of_another() -> None:
     with subprocess.Popen(["sleep", "60"], env={"OMP_NUM_THREADS": "3", "HOME": "/"}) as other:
+        until(lambda: telemetry.of_process(other.pid)["environment"] is not None, "the program runs")
         found = telemetry.of_process(other.pid)
-        workers = telemetry.of_workers(os.getpid())
         other.kill()
     assert found["environment"] == {"OMP_NUM_THREADS": "3"}
     assert found["cpus"] == sorted(os.sched_getaffinity(0))
-    assert workers is not None
     machine = telemetry.of_machine()
     assert machine["online_cpus"] >= len(found["cpus"])
     assert machine["boot_id"]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be bound to fewer")
+def test_workers_tell_the_fewest_cpus_of_any_and_the_environments_of_all() -> None:
+    one = str(min(os.sched_getaffinity(0)))
+    with (
+        subprocess.Popen(["sleep", "60"], env={"LD_AUDIT": "", "OMP_NUM_THREADS": "3"}) as first,
+        subprocess.Popen([shutil.which("taskset") or "", "-c", one, "sleep", "60"], env={}) as second,
+        subprocess.Popen(["sleep", "60"], env={"LD_PRELOAD": "libm.so.6"}) as third,
+    ):
+        started = (first, second, third)
+
+        def told() -> bool:
+            facts = telemetry.of_workers(os.getpid()) or {}
+            wanted = {"LD_PRELOAD": "libm.so.6", "OMP_NUM_THREADS": "3"}
+            return facts.get("usable_cpus") == 1 and wanted.items() <= (facts["environment"] or {}).items()
+
+        until(told, "the workers are told")
+        for process in started:
+            process.kill()
 
 
 def test_a_list_of_cpus_is_read_as_the_kernel_writes_it() -> None:

@@ -74,15 +74,16 @@ def of_process(pid: int | None = None) -> dict[str, Any]:
 
 
 def of_workers(root: int) -> dict[str, Any] | None:
-    """Of all processes below ``root``, the facts about the one that may use the fewest CPUs; None for
-    none."""
+    """Of all processes below ``root``, the facts about the one that may use the fewest CPUs, by its affinity
+    and its control groups, with what matters in the environment of any of them; None for none."""
     below = procfs.descendants(procfs.all_stats(), [root]) - {root}
-    narrowest: tuple[int, int] | None = None
-    for pid in below:
-        cpus = _affinity(pid)
-        if cpus is not None and (narrowest is None or len(cpus) < narrowest[0]):
-            narrowest = len(cpus), pid
-    return None if narrowest is None else of_process(narrowest[1])
+    known = [facts for pid in sorted(below) if (facts := of_process(pid))["usable_cpus"] is not None]
+    if not known:
+        return None
+    environments = [facts["environment"] for facts in known if facts["environment"] is not None]
+    united = {name: value for one in environments for name, value in one.items()}
+    narrowest = min(known, key=lambda facts: float(facts["usable_cpus"]))
+    return narrowest | {"environment": united if environments else None}
 
 
 def of_node(name: str, raylet: int) -> dict[str, dict[str, Any]]:

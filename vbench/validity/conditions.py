@@ -88,7 +88,7 @@ def _narrowed(
             "lift the bound (taskset, or a container's quota)"
             + (
                 ""
-                if is_emulated
+                if is_emulated or usable < 1
                 else f", or count on fewer: cluster.nodes.{next(iter(nodes))}.cpus={int(usable)}"
             ),
         )
@@ -118,7 +118,7 @@ def _apart(processes: Mapping[str, Facts]) -> Iterator[Problem]:
 def _altered(processes: Mapping[str, Facts]) -> Iterator[Problem]:
     for who, facts in processes.items():
         for name, value in (facts.get("environment") or {}).items():
-            if name == "LD_PRELOAD" and value.endswith(RAYS_OWN) and who.startswith(RAYLET):
+            if name == "LD_PRELOAD" and value.endswith(RAYS_OWN) and who.startswith((RAYLET, WORKERS)):
                 continue
             debugs = name == "PYTHONMALLOC" and "debug" in value
             if name in ALTERING or name in SLOWING or debugs:
