@@ -49,7 +49,7 @@ USER 1000
 WORKDIR /home/ray
 EXPOSE 8000 8265
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=6 \
-  CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+  CMD ["python", "-c", "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:8000/healthz', timeout=4)"]
 # The variable has Serve's proxy refuse requests for which the API has no room (docs/service-api.md).
 CMD ["env", "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=vbench.pipeline.front:middleware", "VBENCH_PROXY_PLACES=68", \
      "serve", "run", "vbench.pipeline:build"]

@@ -25,6 +25,7 @@ from vbench.analysis.trials import Found, read_experiment, read_sweep
 from vbench.display import Display
 from vbench.errors import ConfigError, VbenchError
 from vbench.names import nearest
+from vbench.options import path_option
 from vbench.trial_folder import RecordError
 
 REGRESSION = 4
@@ -54,10 +55,12 @@ def parser() -> argparse.ArgumentParser:
         " --fail-on-regression or --require-non-inferior allows; 5 what --require-non-inferior asks for is"
         " not shown; 6 a record is not what its trial wrote, or is gone.",
     )
-    made.add_argument("folder", nargs="?", type=Path, help="a sweep's folder, such as outputs/sweeps/TIME")
+    made.add_argument(
+        "folder", nargs="?", type=path_option, help="a sweep's folder, such as outputs/sweeps/TIME"
+    )
     made.add_argument("--experiment", metavar="NAME", help="all trials of an MLflow experiment instead")
     made.add_argument(
-        "--outputs", type=Path, metavar="DIR", help="holds the MLflow database (default: outputs)"
+        "--outputs", type=path_option, metavar="DIR", help="holds the MLflow database (default: outputs)"
     )
     made.add_argument(
         "--baseline",
@@ -105,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--out",
-        type=Path,
+        type=path_option,
         metavar="DIR",
         help="where comparison.md, comparison.json and the plots go (default: the sweep's folder, or"
         " OUTPUTS/comparisons/NAME; where arms are named, compare-BASELINE-vs-CANDIDATE in it)",
@@ -267,7 +270,8 @@ def _gate(comparison: Comparison, percent: float) -> int:
     for table, row in comparison.inconclusive(percent):
         print(
             f"vbench: {_latency_rose(table, row)}, more than {percent:g}%, but not its whole interval:"
-            f" inconclusive; more blocks would tell.",
+            f" inconclusive; a new sweep with more blocks may tell, more blocks of this one would not"
+            f" (docs/statistics.md).",
             file=sys.stderr,
         )
     for table, row in comparison.regressions(percent):

@@ -172,19 +172,24 @@ def _check_hydras(overrides: Sequence[Override]) -> None:
             raise ConfigError(f"{line}: vbench runs its sweeps itself, trial N in the folder N of its own.")
         if override.is_sweep_override():
             raise ConfigError(
-                f"{line}: this key takes one value; if it has a comma, quote it:"
-                f" {pasteable(key, line.partition('=')[2])}."
+                f"{line}: this key takes one value; if it has a comma, quote it: {_as_one_value(line)}."
             )
+
+
+def _as_one_value(line: str) -> str:
+    """The override, pluses included, with all that is behind the equals sign as one value."""
+    key, _, value = line.partition("=")
+    return pasteable(key, value)
 
 
 def _check_sweep(overrides: Sequence[Override], *, multirun: bool) -> None:
     for override in overrides:
-        key, line = override.key_or_group, override.input_line
+        key, line = override.key_or_group, override.input_line or ""
         if override.is_sweep_override():
             if not multirun:
                 raise ConfigError(
                     f"{line} gives several values: add --multirun to run them all; if it is one value, quote"
-                    f" it: {pasteable(key, (line or '').partition('=')[2])}."
+                    f" it: {_as_one_value(line)}."
                 )
             if key == "blocks":
                 raise ConfigError(f"'{line}': a sweep has one number of rounds, such as blocks=5.")
@@ -248,8 +253,8 @@ def composed(line: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
 
 @lru_cache(maxsize=8)
 def _composed(line: tuple[str, ...], with_hydra: bool) -> DictConfig:
-    """Hydra takes a quarter of a second for each line, and some lines are asked for again: what comes of one is
-    read, not changed."""
+    """Hydra takes a quarter of a second for a line, and some are asked for again: what comes of them is read,
+    not changed."""
     try:
         return compose("config", overrides=list(line), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from vbench import environment, ledger, rules
+from vbench.options import path_option
 from vbench.record import Rule, Trial
 from vbench.schema import Config, from_plain
 from vbench.tracking import trial_folders
@@ -27,6 +28,7 @@ from vbench.trial_folder import (
     read_spans,
     read_trial,
 )
+from vbench.validity import bounds
 
 
 def judged(folder: Path, trial: Trial) -> list[Rule]:
@@ -57,7 +59,9 @@ def _config(plain: str) -> Config:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print each trial's verdicts, then and now; 0 where they agree, 1 where one differs, 2 for no record."""
     parser = argparse.ArgumentParser(prog="python -m vbench.judge", description=__doc__)
-    parser.add_argument("folders", nargs="+", type=Path, help="a trial's or a sweep's folder, or one above")
+    parser.add_argument(
+        "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
+    )
     parser.add_argument("--all", action="store_true", help="print the rules that hold too")
     options = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
@@ -82,6 +86,8 @@ def _show(console: Console, folder: Path, *, show_all: bool) -> bool:
     valid = all(rule.holds for rule in found)
     now, then = ("valid" if each else "NOT VALID" for each in (valid, trial.valid))
     text = f"{folder}  block {trial.block + 1}  {trial.arm}  recorded: {then}  now: {now}"
+    if loosened := bounds.loosened(trial.config):
+        text += f"  loosened: {', '.join(loosened)}"
     console.print(Text(text, style="" if valid == trial.valid else "bold red"))
     for rule in found:
         if show_all or not rule.holds:

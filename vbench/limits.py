@@ -26,6 +26,7 @@ from vbench.errors import ConfigError, InputError, VbenchError
 from vbench.graph import pipeline_args
 from vbench.load.reference import read_reference
 from vbench.models.protocol import ModelError
+from vbench.options import path_option
 from vbench.record import Clip, Trial, marks
 from vbench.report import show_limits
 from vbench.schema import from_plain
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         " the service did: nothing else should run meanwhile.",
     )
     parser.add_argument(
-        "folder", nargs="?", type=Path, help=f"a trial's folder (default: the latest in {RUNS})"
+        "folder", nargs="?", type=path_option, help=f"a trial's folder (default: the latest in {RUNS})"
     )
     parser.add_argument(
         "--videos",
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="videos to work on, one after the other (default: as many as the trial had requests)",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON too")
+    parser.add_argument("--out", type=path_option, metavar="FILE", help="write the numbers as JSON too")
     return parser
 
 

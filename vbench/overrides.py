@@ -61,6 +61,8 @@ def _at_home(argument: str) -> str:
 
 def written_out(key: str, path: str) -> Path:
     """``path`` with its ``~`` or ``~user`` replaced by that home folder; ConfigError if there is none."""
+    if not path.startswith("~"):  # ``Path`` makes ``~`` of ``./~``, which is another folder
+        return Path(path)
     try:
         return Path(path).expanduser()
     except RuntimeError as error:

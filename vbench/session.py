@@ -15,6 +15,7 @@ from vbench.disk import check_room
 from vbench.display import Display, time_left
 from vbench.environment import MEASURED
 from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
+from vbench.overrides import written_out
 from vbench.quoting import resume_command, shell_quoted
 from vbench.ready import check_machine, check_outputs
 from vbench.record import Trial
@@ -80,7 +81,7 @@ def _resume(arguments: Sequence[str]) -> int:
         raise ConfigError(
             f"'{' '.join(arguments)}': {RESUME}FOLDER stands alone; all the rest is in the sweep's folder."
         )
-    folder = Path(arguments[0].removeprefix(RESUME)).resolve()
+    folder = written_out("resume", arguments[0].removeprefix(RESUME)).resolve()
     begun = sweep.read(folder)
     with sweep.alone(folder), _working_in(begun.cwd):
         try:

@@ -18,6 +18,7 @@ from typing import Any
 
 from vbench.errors import TrackingError, first_line
 from vbench.file_lock import locked
+from vbench.options import path_option
 from vbench.quoting import shell_quoted
 from vbench.record import Trial
 from vbench.summary import supported
@@ -303,8 +304,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m vbench.tracking", description="Log the records of trials and sweeps to MLflow."
     )
-    parser.add_argument("folders", nargs="+", type=Path, help="a trial's or a sweep's folder, or one above")
-    parser.add_argument("--outputs", type=Path, help="holds the MLflow database (default: as in the record)")
+    parser.add_argument(
+        "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
+    )
+    parser.add_argument(
+        "--outputs", type=path_option, help="holds the MLflow database (default: as in the record)"
+    )
     parser.add_argument("--experiment", help="MLflow's experiment name (default: as in the record)")
     options = parser.parse_args(arguments)
     try:

@@ -97,7 +97,7 @@ def test_a_regression_beyond_the_bound_sets_the_exit_status(
     assert main([*arguments, "--out", str(tmp_path)]) == status
     error = capsys.readouterr().err
     assert ("is slower than" in error) == (status == 4)
-    assert ("inconclusive; more blocks would tell" in error) == (percent == "24")
+    assert ("inconclusive; a new sweep with more blocks may tell" in error) == (percent == "24")
 
 
 def test_a_pass_says_how_large_a_regression_would_have_been_missed(

@@ -1,5 +1,6 @@
 """What cannot be run is refused before anything starts, in a sentence that names the value and the remedy."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,22 @@ def test_every_study_composes_to_a_sweep_in_blocks(
         assert config.load.requests >= max(48, 12 * config.load.concurrency)
         assert config.video.scene is not None
         assert config.video.scene.length_s / (config.pipeline.chunk_s or 1) >= 4
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("+cluster.addresses.oss=a,b", "\"+cluster.addresses.oss='a,b'\""),
+        ("video.path=a,b.mp4", "\"video.path='a,b.mp4'\""),
+        ("+hydra.job.env_set.X=a,b", "\"+hydra.job.env_set.X='a,b'\""),
+    ],
+)
+def test_a_value_with_a_comma_is_told_how_to_be_one_value(line: str, remedy: str) -> None:
+    said = refused(line)
+    assert remedy in said
+    (override,) = parse(shlex.split(remedy))
+    assert not override.is_sweep_override()
+    assert override.value() == line.partition("=")[2]
 
 
 def test_the_main_study_is_the_published_comparison() -> None:

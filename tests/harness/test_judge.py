@@ -46,6 +46,16 @@ def test_a_verdict_that_would_be_another_is_shown(folder: Path, capsys: pytest.C
     assert "the client was on time" in shown
 
 
+def test_bounds_that_were_loosened_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trial = trial_folder.read_trial(folder)
+    load = {**trial.config["load"], "max_foreign_cpu_percent": 50.0}
+    trial_folder.write_json(
+        folder / trial_folder.TRIAL, replace(trial, config={**trial.config, "load": load})
+    )
+    assert main([str(folder)]) == 0
+    assert "loosened: load.max_foreign_cpu_percent=50 (shipped: 5)" in capsys.readouterr().out
+
+
 def test_a_folder_without_a_record_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert "holds no trial" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from vbench.errors import ConfigError, TrackingError, first_line
 from vbench.ledger import HASHED
 from vbench.names import nearest
 from vbench.record import Trial
-from vbench.tracking import ARTIFACTS, DATABASE, SWEEP
+from vbench.tracking import ARTIFACTS, DATABASE, SWEEP, unusable_outputs
 from vbench.trial_folder import TRIAL, RecordError, read_trial
 
 
@@ -157,6 +157,8 @@ def read_experiment(outputs: Path, experiment: str) -> Iterator[Found]:
     database = outputs / DATABASE
     if not database.exists():
         raise ConfigError(f"{database} does not exist: --outputs names the folder that holds it")
+    if (problem := unusable_outputs(outputs)) is not None:
+        raise ConfigError(f"--outputs {outputs}: {problem}")
     with tempfile.TemporaryDirectory(prefix="vbench-compare-") as temporary:
         try:
             trials, missing = _download(database, experiment, Path(temporary))

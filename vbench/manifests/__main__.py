@@ -13,6 +13,8 @@ from vbench.manifests.as_yaml import as_yaml
 from vbench.manifests.kuberay import ray_cluster, ray_service
 from vbench.manifests.ray_up import ray_up
 from vbench.manifests.serve import serve_config
+from vbench.options import path_option
+from vbench.quoting import shell_quoted
 from vbench.schema import Config
 
 KINDS: dict[str, Callable[[Config], dict[str, Any]]] = {
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "overrides", nargs="*", help="as for python -m vbench, e.g. cluster=aws runtime=anyscale"
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write it there")
+    parser.add_argument("--out", type=path_option, metavar="FILE", help="write it there")
     options = parser.parse_args(arguments)
     try:
         (config,) = check(options.overrides, multirun=False)
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def rendered(kind: str, config: Config, overrides: Sequence[str]) -> str:
     """The manifest as YAML, with the command that made it above."""
-    command = " ".join(["python -m vbench.manifests", kind, *overrides])
+    command = " ".join(["python -m vbench.manifests", kind, *map(shell_quoted, overrides)])
     return f"# {command}\n" + as_yaml(KINDS[kind](config))
 
 

@@ -23,6 +23,7 @@ from vbench.models.shapes import BUNDLED
 from vbench.models.shapes_net import ARCHITECTURE, HEIGHT, WIDTH, ShapesNet
 from vbench.models.train_data import CLASS_NAMES, Sample, make_samples
 from vbench.models.train_loss import detection_loss
+from vbench.options import path_option
 
 EMA_STEPS = 300
 """Memory of the averaged weights, in steps; they are what is saved."""
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m vbench.models.train_shapes", description=__doc__)
-    parser.add_argument("--out", type=Path, default=BUNDLED, help="where the weights go (%(default)s)")
+    parser.add_argument("--out", type=path_option, default=BUNDLED, help="where the weights go (%(default)s)")
     parser.add_argument("--scenes", type=int, default=1200, help="scenes to render (%(default)s)")
     parser.add_argument("--frames", type=int, default=6, help="frames a scene (%(default)s)")
     parser.add_argument("--epochs", type=float, default=5.0, help="passes over all frames (%(default)s)")

@@ -1,0 +1,53 @@
+"""Paths on the command lines of vbench's other commands: a shell leaves ``~`` as it is behind ``--out=``."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from vbench.compare import main as compare
+from vbench.errors import ConfigError
+from vbench.judge import main as judge
+from vbench.limits import main as limits
+from vbench.manifests.__main__ import main as manifests
+from vbench.options import path_option
+from vbench.session import run
+from vbench.tracking import main as tracking
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder beside the one that commands run in."""
+    home, here = tmp_path / "home", tmp_path / "here"
+    home.mkdir()
+    here.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+    return home
+
+
+def test_a_tilde_is_the_home_folder(home: Path) -> None:
+    assert path_option("~/x") == home / "x"
+    assert path_option("./~") == Path("~")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"~nobody-here/x: there is no user of this name"):
+        path_option("~nobody-here/x")
+
+
+def test_no_command_takes_a_tilde_for_a_folder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert manifests(["serve", "--out=~/serve.yaml"]) == 0
+    assert (home / "serve.yaml").exists()
+    assert compare(["--experiment", "x", "--outputs=~/o"]) == 2
+    for command in (compare, judge, tracking, limits):
+        assert command(["~/nothing"]) != 0
+    said = capsys.readouterr().err
+    assert said.count(f"{home}/nothing") == 4
+    assert f"{home}/o/mlflow.db does not exist" in said
+    with pytest.raises(ConfigError, match=f"{home}/s"):
+        run(["resume=~/s"])
+    assert list(Path().iterdir()) == []
+
+
+def test_a_manifest_says_its_command_as_it_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert manifests(["serve", "video=file", "video.path='a b.mp4'"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "# python -m vbench.manifests serve video=file \"video.path='a b.mp4'\""
