@@ -82,9 +82,8 @@ class Display:
             try:
                 yield
             finally:
-                if self._task is not None:
-                    self._finish()
-                self._live, self._task, self._phase = None, None, None
+                self._finish()
+                self._live, self._phase = None, None
 
     def phase(self, name: str, done: int = 0, total: int = 0, note: str = "") -> None:
         """Show how far a phase is; ``total`` 0 where that is not known. A new name ends the one before."""
@@ -104,23 +103,26 @@ class Display:
     def _show(self, name: str, done: int, total: int, count: str, note: str) -> None:
         assert self._live is not None
         if name != self._phase:
-            if self._task is not None:
-                self._finish()
+            self._finish()
             self._phase, self._began_s = name, time.monotonic()
             self._task = self._live.add_task(name, total=total or None, count=count, note=note)
         assert self._task is not None
         self._live.update(self._task, completed=done, total=total or None, count=count, note=note)
 
     def _finish(self) -> None:
-        """Turn the phase that ended into a line that stays."""
-        assert self._live is not None
-        assert self._task is not None
-        task = next(task for task in self._live.tasks if task.id == self._task)
-        spent = time.monotonic() - self._began_s
-        self._live.console.print(
-            f"[green]✓[/green] {task.description:<24} {spent:6.1f} s  [dim]{task.fields['note']}[/dim]"
-        )
-        self._live.remove_task(self._task)
+        """Turn the phase that ended into a line that stays; nothing where none is shown.
+
+        An interrupt may come between any two steps of a phase's change: a task may be gone, or not ours yet.
+        """
+        ended, self._task = self._task, None
+        if self._live is None or ended is None:
+            return
+        for task in [task for task in self._live.tasks if task.id == ended]:
+            spent = time.monotonic() - self._began_s
+            self._live.console.print(
+                f"[green]✓[/green] {task.description:<24} {spent:6.1f} s  [dim]{task.fields['note']}[/dim]"
+            )
+            self._live.remove_task(ended)
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print one line that stays."""

@@ -1,8 +1,15 @@
 """A run goes on when nobody reads what it prints."""
 
+import io
 import os
 import subprocess
 import sys
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from vbench.display import Display
 
 SAYS = """
 import sys
@@ -58,3 +65,43 @@ def test_streams_that_were_closed_beforehand_are_no_error() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("vbench: runtime=nonsense does not exist")
+
+
+def interrupted_at(step: int) -> bool:
+    """Show two phases, with an interrupt at this line of what changes them; whether there are so many."""
+    seen = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal seen
+        if frame.f_code.co_name not in ("phase", "_show", "_finish", "add_task"):
+            return None
+        if event == "line":
+            seen += 1
+            if seen == step:
+                raise KeyboardInterrupt
+        return trace
+
+    display = Display()
+    display.console = Console(file=io.StringIO(), force_terminal=True)
+    before = sys.gettrace()
+    try:
+        with display.running():
+            sys.settrace(trace)
+            display.phase("first", 0, 2)
+            display.phase("second", 1, 2)
+            sys.settrace(before)
+    finally:
+        sys.settrace(before)
+    return seen >= step
+
+
+def test_an_interrupt_at_any_step_of_the_display_stays_an_interrupt() -> None:
+    step = 1
+    while True:
+        try:
+            assert not interrupted_at(step)
+        except KeyboardInterrupt:
+            step += 1
+        else:
+            break
+    assert step > 20
