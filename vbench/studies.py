@@ -21,9 +21,8 @@ def timed(
     statuses: Sequence[int] = (0,),
     watching: Callable[[int], AbstractContextManager[object]] = lambda _: nullcontext(),
     env: Mapping[str, str] | None = None,
-    cwd: Path = ROOT,
 ) -> tuple[float, str]:
-    """Wall seconds of a command that must succeed, and what it printed.
+    """Wall seconds of a command that must succeed, run where the project is, and what it printed.
 
     Args:
         command: program and arguments.
@@ -31,7 +30,6 @@ def timed(
         statuses: with which it may end.
         watching: makes, of the process's id, a context that is entered while it runs.
         env: what it has in its environment beside this process's.
-        cwd: the folder in which it runs.
 
     Raises:
         SystemExit: with all that it printed, where it failed.
@@ -40,7 +38,7 @@ def timed(
     began = time.monotonic()
     with subprocess.Popen(
         command,
-        cwd=cwd,
+        cwd=ROOT,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
