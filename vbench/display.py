@@ -114,15 +114,16 @@ class Display:
 
         An interrupt may come between any two steps of a phase's change: a task may be gone, or not ours yet.
         """
+        assert self._live is not None
         ended, self._task = self._task, None
-        if self._live is None or ended is None:
+        task = next((task for task in self._live.tasks if task.id == ended), None)
+        if task is None:
             return
-        for task in [task for task in self._live.tasks if task.id == ended]:
-            spent = time.monotonic() - self._began_s
-            self._live.console.print(
-                f"[green]✓[/green] {task.description:<24} {spent:6.1f} s  [dim]{task.fields['note']}[/dim]"
-            )
-            self._live.remove_task(ended)
+        spent = time.monotonic() - self._began_s
+        self._live.console.print(
+            f"[green]✓[/green] {task.description:<24} {spent:6.1f} s  [dim]{task.fields['note']}[/dim]"
+        )
+        self._live.remove_task(task.id)
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print one line that stays."""

@@ -1,16 +1,21 @@
-"""Types of command-line options, for ``argparse``."""
+"""Paths on command lines."""
 
 import argparse
 from pathlib import Path
 
 
+def home_path(text: str) -> Path:
+    """A path with its ``~`` or ``~user`` replaced by that home folder; RuntimeError if there is none."""
+    path = Path(text)
+    # ``Path`` makes ``~`` of ``./~``, which is another folder.
+    return path.expanduser() if text.startswith("~") else path
+
+
 def path_option(text: str) -> Path:
-    """A file or folder, whose ``~`` is a home folder: a shell leaves it as it is in ``--out=~/x`` and in
+    """As ``home_path``, as a type for ``argparse``: a shell leaves ``~`` as it is in ``--out=~/x`` and in
     quotes."""
-    if not text.startswith("~"):  # ``Path`` makes ``~`` of ``./~``, which is another folder
-        return Path(text)
     try:
-        return Path(text).expanduser()
+        return home_path(text)
     except RuntimeError as error:
         raise argparse.ArgumentTypeError(
             f"{text}: there is no user of this name; for a folder called so give ./{text}"

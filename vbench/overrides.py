@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import Override, ValueType
 from hydra.errors import HydraException
 
 from vbench.errors import ConfigError
+from vbench.options import home_path
 from vbench.quoting import hydra_quoted, unquoted
 from vbench.quoting import override as pasteable
 
@@ -61,10 +62,8 @@ def _at_home(argument: str) -> str:
 
 def written_out(key: str, path: str) -> Path:
     """``path`` with its ``~`` or ``~user`` replaced by that home folder; ConfigError if there is none."""
-    if not path.startswith("~"):  # ``Path`` makes ``~`` of ``./~``, which is another folder
-        return Path(path)
     try:
-        return Path(path).expanduser()
+        return home_path(path)
     except RuntimeError as error:
         raise ConfigError(
             f"{key}={path}: there is no user of this name; for a folder called so give"

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from functools import lru_cache
 
 import imageio_ffmpeg
@@ -29,6 +30,11 @@ def file_options() -> dict[str, str]:
         "format_whitelist": ",".join(CONTAINERS),
         "codec_whitelist": ",".join(CODECS),
     }
+
+
+def words(options: Mapping[str, str]) -> list[str]:
+    """Options as FFmpeg's command line has them."""
+    return [word for name, value in options.items() for word in (f"-{name}", value)]
 
 
 def pipe_options() -> dict[str, str | None]:

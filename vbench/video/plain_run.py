@@ -22,6 +22,7 @@ from vbench.video.ffmpeg import (
     file_options,
     is_at_least,
     max_pixels,
+    words,
 )
 from vbench.video.plain_times import FrameTimes
 from vbench.video.process import FFmpegProcess
@@ -180,11 +181,10 @@ class PlainRun:
     def _command(self, before: Sequence[str], after: Sequence[str]) -> list[str]:
         pixels = max_pixels(self.geometry.source_width, self.geometry.source_height)
         options = file_options() | {"threads": str(self.threads), "max_pixels": str(pixels)}
-        words = [word for name, value in options.items() for word in (f"-{name}", value)]
         mapped = [] if self.stream is None else ["-map", f"0:{self.stream}"]
         source = [*before, "-i", media_url(self.opened), *mapped, "-an", "-sn", "-dn"]
         prefix = command_prefix(self.threads)
-        return [*prefix, *words, *source, "-fps_mode", "passthrough", *after, "pipe:1"]
+        return [*prefix, *words(options), *source, "-fps_mode", "passthrough", *after, "pipe:1"]
 
     def _process(self, command: Sequence[str], descriptors: tuple[int, ...]) -> FFmpegProcess:
         pictures = 32 + 2 * self.threads  # at most 16 references, one per thread, some on their way

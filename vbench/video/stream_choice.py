@@ -10,7 +10,7 @@ from av.video.stream import VideoStream
 
 from vbench.video.child_environment import child_environment
 from vbench.video.errors import ToolMissingError, VideoError
-from vbench.video.ffmpeg import CODECS, ffmpeg_path, file_options
+from vbench.video.ffmpeg import CODECS, ffmpeg_path, file_options, words
 from vbench.video.source import media_url
 
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -54,8 +54,7 @@ def choose_stream(path: Path, container: InputContainer) -> VideoStream:
 
 def _chosen_by_ffmpeg(path: Path) -> int | None:
     """The number of the video stream that FFmpeg takes by itself; None where it does not say."""
-    options = [word for name, value in file_options().items() for word in (f"-{name}", value)]
-    source = [*options, "-threads", "1", "-i", media_url(path), "-an", "-sn", "-dn"]
+    source = [*words(file_options()), "-threads", "1", "-i", media_url(path), "-an", "-sn", "-dn"]
     # "info" has it print the line that is read below.
     prefix = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "info", "-cpucount", "1"]
     try:
