@@ -56,10 +56,13 @@ def check(file: ByteFile) -> None:
 
 
 def has_joins(file: ByteFile, pid: int) -> bool:
-    """Whether segments were joined: the packets of ``pid`` are counted from another number on somewhere.
+    """Whether the packets of ``pid`` have counters that do not continue, although no payload is missing.
 
-    A segment begins with a program association table, and its first packet of video with a picture: so no
-    picture lacks a packet. The counter may jump elsewhere only if the stream says so itself.
+    libavformat then calls pictures corrupt. There are two causes. Segments were joined: a segment begins with
+    a program association table, and its first payload with a picture, so no picture lacks a packet. Or a
+    packet without a payload, such as one with a clock reference alone, has a counter of its own; the counter
+    of such a packet says nothing about payloads (ISO/IEC 13818-1, 2.4.3.3). The counter may jump elsewhere
+    only if the stream announces it.
 
     Raises:
         VideoError: packets of ``pid`` are missing, repeated, or marked as received with errors.
@@ -67,11 +70,14 @@ def has_joins(file: ByteFile, pid: int) -> bool:
     layout = _layout(file)
     if layout is None:
         return False
-    joins, table, previous = False, -1, None
+    jumps, announced, table = False, False, -1
+    seen: int | None = None
+    """Counter of the last packet, with or without a payload."""
+    payload_at, payload_counter = -1, None
     for at, packets in _blocks(file, layout):
         pids = (packets[:, 1].astype(np.int64) & 31) << 8 | packets[:, 2]
         tables = np.flatnonzero((pids == _PAT_PID) & (packets[:, 1] & 0x40 > 0))
-        for row in np.flatnonzero(pids == pid).tolist():
+        for row in np.flatnonzero((pids == pid) & (packets[:, 3] & 0x30 > 0)).tolist():
             header = packets[row].tolist()
             place = at + row * layout.stride
             before = tables[: np.searchsorted(tables, row)]
@@ -81,17 +87,22 @@ def has_joins(file: ByteFile, pid: int) -> bool:
                 raise VideoError(
                     f"{file.path} is damaged at byte {place}: its receiver marked a packet as faulty"
                 )
-            counter, payload, adapted = header[3] & 15, header[3] >> 4 & 1, header[3] >> 4 & 2
-            announced = bool(adapted and header[4] and header[5] & 0x80)
-            if previous is not None and not announced and counter != (previous[1] + payload) & 15:
-                if not (header[1] & 0x40 and table > previous[0]):
-                    raise VideoError(
-                        f"{file.path} is damaged at byte {place}: transport-stream packets of its video are "
-                        "missing or repeated"
-                    )
-                joins = True
-            previous = (place, counter)
-    return joins
+            counter, has_payload, adapted = header[3] & 15, header[3] >> 4 & 1, header[3] >> 4 & 2
+            announces = bool(adapted and header[4] and header[5] & 0x80)
+            announced = announced or announces
+            if seen is not None and not announces and counter != (seen + has_payload) & 15:
+                jumps = True
+            seen = counter
+            if not has_payload:
+                continue
+            continues = payload_counter is None or counter == (payload_counter + 1) & 15
+            if not continues and not announced and not (header[1] & 0x40 and table > payload_at):
+                raise VideoError(
+                    f"{file.path} is damaged at byte {place}: transport-stream packets of its video are "
+                    "missing or repeated"
+                )
+            payload_at, payload_counter, announced = place, counter, False
+    return jumps
 
 
 def _layout(file: ByteFile) -> _Layout | None:
