@@ -30,12 +30,15 @@ def recognises(file: ByteFile) -> bool:
     return file.read(4, 4) in _OPENING
 
 
-def check(file: ByteFile) -> None:
+def check(file: ByteFile) -> FragmentOrder:
     """Check the outermost boxes, and those within each movie fragment.
+
+    Returns:
+        The movie fragments.
 
     Raises:
         VideoError: a box is truncated; boxes follow one that does not end where the next begins; or a
-            fragment is damaged or missing.
+            fragment is damaged.
     """
     fragments = FragmentOrder(file.path)
     at = 0
@@ -43,7 +46,7 @@ def check(file: ByteFile) -> None:
         box = _box(file, at, file.size)
         if box is None or (box.end > file.size and box.kind not in _KNOWN):
             _check_no_boxes_follow(file, at)
-            return
+            break
         if box.end > file.size:
             raise VideoError(
                 f"{file.path} is truncated: it has {file.size} bytes of the {box.end} that its headers "
@@ -56,6 +59,7 @@ def check(file: ByteFile) -> None:
         elif box.kind == b"moof":
             _see_fragment(file, box, fragments)
         at = box.end
+    return fragments
 
 
 def _see_fragment(file: ByteFile, moof: Box, fragments: FragmentOrder) -> None:

@@ -123,8 +123,10 @@ def read_index(source: str | Path, limits: VideoLimits | None = None) -> tuple[V
     """
     limits = limits or VideoLimits()
     path = local_video(source, limits)
-    check_complete(path)
+    fragments = check_complete(path)
     with open_video(path, limits) as video:
+        if fragments is not None:
+            fragments.check(video.stream.id)
         check_sample_table(path, video.stream.id, limits)
         scan = _Scan(video, limits)
         for packet in video.packets():
