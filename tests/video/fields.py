@@ -71,7 +71,7 @@ def _slice(packet: bytes) -> bytes:
 
 def _field_sps(sps: bytes) -> tuple[int, bytes]:
     """Bits of ``frame_num``, and the parameter set of frames of two fields, twice as high (7.3.2.1.1)."""
-    bits = _Bits(sps)
+    bits = BitCopy(sps)
     bits.copy(32)  # NAL header, profile_idc, constraint flags, level_idc
     bits.copy_unsigned()  # seq_parameter_set_id
     frame_num_bits = 4 + bits.copy_unsigned()
@@ -90,7 +90,7 @@ def _field_sps(sps: bytes) -> tuple[int, bytes]:
 def _field(unit: bytes, frame_num_bits: int, frame_num: int, *, bottom: int) -> bytes:
     """A slice as that of a field (7.3.3); the second field of an IDR picture is none itself."""
     idr = unit[0] & 31 == _IDR
-    bits = _Bits(unit)
+    bits = BitCopy(unit)
     bits.copy(8)  # NAL header
     for _ in range(3):  # first_mb_in_slice, slice_type, pic_parameter_set_id
         bits.copy_unsigned()
@@ -101,7 +101,7 @@ def _field(unit: bytes, frame_num_bits: int, frame_num: int, *, bottom: int) -> 
     return bits.finish()
 
 
-class _Bits:
+class BitCopy:
     """Copies a NAL unit bit by bit, with changes."""
 
     def __init__(self, unit: bytes) -> None:

@@ -1,14 +1,15 @@
-"""Tells the fields of H.264 frames: which slices begin a frame, and which complete the one before."""
+"""Tells what H.264 slices belong to: a frame, a field, or a redundant coding of a picture."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vbench.video.bits import Bits, unescaped
+from vbench.video.bitstream import H264_IDR
 from vbench.video.decoder_state import H264_PPS, H264_SPS
 from vbench.video.parameter_sets import WITH_CHROMA_FORMAT, has_frames_only, skip_chroma_format
 
 _HEAD_BYTES = 24
-"""Of a slice: more than it takes to reach ``bottom_field_flag``."""
+"""Of a slice or picture parameter set: more than it takes to reach what is said of redundancy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,21 +21,49 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What a slice header says of the picture that the slice belongs to."""
+
+    field: Field | None = None
+    """The field that it is part of; None for a frame."""
+    redundant: bool = False
+    """Whether it codes a part of the picture again, which decoders leave out (``redundant_pic_cnt``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Sequence:
     """What a sequence parameter set says of its slices' headers."""
 
     frames_only: bool
     separate_planes: bool
     frame_num_bits: int
+    order_bits: int
+    """Of ``pic_order_cnt_lsb``; 0 if slices have none."""
+    order_deltas: bool
+    """Whether slices have ``delta_pic_order_cnt`` (``pic_order_cnt_type`` 1)."""
 
 
-class FieldReader:
-    """Reads slice headers up to the field flags, with the parameter sets in force."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    """What a picture parameter set says of its slices' headers."""
+
+    sequence: int
+    """Id of its sequence parameter set."""
+    bottom_order: bool = False
+    """``bottom_field_pic_order_in_frame_present_flag``."""
+    redundancy: bool = False
+    """``redundant_pic_cnt_present_flag``."""
+
+
+_WHOLE_FRAME = Slice()
+
+
+class SliceReader:
+    """Reads slice headers up to ``redundant_pic_cnt``, with the parameter sets in force."""
 
     def __init__(self) -> None:
         self._sequences: dict[int, _Sequence] = {}
-        self._sequence_of: dict[int, int] = {}
-        """The sequence parameter set of each picture parameter set, by their ids."""
+        self._pictures: dict[int, _Picture] = {}
 
     def see(self, units: Iterable[bytes]) -> None:
         """Note the parameter sets among these NAL units; damaged ones are left out."""
@@ -44,33 +73,45 @@ class FieldReader:
                     number, sequence = _sequence(unit[1:])
                     self._sequences[number] = sequence
                 elif unit[0] & 31 == H264_PPS:
-                    bits = Bits(unescaped(unit[1:_HEAD_BYTES]))
-                    number = bits.unsigned()
-                    self._sequence_of[number] = bits.unsigned()
+                    number, picture = _picture(unit[1:_HEAD_BYTES])
+                    self._pictures[number] = picture
             except EOFError:
                 continue
 
-    def field(self, head: bytes) -> Field | None:
-        """The field that a slice belongs to (ITU-T H.264 7.3.3); None for a frame, and for a damaged slice.
+    def slice(self, head: bytes) -> Slice:
+        """What a slice belongs to (ITU-T H.264 7.3.3); a frame, if it is damaged.
 
         Args:
             head: the first 24 bytes of the slice's NAL unit.
         """
-        if all(sequence.frames_only for sequence in self._sequences.values()):
-            return None
-        bits = Bits(unescaped(head[1:]))
+        if all(sequence.frames_only for sequence in self._sequences.values()) and not any(
+            picture.redundancy for picture in self._pictures.values()
+        ):
+            return _WHOLE_FRAME
+        bits, field = Bits(unescaped(head[1:])), None
         try:
             bits.unsigned()  # first_mb_in_slice
             bits.unsigned()  # slice_type
-            sequence = self._sequences.get(self._sequence_of.get(bits.unsigned(), -1))
-            if sequence is None or sequence.frames_only:
-                return None
+            picture = self._pictures.get(bits.unsigned())
+            sequence = self._sequences.get(picture.sequence) if picture else None
+            if picture is None or sequence is None:
+                return _WHOLE_FRAME
             if sequence.separate_planes:
                 bits.take(2)
             frame_num = bits.take(sequence.frame_num_bits)
-            return Field(frame_num=frame_num, bottom=bits.take(1) == 1) if bits.take(1) else None
+            if not sequence.frames_only and bits.take(1):
+                field = Field(frame_num=frame_num, bottom=bits.take(1) == 1)
+            if not picture.redundancy:
+                return Slice(field=field)
+            if head[0] & 31 == H264_IDR:
+                bits.unsigned()  # idr_pic_id
+            bits.take(sequence.order_bits)
+            deltas = (1 if sequence.order_deltas else 0) + (picture.bottom_order and field is None)
+            for _ in range(deltas if sequence.order_bits or sequence.order_deltas else 0):
+                bits.signed()  # delta_pic_order_cnt_bottom, delta_pic_order_cnt
+            return Slice(field=field, redundant=bits.unsigned() > 0)
         except EOFError:
-            return None
+            return Slice(field=field)
 
 
 def _sequence(sps: bytes) -> tuple[int, _Sequence]:
@@ -80,6 +121,36 @@ def _sequence(sps: bytes) -> tuple[int, _Sequence]:
     bits.take(16)  # constraint flags, level_idc
     number = bits.unsigned()
     separate = profile in WITH_CHROMA_FORMAT and skip_chroma_format(bits)
+    frame_num_bits = bits.unsigned() + 4
+    order_type = bits.unsigned()  # pic_order_cnt_type
     return number, _Sequence(
-        frames_only=has_frames_only(sps), separate_planes=separate, frame_num_bits=bits.unsigned() + 4
+        frames_only=has_frames_only(sps),
+        separate_planes=separate,
+        frame_num_bits=frame_num_bits,
+        order_bits=bits.unsigned() + 4 if order_type == 0 else 0,
+        order_deltas=order_type == 1 and not bits.take(1),  # delta_pic_order_always_zero_flag
     )
+
+
+def _picture(pps: bytes) -> tuple[int, _Picture]:
+    """Id and facts of the head of a picture parameter set without its NAL header (7.3.2.2).
+
+    Those with several slice groups, which FFmpeg does not decode, are not read on.
+    """
+    bits = Bits(unescaped(pps))
+    number, sequence = bits.unsigned(), bits.unsigned()
+    try:
+        bits.take(1)  # entropy_coding_mode_flag
+        bottom_order = bits.take(1) == 1
+        if bits.unsigned():  # num_slice_groups_minus1
+            return number, _Picture(sequence=sequence, bottom_order=bottom_order)
+        bits.unsigned()  # num_ref_idx_l0_default_active_minus1
+        bits.unsigned()  # num_ref_idx_l1_default_active_minus1
+        bits.take(3)  # weighted_pred_flag, weighted_bipred_idc
+        for _ in range(3):  # pic_init_qp_minus26, pic_init_qs_minus26, chroma_qp_index_offset
+            bits.signed()
+        bits.take(2)  # deblocking_filter_control_present_flag, constrained_intra_pred_flag
+        redundancy = bits.take(1) == 1
+    except EOFError:
+        return number, _Picture(sequence=sequence)
+    return number, _Picture(sequence=sequence, bottom_order=bottom_order, redundancy=redundancy)

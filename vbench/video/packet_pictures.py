@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vbench.video.av1_obu import shown_frames
 from vbench.video.bitstream import PacketReader
-from vbench.video.h264_fields import Field, FieldReader
+from vbench.video.h264_fields import Field, SliceReader
 from vbench.video.vpx_headers import vp9_frames
 
 _H264_FIRST_SLICES = (1, 2, 5)
@@ -24,6 +24,8 @@ class Pictures:
     """Whether it holds the second field of a frame that an earlier packet began."""
     unpaired: bool = False
     """Whether a field before has no second one."""
+    redundant: bool = False
+    """Whether it holds nothing but second codings of a picture, and so nothing that is decoded."""
 
 
 class PictureCounter:
@@ -31,10 +33,10 @@ class PictureCounter:
 
     def __init__(self, reader: PacketReader, parameter_sets: Iterable[bytes]) -> None:
         self._reader = reader
-        self._fields = FieldReader()
+        self._slices = SliceReader()
         self._open: Field | None = None
         if reader.codec == "h264":
-            self._fields.see(parameter_sets)
+            self._slices.see(parameter_sets)
 
     @property
     def is_open(self) -> bool:
@@ -45,7 +47,7 @@ class PictureCounter:
         """The pictures in a packet, and what it has in parameter sets."""
         codec = self._reader.codec
         if codec == "h264":
-            self._fields.see(parameter_sets)
+            self._slices.see(parameter_sets)
             return self._h264(packet)
         if codec == "hevc":
             heads = self._reader.heads(packet, _HEVC_SLICES, 3)
@@ -57,11 +59,15 @@ class PictureCounter:
         return Pictures(begun=int(not self._reader.is_hidden(packet)))
 
     def _h264(self, packet: bytes) -> Pictures:
-        begun, completes, unpaired = 0, False, False
+        begun, completes, unpaired, redundant = 0, False, False, False
         for head in self._reader.heads(packet, _H264_FIRST_SLICES, _HEAD_BYTES):
             if len(head) < 2 or not head[1] >> 7:  # first_mb_in_slice is 0 if its first bit is 1
                 continue
-            field = self._fields.field(head)
+            coded = self._slices.slice(head)
+            if coded.redundant:
+                redundant = True
+                continue
+            field = coded.field
             before, self._open = self._open, None
             if field is not None and before == Field(bottom=not field.bottom, frame_num=field.frame_num):
                 completes = completes or not begun
@@ -69,7 +75,8 @@ class PictureCounter:
             unpaired = unpaired or before is not None
             self._open = field
             begun += 1
-        return Pictures(begun=begun, completes=completes, unpaired=unpaired)
+        redundant = redundant and not (begun or completes)
+        return Pictures(begun=begun, completes=completes, unpaired=unpaired, redundant=redundant)
 
 
 def _begins_hevc(head: bytes) -> bool:

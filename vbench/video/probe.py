@@ -217,6 +217,8 @@ class _Scan:
             self._completed_at[self._begun_at] = place
         if pictures.begun:
             self._begun_at = place
+        if pictures.redundant:
+            self._refuse_pictures("a packet of redundant slices alone, which FFmpeg cannot decode,", pts)
         if checked and (pictures.begun > 1 or pictures.unpaired):
             what = "a packet with several pictures" if pictures.begun > 1 else "a field without a second"
             self._refuse_pictures(what, pts)
