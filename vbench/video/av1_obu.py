@@ -19,6 +19,7 @@ class Obu:
     payload: bytes
     spatial_id: int = 0
     """Layer of a scalable stream, 0 for the smallest pictures."""
+    temporal_id: int = 0
 
 
 def obus(packet: bytes) -> Iterator[Obu]:
@@ -26,14 +27,19 @@ def obus(packet: bytes) -> Iterator[Obu]:
     at = 0
     while at < len(packet):
         header, extended = packet[at], packet[at] >> 2 & 1
-        spatial_id = packet[at + 1] >> 3 & 3 if extended and at + 1 < len(packet) else 0
+        extension = packet[at + 1] if extended and at + 1 < len(packet) else 0
         at += 1 + extended
         size = len(packet) - at
         if header >> 1 & 1:
             size, at = _leb128(packet, at)
         if at > len(packet):
             return
-        yield Obu(type=header >> 3 & 15, payload=packet[at : at + size], spatial_id=spatial_id)
+        yield Obu(
+            type=header >> 3 & 15,
+            payload=packet[at : at + size],
+            spatial_id=extension >> 3 & 3,
+            temporal_id=extension >> 5,
+        )
         at += size
 
 
@@ -98,8 +104,40 @@ def _leb128(data: bytes, at: int) -> tuple[int, int]:
     return value, at
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Av1Sequence:
+    """What a sequence header says (AV1 bitstream specification 5.5): its pictures, and its frame headers."""
+
+    facts: PictureFacts
+    """Of pictures of the largest size, which is that of frames that name no other."""
+    reduced: bool
+    """``reduced_still_picture_header``."""
+    size_bits: tuple[int, int]
+    """Bits of a frame's width and height."""
+    presentation_bits: int
+    """Of ``frame_presentation_time``; 0 if frames have none."""
+    removal_bits: int
+    """Of ``buffer_removal_time``; 0 if frames have none."""
+    operating_points: tuple[int, ...]
+    """``operating_point_idc`` of those with a decoder model."""
+    id_bits: tuple[int, int]
+    """Of ``delta_frame_id`` and of a frame's own id; 0, 0 if frames have none."""
+    order_bits: int
+    """``OrderHintBits``."""
+    screen_content: int
+    """``seq_force_screen_content_tools``: 2 if each frame chooses."""
+    integer_vectors: int
+    """``seq_force_integer_mv``: 2 if each frame chooses."""
+    superres: bool
+
+
 def av1_facts(sequence_header: bytes) -> PictureFacts:
-    """Facts in a sequence header's payload (AV1 bitstream specification 5.5).
+    """Facts in a sequence header's payload; EOFError if it ends too early."""
+    return av1_sequence(sequence_header).facts
+
+
+def av1_sequence(sequence_header: bytes) -> Av1Sequence:
+    """All that frame headers depend on in a sequence header's payload.
 
     Raises:
         EOFError: it ends too early.
@@ -108,56 +146,86 @@ def av1_facts(sequence_header: bytes) -> PictureFacts:
     profile = bits.take(3)
     bits.take(1)  # still_picture
     reduced = bits.take(1)
+    presentation_bits = removal_bits = 0
+    points: tuple[int, ...] = ()
     if reduced:
         bits.take(5)  # seq_level_idx
     else:
-        _skip_operating_points(bits)
+        presentation_bits, removal_bits, points = _operating_points(bits)
     width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
     width, height = bits.take(width_bits) + 1, bits.take(height_bits) + 1
+    delta_id_bits = more_id_bits = 0
     if not reduced and bits.take(1):  # frame_id_numbers_present_flag
-        bits.take(7)
+        delta_id_bits = bits.take(4) + 2
+        more_id_bits = bits.take(3) + 1
     bits.take(3)  # use_128x128_superblock, enable_filter_intra, enable_intra_edge_filter
-    if not reduced:
-        _skip_tools(bits)
-    bits.take(3)  # enable_superres, enable_cdef, enable_restoration
+    order_bits, screen_content, integer_vectors = (0, 2, 2) if reduced else _tools(bits)
+    superres = bits.take(1) == 1
+    bits.take(2)  # enable_cdef, enable_restoration
     chroma, depth, matrix, full_range = _colours(bits, profile)
-    return PictureFacts(
-        width=width, height=height, chroma=chroma, bit_depth=depth, matrix=matrix, full_range=full_range
+    return Av1Sequence(
+        facts=PictureFacts(
+            width=width, height=height, chroma=chroma, bit_depth=depth, matrix=matrix, full_range=full_range
+        ),
+        reduced=reduced == 1,
+        size_bits=(width_bits, height_bits),
+        presentation_bits=presentation_bits,
+        removal_bits=removal_bits,
+        operating_points=points,
+        id_bits=(delta_id_bits, delta_id_bits + more_id_bits),
+        order_bits=order_bits,
+        screen_content=screen_content,
+        integer_vectors=integer_vectors,
+        superres=superres,
     )
 
 
-def _skip_operating_points(bits: Bits) -> None:
-    """From ``timing_info_present_flag`` to before ``frame_width_bits_minus_1``."""
-    delay_bits = 0
+def _operating_points(bits: Bits) -> tuple[int, int, tuple[int, ...]]:
+    """From ``timing_info_present_flag`` to before ``frame_width_bits_minus_1``.
+
+    Bits of ``frame_presentation_time`` and ``buffer_removal_time``, 0 without, and the operating points that
+    have a decoder model.
+    """
+    delay_bits = removal_bits = presentation_bits = 0
     if bits.take(1):  # timing_info_present_flag
         bits.take(64)
-        if bits.take(1):  # equal_picture_interval
+        even = bits.take(1)  # equal_picture_interval
+        if even:
             bits.unsigned()
         if bits.take(1):  # decoder_model_info_present_flag
             delay_bits = bits.take(5) + 1
-            bits.take(42)
+            bits.take(32)  # num_units_in_decoding_tick
+            removal_bits = bits.take(5) + 1
+            presentation_bits = bits.take(5) + 1
+            presentation_bits = 0 if even else presentation_bits
     delays = bits.take(1)  # initial_display_delay_present_flag
+    modelled = []
     for _ in range(bits.take(5) + 1):
-        bits.take(12)  # operating_point_idc
+        point = bits.take(12)  # operating_point_idc
         if bits.take(5) > 7:  # seq_level_idx
             bits.take(1)  # seq_tier
         if delay_bits and bits.take(1):  # decoder_model_present_for_this_op
             bits.take(2 * delay_bits + 1)
+            modelled.append(point)
         if delays and bits.take(1):
             bits.take(4)
+    return presentation_bits, removal_bits, tuple(modelled)
 
 
-def _skip_tools(bits: Bits) -> None:
-    """From ``enable_interintra_compound`` to before ``enable_superres``."""
+def _tools(bits: Bits) -> tuple[int, int, int]:
+    """From ``enable_interintra_compound`` to before ``enable_superres``.
+
+    ``OrderHintBits``, ``seq_force_screen_content_tools`` and ``seq_force_integer_mv``.
+    """
     bits.take(4)
     ordered = bits.take(1)  # enable_order_hint
     if ordered:
         bits.take(2)
-    screen_content = bits.take(1) or bits.take(1)  # chosen by each frame, or forced
+    screen_content = 2 if bits.take(1) else bits.take(1)  # seq_choose_screen_content_tools
+    integer_vectors = 2
     if screen_content and not bits.take(1):  # seq_choose_integer_mv
-        bits.take(1)
-    if ordered:
-        bits.take(3)
+        integer_vectors = bits.take(1)
+    return bits.take(3) + 1 if ordered else 0, screen_content, integer_vectors
 
 
 def _colours(bits: Bits, profile: int) -> tuple[int, int, int, bool]:

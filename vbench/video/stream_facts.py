@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from vbench.video.av1_obu import av1_facts
+from vbench.video.av1_frame_sizes import FrameSizes
 from vbench.video.bits import Bits, unescaped
 from vbench.video.bitstream import H264_PICTURES, HEVC_CRA, HEVC_IRAP, HEVC_PICTURES, PacketReader
 from vbench.video.decoder_state import Key, StateUnit, state_units
@@ -36,6 +36,7 @@ class FactsScan:
         """Whether all sequence parameter sets say the same, as ``_any``."""
         self._chosen_by: dict[int, Key] = {}
         """Sequence parameter sets by the ids of the picture parameter sets that name them."""
+        self._av1 = FrameSizes()
         self._orientation = UPRIGHT
         self._is_oriented = False
         """Whether a header ever said how pictures are to be turned."""
@@ -117,7 +118,7 @@ class FactsScan:
             elif kind == "PPS" and unit.parent is not None:
                 self._chosen_by[number] = unit.parent
             elif kind == "sequence header":
-                self._sets[unit.key] = _read(av1_facts, unit.data)
+                self._av1.see(unit.data)
             elif kind == "orientation":
                 self._orientation, self._is_oriented = _orientation(unit.data), True
 
@@ -132,8 +133,8 @@ class FactsScan:
     def _facts(self, packet: bytes) -> Iterator[PictureFacts]:
         if self._reader.codec == "vp8":
             facts = vp8_facts(packet)
-        elif self._reader.codec == "vp9":
-            yield from vp9_facts(packet)
+        elif self._reader.codec in ("vp9", "av1"):
+            yield from vp9_facts(packet) if self._reader.codec == "vp9" else self._av1.facts(packet)
             return
         elif self._alike:  # whichever the picture names
             facts = self._any
@@ -144,8 +145,6 @@ class FactsScan:
 
     def _named_set(self, packet: bytes) -> Key:
         """The sequence parameter set that the packet's first slice is read with."""
-        if self._reader.codec == "av1":
-            return ("sequence header", 0)
         h264 = self._reader.codec == "h264"
         head = self._reader.picture_head(packet, H264_PICTURES if h264 else HEVC_PICTURES, _SLICE_HEAD_BYTES)
         if head is None:
