@@ -24,12 +24,19 @@ _IDR, _SLICE = 5, 1
 def field_coded(path: Path, *, packing: Packing, seconds: float = 2, gop: int = 12) -> Path:
     """Write ``path`` (MP4, Matroska or MPEG-TS): 160 x 96, 24 frames per second, two fields each."""
     halves = path.with_name(f"{path.name}.halves.mp4")
+    pictures = f"testsrc2=size=160x48:rate={2 * RATE}:duration={seconds},noise=alls=10:all_seed=7"
+    run_ffmpeg(*f"-f lavfi -i {pictures} {half_coder(gop)}".split(), str(halves))
+    return as_fields(halves, path, packing=packing, gop=gop)
+
+
+def half_coder(gop: int) -> str:
+    """FFmpeg's options for pictures that ``as_fields`` can rewrite, of ``gop`` frames per GOP."""
     options = f"keyint={2 * gop}:min-keyint={2 * gop}:scenecut=0:ref=1:cabac=0:8x8dct=0:weightp=0"
-    run_ffmpeg(
-        *f"-f lavfi -i testsrc2=size=160x48:rate={2 * RATE}:duration={seconds},noise=alls=10:all_seed=7 "
-        f"-c:v libx264 -preset fast -profile:v main -bf 0 -threads 1 -x264-params {options}".split(),
-        str(halves),
-    )
+    return f"-c:v libx264 -preset fast -profile:v main -bf 0 -threads 1 -x264-params {options}"
+
+
+def as_fields(halves: Path, path: Path, *, packing: Packing, gop: int) -> Path:
+    """Write ``path``: the pictures of ``halves`` (MP4) as the fields of frames of twice the height."""
     with av.open(str(halves)) as source, av.open(str(path), "w") as target:
         stream = source.streams.video[0]
         header = stream.codec_context.extradata

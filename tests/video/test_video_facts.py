@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from clean_aperture import with_clean_aperture
 from clips import RECIPES, ClipStore, run_ffmpeg, source
 from joins import in_band_sets, join, packets_of
 from oracle import ALL, found, one_chunk, truth
@@ -179,21 +180,6 @@ def test_an_orientation_in_the_stream_holds_for_all_pictures_or_is_refused(
     else:
         with pytest.raises(VideoError, match=f"changes its orientation {change}"):
             probe(path)
-
-
-def with_clean_aperture(path: Path, out: Path, *numbers: int) -> Path:
-    """A clip with a ``clap`` box: width, height, how far right and down its centre is, in half pixels."""
-    width, height, right, down = numbers
-    clap = struct.pack(">I4s8i", 40, b"clap", width, 1, height, 1, right, 2, down, 2)
-    data = bytearray(path.read_bytes())
-    assert data.index(b"mdat") < data.index(b"moov")  # no chunk moves
-    entry = data.index(b"avc1", data.index(b"stsd")) - 4
-    end = entry + int.from_bytes(data[entry : entry + 4], "big")
-    kinds = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
-    for at in (entry, *(data.index(kind, data.index(b"moov")) - 4 for kind in kinds)):
-        data[at : at + 4] = (int.from_bytes(data[at : at + 4], "big") + len(clap)).to_bytes(4, "big")
-    out.write_bytes(data[:end] + clap + data[end:])
-    return out
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])

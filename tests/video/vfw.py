@@ -8,13 +8,13 @@ _LEFT_OUT = {0x114D9B74, 0x1C53BB6B}  # SeekHead and Cues: their places would be
 _UNKNOWN_LENGTH = (1 << 56) - 1
 
 
-def as_vfw(path: Path, copy: Path, fourcc: bytes = b"H264") -> Path:
-    """Write ``copy``: ``path`` (160 x 90 H.264 in Matroska), with decoding times only."""
-    copy.write_bytes(_rewritten(path.read_bytes(), fourcc))
+def as_vfw(path: Path, copy: Path, fourcc: bytes = b"H264", size: tuple[int, int] = (160, 90)) -> Path:
+    """Write ``copy``: ``path`` (H.264 of this size in Matroska), with decoding times only."""
+    copy.write_bytes(_rewritten(path.read_bytes(), fourcc, size))
     return copy
 
 
-def _rewritten(content: bytes, fourcc: bytes) -> bytes:
+def _rewritten(content: bytes, fourcc: bytes, size: tuple[int, int]) -> bytes:
     out, at = b"", 0
     while at < len(content):
         name, start = _number(content, at, marked=True)
@@ -22,11 +22,11 @@ def _rewritten(content: bytes, fourcc: bytes) -> bytes:
         end = body + length if length != _UNKNOWN_LENGTH else len(content)
         data = content[body:end]
         if name in (_SEGMENT, _TRACKS, _TRACK):
-            data = _rewritten(data, fourcc)
+            data = _rewritten(data, fourcc, size)
         elif name == _CODEC:
             data = b"V_MS/VFW/FOURCC"
         elif name == _PRIVATE:  # BITMAPINFOHEADER
-            data = struct.pack("<IIIHH4s20x", 40 + len(data), 160, 90, 1, 24, fourcc) + data
+            data = struct.pack("<IIIHH4s20x", 40 + len(data), *size, 1, 24, fourcc) + data
         if name not in _LEFT_OUT:
             out += content[at:start] + (len(data) | 1 << 56).to_bytes(8, "big") + data
         at = end

@@ -129,7 +129,11 @@ def _av1(draw: DrawFn, kinds: set[str]) -> str:
     gop = pick(draw, "12", "5", "100")
     if pick(draw, "svt", "aom") == "svt":
         pixels = pick(draw, "yuv420p", "yuv420p10le")
-        return f"-c:v libsvtav1 -preset 12 -g {gop} -svtav1-params lp=1 -pix_fmt {pixels}"
+        resize = pick(draw, "", "", "resized")
+        if resize:
+            kinds.add(resize)
+            resize = f":resize-mode=1:resize-denom={pick(draw, '12', '9')}:resize-kf-denom=8"
+        return f"-c:v libsvtav1 -preset 12 -g {gop} -svtav1-params lp=1{resize} -pix_fmt {pixels}"
     return f"-c:v libaom-av1 -cpu-used 8 -usage {pick(draw, 'realtime', 'good')} -lag-in-frames 8 -g {gop}"
 
 
@@ -274,7 +278,11 @@ def remuxed(  # noqa: PLR0912, PLR0915 - a list of choices
     second = ""
     if what == "sound" and suffix in ("mp4", "mov", "mkv", "ts"):
         kinds.add("sound")
-        second = "-f lavfi -i sine=duration=2"
+        late = pick(draw, "", "", "sound", "video")
+        if late:
+            kinds.add(f"late {late}")
+        before = "-itsoffset 0.7" if late == "video" else ""
+        second = f"{'-itsoffset 0.7' if late == 'sound' else ''} -f lavfi -i sine=duration=2"
         mapped = pick(draw, "-map 0:v -map 1:a", "-map 1:a -map 0:v") + " -c:a aac"
     elif what == "picture" and suffix in ("mp4", "mov", "mkv"):
         kinds.add("thumbnail stream")
@@ -352,8 +360,11 @@ def joined_clips(draw: DrawFn) -> Clip:
             )
             for part, offset in zip(parts, ("", delay), strict=True)
         )
+        clocks = pick(draw, "", "15 silent", "7 silent", "15 announced")
+        tool = "cat_clocks" if clocks else "cat"
         return Clip(
-            step=Step(tool="cat", arguments="{0} {1}", suffix="ts", inputs=streams), kinds=frozenset(kinds)
+            step=Step(tool=tool, arguments=f"{clocks} {{0}} {{1}}", suffix="ts", inputs=streams),
+            kinds=frozenset(kinds),
         )
     suffix = pick(draw, *CONTAINERS[codec])
     if suffix == "ts":

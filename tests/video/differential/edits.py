@@ -1,15 +1,69 @@
-"""Edits that FFmpeg does not do: edit lists, joins, damage. ``python edits.py EDIT ARGUMENT... OUTPUT``."""
+"""Edits that FFmpeg does not do: edit lists, joins, damage, rewritten headers.
+
+``PYTHONPATH=tests/video python tests/video/differential/edits.py EDIT ARGUMENT... OUTPUT``
+"""
 
 import random
 import struct
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
+
+from clean_aperture import with_clean_aperture
+from fields import Packing, as_fields
+from fragment_edits import edited
+from ts_packets import joined, packets_of, with_clock_reference
+from vfw import as_vfw
 
 
 def cat(*paths: str) -> bytes:
     """The files' bytes one after the other."""
     return b"".join(Path(path).read_bytes() for path in paths)
+
+
+def cat_clocks(counter: str, announced: str, *paths: str) -> bytes:
+    """Transport streams one after the other, each with a clock reference alone before its video."""
+    segments = [
+        with_clock_reference(packets_of(Path(path)), int(counter), announced=announced == "announced")
+        for path in paths
+    ]
+    return _written("ts", lambda out: joined(out, segments))
+
+
+def fields(path: str, packing: str, gop: str, container: str) -> bytes:
+    """H.264 whose frames are coded as two fields, from pictures of half the height."""
+    return _written(
+        container, lambda out: as_fields(Path(path), out, packing=cast("Packing", packing), gop=int(gop))
+    )
+
+
+def vfw(path: str, size: str) -> bytes:
+    """A Matroska file as if it came from AVI."""
+    width, height = map(int, size.split("x"))
+    return _written("mkv", lambda out: as_vfw(Path(path), out, size=(width, height)))
+
+
+def clap(path: str, *numbers: str) -> bytes:
+    """An MP4 file with a clean aperture."""
+    return _written("mp4", lambda out: with_clean_aperture(Path(path), out, *map(int, numbers)))
+
+
+def lose_fragments(path: str, track: str, late_ticks: str) -> bytes:
+    """A fragmented MP4 file without the fragments of another track, and the later ones of this one late."""
+    return _written(
+        "mp4",
+        lambda out: edited(
+            Path(path),
+            out,
+            lambda found: [
+                each.at_time((each.time or 0) + int(late_ticks) * (each.number > 1))
+                for each in found
+                if each.track == int(track)
+            ],
+        ),
+    )
 
 
 def concat_list(*paths: str) -> bytes:
@@ -125,8 +179,32 @@ def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int, in
         at += size
 
 
+def _written(suffix: str, write: Callable[[Path], object]) -> bytes:
+    """What ``write`` writes into a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / f"out.{suffix}"
+        write(out)
+        return out.read_bytes()
+
+
 EDITS = {
-    edit.__name__: edit for edit in (cat, concat_list, truncate, behead, lose, zero, flip, append, edit_list)
+    edit.__name__: edit
+    for edit in (
+        cat,
+        cat_clocks,
+        concat_list,
+        truncate,
+        behead,
+        lose,
+        zero,
+        flip,
+        append,
+        edit_list,
+        fields,
+        vfw,
+        clap,
+        lose_fragments,
+    )
 }
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def plain_pass(path: Path, *, turn: str = "", strict: bool = True) -> PlainPass:
     The pictures are looked at inside FFmpeg: on its way out a picture of another size than the first would be
     scaled to that. FFmpeg's threads sometimes write into each other's lines; then it is run again.
     """
-    for _ in range(5):
+    for _ in range(20):
         command, text, status = _run(path, turn, strict=strict)
         if _is_whole(text):
             return _read(text, status)

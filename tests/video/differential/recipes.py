@@ -58,7 +58,7 @@ def _print(step: Step, lines: list[str], names: dict[Step, str]) -> str:
         program = (
             ["$FFMPEG", "-v", "error", "-y"]
             if step.tool == "ffmpeg"
-            else ["python", edits.__file__, step.tool]
+            else [f"PYTHONPATH={Path(edits.__file__).parents[1]}", "python", edits.__file__, step.tool]
         )
         lines.append(" ".join([*program, *(shlex.quote(word) for word in words)]))
     return names[step]
