@@ -1,0 +1,56 @@
+"""Copies of sources are bounded by the limits and by the free disk, and nobody else can read them."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from remote_servers import OK, answering, fetch, forever
+
+from vbench.video import disk_room
+from vbench.video.errors import VideoTooLargeError
+from vbench.video.types import VideoLimits
+
+
+def test_a_source_that_never_ends_is_left_at_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with answering(forever(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536)) as server:
+        for limits in (VideoLimits(max_fetched_bytes=5_000_000), VideoLimits(max_size_bytes=5_000_000)):
+            with pytest.raises(VideoTooLargeError, match=r"is too large: .* 5000000 are allowed"):
+                fetch(server.url, limits=limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99000000\r\n\r\n"]
+)
+def test_the_disk_keeps_a_reserve(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk of 10 GB, of which 1 GB is kept, with 20 MB more than that."""
+    written = [0]
+
+    def small_disk(descriptor: int) -> SimpleNamespace:
+        written[0] = disk_room.os.stat(descriptor).st_size
+        return SimpleNamespace(f_bavail=1_020_000_000 - written[0], f_frsize=1, f_blocks=10_000_000_000)
+
+    monkeypatch.setattr(disk_room.os, "fstatvfs", small_disk)
+    said = r"does not fit on the service's disk: \d+ MB are left"
+    with (
+        answering(forever(head, b"x" * 65536)) as server,
+        pytest.raises(VideoTooLargeError, match=said),
+    ):
+        fetch(server.url)
+    assert written[0] <= 20_000_000
+
+
+def test_copies_lie_where_nobody_else_can_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    made: list[int] = []
+    with answering(OK) as server:
+        monkeypatch.setattr(
+            "tempfile.TemporaryFile",
+            lambda dir: made.append(Path(dir).stat().st_mode & 0o777) or open(Path(dir) / "f", "w+b"),  # noqa: SIM115, PTH123
+        )
+        monkeypatch.setattr(Path, "rmdir", lambda self: (self / "f").unlink() or disk_room.os.rmdir(self))
+        assert fetch(server.url) == b"abc"
+    assert made == [0o700]
