@@ -4,7 +4,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from as_ffmpeg import SHORT, Make, assert_as_ffmpeg
+from as_ffmpeg import SHORT, X264, Make, assert_as_ffmpeg
+from clips import source
 from oracle import ALL, found, truth
 from ts_packets import (
     NULL_PACKET,
@@ -119,6 +120,24 @@ def test_a_packet_lost_beside_a_clock_reference_is_noticed(parts: list[list[byte
     path = join_packets(tmp_path / "lost.ts", [packets[:lost], [clock], packets[lost + 1 :]])
 
     with pytest.raises(VideoError, match="transport-stream packets of its video are missing or repeated"):
+        probe(path)
+
+
+def test_a_segment_without_tables_cannot_be_told_from_a_loss(
+    parts: list[list[bytes]], tmp_path: Path
+) -> None:
+    path = join_packets(tmp_path / "bare.ts", [parts[0], [p for p in parts[1] if pid(p) == VIDEO_PID]])
+
+    with pytest.raises(VideoError, match="missing or repeated, or a segment without a program association"):
+        probe(path)
+
+
+def test_a_smaller_recording_behind_a_later_one_is_named_by_its_times(make: Make, tmp_path: Path) -> None:
+    small = make("small.ts", f"{source(seconds=2, rate='24', size='96x64')} {X264}")
+    path = tmp_path / "again.ts"
+    path.write_bytes(make("short.ts", SHORT).read_bytes() + small.read_bytes())
+
+    with pytest.raises(VideoError, match=r"time stamps that go back after 1\.958 s"):
         probe(path)
 
 

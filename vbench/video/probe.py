@@ -274,6 +274,9 @@ class _Scan:
         if change is not None:
             path, before = self._video.path, index.pts[: change.place + 1]
             pts = int(np.append(self._low, before[before != NO_PTS])[-1])
+            earlier = index.pts[: change.place][index.shown[: change.place]]
+            if len(earlier) and pts < earlier.max():  # no time tells where it changes
+                check_order(self._info(first, index), index)
             number = int(np.searchsorted(index.shown_pts(), pts))
             seconds = float((pts - self._low) * self._time_base)
             raise VideoError(

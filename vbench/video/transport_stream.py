@@ -97,9 +97,10 @@ def has_joins(file: ByteFile, pid: int) -> bool:
                 continue
             continues = payload_counter is None or counter == (payload_counter + 1) & 15
             if not continues and not announced and not (header[1] & 0x40 and table > payload_at):
+                joint = ", or a segment without a program association table was joined there"
                 raise VideoError(
                     f"{file.path} is damaged at byte {place}: transport-stream packets of its video are "
-                    "missing or repeated"
+                    f"missing or repeated{joint if header[1] & 0x40 else ''}"
                 )
             payload_at, payload_counter, announced = place, counter, False
     return jumps
