@@ -14,6 +14,8 @@ from vbench.video.probe import probe
 
 CODED = f"-f lavfi -i sine=duration=2 {SHORT} -map 1:v -map 0:a -c:a aac"
 TOGETHER = "-movflags +frag_keyframe+empty_moov+default_base_moof"
+HYBRID = "-movflags +frag_keyframe+default_base_moof"
+"""The first GOP is in the ``moov`` box."""
 INDEXED = "-movflags +dash+frag_keyframe+global_sidx"
 VIDEO = 1
 """Number of the video's track."""
@@ -53,6 +55,7 @@ EDITS: dict[str, tuple[str, Edit]] = {
         TOGETHER,
         lambda found: [without_second_track(f) if f.number % 2 else f for f in later(found, 2, 1)],
     ),
+    "some samples in no fragment": (HYBRID, lambda found: later(found, 1, 1)),
     "numbered by twos": (INDEXED, lambda found: [f.numbered(2 * f.number) for f in later(found, 2, 1)]),
 }
 
@@ -71,6 +74,7 @@ CUTS: dict[str, tuple[str, Edit, str]] = {
         lambda found: [f for f in found if f.number != 2],
         "2 are missing from number 2",
     ),
+    "the one behind its moov": (HYBRID, lambda found: found[1:], "1 are missing from number 1"),
     "with sound between": (
         SEPARATE,
         lambda found: [f for f in found if f.number != 3],

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from vbench.video.byte_file import ByteFile
 from vbench.video.errors import VideoError
 from vbench.video.fragments import FragmentOrder
@@ -12,6 +14,9 @@ _OPENING = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"pno
 
 _KNOWN = _OPENING | {b"mfra", b"meta", b"udta", b"ssix", b"prft", b"emsg", b"pdin", b"PICT", b"junk", b"imda"}
 """Types of boxes that must be whole; a box of another type that runs past the end is no box."""
+
+_MOST_TABLE_BYTES = 8 << 20
+"""Of a table of durations: a million runs, far more than a file with fragments begins with."""
 
 _WITH_SAMPLES = (b"moof", b"mdat", b"moov")
 
@@ -53,13 +58,30 @@ def check(file: ByteFile) -> FragmentOrder:
                 "announce"
             )
         if box.kind == b"moov":
-            for part in _parts_named(file, box, b"mvex"):
-                for defaults in _parts_named(file, part, b"trex"):
-                    fragments.see_defaults(file.read(defaults.start, 24))
+            _see_movie(file, box, fragments)
         elif box.kind == b"moof":
             _see_fragment(file, box, fragments)
         at = box.end
     return fragments
+
+
+def _see_movie(file: ByteFile, moov: Box, fragments: FragmentOrder) -> None:
+    """Note what a file with fragments says ahead of them: defaults, and samples outside of fragments."""
+    extension = next(_parts_named(file, moov, b"mvex"), None)
+    if extension is None:
+        return
+    for defaults in _parts_named(file, extension, b"trex"):
+        fragments.see_defaults(file.read(defaults.start, 24))
+    for track in _parts_named(file, moov, b"trak"):
+        header = next(_parts_named(file, track, b"tkhd"), None)
+        table: Box | None = track
+        for kind in (b"mdia", b"minf", b"stbl", b"stts"):
+            table = next(_parts_named(file, table, kind), None) if table else None
+        if header is not None and table is not None and table.end - table.start <= _MOST_TABLE_BYTES:
+            track_id = file.number(header.start + (20 if file.number(header.start, 1) == 1 else 12), 4)
+            content = file.read(table.start + 8, max(table.end - table.start - 8, 0))
+            runs = np.frombuffer(content, ">u4", len(content) // 8 * 2).astype(np.int64).reshape(-1, 2)
+            fragments.see_samples(track_id, int(runs[:, 0].sum()), int((runs[:, 0] * runs[:, 1]).sum()))
 
 
 def _see_fragment(file: ByteFile, moof: Box, fragments: FragmentOrder) -> None:

@@ -71,6 +71,11 @@ class FragmentOrder:
         """Note a track's defaults: the content of a ``trex`` box."""
         self._durations[_number(trex, 4)] = _number(trex, 12)
 
+    def see_samples(self, track_id: int, samples: int, ticks: int) -> None:
+        """Note what the ``moov`` box itself has of a track: its fragments continue there, with number 1."""
+        if samples:
+            self._tracks[track_id] = _Track(next_time=ticks, rounding=_rounding(samples, ticks), number=0)
+
     def see(self, at: int, number: int | None, tracks: Sequence[Parts]) -> None:
         """Note the fragment at byte ``at``.
 
