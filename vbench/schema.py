@@ -18,7 +18,7 @@ class NodeConfig:
     """One node of the cluster."""
 
     cpus: int | None = None
-    """CPUs that Ray is told of; null: all cores of the machine."""
+    """CPUs that Ray is told of; null: all that vbench may use here (affinity, quota)."""
     gpus: int = 0
     """GPUs that Ray is told of."""
     vcpus: int | None = None

@@ -6,9 +6,6 @@ import os
 from vbench.cgroups import cpu_quota
 from vbench.schema import ClusterConfig, DeploymentConfig, NodeConfig
 
-FEWEST_CPUS = 2
-"""A decoder and a model need one each; on a machine of one core they share it."""
-
 CPUS_PER_MODEL = 4
 """One replica of the model keeps up with four decoders of 720p at 1 frame/s: in the main job on 2 cores a
 sampled frame costs 36 ms to decode, the pictures that it is predicted from included, and 9 ms to infer."""
@@ -34,8 +31,8 @@ def machine_cpus() -> int:
 
 
 def node_cpus(node: NodeConfig) -> int:
-    """CPUs that Ray is told of."""
-    return node.cpus if node.cpus is not None else max(FEWEST_CPUS, machine_cpus())
+    """CPUs that Ray is told of: as configured, or those that are usable here."""
+    return node.cpus if node.cpus is not None else machine_cpus()
 
 
 def replicas(cluster: ClusterConfig, name: str) -> int:

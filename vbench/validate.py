@@ -227,7 +227,7 @@ def _nodes(config: Config) -> Iterator[str]:
     for name, node in config.cluster.nodes.items():
         key = f"cluster.nodes.{name}"
         if node.cpus is not None and node.cpus < 0:
-            yield f"{key}.cpus={node.cpus} must be 0 or more, or null for all cores."
+            yield f"{key}.cpus={node.cpus} must be 0 or more, or null for all usable cores."
         if node.gpus < 0:
             yield f"{key}.gpus={node.gpus} must be 0 or more."
         if node.object_store_mb < SMALLEST_OBJECT_STORE_MB:

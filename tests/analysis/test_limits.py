@@ -1,6 +1,6 @@
 """Limits are the least time that each resource needs, and the largest names the bottleneck."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ import records
 
 from vbench.analysis.limits import limits
 from vbench.network import Link
-from vbench.record import SpanLine, Trial
+from vbench.record import Harness, SpanLine, Trial
 from vbench.summary import summarize
 
 MB = 10**6
@@ -154,3 +154,70 @@ def test_a_transfer_is_held_against_the_time_in_which_its_objects_moved() -> Non
 def test_a_trial_that_did_not_end_has_no_limits() -> None:
     assert limits(trial(observed=None), [], []) is None
     assert limits(trial(metrics={}), spans(1, 1, 1), []) is None
+
+
+def narrowed(*, cpus: list[int], quota: float | None = None, raylets: list[int] | None = None) -> Trial:
+    """On one machine, where its processes may use just these CPUs."""
+    facts: dict[str, Any] = {"quota_cpus": quota, "cpus": cpus}
+    there = facts | {"cpus": raylets or cpus}
+    return trial(
+        harness=Harness(conditions={"harness": facts, "harness's machine": {"online_cpus": 4}}),
+        observed=records.observed(
+            placement={"VideoDecoder": {"d": 2}},
+            conditions={"load process": facts, "raylet of head": there, "workers of head": there},
+        ),
+    )
+
+
+FOUR_CORES_OF_WHICH_ONE_WORKS = [
+    records.machine(at_s, cpu_all_s=4 * at_s, cpu_idle_s=3 * at_s, cpu_trial_s=0.98 * at_s)
+    for at_s in (1000.0, 1100.0)
+]
+
+
+@pytest.mark.parametrize(
+    ("bound", "where", "seconds"),
+    [
+        (narrowed(cpus=[2]), "1 usable of the 4 of host", 98),
+        (narrowed(cpus=[0, 1, 2, 3], quota=1.0), "1 usable of the 4 of host", 98),
+        (narrowed(cpus=[0, 1], quota=1.5), "1.5 usable of the 4 of host", 98 / 1.5),
+        (narrowed(cpus=[0, 1], quota=3.0), "2 usable of the 4 of host", 49),
+        (narrowed(cpus=[0], raylets=[1]), "2 usable of the 4 of host", 49),
+        (narrowed(cpus=[0, 1, 2, 3]), "4 of host", 25),
+        (narrowed(cpus=[0, 1, 2, 3], quota=8.0), "4 of host", 25),
+        (trial(), "4 of host", 25),
+    ],
+)
+def test_cores_that_the_trial_may_not_use_do_not_hide_that_the_others_are_its_limit(
+    bound: Trial, where: str, seconds: float
+) -> None:
+    found = limits(bound, spans(1, 1, 0), FOUR_CORES_OF_WHICH_ONE_WORKS)
+    assert found is not None
+    (cores,) = (each for each in found.limits if each.resource == "cores")
+    assert cores.where == where
+    assert cores.needed_s == pytest.approx(seconds)
+
+
+def test_the_cores_of_machines_elsewhere_are_those_of_their_own_nodes() -> None:
+    """The harness runs on another machine than the nodes a and b, which share one, and c."""
+    wide, narrow = ({"quota_cpus": None, "cpus": cpus} for cpus in ([0, 1, 2, 3], [1]))
+    elsewhere = trial(
+        harness=Harness(conditions={"harness": {"quota_cpus": None, "cpus": [7]}}),
+        observed=records.observed(
+            placement={"VideoDecoder": {"a": 1}},
+            conditions={
+                "load process": wide,
+                **{f"raylet of {name}": wide for name in ("a", "b")},
+                "raylet of c": narrow,
+            },
+        ),
+    )
+    machines = [
+        replace(sample, machine=name) for name in ("a+b", "c") for sample in FOUR_CORES_OF_WHICH_ONE_WORKS
+    ]
+    found = limits(elsewhere, spans(1, 1, 0), machines)
+    assert found is not None
+    assert found.bottleneck.where == "1 usable of the 4 of c"
+    only_wide = limits(elsewhere, spans(1, 1, 0), machines[:2])
+    assert only_wide is not None
+    assert next(each.where for each in only_wide.limits if each.resource == "cores") == "4 of a+b"

@@ -333,7 +333,7 @@ def test_the_main_job_fits_machines_of_any_size(cores: int, monkeypatch: pytest.
     monkeypatch.setattr("vbench.sizing.machine_cpus", lambda: cores)
     (config,) = check([], multirun=False)
     sizes = {name: replicas(config.cluster, name) for name in ("decoder", "inference")}
-    assert sizes["decoder"] == max(2, cores)
+    assert sizes["decoder"] == cores
     assert 1 <= sizes["inference"] <= max(1, cores // 3)
 
 

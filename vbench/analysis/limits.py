@@ -17,6 +17,7 @@ from typing import Literal
 from vbench.analysis.arms import connections
 from vbench.record import MachineSample, SpanLine, Trial
 from vbench.trial_folder import read_machines, read_spans
+from vbench.validity.conditions import usable_cpus
 from vbench.wire import by_way, crossings
 
 Resource = Literal["decoders", "models", "flows", "NIC", "cores"]
@@ -62,7 +63,7 @@ def limits(trial: Trial, spans: Sequence[SpanLine], machines: Sequence[MachineSa
     measured_s = trial.metrics.get("makespan_s")
     if observed is None or not measured_s:
         return None
-    found = [*_workers(trial, spans), *_wire(trial, spans), *_cores(machines, _moving(trial, spans))]
+    found = [*_workers(trial, spans), *_wire(trial, spans), *_cores(trial, machines, _moving(trial, spans))]
     largest = [max(group, key=lambda each: each.needed_s) for group in _grouped(found)]
     if not largest:
         return None
@@ -158,29 +159,41 @@ def _moving(trial: Trial, spans: Sequence[SpanLine]) -> list[Window] | None:
     return [(s.start_s, s.end_s) for s in spans if (s.stage, s.kind) == ("infer", "transfer")]
 
 
-def _cores(machines: Sequence[MachineSample], windows: Sequence[Window] | None) -> Iterator[Limit]:
-    """CPU seconds that were used, interrupts included, over the cores of the machine."""
+def _cores(
+    trial: Trial, machines: Sequence[MachineSample], windows: Sequence[Window] | None
+) -> Iterator[Limit]:
+    """CPU seconds that were used, interrupts included, over the cores of the machine.
+
+    If the trial's affinity or a quota leaves it fewer cores, also the CPU seconds of the trial over those.
+    """
     for name in dict.fromkeys(sample.machine for sample in machines):
         own = [sample for sample in machines if sample.machine == name]
         all_s = own[-1].cpu_all_s - own[0].cpu_all_s
         passed_s = own[-1].at_s - own[0].at_s
-        if all_s > 0 and passed_s > 0:
-            whole = [(own[0].unix_s, own[-1].unix_s)]
-            used_s = sum(
-                _used_s(own, to_s) - _used_s(own, from_s)
-                for from_s, to_s in (whole if windows is None else windows)
-            )
-            cores = all_s / passed_s
-            yield Limit(resource="cores", where=f"{round(cores)} of {name}", needed_s=used_s / cores)
+        if all_s <= 0 or passed_s <= 0:
+            continue
+        counted = [(own[0].unix_s, own[-1].unix_s)] if windows is None else windows
+        cores = all_s / passed_s
+        used_s = _within_s(own, [each.cpu_all_s - each.cpu_idle_s for each in own], counted)
+        yield Limit(resource="cores", where=f"{round(cores)} of {name}", needed_s=used_s / cores)
+        usable = usable_cpus(trial, name)
+        if usable is not None and usable < round(cores):
+            trial_s = _within_s(own, [each.cpu_trial_s for each in own], counted)
+            where = f"{usable:g} usable of the {round(cores)} of {name}"
+            yield Limit(resource="cores", where=where, needed_s=trial_s / usable)
 
 
-def _used_s(samples: Sequence[MachineSample], unix_s: float) -> float:
-    """CPU seconds used since boot at a moment, from the samples around it in equal steps."""
+def _within_s(samples: Sequence[MachineSample], used_s: Sequence[float], windows: Sequence[Window]) -> float:
+    """What a counter of CPU seconds, one value per sample, grew by within the windows."""
+    return sum(_at(samples, used_s, to_s) - _at(samples, used_s, from_s) for from_s, to_s in windows)
+
+
+def _at(samples: Sequence[MachineSample], used_s: Sequence[float], unix_s: float) -> float:
+    """The counter at a moment, from the samples around it in equal steps."""
     after = min(
         max(bisect.bisect_left(samples, unix_s, key=lambda sample: sample.unix_s), 1), len(samples) - 1
     )
     first, last = samples[after - 1], samples[after]
     passed_s = last.unix_s - first.unix_s
     share = min(max((unix_s - first.unix_s) / passed_s, 0.0), 1.0) if passed_s > 0 else 0.0
-    used = [sample.cpu_all_s - sample.cpu_idle_s for sample in (first, last)]
-    return used[0] + share * (used[1] - used[0])
+    return used_s[after - 1] + share * (used_s[after] - used_s[after - 1])

@@ -125,6 +125,32 @@ def _altered(processes: Mapping[str, Facts]) -> Iterator[Problem]:
                 yield f"{name}={value} is set for {who}", f"unset {name} and run again"
 
 
+def usable_cpus(trial: Trial, machine: str) -> float | None:
+    """The most CPUs that the trial's processes may use together on a machine, by their affinity and the
+    quotas of their control groups; None if the record does not say.
+
+    ``machine``: as the machine's samples call it: a host name, or the names of its nodes elsewhere, joined by
+    ``+``. Processes of one machine are taken to share a quota: ``_apart`` finds those that do not.
+    """
+    harness = trial.harness.conditions if trial.harness else {}
+    observed = trial.observed.conditions if trial.observed else {}
+    if f"{HARNESS}{MACHINE}" in harness:
+        own = [facts for who, facts in {**harness, **observed}.items() if not who.endswith(MACHINE)]
+    else:
+        nodes = machine.split("+")
+        own = [
+            observed[who]
+            for node in nodes
+            for kind in (RAYLET, WORKERS)
+            if (who := f"{kind}{node}") in observed
+        ]
+    if not own or any(facts["cpus"] is None for facts in own):
+        return None
+    by_affinity = len({cpu for facts in own for cpu in facts["cpus"]})
+    quotas = [facts["quota_cpus"] for facts in own]
+    return float(by_affinity) if None in quotas else float(min(by_affinity, max(quotas)))
+
+
 CPUS_ALONE = ("cpus", "quota_cpus", "usable_cpus")
 """What is compared of workers: which of them is looked at is chance."""
 
