@@ -447,7 +447,8 @@ class Trial:
     """The emulated network; None for clusters that have a real one, or none."""
     observed: Observed | None
     loosened: Sequence[str] = ()
-    """``KEY=VALUE (shipped: VALUE)`` of each bound of a rule that is looser than the shipped one."""
+    """``KEY=VALUE (shipped: VALUE)`` of each bound of a rule that is looser than the shipped one, and
+    ``KEY=0 (WHAT is not judged)`` of each rule that was left out."""
     harness: Harness | None = None
     """What the harness saw of itself and of the machine; None in records of earlier versions."""
     ledger: str | None = None

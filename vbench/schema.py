@@ -226,7 +226,7 @@ class LoadConfig:
     concurrency: int = 4
     """Requests in flight at a time (closed loop)."""
     warmup: int = 4
-    """Requests sent first and not counted."""
+    """Requests sent first and not counted; 0: cold replicas are not judged."""
     timeout_s: float = 600
     """A request not answered within this time has failed."""
     seed: int = 1

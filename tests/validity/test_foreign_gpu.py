@@ -116,3 +116,15 @@ def test_a_trial_without_gpus_has_no_such_rule() -> None:
     busy = gpu(foreign_percent=99)
     assert judged(busy, busy, gpus=0) is None
     assert judged() is None
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "value"), [("model", "device", "cuda:0"), ("pipeline", "hwaccel", "cuda")]
+)
+def test_a_gpu_that_ray_is_not_told_of_is_judged_too(group: str, key: str, value: str) -> None:
+    config = parts.config(gpus=0)
+    setattr(getattr(config, group), key, value)
+    busy = gpu(foreign_percent=99)
+    machines = [records.machine(at_s, gpus=(busy,)) for at_s in (100.0, 101.0)]
+    (rule,) = foreign_gpu.judge(config, machines)
+    assert not rule.holds

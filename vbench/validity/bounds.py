@@ -1,8 +1,8 @@
 """The bounds of the rules: their keys, their shipped values, and which of them a configuration loosened.
 
 Every key of ``load`` that begins with ``max_`` or ``min_`` bounds a rule. A larger maximum or a smaller
-minimum than the shipped one lets trials pass that would otherwise be invalid, so whoever reports validity
-says so.
+minimum than the shipped one lets trials pass that would otherwise be invalid, and so does a key that leaves
+out a rule at 0. Whoever reports validity says so.
 """
 
 import math
@@ -16,6 +16,13 @@ from vbench.schema import LoadConfig
 
 GROUP = "load"
 MOST, LEAST = "max_", "min_"
+
+
+OFF_AT_ZERO = {
+    "load.warmup": "cold replicas are not judged",
+    "video.scene.objects": "what the detector finds is not judged",
+}
+"""Keys that leave out a rule at 0, and what that means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +57,27 @@ BOUNDS = _bounds()
 
 
 def loosened(config: Mapping[str, Any]) -> list[str]:
-    """``KEY=VALUE (shipped: VALUE)`` for each bound that a trial's resolved configuration loosened.
+    """``KEY=VALUE (shipped: VALUE)`` for each bound that a trial's resolved configuration loosened, and
+    ``KEY=0 (WHAT is not judged)`` for each rule that it left out.
 
     A bound that the configuration does not have, as in records of earlier versions, is not loosened.
     """
-    given: Mapping[str, Any] = config.get(GROUP, {})
     found = []
     for bound in BOUNDS:
-        value = given.get(bound.key.rpartition(".")[2])
+        value = _value_at(config, bound.key)
         if value is not None and bound.is_looser(float(value)):
             found.append(f"{bound.key}={float(value):g} (shipped: {bound.shipped:g})")
-    return found
+    return found + [
+        f"{key}=0 ({meaning})" for key, meaning in OFF_AT_ZERO.items() if _value_at(config, key) == 0
+    ]
+
+
+def _value_at(config: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key; None if there is none."""
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def marks(trials: Iterable[Trial]) -> list[str]:

@@ -10,7 +10,7 @@ from vbench.schema import Config
 def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:
     """The rule "nothing else used the GPUs"; none for a trial without one, or for records that do not
     know."""
-    if not any(node.gpus for node in config.cluster.nodes.values()):
+    if not _uses_gpus(config):
         return
     percents: dict[tuple[str, int], list[float]] = {}
     others: dict[tuple[str, int], set[str]] = {}
@@ -49,3 +49,9 @@ def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:
         found=found,
         remedy="stop what else computes on the GPU (nvidia-smi lists it) and run again",
     )
+
+
+def _uses_gpus(config: Config) -> bool:
+    """A process may use a GPU that Ray is not told of."""
+    is_reserved = any(node.gpus for node in config.cluster.nodes.values())
+    return is_reserved or config.model.device != "cpu" or config.pipeline.hwaccel is not None
