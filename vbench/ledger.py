@@ -39,7 +39,7 @@ class Begun:
     arm: str
     block: int
     question: str
-    """Equal for configurations that measure the same thing, whatever their seed."""
+    """Equal for configurations that measure the same thing: vbench.question."""
     command: list[str]
     code: str
     """Digest of the code that ran."""

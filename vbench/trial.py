@@ -24,6 +24,7 @@ from vbench.errors import InputError, TrialError, VbenchError
 from vbench.load.job import PREPARED, Job, Place, read_clip, write_job
 from vbench.network import Network
 from vbench.phases import timed
+from vbench.question import question
 from vbench.record import Harness, Status, Trial
 from vbench.schema import Config
 from vbench.telemetry import conditions, speed
@@ -367,13 +368,6 @@ def _sweep_of(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return plan
-
-
-def question(config: Mapping[str, Any]) -> str:
-    """As ``fingerprint``, but equal for all seeds of the load too: whoever measures until the answer suits
-    changes the seed at most."""
-    load = {name: value for name, value in config["load"].items() if name != "seed"}
-    return fingerprint({**config, "load": load})
 
 
 def fingerprint(config: Mapping[str, Any]) -> str:

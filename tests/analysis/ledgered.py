@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 import records
 
 from vbench import ledger, rules, trial_folder
+from vbench.question import question
 from vbench.record import Request, Trial
 from vbench.schema import Config
 from vbench.summary import summarize
 from vbench.tracking import SWEEP
-from vbench.trial import fingerprint, question
+from vbench.trial import fingerprint
 from vbench.trial_folder import write_json, write_lines
 
 LATENCIES_S = {"a": 4.0, "b": 5.0}
@@ -23,8 +25,11 @@ SLOTS = 4
 OVERRIDES = ("load.requests=8", "load.concurrency=4", "load.max_late_ms=500")
 
 
-def outputs_with_sweep(outputs: Path, blocks: int = 2, name: str = "s", **config: Any) -> Path:
-    """``outputs/sweeps/NAME`` with a trial of both labels in each block, all of them in the ledger."""
+def outputs_with_sweep(outputs: Path, blocks: int = 2, name: str = "s", **load: Any) -> Path:
+    """``outputs/sweeps/NAME`` with a trial of both labels in each block, all of them in the ledger.
+
+    ``load``: keys of ``load`` that differ from the others'.
+    """
     folder = outputs / "sweeps" / name
     folder.mkdir(parents=True)
     trials = [
@@ -43,13 +48,21 @@ def outputs_with_sweep(outputs: Path, blocks: int = 2, name: str = "s", **config
     }
     (folder / SWEEP).write_text(json.dumps(plan))
     for planned in trials:
-        run(outputs, folder / str(planned["folder"]), str(planned["arm"])[-1], int(str(planned["block"])))
+        arm, block = str(planned["arm"])[-1], int(str(planned["block"]))
+        run(outputs, folder / str(planned["folder"]), arm, block, load=load)
     return folder
 
 
-def run(outputs: Path, folder: Path, label: str, block: int, status: str = "finished") -> Trial:
+def run(
+    outputs: Path,
+    folder: Path,
+    label: str,
+    block: int,
+    status: str = "finished",
+    load: Mapping[str, Any] | None = None,
+) -> Trial:
     """Leave a trial's record as a trial does: begun in the ledger, files, ended in the ledger."""
-    trial_id, config = secrets.token_hex(4), _config(label, str(outputs))
+    trial_id, config = secrets.token_hex(4), _config(label, str(outputs), load or {})
     sweep_id = f"id-{folder.parent.name}"
     begun = ledger.append(
         outputs,
@@ -137,5 +150,6 @@ def _composed() -> Config:
     return records.config(*OVERRIDES)
 
 
-def _config(label: str, outputs: str) -> dict[str, Any]:
-    return asdict(replace(_composed(), label=label, outputs=outputs))
+def _config(label: str, outputs: str, load: Mapping[str, Any]) -> dict[str, Any]:
+    composed = _composed()
+    return asdict(replace(composed, label=label, outputs=outputs, load=replace(composed.load, **load)))

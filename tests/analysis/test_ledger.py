@@ -185,6 +185,22 @@ def test_earlier_sweeps_of_the_same_question_are_named(tmp_path: Path) -> None:
     assert "by the sweep first too (id-first, begun 2026-01-01T00:00:00+00:00, 4 trials begun)" in said
 
 
+@pytest.mark.parametrize("hair", [{"max_late_ms": 501.0}, {"seed": 2}, {"timeout_s": 601.0}, {"warmup": 5}])
+def test_a_sweep_that_another_bound_or_seed_tells_apart_is_named_too(
+    tmp_path: Path, hair: dict[str, float]
+) -> None:
+    ledgered.outputs_with_sweep(tmp_path, name="first")
+    second = ledgered.outputs_with_sweep(tmp_path, name="second", **hair)
+    (said,) = compared(second).provenance.earlier
+    assert "by the sweep first too" in said
+
+
+def test_a_sweep_of_another_load_is_another_question(tmp_path: Path) -> None:
+    ledgered.outputs_with_sweep(tmp_path, name="first")
+    second = ledgered.outputs_with_sweep(tmp_path, name="second", concurrency=3)
+    assert compared(second).provenance.earlier == ()
+
+
 def test_records_without_a_ledger_say_so_and_count(tmp_path: Path) -> None:
     sweep = ledgered.outputs_with_sweep(tmp_path)
     (tmp_path / ledger.LEDGER).unlink()
