@@ -3,10 +3,10 @@
 import importlib.util
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 from vbench.errors import InputError
+from vbench.quoting import example_folder
 
 UNQUOTED = re.compile(r"[\s'\"\\$`&;|<>()*?\[\]{}]")
 """Characters that end or change a word of a shell command. Ray 2.60 starts its workers through ``bash -c``
@@ -30,7 +30,7 @@ def sentence(path: Path) -> str:
     name = "a space" if sign[0] == " " else repr(sign[0])
     return (
         f"Ray cannot start its workers from {path}, which has {name} in it: make the virtual environment in"
-        f" another folder, such as {Path(tempfile.gettempdir()) / 'vbench-venv'}, and run vbench from there."
+        f" another folder, such as {example_folder('vbench-venv', UNQUOTED)}, and run vbench from there."
     )
 
 

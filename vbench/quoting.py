@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tempfile
 from pathlib import Path
 
 NEEDS_SINGLE_QUOTES = re.compile(r'["$`\\!]')
@@ -32,6 +33,13 @@ def shell_quoted(text: str) -> str:
 def override(key: str, value: str) -> str:
     """``key=value`` as it is pasted behind ``python -m vbench``."""
     return shell_quoted(f"{key}={value if LITERAL.fullmatch(value) else hydra_quoted(value)}")
+
+
+def example_folder(name: str, refused: re.Pattern[str]) -> str:
+    """A folder that a message can name: below the folder for temporary files, or below ``/tmp`` if
+    ``refused`` matches that one too."""
+    root = tempfile.gettempdir()
+    return str(Path("/tmp" if refused.search(root) else root) / name)
 
 
 def unquoted(value: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vbench.clusters.kinds import NAMES, kind
 from vbench.errors import ConfigError, InputError
+from vbench.quoting import override
 from vbench.schema import Config
 
 
@@ -33,10 +34,13 @@ def check_machine(configs: Sequence[Config]) -> None:
 def check_outputs(outputs: Path, *, tracked: bool) -> None:
     """ConfigError if nothing can be written, or MLflow cannot log it, before anything is measured."""
     if tracked:
-        from vbench.tracking import unusable_outputs
+        from vbench.tracking import unusable_outputs, usable_outputs
 
         if (problem := unusable_outputs(outputs)) is not None:
-            raise ConfigError(f"outputs={outputs}: {problem}, or tracking=off.")
+            raise ConfigError(
+                f"outputs={outputs}: {problem}: give a folder without ? # % in its path, such as"
+                f" {override('outputs', usable_outputs())}, or tracking=off."
+            )
     try:
         for folder in (outputs, outputs / "runs", outputs / "sweeps", outputs / "cache"):
             folder.mkdir(parents=True, exist_ok=True)

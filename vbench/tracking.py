@@ -7,8 +7,8 @@ logged already is left alone.
 import argparse
 import json
 import os
+import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,7 +19,7 @@ from typing import Any
 from vbench.errors import TrackingError, first_line
 from vbench.file_lock import locked
 from vbench.options import path_option
-from vbench.quoting import shell_quoted
+from vbench.quoting import example_folder, shell_quoted
 from vbench.record import Trial
 from vbench.summary import supported
 from vbench.telemetry.proof import expected
@@ -63,7 +63,7 @@ LOCK = ".mlflow.lock"
 LOCK_S = 600.0
 """Many trials may be logged by one process before another has its turn."""
 
-IN_A_URL = "?#%"
+IN_A_URL = re.compile("[?#%]")
 """Characters that MLflow and SQLAlchemy read in the URL of a database, each in its own way."""
 ARTIFACTS = "mlartifacts"
 BATCH = 100
@@ -73,16 +73,17 @@ LONGEST_PARAM = 6000
 
 
 def unusable_outputs(outputs: Path) -> str | None:
-    """Why MLflow's database cannot lie in ``outputs``, in one sentence; None if it can."""
+    """Why MLflow's database cannot lie in ``outputs``, as a clause; None if it can."""
     whole = outputs.resolve()
-    sign = next((sign for sign in str(whole) if sign in IN_A_URL), None)
+    sign = IN_A_URL.search(str(whole))
     if sign is None:
         return None
-    example = shell_quoted(f"outputs={Path(tempfile.gettempdir())}/vbench")
-    return (
-        f"{whole} has {sign!r} in its path, and MLflow would open another database: give an outputs folder"
-        f" without {' '.join(IN_A_URL)}, such as {example}"
-    )
+    return f"{whole} has {sign[0]!r} in its path, and MLflow would open another database"
+
+
+def usable_outputs() -> str:
+    """A folder to give instead."""
+    return example_folder("vbench", IN_A_URL)
 
 
 def _client(database: Path) -> Any:
@@ -113,7 +114,8 @@ class Tracker:
         Several processes may do so at a time: one after the other opens and writes the database.
         """
         if (problem := unusable_outputs(outputs)) is not None:
-            raise TrackingError(problem)
+            option = shell_quoted(f"--outputs={usable_outputs()}")
+            raise TrackingError(f"{problem}: give a folder without ? # % in its path, such as {option}")
         self._lock = outputs.resolve() / LOCK
         with _named(f"MLflow cannot open {outputs / DATABASE}"):
             outputs.mkdir(parents=True, exist_ok=True)

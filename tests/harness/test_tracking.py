@@ -185,5 +185,5 @@ def test_a_folder_that_a_url_cannot_name_is_refused_wherever_it_stands(
     assert main(["--outputs", "outputs", str(folder)]) == 3
     said = capsys.readouterr().err
     assert f"{tmp_path}/{name}/outputs has" in said
-    assert "give an outputs folder" in said
+    assert "give a folder without ? # % in its path, such as --outputs=" in said
     assert not list(tmp_path.rglob(DATABASE))

@@ -158,7 +158,10 @@ def read_experiment(outputs: Path, experiment: str) -> Iterator[Found]:
     if not database.exists():
         raise ConfigError(f"{database} does not exist: --outputs names the folder that holds it")
     if (problem := unusable_outputs(outputs)) is not None:
-        raise ConfigError(f"--outputs {outputs}: {problem}")
+        raise ConfigError(
+            f"--outputs {outputs}: {problem}: move the folder back to where its trials were logged, or"
+            f" compare the folder of a sweep"
+        )
     with tempfile.TemporaryDirectory(prefix="vbench-compare-") as temporary:
         try:
             trials, missing = _download(database, experiment, Path(temporary))
