@@ -78,7 +78,8 @@ def test_a_killed_ray_is_what_the_trial_names(workplace: Workplace, wait_for: Wa
     assert run.returncode == 1, output
     (folder,) = workplace.trials()
     trial = read_trial(folder)
-    assert (trial.status, trial.valid) == ("failed", False) or not trial.valid
+    assert (trial.status, trial.valid) == ("failed", False)
+    assert str(trial.error).startswith("Ray ended with status 1 while the trial ran; see ")
     assert workplace.left() == []
 
 

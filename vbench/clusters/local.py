@@ -2,14 +2,16 @@
 
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
+from vbench import procfs
 from vbench.clusters import private_network
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.guard import Guarded, guarded
@@ -36,6 +38,12 @@ SERVICE_HOST = "127.0.0.1"
 """Where Serve's proxy listens."""
 
 POLL_S = 0.05
+
+ENDING_S = 15.0
+"""``ray start --block`` checks its processes once a second, and its guard then ends the rest."""
+
+NEEDED = frozenset({"raylet", "gcs_server"})
+"""Processes without which ``ray start --block`` ends."""
 
 SESSIONS = "r"
 """Ray's temp dir, in a folder that only this user can enter: Ray opens its own to everybody."""
@@ -93,7 +101,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             address=f"{LOOPBACK}:{ports['port']}",
             temp_dir=str(folder),
             load_env=env,
-            exit_status=ray.exit_status,
+            exit_status=lambda: _exit_status(ray),
             nodes=(NodePlace(name=name, ip=LOOPBACK),),
             enter=(sys.executable, "-m", "vbench.clusters.emulated.enter", str(pid)) if isolated else (),
         )
@@ -131,6 +139,19 @@ def _reaches_out(config: Config) -> str | None:
     return None
 
 
+def _exit_status(ray: Guarded) -> int | None:
+    """Ray's exit status, None while all of it runs.
+
+    What depends on a process of Ray's fails as soon as that ends, and Ray itself a little later. Whoever asks
+    in between waits for it.
+    """
+    names = {line.name for pid in ray.pids() if (line := procfs.stat(pid))}
+    if not names >= NEEDED:
+        with suppress(subprocess.TimeoutExpired):
+            ray.guard.wait(ENDING_S)
+    return ray.exit_status()
+
+
 def _wait(
     ray: Guarded, folder: Path, port: int, timeout_s: float, log: Path, *, isolated: bool
 ) -> int | None:
@@ -146,8 +167,10 @@ def _wait(
             raise TrialError(f"Ray ended with status {status} instead of starting: {reason(log)}")
         if listens(socket.AF_UNIX, raylet_socket(folder)):
             if isolated:
-                return next(pid for pid in ray.pids() if private_network.inode(pid) not in (None, own))
-            if listens(socket.AF_INET, (LOOPBACK, port)):
+                inside = (pid for pid in ray.pids() if private_network.inode(pid) not in (None, own))
+                if (pid := next(inside, None)) is not None:  # else Ray is just ending
+                    return pid
+            elif listens(socket.AF_INET, (LOOPBACK, port)):
                 return None
         time.sleep(POLL_S)
     raise TrialError(f"Ray was not up within cluster.start_timeout_s={timeout_s:g}; raise it, or see {log}.")

@@ -14,6 +14,7 @@ from vbench.network import LinkSample
 from vbench.record import NodeSample
 from vbench.telemetry import nics
 from vbench.telemetry.processes import NodeProcesses
+from vbench.telemetry.raylet_end import raylet_end_named
 from vbench.telemetry.remotes import Address, Remotes, remotes_of
 from vbench.telemetry.store import StoreUse, StoreWatch
 from vbench.telemetry.watch import repeated
@@ -77,8 +78,10 @@ class NodeSampler:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Sample as the block begins, while it runs, and as it ends; what a sample raised is raised here."""
-        with ExitStack() as stack:
+        """Sample as the block begins, while it runs, and as it ends; what a sample raised is raised here.
+
+        TrialError if a raylet ended meanwhile and anything failed after that."""
+        with raylet_end_named(self._raylets), ExitStack() as stack:
             self._store = StoreWatch(self._stores)
             stack.callback(self._store.close)
             self._store_use: dict[str, StoreUse] = {}

@@ -12,6 +12,7 @@ from vbench.errors import TrialError
 from vbench.links import least_mbps
 from vbench.network import Link
 from vbench.telemetry.nics import NicBytes, nic_bytes
+from vbench.telemetry.raylet_end import raylet_end_named
 
 QUIET_S = 1.0
 """For so long no link may carry anything worth the name."""
@@ -32,8 +33,14 @@ class Quiet:
 def wait_until_quiet(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> Quiet:
     """Return once every link has carried less than ``links.least_mbps`` for ``QUIET_S``.
 
-    ``pids``: node -> a process on it. TrialError where they are not quiet within ``timeout_s``.
+    ``pids``: node -> process id of its raylet. TrialError if they are not quiet within ``timeout_s``, or if a
+    raylet ends.
     """
+    with raylet_end_named(pids):
+        return _quiet(links, pids, timeout_s)
+
+
+def _quiet(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> Quiet:
     first = before = {link.node: nic_bytes(pids[link.node]) for link in links}
     began_s = looked_s = busy_s = time.monotonic()
     while looked_s - busy_s < QUIET_S:

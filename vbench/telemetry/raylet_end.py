@@ -1,0 +1,30 @@
+"""Names the end of a raylet where something that needs it fails: its files in ``/proc``, its answers."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from vbench import procfs
+from vbench.errors import TrialError
+
+ENDED = "ZX"
+"""States of a process that is only waited for: proc(5)."""
+
+
+@contextmanager
+def raylet_end_named(raylets: Mapping[str, int]) -> Iterator[None]:
+    """If the block fails after a raylet has ended, raise a TrialError that says so, from what the block
+    raised. ``raylets``: node -> process id."""
+    try:
+        yield
+    except TrialError:
+        raise
+    except Exception as error:
+        ended = [node for node, pid in raylets.items() if _has_ended(pid)]
+        if not ended:
+            raise
+        raise TrialError(f"the raylet of {', '.join(ended)} ended while the trial ran") from error
+
+
+def _has_ended(pid: int) -> bool:
+    line = procfs.stat(pid)
+    return line is None or line.state in ENDED
