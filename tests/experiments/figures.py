@@ -1,9 +1,10 @@
 """Recomputes the figures that a page quotes, from the JSON beside it.
 
 Each page under ``experiments/`` has a ``figures.txt``: the lines of its headline tables, with an expression
-in double braces for each figure that comes from data. ``let NAME = EXPRESSION`` names a value; ``for NAME in
-EXPRESSION: LINE`` makes a line for each item; ``#`` starts a comment. Expressions are Python over what this
-module offers; paths are relative to the page's folder.
+in double braces for each figure that comes from data. ``says: TEXT`` is a passage of the page's prose, which
+is wrapped there. ``let NAME = EXPRESSION`` names a value; ``for NAME in EXPRESSION: LINE`` makes a line for
+each item; ``#`` starts a comment. Expressions are Python over what this module offers; paths are relative to
+the page's folder.
 """
 
 import json
@@ -19,6 +20,22 @@ from vbench.summary import percentile
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = "figures.txt"
+SAYS = "says: "
+
+WORDS = (
+    *("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"),
+    *("twelve", "thirteen", "fourteen", "fifteen"),
+)
+SHARES = {"a fifth": 20, "a quarter": 25, "a third": 100 / 3, "half": 50}
+"""Words for percentages."""
+
+BOLD = re.compile(r"\*\*(.+?)\*\*")
+FIGURE = re.compile(
+    rf"(?<![\w.-])\d[\d.,]*(?!\w)|\b(?:{'|'.join(WORDS[1:])}|quarter|third|half)\b", re.IGNORECASE
+)
+"""A number or a word for one; the digits of a name such as ``fp32``, ``1080p`` or ``H.264`` are none."""
+
+INTERVAL = re.compile(r"-?[\d.]+% \[-?[\d.]+%, -?[\d.]+%\]")
 
 Data = Mapping[str, Any]
 
@@ -32,7 +49,14 @@ class Page:
         self.folder = path.parent if path.parent != ROOT else ROOT / "experiments"
 
     def rendered(self) -> list[str]:
-        """The lines of ``figures.txt`` with their figures computed."""
+        """The lines of ``figures.txt`` that are lines of the page, with their figures computed."""
+        return [line for line in self._lines() if not line.startswith(SAYS)]
+
+    def said(self) -> list[str]:
+        """The passages of ``figures.txt`` that are in the page's prose, with their figures computed."""
+        return [line.removeprefix(SAYS) for line in self._lines() if line.startswith(SAYS)]
+
+    def _lines(self) -> list[str]:
         names: dict[str, Any] = {
             "load": self._load,
             "row": self._row,
@@ -47,6 +71,9 @@ class Page:
             "average": average,
             "percentile": percentile,
             "span": span,
+            "word": word,
+            "roughly": roughly,
+            "verdict": lambda row: row["improvement"]["verdict"],
         }
         source = self.path.with_name(FIGURES) if self.path.parent != ROOT else ROOT / "experiments" / FIGURES
         lines = []
@@ -135,6 +162,31 @@ def span(values: Sequence[float], form: str) -> str:
     """``1.00 to 1.07``, or one number if both round to the same."""
     low, high = format(min(values), form), format(max(values), form)
     return low if low == high else f"{low} to {high}"
+
+
+def word(number: float) -> str:
+    """A small number in words."""
+    return WORDS[int(number)]
+
+
+def roughly(percents: Sequence[float]) -> str:
+    """The share in words that is nearest to all of these percentages."""
+    (name,) = {min(SHARES, key=lambda share: abs(SHARES[share] - percent)) for percent in percents}
+    return name
+
+
+def prose(path: Path) -> str:
+    """A page's text without its tables and code blocks, each run of white space as one space."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return " ".join(" ".join(line for line in text.splitlines() if not line.startswith("|")).split())
+
+
+def bold_figures(path: Path) -> Iterator[str]:
+    """The passages in bold of a page's prose that hold a figure. One or two words, as in **15** or **two
+    connections**, name something."""
+    for match in BOLD.finditer(prose(path)):
+        if FIGURE.search(match[1]) and len(match[1].split()) > 2:
+            yield match[0]
 
 
 def headline_lines(path: Path) -> Iterator[str]:
