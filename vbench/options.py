@@ -1,7 +1,18 @@
 """Paths on command lines."""
 
 import argparse
+import re
 from pathlib import Path
+
+from vbench.quoting import example_folder
+
+IN_A_URL = re.compile("[?#%]")
+"""Characters that MLflow and SQLAlchemy read in the URL of a database, each in its own way."""
+
+
+def usable_outputs() -> str:
+    """An outputs folder to give instead of one that has such a character in its path."""
+    return example_folder("vbench", IN_A_URL)
 
 
 def home_path(text: str) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vbench.clusters.kinds import NAMES, kind
 from vbench.errors import ConfigError, InputError
+from vbench.options import usable_outputs
 from vbench.quoting import override
 from vbench.schema import Config
 
@@ -34,7 +35,7 @@ def check_machine(configs: Sequence[Config]) -> None:
 def check_outputs(outputs: Path, *, tracked: bool) -> None:
     """ConfigError if nothing can be written, or MLflow cannot log it, before anything is measured."""
     if tracked:
-        from vbench.tracking import unusable_outputs, usable_outputs
+        from vbench.tracking import unusable_outputs
 
         if (problem := unusable_outputs(outputs)) is not None:
             raise ConfigError(

@@ -7,7 +7,6 @@ logged already is left alone.
 import argparse
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +17,8 @@ from typing import Any
 
 from vbench.errors import TrackingError, first_line
 from vbench.file_lock import locked
-from vbench.options import path_option
-from vbench.quoting import example_folder, shell_quoted
+from vbench.options import IN_A_URL, path_option, usable_outputs
+from vbench.quoting import shell_quoted
 from vbench.record import Trial
 from vbench.summary import supported
 from vbench.telemetry.proof import expected
@@ -63,8 +62,6 @@ LOCK = ".mlflow.lock"
 LOCK_S = 600.0
 """Many trials may be logged by one process before another has its turn."""
 
-IN_A_URL = re.compile("[?#%]")
-"""Characters that MLflow and SQLAlchemy read in the URL of a database, each in its own way."""
 ARTIFACTS = "mlartifacts"
 BATCH = 100
 """MLflow takes so many params or metrics in one call."""
@@ -79,11 +76,6 @@ def unusable_outputs(outputs: Path) -> str | None:
     if sign is None:
         return None
     return f"{whole} has {sign[0]!r} in its path, and MLflow would open another database"
-
-
-def usable_outputs() -> str:
-    """A folder to give instead."""
-    return example_folder("vbench", IN_A_URL)
 
 
 def _client(database: Path) -> Any:

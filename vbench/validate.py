@@ -9,7 +9,9 @@ from typing import get_args
 from vbench.load import ends
 from vbench.models.protocol import Precision
 from vbench.names import nearest
+from vbench.options import IN_A_URL, usable_outputs
 from vbench.pipeline.config import HEAD_RESOURCE, HWACCELS, MOST_CALLS, FrameSize, Handoff, Mode
+from vbench.quoting import override
 from vbench.runtimes import RuntimeFlagError, environment
 from vbench.schema import (
     MISSING,
@@ -100,7 +102,7 @@ def _problems(config: Config) -> Iterator[str]:
     yield from network(config)
     yield from attached(config.cluster)
     yield from _video(config)
-    yield from _outputs(config.outputs)
+    yield from _outputs(config.outputs, is_tracked=config.tracking.name != "off")
     if config.video.scene is not None:
         yield from _scene(config.video.scene)
     complaints = list(_nodes(config))
@@ -206,9 +208,14 @@ def _store_address(address: str) -> Iterator[str]:
         yield f"video.path: {error}."
 
 
-def _outputs(outputs: str) -> Iterator[str]:
-    if not outputs.strip() or set(outputs) & set("?#%"):
-        yield f"outputs={outputs!r} must name a folder, without ? # % (MLflow's database lies in it)."
+def _outputs(outputs: str, *, is_tracked: bool) -> Iterator[str]:
+    if not outputs.strip():
+        yield f"outputs={outputs!r} must name a folder, such as {override('outputs', usable_outputs())}."
+    elif is_tracked and (sign := IN_A_URL.search(outputs)):
+        yield (
+            f"outputs={outputs} has {sign[0]!r} in it, and MLflow would open another database: give a folder"
+            f" without ? # % in its path, such as {override('outputs', usable_outputs())}, or tracking=off."
+        )
 
 
 def _scene(scene: SceneConfig) -> Iterator[str]:

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from vbench.analysis.trials import read_experiment
+from vbench.compose import check
 from vbench.errors import ConfigError, TrackingError
 from vbench.installation import UNQUOTED, sentence
 from vbench.ready import check_outputs
@@ -46,6 +47,16 @@ def pasted(command: str) -> list[str]:
     return done.stdout.split("\0")
 
 
+def usable(remedy: str) -> Path:
+    """The outputs folder of a pasted override."""
+    (argument,) = pasted(remedy)
+    (override,) = OverridesParser.create().parse_overrides([argument])
+    assert override.key_or_group == "outputs"
+    folder = Path(str(OmegaConf.create({"outputs": override.value()}).outputs))
+    assert unusable_outputs(folder) is None
+    return folder
+
+
 @pytest.fixture(params=AWKWARD)
 def temporary(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder for temporary files."""
@@ -60,12 +71,19 @@ def test_outputs_that_mlflow_cannot_take_are_refused_with_some_that_it_can(tempo
         check_outputs(Path("/tmp/50%"), tracked=True)
     found = re.search(r"such as (.*), or tracking=off\.$", str(refused.value))
     assert found is not None
-    (argument,) = pasted(found[1])
-    (override,) = OverridesParser.create().parse_overrides([argument])
-    folder = Path(str(OmegaConf.create({"outputs": override.value()}).outputs))
-    assert override.key_or_group == "outputs"
-    assert unusable_outputs(folder) is None
+    folder = usable(found[1])
     assert folder.parent in (temporary, Path("/tmp"))
+
+
+@pytest.mark.parametrize("sign", "?#%")
+def test_an_override_that_mlflow_cannot_take_is_refused_with_one_that_it_can(sign: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check([f"outputs='/tmp/a{sign}b'"], multirun=False)
+    found = re.search(r"such as (.*), or tracking=off\.$", str(refused.value))
+    assert found is not None
+    usable(found[1])
+    (config,) = check([f"outputs='/tmp/a{sign}b'", "tracking=off"], multirun=False)
+    assert config.outputs == f"/tmp/a{sign}b"
 
 
 def test_tracking_names_its_own_option(temporary: Path) -> None:
