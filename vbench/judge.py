@@ -17,7 +17,7 @@ from rich.text import Text
 
 from vbench import environment, ledger, rules
 from vbench.options import path_option
-from vbench.record import Rule, Trial
+from vbench.record import Rule, Trial, marks
 from vbench.schema import Config, from_plain
 from vbench.tracking import trial_folders
 from vbench.trial_folder import (
@@ -89,6 +89,8 @@ def _show(console: Console, folder: Path, *, show_all: bool) -> bool:
     if loosened := bounds.loosened(trial.config):
         text += f"  loosened: {', '.join(loosened)}"
     console.print(Text(text, style="" if valid == trial.valid else "bold red"))
+    for mark in marks([trial]):
+        console.print(Text(f"  {mark}", style="yellow"))
     for rule in found:
         if show_all or not rule.holds:
             console.print(Text(f"  {'holds ' if rule.holds else 'broken'}  {rule.line}"))

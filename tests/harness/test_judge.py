@@ -56,6 +56,18 @@ def test_bounds_that_were_loosened_are_named(folder: Path, capsys: pytest.Captur
     assert "loosened: load.max_foreign_cpu_percent=50 (shipped: 5)" in capsys.readouterr().out
 
 
+def test_approximate_frames_and_random_weights_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = trial_folder.read_trial(folder)
+    model = {**trial.config["model"], "weights": "random"}
+    trial_folder.write_json(
+        folder / trial_folder.TRIAL, replace(trial, config={**trial.config, "model": model})
+    )
+    main([str(folder)])
+    assert "RANDOM WEIGHTS" in capsys.readouterr().out
+
+
 def test_a_folder_without_a_record_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
     assert "holds no trial" in capsys.readouterr().err
