@@ -1,4 +1,4 @@
-"""One HTTP connection to an address that was checked, bounded in time and in bytes of its header."""
+"""One HTTP connection to an address that was checked, bounded in time and in what comes beside the body."""
 
 import errno
 import http.client
@@ -20,10 +20,15 @@ from vbench.video.deadline import Deadline
 from vbench.video.public_addresses import Address, address_of
 
 HEADER_BYTES = 64 << 10
-"""Most bytes of a response before its body, interim responses included."""
+"""Most bytes of a response before its body, interim responses included; and again of what comes between two
+parts of the body (the sizes and extensions of chunks) or after the last (trailers)."""
 
 HEADER_TIMEOUT_S = 20.0
-"""For all of that to come, from the connection on."""
+"""For all of the header to come, from the connection on."""
+
+FRAMING_PER_BYTE = 8
+"""Bytes beside the body, per byte of it, beyond ``HEADER_BYTES``. A chunk of a single byte has five: its size
+and two line ends (RFC 9112, 7.1)."""
 
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Environment variables that name other certificates than the usual ones, as curl and ``requests`` do."""
@@ -33,8 +38,12 @@ class RefusedAddressError(Exception):
     """None of the addresses that a host has may be connected to."""
 
 
-class HeaderTooLongError(Exception):
-    """The response's header does not end within ``HEADER_BYTES``."""
+TOO_LONG_HEADER = f"its header has more than {HEADER_BYTES} bytes"
+TOO_MUCH_FRAMING = "its server sends far more chunk headers or trailers than a file needs"
+
+
+class TooLongError(Exception):
+    """More bytes came that are not the body's than a server has reason to send."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +66,29 @@ class PatientSocket:
 
     def __init__(self, sock: socket.socket, deadline: Deadline, silence_s: float) -> None:
         self._sock, self._deadline, self._silence_s = sock, deadline, silence_s
-        self._header_left: int | None = HEADER_BYTES
-        self._header_late_s = time.monotonic() + HEADER_TIMEOUT_S
+        self._in_header = True
+        self._late_s = time.monotonic() + HEADER_TIMEOUT_S
+        self._waited_bytes = 0
+        """Received since the header, or the present wait for more of the body, began."""
+        self._received_bytes = self._body_bytes = 0
+        """Since the header ended."""
 
-    def header_ended(self) -> None:
-        """What comes now is the body, and its reader bounds it."""
-        self._header_left = None
+    def begin_body(self) -> None:
+        """The header has ended; call ``await_body`` before each read of the body and ``count_body`` after."""
+        self._in_header = False
+        self._received_bytes = self._body_bytes = 0
+
+    def await_body(self) -> None:
+        """More of the body must come within ``silence_s``; TooLongError if too much beside it has come."""
+        beside = self._received_bytes - self._body_bytes
+        if beside > HEADER_BYTES + FRAMING_PER_BYTE * self._body_bytes:
+            raise TooLongError(TOO_MUCH_FRAMING)
+        self._waited_bytes = 0
+        self._late_s = time.monotonic() + self._silence_s
+
+    def count_body(self, nbytes: int) -> None:
+        """Of what was received, ``nbytes`` more are the body's."""
+        self._body_bytes += nbytes
 
     def sendall(self, data: Any) -> None:
         """Send all of it."""
@@ -76,11 +102,11 @@ class PatientSocket:
 
     def receive_into(self, buffer: Any) -> int:
         """The next bytes; 0 at the end."""
+        if self._waited_bytes > HEADER_BYTES:
+            raise TooLongError(TOO_LONG_HEADER if self._in_header else TOO_MUCH_FRAMING)
         count: int = self._patiently(lambda: self._sock.recv_into(buffer))
-        if self._header_left is not None:
-            self._header_left -= count
-            if self._header_left < 0:
-                raise HeaderTooLongError
+        self._waited_bytes += count
+        self._received_bytes += count
         return count
 
     def handshake(self, host: str) -> None:
@@ -100,8 +126,12 @@ class PatientSocket:
         """``work``, tried in slices until it is done; TimeoutError after ``silence_s`` without anything."""
         silent_at_s = time.monotonic() + self._silence_s
         while True:
-            if self._header_left is not None and time.monotonic() >= self._header_late_s:
-                raise TimeoutError(f"its header did not come within {HEADER_TIMEOUT_S:g} s")
+            if time.monotonic() >= self._late_s:
+                raise TimeoutError(
+                    f"its header did not come within {HEADER_TIMEOUT_S:g} s"
+                    if self._in_header
+                    else f"no more of the file came for {self._silence_s:g} s"
+                )
             self._sock.settimeout(self._deadline.slice_s())
             try:
                 return work()
@@ -210,8 +240,8 @@ _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((ssl.SSLCertVerificationError,), "its certificate does not prove that it is this host"),
     ((ssl.SSLError,), "its TLS handshake failed"),
     ((socket.gaierror,), "the name of its host is not known"),
-    ((HeaderTooLongError,), f"its header has more than {HEADER_BYTES} bytes"),
     ((http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError), "it closed the connection"),
+    ((http.client.LineTooLong,), f"it sends a line of more than {HEADER_BYTES} bytes"),
     ((http.client.HTTPException,), "its answer is not HTTP"),
 )
 

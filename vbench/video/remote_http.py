@@ -13,10 +13,10 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from vbench.video.deadline import Deadline
 from vbench.video.errors import VideoError
 from vbench.video.http_connection import (
-    HeaderTooLongError,
     PatientSocket,
     RefusedAddressError,
     Target,
+    TooLongError,
     connect,
     reason_of,
 )
@@ -41,6 +41,17 @@ _MOVED = {
     HTTPStatus.PERMANENT_REDIRECT,
 }
 _SAFE = "!#$%&'()*+,/:;=?@[]~"
+
+
+class _FinalResponse(http.client.HTTPResponse):
+    """The response after all informational ones (RFC 9110, 15.2); ``http.client`` skips 100 alone."""
+
+    def begin(self) -> None:
+        """Read heads until one is final; the socket bounds how many bytes they have together."""
+        super().begin()
+        while 100 <= self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = None  # type: ignore[assignment]  # or begin returns at once
+            super().begin()
 
 
 class HttpReader:
@@ -79,11 +90,17 @@ class HttpReader:
 
     def read(self, most: int) -> bytes:
         """What has come, ``most`` bytes at most."""
-        assert self._response is not None, "begin comes first"
+        assert self._socket is not None, "begin comes first"
+        assert self._response is not None
         try:
-            return self._response.read1(most)
+            self._socket.await_body()
+            block = self._response.read1(most)
+        except (TooLongError, http.client.LineTooLong) as error:
+            raise VideoError(f"{self._called} cannot be read: {reason_of(error)}") from error
         except (http.client.HTTPException, OSError) as error:
             raise InterruptedFetchError(reason_of(error)) from error
+        self._socket.count_body(len(block))
+        return block
 
     def close(self) -> None:
         """End the connection, whatever is still to come on it."""
@@ -115,6 +132,7 @@ class HttpReader:
                 target, may, self._deadline, connect_s=CONNECT_TIMEOUT_S, silence_s=READ_TIMEOUT_S
             )
             connection = http.client.HTTPConnection(target.host, target.port)
+            connection.response_class = _FinalResponse
             connection.sock = self._socket
             connection.request("GET", path, headers=headers)
             self._response = response = connection.getresponse()
@@ -122,9 +140,9 @@ class HttpReader:
             raise VideoError(self._refused(first)) from None
         except (http.client.RemoteDisconnected, OSError) as error:
             raise self._kind(error) from error
-        except (http.client.HTTPException, HeaderTooLongError) as error:
+        except (http.client.HTTPException, TooLongError) as error:
             raise VideoError(f"{self._called} cannot be asked for: {reason_of(error)}") from error
-        self._socket.header_ended()
+        self._socket.begin_body()
         return response
 
     def _target(self, url: SplitResult) -> Target:
