@@ -193,7 +193,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="vo", dir="/tmp") as temp:
         clip = ensure_clip(SCENE, Path(temp) / "scene")
         body = json.dumps({"video": str(clip)}).encode()
-        args = PipelineArgs(chunk_s=2, fps=2)
+        args = PipelineArgs(chunk_s=2, fps=2, roots=(str(clip.parent),))
         assert args.requests_at_once == ROOM
         if not options.plain_proxy:
             os.environ.update(front.environment(args.places))

@@ -1,5 +1,6 @@
 """Helpers: a Ray cluster, services deployed on it, and the same work done without Ray."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ def pipeline_args(**changes: Any) -> PipelineArgs:
         "chunk_s": 2,
         "fps": 2,
         "window": 2,
+        "roots": [tempfile.gettempdir()],
         "service": {"resources": {"front": 0.01}},
         "decoder": worker,
         "inference": worker,

@@ -43,7 +43,7 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(*command: str, stop: signal.Signals, log: Path) -> Iterator[None]:
+def running(*command: str, stop: signal.Signals, log: Path, folder: Path | None = None) -> Iterator[None]:
     """A process, for as long as the context lasts; then it and all that it started must be gone."""
     with log.open("wb") as output:
         process = psutil.Popen(
@@ -51,6 +51,7 @@ def running(*command: str, stop: signal.Signals, log: Path) -> Iterator[None]:
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment(),
+            cwd=folder,
             start_new_session=True,
         )
     try:
@@ -69,21 +70,22 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def from_arguments(folder: Path, port: int) -> list[str]:
-    """The graph's arguments on the command line."""
+def from_arguments(folder: Path, clip: Path, port: int) -> list[str]:
+    """The graph's arguments on the command line, which is given in the clip's folder."""
     return ["vbench.pipeline:build", "mode=combined", "model=shapes", "fps=2"]
 
 
-def from_manifest(folder: Path, port: int) -> list[str]:
-    """A file that ``python -m vbench.manifests serve`` wrote."""
+def from_manifest(folder: Path, clip: Path, port: int) -> list[str]:
+    """A file that ``python -m vbench.manifests serve`` wrote; it names the clip."""
     path = folder / "serve.yaml"
     overrides = ["mode=combined", "pipeline.fps=2", f"cluster.http_port={port}", "cluster.nodes.head.cpus=2"]
+    overrides += ["video=file", f"video.path={clip}"]
     assert main(["serve", *overrides, "--out", str(path)]) == 0
     return [str(path)]
 
 
 @pytest.mark.parametrize("given", [from_arguments, from_manifest])
-def test_serve_run_serves(given: Callable[[Path, int], list[str]], temp_dir: Path, clip: Path) -> None:
+def test_serve_run_serves(given: Callable[[Path, Path, int], list[str]], temp_dir: Path, clip: Path) -> None:
     gcs, http, client, agent = free_ports("127.0.0.1", 4)
     head = ["ray", "start", "--head", "--block", "--include-dashboard=false", "--include-log-monitor=false"]
     head += [f"--port={gcs}", f"--temp-dir={temp_dir}", "--num-cpus=2", "--object-store-memory=200000000"]
@@ -94,18 +96,22 @@ def test_serve_run_serves(given: Callable[[Path, int], list[str]], temp_dir: Pat
         until(lambda: listens(gcs), "Ray is up")
         start = [str(BIN / "serve"), "start", address, "--http-host=127.0.0.1", f"--http-port={http}"]
         subprocess.run(start, env=environment(), check=True, capture_output=True, timeout=60)
-        command = ["serve", "run", address, *given(temp_dir, http)]
-        with running(*command, stop=signal.SIGINT, log=temp_dir / "run.log"):
+        command = ["serve", "run", address, *given(temp_dir, clip, http)]
+        with running(*command, stop=signal.SIGINT, log=temp_dir / "run.log", folder=clip.parent):
             service = Service(url=f"http://127.0.0.1:{http}")
             until(lambda: is_up(service), "the graph is up", 150)
 
             answer = service.ask(clip)
             with ThreadPoolExecutor(12) as clients:
                 responses = list(clients.map(lambda _: service.post({"video": str(clip)}), range(12)))
+            (temp_dir / "secret.mp4").write_bytes(clip.read_bytes())
+            elsewhere = [service.refusal(video=f"{temp_dir}/{name}.mp4") for name in ("secret", "none")]
             # Before it has said so, an interrupt can be lost within Ray, and it would run on.
             until(lambda: said_so(temp_dir / "run.log"), "serve run has said so")
 
     assert (answer.settings.mode, answer.settings.fps, answer.counts.frames) == ("combined", "2", 24)
+    for status, sentence in elsewhere:
+        assert (status, "not in a folder that this service reads" in sentence) == (422, True), sentence
     refused = [response for response in responses if response.status_code == 503]
     assert {response.status_code for response in responses} == {200, 503}
     for response in refused:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,11 +134,105 @@ def test_roots_are_folders_of_files(root: str) -> None:
         real_roots([root])
 
 
-def test_by_default_a_service_reads_what_its_user_works_in(
+def test_by_default_a_service_reads_the_folder_that_it_is_started_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", "/home/somebody")
-    assert default_roots() == (str(tmp_path), "/home/somebody", tempfile.gettempdir())
+    assert default_roots() == (str(tmp_path),)
     monkeypatch.chdir("/")
-    assert default_roots() == ("/home/somebody", tempfile.gettempdir())
+    assert default_roots() == (), "all of the disk is nobody's folder of videos"
+
+
+def test_links_are_followed_up_to_a_number(root: Path) -> None:
+    previous = root / "clip.mp4"
+    for number in range(45):
+        link = root / f"link{number}.mp4"
+        link.symlink_to(previous.name)
+        previous = link
+    assert read(root / "link30.mp4", root) == b"clip"
+    (root / "loop.mp4").symlink_to("loop.mp4")
+    for name in ("link44.mp4", "loop.mp4"):
+        with pytest.raises(VideoError, match="cannot be read: Too many levels of symbolic links"):
+            read(root / name, root)
+
+
+def test_folders_on_the_way_must_be_folders_that_may_be_entered(root: Path) -> None:
+    with pytest.raises(VideoError, match="cannot be read: Not a directory"):
+        read(root / "clip.mp4" / "x", root)
+    with pytest.raises(VideoError, match=r"cannot be read: .*null byte"):
+        read(f"{root}/a\0b", root)
+    with pytest.raises(VideoError, match="cannot be read: File name too long"):
+        read(root / ("x" * 300), root)
+
+
+READ_IN_A_NAMESPACE = """
+import subprocess, sys
+from pathlib import Path
+from vbench.video.errors import VideoError
+from vbench.video.local_files import real_roots
+from vbench.video.remote import fetched
+from vbench.video.types import VideoLimits
+
+root = Path(sys.argv[1])
+other = subprocess.Popen(
+    ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0/videos" && echo other > "$0/videos/clip.mp4"'
+     ' && echo other > "$0/videos/more.mp4" && echo ready && read _', str(root)],
+    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+)
+assert other.stdout.readline() == b"ready\\n"
+there = f"{root}/host/proc/{other.pid}"
+copy = open(root / "videos" / "copy.mp4", "w+b")
+copy.write(b"of another request")
+copy.flush()
+(root / "videos" / "copy.mp4").unlink()
+(root / "videos" / "link.mp4").symlink_to(f"{there}/root{root}/videos/more.mp4")
+(root / "videos" / "way").symlink_to(f"{there}/root")
+names = [
+    f"{there}/root{root}/videos/clip.mp4",
+    f"{there}/root{root}/videos/more.mp4",
+    f"{root}/videos/link.mp4",
+    f"{root}/videos/way{root}/videos/more.mp4",
+    f"{root}/host/proc/self/fd/{copy.fileno()}",
+    f"{root}/host/proc/self/cwd/{root}/videos/clip.mp4",
+    f"{root}/host/proc/version",
+    f"{root}/host/sys/kernel/notes",
+    f"{root}/host/dev/null",
+    f"{root}/host/dev/shm/none.mp4",
+    f"{root}/host/proc/none",
+]
+roots = real_roots([root])
+with fetched(f"{root}/videos/clip.mp4", limits=VideoLimits(), timeout_s=1, roots=roots) as local:
+    assert local.path.read_bytes() == b"clip"
+for name in names:
+    try:
+        with fetched(name, limits=VideoLimits(), timeout_s=1, roots=roots) as local:
+            print("read", name, local.path.read_bytes()[:20])
+    except VideoError as error:
+        if "it is not in a folder that this service reads" not in str(error):
+            print("said", name, error)
+print("done")
+other.communicate(b"\\n")
+"""
+
+
+def test_what_is_the_kernels_is_never_read_wherever_it_is_mounted(root: Path) -> None:
+    """As in a container that has the host's ``/proc``, ``/sys`` and ``/dev`` below ``/host``."""
+    for name in ("proc", "sys", "dev"):
+        (root.parent / "host" / name).mkdir(parents=True)
+    mounts = (
+        'mount -t proc none "$1/host/proc" && mount --rbind /sys "$1/host/sys"'
+        ' && mount --rbind /dev "$1/host/dev" && exec "$2" -c "$3" "$1"'
+    )
+    done = subprocess.run(
+        [
+            *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"),
+            *("sh", "-c", mounts, "sh", str(root.parent), sys.executable, READ_IN_A_NAMESPACE),
+        ],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n")

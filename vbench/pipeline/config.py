@@ -235,8 +235,8 @@ class PipelineArgs(_Args):
     """Hosts (``minio.example``) and networks (``10.0.0.0/8``) that requests may name although they are not
     public. Without them an ``http`` or ``https`` address leads to the public Internet only."""
     roots: Annotated[tuple[str, ...] | None, BeforeValidator(_split), AfterValidator(_folders)] = None
-    """Folders that a local video must lie in, links followed. None: the working directory and home of whoever
-    starts the service, and the folder for temporary files."""
+    """Folders that a local video must lie in, links followed. None: the one that ``build`` runs in, which is
+    that of ``serve run``; of ``/`` none at all."""
     max_fetches: Annotated[int, Field(ge=1)] | None = None
     """Videos that a service replica fetches at a time; HTTP 503 beyond that and a short wait. None: for half
     of the requests that it works on, so that slow sources never hold up all of them."""

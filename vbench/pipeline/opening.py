@@ -12,7 +12,7 @@ from vbench.pipeline.errors import VideoMissingError
 from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.job import Job
 from vbench.video.errors import VideoError
-from vbench.video.local_files import default_roots, real_roots
+from vbench.video.local_files import real_roots
 from vbench.video.public_addresses import PrivateSources
 from vbench.video.reader_process import ReaderServer, SplitVideo
 from vbench.video.remote import Local, fetched, shown
@@ -77,5 +77,5 @@ class Opening:
             allowed=args.sources,
             stop=stop,
             private=PrivateSources.of(args.private_sources),
-            roots=real_roots(default_roots() if args.roots is None else args.roots),
+            roots=real_roots(args.roots or ()),
         )

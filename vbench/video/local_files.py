@@ -2,12 +2,12 @@
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vbench.video.errors import VideoError
+from vbench.video.path_walk import KernelFileError, UnreachableError, open_path, path_of_descriptor
 from vbench.video.source import local_video, path_of
 from vbench.video.types import VideoLimits
 
@@ -16,9 +16,9 @@ NEVER = (Path("/proc"), Path("/dev"), Path("/sys"))
 
 
 def default_roots() -> tuple[str, ...]:
-    """What whoever starts a service on their own machine works in: this folder, home, and temporary files."""
-    folders = (Path.cwd(), Path.home(), Path(tempfile.gettempdir()))
-    return tuple(dict.fromkeys(str(folder) for folder in folders if folder != Path("/")))
+    """For a service that was given no folders: the one that it is started in, unless that is all there is."""
+    here = Path.cwd()
+    return () if here == Path("/") else (str(here),)
 
 
 def real_roots(roots: Iterable[str | Path]) -> tuple[Path, ...]:
@@ -44,22 +44,23 @@ def opened_below(source: str, roots: tuple[Path, ...], limits: VideoLimits) -> I
     name = os.path.abspath(path)  # noqa: PTH100 - Path.absolute leaves .. in it
     outside = VideoError(
         f"{source} cannot be read: it is not in a folder that this service reads; put it there, or deploy "
-        "the service with its folder among roots"
+        "the service with its folder among roots, such as roots=/data/videos"
     )
+    if _below(Path(name), NEVER):
+        raise outside
     try:
-        # Before anything is opened, and the same whether or not it exists; what is opened is checked again.
-        if _below(Path(name), NEVER) or not _allowed(os.path.realpath(path), roots):
-            raise outside
-        # O_PATH has no side effect, as opening a device or a pipe has.
-        handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        if error is outside:
-            raise
-        local_video(source, limits)  # says what is wrong with it
-        raise VideoError(f"{source} cannot be read: {error}") from error
+        handle = open_path(path)
+    except KernelFileError:
+        raise outside from None
+    except UnreachableError as error:
+        # Outside of the roots the answer is the same whether or not there is such a file.
+        if not _allowed(error.real, roots):
+            raise outside from None
+        reason = getattr(error.__cause__, "strerror", None) or str(error.__cause__)
+        raise VideoError(f"{source} cannot be read: {reason}") from error.__cause__
     try:
         status = os.fstat(handle)
-        if status.st_nlink == 0 or not _allowed(Path(f"/proc/self/fd/{handle}").readlink(), roots):
+        if status.st_nlink == 0 or not _allowed(path_of_descriptor(handle), roots):
             raise outside
         if not stat.S_ISREG(status.st_mode):
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
