@@ -84,7 +84,7 @@ def _reach(config: Config, clips: Sequence[Path]) -> dict[str, Any]:
     if scheme in ("http", "https"):
         reach["private_sources"] = [urlsplit(source).hostname or ""]
     # A trial's requests all fetch this one video, as many at a time as there are requests in progress.
-    reach["limits"] = {"max_fetched_bytes": LimitArgs().max_size_bytes}
+    reach["limits"] = {"max_fetched_bytes": LimitArgs().max_size_bytes, "max_disk_share": 1.0}
     reach["max_fetches"] = config.cluster.deployments.service.max_ongoing_requests or REQUESTS_AT_ONCE
     return reach
 

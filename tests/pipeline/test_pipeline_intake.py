@@ -16,15 +16,16 @@ from vbench.errors import ConfigError
 from vbench.graph import pipeline_args
 from vbench.pipeline.answer import ProcessRequest
 from vbench.pipeline.budget import FramesBudget, packets_capacity_bytes
-from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.errors import OverloadedError, VideoMissingError, status_of
+from vbench.pipeline.config import LimitArgs, PipelineArgs
+from vbench.pipeline.errors import OverloadedError, VideoMissingError, retry_after_s, status_of
 from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.footprint import check_packets
 from vbench.pipeline.job import Job
 from vbench.pipeline.opening import Means, Opening
 from vbench.pipeline.source import ChunkSource
-from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
+from vbench.video.errors import StoppedError, VideoBusyError, VideoError, VideoTooLargeError
 from vbench.video.reader_process import ReaderServer
+from vbench.video.types import VideoLimits
 
 NOT_STOPPED = threading.Event()
 Open = Callable[..., Opening]
@@ -244,3 +245,20 @@ def test_a_trial_reads_its_video_and_no_other(tmp_path: Path) -> None:
 def test_an_address_with_options_is_refused_before_a_trial_starts() -> None:
     with pytest.raises(ConfigError, match=r"video.path: s3://videos/clip.mp4 is followed by options"):
         check(["video=file", "video.path='s3://videos/clip.mp4?region=eu-west-1'"], multirun=False)
+
+
+def test_a_fetch_that_others_leave_no_room_for_may_be_tried_again() -> None:
+    error = VideoBusyError("no room now")
+    assert (status_of(error)[0], retry_after_s(error)) == (503, 5.0)
+
+
+def test_the_default_limits_of_a_fetch_suit_a_laptop() -> None:
+    assert LimitArgs().limits() == VideoLimits()
+    assert LimitArgs().max_fetched_bytes == 2 * 2**30
+    assert LimitArgs().max_disk_share == pytest.approx(0.5)
+
+
+def test_a_trial_fetches_its_video_whatever_its_size() -> None:
+    (web,) = check(["video=file", "video.path=http://127.0.0.1:9/clip.mp4"], multirun=False)
+    limits = pipeline_args(web, Path("/clip.mp4")).limits
+    assert (limits.max_fetched_bytes, limits.max_disk_share) == (limits.max_size_bytes, 1.0)

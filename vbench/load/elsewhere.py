@@ -27,7 +27,8 @@ def local_copy(video: VideoConfig, folder: Path) -> Path:
     if not is_elsewhere(video):
         return Path(source).expanduser().resolve()
     progress("fetching the video")
-    limits = replace(LimitArgs().limits(), max_fetched_bytes=LimitArgs().max_size_bytes)
+    usual = LimitArgs().limits()
+    limits = replace(usual, max_fetched_bytes=usual.max_size_bytes, max_disk_share=1.0)
     with fetched(source, limits=limits, timeout_s=video.fetch_timeout_s) as local:
         path = folder.resolve() / f"{local.checksum}{Path(local.called).suffix}"
         if not path.exists():

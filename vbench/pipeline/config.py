@@ -128,8 +128,11 @@ class LimitArgs(_Args):
     max_packets: Annotated[int, Field(gt=0)] = 4_000_000
     max_pixels: Annotated[int, Field(gt=0)] = 33_177_600
     max_size_bytes: Annotated[int, Field(gt=0)] = 64 * 2**30
-    max_fetched_bytes: Annotated[int, Field(gt=0)] = 8 * 2**30
+    max_fetched_bytes: Annotated[int, Field(gt=0)] = 2 * 2**30
     """Of a video that is fetched: it is copied to the temporary disk of the service's node."""
+    max_disk_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Of what is free on that disk, less a reserve, the copies of a service replica may take together; HTTP
+    413 for one that would not fit alone, and 503 for one that does not fit beside the others."""
     max_read_s: Annotated[float, Field(ge=1, le=LONGEST_TIMEOUT_S)] = 60.0
     """CPU time that reading the video's index may take, and again each chunk."""
 

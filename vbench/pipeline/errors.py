@@ -4,7 +4,13 @@ from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
 
 from vbench.errors import first_line
-from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError, VideoUnreachableError
+from vbench.video.errors import (
+    VideoBusyError,
+    VideoError,
+    VideoTimeoutError,
+    VideoTooLargeError,
+    VideoUnreachableError,
+)
 
 
 class VideoMissingError(VideoError):
@@ -50,6 +56,7 @@ class IncompleteError(RuntimeError):
 STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (VideoMissingError, 404),
     (VideoTooLargeError, 413),
+    (VideoBusyError, 503),
     (VideoTimeoutError, 504),
     (VideoUnreachableError, 502),
     (VideoError, 422),
@@ -64,7 +71,8 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
 
 
 RETRY_AFTER_S = 5.0
-"""When to try again while the application is replaced: about as long as a replica takes to start."""
+"""When to try again while the application is replaced, which is about as long as a replica takes to start, or
+while other requests have the room on the disk."""
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -39,7 +39,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     500: _described("A replica failed or was lost."),
     502: _described("Where the video lies is down, or breaks off."),
     503: _described(
-        "The service is overloaded, or not available, as while it is being replaced.", headers=_RETRY_AFTER
+        "The service is overloaded, or not available, as while it is being replaced; or fetched videos have "
+        "the room on its disk.",
+        headers=_RETRY_AFTER,
     ),
     504: _described("The request took longer than the service allows."),
 }

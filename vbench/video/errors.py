@@ -16,6 +16,10 @@ class VideoTimeoutError(VideoError):
     """Decoding took longer than it was allowed to."""
 
 
+class VideoBusyError(VideoError):
+    """There is no room for the video now, because of others: there may be later."""
+
+
 class VideoUnreachableError(VideoError):
     """The video lies elsewhere, and what holds it is down or breaks off: it may be there later."""
 

@@ -5,7 +5,7 @@ from typing import IO
 
 import xxhash
 
-from vbench.video.disk_room import check_room
+from vbench.video.disk_room import Claim
 from vbench.video.errors import VideoTooLargeError, VideoUnreachableError
 from vbench.video.types import VideoLimits
 
@@ -18,8 +18,8 @@ takes a place from others who would."""
 class FetchedCopy:
     """The bytes so far."""
 
-    def __init__(self, file: IO[bytes], called: str, limits: VideoLimits) -> None:
-        self._file = file
+    def __init__(self, file: IO[bytes], called: str, limits: VideoLimits, room: Claim) -> None:
+        self._file, self._room = file, room
         self._most = min(limits.max_size_bytes, limits.max_fetched_bytes)
         self.called = called
         self.size = 0
@@ -30,18 +30,19 @@ class FetchedCopy:
         """Why the source broke off last."""
 
     def check(self, size: int) -> None:
-        """VideoTooLargeError for a size that is not allowed, or that the disk has no room for."""
+        """VideoTooLargeError for a size that is not allowed, or that the disk has no room for; VideoBusyError
+        if other copies have that."""
         if size > self._most:
             raise VideoTooLargeError(
                 f"{self.called} is too large: it has {size} bytes or more, {self._most} are allowed"
             )
-        check_room(self._file.fileno(), size - self.size, self.called)
+        self._room.grow(size)
 
     def restart(self) -> None:
         """Forget all of them."""
         self._file.seek(0)
         self._file.truncate()
-        self.size = 0
+        self.size = self._room.written = self._room.nbytes = 0
         self.checksum.reset()
 
     def check_pace(self, came: int) -> None:
@@ -64,6 +65,7 @@ class FetchedCopy:
         self._file.write(block)
         self.checksum.update(block)
         self.size += len(block)
+        self._room.written = self.size
 
     def flush(self) -> None:
         """Have all of them in the file."""

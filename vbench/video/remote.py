@@ -11,6 +11,7 @@ from typing import IO, Literal, Protocol, get_args
 from urllib.parse import urlsplit
 
 from vbench.video.deadline import Deadline, TimeIsUpError
+from vbench.video.disk_room import COPIES
 from vbench.video.errors import (
     StoppedError,
     VideoError,
@@ -93,7 +94,7 @@ def fetched(
 
     Args:
         source: what names it.
-        limits: bytes it may have.
+        limits: bytes it may have, and what it and the other copies of this process may take of the disk.
         timeout_s: seconds until all of it must be here: names, connections, headers and bodies together.
         allowed: the schemes it may have.
         stop: ends the fetch when another thread sets it.
@@ -106,6 +107,7 @@ def fetched(
             is none.
         VideoUnreachableError: it broke off, or its source is down.
         VideoTooLargeError: it has more bytes than ``limits`` allow, or than the disk has room for.
+        VideoBusyError: other copies have the room on the disk.
         VideoTimeoutError: it was not here within ``timeout_s``.
         StoppedError: ``stop`` was set.
     """
@@ -126,8 +128,12 @@ def fetched(
             yield Local(path=path, called=name)
         return
     deadline = Deadline(timeout_s, stop)
-    with _unnamed_file() as file, closing(_reader(source, called, deadline, private)) as reader:
-        copy = _Copy(file, called, limits)
+    with (
+        _unnamed_file() as file,
+        COPIES.copy(file.fileno(), called, limits.max_disk_share) as room,
+        closing(_reader(source, called, deadline, private)) as reader,
+    ):
+        copy = _Copy(file, called, limits, room)
         try:
             _fill(copy, reader, deadline)
         except TimeIsUpError:

@@ -203,8 +203,10 @@ class VideoLimits:
     max_pixels: int = 33_177_600
     """Pixels of one picture: 8K UHD (7680 x 4320)."""
     max_size_bytes: int = 64 * 2**30
-    max_fetched_bytes: int = 8 * 2**30
+    max_fetched_bytes: int = 2 * 2**30
     """Of a video that does not lie on this machine: it is copied to the temporary disk."""
+    max_disk_share: float = 0.5
+    """Of what is free on that disk beyond a reserve, see ``disk_room``: all copies of a process together."""
     max_read_s: float = 60.0
     """CPU time that a reader process may take for the index, and again for each chunk."""
 
