@@ -5,11 +5,14 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vbench.errors import ConfigError
+from vbench.clusters.ray_node import LONGEST_TEMP, temp_folder
+from vbench.errors import NoRoomError
+from vbench.record import Clip
 from vbench.schema import Config
+from vbench.validate_attached import ATTACHED
 from vbench.video.scene import clip_path
 from vbench.video.scene_settings import SceneSettings
 
@@ -21,6 +24,9 @@ RESERVE_BYTES = 512 * 2**10
 
 LOGS_BYTES = 16 * 2**20
 """Logs and configuration of one trial, and MLflow's database; 1 to 3 MB were seen."""
+
+TEMPORARY_BYTES = 64 * 2**20
+"""Ray's session folder (logs, sockets) and other temporary files of one trial; 1 to 6 MB were seen."""
 
 REQUEST_BYTES = 2**10
 SPAN_BYTES = 400
@@ -73,14 +79,17 @@ def reserve(folder: Path) -> Iterator[None]:
 
 def needed_bytes(config: Config) -> int:
     """What one trial writes at most below its outputs folder, its clip included if that is not there yet."""
+    logged = 0 if config.tracking.name == "off" else _record_bytes(config)  # MLflow keeps a copy of the files
+    return int(_record_bytes(config) + logged + _scene_bytes(config))
+
+
+def _record_bytes(config: Config) -> float:
     load = config.load
     video_s = config.video.scene.length_s if config.video.scene else 3600.0
     chunks = video_s / config.pipeline.chunk_s + 1
     requests = load.requests * (REQUEST_BYTES + chunks * SPANS_PER_CHUNK * SPAN_BYTES)
     samples = (len(config.cluster.nodes) + 1) * SAMPLED_S / load.sample_period_s * SAMPLE_BYTES
-    record = LOGS_BYTES + requests + samples
-    copies = 1 if config.tracking.name == "off" else 2  # MLflow keeps a copy of the record's files
-    return int(copies * record + _scene_bytes(config))
+    return LOGS_BYTES + requests + samples
 
 
 def _scene_bytes(config: Config) -> float:
@@ -93,16 +102,74 @@ def _scene_bytes(config: Config) -> float:
     return 2 * settings.frames * settings.width * settings.height * SCENE_BYTES_PER_PIXEL
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Need:
+    """So many bytes in a folder, which may not be there yet."""
+
+    folder: Path
+    called: str
+    nbytes: float
+    remedy: str
+
+    @property
+    def disk(self) -> Path:
+        """A folder that is there, on the disk that will hold them."""
+        return next(folder for folder in (self.folder, *self.folder.parents) if folder.exists())
+
+
 def check_room(configs: Sequence[Config]) -> None:
-    """ConfigError if the disk of the outputs folder, which exists, has no room for these trials."""
-    outputs = Path(configs[0].outputs)
-    free = shutil.disk_usage(outputs).free
+    """NoRoomError if a disk has no room for what these trials write: their outputs folder, which exists,
+    MLflow's store in it, or the folder for temporary files."""
+    outputs = Path(configs[0].outputs).resolve()
     # Scenes are made once for all trials that have them.
     scenes = {str(config.video.scene): _scene_bytes(config) for config in configs}
-    needed = sum(needed_bytes(config) - _scene_bytes(config) for config in configs) + sum(scenes.values())
-    if free < needed:
-        trials = "the trial writes" if len(configs) == 1 else f"{len(configs)} trials write"
-        raise ConfigError(
-            f"outputs={outputs} has {free / 1e6:.0f} MB free, and {trials} up to {needed / 1e6:.0f} MB: free"
-            " some, or give outputs=FOLDER on another disk."
-        )
+    needs = [
+        _Need(
+            folder=outputs,
+            called=f"outputs={configs[0].outputs}",
+            nbytes=sum(map(_record_bytes, configs)) + sum(scenes.values()),
+            remedy="give outputs=FOLDER on another disk",
+        ),
+        _Need(
+            folder=(outputs / "mlartifacts").resolve(),
+            called=f"MLflow's store {outputs / 'mlartifacts'}",
+            nbytes=sum(_record_bytes(config) for config in configs if config.tracking.name != "off"),
+            remedy="give tracking=off",
+        ),
+        # A trial's temporary files are gone before the next one begins.
+        _temporary(TEMPORARY_BYTES if any(config.cluster.name != ATTACHED for config in configs) else 0),
+    ]
+    _check(needs, "the trial writes" if len(configs) == 1 else f"{len(configs)} trials write")
+
+
+def check_room_for_copies(copies: int, clip: Clip) -> None:
+    """NoRoomError if the folder for temporary files has no room for so many copies of a video at a time."""
+    times = f"{copies} copies of {clip.address}" if copies > 1 else f"a copy of {clip.address}"
+    needed = TEMPORARY_BYTES + copies * clip.size_bytes
+    _check([_temporary(needed)], f"the trial, with {times} at a time, writes")
+
+
+def _temporary(nbytes: float) -> _Need:
+    folder = temp_folder().parent
+    return _Need(
+        folder=folder,
+        called=f"the folder for temporary files, {folder},",
+        nbytes=nbytes,
+        remedy=f"set TMPDIR to a folder on another disk, with a path of at most {LONGEST_TEMP} characters",
+    )
+
+
+def _check(needs: Sequence[_Need], writes: str) -> None:
+    """NoRoomError for the first disk that has no room for all that comes to lie on it."""
+    by_disk: dict[int, list[_Need]] = {}
+    for need in needs:
+        if need.nbytes:
+            by_disk.setdefault(need.disk.stat().st_dev, []).append(need)
+    for first, *others in by_disk.values():
+        free = shutil.disk_usage(first.disk).free
+        needed = first.nbytes + sum(need.nbytes for need in others)
+        if free < needed:
+            raise NoRoomError(
+                f"{first.called} has {free / 1e6:.0f} MB free, and {writes} up to {needed / 1e6:.0f} MB"
+                f" there: free some, or {first.remedy}."
+            )

@@ -25,6 +25,12 @@ class ConfigError(VbenchError):
     exit_status = 2
 
 
+class NoRoomError(VbenchError):
+    """A disk has no room for what would be written; found before it was."""
+
+    exit_status = 1
+
+
 class TrialError(VbenchError):
     """The trial was started and could not be brought to its end."""
 

@@ -89,6 +89,13 @@ def _reach(config: Config, clips: Sequence[Path]) -> dict[str, Any]:
     return reach
 
 
+def fetched_at_once(config: Config) -> int:
+    """Copies of a remote video that the services have at a time: one per request in progress."""
+    service = config.cluster.deployments.service
+    at_once = (service.max_ongoing_requests or REQUESTS_AT_ONCE) * replicas(config.cluster, "service")
+    return min(at_once, config.load.concurrency)
+
+
 def _queue_length(config: Config) -> int:
     """As configured; by default room for the whole closed loop, so that no request of a trial is refused."""
     default: int = PipelineArgs.model_fields["queue_length"].default

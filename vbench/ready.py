@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from vbench.clusters.kinds import NAMES, kind
-from vbench.errors import ConfigError, InputError
+from vbench.disk import is_full, no_room
+from vbench.errors import ConfigError, InputError, NoRoomError
 from vbench.options import usable_outputs
 from vbench.quoting import override
 from vbench.schema import Config
@@ -33,7 +34,10 @@ def check_machine(configs: Sequence[Config]) -> None:
 
 
 def check_outputs(outputs: Path, *, tracked: bool) -> None:
-    """ConfigError if nothing can be written, or MLflow cannot log it, before anything is measured."""
+    """ConfigError if nothing can be written, or MLflow cannot log it, before anything is measured.
+
+    NoRoomError if the disk is full.
+    """
     if tracked:
         from vbench.tracking import unusable_outputs
 
@@ -48,6 +52,8 @@ def check_outputs(outputs: Path, *, tracked: bool) -> None:
             with tempfile.TemporaryFile(dir=folder):
                 pass
     except OSError as error:
+        if is_full(error):
+            raise NoRoomError(f"{no_room(error, outputs)}.") from error
         raise ConfigError(
             f"outputs={outputs} cannot be written to ({error.strerror}); give a folder of your own, such as"
             f" outputs=/tmp/vbench."

@@ -21,11 +21,12 @@ from vbench.clusters.kinds import kind
 from vbench.clusters.ray_node import inherited
 from vbench.display import Display
 from vbench.errors import InputError, TrialError, VbenchError
+from vbench.graph import fetched_at_once
 from vbench.load.job import PREPARED, Job, Place, read_clip, write_job
 from vbench.network import Network
 from vbench.phases import timed
 from vbench.question import question
-from vbench.record import Harness, Status, Trial
+from vbench.record import Clip, Harness, Status, Trial
 from vbench.schema import Config
 from vbench.telemetry import conditions, speed
 from vbench.telemetry.machine import MachineSampler
@@ -101,6 +102,7 @@ def _run(begun: "_Begun", display: Display) -> None:
     with timed(phases_s, "prepare"):
         display.phase("preparing")
         _load_step("prepare", job, inherited(), display)
+    _check_room_for_copies(config, read_clip(folder))
     begun.saw(conditions=_conditions(config))
     if _measures_speed(config):
         display.phase("measuring the machine's speed")
@@ -160,6 +162,12 @@ def _run(begun: "_Begun", display: Display) -> None:
                     begun.harness.speed_before, config.load.max_speed_change_percent
                 )
             )
+
+
+def _check_room_for_copies(config: Config, clip: Clip | None) -> None:
+    """NoRoomError if the services of a cluster on this machine cannot have all their copies of the video."""
+    if config.cluster.name != ATTACHED and clip is not None and clip.address is not None:
+        disk.check_room_for_copies(fetched_at_once(config), clip)
 
 
 def _conditions(config: Config) -> dict[str, dict[str, Any]]:
