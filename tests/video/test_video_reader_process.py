@@ -24,6 +24,7 @@ from vbench.procfs import MARK
 from vbench.video import reader_messages, reader_process
 from vbench.video.child_environment import child_environment
 from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
+from vbench.video.ffmpeg import ffmpeg_path
 from vbench.video.process import FFmpegProcess
 from vbench.video.reader_messages import ForeignTypeError, receive, send
 from vbench.video.reader_process import ReaderServer
@@ -164,6 +165,24 @@ def test_reading_is_bounded_in_cpu_time(readers: ReaderServer, slow: Path) -> No
     with pytest.raises(VideoTooLargeError, match=r"slow.mp4 takes more than 1 s of CPU time to read"):
         split(readers, slow, limits=VideoLimits(max_read_s=1))
     assert psutil.Process().memory_info().rss - before < 50_000_000
+
+
+def test_reading_that_does_not_get_on_is_given_up_early(readers: ReaderServer, slow: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(VideoTooLargeError, match=r"or 1 s without getting on"):
+        split(readers, slow, limits=VideoLimits(max_stall_s=1))
+    assert time.monotonic() - began < 30
+
+
+def test_reading_that_gets_on_may_take_longer(readers: ReaderServer, clip: ClipStore, tmp_path: Path) -> None:
+    """90,000 packets take more CPU time than is allowed for 10,000, and all of it is counted."""
+    path = tmp_path / "long.mp4"
+    command = [ffmpeg_path(), "-v", "error", "-stream_loop", "749", "-i", str(clip("constant")), "-c", "copy"]
+    subprocess.run([*command, str(path)], check=True, timeout=60)
+    long_chunks = {"chunk_s": Fraction(10_000), "fps": Fraction(1, 1000)}
+    assert split(readers, path, limits=VideoLimits(max_stall_s=1), **long_chunks)
+    with pytest.raises(VideoTooLargeError, match=r"takes more than 1 s of CPU time to read"):
+        split(readers, path, limits=VideoLimits(max_read_s=1), **long_chunks)
 
 
 def test_reading_is_bounded_in_memory(

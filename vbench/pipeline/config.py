@@ -135,6 +135,8 @@ class LimitArgs(_Args):
     413 for one that would not fit alone, and 503 for one that does not fit beside the others."""
     max_read_s: Annotated[float, Field(ge=1, le=LONGEST_TIMEOUT_S)] = 60.0
     """CPU time that reading the video's index may take, and again each chunk."""
+    max_stall_s: Annotated[float, Field(ge=1, le=LONGEST_TIMEOUT_S)] = 15.0
+    """CPU time that reading the index may take without getting on by 10,000 packets."""
 
     def limits(self) -> VideoLimits:
         """The same for ``vbench.video``."""

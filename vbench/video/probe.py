@@ -5,6 +5,7 @@ from __future__ import annotations  # PyAV's Packet is generic in its type hints
 import math
 import shlex
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -114,8 +115,12 @@ def probe(source: str | Path, limits: VideoLimits | None = None) -> VideoInfo:
     return read_index(source, limits)[0]
 
 
-def read_index(source: str | Path, limits: VideoLimits | None = None) -> tuple[VideoInfo, Index]:
+def read_index(
+    source: str | Path, limits: VideoLimits | None = None, got_on: Callable[[], None] | None = None
+) -> tuple[VideoInfo, Index]:
     """Facts about a video, and the index of its packets.
+
+    ``got_on`` is called every ``STEP_PACKETS`` packets, and at the end.
 
     Raises:
         VideoError: it cannot be read, or is no sound video.
@@ -129,9 +134,17 @@ def read_index(source: str | Path, limits: VideoLimits | None = None) -> tuple[V
             fragments.check(video.stream.id)
         check_sample_table(path, video.stream.id, limits)
         scan = _Scan(video, limits)
-        for packet in video.packets():
+        for number, packet in enumerate(video.packets(), start=1):
             scan.add(packet)
+            if got_on is not None and number % STEP_PACKETS == 0:
+                got_on()
+        if got_on is not None:
+            got_on()
         return scan.finish()
+
+
+STEP_PACKETS = 10_000
+"""After so many packets whoever reads an index has got on."""
 
 
 class _Scan:

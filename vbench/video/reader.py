@@ -83,8 +83,9 @@ class Reader:
         """Why it ended without an answer."""
         if self._ended == -signal.SIGXCPU:
             return VideoTooLargeError(
-                f"{self._path} takes more than {self._limits.max_read_s:g} s of CPU time to read: it has far "
-                "too many parts for its length; encode it anew, or raise limits.max_read_s of the service"
+                f"{self._path} takes more than {self._limits.max_read_s:g} s of CPU time to read, or "
+                f"{self._limits.max_stall_s:g} s without getting on: it has far too many parts for its "
+                "length; encode it again, or raise limits.max_read_s and limits.max_stall_s of the service"
             )
         if self._ended == -signal.SIGXFSZ:
             return self._too_large()

@@ -41,6 +41,8 @@ class Order:
     """Arguments of ``Splitter``; without ``most_frames``, for which the service is asked."""
     cpu_s: int
     """CPU time for the index, and again for each chunk."""
+    stall_s: int
+    """CPU time for the index before its first packets, and for each ``STEP_PACKETS`` of them."""
     index_bytes: int
     """Address space while the index is read."""
     chunk_bytes: int

@@ -101,6 +101,7 @@ class ReaderServer:
         order = Order(
             options=options,
             cpu_s=math.ceil(limits.max_read_s),
+            stall_s=math.ceil(limits.max_stall_s),
             index_bytes=INDEX_BYTES,
             chunk_bytes=memory,
         )

@@ -108,14 +108,20 @@ def _read(connection: socket.socket, path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (order.chunk_bytes, order.chunk_bytes))
     resource.setrlimit(resource.RLIMIT_AS, (order.index_bytes, order.chunk_bytes))
-    _allow_cpu(order.cpu_s)
+    until_s = time.process_time() + order.cpu_s
+
+    def got_on() -> None:
+        _allow_cpu(min(order.stall_s, until_s - time.process_time()))
+
+    got_on()
 
     def most_frames(info: VideoInfo) -> int | None:
+        _allow_cpu(until_s - time.process_time())  # what is left to do depends on the request
         send(connection, "info", info)
         answer = connection.recv(64).decode()
         return int(answer) if answer.isdecimal() else None
 
-    with Splitter(path, **order.options, most_frames=most_frames) as splitter:
+    with Splitter(path, **order.options, most_frames=most_frames, got_on=got_on) as splitter:
         _check_sizes(splitter)
         send(
             connection, "planned", (splitter.info, splitter.targets, _packed(splitter), splitter.coded_bytes)
@@ -145,7 +151,7 @@ def _check_sizes(splitter: Splitter) -> None:
         )
 
 
-def _allow_cpu(seconds: int) -> None:
+def _allow_cpu(seconds: float) -> None:
     until_s = math.ceil(time.process_time() + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (until_s, resource.RLIM_INFINITY))
 

@@ -46,7 +46,8 @@ class Splitter:
     """Splits one video into chunks of ``chunk_s`` seconds; two streaming passes over the file.
 
     The first, on construction, reads the index: which frames are wanted, and which packets it takes to
-    decode them. The second, while iterating, holds only the packets that the chunks still to come need.
+    decode them; ``got_on`` is called each time that it has got on. The second, while iterating, holds only
+    the packets that the chunks still to come need.
 
     A chunk owns the frames shown in ``chunk_s`` seconds, counted from the first frame on. What would hold
     more frames than ``most_frames`` says of this video is cut into several chunks, if it can be where
@@ -78,12 +79,13 @@ class Splitter:
         keyframes_only: bool = False,
         most_frames: Callable[[VideoInfo], int | None] | None = None,
         limits: VideoLimits | None = None,
+        got_on: Callable[[], None] | None = None,
     ) -> None:
         if chunk_s <= 0:
             raise ValueError(f"chunk_s is {chunk_s}: it must be above 0")
         self._limits = limits or VideoLimits()
         self._chunk_s = Fraction(chunk_s)
-        self.info, self._index = read_index(path, self._limits)
+        self.info, self._index = read_index(path, self._limits, got_on)
         self.targets = self._index.targets(self.info, Fraction(fps), keyframes_only=keyframes_only)
         shown = np.flatnonzero(self._index.shown)
         self._by_pts = shown[np.argsort(self._index.pts[shown], kind="stable")]
