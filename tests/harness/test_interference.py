@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from emulated import TRANSFER, processes
 from interfere import halve_what_it_receives, lift_flow_caps
+from quota import cpu_quota, joining
 from runs import SCENE, SMALL, Wait, Workplace, below
 from waiting import came_true, until
 
 from vbench import procfs
-from vbench.record import Rule
-from vbench.trial_folder import read_trial
+from vbench.record import Graph, Rule, Trial
+from vbench.trial_folder import read_requests, read_spans, read_trial
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,7 @@ def test_fewer_cpus_a_preloaded_library_and_stopped_processes(workplace: Workpla
     output, _ = run.communicate(timeout=240)
     assert run.returncode == 1, output
     found = broken(workplace)
-    cpus = found["the trial had the CPUs it counts on"]
+    cpus = found[CPUS]
     assert "raylet of head may use 1 (by its affinity: " in cpus.found
     assert f"LD_PRELOAD={library} is set for harness" in cpus.found
     assert "unset LD_PRELOAD" in cpus.remedy
@@ -68,6 +69,69 @@ def test_fewer_cpus_a_preloaded_library_and_stopped_processes(workplace: Workpla
     assert "stopped by a signal or a debugger: " in stalled.found
     assert f"({load})" in stalled.found
     assert f"({decoder})" in stalled.found
+
+
+CPUS = "the trial had the CPUs it counts on"
+
+TOGETHER = (
+    *SMALL,
+    *SCENE,
+    "tracking=off",
+    "load.requests=6",
+    # Both on the machine's own loopback, where each could reach the other's service.
+    "cluster.private_network=false",
+    "cluster.start_timeout_s=180",
+    "cluster.deploy_timeout_s=240",
+)
+
+
+def test_two_trials_at_once_have_answers_of_their_own_and_one_under_a_quota_says_so(
+    workplace: Workplace,
+) -> None:
+    """In one outputs folder. The second gets three quarters of the CPUs, if we may make a group here.
+
+    A machine that is too slow for two may have Ray give up on one of them, which then says so.
+    """
+    cpus = 0.75 * len(os.sched_getaffinity(0))
+    with cpu_quota(cpus) as group:
+        runs = [
+            workplace.start(*TOGETHER, "label=free"),
+            workplace.start(*TOGETHER, "label=bound", enter=joining(group) if group else ()),
+        ]
+        outputs = [run.communicate(timeout=280)[0] for run in runs]
+    trials = {trial.config["label"]: trial for trial in map(read_trial, workplace.trials())}
+    assert trials.keys() == {"free", "bound"}, outputs
+    finished = [trial for trial in trials.values() if trial.status == "finished"]
+    assert finished, outputs
+    graphs = [with_answers_of_its_own(trial) for trial in finished]
+    assert len({graph.deployment_id for graph in graphs}) == len(graphs)
+    placed = [one.replica for graph in graphs for one in graph.replicas_before]
+    assert len(set(placed)) == len(placed)
+    for label, trial in trials.items():
+        expected = {CPUS} if label == "bound" and group else set()
+        if trial in finished:
+            assert {rule.name for rule in trial.broken} == expected, [rule.line for rule in trial.broken]
+        else:
+            assert trial.error
+            assert not trial.valid
+    if group and trials["bound"] in finished:
+        (rule,) = trials["bound"].broken
+        assert f"raylet of head may use {cpus:g} (by its control group's quota) of " in rule.found
+
+
+def with_answers_of_its_own(trial: Trial) -> Graph:
+    """The trial's graph, which alone did its work."""
+    assert trial.observed is not None
+    graph = trial.observed.graph
+    assert graph is not None
+    folder = Path(trial.folder)
+    requests = read_requests(folder)
+    placed = {one.replica for one in graph.replicas_before}
+    assert {one.deployment_id for each in requests for one in each.replicas} == {graph.deployment_id}
+    assert {one.replica for each in requests for one in each.replicas} <= placed
+    assert {span.replica for span in read_spans(folder)} <= placed
+    assert [one.own for one in graph.listeners] == [True]
+    return graph
 
 
 HEAD, GPU, CHUNK1, _, DECODE = range(5)
