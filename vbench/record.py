@@ -280,6 +280,10 @@ class Stall:
     """Monotonic seconds at its end; None if no gap was worth the name."""
     wakes: int = 0
     """0: nothing was watched."""
+    stood_ms: float | None = None
+    """Of all gaps longer than 100 ms together, the time for which the thread did not wait for a CPU: it was
+    stopped, or waited for a disk or a lock. None if the kernel does not count how long threads wait, of
+    samples, and in records of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

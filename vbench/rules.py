@@ -1,10 +1,13 @@
 """The rules of validity: what must hold before a trial's numbers mean anything."""
 
+import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from vbench import clocks, fidelity
 from vbench.cpu import by_machine, cpu_use
+from vbench.errors import first_line
 from vbench.load.ends import TRANSFER
 from vbench.network import Network
 from vbench.record import (
@@ -19,7 +22,18 @@ from vbench.record import (
     SpanLine,
 )
 from vbench.schema import Config, LoadConfig
-from vbench.validity import conditions, foreign_gpu, links_during, speed, stalls, trial_checks, truth
+from vbench.validate_network import EMULATED
+from vbench.validity import (
+    completeness,
+    conditions,
+    foreign_gpu,
+    links_configured,
+    links_during,
+    speed,
+    stalls,
+    trial_checks,
+    truth,
+)
 from vbench.wire import crossings
 
 CHUNK_BYTES = 5 * 2**20
@@ -50,24 +64,44 @@ def judge(  # noqa: PLR0913, PLR0917 - one argument per part of the record
                 remedy="see the error and load.log in the record's folder",
             )
         ]
-    rules = [
-        *_answers(config.load, requests, observed),
-        _runtime(config, observed),
-        *_warm(observed),
-        _on_time(config.load, requests),
-        *_resources(config.load, observed, nodes, machines),
+    judges: list[Callable[[], Iterable[Rule]]] = [
+        lambda: _answers(config.load, requests, observed),
+        lambda: [_runtime(config, observed), *_warm(observed), _on_time(config.load, requests)],
+        lambda: _resources(config.load, observed, nodes, machines),
+        lambda: completeness.judge(config, observed, requests, nodes, machines, network, clip, harness),
+        lambda: truth.judge(config, clip, requests),
+        lambda: trial_checks.judge(config, observed, requests, spans, network, machines, clip),
+        lambda: stalls.judge(config.load, observed, requests, harness, nodes, machines),
+        lambda: conditions.judge(config, observed, harness),
+        lambda: speed.judge(config.load, harness, observed),
+        lambda: foreign_gpu.judge(config, machines),
     ]
-    rules += truth.judge(config, clip, requests)
-    rules += trial_checks.judge(config, observed, requests, spans, network)
-    rules += stalls.judge(config.load, observed, requests, harness, nodes, machines)
-    rules += conditions.judge(config, observed, harness)
-    rules += speed.judge(config.load, harness, observed)
-    rules += foreign_gpu.judge(config, machines)
+    if network is not None and config.cluster.name == EMULATED:
+        judges.append(lambda: links_configured.judge(config, observed, network, nodes))
     if network is not None:
-        needed_bytes = sum(one.bytes for one in crossings(spans))
-        rules += fidelity.judge(config.load, network, nodes, machines, needed_bytes)
-        rules += links_during.judge(observed, network, nodes, spans)
-    return rules
+        judges += [
+            lambda: fidelity.judge(
+                config.load, network, nodes, machines, sum(one.bytes for one in crossings(spans))
+            ),
+            lambda: links_during.judge(observed, network, nodes, spans),
+        ]
+    return [rule for judge_some in judges for rule in _judged(judge_some)]
+
+
+def _judged(judge_some: Callable[[], Iterable[Rule]]) -> list[Rule]:
+    """Some rules; in their place a broken one, if the record's facts cannot be judged."""
+    try:
+        return list(judge_some())
+    except Exception as error:  # noqa: BLE001 - whatever a damaged record makes of them
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return [
+            Rule(
+                name="the record can be judged",
+                holds=False,
+                found=f"{type(error).__name__} in {Path(where.filename).name}: {first_line(error)}",
+                remedy="the record is damaged, or a rule is wrong: do not use the numbers; report it",
+            )
+        ]
 
 
 def _answers(load: LoadConfig, requests: Sequence[Request], observed: Observed) -> Iterator[Rule]:

@@ -24,7 +24,8 @@ def broken(**changes: Any) -> list[str]:
     parts |= changes
     rules = judge(config, **parts)
     # On who answered, what ran and what must balance: tests/validity has records for these.
-    graph = {name: parts[name] for name in ("observed", "requests", "spans", "network")}
+    graph = {name: parts[name] for name in ("observed", "requests", "spans", "network", "machines")}
+    graph["clip"] = None
     others = {rule.name for rule in trial_checks.judge(config, **graph)} if parts["observed"] else set()
     return [rule.name for rule in rules if not rule.holds and rule.name not in others]
 

@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+import records
+
 from vbench.compose import check
 from vbench.network import Link, Network
 from vbench.record import (
+    Clip,
     Connections,
     Graph,
     Listener,
+    MachineSample,
     NodeRuntime,
     Observed,
     PlacedReplica,
@@ -29,6 +33,7 @@ UNIX_S = 1.7e9
 """The simulated client's wall clock is ahead of its monotonic one by so much."""
 
 FRAME_BYTES = 1000
+VIDEO_S = 4.0
 IDENTITY = "0123456789abcdef"
 FINGERPRINT = "f" * 64
 
@@ -41,6 +46,8 @@ class Record:
     observed: Observed
     requests: list[Request]
     spans: list[SpanLine]
+    machines: list[MachineSample]
+    clip: Clip
     network: Network | None = None
 
     @property
@@ -67,13 +74,16 @@ def record(
     warm_up: int = 2,
     seed: int = 1,
     shaped: bool = False,
+    client_late_s: tuple[float, float] = (0.0, 0.0),
 ) -> Record:
-    """A trial of so many requests; ``shaped``: on two nodes with links between them."""
+    """A trial of so many requests; ``shaped``: on two nodes with links between them; ``client_late_s``: what
+    the client waits before it sends a request, and before it reads the answer."""
     config = copy.deepcopy(_composed())
     config.load.requests, config.load.concurrency = requests, min(concurrency, requests)
     config.mode, config.pipeline.handoff = mode, handoff
     config.cluster.deployments.decoder.replicas = 1
     simulated = _Simulation(config, chunks, warm_up, random.Random(seed), shaped=shaped)
+    simulated.client_late_s = client_late_s
     simulated.run(requests, concurrency)
     return simulated.record()
 
@@ -92,6 +102,7 @@ class _Simulation:
         self._config, self._chunks, self._warm_up, self._draw = config, chunks, warm_up, draw
         self._front, self._back = ("service", "model") if shaped else ("head", "head")
         self._shaped = shaped
+        self.client_late_s = (0.0, 0.0)
         self._decoder_free_s = self._model_free_s = 0.0
         self._numbers: Counter[str] = Counter()
         self._requests: list[Request] = []
@@ -111,7 +122,8 @@ class _Simulation:
         return self._draw.uniform(0.1, 1.0) * most_s
 
     def _request(self, index: int, due_s: float) -> float:
-        sent_s = due_s + self._took(0.001)
+        sends_late_s, reads_late_s = self.client_late_s
+        sent_s = due_s + self._took(0.001) + sends_late_s
         received_s = sent_s + self._took(0.004)
         calls: dict[str, list[tuple[int, int, int]]] = {}
         self._call(calls, "VideoProcessingAPI#a")
@@ -135,7 +147,7 @@ class _Simulation:
             frames, size = 4 * self._chunks, self._config.model.batch_size
             self._call(calls, "ModelInference#m", frames=frames, batches=-(-frames // size))
         finished_s = max(done, default=opened_s) + self._took(0.01)
-        done_s = finished_s + self._took(0.01)
+        done_s = finished_s + self._took(0.01) + reads_late_s
         self._requests.append(self._line(index, due_s, sent_s, done_s, received_s, finished_s, calls))
         return done_s
 
@@ -244,7 +256,7 @@ class _Simulation:
             digest="d1",
             answer_bytes=1000,
             frame_bytes=frames * FRAME_BYTES,
-            video_s=4.0,
+            video_s=VIDEO_S,
             video=f"video {index % 3}",
             received_s=UNIX_S + received_s,
             finished_s=UNIX_S + finished_s,
@@ -261,7 +273,19 @@ class _Simulation:
             ],
         )
 
+    def _clip(self) -> Clip:
+        return replace(
+            records.clip(),
+            fingerprint="video 0",
+            duration_s=VIDEO_S,
+            frames_expected=4 * self._chunks,
+            variants=[{"fingerprint": f"video {number}"} for number in (1, 2)],
+            served_detector=FINGERPRINT,
+        )
+
     def record(self) -> Record:
+        first_s = min(one.scheduled_s for one in self._requests)
+        last_s = max(one.done_s for one in self._requests)
         placed = [PlacedReplica(replica=replica, node=node) for replica, node in sorted(self._nodes.items())]
         one = dict.fromkeys(sorted({replica.deployment for replica in placed}), 1)
         graph = Graph(
@@ -279,9 +303,9 @@ class _Simulation:
         observed = Observed(
             ray_version="2.60.0",
             ray_commit="abc",
-            phases_s={"measure": 5.0},
-            measured_from_s=min(one.scheduled_s for one in self._requests),
-            measured_to_s=max(one.done_s for one in self._requests),
+            phases_s={"measure": last_s - first_s + 0.1},
+            measured_from_s=first_s,
+            measured_to_s=last_s,
             runtime_asked={},
             runtime_found=[NodeRuntime(node="head", raylet_pid=1, flags={})],
             placement={replica.deployment: {replica.node: 1} for replica in placed},
@@ -302,5 +326,7 @@ class _Simulation:
             observed=observed,
             requests=self._requests,
             spans=self._spans,
+            machines=[records.machine(first_s - 0.01), records.machine(last_s + 0.01)],
+            clip=self._clip(),
             network=network if self._shaped else None,
         )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from test_honest_records import broken
 
 from vbench.record import Listener, PlacedReplica, Request
+from vbench.rules import judge
 
 LOOP = "the requests are those of one closed loop"
 SPANS = "the spans are those of the requests"
@@ -27,6 +28,10 @@ TIMES = "client and service agree on the times"
 SERVED = "the service had just the recorded requests"
 VARIED = "requests in a row asked for different videos"
 COMPUTED = "each request was computed anew"
+WORKED = "every replica worked"
+CONSISTENT = "the record agrees with itself"
+MEASURED = "the measured time passed for others too"
+OF_SERVICE = "the latency is the service's"
 
 Change = Callable[[Record, random.Random], Record]
 
@@ -229,6 +234,73 @@ def work_looked_up(stage: str) -> Change:
     return change
 
 
+def one_chunk_looked_up(stage: str) -> Change:
+    """All others of the request are computed, so that its sum is large enough."""
+
+    def change(record: Record, draw: random.Random) -> Record:
+        one = draw.choice([s for s in record.spans if (s.stage, s.kind) == (stage, "compute")])
+        short = replace(one, end_s=one.start_s + 1e-5)
+        return replace(record, spans=[short if s is one else s for s in record.spans])
+
+    return change
+
+
+def times_scaled(record: Record, draw: random.Random) -> Record:
+    """All that the load process wrote, as if its clock had run at another rate."""
+    start_s = min(one.scheduled_s for one in record.requests)
+    factor = draw.choice([0.5, 0.7, 1.5])
+
+    def scaled(at_s: float) -> float:
+        return start_s + factor * (at_s - start_s)
+
+    def unix(at_s: float | None) -> float:
+        return honest.UNIX_S + scaled((at_s or 0.0) - honest.UNIX_S)
+
+    requests = [
+        replace(
+            one,
+            scheduled_s=scaled(one.scheduled_s),
+            sent_s=scaled(one.sent_s),
+            done_s=scaled(one.done_s),
+            sent_unix_s=unix(one.sent_unix_s),
+            received_s=unix(one.received_s),
+            finished_s=unix(one.finished_s),
+        )
+        for one in record.requests
+    ]
+    spans = [replace(s, start_s=scaled(s.start_s), end_s=scaled(s.end_s)) for s in record.spans]
+    return replace(record, requests=requests, spans=spans)
+
+
+def measured_twice(record: Record, draw: random.Random) -> Record:
+    """And the better loop recorded."""
+    phases_s = {**record.observed.phases_s, "measure": 2 * record.observed.phases_s["measure"] + 5.0}
+    return replace(record, observed=replace(record.observed, phases_s=phases_s))
+
+
+def all_work_by_one_decoder(record: Record, draw: random.Random) -> Record:
+    idle = PlacedReplica(replica="VideoDecoder#idle", node="head")
+    record.config.cluster.deployments.decoder.replicas = 2
+    placed = [*record.graph.replicas_before, idle]
+    return record.with_graph(replicas_before=placed, replicas_after=placed)
+
+
+def decoder_misplaced(record: Record, draw: random.Random) -> Record:
+    record.config.cluster.deployments.decoder.resources = {"another": 0.001}
+    return record
+
+
+def in_one(**changes: object) -> Change:
+    """A fact of one request that does not go with the others, or with the clip."""
+    return lambda record, draw: record.with_request(one_of(record, draw).index, **changes)
+
+
+def another_chunk(record: Record, draw: random.Random) -> Record:
+    one = draw.choice([s for s in record.spans if (s.stage, s.kind) == ("decode", "transfer")])
+    smaller = replace(one, bytes=one.bytes // 2)
+    return replace(record, spans=[smaller if s is one else s for s in record.spans])
+
+
 def same_video_again(record: Record, draw: random.Random) -> Record:
     one = draw.choice(record.requests[1:])
     return record.with_request(one.index, video=record.requests[one.index - 1].video)
@@ -271,6 +343,18 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "the same video again": (same_video_again, {VARIED}),
     "frames looked up": (work_looked_up("decode"), {COMPUTED}),
     "detections looked up": (work_looked_up("infer"), {COMPUTED}),
+    "one chunk looked up": (one_chunk_looked_up("decode"), {COMPUTED}),
+    "times scaled": (times_scaled, {MEASURED}),
+    "measured twice": (measured_twice, {MEASURED}),
+    "all work by one decoder": (all_work_by_one_decoder, {WORKED}),
+    "a decoder misplaced": (decoder_misplaced, {SIZED}),
+    "another status": (in_one(status=500), {CONSISTENT}),
+    "a mismatch and no wrong frame": (in_one(mismatch="frame 3"), {CONSISTENT}),
+    "a frame less": (in_one(frames_got=3), {CONSISTENT}),
+    "more frames expected": (in_one(frames_expected=99), {CONSISTENT}),
+    "an unknown video": (in_one(video="another"), {CONSISTENT}),
+    "a longer video": (in_one(video_s=40.0), {CONSISTENT}),
+    "another chunk": (another_chunk, {CONSISTENT}),
 }
 
 
@@ -330,7 +414,7 @@ def test_a_replica_that_works_on_two_chunks_at_once_breaks_the_rule() -> None:
 def test_clocks_that_are_known_to_be_apart_are_allowed_for() -> None:
     record = honest.record()
     ahead = [
-        replace(one, received_s=(one.received_s or 0) - 0.06, finished_s=(one.finished_s or 0) - 0.06)
+        replace(one, received_s=(one.received_s or 0) - 0.03, finished_s=(one.finished_s or 0) - 0.03)
         for one in record.requests
     ]
     changed = replace(record, requests=ahead)
@@ -343,3 +427,34 @@ def test_a_record_that_does_not_say_what_was_deployed_is_not_valid() -> None:
     record = honest.record()
     changed = replace(record, observed=replace(record.observed, graph=None))
     assert any(line.startswith(ANSWERED) for line in broken(changed))
+
+
+def test_a_client_that_waits_before_it_sends_or_reads_breaks_the_rule() -> None:
+    for client_late_s in ((0.4, 0.0), (0.0, 0.4)):
+        found = broken(honest.record(requests=8, concurrency=2, client_late_s=client_late_s))
+        assert [line.partition(":")[0] for line in found] == [OF_SERVICE]
+
+
+def test_a_video_has_the_same_frames_each_time() -> None:
+    record = honest.record(requests=8)
+    assert any(line.startswith(CONSISTENT) for line in broken(record.with_request(3, digest="d2")))
+
+
+def test_a_detector_other_than_the_references_breaks_the_rule() -> None:
+    record = honest.record()
+    other = replace(record, clip=replace(record.clip, served_detector="0" * 64))
+    assert any(line.startswith(CONSISTENT) for line in broken(other))
+
+
+def test_a_record_that_no_rule_can_read_is_not_valid() -> None:
+    """Rather than one that no rule judges."""
+    record = honest.record()
+    requests = [
+        replace(one, replicas=[replace(each, calls=[]) for each in one.replicas]) for one in record.requests
+    ]
+    changed = replace(record, requests=requests)
+    found = judge(
+        *(changed.config, changed.observed, changed.requests, [], changed.machines, changed.spans, None)
+    )
+    (rule,) = [rule for rule in found if rule.name == "the record can be judged"]
+    assert not rule.holds

@@ -8,9 +8,22 @@ from vbench.record import Rule
 from vbench.validity.trial_checks import judge
 
 
+def judged(record: honest.Record) -> list[Rule]:
+    return list(
+        judge(
+            record.config,
+            record.observed,
+            record.requests,
+            record.spans,
+            record.network,
+            record.machines,
+            record.clip,
+        )
+    )
+
+
 def broken(record: honest.Record) -> list[str]:
-    rules = judge(record.config, record.observed, record.requests, record.spans, record.network)
-    return [rule.line for rule in rules if not rule.holds]
+    return [rule.line for rule in judged(record) if not rule.holds]
 
 
 @settings(max_examples=60)
@@ -49,6 +62,6 @@ def test_an_honest_record_breaks_no_rule(
 
 def test_every_rule_names_itself_once_and_has_a_remedy() -> None:
     record = honest.record()
-    rules: list[Rule] = list(judge(record.config, record.observed, record.requests, record.spans, None))
+    rules = judged(record)
     assert len({rule.name for rule in rules}) == len(rules)
     assert all(rule.remedy and rule.found for rule in rules)

@@ -143,12 +143,35 @@ def _replicas(config: Config, graph: Graph) -> Rule:
         found = sum(one.deployment == name for one in graph.replicas_before)
         if found != wanted:
             problems.append(f"{name} had {found} replicas, configured are {wanted}")
+    problems += _misplaced(config, graph)
     return Rule(
         name="the configured replicas ran",
         holds=not problems,
         found="; ".join(problems) or f"{len(graph.replicas_before)} replicas",
         remedy=REMEDY,
     )
+
+
+def _misplaced(config: Config, graph: Graph) -> Iterator[str]:
+    """Replicas on nodes that do not have the resources which their deployment asks for.
+
+    Resources of Ray's own (``node:...``) are on no list of the configuration.
+    """
+    parts = config.cluster.deployments
+    asked = {
+        "VideoProcessingAPI": parts.api.resources,
+        "VideoProcessingService": parts.service.resources,
+        "VideoDecoder": parts.decoder.resources,
+        "ModelInference": parts.inference.resources,
+    }
+    nodes = config.cluster.nodes
+    for one in graph.replicas_before:
+        if one.node not in nodes:
+            continue
+        has = dict(nodes[one.node].resources.items())
+        for name, amount in asked.get(one.deployment, {}).items():
+            if not name.startswith("node:") and has.get(name, 0) < amount:
+                yield f"{one.replica} ran on {one.node}, which is configured without {name}"
 
 
 def _batches(config: Config, answered: Sequence[Request]) -> Rule:

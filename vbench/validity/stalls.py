@@ -12,6 +12,9 @@ REMEDY = (
     " machine more cores; load.max_stall_ms and load.max_stall_percent are the bounds"
 )
 
+MOST_TOGETHER = 2.0
+"""All stops of one process together may take this many times what one may."""
+
 
 def judge(
     load: LoadConfig,
@@ -27,6 +30,9 @@ def judge(
     closed loop that mean is c * measured time / n, less what slots are empty at the end: a stop raises it by
     little more than its share of the measured time. A long trial may therefore stand still for longer than
     ``max_stall_ms``.
+
+    Many short stops do as much as a long one, so their sum is bounded too, as far as the kernel tells them
+    from waiting for a CPU.
     """
     if harness is None or not observed.stalls:
         return
@@ -34,6 +40,7 @@ def judge(
     unwatched = [stall.where for stall in watched if not stall.wakes]
     seen = [*watched, *_samples(load, nodes, machines)]
     worst = max(seen, key=lambda stall: stall.worst_ms)
+    summed = max(watched, key=lambda stall: stall.stood_ms or 0.0)
     stopped = sorted({name for sample in machines for name in sample.stopped})
     share_ms = 10 * load.max_stall_percent * makespan_s(requests)
     bound_ms = max(load.max_stall_ms, share_ms)
@@ -45,11 +52,15 @@ def judge(
             found += f" ({load.max_stall_percent:g}% of the measured time)"
         if worst.suspended_ms:
             found += f"; the machine was suspended for {worst.suspended_ms:.0f} ms of it"
+    stood_ms = summed.stood_ms or 0.0
+    most_ms = MOST_TOGETHER * bound_ms
+    if stood_ms > most_ms:
+        found += f"; {summed.where} stood still for {stood_ms:.0f} ms in all, bound {most_ms:.0f} ms"
     if stopped:
         found += f"; stopped by a signal or a debugger: {', '.join(stopped)}"
     yield Rule(
         name="nothing stalled",
-        holds=not unwatched and not stopped and worst.worst_ms <= bound_ms,
+        holds=not unwatched and not stopped and worst.worst_ms <= bound_ms and stood_ms <= most_ms,
         found=found,
         remedy=REMEDY,
     )

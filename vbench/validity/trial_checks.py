@@ -4,9 +4,18 @@ from collections.abc import Iterator, Sequence
 
 from vbench.load.ends import TRANSFER
 from vbench.network import Network
-from vbench.record import Observed, Request, Rule, SpanLine
+from vbench.record import Clip, MachineSample, Observed, Request, Rule, SpanLine
 from vbench.schema import Config
-from vbench.validity import answered_by, as_configured, conservation, served, work_done
+from vbench.validity import (
+    answered_by,
+    as_configured,
+    client_time,
+    conservation,
+    consistency,
+    measured_time,
+    served,
+    work_done,
+)
 
 
 def judge(
@@ -15,11 +24,14 @@ def judge(
     requests: Sequence[Request],
     spans: Sequence[SpanLine],
     network: Network | None,
+    machines: Sequence[MachineSample],
+    clip: Clip | None,
 ) -> Iterator[Rule]:
     """All of them; none if no request was answered, which breaks a rule by itself."""
     if not any(request.error is None for request in requests):
         return
     yield from conservation.judge(config, observed, requests, spans, network)
+    yield from measured_time.judge(config, observed, requests, machines)
     if config.load.name == TRANSFER:
         return
     graph = observed.graph
@@ -34,4 +46,6 @@ def judge(
     yield from answered_by.judge(graph, requests, spans)
     yield from as_configured.judge(config, observed, graph, requests)
     yield from served.judge(observed, graph, requests)
+    yield from client_time.judge(config.load, requests)
     yield from work_done.judge(graph, requests, spans)
+    yield from consistency.judge(clip, graph, requests, spans)

@@ -16,6 +16,20 @@ LEAST_OF_FIRST = 0.05
 """Of what a frame took in the warm-up, where first calls are slow and requests share the cores."""
 
 
+LEAST_OF_ALONE_PER_CHUNK = 0.03
+"""The same for a single chunk: one that begins at a keyframe takes a small part of the mean of all chunks,
+where pictures before the first sampled one are decoded too. What is looked up takes less than 0.01 of it."""
+
+PTS_BYTES = 8
+"""That travel with each frame."""
+
+CALLS_FOR_ALL = 12
+"""Chunks or requests per replica from which on each must have had one: if they went to replicas by chance,
+one in 10^5 trials would leave one out, and Serve prefers those that are free."""
+
+DEPLOYMENTS = {"chunk": "VideoProcessingService", "decode": "VideoDecoder", "infer": "ModelInference"}
+
+
 def compute_per_frame_s(
     stage: str, requests: Sequence[Request], spans: Sequence[SpanLine]
 ) -> Iterator[tuple[int, float]]:
@@ -38,8 +52,10 @@ def compute_per_frame_s(
 
 
 def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) -> Iterator[Rule]:
-    """In each request each stage's compute per frame is above its floor, and no two in a row are the same."""
+    """In each request and each chunk each stage's compute per frame is above its floor, every replica worked,
+    and no two requests in a row are the same."""
     yield _in_turn(requests)
+    yield _all_worked(graph, spans)
     shown: list[str] = []
     problems: list[str] = []
     for stage in STAGES:
@@ -54,6 +70,7 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
             against = "nothing to hold it against: load.warmup=0 on another machine"
         text = f"{stage} took {1000 * least_s:.2f} ms per frame in request {index} ({against})"
         (problems if least_s < floor_s else shown).append(text)
+        problems += _looked_up(stage, alone_s, requests, spans)
     yield Rule(
         name="each request was computed anew",
         holds=not problems,
@@ -62,6 +79,76 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
             "find what answers from memory instead of decoding and inferring, and switch it off: the numbers"
             " are not those of the work"
         ),
+    )
+
+
+def _looked_up(
+    stage: str, alone_s: float, requests: Sequence[Request], spans: Sequence[SpanLine]
+) -> Iterator[str]:
+    """The chunk whose compute per frame is the least, if it is below the floor of a chunk.
+
+    Of chunks with few frames, such as a video's last, one frame may be a keyframe that alone was decoded. In
+    combined mode, where all frames go to the model at once, chunks count as equally long.
+    """
+    frames_got = {one.index: one.frames_got for one in requests}
+    bytes_per_frame = {
+        one.index: one.frame_bytes / one.frames_got + PTS_BYTES for one in requests if one.frames_got
+    }
+    frames: dict[tuple[int, int | None], float] = {
+        (span.request, span.chunk): span.bytes / bytes_per_frame[span.request]
+        for span in spans
+        if (span.stage, span.kind) == ("infer", "transfer")
+        and span.chunk is not None
+        and span.request in bytes_per_frame
+    }
+    for request, chunks in _chunks(spans).items():
+        for chunk in chunks:
+            frames.setdefault((request, chunk), frames_got.get(request, 0) / len(chunks))
+    most = max(frames.values(), default=0.0)
+    found = [
+        ((span.end_s - span.start_s) / frames[span.request, span.chunk], span)
+        for span in spans
+        if (span.stage, span.kind) == (stage, "compute")
+        and frames.get((span.request, span.chunk), 0.0) >= most / 2 > 0
+    ]
+    if not found:
+        return
+    least_s, span = min(found, key=lambda one: one[0])
+    if least_s < LEAST_OF_ALONE_PER_CHUNK * alone_s:
+        yield (
+            f"{stage} took {1000 * least_s:.3f} ms per frame of chunk {span.chunk} of request {span.request}"
+            f" ({1000 * alone_s:.2f} ms of CPU)"
+        )
+
+
+def _chunks(spans: Sequence[SpanLine]) -> dict[int, set[int]]:
+    """Request -> its chunks that were decoded."""
+    chunks: dict[int, set[int]] = {}
+    for span in spans:
+        if span.stage == "decode" and span.chunk is not None:
+            chunks.setdefault(span.request, set()).add(span.chunk)
+    return chunks
+
+
+def _all_worked(graph: Graph, spans: Sequence[SpanLine]) -> Rule:
+    """Every replica had work, if there was enough for all."""
+    calls: dict[str, dict[str, int]] = {deployment: {} for deployment in DEPLOYMENTS.values()}
+    for span in spans:
+        # A service has one such span per request besides one per chunk.
+        if span.kind == "compute" and (span.stage != "chunk" or span.chunk is None):
+            own = calls[DEPLOYMENTS[span.stage]]
+            own[span.replica] = own.get(span.replica, 0) + 1
+    problems = []
+    for deployment, own in calls.items():
+        placed = [one.replica for one in graph.replicas_before if one.deployment == deployment]
+        idle = [name for name in placed if name not in own]
+        if idle and sum(own.values()) >= CALLS_FOR_ALL * len(placed):
+            problems.append(f"{idle[0]} had none of the {sum(own.values())} calls of {deployment}")
+    return Rule(
+        name="every replica worked",
+        holds=not problems,
+        found="; ".join(problems) or f"{sum(len(own) for own in calls.values())} replicas had work",
+        remedy="other replicas did its work: do not use the numbers; see Serve's logs",
     )
 
 

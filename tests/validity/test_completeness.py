@@ -1,0 +1,87 @@
+"""A record that lacks what a rule is judged by is not valid, rather than judged by fewer rules."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import honest
+import parts
+import pytest
+import records
+
+from vbench.record import Rule
+from vbench.validity.completeness import judge
+
+
+def facts() -> dict[str, Any]:
+    """Of a trial on this machine, all of whose facts are there."""
+    record = honest.record()
+    watched = parts.observed()
+    return {
+        "config": record.config,
+        "observed": replace(record.observed, stalls=watched.stalls, conditions=watched.conditions, cold=[]),
+        "requests": record.requests,
+        "nodes": [records.sample(100.0)],
+        "machines": record.machines,
+        "network": None,
+        "clip": record.clip,
+        "harness": parts.harness(),
+    }
+
+
+def judged(known: dict[str, Any]) -> Rule:
+    (rule,) = judge(**known)
+    return rule
+
+
+def test_a_whole_record_is_complete() -> None:
+    assert judged(facts()).holds
+
+
+def of(part: str, **changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda known: {**known, part: replace(known[part], **changes)}
+
+
+def of_graph(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def change(known: dict[str, Any]) -> dict[str, Any]:
+        observed = known["observed"]
+        return {**known, "observed": replace(observed, graph=replace(observed.graph, **changes))}
+
+    return change
+
+
+def without(part: str, value: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda known: {**known, part: value}
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        (of("harness", conditions={}), "the harness's conditions"),
+        (of("harness", stalls=()), "the harness's stalls"),
+        (of("harness", speed_before=None), "the machine's speed before the trial"),
+        (of("harness", speed_after=None), "the machine's speed after the trial"),
+        (of("observed", stalls=()), "the stalls of the load process"),
+        (of("observed", conditions={}), "the conditions of head's raylet"),
+        (of("observed", cold=None), "which replicas were warm"),
+        (of_graph(compute_alone_s={}), "what a frame costs alone"),
+        (of_graph(compute_first_s={}), "what a frame cost in the warm-up"),
+        (without("clip", None), "the clip"),
+        (without("nodes", []), "samples of head"),
+        (without("machines", []), "samples of a machine"),
+    ],
+)
+def test_what_is_missing_is_named(change: Callable[[dict[str, Any]], dict[str, Any]], missing: str) -> None:
+    rule = judged(change(facts()))
+    assert not rule.holds
+    assert missing in rule.found
+
+
+def test_a_cluster_with_links_needs_their_record() -> None:
+    known = facts()
+    known["config"].cluster.name = "emulated"
+    assert "the network's links" in judged(known).found
+
+
+def test_a_record_of_before_the_harness_recorded_anything_is_not_judged() -> None:
+    assert list(judge(**{**facts(), "harness": None})) == []

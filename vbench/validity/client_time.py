@@ -1,0 +1,53 @@
+"""Whether latencies are the service's: what the client itself adds to them, before, around and after."""
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+
+from vbench.record import Request, Rule
+from vbench.schema import LoadConfig
+
+LEAST_OUTSIDE_S = 0.25
+MOST_OUTSIDE_SHARE = 0.1
+"""Of the mean latency, the larger of the two may pass outside the service: sending, the proxy, the response's
+way back and its reading. In honest trials it was 4.5% at most."""
+
+MEAN_LATE_SHARE = 0.08
+"""Of ``load.max_late_ms``, which bounds the latest request: the mean must be far below."""
+MOST_LATE_SHARE = 0.02
+"""Or of the mean latency, if that is more."""
+
+
+def judge(load: LoadConfig, requests: Sequence[Request]) -> Iterator[Rule]:
+    """The rule; none if no answer says when the service had the request."""
+    answered = [one for one in requests if one.error is None]
+    outside = [
+        one.latency_s - (one.finished_s - one.received_s)
+        for one in answered
+        if one.received_s is not None and one.finished_s is not None
+    ]
+    if not outside:
+        return
+    latency_s, outside_s = fmean(one.latency_s for one in answered), fmean(outside)
+    late_s = fmean(max(0.0, one.late_s) for one in answered)
+    bound_s = max(LEAST_OUTSIDE_S, MOST_OUTSIDE_SHARE * latency_s)
+    late_bound_s = max(MEAN_LATE_SHARE * load.max_late_ms / 1000, MOST_LATE_SHARE * latency_s)
+    problems = []
+    if outside_s > bound_s:
+        problems.append(
+            f"of the mean latency of {latency_s:.3f} s, {outside_s:.3f} s passed outside the service; bound"
+            f" {bound_s:.3f} s"
+        )
+    if late_s > late_bound_s:
+        problems.append(
+            f"requests were sent {1000 * late_s:.0f} ms late on average; bound {1000 * late_bound_s:.0f} ms"
+        )
+    yield Rule(
+        name="the latency is the service's",
+        holds=not problems,
+        found="; ".join(problems)
+        or f"{1000 * outside_s:.0f} ms of {latency_s:.3f} s passed outside the service on average",
+        remedy=(
+            "the client waited before it sent or read, or the network is slow: give the client a machine of"
+            " its own, close to the service"
+        ),
+    )

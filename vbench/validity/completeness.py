@@ -1,0 +1,102 @@
+"""Whether a record has every fact that its rules are judged by: what is missing must not pass for right."""
+
+from collections.abc import Iterator, Sequence
+
+from vbench.load.ends import TRANSFER
+from vbench.network import Network
+from vbench.record import Clip, Harness, MachineSample, NodeSample, Observed, Request, Rule
+from vbench.schema import Config
+from vbench.telemetry import speed
+from vbench.validate_attached import ATTACHED
+from vbench.validate_network import EMULATED
+from vbench.validity.conditions import HARNESS, LOAD, MACHINE, RAYLET
+
+
+def judge(
+    config: Config,
+    observed: Observed,
+    requests: Sequence[Request],
+    nodes: Sequence[NodeSample],
+    machines: Sequence[MachineSample],
+    network: Network | None,
+    clip: Clip | None,
+    harness: Harness | None,
+) -> Iterator[Rule]:
+    """The rule; none for a record of before the harness recorded what it saw."""
+    if harness is None:
+        return
+    missing = [
+        *_of_harness(config, harness),
+        *_of_load(config, observed, requests, clip),
+        *_of_watchers(config, observed, nodes, machines, network),
+    ]
+    yield Rule(
+        name="the record is complete",
+        holds=not missing,
+        found=f"it lacks {', '.join(missing)}" if missing else "it has all facts that the rules need",
+        remedy="run the trial again with this version; if it lacks them again, report it",
+    )
+
+
+def _of_harness(config: Config, harness: Harness) -> Iterator[str]:
+    is_here = config.cluster.name != ATTACHED
+    if HARNESS not in harness.conditions:
+        yield "the harness's conditions"
+    if is_here and f"{HARNESS}{MACHINE}" not in harness.conditions:
+        yield "the machine's conditions"
+    if is_here and not harness.stalls:
+        yield "the harness's stalls"
+    if is_here and speed.is_bounded(config.load.max_speed_change_percent):
+        if harness.speed_before is None:
+            yield "the machine's speed before the trial"
+        if harness.speed_after is None:
+            yield "the machine's speed after the trial"
+
+
+def _of_load(
+    config: Config, observed: Observed, requests: Sequence[Request], clip: Clip | None
+) -> Iterator[str]:
+    if not observed.stalls:
+        yield "the stalls of the load process"
+    if LOAD not in observed.conditions:
+        yield "the conditions of the load process"
+    for name in config.cluster.nodes:
+        if f"{RAYLET}{name}" not in observed.conditions:
+            yield f"the conditions of {name}'s raylet"
+    if config.load.name == TRANSFER:
+        return
+    if clip is None:
+        yield "the clip"
+    if config.load.warmup and observed.cold is None:
+        yield "which replicas were warm"
+    graph = observed.graph
+    if graph is not None and config.cluster.name != ATTACHED and not graph.compute_alone_s:
+        yield "what a frame costs alone"
+    if graph is not None and config.load.warmup and not graph.compute_first_s:
+        yield "what a frame cost in the warm-up"
+    if any(one.error is None and (one.received_s is None or one.finished_s is None) for one in requests):
+        yield "when the service had each request"
+    if any(not report.calls for one in requests for report in one.replicas):
+        yield "the calls of a replica"
+
+
+def _of_watchers(
+    config: Config,
+    observed: Observed,
+    nodes: Sequence[NodeSample],
+    machines: Sequence[MachineSample],
+    network: Network | None,
+) -> Iterator[str]:
+    sampled = {sample.node for sample in nodes}
+    for name in config.cluster.nodes:
+        if name not in sampled:
+            yield f"samples of {name}"
+    if not machines:
+        yield "samples of a machine"
+    if config.cluster.name == EMULATED and network is None:
+        yield "the network's links"
+    elif network is not None and any(sample.link is None for sample in nodes):
+        yield "the links' counters"
+    bounded = speed.is_bounded(config.load.max_speed_change_percent)
+    if bounded and config.cluster.name == ATTACHED and not observed.speeds:
+        yield "the speed of the nodes' machines"

@@ -1,0 +1,68 @@
+"""Whether emulated links are those that the configuration asks for, and all connections carried frames."""
+
+from collections.abc import Iterator, Sequence
+
+from vbench.clusters.emulated.plan import hosts
+from vbench.network import Network
+from vbench.record import NodeSample, Observed, Rule
+from vbench.schema import Config
+
+ENOUGH_BYTES_PER_CONNECTION = 20 * 2**20
+"""Ray sends pieces of 5 MiB over its connections in turn: each has had some by then."""
+
+LEAST_OF_MOST = 0.1
+"""Bytes of a connection that carries frames, against those of the one that carries most."""
+
+SAME_MBPS = 1e-6
+
+
+def judge(
+    config: Config, observed: Observed, network: Network, nodes: Sequence[NodeSample]
+) -> Iterator[Rule]:
+    """Both rules; the second only for trials that moved enough to tell."""
+    wanted = {host.name: host.link for host in hosts(config.cluster)}
+    found = {link.node: link for link in network.links}
+    problems = [f"{name} has no link" for name in wanted.keys() - found.keys()]
+    problems += [f"{name} is not in the configuration" for name in found.keys() - wanted.keys()]
+    for name in wanted.keys() & found.keys():
+        for what, asked, given in (
+            ("NIC", wanted[name].nic_mbps, found[name].nic_mbps),
+            ("flow cap", wanted[name].flow_mbps, found[name].flow_mbps),
+        ):
+            if abs(asked - given) > SAME_MBPS * asked:
+                problems.append(f"the {what} of {name} had {given:g} Mbit/s, configured are {asked:g}")
+    yield Rule(
+        name="the links are those of the configuration",
+        holds=not problems,
+        found=problems[0] if problems else f"{len(found)} links as configured",
+        remedy="another network was made than was asked for: do not use the numbers; report it",
+    )
+    yield from _carried(observed, nodes)
+
+
+def _carried(observed: Observed, nodes: Sequence[NodeSample]) -> Iterator[Rule]:
+    """Of each sender, how many flows carried a fair share of its frames."""
+    problems: list[str] = []
+    seen: list[str] = []
+    receivers: dict[str, list[int]] = {}
+    for pair in observed.connections:
+        if pair.found > 1 and pair.moved_bytes >= pair.found * ENOUGH_BYTES_PER_CONNECTION:
+            receivers.setdefault(pair.sender, []).append(pair.found)
+    for sender, counts in receivers.items():
+        most: dict[str, int] = {}
+        for sample in nodes:
+            if sample.node == sender and sample.link is not None:
+                for flow, (sent_bytes, _) in sample.link.flows.items():
+                    most[flow] = max(most.get(flow, 0), sent_bytes)
+        if not most:
+            continue
+        carried = sum(sent >= LEAST_OF_MOST * max(most.values()) for sent in most.values())
+        text = f"{carried} of {max(counts)} connections of {sender}"
+        (problems if carried < max(counts) else seen).append(text)
+    if problems or seen:
+        yield Rule(
+            name="all connections carried frames",
+            holds=not problems,
+            found="; ".join(problems or seen),
+            remedy="Ray did not use its connections in turn: do not use the numbers; see ray.log",
+        )

@@ -1,0 +1,65 @@
+"""Whether the measured time of the load process is what others saw pass while it measured.
+
+Requests, spans and nodes' samples are written by the load process. On this machine the harness, another
+process, takes the machine's samples, the first as the load begins and the last as it ends. On other machines
+an agent on each takes them.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from vbench.cpu import by_machine
+from vbench.load.ends import TRANSFER
+from vbench.record import MachineSample, Observed, Request, Rule
+from vbench.schema import Config
+from vbench.steady import makespan_s
+
+LEAST_OFF_S = 0.5
+MOST_OFF_SHARE = 0.03
+"""By the larger of the two the machine's samples may span more or less than the requests. In honest trials
+it was 0.07 s at most."""
+
+AROUND_S = 5.0
+AROUND_SHARE = 0.05
+"""The phase ``measure`` begins before the first request and ends after the last: samplers start and stop in
+it, on the nodes of an attached cluster too. In honest trials that took up to 2.6 s."""
+
+CLOCK_S = 0.05
+
+
+def judge(
+    config: Config, observed: Observed, requests: Sequence[Request], machines: Sequence[MachineSample]
+) -> Iterator[Rule]:
+    """The rule; none for transfers, between whose requests nothing is measured, and without two samples."""
+    if config.load.name == TRANSFER or not requests:
+        return
+    measured_s = makespan_s(requests)
+    problems, spans_s = [], []
+    for machine, samples in by_machine(machines).items():
+        span_s = samples[-1].at_s - samples[0].at_s
+        if not span_s:
+            continue
+        spans_s.append(span_s)
+        if abs(span_s - measured_s) > max(LEAST_OFF_S, MOST_OFF_SHARE * measured_s):
+            problems.append(
+                f"requests took {measured_s:.2f} s in all, and {machine} was sampled for {span_s:.2f} s"
+            )
+    phase_s = observed.phases_s.get("measure")
+    if phase_s is not None:
+        most_s = measured_s + max(AROUND_S, AROUND_SHARE * measured_s)
+        if not measured_s - CLOCK_S <= phase_s <= most_s:
+            problems.append(
+                f"requests took {measured_s:.2f} s in all, and the phase in which they were measured took"
+                f" {phase_s:.2f} s"
+            )
+    if not spans_s and phase_s is None:
+        return
+    yield Rule(
+        name="the measured time passed for others too",
+        holds=not problems,
+        found=(
+            problems[0]
+            if problems
+            else f"{measured_s:.2f} s by the requests, {max(spans_s, default=measured_s):.2f} s by samples"
+        ),
+        remedy="times were changed, or requests left out or measured twice: do not use the numbers",
+    )
