@@ -51,11 +51,11 @@ class PacketReader:
         return cls(codec=codec, length_bytes=length)
 
     def is_clean_entry(self, packet: bytes) -> bool:
-        """Whether a decoder that starts at this keyframe is exact from it on, in the order of showing.
+        """Whether a decoder that starts at this packet is exact from it on, in the order of showing.
 
-        The container calls it a keyframe; not all of those are clean. H.264: an IDR picture, or a recovery
-        point with ``recovery_frame_cnt == 0`` and ``exact_match_flag`` (clause D.2.8). HEVC: an IRAP picture.
-        AV1: a key frame that is shown at once. VP8 and VP9: a key frame.
+        The packet's own bytes say so, whatever the container marks as a keyframe. H.264: an IDR picture, or a
+        recovery point with ``recovery_frame_cnt == 0`` and ``exact_match_flag`` (clause D.2.8). HEVC: an IRAP
+        picture. AV1: a key frame that is shown at once. VP8 and VP9: a key frame.
         """
         if self.codec == "h264":
             return self._is_clean_h264(packet)
@@ -197,19 +197,15 @@ class PacketReader:
 
     def _is_clean_h264(self, packet: bytes) -> bool:
         recovers = False
-        for unit in self._units(packet):
-            kind = unit[0] & 31
+        for start in self._starts(packet):
+            kind = packet[start] & 31
             if kind == H264_IDR:
                 return True
             if kind == H264_SEI:
-                recovers = recovers or _is_exact_recovery_point(unit[1:])
+                recovers = recovers or _is_exact_recovery_point(packet[start + 1 : self._end(packet, start)])
             elif H264_SLICE <= kind < H264_IDR:
                 return recovers
         return False
-
-    def _units(self, packet: bytes) -> Iterator[bytes]:
-        """The packet's NAL units that have at least a byte, header included."""
-        return (packet[start : self._end(packet, start)] for start in self._starts(packet))
 
     def _starts(self, packet: bytes) -> Iterator[int]:
         """Where each NAL unit's header is, looked for one by one."""

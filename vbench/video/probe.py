@@ -186,7 +186,8 @@ class _Scan:
         self._check_lengths(data, pts)
         changed = self._state.add(data)
         self._references.add(data, keyframe=packet.is_keyframe or bool(changed))
-        clean = packet.is_keyframe and self._reader.is_clean_entry(data)
+        # Not by the container's mark: files lack marks, and have them at the wrong packets.
+        clean = self._reader.is_clean_entry(data)
         pictureless = self._reader.is_pictureless(data)
         if pictureless and (stray := self._reader.stray_type(data)) is not None:
             raise self._damaged(
