@@ -1,12 +1,14 @@
-"""Tells what H.264 slices belong to: a frame, a field, or a redundant coding of a picture."""
+"""Tells what H.264 slices belong to: a frame, a field or a redundant coding, and its place in order."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from dataclasses import field as field_of
 
 from vbench.video.bits import Bits, unescaped
 from vbench.video.bitstream import H264_IDR
 from vbench.video.decoder_state import H264_PPS, H264_SPS
 from vbench.video.parameter_sets import WITH_CHROMA_FORMAT, has_frames_only, skip_chroma_format
+from vbench.video.picture_order import OrderCount
 
 _HEAD_BYTES = 24
 """Of a slice or picture parameter set: more than it takes to reach what is said of redundancy."""
@@ -28,6 +30,8 @@ class Slice:
     """The field that it is part of; None for a frame."""
     redundant: bool = False
     """Whether it codes a part of the picture again, which decoders leave out (``redundant_pic_cnt``)."""
+    count: OrderCount | None = field_of(default=None, compare=False)
+    """The picture's place in order; None if the header cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,8 @@ class _Sequence:
     """Of ``pic_order_cnt_lsb``; 0 if slices have none."""
     order_deltas: bool
     """Whether slices have ``delta_pic_order_cnt`` (``pic_order_cnt_type`` 1)."""
+    in_decoding_order: bool
+    """Whether pictures are shown in decoding order (``pic_order_cnt_type`` 2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +65,7 @@ _WHOLE_FRAME = Slice()
 
 
 class SliceReader:
-    """Reads slice headers up to ``redundant_pic_cnt``, with the parameter sets in force."""
+    """Reads slice headers up to ``redundant_pic_cnt`` at most, with the parameter sets in force."""
 
     def __init__(self) -> None:
         self._sequences: dict[int, _Sequence] = {}
@@ -84,11 +90,7 @@ class SliceReader:
         Args:
             head: the first 24 bytes of the slice's NAL unit.
         """
-        if all(sequence.frames_only for sequence in self._sequences.values()) and not any(
-            picture.redundancy for picture in self._pictures.values()
-        ):
-            return _WHOLE_FRAME
-        bits, field = Bits(unescaped(head[1:])), None
+        bits, field, count = Bits(unescaped(head[1:])), None, None
         try:
             bits.unsigned()  # first_mb_in_slice
             bits.unsigned()  # slice_type
@@ -101,17 +103,23 @@ class SliceReader:
             frame_num = bits.take(sequence.frame_num_bits)
             if not sequence.frames_only and bits.take(1):
                 field = Field(frame_num=frame_num, bottom=bits.take(1) == 1)
-            if not picture.redundancy:
-                return Slice(field=field)
             if head[0] & 31 == H264_IDR:
                 bits.unsigned()  # idr_pic_id
-            bits.take(sequence.order_bits)
+            count = OrderCount(
+                frame_num=frame_num,
+                frame_num_bits=sequence.frame_num_bits,
+                lsb=bits.take(sequence.order_bits) if sequence.order_bits else None,
+                lsb_bits=sequence.order_bits,
+                in_decoding_order=sequence.in_decoding_order,
+            )
+            if not picture.redundancy:
+                return Slice(field=field, count=count)
             deltas = (1 if sequence.order_deltas else 0) + (picture.bottom_order and field is None)
             for _ in range(deltas if sequence.order_bits or sequence.order_deltas else 0):
                 bits.signed()  # delta_pic_order_cnt_bottom, delta_pic_order_cnt
-            return Slice(field=field, redundant=bits.unsigned() > 0)
+            return Slice(field=field, redundant=bits.unsigned() > 0, count=count)
         except EOFError:
-            return Slice(field=field)
+            return Slice(field=field, count=count)
 
 
 def _sequence(sps: bytes) -> tuple[int, _Sequence]:
@@ -129,6 +137,7 @@ def _sequence(sps: bytes) -> tuple[int, _Sequence]:
         frame_num_bits=frame_num_bits,
         order_bits=bits.unsigned() + 4 if order_type == 0 else 0,
         order_deltas=order_type == 1 and not bits.take(1),  # delta_pic_order_always_zero_flag
+        in_decoding_order=order_type == 2,
     )
 
 

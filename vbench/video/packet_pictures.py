@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vbench.video.av1_obu import shown_frames
-from vbench.video.bitstream import PacketReader
+from vbench.video.bitstream import H264_IDR, PacketReader
 from vbench.video.h264_fields import Field, SliceReader
+from vbench.video.picture_order import PictureOrder
 from vbench.video.vpx_headers import vp9_frames
 
 _H264_FIRST_SLICES = (1, 2, 5)
@@ -26,6 +27,10 @@ class Pictures:
     """Whether a field before has no second one."""
     redundant: bool = False
     """Whether it holds nothing but second codings of a picture, and so nothing that is decoded."""
+    lacks_reference: bool = False
+    """Whether pictures that others refer to are missing before it (H.264)."""
+    order: int | None = None
+    """Rises in the order in which decoders hand out the pictures of H.264; None if that cannot be told."""
 
 
 class PictureCounter:
@@ -34,6 +39,7 @@ class PictureCounter:
     def __init__(self, reader: PacketReader, parameter_sets: Iterable[bytes]) -> None:
         self._reader = reader
         self._slices = SliceReader()
+        self._order = PictureOrder()
         self._open: Field | None = None
         if reader.codec == "h264":
             self._slices.see(parameter_sets)
@@ -60,6 +66,7 @@ class PictureCounter:
 
     def _h264(self, packet: bytes) -> Pictures:
         begun, completes, unpaired, redundant = 0, False, False, False
+        lacks_reference, order = False, None
         for head in self._reader.heads(packet, _H264_FIRST_SLICES, _HEAD_BYTES):
             if len(head) < 2 or not head[1] >> 7:  # first_mb_in_slice is 0 if its first bit is 1
                 continue
@@ -75,8 +82,19 @@ class PictureCounter:
             unpaired = unpaired or before is not None
             self._open = field
             begun += 1
+            is_idr, is_reference = head[0] & 31 == H264_IDR, head[0] >> 5 & 3 > 0
+            if self._order.lacks_reference(coded.count, begins=is_idr, is_reference=is_reference):
+                lacks_reference = True
+            order = self._order.add(coded.count, begins=is_idr, is_anchor=is_reference)
         redundant = redundant and not (begun or completes)
-        return Pictures(begun=begun, completes=completes, unpaired=unpaired, redundant=redundant)
+        return Pictures(
+            begun=begun,
+            completes=completes,
+            unpaired=unpaired,
+            redundant=redundant,
+            lacks_reference=lacks_reference,
+            order=order,
+        )
 
 
 def _begins_hevc(head: bytes) -> bool:

@@ -231,6 +231,8 @@ class _Scan:
             self._completed_at[self._begun_at] = place
         if pictures.begun:
             self._begun_at = place
+        if pictures.lacks_reference:
+            self._references.note_missing()
         if pictures.redundant:
             self._refuse_pictures("a packet of redundant slices alone, which FFmpeg cannot decode,", pts)
         if checked and (pictures.begun > 1 or pictures.unpaired):

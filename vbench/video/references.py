@@ -32,6 +32,8 @@ class References:
         self._levels = bytearray()
         """0: others refer to it; 1 + its temporal id: none of its own temporal sub-layer or below does."""
         self._resets = bytearray()
+        self._concealed: list[int] = []
+        """H.264: pictures before which references are missing."""
         self._highest = 0
         self._fields = False
         self._seen_parameters = False
@@ -57,18 +59,26 @@ class References:
         self._levels.append(level)
         self._resets.append(reset)
 
+    def note_missing(self) -> None:
+        """Note that reference pictures are missing before the last packet.
+
+        Decoders make up something in their place, from whichever pictures came before.
+        """
+        self._concealed.append(len(self._levels) - 1)
+
     def unreferenced(self) -> npt.NDArray[np.bool_]:
         """bool[N]: pictures that no other is predicted from.
 
         H.264: ``nal_ref_idc`` 0, one value for all slices of a picture (clause 7.4.1). HEVC: sub-layer
         non-reference pictures (table 7-1) of the highest sub-layer that the stream has: only pictures of a
-        higher one might refer to them.
+        higher one might refer to them. None from one IDR picture to the next if references are missing there.
         """
         levels = np.frombuffer(bytes(self._levels), np.uint8)
         if self._reader.codec == "h264" and (self._fields or not self._seen_parameters):
             return np.zeros(len(levels), np.bool_)
         unreferenced: npt.NDArray[np.bool_] = levels == 1 + self._highest
-        return unreferenced
+        sequence = np.cumsum(self.resets())
+        return unreferenced & ~np.isin(sequence, sequence[self._concealed])
 
     def resets(self) -> npt.NDArray[np.bool_]:
         """bool[N]: pictures from which on, in decoding order, none refers to one before (IDR, BLA)."""
