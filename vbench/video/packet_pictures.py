@@ -4,8 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vbench.video.av1_obu import shown_frames
-from vbench.video.bitstream import H264_IDR, PacketReader
+from vbench.video.bitstream import (
+    H264_IDR,
+    HEVC_BLA,
+    HEVC_CRA,
+    HEVC_IDR,
+    HEVC_LEADING,
+    HEVC_SUB_LAYER_NON_REFERENCE,
+    PacketReader,
+)
 from vbench.video.h264_fields import Field, SliceReader
+from vbench.video.hevc_slices import HevcSliceReader, hevc_layer
 from vbench.video.picture_order import PictureOrder
 from vbench.video.vpx_headers import vp9_frames
 
@@ -30,7 +39,7 @@ class Pictures:
     lacks_reference: bool = False
     """Whether pictures that others refer to are missing before it (H.264)."""
     order: int | None = None
-    """Rises in the order in which decoders hand out the pictures of H.264; None if that cannot be told."""
+    """Rises in the order in which decoders hand pictures out (H.264, HEVC); None if that cannot be told."""
 
 
 class PictureCounter:
@@ -41,23 +50,32 @@ class PictureCounter:
         self._slices = SliceReader()
         self._order = PictureOrder()
         self._open: Field | None = None
+        self._hevc_slices = HevcSliceReader()
         if reader.codec == "h264":
             self._slices.see(parameter_sets)
+        elif reader.codec == "hevc":
+            self._hevc_slices.see(parameter_sets)
 
     @property
     def is_open(self) -> bool:
         """Whether the last frame has one field only."""
         return self._open is not None
 
-    def count(self, packet: bytes, parameter_sets: Iterable[bytes]) -> Pictures:
-        """The pictures in a packet, and what it has in parameter sets."""
+    def count(self, packet: bytes, parameter_sets: Iterable[bytes], *, opens: bool = False) -> Pictures:
+        """The pictures in a packet, and what it has in parameter sets.
+
+        Args:
+            packet: its data.
+            parameter_sets: those that changed with it.
+            opens: whether the packet is the first after an end of sequence (HEVC).
+        """
         codec = self._reader.codec
         if codec == "h264":
             self._slices.see(parameter_sets)
             return self._h264(packet)
         if codec == "hevc":
-            heads = self._reader.heads(packet, _HEVC_SLICES, 3)
-            return Pictures(begun=sum(map(_begins_hevc, heads)))
+            self._hevc_slices.see(parameter_sets)
+            return self._hevc(packet, opens=opens)
         if codec == "vp9":
             return Pictures(begun=sum(map(_is_shown_vp9, vp9_frames(packet))))
         if codec == "av1":
@@ -96,13 +114,24 @@ class PictureCounter:
             order=order,
         )
 
+    def _hevc(self, packet: bytes, *, opens: bool) -> Pictures:
+        begun, order = 0, None
+        for head in self._reader.heads(packet, _HEVC_SLICES, _HEAD_BYTES):
+            if not _begins_hevc(head):
+                continue
+            coded, kind = self._hevc_slices.slice(head), head[0] >> 1 & 63
+            is_anchor = head[1] & 7 == 1 and not (
+                kind in HEVC_LEADING or kind in HEVC_SUB_LAYER_NON_REFERENCE
+            )
+            begins = kind in HEVC_IDR or kind in HEVC_BLA or (opens and kind == HEVC_CRA)
+            order = self._order.add(coded.count, begins=begins, is_anchor=is_anchor)
+            begun += coded.is_output
+        return Pictures(begun=begun, order=order)
+
 
 def _begins_hevc(head: bytes) -> bool:
     """Whether a slice is the first of a picture of the base layer (ITU-T H.265 7.3.1.2, 7.3.6.1)."""
-    if len(head) < 3:
-        return False
-    layer = (head[0] & 1) << 5 | head[1] >> 3
-    return layer == 0 and head[2] >> 7 == 1
+    return len(head) > 2 and hevc_layer(head) == 0 and head[2] >> 7 == 1
 
 
 def _is_shown_vp9(frame: bytes) -> bool:
