@@ -143,6 +143,9 @@ def read_index(
         return scan.finish()
 
 
+_ENTRIES = {"h264": " (IDR picture or exact recovery point)", "hevc": " (IDR, BLA or CRA picture)"}
+"""What a video that can be decoded has at least one of, where the word keyframe leaves it open."""
+
 STEP_PACKETS = 10_000
 """After so many packets whoever reads an index has got on."""
 
@@ -253,7 +256,10 @@ class _Scan:
         if not self._pts:
             raise VideoError(f"{path} has a {self._video.codec} stream without pictures")
         if not self._entered:
-            raise VideoError(f"{path} has no keyframe: it cannot be decoded from anywhere")
+            raise VideoError(
+                f"{path} has no keyframe from which decoding is exact{_ENTRIES.get(self._video.codec, '')}: "
+                "encode what players show of it, with 'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+            )
         if self._pictures.is_open:
             self._refuse_pictures("a field without a second", self._pts[self._begun_at])
         if self._first_frame is None:
