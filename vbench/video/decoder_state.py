@@ -134,6 +134,15 @@ class StateChanges:
             out[number] = ({start: prefix} if prefix else {}) | self._between(chunks[number])
         return out
 
+    def ends(self) -> npt.NDArray[np.int64]:
+        """int64[K], rising: packets with an end of sequence or of bitstream (HEVC)."""
+        ends = [
+            place
+            for place, units in zip(self.places, self.units, strict=True)
+            if any(not unit.lasting for unit in units)
+        ]
+        return np.array(ends, np.int64)
+
     def _beyond_extradata(self, log: StateLog) -> list[StateUnit]:
         count = len(self.initial)
         if tuple(log.units[:count]) == self.initial:

@@ -32,7 +32,7 @@ from vbench.video.sample import sampled
 from vbench.video.sample_table import check_sample_table
 from vbench.video.source import local_video
 from vbench.video.stream_facts import FactsScan
-from vbench.video.timestamps import ambiguous, check_order, check_reordering
+from vbench.video.timestamps import NO_ORDER, ambiguous, check_order, check_output_order, check_reordering
 from vbench.video.types import VideoInfo, VideoLimits
 
 
@@ -63,6 +63,8 @@ class Index:
     """bool[N]: pictures that are decoded and not shown, as the container's edit list says."""
     completed_at: npt.NDArray[np.int64]
     """int64[N]: the packet that completes what each packet begins: itself, or that of a second field."""
+    orders: npt.NDArray[np.int64]
+    """int64[N]: rises in the order in which decoders hand out pictures; ``NO_ORDER`` if that is not known."""
     joined: bool
     """Whether libavformat calls packets corrupt although only segments were joined before them."""
     runs: npt.NDArray[np.int32]
@@ -162,6 +164,7 @@ class _Scan:
         self._facts = FactsScan(self._reader, self._state.changes.initial)
         self._pictures = PictureCounter(self._reader, [unit.data for unit in self._state.changes.initial])
         self._begun_at, self._completed_at = 0, array("q")
+        self._orders = array("q")
         self._joined = False
         self._arrived: tuple[StateUnit, ...] = ()
         """What arrived in packets without a picture, before the next one."""
@@ -172,6 +175,7 @@ class _Scan:
         self._lead_below: int | None = None
         self._cut = False
         self._first_frame: VideoFrame | None = None
+        self._delay = video.stream.codec_context.has_b_frames
         assert video.stream.time_base is not None
         self._time_base: Fraction = video.stream.time_base
         self._max_ticks = math.floor(limits.max_duration_s / self._time_base)
@@ -228,8 +232,9 @@ class _Scan:
     ) -> bool:
         """Whether a decoder hands out a frame for the packet; notes where frames of two fields end."""
         place = len(self._pts)
-        pictures = self._pictures.count(data, [unit.data for unit in changed])
+        pictures = self._pictures.count(data, [unit.data for unit in changed], opens=self._state.after_end)
         self._completed_at.append(place)
+        self._orders.append(NO_ORDER if pictures.order is None else pictures.order)
         if pictures.completes:
             self._completed_at[self._begun_at] = place
         if pictures.begun:
@@ -274,6 +279,7 @@ class _Scan:
             needless=flags & 4 > 0,
             hidden=flags & 8 > 0,
             discarded=flags & 16 > 0,
+            orders=np.frombuffer(self._orders.tobytes(), np.int64),
             joined=self._joined,
             completed_at=np.frombuffer(self._completed_at.tobytes(), np.int64),
             runs=np.frombuffer(self._runs.tobytes(), np.int32),
@@ -289,6 +295,7 @@ class _Scan:
         check_order(info, index)
         if self._video.stream.codec_context.has_b_frames:
             check_reordering(info, index, self._limits, self._rate)
+        check_output_order(info, index, self._limits, self._delay)
         return info, index
 
     def _check_unchanged(self, first: VideoFrame, index: Index) -> None:

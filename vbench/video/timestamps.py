@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _REORDERING = ("h264", "hevc")
 """Codecs whose pictures may be coded in another order than they are shown in."""
 
+NO_ORDER = -(2**63)
+"""Stands in the index for a picture whose place in output order is not known."""
+
+_REMEDY = "for example with 'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+
 _ENOUGH = 64
 """Frames that show whether pictures are reordered: more than a decoder may hold back (16)."""
 
@@ -45,12 +50,65 @@ def check_order(info: VideoInfo, index: Index) -> None:
         earliest = np.minimum.reduceat(pts, first)[1:]
         back[first[1:]] |= earliest < latest[first[1:] - 1]
     if back.any():
-        place = int(np.argmax(back))
-        raise VideoError(
-            f"{info.path} has time stamps that go back after {info.time_s(int(latest[place - 1])):.3f} s, as "
-            "joined recordings and some edit lists have: encode it again, for example with "
-            "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+        raise _goes_back(info, int(latest[int(np.argmax(back)) - 1]))
+
+
+def _goes_back(info: VideoInfo, after: int) -> VideoError:
+    return VideoError(
+        f"{info.path} has time stamps that go back after {info.time_s(after):.3f} s, as joined recordings "
+        f"and some edit lists have: encode it again, {_REMEDY}"
+    )
+
+
+def check_output_order(info: VideoInfo, index: Index, limits: VideoLimits, delay: int) -> None:
+    """Check that decoders hand out every picture, and in the order of their times.
+
+    The pictures themselves say their order. If that leaves a doubt, one decoder shows what comes out. A doubt
+    is left if times do not follow the order; if pictures are reordered further than decoders expect, so that
+    one comes when a later one is already out; and if a sequence of HEVC ends.
+
+    Args:
+        delay: how many pictures decoders hold back at first to put them in order.
+
+    Raises:
+        VideoError: a time goes back, or pictures are lost.
+    """
+    shown = np.flatnonzero(index.shown)
+    orders, pts = index.orders[shown], index.pts[shown]
+    doubtful = np.intersect1d(index.state.ends(), shown)
+    if not (orders == NO_ORDER).any():
+        by_output = np.lexsort((orders, index.runs[shown]))
+        back = np.flatnonzero(np.diff(pts[by_output]) < 0)
+        further = _growing(_overtaken(by_output), delay)
+        doubtful = np.concatenate(
+            (doubtful, shown[by_output[back]], shown[by_output[back + 1]], shown[further])
         )
+    if len(doubtful) == 0:
+        return
+    times = np.array(decoded_times(Path(info.path), limits, int(doubtful.max()) + _ENOUGH))
+    times = times[np.isin(times, pts)]
+    went_back = np.flatnonzero(np.diff(times) < 0)
+    if len(went_back):
+        raise _goes_back(info, int(times[went_back[0]]))
+    lost = np.setdiff1d(pts[pts <= times.max(initial=NO_ORDER)], times)
+    if len(lost):
+        raise VideoError(
+            f"{info.path} reorders its pictures further than before at {info.time_s(int(lost[0])):.3f} s, "
+            f"where decoders lose {len(lost)} of its {len(pts)} pictures: encode what they show, {_REMEDY}"
+        )
+
+
+def _overtaken(by_output: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """int64[N]: how many places each picture is shown ahead of its place in decoding order."""
+    rank = np.empty(len(by_output), np.int64)
+    rank[by_output] = np.arange(len(by_output))
+    return np.arange(len(by_output)) - rank
+
+
+def _growing(values: npt.NDArray[np.int64], bound: int) -> npt.NDArray[np.int64]:
+    """Places at which a value is above ``bound`` and all values before."""
+    highest = np.maximum.accumulate(np.append(bound, values))
+    return np.flatnonzero(np.diff(highest) > 0)
 
 
 def check_reordering(info: VideoInfo, index: Index, limits: VideoLimits, rate: Fraction) -> None:
