@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from as_ffmpeg import SHORT, Make
 from clean_aperture import with_clean_aperture
 from clips import RECIPES, ClipStore, run_ffmpeg, source
 from joins import in_band_sets, join, packets_of
@@ -180,6 +181,19 @@ def test_an_orientation_in_the_stream_holds_for_all_pictures_or_is_refused(
     else:
         with pytest.raises(VideoError, match=f"changes its orientation {change}"):
             probe(path)
+
+
+def test_a_change_is_named_of_the_first_changed_frame_as_shown(make: Make, tmp_path: Path) -> None:
+    """The second packet is frame 3; frames 1 and 2, which follow it, are B pictures."""
+    path = join(
+        make("with_b.mp4", SHORT), None, tmp_path / "turned.mp4",
+        lambda number, data: data if number else turned_by_90("h264") + data,
+    )  # fmt: skip
+
+    with av.open(str(path)) as container:
+        assert [frame.rotation for frame in container.decode(video=0)][:3] == [90, 0, 0]
+    with pytest.raises(VideoError, match=r"from 90 degrees to 0 degrees at 0\.042 s \(frame 1\)"):
+        probe(path)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])

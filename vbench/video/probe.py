@@ -306,6 +306,9 @@ class _Scan:
             earlier = index.pts[: change.place][index.shown[: change.place]]
             if len(earlier) and pts < earlier.max():  # no time tells where it changes
                 check_order(self._info(first, index), index)
+            span = slice(change.place, change.until)
+            changed = index.pts[span][index.shown[span]]
+            pts = int(changed.min()) if len(changed) else pts
             number = int(np.searchsorted(index.shown_pts(), pts))
             seconds = float((pts - self._low) * self._time_base)
             raise VideoError(

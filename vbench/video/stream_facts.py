@@ -1,6 +1,6 @@
 """Checks that every picture of a stream is of one size, pixel format, colour and orientation."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vbench.video.av1_frame_sizes import FrameSizes
@@ -20,7 +20,9 @@ class Change:
     """Something that does not stay as it was."""
 
     place: int
-    """The packet, by its place in decoding order."""
+    """The first packet of which it is true, by its place in decoding order."""
+    until: int | None = None
+    """The first packet after it of which it is no longer true; None: it is to the end."""
     what: str
     """What the stream does, e.g. ``changes its picture size from 640 x 368 to 368 x 640``."""
 
@@ -76,19 +78,23 @@ class FactsScan:
         """The first change, with the facts of the first decoded picture for what no header says."""
         if self._dropped is not None:
             return Change(
-                place=self._dropped, what="drops pictures before they are shown, as its sequence ends,"
+                place=self._dropped,
+                until=self._dropped + 1,
+                what="drops pictures before they are shown, as its sequence ends,",
             )
         before: PictureFacts | None = None
-        for place, facts in self._seen:
+        for number, (place, facts) in enumerate(self._seen, start=1):
             now = self._effective(facts, before or first)
             what = before.change(now) if before is not None else None
             if what is not None:
-                return Change(place=place, what=f"changes its {what}")
+                return Change(place=place, until=_place_at(self._seen, number), what=f"changes its {what}")
             before = now
         if len(self._turned) > 1:
             (_, before_turn), (place, turn) = self._turned[:2]
             return Change(
-                place=place, what=f"changes its orientation from {_turn(before_turn)} to {_turn(turn)}"
+                place=place,
+                until=_place_at(self._turned, 2),
+                what=f"changes its orientation from {_turn(before_turn)} to {_turn(turn)}",
             )
         return None
 
@@ -173,6 +179,10 @@ class FactsScan:
         if kind not in HEVC_IRAP or (kind == HEVC_CRA and not after_end):
             return False
         return (kind == HEVC_CRA or head[2] >> 6 & 1 == 1) and self._seen[-1][1].reordered > 0
+
+
+def _place_at(noted: Sequence[tuple[int, object]], number: int) -> int | None:
+    return noted[number][0] if number < len(noted) else None
 
 
 def _read(facts: Callable[[bytes], PictureFacts], data: bytes) -> PictureFacts | None:
