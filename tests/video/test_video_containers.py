@@ -1,5 +1,6 @@
 """What FFmpeg decodes without an error gives the same frames, whatever the container; or a true refusal."""
 
+import random
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,6 +12,7 @@ from as_ffmpeg import SHORT, X264, Make, assert_as_ffmpeg, service
 from clips import ClipStore, run_ffmpeg, source
 from edit_lists import EMPTY, Segment, with_edit_list
 from fields import Packing, field_coded
+from mp4_edits import Movie
 from oracle import truth
 from vfw import as_vfw
 
@@ -38,6 +40,36 @@ def test_an_edit_list_of_several_segments_is_read_as_ffmpeg_does(
     path = with_edit_list(make("short.mp4", SHORT), tmp_path / "edited.mp4", segments, rate=rate)
 
     assert_as_ffmpeg(path, count)
+
+
+def shuffled(path: Path, copy: Path, *, seed: int) -> Path:
+    """Write ``copy``: ``path``, whose chunks of two samples lie in the file in another order."""
+    movie = Movie(path)
+    samples = movie.samples()
+    count = len(samples) // 2
+    order = random.Random(seed).sample(range(count), count) if seed else range(count)[::-1]
+    movie.put_samples(samples, per_chunk=2, order=order)
+    return movie.write(copy)
+
+
+@pytest.mark.parametrize("seed", [0, 1], ids=["reversed", "shuffled"])
+@pytest.mark.parametrize(
+    "codec",
+    [X264, "-c:v libx265 -preset ultrafast -x265-params log-level=error:pools=1:keyint=12:bframes=2"],
+    ids=["H.264", "HEVC"],
+)
+def test_chunks_may_lie_in_the_file_in_any_order(codec: str, seed: int, make: Make, tmp_path: Path) -> None:
+    clip = make(f"chunks{len(codec)}.mp4", f"{source(seconds=2, rate='24')} {codec}")
+
+    assert_as_ffmpeg(shuffled(clip, tmp_path / "moved.mp4", seed=seed), 48, truth(clip))
+
+
+@pytest.mark.parametrize("name", ["two", "backwards", "repeated"])
+def test_an_edit_list_applies_to_chunks_in_any_order(name: str, make: Make, tmp_path: Path) -> None:
+    segments, count = EDITS[name]
+    clip = with_edit_list(make("short.mp4", SHORT), tmp_path / "edited.mp4", segments)
+
+    assert_as_ffmpeg(shuffled(clip, tmp_path / "moved.mp4", seed=1), count)
 
 
 @pytest.mark.parametrize(

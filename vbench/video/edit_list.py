@@ -28,22 +28,48 @@ NO_PTS = -(2**63)
 
 
 class Jumps:
-    """Counts the places where packets do not follow each other in an MP4 or MOV file."""
+    """Counts the jumps back in an MP4 or MOV file: where a packet was coded before the one that it follows.
 
-    def __init__(self, container: str) -> None:
+    Samples need not lie in the file in the order in which they were coded (ISO/IEC 14496-12, 8.7.5), so what
+    counts is their order in the sample table. A file without one, such as one with a compressed header, is
+    taken to have them in order. Edit lists do not apply to samples in fragments.
+
+    Args:
+        container: libavformat's name of the format.
+        samples: int64[N]: the first byte of each sample of the sample table, in decoding order.
+    """
+
+    def __init__(self, container: str, samples: npt.NDArray[np.int64] | None) -> None:
         self._has_edit_lists = "mp4" in container.split(",")
+        self._samples = samples
+        self._by_place = None if samples is None else np.argsort(samples, kind="stable")
         self._run = 0
         self._last_dts: int | None = None
-        self._last_pos = -1
+        self._last_order = -1
 
     def run_of(self, packet: Packet[VideoStream]) -> int:
         """The number of jumps up to this packet."""
-        if self._has_edit_lists and self._last_pos >= 0:
+        if not self._has_edit_lists:
+            return 0
+        order = self._order(packet)
+        if self._last_order >= 0:
             dts, last = packet.dts, self._last_dts
             back_in_time = dts is not None and last is not None and dts < last
-            self._run += back_in_time or 0 <= _place(packet) <= self._last_pos
-        self._last_dts, self._last_pos = packet.dts, _place(packet)
+            self._run += back_in_time or 0 <= order <= self._last_order
+        self._last_dts, self._last_order = packet.dts, order
         return self._run
+
+    def _order(self, packet: Packet[VideoStream]) -> int:
+        """A number that rises from packet to packet as they were coded; -1 if it is not known."""
+        place = -1 if packet.pos is None else packet.pos
+        if self._samples is None or self._by_place is None:
+            return place
+        following = self._last_order + 1
+        if following < len(self._samples) and self._samples[following] == place:
+            return following
+        at = int(np.searchsorted(self._samples, place, sorter=self._by_place))
+        number = int(self._by_place[at]) if at < len(self._by_place) else -1
+        return number if number >= 0 and self._samples[number] == place else -1
 
 
 def check_jumps(info: VideoInfo, index: Index, limits: VideoLimits) -> None:
@@ -75,11 +101,6 @@ def check_jumps(info: VideoInfo, index: Index, limits: VideoLimits) -> None:
         f"{info.path} has an edit list that jumps, after {at_s:.3f} s, to the middle of a coded sequence, "
         f"where decoders {what}: encode what they show, with 'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
     )
-
-
-def _place(packet: Packet[VideoStream]) -> int:
-    """The packet's first byte in the file; -1 if that is not known."""
-    return -1 if packet.pos is None else packet.pos
 
 
 def payload_times(index: Index, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

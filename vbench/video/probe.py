@@ -134,8 +134,7 @@ def read_index(
     with open_video(path, limits) as video:
         if fragments is not None:
             fragments.check(video.stream.id)
-        check_sample_table(path, video.stream.id, limits)
-        scan = _Scan(video, limits)
+        scan = _Scan(video, limits, samples=check_sample_table(path, video.stream.id, limits))
         for number, packet in enumerate(video.packets(), start=1):
             scan.add(packet)
             if got_on is not None and number % STEP_PACKETS == 0:
@@ -155,7 +154,9 @@ STEP_PACKETS = 10_000
 class _Scan:
     """Builds the index packet by packet; decodes from the first clean entry until a frame comes out."""
 
-    def __init__(self, video: OpenVideo, limits: VideoLimits) -> None:
+    def __init__(
+        self, video: OpenVideo, limits: VideoLimits, *, samples: npt.NDArray[np.int64] | None
+    ) -> None:
         self._video, self._limits = video, limits
         extradata = video.stream.codec_context.extradata
         self._reader = PacketReader.of(video.codec, extradata)
@@ -170,7 +171,7 @@ class _Scan:
         """What arrived in packets without a picture, before the next one."""
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
         self._sizes = array("q")
-        self._jumps, self._runs = Jumps(video.container.format.name), array("i")
+        self._jumps, self._runs = Jumps(video.container.format.name, samples), array("i")
         self._entered = False
         self._lead_below: int | None = None
         self._cut = False

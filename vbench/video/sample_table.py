@@ -75,13 +75,17 @@ class _Tables:
         return values[:count].astype(np.int64)
 
 
-def check_sample_table(path: Path, track: int, limits: VideoLimits) -> None:
+def check_sample_table(path: Path, track: int, limits: VideoLimits) -> npt.NDArray[np.int64] | None:
     """Check one track of an MP4/MOV file; other files, and tracks all in fragments, pass.
 
     Args:
         path: the file.
         track: the track's id.
         limits: a track of more samples than ``max_packets`` is refused.
+
+    Returns:
+        int64[N]: the first byte of each sample that is in no fragment, in decoding order; None if the file
+        has no such table.
 
     Raises:
         VideoError: two tables disagree, or a sample is not in the file's data.
@@ -99,7 +103,9 @@ def check_sample_table(path: Path, track: int, limits: VideoLimits) -> None:
                     )
                 sizes = _check_counts(tables)
                 if len(sizes):
-                    _check_places(tables, sizes, data_boxes(file.fileno(), size))
+                    return _check_places(tables, sizes, data_boxes(file.fileno(), size))
+                return np.zeros(0, np.int64)
+    return None
 
 
 def _tables(path: Path, movie: bytes, track: int) -> _Tables | None:
@@ -131,7 +137,8 @@ def _check_counts(tables: _Tables) -> _Numbers:
     return sizes
 
 
-def _check_places(tables: _Tables, sizes: _Numbers, data: list[tuple[int, int]]) -> None:
+def _check_places(tables: _Tables, sizes: _Numbers, data: list[tuple[int, int]]) -> _Numbers:
+    """int64[N]: the first byte of each sample, once all were found in the file's data."""
     path, starts = tables.path, tables.offsets()
     per_chunk = _samples_per_chunk(tables, len(starts))
     held = int(per_chunk.sum())
@@ -142,7 +149,7 @@ def _check_places(tables: _Tables, sizes: _Numbers, data: list[tuple[int, int]])
     first = np.cumsum(per_chunk) - per_chunk
     before = np.concatenate([[0], np.cumsum(sizes)])
     in_chunk = before[:-1] - np.repeat(before[first], per_chunk)
-    begin = np.repeat(starts, per_chunk) + in_chunk
+    begin: _Numbers = np.repeat(starts, per_chunk) + in_chunk
     end = begin + sizes
     inside = np.zeros(len(sizes), np.bool_)
     for low, high in data:
@@ -159,6 +166,7 @@ def _check_places(tables: _Tables, sizes: _Numbers, data: list[tuple[int, int]])
     if len(overlaps):
         one, other = sorted(order[overlaps[0] : overlaps[0] + 2].tolist())
         raise _damaged(path, f"samples {one + 1} and {other + 1} of its video overlap")
+    return begin
 
 
 def _samples_per_chunk(tables: _Tables, chunks: int) -> _Numbers:
