@@ -56,6 +56,17 @@ class StateUnit:
     """Whether ``data`` is written into chunks."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrival:
+    """A unit, when it arrived, and what it was read with."""
+
+    number: int
+    """Of the units that changed something, in order."""
+    unit: StateUnit
+    parent: "_Arrival | None"
+    """What was in force under the key ``unit.parent`` when the unit arrived."""
+
+
 class StateLog:
     """The units in force, in the order in which they arrived.
 
@@ -64,38 +75,33 @@ class StateLog:
     """
 
     def __init__(self, units: Iterable[StateUnit] = ()) -> None:
-        self.units: list[StateUnit] = []
+        self._latest: dict[Key, _Arrival] = {}
+        self._arrived = 0
         for unit in units:
             self.put(unit)
+
+    @property
+    def units(self) -> list[StateUnit]:
+        """What a decoder that starts now has to be told, in order."""
+        needed: dict[int, StateUnit] = {}
+        for arrival in self._latest.values():
+            read_with: _Arrival | None = arrival
+            while read_with is not None and read_with.number not in needed:
+                needed[read_with.number] = read_with.unit
+                read_with = read_with.parent
+        return [needed[number] for number in sorted(needed)]
 
     def put(self, unit: StateUnit) -> bool:
         """Note a unit; whether it changed anything."""
         if not unit.lasting:
             return True
-        last = self._last(unit.key)
-        if last is not None and self.units[last].data == unit.data:
-            parent = self._last(unit.parent)
-            if parent is None or parent < last:
-                return False
-        self.units.append(unit)
-        self._drop_superseded()
+        parent = None if unit.parent is None else self._latest.get(unit.parent)
+        last = self._latest.get(unit.key)
+        if last is not None and last.unit.data == unit.data and last.parent is parent:
+            return False
+        self._latest[unit.key] = _Arrival(number=self._arrived, unit=unit, parent=parent)
+        self._arrived += 1
         return True
-
-    def _last(self, key: Key | None) -> int | None:
-        return next((at for at in range(len(self.units) - 1, -1, -1) if self.units[at].key == key), None)
-
-    def _drop_superseded(self) -> None:
-        kept: list[StateUnit] = []
-        later: set[Key] = set()  # keys of units that arrive after the one looked at
-        parents: set[Key] = set()  # that kept units are read with, up to the parent's own next unit
-        for unit in reversed(self.units):
-            if unit.key not in later or unit.key in parents:
-                kept.append(unit)
-                if unit.parent is not None:
-                    parents.add(unit.parent)
-            later.add(unit.key)
-            parents.discard(unit.key)
-        self.units = kept[::-1]
 
 
 @dataclass(slots=True, kw_only=True)
