@@ -4,12 +4,13 @@ import re
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from as_ffmpeg import SHORT, Make
+from as_ffmpeg import SHORT, Make, service
 from clean_aperture import with_clean_aperture
 from clips import RECIPES, ClipStore, run_ffmpeg, source
 from joins import in_band_sets, join, packets_of
@@ -90,6 +91,61 @@ def test_a_size_that_changes_is_refused_with_its_position(
     with pytest.raises(VideoError, match="changes its picture size from 96 x 64 to 64 x 96") as error:
         probe(path)
     assert re.search(r"at (0\.999|1\.000) s \(frame 24\)", str(error.value))
+
+
+@pytest.mark.parametrize("number", [12, 15], ids=["at a keyframe", "elsewhere"])
+@pytest.mark.parametrize("order", ["SPS alone", "PPS before SPS", "SPS in a packet of its own"])
+def test_h264_pictures_are_as_large_as_the_set_says_that_their_pps_was_read_with(
+    order: str, number: int, recording: Recording, tmp_path: Path
+) -> None:
+    """An SPS holds for each PPS that arrives behind it, and for no other (ITU-T H.264 7.4.1.2.1)."""
+    first = recording("h264")
+    sps = first_units(in_band_sets(recording("h264", "64x48")))[0]
+    pps = first_units(in_band_sets(first))[1]
+    sets = pps + sps if order == "PPS before SPS" else sps
+
+    def edit(at: int, data: bytes) -> bytes | list[bytes]:
+        if at != number:
+            return data
+        return [sets, data] if order == "SPS in a packet of its own" else sets + data
+
+    path = join(first, None, tmp_path / "sets.mp4", edit)
+    known = truth(first)
+    assert service(path) == known.expected(ALL)
+    assert service(path, Fraction(5)) == known.expected(Fraction(5))
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_sets_behind_a_picture_do_not_concern_it(codec: str, recording: Recording, tmp_path: Path) -> None:
+    first, other = recording(codec), in_band_sets(recording(codec, "64x48"))
+    own = in_band_sets(first)
+    count = len(packets_of(first))
+    last = join(first, None, tmp_path / "last.mp4", lambda at, data: data + other * (at == count - 1))
+    assert service(last) == truth(first).expected(ALL)
+
+    before = {11: lambda data: data + other, 12: lambda data: own + data}
+    path = join(first, None, tmp_path / "sets.mp4", lambda at, data: before.get(at, bytes)(data))
+    assert service(path) == truth(first).expected(ALL)
+
+
+def test_a_size_that_changes_behind_a_picture_is_refused_at_the_next(
+    recording: Recording, tmp_path: Path
+) -> None:
+    first, second = recording("h264"), recording("h264", "64x96")
+    sets, count = in_band_sets(second), len(packets_of(first))
+    path = join(first, second, tmp_path / "turned.mp4", lambda at, data: data + sets * (at == count - 1))
+    with pytest.raises(VideoError, match=r"from 96 x 64 to 64 x 96 at 1\.000 s \(frame 24\)"):
+        probe(path)
+
+
+def first_units(sets: bytes) -> list[bytes]:
+    """NAL units with their lengths of 4 bytes."""
+    found, at = [], 0
+    while at < len(sets):
+        end = at + 4 + int.from_bytes(sets[at : at + 4], "big")
+        found.append(sets[at:end])
+        at = end
+    return found
 
 
 @pytest.mark.parametrize(

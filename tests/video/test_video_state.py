@@ -241,6 +241,7 @@ def pps(number: int, data: bytes, of: int = 0) -> StateUnit:
         ([sps(0, b"a"), pps(0, b"x"), sps(0, b"b"), pps(0, b"x")], "bx"),  # now with b
         ([sps(0, b"a"), sps(1, b"b"), pps(0, b"x", 0), pps(1, b"y", 1), sps(1, b"c")], "abxyc"),
         ([sps(0, b"a"), pps(0, b"x"), sps(0, b"b"), pps(1, b"y"), pps(0, b"z")], "byz"),
+        ([sps(0, b"a"), pps(0, b"x"), pps(0, b"y", 1), sps(1, b"b")], "axb"),  # y arrived before b
     ],
 )
 def test_units_stay_as_long_as_one_in_force_was_read_with_them(units: list[StateUnit], kept: str) -> None:

@@ -124,6 +124,11 @@ class PacketReader:
                 return packet[start : min(start + count, self._end(packet, start))]
         return None
 
+    def picture_start(self, packet: bytes, pictures: Container[int]) -> int:
+        """Where the first NAL unit of a type in ``pictures`` has its header; without one the packet's end."""
+        starts = (at for at in self._starts(packet) if self._type(packet[at : at + 1]) in pictures)
+        return next(starts, len(packet))
+
     def length_fault(self, packet: bytes) -> tuple[int, int] | None:
         """The length of the first NAL unit that is empty or ends behind the packet, and the bytes left.
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from vbench.video.av1_obu import configured_sequence_header, sequence_header_obu, sequence_headers
 from vbench.video.bits import Bits, escaped, unescaped
-from vbench.video.bitstream import PacketReader, sei_messages
+from vbench.video.bitstream import H264_PICTURES, HEVC_PICTURES, PacketReader, sei_messages
 from vbench.video.film_grain import has_lasting_grain
 from vbench.video.picture_facts import skip_profile_tier_level
 
@@ -71,7 +71,7 @@ class StateLog:
     """The units in force, in the order in which they arrived.
 
     Decoders read a PPS with the SPS that is in force when the PPS arrives, so a unit whose place was taken
-    stays as long as one in force was read with it.
+    stays as long as one in force was read with it. They leave out a PPS that arrives before its SPS.
     """
 
     def __init__(self, units: Iterable[StateUnit] = ()) -> None:
@@ -96,6 +96,8 @@ class StateLog:
         if not unit.lasting:
             return True
         parent = None if unit.parent is None else self._latest.get(unit.parent)
+        if parent is None and unit.key[0] == "PPS":
+            return False
         last = self._latest.get(unit.key)
         if last is not None and last.unit.data == unit.data and last.parent is parent:
             return False
@@ -150,10 +152,8 @@ class StateChanges:
         return np.array(ends, np.int64)
 
     def _beyond_extradata(self, log: StateLog) -> list[StateUnit]:
-        count = len(self.initial)
-        if tuple(log.units[:count]) == self.initial:
-            return log.units[count:]
-        return log.units
+        units, count = log.units, len(self.initial)
+        return units[count:] if tuple(units[:count]) == self.initial else units
 
     def _between(self, places: npt.NDArray[np.int64]) -> dict[int, bytes]:
         """What changes in the packets that are left out, by the next packet that is not."""
@@ -184,13 +184,20 @@ class StateScan:
         self._ended = False
         self.after_end = False
         """Whether the last packet's picture is the first after an end of sequence (HEVC)."""
+        self.behind_picture: tuple[StateUnit, ...] = ()
+        """The last packet's changes that stand behind its first slice: they concern later pictures."""
 
     def add(self, packet: bytes) -> tuple[StateUnit, ...]:
         """Note one packet; the units in it that change the state of a decoder."""
-        changed = tuple(unit for unit in state_units(self._reader, packet) if self._log.put(unit))
+        units = list(state_units(self._reader, packet))
+        has_effect = [self._log.put(unit) for unit in units]
+        changed = tuple(unit for unit, effect in zip(units, has_effect, strict=True) if effect)
+        self.behind_picture = ()
         if changed:
             self.changes.places.append(self._place)
             self.changes.units.append(changed)
+            ahead = _units_ahead_of_picture(self._reader, packet, len(units))
+            self.behind_picture = changed[sum(has_effect[:ahead]) :]
         self._place += 1
         if self._reader.codec == "hevc":
             self._note_end(packet, changed)
@@ -204,6 +211,19 @@ class StateScan:
                     self._ended = True
                 elif kind < HEVC_VPS:
                     self.after_end, self._ended = self.after_end or self._ended, False
+
+
+def _units_ahead_of_picture(reader: PacketReader, packet: bytes, count: int) -> int:
+    """How many of a packet's ``count`` units that a decoder remembers stand before its first slice."""
+    if reader.codec == "av1":
+        return count
+    pictures, kinds = (H264_PICTURES, _H264_STATE) if reader.codec == "h264" else (HEVC_PICTURES, _HEVC_STATE)
+    seen_picture = False
+    for kind in reader.types(packet):
+        seen_picture = seen_picture or kind in pictures
+        if seen_picture and kind in kinds:
+            return len(list(state_units(reader, packet[: reader.picture_start(packet, pictures)])))
+    return count
 
 
 def state_units(reader: PacketReader, packet: bytes) -> Iterator[StateUnit]:

@@ -69,7 +69,8 @@ class SliceReader:
 
     def __init__(self) -> None:
         self._sequences: dict[int, _Sequence] = {}
-        self._pictures: dict[int, _Picture] = {}
+        self._pictures: dict[int, tuple[_Picture, _Sequence]] = {}
+        """Picture parameter sets, each with the sequence parameter set in force when it arrived."""
 
     def see(self, units: Iterable[bytes]) -> None:
         """Note the parameter sets among these NAL units; damaged ones are left out."""
@@ -80,7 +81,8 @@ class SliceReader:
                     self._sequences[number] = sequence
                 elif unit[0] & 31 == H264_PPS:
                     number, picture = _picture(unit[1:_HEAD_BYTES])
-                    self._pictures[number] = picture
+                    if picture.sequence in self._sequences:
+                        self._pictures[number] = picture, self._sequences[picture.sequence]
             except EOFError:
                 continue
 
@@ -94,10 +96,10 @@ class SliceReader:
         try:
             bits.unsigned()  # first_mb_in_slice
             bits.unsigned()  # slice_type
-            picture = self._pictures.get(bits.unsigned())
-            sequence = self._sequences.get(picture.sequence) if picture else None
-            if picture is None or sequence is None:
+            read_with = self._pictures.get(bits.unsigned())
+            if read_with is None:
                 return _WHOLE_FRAME
+            picture, sequence = read_with
             if sequence.separate_planes:
                 bits.take(2)
             frame_num = bits.take(sequence.frame_num_bits)

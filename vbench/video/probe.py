@@ -168,7 +168,9 @@ class _Scan:
         self._orders = array("q")
         self._joined = False
         self._arrived: tuple[StateUnit, ...] = ()
-        """What arrived in packets without a picture, before the next one."""
+        """What arrived since the last picture."""
+        self._behind: tuple[StateUnit, ...] = ()
+        """What arrived behind the first slice of the last packet."""
         self._pts, self._durations, self._flags = array("q"), array("q"), bytearray()
         self._sizes = array("q")
         self._jumps, self._runs = Jumps(video.container.format.name, samples), array("i")
@@ -212,9 +214,12 @@ class _Scan:
         leads = self._leads(packet, pts, clean)
         needless = not self._entered or (leads and self._video.codec == "hevc")
         needless = needless or pictureless
-        hidden = not self._begins_picture(data, changed, pts, checked=not needless)
+        behind = self._state.behind_picture
+        arriving = self._behind + changed[: len(changed) - len(behind)]
+        self._behind = behind
+        hidden = not self._begins_picture(data, arriving, pts, checked=not needless)
         shown = not (needless or leads or packet.is_discard or hidden)
-        self._arrived += changed
+        self._arrived += arriving
         if not needless:
             arrived, self._arrived = self._arrived, ()
             self._facts.add(len(self._pts), data, arrived, after_end=self._state.after_end)
@@ -229,11 +234,11 @@ class _Scan:
             self._decode(packet)
 
     def _begins_picture(
-        self, data: bytes, changed: tuple[StateUnit, ...], pts: int, *, checked: bool
+        self, data: bytes, arriving: tuple[StateUnit, ...], pts: int, *, checked: bool
     ) -> bool:
         """Whether a decoder hands out a frame for the packet; notes where frames of two fields end."""
         place = len(self._pts)
-        pictures = self._pictures.count(data, [unit.data for unit in changed], opens=self._state.after_end)
+        pictures = self._pictures.count(data, [unit.data for unit in arriving], opens=self._state.after_end)
         self._completed_at.append(place)
         self._orders.append(NO_ORDER if pictures.order is None else pictures.order)
         if pictures.completes:

@@ -33,11 +33,12 @@ class FactsScan:
     def __init__(self, reader: PacketReader, initial: tuple[StateUnit, ...]) -> None:
         self._reader = reader
         self._sets: dict[Key, PictureFacts | None] = {}
+        """What the sequence parameter sets say."""
+        self._by_picture_set: dict[int, tuple[Key, PictureFacts | None]] = {}
+        """By the id of a picture parameter set: the set that it was read with, and what this says."""
         self._any: PictureFacts | None = None
         self._alike = False
-        """Whether all sequence parameter sets say the same, as ``_any``."""
-        self._chosen_by: dict[int, Key] = {}
-        """Sequence parameter sets by the ids of the picture parameter sets that name them."""
+        """Whether the sets that pictures may name all say the same, as ``_any``."""
         self._av1 = FrameSizes()
         self._orientation = UPRIGHT
         self._is_oriented = False
@@ -54,7 +55,7 @@ class FactsScan:
         Args:
             place: in decoding order.
             packet: its data.
-            changed: the units that arrived in it, or in packets without a picture before it.
+            changed: the units that arrived since the first slice of the picture before it.
             after_end: whether the picture is the first after an end of sequence.
         """
         if changed:
@@ -121,15 +122,21 @@ class FactsScan:
             kind, number = unit.key
             if kind == "SPS":
                 self._sets[unit.key] = _read(h264_facts if h264 else hevc_facts, unit.data[header:])
+                if not h264:
+                    self._forget_picture_sets(unit.key)
             elif kind == "PPS" and unit.parent is not None:
-                self._chosen_by[number] = unit.parent
+                self._by_picture_set[number] = unit.parent, self._sets.get(unit.parent)
             elif kind == "sequence header":
                 self._av1.see(unit.data)
             elif kind == "orientation":
                 self._orientation, self._is_oriented = _orientation(unit.data), True
+        known = {facts for _, facts in self._by_picture_set.values()}
+        self._any, self._alike = next(iter(known), None), len(known) == 1
 
-        self._any = next(iter(self._sets.values()), None)
-        self._alike = len(set(self._sets.values())) == 1
+    def _forget_picture_sets(self, sps: Key) -> None:
+        """A new SPS of HEVC ends those PPS that were read with the one before; H.264's keep theirs."""
+        for number in [at for at, (key, _) in self._by_picture_set.items() if key == sps]:
+            del self._by_picture_set[number]
 
     def _own_orientation(self, packet: bytes) -> tuple[int, int, int]:
         """What an H.264 packet itself says: decoders forget it after the picture, unlike those of HEVC."""
@@ -145,16 +152,16 @@ class FactsScan:
         elif self._alike:  # whichever the picture names
             facts = self._any
         else:
-            facts = self._sets.get(self._named_set(packet))
+            facts = self._named_facts(packet)
         if facts is not None:
             yield facts
 
-    def _named_set(self, packet: bytes) -> Key:
-        """The sequence parameter set that the packet's first slice is read with."""
+    def _named_facts(self, packet: bytes) -> PictureFacts | None:
+        """What the sequence parameter set of the packet's first slice says; None without one."""
         h264 = self._reader.codec == "h264"
         head = self._reader.picture_head(packet, H264_PICTURES if h264 else HEVC_PICTURES, _SLICE_HEAD_BYTES)
         if head is None:
-            return ("SPS", -1)
+            return None
         bits = Bits(unescaped(head[1 if h264 else 2 :]))
         try:
             if h264:
@@ -162,9 +169,10 @@ class FactsScan:
                 bits.unsigned()  # slice_type
             else:
                 bits.take(2 if head[0] >> 1 & 63 in HEVC_IRAP else 1)
-            return self._chosen_by.get(bits.unsigned(), ("SPS", -1))
+            _, facts = self._by_picture_set.get(bits.unsigned(), (None, None))
         except EOFError:
-            return ("SPS", -1)
+            return None
+        return facts
 
     def _drops_pictures(self, packet: bytes, after_end: bool) -> bool:
         """Whether decoders drop pictures that are decoded and not yet shown (ITU-T H.265 C.5.2.2).
