@@ -1,5 +1,6 @@
 """A chunk decodes with the state that one pass over the whole file would have at that point."""
 
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -247,6 +248,18 @@ def pps(number: int, data: bytes, of: int = 0) -> StateUnit:
 def test_units_stay_as_long_as_one_in_force_was_read_with_them(units: list[StateUnit], kept: str) -> None:
     log = StateLog(units)
     assert b"".join(unit.data for unit in log.units).decode() == kept
+
+
+def test_a_unit_takes_as_long_to_note_however_many_are_in_force() -> None:
+    """Those of 400 packets took 8 s of CPU time when each was compared with all before it."""
+    log = StateLog([sps(0, b"a")])
+    began_s = time.process_time()
+    for packet in range(400):
+        for number in range(256):
+            log.put(pps(number, b"%d" % packet))
+
+    assert time.process_time() - began_s < 2
+    assert len(log.units) == 257
 
 
 @pytest.mark.parametrize("length_bytes", [0, 1, 2, 4])

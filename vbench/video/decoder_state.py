@@ -7,6 +7,7 @@ those packets would have told the decoder.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,9 @@ _MOST_IDS = {
     "hevc": {"VPS": 16, "SPS": 16, "PPS": 64},
 }
 """How many parameter sets of each kind there can be; decoders read none of a higher id."""
+
+_USUAL_SET_BYTES = 1024
+"""Parameter sets of this length are read once, however often they are repeated."""
 
 Key = tuple[str, int]
 
@@ -247,7 +251,9 @@ def _nal_state(codec: str, kind: int, unit: bytes) -> Iterator[StateUnit]:
         yield from _sei_state(unit, header)
     else:
         try:
-            made = _parameter_set(codec, kind, unit, header)
+            # Streams repeat their sets; a long one is not worth its memory.
+            read = _read_again if len(unit) <= _USUAL_SET_BYTES else _parameter_set
+            made = read(codec, kind, unit, header)
         except EOFError:
             return  # too short to have an id: no decoder reads it
         if all(number < _MOST_IDS[codec][name] for name, number in filter(None, (made.key, made.parent))):
@@ -287,6 +293,9 @@ def _parameter_set(codec: str, kind: int, unit: bytes, header: int) -> StateUnit
         skip_profile_tier_level(bits, layers)
         return StateUnit(key=("SPS", bits.unsigned()), parent=("VPS", vps), data=unit)
     return StateUnit(key=("PPS", bits.unsigned()), parent=("SPS", bits.unsigned()), data=unit)
+
+
+_read_again = lru_cache(maxsize=512)(_parameter_set)
 
 
 def _extradata_units(reader: PacketReader, extradata: bytes | None) -> Iterator[StateUnit]:
