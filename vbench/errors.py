@@ -43,6 +43,12 @@ class InputError(TrialError):
     exit_status = 2
 
 
+class ChangedRecordError(VbenchError):
+    """Records are not what their trials wrote, and cannot even be read together."""
+
+    exit_status = 6
+
+
 class TrackingError(VbenchError):
     """The record is safe on disk, and MLflow could not be told."""
 

@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.text import Text
 
 from vbench import environment, ledger, rules
+from vbench.errors import first_line
 from vbench.options import path_option
 from vbench.record import Rule, Trial, marks
 from vbench.schema import Config, from_plain
 from vbench.tracking import trial_folders
 from vbench.trial_folder import (
+    DamagedError,
     RecordError,
     read_machines,
     read_requests,
@@ -32,23 +34,22 @@ from vbench.validity import bounds
 
 
 def judged(folder: Path, trial: Trial) -> list[Rule]:
-    """All rules of this version over a record's files; RecordError where its configuration is of another."""
+    """All rules of this version over a record's files; RecordError where its configuration is of another, or
+    no rules can be applied to what the files say."""
     try:
         # No rule depends on the block: the arms of a sweep are composed once each.
         config = _config(json.dumps({**trial.config, "block": 0}, sort_keys=True))
     except Exception as error:
         raise RecordError(f"{folder} was configured by another version: {error}") from error
-    return rules.judge(
-        config,
-        trial.observed if trial.status == "finished" else None,
-        read_requests(folder),
-        read_samples(folder),
-        read_machines(folder),
-        read_spans(folder),
-        trial.network,
-        trial.clip,
-        harness=trial.harness,
-    )
+    lines = (read_requests(folder), read_samples(folder), read_machines(folder), read_spans(folder))
+    observed = trial.observed if trial.status == "finished" else None
+    try:
+        return rules.judge(config, observed, *lines, trial.network, trial.clip, harness=trial.harness)
+    except Exception as error:
+        raise DamagedError(
+            f"{folder} cannot be judged: its files do not fit together ({type(error).__name__}:"
+            f" {first_line(error)})"
+        ) from error
 
 
 @functools.lru_cache(maxsize=64)
@@ -75,6 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 same &= _show(console, each, show_all=options.all)
     except RecordError as error:
         print(f"vbench: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"vbench: {error.filename} cannot be read: {error.strerror}", file=sys.stderr)
         return 2
     return 0 if same else 1
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vbench.typed_json import loads, reader
+
 LEDGER = "ledger.jsonl"
 FIRST = "0" * 64
 """What the first line has for the hash of the line before."""
@@ -69,6 +71,10 @@ class Ledger:
     """Of all its lines."""
     faults: Sequence[str] = ()
     """A sentence for each line that is not as it was written."""
+
+
+_LINE, _TEXT = reader(Mapping[str, Any]), reader(str)
+_BEGUN, _ENDED = reader(Begun), reader(Ended)
 
 
 def append(outputs: Path, event: str, facts: Mapping[str, Any]) -> str:
@@ -132,10 +138,10 @@ def read(outputs: Path) -> Ledger | None:
     before = FIRST
     for number, line in enumerate(lines, start=1):
         try:
-            data = json.loads(line)
-            digest, event = data.pop("hash"), data["event"]
-            previous = data["previous"]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            data = _LINE(loads(line))
+            digest, event, previous = (_TEXT(data[name]) for name in ("hash", "event", "previous"))
+            del data["hash"]
+        except (ValueError, KeyError):
             faults.append(
                 f"line {number} of {LEDGER} cannot be read: it was edited, or its writer was killed"
             )
@@ -151,10 +157,10 @@ def read(outputs: Path) -> Ledger | None:
         del data["event"], data["previous"]
         try:
             if event == BEGUN:
-                begun[data["trial_id"]] = Begun(**data)
+                begun[data["trial_id"]] = _BEGUN(data)
             elif event == ENDED:
-                ended[data["trial_id"]] = Ended(**data)
-        except (TypeError, KeyError):
+                ended[data["trial_id"]] = _ENDED(data)
+        except (ValueError, KeyError, TypeError):
             faults.append(f"{what} is of another version of vbench, or was edited")
     return Ledger(path=path, begun=begun, ended=ended, hashes=frozenset(hashes), faults=faults)
 

@@ -1,14 +1,12 @@
 """The plan of a sweep: every arm once in each block, in balanced random order; kept on disk to go on."""
 
 import fcntl
-import json
 import random
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vbench import environment
 from vbench.compose import Asked
@@ -18,6 +16,7 @@ from vbench.schema import Config
 from vbench.tracking import SWEEP
 from vbench.trial import NOT_FINGERPRINTED
 from vbench.trial_folder import TRIAL, write_json
+from vbench.typed_json import MismatchError, loads, reader
 from vbench.validate import value_at
 
 
@@ -182,17 +181,19 @@ def read(folder: Path) -> Sweep:
     """The sweep that a folder holds; ConfigError where it holds none that can go on."""
     path = folder / SWEEP
     try:
-        data: dict[str, Any] = json.loads(path.read_text())
+        data = loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ConfigError(f"resume={folder}: there is no {SWEEP} in it: it is no sweep's folder.") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"resume={folder}: {path} cannot be read: {error}.") from error
     try:
-        return Sweep(**{**data, "trials": [Planned(**trial) for trial in data["trials"]]})
-    except (KeyError, TypeError) as error:
+        sweep: Sweep = reader(Sweep)(data)
+    except MismatchError as error:
         raise ConfigError(
-            f"resume={folder}: its {SWEEP} is of another version of vbench; start a new sweep."
+            f"resume={folder}: its {SWEEP} is damaged, or of another version of vbench ({error}); start a new"
+            f" sweep."
         ) from error
+    return sweep
 
 
 @contextmanager

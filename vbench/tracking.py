@@ -318,6 +318,11 @@ def main(arguments: list[str] | None = None) -> int:
     except TrackingError as error:
         print(error, file=sys.stderr)
         return error.exit_status
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 def _log_all(folders: Sequence[Path], options: argparse.Namespace) -> int:

@@ -3,33 +3,22 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vbench.network import LinkSample, read_network
 from vbench.record import (
     SCHEMA_VERSION,
     Clip,
-    Connections,
-    GpuSample,
-    Graph,
-    Harness,
-    Listener,
     MachineSample,
-    NodeRuntime,
     NodeSample,
     Observed,
-    PlacedReplica,
-    ReplicaReport,
     Request,
-    Rule,
     SpanLine,
-    Speed,
-    SpeedChange,
-    Stall,
     Trial,
 )
+from vbench.schema import Config
+from vbench.typed_json import MismatchError, OtherFieldsError, loads, present, reader
 
 TRIAL = "trial.json"
 REQUESTS = "requests.jsonl"
@@ -37,6 +26,18 @@ SPANS = "spans.jsonl"
 NODES = "nodes.jsonl"
 MACHINES = "machines.jsonl"
 OBSERVED = "observed.json"
+
+ALWAYS = ("mode", "outputs", "cluster.nodes", "runtime.name", "model.name", "load.name", "pipeline")
+"""What the configuration of every record has, whatever its version."""
+
+ENVIRONMENT: Mapping[str, Any] = {
+    "code": str | None,
+    "git_revision": str | None,
+    "git_clean": bool | None,
+    "python": str,
+    "packages": Mapping[str, str | None],
+}
+"""What of a trial's environment is more than shown."""
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -72,23 +73,50 @@ class RecordError(ValueError):
     """A folder holds no record that can be read; the message names it."""
 
 
-def _read_lines(path: Path, kind: Callable[..., Any]) -> list[Any]:
+class DamagedError(RecordError):
+    """A file of a record is not what any version of vbench writes."""
+
+
+def _read(path: Path) -> str:
+    """A file's text; FileNotFoundError if there is none, DamagedError if it cannot be read."""
     try:
-        return [kind(**json.loads(line)) for line in path.read_text().splitlines()]
+        return path.read_text()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {error}") from error
+
+
+def _wrong(path: Path, error: ValueError, place: str = "") -> RecordError:
+    """The error for a file that says ``error`` at ``place``."""
+    if isinstance(error, OtherFieldsError):
+        return RecordError(f"{path} is damaged, or of another version of vbench: {place}{error}")
+    return DamagedError(f"{path} is damaged: {place}{error}")
+
+
+def _read_lines(path: Path, kind: Any, dropped: str = "") -> list[Any]:
+    """A file's lines; ``dropped``: a key that records of before have, and that says nothing."""
+    convert, found = reader(kind), []
+    try:
+        lines = _read(path).splitlines()
     except FileNotFoundError:
         return []
-    except (ValueError, TypeError) as error:
-        raise RecordError(f"{path} is damaged: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            data = loads(line)
+            if dropped and isinstance(data, dict):
+                data.pop(dropped, None)
+            found.append(convert(data))
+        except ValueError as error:
+            raise _wrong(path, error, f"line {number}: ") from error
+    return found
 
 
 def read_requests(folder: Path) -> list[Request]:
     """The measured requests; none where the trial did not come so far."""
-    return _read_lines(folder / REQUESTS, _request)
-
-
-def _request(**data: Any) -> Request:
-    replicas = tuple(ReplicaReport(**one) for one in data.pop("replicas", ()))
-    return Request(**data, replicas=replicas)
+    return _read_lines(folder / REQUESTS, Request)
 
 
 def read_spans(folder: Path) -> list[SpanLine]:
@@ -98,96 +126,75 @@ def read_spans(folder: Path) -> list[SpanLine]:
 
 def read_samples(folder: Path) -> list[NodeSample]:
     """The samples of all nodes."""
-    return _read_lines(folder / NODES, _node_sample)
-
-
-def _node_sample(**data: Any) -> NodeSample:
-    link = data.pop("link")
-    data.pop("gpu_percent", None)  # in records of before, and never known
-    return NodeSample(**data, link=_link(link) if link else None)
-
-
-def _link(data: dict[str, Any]) -> LinkSample:
-    flows = {name: tuple(counts) for name, counts in data.pop("flows", {}).items()}
-    return LinkSample(**data, flows=flows)
+    return _read_lines(folder / NODES, NodeSample, "gpu_percent")
 
 
 def read_machines(folder: Path) -> list[MachineSample]:
     """The samples of all machines."""
-    return _read_lines(folder / MACHINES, _machine_sample)
-
-
-def _machine_sample(**data: Any) -> MachineSample:
-    gpus = tuple(_gpu(gpu) for gpu in data.pop("gpus", ()))
-    stopped = tuple(data.pop("stopped", ()))
-    return MachineSample(**data, stopped=stopped, gpus=gpus)
-
-
-def _gpu(data: dict[str, Any]) -> GpuSample:
-    foreign = tuple(data.pop("foreign_processes", ()))
-    return GpuSample(**data, foreign_processes=foreign)
+    return _read_lines(folder / MACHINES, MachineSample)
 
 
 def read_observed(folder: Path) -> Observed | None:
     """What the load process saw; None where it did not come so far."""
     path = folder / OBSERVED
-    return _observed(json.loads(path.read_text())) if path.exists() else None
-
-
-def _observed(data: dict[str, Any]) -> Observed:
-    data["runtime_found"] = [NodeRuntime(**node) for node in data["runtime_found"]]
-    data["connections"] = [Connections(**pair) for pair in data["connections"]]
-    data["stalls"] = tuple(Stall(**stall) for stall in data.get("stalls", ()))
-    data["speeds"] = {
-        machine: SpeedChange(before=Speed(**one["before"]), after=Speed(**one["after"]))
-        for machine, one in data.get("speeds", {}).items()
-    }
-    graph = data.get("graph")
-    data["graph"] = _graph(graph) if graph else None
-    return Observed(**data)
+    try:
+        found: Observed = reader(Observed)(loads(_read(path)))
+    except FileNotFoundError:
+        return None
+    except RecordError:
+        raise
+    except ValueError as error:
+        raise _wrong(path, error) from error
+    return found
 
 
 def clip_of(data: dict[str, Any]) -> Clip:
-    """The clip that was written as plain values."""
-    return Clip(**{**data, "variants": tuple(data.get("variants", ()))})
-
-
-def _graph(data: dict[str, Any]) -> Graph:
-    data["listeners"] = [Listener(**one) for one in data["listeners"]]
-    for name in ("replicas_before", "replicas_after"):
-        data[name] = [PlacedReplica(**one) for one in data[name]]
-    return Graph(**data)
-
-
-def _harness(data: dict[str, Any] | None) -> Harness | None:
-    if data is None:
-        return None
-    data["stalls"] = tuple(Stall(**stall) for stall in data["stalls"])
-    for name in ("speed_before", "speed_after"):
-        data[name] = Speed(**data[name]) if data[name] else None
-    return Harness(**data)
+    """The clip that was written as plain values; ValueError if it is none."""
+    found: Clip = reader(Clip)(data)
+    return found
 
 
 def read_trial(folder: Path) -> Trial:
     """A trial's record; RecordError where there is none, or one of another schema version."""
     path = folder / TRIAL
     try:
-        data = json.loads(path.read_text())
+        data = loads(_read(path))
     except FileNotFoundError as error:
         raise RecordError(f"{folder} holds no {TRIAL}: it is not the folder of a trial") from error
+    except RecordError:
+        raise
     except ValueError as error:
-        raise RecordError(f"{path} is damaged: {error}") from error
+        raise DamagedError(f"{path} is damaged: {error}") from error
+    if not isinstance(data, dict):
+        raise DamagedError(f"{path} is damaged: it holds no object")
     if data.get("schema_version") != SCHEMA_VERSION:
         raise RecordError(
             f"{path} has schema version {data.get('schema_version')}, this vbench reads {SCHEMA_VERSION}"
         )
-    data["rules"] = [Rule(**rule) for rule in data["rules"]]
-    data["clip"] = clip_of(data["clip"]) if data["clip"] else None
-    data["network"] = read_network(data["network"]) if data["network"] else None
     try:
-        data["observed"] = _observed(data["observed"]) if data["observed"] else None
-        data["harness"] = _harness(data.get("harness"))
-        data["loosened"] = tuple(data.get("loosened", ()))
-        return Trial(**data, folder=str(folder))
-    except TypeError as error:
-        raise RecordError(f"{path} is damaged, or of a later version of vbench: {error}") from error
+        trial: Trial = reader(Trial)(data)
+        _check_plain(trial)
+    except ValueError as error:
+        raise _wrong(path, error) from error
+    return dataclasses.replace(trial, folder=str(folder))
+
+
+def _check_plain(trial: Trial) -> None:
+    """MismatchError where configuration or environment have other types than the schema says. They stay plain
+    values, since those of other versions have other keys."""
+    try:
+        present(Config, trial.config)
+        for key in ALWAYS:
+            node: Any = trial.config
+            for name in key.split("."):
+                if not isinstance(node, dict) or name not in node:
+                    raise OtherFieldsError(f"'{key}' is missing")
+                node = node[name]
+    except MismatchError as error:
+        raise error.below("config") from None
+    for name, kind in ENVIRONMENT.items():
+        if name in trial.environment:
+            try:
+                reader(kind)(trial.environment[name])
+            except MismatchError as error:
+                raise error.below(f"environment.{name}") from None

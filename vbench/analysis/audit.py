@@ -7,12 +7,14 @@ from pathlib import Path
 
 from vbench import environment, ledger
 from vbench.analysis.trials import Found, Measured
+from vbench.errors import first_line
 from vbench.judge import judged
 from vbench.ledger import Begun, Ledger
 from vbench.record import Rule, Trial
 from vbench.summary import summarize
 from vbench.tracking import EARLIER
 from vbench.trial_folder import (
+    DamagedError,
     RecordError,
     read_machines,
     read_requests,
@@ -82,6 +84,21 @@ def audit(found: Found) -> tuple[list[Audited], Ledgered]:
 
 
 def _audit(measured: Measured, book: Ledger | None, code: str, *, others_known: bool) -> Audited:
+    """Audit one trial; whatever its files provoke is a fault of theirs, and stops no comparison."""
+    try:
+        return _examined(measured, book, code, others_known=others_known)
+    except Exception as error:  # noqa: BLE001 - an edited record may fail in any way
+        fault = f"it cannot be audited ({type(error).__name__}: {first_line(error)})"
+        return Audited(measured=_refused(measured, measured.trial, [fault]), faults=(fault,), remarks=())
+
+
+def _refused(measured: Measured, trial: Trial, faults: Sequence[str]) -> Measured:
+    """The trial as one that does not count, and why."""
+    error = f"the record is not what its trial wrote: {'; '.join(faults)}"
+    return replace(measured, trial=replace(trial, valid=False, error=error))
+
+
+def _examined(measured: Measured, book: Ledger | None, code: str, *, others_known: bool) -> Audited:
     trial, folder = measured.trial, measured.folder
     faults = [*_against_ledger(trial, folder, book, others_known=others_known), *_own_verdict(trial)]
     remarks: list[str] = []
@@ -89,22 +106,24 @@ def _audit(measured: Measured, book: Ledger | None, code: str, *, others_known: 
     try:
         metrics = _metrics(trial, folder)
         faults += _differing(trial, metrics, is_of_this_code)
-        added = {name: value for name, value in metrics.items() if _is_new(name)}
+        added = {name: value for name, value in metrics.items() if _is_new(name) and math.isfinite(value)}
         trial = replace(trial, metrics={**added, **trial.metrics})
+    except DamagedError as error:
+        faults.append(str(error).replace(f"{folder}/", ""))
     except RecordError as error:
-        # The ledger says whether it was whole once.
+        # Of another version. The ledger says whether it was whole once.
         remarks.append(f"its metrics could not be computed again: {str(error).replace(f'{folder}/', '')}")
     try:
         changed, unknown = _verdicts(trial, judged(folder, trial), is_of_this_code)
         faults += changed
         remarks += unknown
+    except DamagedError as error:
+        faults.append(str(error).replace(f"{folder}/", "").replace(str(folder), "it"))
     except RecordError as error:
         remarks.append(f"it could not be judged again: {str(error).replace(str(folder), 'it')}")
-    if faults:
-        trial = replace(
-            trial, valid=False, error=f"the record is not what its trial wrote: {'; '.join(faults)}"
-        )
-    return Audited(measured=replace(measured, trial=trial), faults=tuple(faults), remarks=tuple(remarks))
+    faults = list(dict.fromkeys(faults))
+    audited = _refused(measured, trial, faults) if faults else replace(measured, trial=trial)
+    return Audited(measured=audited, faults=tuple(faults), remarks=tuple(remarks))
 
 
 def _is_new(name: str) -> bool:

@@ -17,18 +17,18 @@ from vbench.analysis.arms import (
     settings_text,
     value_of,
 )
-from vbench.analysis.audit import audit
+from vbench.analysis.audit import Audited, audit
 from vbench.analysis.blocks import LATENCY, Blocks, Group, counts, group, label, table
 from vbench.analysis.limits import limits
 from vbench.analysis.reached import reached
-from vbench.analysis.results import Arm, Comparison, LeftOut, Point, Scenario, Table
+from vbench.analysis.results import Arm, Comparison, LeftOut, Point, Provenance, Scenario, Table
 from vbench.analysis.stages import where_it_went
 from vbench.analysis.standins import stand_ins
 from vbench.analysis.statistics import WIDEST_POINTS, mean
 from vbench.analysis.trials import Found, Measured
-from vbench.errors import ConfigError
+from vbench.errors import ChangedRecordError, ConfigError, VbenchError, first_line
 from vbench.record import Trial, marks
-from vbench.trial_folder import read_machines, read_requests, read_spans
+from vbench.trial_folder import RecordError, read_machines, read_requests, read_spans
 from vbench.validity import bounds, speed
 
 
@@ -45,12 +45,35 @@ def compare(
     all trials of these arms, those that are not valid and those that were only planned included: a row says
     so where nothing counts. ``across``: kinds (machine, conditions, clip, code) in which trials may differ;
     ``wanted_points``: half of the width that intervals shall have. ConfigError for arms that no trial has or
-    that share no scenario, NotComparable for trials of different machines, clips or code.
+    that share no scenario, NotComparable for trials of different machines, clips or code, ChangedRecordError
+    if records were changed so that they cannot be read together.
     """
     audited, ledgered = audit(found)
+    origin = provenance.of(audited, ledgered)
+    try:
+        return _compare(found, audited, origin, (baseline, candidate), across, wanted_points)
+    except (VbenchError, RecordError, OSError):
+        raise
+    except Exception as error:
+        if not origin.faults:
+            raise
+        raise ChangedRecordError(
+            f"the trials cannot be compared ({type(error).__name__}: {first_line(error)}):"
+            f" {provenance.changed(origin.faults)}"
+        ) from error
+
+
+def _compare(
+    found: Found,
+    audited: Sequence[Audited],
+    origin: Provenance,
+    sides: tuple[Settings | None, Settings | None],
+    across: Sequence[str],
+    wanted_points: float,
+) -> Comparison | None:
     found = replace(found, trials=[each.measured for each in audited])
     every = [*found.trials, *stand_ins(found)]
-    wanted = pairs([each.trial for each in every], found.swept, baseline, candidate)
+    wanted = pairs([each.trial for each in every], found.swept, *sides)
     if not wanted:
         return None
     compared = tuple(wanted[0].baseline)
@@ -75,7 +98,7 @@ def compare(
         scenarios=tuple(_scenario(each, arms, titles) for each in groups if any(each.valid)),
         left_out=tuple(_left_out(found)),
         notes=tuple(dict.fromkeys([*notes, *_cautions(usable, tables)])),
-        provenance=provenance.of(audited, ledgered),
+        provenance=origin,
     )
 
 

@@ -23,6 +23,15 @@ def of(audited: Sequence[Audited], ledgered: Ledgered) -> Provenance:
     )
 
 
+def changed(faults: Sequence[str]) -> str:
+    """The sentence for records that are not what their trials wrote."""
+    count = "1 thing is" if len(faults) == 1 else f"{len(faults)} things are"
+    return (
+        f"{count} not what the trials wrote; the first: {faults[0]}. Measure these trials again, or bring the"
+        f" files back."
+    )
+
+
 def _named(audited: Sequence[Audited], what: str) -> list[str]:
     """Each fault or remark with its trial; the same one of several trials once, with their number."""
     trials: dict[str, list[str]] = {}

@@ -15,6 +15,7 @@ from vbench.names import nearest
 from vbench.record import Trial
 from vbench.tracking import ARTIFACTS, DATABASE, SWEEP, unusable_outputs
 from vbench.trial_folder import TRIAL, RecordError, read_trial
+from vbench.typed_json import anything, loads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ def _plan(folder: Path) -> tuple[tuple[str, ...], list[Missing]]:
     then those that left a record."""
     path = folder / SWEEP
     try:
-        plan = json.loads(path.read_text())
+        plan = anything(loads(path.read_text()))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RecordError(f"{folder} holds no {SWEEP}: it is not the folder of a sweep") from error
     except OSError as error:
@@ -114,7 +115,7 @@ def _plan(folder: Path) -> tuple[tuple[str, ...], list[Missing]]:
         swept = tuple(str(key) for key in plan["swept"])
         if "trials" in plan:
             return swept, [_planned(item, swept) for item in plan["trials"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"{path} is not the plan of a sweep, or of another version of vbench") from error
     names = sorted(each.parent.name for each in folder.glob(f"*/{TRIAL}"))
     return swept, [Missing(folder=name, arm="", block=None, settings={}, reason="") for name in names]
