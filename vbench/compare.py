@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from vbench.analysis import show, write
+from vbench.analysis import provenance, show, write
 from vbench.analysis.arms import Settings, parse_settings, settings_text
 from vbench.analysis.comparison import compare
 from vbench.analysis.results import Comparison, Row, Table
@@ -23,14 +23,14 @@ from vbench.analysis.same import KINDS
 from vbench.analysis.statistics import WIDEST_POINTS
 from vbench.analysis.trials import Found, read_experiment, read_sweep
 from vbench.display import Display
-from vbench.errors import ConfigError, VbenchError
+from vbench.errors import ChangedRecordError, ConfigError, VbenchError
 from vbench.names import nearest
 from vbench.options import path_option
 from vbench.trial_folder import RecordError
 
 REGRESSION = 4
 NOT_SHOWN = 5
-CHANGED = 6
+CHANGED = ChangedRecordError.exit_status
 
 NAME_CHARACTERS = 100
 """Of an arm in a folder's name, of which file systems take 255 bytes."""
@@ -203,17 +203,13 @@ def _log(folder: Path, outputs: Path | None, found: Found, files: list[Path], co
 
 def _status(comparison: Comparison, regression: float | None, margin: float | None) -> int:
     """The exit status: of what was changed first, for then nothing else means anything."""
+    if comparison.provenance.faults:
+        print(f"vbench: {provenance.changed(comparison.provenance.faults)}", file=sys.stderr)
+        return CHANGED
     statuses = [
         0 if regression is None else _gate(comparison, regression),
         0 if margin is None else _non_inferior(comparison, margin),
     ]
-    if comparison.provenance.faults:
-        print(
-            f"vbench: {len(comparison.provenance.faults)} things are not what the trials wrote; the first:"
-            f" {comparison.provenance.faults[0]}. Measure these trials again, or bring the files back.",
-            file=sys.stderr,
-        )
-        return CHANGED
     return REGRESSION if REGRESSION in statuses else max(statuses)
 
 

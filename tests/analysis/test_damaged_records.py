@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vbench import judge, tracking
+from vbench import compare, judge, tracking
 from vbench.analysis import compare_sweep
 from vbench.analysis import data as data_of
 from vbench.errors import VbenchError
@@ -161,6 +161,15 @@ def test_a_plan_that_holds_no_number_is_named(sweep: Path) -> None:
     path.write_text(path.read_text().replace('"block": 1', '"block": Infinity', 1))
     with pytest.raises(RecordError, match=f"{SWEEP} is damaged: Infinity"):
         compare_sweep(sweep)
+
+
+def test_faults_come_before_the_bounds_of_a_regression(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in "13":
+        shutil.rmtree(sweep / number)
+    assert compare.main([str(sweep), "--fail-on-regression", "5"]) == compare.CHANGED
+    assert "not what the trials wrote" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("main", "file"), [(judge.main, TRIAL), (judge.main, NODES), (tracking.main, TRIAL)])
