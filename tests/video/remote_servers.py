@@ -66,8 +66,15 @@ def answering(answer: bytes | Callable[[socket.socket, threading.Event], None]) 
 
 
 @contextmanager
-def answering_securely(certificate: Path, answer: bytes) -> Iterator[str]:
+def answering_securely(
+    certificate: Path,
+    answer: bytes,
+    version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    confirm_end: bool = False,
+) -> Iterator[str]:
+    """``confirm_end``: say that nothing more follows (close_notify), before closing the connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
     context.load_cert_chain(certificate)
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -84,6 +91,8 @@ def answering_securely(certificate: Path, answer: bytes) -> Iterator[str]:
                     if not secure.recv(65536):
                         return
                     secure.sendall(answer)
+                    if confirm_end:
+                        secure.unwrap()
 
     thread = threading.Thread(target=serve)
     thread.start()

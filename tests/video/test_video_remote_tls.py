@@ -1,13 +1,19 @@
 """HTTPS sources must prove who they are, and are never left for plain HTTP."""
 
+import socket
+import ssl
 import subprocess
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from remote_servers import OK, answering_securely, fetch
+from remote_servers import LIMITS, OK, answering, answering_securely, fetch
 
-from vbench.video import http_connection
-from vbench.video.errors import VideoError
+from vbench.video import http_connection, tls_socket
+from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, VideoUnreachableError
+from vbench.video.remote import fetched
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +44,74 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The certificate, while what it proves is believed."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    http_connection._tls.cache_clear()
+    yield certificate
+    http_connection._tls.cache_clear()
+
+
+HELLO_REQUESTS = b"\x16\x03\x03\x40\x00" + bytes(0x4000)
+"""A record of 4,096 messages that ask a client for the ClientHello that it has sent (RFC 5246, 7.4.1.1)."""
+
+
+def flood(connection: socket.socket, ended: threading.Event) -> None:
+    while not ended.is_set():
+        connection.sendall(HELLO_REQUESTS * 64)
+
+
+def test_a_handshake_is_bounded_in_bytes() -> None:
+    with (
+        answering(flood) as server,
+        pytest.raises(
+            VideoError, match="cannot be asked for: its server sends more than 262144 bytes of TLS"
+        ),
+    ):
+        fetch(server.url.replace("http:", "https:"), timeout_s=60)
+
+
+def test_a_handshake_without_end_is_left_at_the_deadline_and_when_nobody_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """OpenSSL would go on as long as there are messages."""
+    monkeypatch.setattr(tls_socket, "BARREN_BYTES", 1 << 40)
+    with answering(flood) as server:
+        url = server.url.replace("http:", "https:")
+        began = time.monotonic()
+        with pytest.raises(VideoTimeoutError, match=r"was not here within 0\.5 s"):
+            fetch(url, timeout_s=0.5)
+        stop = threading.Event()
+        threading.Timer(0.3, stop.set).start()
+        with pytest.raises(StoppedError), fetched(url, limits=LIMITS, timeout_s=60, stop=stop):
+            pass
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_https_brings_large_files_unchanged(trusted: Path, version: ssl.TLSVersion) -> None:
+    body = bytes(range(256)) * 20_000
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with answering_securely(trusted, head + body, version) as url:
+        assert fetch(url) == body
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_end_that_the_server_did_not_confirm_is_no_end(trusted: Path, version: ssl.TLSVersion) -> None:
+    """Without a length, anybody on the way could cut the file (RFC 9112, 9.8)."""
+    answer = b"HTTP/1.1 200 OK\r\n\r\nabc"
+    with (
+        answering_securely(trusted, answer, version) as url,
+        pytest.raises(VideoUnreachableError, match="it closed the connection before its end"),
+    ):
+        fetch(url)
+    with answering_securely(trusted, answer, version, confirm_end=True) as url:
+        assert fetch(url) == b"abc"
+
+
 def test_https_is_read_proven_and_never_left_for_http(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
+    certificate: Path, request: pytest.FixtureRequest
 ) -> None:
     http_connection._tls.cache_clear()
     with (
@@ -47,17 +119,11 @@ def test_https_is_read_proven_and_never_left_for_http(
         pytest.raises(VideoError, match="its certificate does not prove"),
     ):
         fetch(url)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    http_connection._tls.cache_clear()
-    try:
-        with answering_securely(certificate, OK) as url:
-            assert fetch(url) == b"abc"
-        with (
-            answering_securely(
-                certificate, b"HTTP/1.1 302 Found\r\nLocation: http://8.8.8.8/\r\n\r\n"
-            ) as url,
-            pytest.raises(VideoError, match="its server sends on to plain http"),
-        ):
-            fetch(url)
-    finally:
-        http_connection._tls.cache_clear()
+    request.getfixturevalue("trusted")
+    with answering_securely(certificate, OK) as url:
+        assert fetch(url) == b"abc"
+    with (
+        answering_securely(certificate, b"HTTP/1.1 302 Found\r\nLocation: http://8.8.8.8/\r\n\r\n") as url,
+        pytest.raises(VideoError, match="its server sends on to plain http"),
+    ):
+        fetch(url)

@@ -18,6 +18,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from vbench.video.deadline import Deadline
 from vbench.video.public_addresses import Address, address_of
+from vbench.video.tls_socket import TlsSocket, TooLongError
 
 HEADER_BYTES = 64 << 10
 """Most bytes of a response before its body, interim responses included; and again of what comes between two
@@ -42,10 +43,6 @@ TOO_LONG_HEADER = f"its header has more than {HEADER_BYTES} bytes"
 TOO_MUCH_FRAMING = "its server sends far more chunk headers or trailers than a file needs"
 
 
-class TooLongError(Exception):
-    """More bytes came that are not the body's than a server has reason to send."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where to connect to."""
@@ -65,7 +62,8 @@ class PatientSocket:
     """A connected socket as ``http.client`` uses it, each wait of which the deadline bounds."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline, silence_s: float) -> None:
-        self._sock, self._deadline, self._silence_s = sock, deadline, silence_s
+        self._sock: socket.socket | TlsSocket = sock
+        self._plain, self._deadline, self._silence_s = sock, deadline, silence_s
         self._in_header = True
         self._late_s = time.monotonic() + HEADER_TIMEOUT_S
         self._waited_bytes = 0
@@ -111,9 +109,8 @@ class PatientSocket:
 
     def handshake(self, host: str) -> None:
         """Go on encrypted, with a server that proves to be ``host``."""
-        sock = _tls().wrap_socket(self._sock, server_hostname=host, do_handshake_on_connect=False)
-        self._sock = sock
-        self._patiently(sock.do_handshake)
+        self._sock = tls = TlsSocket(self._plain, _tls(), host)
+        self._patiently(tls.handshake)
 
     def close(self) -> None:
         """Nothing: ``http.client`` lets go of it before the body is read. See ``end``."""
@@ -123,7 +120,10 @@ class PatientSocket:
         self._sock.close()
 
     def _patiently(self, work: Callable[[], Any]) -> Any:
-        """``work``, tried in slices until it is done; TimeoutError after ``silence_s`` without anything."""
+        """``work``, tried in slices until it is done; TimeoutError after ``silence_s`` without anything.
+
+        It returns None if something came but it is not done.
+        """
         silent_at_s = time.monotonic() + self._silence_s
         while True:
             if time.monotonic() >= self._late_s:
@@ -134,7 +134,10 @@ class PatientSocket:
                 )
             self._sock.settimeout(self._deadline.slice_s())
             try:
-                return work()
+                done = work()
+                if done is not None:
+                    return done
+                silent_at_s = time.monotonic() + self._silence_s
             except TimeoutError:
                 if time.monotonic() >= silent_at_s:
                     raise TimeoutError(f"nothing came for {self._silence_s:g} s") from None
@@ -233,12 +236,16 @@ def _tls() -> ssl.SSLContext:
     given = next((os.environ[name] for name in CA_BUNDLES if os.environ.get(name)), None)
     context = ssl.create_default_context(cafile=given or DEFAULT_CA_BUNDLE_PATH)
     context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    # Python lets a connection that was cut look like one that the server ended.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     return context
 
 
 _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((ssl.SSLCertVerificationError,), "its certificate does not prove that it is this host"),
-    ((ssl.SSLError,), "its TLS handshake failed"),
+    ((ssl.SSLEOFError,), "it closed the connection before its end"),
+    ((ssl.SSLError,), "its TLS connection failed"),
     ((socket.gaierror,), "the name of its host is not known"),
     ((http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError), "it closed the connection"),
     ((http.client.LineTooLong,), f"it sends a line of more than {HEADER_BYTES} bytes"),

@@ -16,13 +16,13 @@ from vbench.video.http_connection import (
     PatientSocket,
     RefusedAddressError,
     Target,
-    TooLongError,
     connect,
     reason_of,
 )
 from vbench.video.public_addresses import Address, PrivateSources, is_public
 from vbench.video.remote import InterruptedFetchError
 from vbench.video.source import scheme_of
+from vbench.video.tls_socket import TooLongError
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 20.0
