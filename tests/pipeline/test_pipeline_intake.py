@@ -224,6 +224,25 @@ def test_the_packets_of_all_requests_together_are_bounded(opening: Open, clip: P
     asyncio.run(scenario())
 
 
+def test_chunks_without_frames_come_in_order_among_the_others(opening: Open, clip: Path) -> None:
+    async def scenario() -> None:
+        packets = FramesBudget(100_000_000)
+        asked = opening(str(clip), roots=[str(clip.parent)], chunk_s=0.5, fps=1)
+        async with ChunkSource(asked.splitter, packets) as source:
+            plan = source.splitter.plan
+            chunks = []
+            while (chunk := (await source.next()).chunk) is not None:
+                chunks.append(chunk)
+                source.decoded(chunk.index)
+        assert [(one.index, one.start_s, one.targets.tolist()) for one in chunks] == [
+            (number, part.start_s, part.targets.tolist()) for number, part in enumerate(plan)
+        ]
+        assert [len(one.targets) for one in chunks] == [1, 0] * 12
+        assert packets.free == packets.capacity
+
+    asyncio.run(scenario())
+
+
 def test_a_trial_reads_its_video_and_no_other(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     (local,) = check(["video=file", f"video.path={clip}"], multirun=False)

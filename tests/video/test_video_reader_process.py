@@ -26,6 +26,7 @@ from vbench.video.child_environment import child_environment
 from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
 from vbench.video.ffmpeg import ffmpeg_path
 from vbench.video.process import FFmpegProcess
+from vbench.video.reader import Reader
 from vbench.video.reader_messages import ForeignTypeError, receive, send
 from vbench.video.reader_process import ReaderServer
 from vbench.video.split import Splitter
@@ -183,6 +184,58 @@ def test_reading_that_gets_on_may_take_longer(readers: ReaderServer, clip: ClipS
     assert split(readers, path, limits=VideoLimits(max_stall_s=1), **long_chunks)
     with pytest.raises(VideoTooLargeError, match=r"takes more than 1 s of CPU time to read"):
         split(readers, path, limits=VideoLimits(max_read_s=1), **long_chunks)
+
+
+@pytest.fixture
+def sparse(tmp_path: Path) -> Path:
+    """Three pictures over 20,000 s."""
+    path = tmp_path / "sparse.mp4"
+    made = ["-f", "lavfi", "-i", "color=size=64x64:rate=1:duration=3", "-vf", "setpts=N*10000/TB"]
+    command = [ffmpeg_path(), "-v", "error", *made, "-fps_mode", "passthrough", "-enc_time_base", "1/100"]
+    subprocess.run([*command, "-c:v", "libx264", "-bf", "0", str(path)], check=True, timeout=60)
+    return path
+
+
+def test_a_reader_is_asked_only_for_chunks_that_have_frames(
+    readers: ReaderServer, sparse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    ask = Reader.ask
+
+    def noted(reader: Reader, words: bytes) -> None:
+        asked.append(words)
+        ask(reader, words)
+
+    monkeypatch.setattr(Reader, "ask", noted)
+    with readers.split(
+        sparse, options(), most_frames=most_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
+    ) as video:
+        chunks = list(video)
+    with Splitter(sparse, **options(), most_frames=most_frames) as here:  # type: ignore[arg-type]
+        expected = [(one.index, one.start_s, one.end_s, one.targets.tolist()) for one in here]
+    assert [(one.index, one.start_s, one.end_s, one.targets.tolist()) for one in chunks] == expected
+    assert len(chunks) == video.chunk_count == 20_001
+    assert asked.count(b"next") == 3
+
+
+def test_many_chunks_without_a_frame_are_refused(readers: ReaderServer, sparse: Path) -> None:
+    with pytest.raises(
+        VideoTooLargeError,
+        match=r"would have 200001 chunks of 0.1 s, 199998 of them without a frame .*chunk_s",
+    ):
+        split(readers, sparse, chunk_s=Fraction(1, 10))
+
+
+def test_all_chunks_together_are_bounded_in_cpu_time(readers: ReaderServer, tmp_path: Path) -> None:
+    """One GOP of 3000 pictures in chunks of a picture each: four million packets in all."""
+    path = tmp_path / "one_gop.mp4"
+    made = ["-f", "lavfi", "-i", "color=size=64x64:rate=30:duration=100", "-g", "3000", "-bf", "0"]
+    command = [ffmpeg_path(), "-v", "error", *made, "-c:v", "libx264", "-preset", "ultrafast"]
+    subprocess.run([*command, str(path)], check=True, timeout=60)
+    with pytest.raises(
+        VideoTooLargeError, match=r"takes more CPU time to cut into chunks .*: ask for longer chunks"
+    ):
+        split(readers, path, fps=Fraction(30), chunk_s=Fraction(1, 30), limits=VideoLimits(max_read_s=1))
 
 
 def test_reading_is_bounded_in_memory(

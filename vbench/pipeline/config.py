@@ -134,7 +134,8 @@ class LimitArgs(_Args):
     """Of what is free on that disk, less a reserve, the copies of a service replica may take together; HTTP
     413 for one that would not fit alone, and 503 for one that does not fit beside the others."""
     max_read_s: Annotated[float, Field(ge=1, le=LONGEST_TIMEOUT_S)] = 60.0
-    """CPU time that reading the video's index may take, and again each chunk."""
+    """CPU time that reading the video's index may take, and again cutting it into chunks, with a second
+    more for each 50 MB of the file."""
     max_stall_s: Annotated[float, Field(ge=1, le=LONGEST_TIMEOUT_S)] = 15.0
     """CPU time that reading the index may take without getting on by 10,000 packets."""
 

@@ -74,9 +74,12 @@ class ChunkSource:
 
     async def next(self) -> Timed:
         """The next chunk, in order, once there is room for its packets; they are held until ``decoded``."""
-        sizes = self.splitter.coded_bytes
-        if len(self._held) < len(sizes):
-            self._held.append(await self._packets.take(sizes[len(self._held)]))
+        sizes, number = self.splitter.coded_bytes, len(self._held)
+        if number < len(sizes):
+            self._held.append(await self._packets.take(sizes[number]))
+            if not len(self.splitter.plan[number].targets):  # no reader is asked, so no thread waits
+                await asyncio.sleep(0)
+                return self._next()
         return await self._on_thread(self._next)
 
     def decoded(self, chunk: int) -> None:

@@ -25,6 +25,8 @@ class Reader:
         self._connection: socket.socket
         self._process: int | None = None
         self._ended: int | None = None
+        self.reads_chunks = False
+        """Whether it is done with the index."""
 
     def begin(self, connection: socket.socket) -> None:
         """Wait until it runs."""
@@ -81,6 +83,12 @@ class Reader:
 
     def lost(self) -> Exception:
         """Why it ended without an answer."""
+        if self._ended == -signal.SIGXCPU and self.reads_chunks:
+            return VideoTooLargeError(
+                f"{self._path} takes more CPU time to cut into chunks than a reader may have "
+                f"({self._limits.max_read_s:g} s, and 1 s for each 50 MB): ask for longer chunks (chunk_s), "
+                "or raise limits.max_read_s of the service"
+            )
         if self._ended == -signal.SIGXCPU:
             return VideoTooLargeError(
                 f"{self._path} takes more than {self._limits.max_read_s:g} s of CPU time to read, or "

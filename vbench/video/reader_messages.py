@@ -40,7 +40,7 @@ class Order:
     options: dict[str, Any]
     """Arguments of ``Splitter``; without ``most_frames``, for which the service is asked."""
     cpu_s: int
-    """CPU time for the index, and again for each chunk."""
+    """CPU time for the index, and again for all chunks together."""
     stall_s: int
     """CPU time for the index before its first packets, and for each ``STEP_PACKETS`` of them."""
     index_bytes: int

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,12 +128,13 @@ class ReaderServer:
             if kind != "planned":
                 raise reader.lost()
             info, targets, parts, coded_bytes = value
+            video_info, plan = reader.named(info), _plan(targets, parts)
             yield SplitVideo(
-                info=reader.named(info),
+                info=video_info,
                 targets=targets,
-                plan=_plan(targets, parts),
+                plan=plan,
                 coded_bytes=coded_bytes,
-                chunks=lambda: _chunks(reader),
+                chunks=lambda: _chunks(reader, video_info, plan),
             )
 
     def _pass_on(self, connection: socket.socket, video: int) -> None:
@@ -181,10 +182,28 @@ def _plan(targets: npt.NDArray[np.int64], parts: list[tuple[float, float, int]])
     return tuple(plan)
 
 
-def _chunks(reader: Reader) -> Iterator[Chunk]:
-    while True:
+def _chunks(reader: Reader, info: VideoInfo, plan: Sequence[ChunkPlan]) -> Iterator[Chunk]:
+    """The chunks of the plan, in order; the reader is asked only for those that have frames."""
+    reader.reads_chunks = True
+    for index, part in enumerate(plan):
+        if not len(part.targets):
+            yield _empty(index, info, part)
+            continue
         reader.ask(b"next")
         kind, value = reader.next()
-        if kind != "chunk":
-            return
-        yield replace(value, info=reader.named(value.info))
+        if kind != "chunk" or not isinstance(value, Chunk) or value.index != index:
+            raise reader.lost()
+        yield replace(value, info=info)
+
+
+def _empty(index: int, info: VideoInfo, part: ChunkPlan) -> Chunk:
+    return Chunk(
+        info=info,
+        index=index,
+        start_s=part.start_s,
+        end_s=part.end_s,
+        targets=part.targets,
+        payload=np.zeros(0, np.uint8),
+        pts_shift=0,
+        packets=0,
+    )

@@ -29,6 +29,8 @@ from vbench.video.split import Splitter
 from vbench.video.types import VideoInfo
 
 PR_SET_PDEATHSIG = 1
+COPIED_BYTES_PER_CPU_S = 50_000_000
+"""For each so many bytes of the file, reading all chunks may take another second of CPU time."""
 MOST_OVERLAP = 4
 """Samples of a file may share bytes, but not so often that all together are this many times the file."""
 
@@ -127,14 +129,14 @@ def _read(connection: socket.socket, path: Path) -> None:
             connection, "planned", (splitter.info, splitter.targets, _packed(splitter), splitter.coded_bytes)
         )
         resource.setrlimit(resource.RLIMIT_AS, (order.chunk_bytes, order.chunk_bytes))
+        _allow_cpu(order.cpu_s + splitter.info.size_bytes / COPIED_BYTES_PER_CPU_S)
         for chunk in splitter:
+            if not len(chunk.targets):  # the service makes it from the plan
+                continue
             if not connection.recv(64):
                 return
-            _allow_cpu(order.cpu_s)
             send(connection, "chunk", chunk)
             del chunk
-        connection.recv(64)
-        send(connection, "end")
 
 
 def _packed(splitter: Splitter) -> list[tuple[float, float, int]]:

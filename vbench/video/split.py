@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from vbench.video.demux import OpenVideo, open_video
 from vbench.video.edit_list import NO_PTS, payload_times
-from vbench.video.errors import VideoError
+from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.probe import read_index
 from vbench.video.remux import to_nut
 from vbench.video.sample import bins
@@ -41,6 +41,10 @@ Places = npt.NDArray[np.int64]
 
 _MAX_CHUNKS = 1_000_000
 
+MOST_EMPTY_CHUNKS = 25_000
+"""Chunks without a frame to hand out, per video: each is in the answer. A video of 6 h in chunks of 1 s has
+21,600 chunks."""
+
 
 class Splitter:
     """Splits one video into chunks of ``chunk_s`` seconds; two streaming passes over the file.
@@ -60,7 +64,7 @@ class Splitter:
 
     Raises:
         VideoError: the video cannot be read or is not sound.
-        VideoTooLargeError: it passes one of ``limits``.
+        VideoTooLargeError: it passes one of ``limits``, or has more than ``MOST_EMPTY_CHUNKS``.
     """
 
     info: VideoInfo
@@ -138,6 +142,13 @@ class Splitter:
                 f"chunk_s is {self._chunk_s}: {count} chunks are too many, {_MAX_CHUNKS} at most"
             )
         owners = bins(self.targets, self.info.first_pts, per_tick)
+        empty = count - len(np.unique(owners))
+        if empty > MOST_EMPTY_CHUNKS:
+            raise VideoTooLargeError(
+                f"{self.info.path} would have {count} chunks of {float(self._chunk_s):g} s, {empty} of them "
+                f"without a frame to look at, and at most {MOST_EMPTY_CHUNKS} may have none: ask for longer "
+                "chunks (chunk_s)"
+            )
         cuts = np.searchsorted(owners, np.arange(count + 1))
         for number in range(count):
             yield ChunkPlan(
@@ -189,7 +200,8 @@ class Splitter:
                     if place >= oldest and wanted[place]:
                         held.append((place, packet))
                 own = set(places.tolist())
-                yield self._chunk(index, video, [item for item in held if item[0] in own], prefixes[index])
+                packets = [item for item in held if item[0] in own] if own else []
+                yield self._chunk(index, video, packets, prefixes[index])
 
     def _arriving(self, video: OpenVideo) -> Iterator[tuple[int, Packet[VideoStream]]]:
         """Packets with their place in decoding order, each checked against the index."""

@@ -208,7 +208,8 @@ class VideoLimits:
     max_disk_share: float = 0.5
     """Of what is free on that disk beyond a reserve, see ``disk_room``: all copies of a process together."""
     max_read_s: float = 60.0
-    """CPU time that a reader process may take for the index, and again for each chunk."""
+    """CPU time that a reader process may take for the index, and again for all chunks together, to which it
+    adds a second for each 50 MB of the file."""
     max_stall_s: float = 15.0
     """CPU time that it may take for the index before the first packet, and for each 10,000 packets. Three
     times what a Matroska file of 6 h at 60 frames/s took before the first; 10,000 packets took 0.5 s."""
