@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from vbench.pipeline import front
 from vbench.pipeline.answer import PATH
+from vbench.pipeline.api import ReceivesFirst
 from vbench.pipeline.errors import QueueFullError
 from vbench.pipeline.problems import problem
 
@@ -117,6 +118,40 @@ def test_other_calls_pass_however_many_there_are(path: str, method: str) -> None
         await settled(app, 9)
         app.go_on.set()
         await asyncio.gather(*tasks)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ([(b"a", b"b")] * 257, "the request has 257 headers, and at most 256 are accepted"),
+        ([(b"cookie", b"x" * 70_000)], "the headers of the request have 70006 bytes, and at most 65536 are"),
+    ],
+)
+@pytest.mark.parametrize(("path", "method"), [("/healthz", "GET"), (PATH, "POST"), ("/none", "GET")])
+def test_headers_that_are_far_too_large_are_refused_by_the_proxy_and_by_the_api(
+    headers: list[tuple[bytes, bytes]], said: str, path: str, method: str
+) -> None:
+    async def test(app: App, middleware: front.Front) -> None:
+        for bounded in (middleware, ReceivesFirst(app)):
+            call = Call(BODY, path=path, method=method)
+            call.scope["headers"] = headers
+            await bounded(call.scope, call.receive, call.send)
+            assert (call.status, call.header(b"connection")) == (431, b"close")
+            assert json.loads(call.body)["detail"].startswith(said)
+        assert app.inside == 0
+
+    run(test)
+
+
+def test_headers_within_the_bounds_pass() -> None:
+    async def test(app: App, middleware: front.Front) -> None:
+        app.go_on.set()
+        call = Call(BODY)
+        call.scope["headers"] = [(b"a", b"b" * 254)] * 256
+        await call.through(middleware)
+        assert call.status == 200
 
     run(test)
 

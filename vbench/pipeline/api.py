@@ -16,7 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vbench.pipeline.admission import Admission
 from vbench.pipeline.answer import PATH, Answer, Healthy, ProcessRequest
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.errors import BodyError, BodyTooLargeError, OverloadedError, RequestTimeoutError
+from vbench.pipeline.errors import (
+    BodyError,
+    BodyTooLargeError,
+    HeadersTooLargeError,
+    OverloadedError,
+    RequestTimeoutError,
+)
+from vbench.pipeline.header_bounds import check_headers
 from vbench.pipeline.health import Health
 from vbench.pipeline.problems import (
     PROBLEMS,
@@ -55,13 +62,20 @@ http.add_exception_handler(Exception, explain_failure)
 
 
 class ReceivesFirst:
-    """ASGI middleware: has the whole body of a request for a video, within bounds, before FastAPI sees it."""
+    """ASGI middleware: has a request within bounds before FastAPI sees it: the headers of each, and the whole
+    body of one for a video."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body, or answer it here with what is wrong with that."""
+        if scope["type"] == "http":
+            try:
+                check_headers(scope["headers"])
+            except HeadersTooLargeError as error:
+                await problem(error, {"Connection": "close"})(scope, receive, send)
+                return
         path = str(scope.get("path", "")).removeprefix(scope.get("root_path", ""))
         if scope["type"] != "http" or (scope["method"], path) != ("POST", PATH):
             await self._app(scope, receive, send)

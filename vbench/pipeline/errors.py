@@ -37,6 +37,10 @@ class QueueFullError(OverloadedError):
     """The queue has no room for this request, whatever it asks for."""
 
 
+class HeadersTooLargeError(ValueError):
+    """A request has more headers, or longer ones, than the API takes."""
+
+
 class BodyError(ValueError):
     """The body of a request is not what the API takes."""
 
@@ -61,6 +65,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (VideoUnreachableError, 502),
     (VideoError, 422),
     (RequestTimeoutError, 504),
+    (HeadersTooLargeError, 431),
     (BodyTimeoutError, 408),
     (BodyTooLargeError, 413),
     (BodyError, 422),

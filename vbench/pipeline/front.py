@@ -1,4 +1,5 @@
-"""Middleware for Serve's proxy: refuses requests for a video that the API would have no room for.
+"""Middleware for Serve's proxy: refuses requests for a video that the API would have no room for, and any
+request whose headers are far too large.
 
 Each request that Serve's proxy passes on costs it and the API some 5 ms of CPU time, and those that come
 together are passed on side by side. Of a few hundred at once none is in the API within a second, and clients
@@ -18,7 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vbench.pipeline.admission import Admission
 from vbench.pipeline.answer import PATH
-from vbench.pipeline.errors import QueueFullError
+from vbench.pipeline.errors import HeadersTooLargeError, QueueFullError
+from vbench.pipeline.header_bounds import check_headers
 from vbench.pipeline.problems import QUEUE_FULL, problem
 from vbench.pipeline.request_body import Message, Replayed
 
@@ -74,6 +76,12 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
+        if scope["type"] == "http":
+            try:
+                check_headers(scope["headers"])
+            except HeadersTooLargeError as error:
+                await problem(error, {"Connection": "close"})(scope, receive, send)
+                return
         if scope["type"] != "http" or scope["method"] != "POST" or not str(scope["path"]).endswith(PATH):
             await self._app(scope, receive, send)
             return

@@ -36,6 +36,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     408: _described("The body of the request did not arrive in time."),
     413: _described("The video passes a limit, or its frames do not fit; or the body is too large."),
     422: _described("The request is not valid, or the video is damaged or none."),
+    431: _described("The request has too many headers, or too long ones."),
     500: _described("A replica failed or was lost."),
     502: _described("Where the video lies is down, or breaks off."),
     503: _described(
@@ -48,7 +49,8 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 """What a request for a video may be answered with instead of an answer."""
 
 UNHEALTHY: dict[int | str, dict[str, Any]] = {
-    503: _described("A stage has no replica that answers.", headers=_RETRY_AFTER)
+    431: PROBLEMS[431],
+    503: _described("A stage has no replica that answers.", headers=_RETRY_AFTER),
 }
 
 
