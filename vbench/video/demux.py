@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # PyAV's Packet is generic in its type hints only
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.ffmpeg import file_options
 from vbench.video.source import media_url
 from vbench.video.stream_choice import choose_stream
+from vbench.video.track_count import MOST_TRACKS, check_track_count, too_many_tracks
 from vbench.video.transport_stream import has_joins
 from vbench.video.types import VideoLimits
 
@@ -71,12 +73,16 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
 
     Raises:
         VideoError: it is no MP4/MOV, Matroska/WebM or MPEG-TS file, or has no video stream that can be read.
-        VideoTooLargeError: its pictures have more pixels than ``limits`` allow.
+        VideoTooLargeError: its pictures have more pixels than ``limits`` allow, or it has too many tracks.
     """
+    check_track_count(path)
     options = file_options() | {"max_pixels": str(limits.max_pixels)}
     try:
         container = av.open(media_url(path), container_options=options, metadata_errors="replace")
     except av.FFmpegError as error:
+        if error.errno == errno.ENOMEM:  # also what libavformat says of more than max_streams
+            too_many = f"more than {MOST_TRACKS} tracks, or a header too large for a reader's memory"
+            raise too_many_tracks(path, too_many) from error
         raise VideoError(
             f"{path} cannot be opened as a video ({error.strerror}): "
             "only MP4/MOV, Matroska/WebM and MPEG-TS files can be read"
@@ -84,6 +90,8 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
     with container:
         # PyAV makes up the times that a file lacks: wrong ones if pictures are reordered.
         container.flags &= ~_GENERATE_PTS
+        if len(container.streams) > MOST_TRACKS:
+            raise too_many_tracks(path, f"more than {MOST_TRACKS} tracks")
         stream = choose_stream(path, container)
         context = stream.codec_context
         codec = context.codec.canonical_name

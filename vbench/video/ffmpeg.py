@@ -11,6 +11,7 @@ import imageio_ffmpeg
 
 from vbench.video.child_environment import child_environment
 from vbench.video.errors import ToolMissingError
+from vbench.video.track_count import MOST_TRACKS
 from vbench.video.types import VideoLimits
 
 OVERRIDE = "VBENCH_FFMPEG"
@@ -29,6 +30,8 @@ def file_options() -> dict[str, str]:
         "protocol_whitelist": "file",
         "format_whitelist": ",".join(CONTAINERS),
         "codec_whitelist": ",".join(CODECS),
+        # One more than are accepted, so that one too many is seen.
+        "max_streams": str(MOST_TRACKS + 1),
     }
 
 

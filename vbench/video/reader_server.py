@@ -93,15 +93,25 @@ def _fork_main(libc: Any, connection: socket.socket, video: int) -> None:
 
 
 def _named(error: BaseException) -> tuple[str, str]:
+    """The name of the error's kind, as the service knows it, and its sentence."""
     cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, MemoryError) or getattr(cause, "errno", None) in (errno.ENOMEM, errno.EFBIG):
+    while cause is not None and not isinstance(error, errors.VideoTooLargeError):
+        if _is_memory(cause):
             return "MemoryError", ""
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, ValueError):  # VideoError and its kinds, and options that do not suit the video
         kind = type(error).__name__
         return (kind if hasattr(errors, kind) else "VideoError"), str(error)
-    return "RuntimeError", f"{type(error).__name__}: {error}"
+    said = error.strerror if isinstance(error, OSError) and error.strerror else error  # without its path
+    return "RuntimeError", f"{type(error).__name__}: {said}"
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Whether a process says so that has no memory left, also where the loader or a thread's start does."""
+    if isinstance(error, ImportError | RuntimeError):
+        words = str(error).lower()
+        return any(word in words for word in ("failed to map", "allocate memory", "can't start new thread"))
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) in (errno.ENOMEM, errno.EFBIG)
 
 
 def _read(connection: socket.socket, path: Path) -> None:
