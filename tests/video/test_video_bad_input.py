@@ -279,6 +279,16 @@ def test_limits_end_the_reading(limits: VideoLimits, reason: str, clip: ClipStor
         Splitter(clip("constant"), fps=Fraction(1), chunk_s=Fraction(1), limits=limits)
 
 
+def test_a_last_frame_that_lasts_too_long_passes_the_limit_of_the_duration(
+    clip: ClipStore, tmp_path: Path
+) -> None:
+    """120 frames at 30 frames/s, of which the last is shown from 3.97 s on."""
+    path = clip("constant")
+    assert probe(path, VideoLimits(max_duration_s=4.0)).duration_s == pytest.approx(4.0)
+    with pytest.raises(VideoTooLargeError, match=r"longer than the 3.98 s that are allowed"):
+        probe(path, VideoLimits(max_duration_s=3.98))
+
+
 @pytest.mark.parametrize("matrix", ["YCgCo", "bt2020c"])
 def test_colours_that_ffmpeg_cannot_convert_are_an_error(matrix: str, tmp_path: Path) -> None:
     path = tmp_path / "colours.mp4"

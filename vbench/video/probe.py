@@ -297,6 +297,7 @@ class _Scan:
             raise VideoError(f"{path} has no picture that can be shown")
         self._check_unchanged(self._first_frame, index)
         info = self._info(self._first_frame, index)
+        self._check_span(info.end_pts - info.first_pts)
         check_jumps(info, index, self._limits)
         check_order(info, index)
         if self._video.stream.codec_context.has_b_frames:
@@ -367,7 +368,10 @@ class _Scan:
                 f"'ffmpeg -r {self._rate} -i INPUT -c:v libx264 OUTPUT.mp4'"
             )
         self._low, self._high = min(self._low, pts), max(self._high, pts)
-        if self._high - self._low > self._max_ticks:
+        self._check_span(self._high - self._low)
+
+    def _check_span(self, ticks: int) -> None:
+        if ticks > self._max_ticks:
             raise VideoTooLargeError(
                 f"{self._video.path} is longer than the {self._limits.max_duration_s:g} s that are allowed"
             )
