@@ -7,6 +7,8 @@ import signal
 import sys
 from typing import Any
 
+from vbench.entry import command, is_printed, tell
+
 INTERRUPTED = 130
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -14,7 +16,6 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    _open_standard_streams()
     if {"--help", "-h"} & set(arguments):
         from vbench import help as page
 
@@ -37,36 +38,20 @@ def main(arguments: list[str] | None = None) -> int:
 
         return run(arguments)
     except KeyboardInterrupt:
-        _tell("interrupted: what was started has been ended, the records so far are kept")
+        tell("interrupted: what was started has been ended, the records so far are kept")
         return INTERRUPTED
     except VbenchError as error:
-        _tell(f"vbench: {error}")
+        tell(f"vbench: {error}")
         return error.exit_status
     except OSError as error:
         if error.errno in (errno.EPIPE, errno.EIO):  # nobody reads what is printed any more
             return VbenchError.exit_status
         if error.errno not in DISK_FULL:
             raise
-        _tell(f"vbench: {no_room(error)}")
+        if error.filename is None and not is_printed():
+            raise
+        tell(f"vbench: {no_room(error)}")
         return VbenchError.exit_status
-
-
-def _open_standard_streams() -> None:
-    """Give the null device to standard streams that whoever started us has closed: the next file that is
-    opened would take their numbers, and be read or written in their stead."""
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(number, True)
-    os.close(number)
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - open until the end
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - open until the end
-
-
-def _tell(sentence: str) -> None:
-    """On standard error, if there is still somebody to read it."""
-    with contextlib.suppress(OSError, ValueError):
-        print(sentence, file=sys.stderr, flush=True)
 
 
 def _interrupt(*_: Any) -> None:
@@ -79,4 +64,4 @@ def _interrupt(*_: Any) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    sys.exit(main())
+    sys.exit(command(main))

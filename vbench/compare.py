@@ -23,6 +23,7 @@ from vbench.analysis.same import KINDS
 from vbench.analysis.statistics import WIDEST_POINTS
 from vbench.analysis.trials import Found, read_experiment, read_sweep
 from vbench.display import Display
+from vbench.entry import command
 from vbench.errors import ChangedRecordError, ConfigError, VbenchError
 from vbench.names import nearest
 from vbench.options import path_option
@@ -307,4 +308,4 @@ def _latency_rose(table: Table, row: Row) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

@@ -1,17 +1,16 @@
 """What a person sees while a trial runs: a live line on a terminal, plain lines elsewhere."""
 
-import contextlib
-import os
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from vbench import entry
 
 PLAIN_EVERY_S = 5.0
 """Without a terminal, a phase says how far it is so often at most."""
@@ -30,21 +29,20 @@ class LastingStream:
         """Write, or throw away what nobody reads."""
         try:
             return self._stream.write(text)
-        except OSError:
-            self._give_up()
+        except OSError as error:
+            self._give_up(error)
             return len(text)
 
     def flush(self) -> None:
         """Flush, or throw away what nobody reads."""
         try:
             self._stream.flush()
-        except OSError:
-            self._give_up()
+        except OSError as error:
+            self._give_up(error)
 
-    def _give_up(self) -> None:
-        # What is still in the stream's buffer would fail once more when Python ends.
-        with contextlib.suppress(OSError), Path(os.devnull).open("w") as null:
-            os.dup2(null.fileno(), self._stream.fileno())
+    def _give_up(self, error: OSError) -> None:
+        entry.not_printed.append(error)
+        entry.give_up_on(self._stream.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

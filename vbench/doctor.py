@@ -14,6 +14,7 @@ from rich.text import Text
 from vbench.clusters.emulated.cluster import all_needs
 from vbench.clusters.emulated.needs import Need
 from vbench.compose import check
+from vbench.entry import command
 from vbench.errors import VbenchError
 from vbench.installation import sentence, unusable_path
 from vbench.schema import Config
@@ -81,4 +82,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

@@ -1,6 +1,7 @@
 """What Hydra does for a trial: it composes the configuration, makes the folder, leaves ``.hydra/`` in it."""
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -86,7 +87,11 @@ def _call(options: Sequence[str], overrides: Sequence[str], task: Callable[[Dict
     sys.argv = ["vbench", *options, *overrides]
     # Hydra prints and exits by itself unless told to raise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    # It also logs to standard output. If nobody reads that, it is no error in logging.
+    logging.raiseExceptions = False
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
     except (HydraException, OmegaConfBaseException, OSError) as error:
+        if isinstance(error, OSError) and error.filename is None:  # of a stream: Hydra's output
+            raise
         raise ConfigError(f"Hydra cannot run '{' '.join(overrides)}': {first_line(error)}.") from error

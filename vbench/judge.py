@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from vbench import environment, ledger, rules
+from vbench.entry import command
 from vbench.errors import first_line
 from vbench.options import path_option
 from vbench.record import Rule, Trial, marks
@@ -123,4 +124,4 @@ def _append(folder: Path, trial: Trial, found: Sequence[Rule]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

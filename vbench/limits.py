@@ -22,6 +22,7 @@ from vbench.analysis import limits
 from vbench.analysis.same import MACHINE
 from vbench.ceiling import Ceiling, PlainProcess
 from vbench.display import Display
+from vbench.entry import command
 from vbench.errors import ConfigError, InputError, VbenchError
 from vbench.graph import pipeline_args
 from vbench.load.reference import read_reference
@@ -184,4 +185,4 @@ def _plain(trial: Trial, ceiling: Ceiling) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

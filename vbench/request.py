@@ -11,6 +11,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
+from vbench.entry import command
 from vbench.pipeline.answer import PATH, Answer, FrameAnswer
 from vbench.pipeline.spans import Kind, Stage
 
@@ -141,4 +142,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

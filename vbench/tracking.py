@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from vbench.entry import command
 from vbench.errors import TrackingError, first_line
 from vbench.file_lock import locked
 from vbench.options import IN_A_URL, path_option, usable_outputs
@@ -346,4 +347,4 @@ def _log_all(folders: Sequence[Path], options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vbench.compose import check
+from vbench.entry import command
 from vbench.errors import ConfigError, VbenchError
 from vbench.manifests.anyscale import compute_config, service_config
 from vbench.manifests.as_yaml import as_yaml
@@ -68,4 +69,4 @@ def _write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

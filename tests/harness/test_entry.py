@@ -1,0 +1,84 @@
+"""Every command starts with open streams in a folder that exists, and says if its output was not written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import records
+
+from vbench.trial_folder import MACHINES, NODES, REQUESTS, SPANS, TRIAL, write_json, write_lines
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ("compare", "judge", "tracking", "doctor", "manifests", "limits", "request")
+PYTHON = f"PYTHONPATH={ROOT} {sys.executable} -m"
+
+
+def shell(line: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    folder = tmp_path / "record"
+    folder.mkdir()
+    write_json(folder / TRIAL, records.trial(environment={"git_revision": None}))
+    write_lines(folder / REQUESTS, [records.request(0)])
+    write_lines(folder / SPANS, [])
+    write_lines(folder / NODES, [records.sample(100.0), records.sample(101.0)])
+    write_lines(folder / MACHINES, [records.machine(100.0), records.machine(101.0)])
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_this_entry(name: str) -> None:
+    path = ROOT / "vbench" / f"{name}.py"
+    text = (path if path.exists() else path.with_suffix("") / "__main__.py").read_text()
+    assert text.endswith('if __name__ == "__main__":\n    sys.exit(command(main))\n')
+
+
+@pytest.mark.parametrize("module", ["vbench", "vbench.judge"])
+def test_a_folder_that_is_gone_is_said_so(module: str, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    done = shell(f"mkdir {gone}; cd {gone}; rmdir {gone}; {PYTHON} {module} --help", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "vbench: the folder that this shell is in is gone: cd to another, such as cd ~\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "vbench --help",
+        "vbench --cfg job",
+        "vbench --info searchpath",
+        "vbench.manifests serve",
+        "vbench.judge RECORD",
+    ],
+)
+def test_a_full_device_is_said_so(command: str, record: Path) -> None:
+    done = shell(f"{PYTHON} {command.replace('RECORD', str(record))} > /dev/full", record)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line == "vbench: the output could not be written: No space left on device"
+
+
+@pytest.mark.parametrize("command", ["vbench.compare RECORD", "vbench.judge RECORD", "vbench --help"])
+def test_standard_streams_may_be_closed(command: str, record: Path) -> None:
+    done = shell(f"{PYTHON} {command.replace('RECORD', str(record))} >&- <&-", record)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (2 if "compare" in command else 1 if "judge" in command else 0)
+
+
+def test_a_reader_that_goes_is_no_error_in_logging(tmp_path: Path) -> None:
+    done = shell(f"{PYTHON} vbench --info searchpath | head -1", tmp_path)
+    assert done.stdout
+    assert done.stderr == ""
