@@ -15,6 +15,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 UNREAD = (errno.EPIPE, errno.EIO)
 """Nobody reads what is printed any more: a pipe's reader or a terminal has gone. That is no fault."""
 
+OPTIMIZED = 2
+"""``-OO``: docstrings are dropped."""
+
 not_printed: list[OSError] = []
 """Why something could not be printed, by whoever went on all the same."""
 
@@ -74,6 +77,11 @@ def _unfit() -> str | None:
         Path.cwd()
     except FileNotFoundError:
         return "the folder that this shell is in is gone: cd to another, such as cd ~"
+    if sys.flags.optimize >= OPTIMIZED:
+        return (
+            "Python drops docstrings (-OO, or PYTHONOPTIMIZE=2), which Ray and MLflow cannot do without:"
+            " unset PYTHONOPTIMIZE, and start Python without -OO"
+        )
     return None
 
 

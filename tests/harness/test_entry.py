@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import records
 
+from vbench.clusters.ray_node import inherited
 from vbench.trial_folder import MACHINES, NODES, REQUESTS, SPANS, TRIAL, write_json, write_lines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,3 +83,15 @@ def test_a_reader_that_goes_is_no_error_in_logging(tmp_path: Path) -> None:
     done = shell(f"{PYTHON} vbench --info searchpath | head -1", tmp_path)
     assert done.stdout
     assert done.stderr == ""
+
+
+def test_an_interpreter_that_drops_docstrings_is_refused(tmp_path: Path) -> None:
+    done = shell(f"{PYTHON} vbench", tmp_path, PYTHONOPTIMIZE="2")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "unset PYTHONOPTIMIZE" in line
+
+
+def test_no_process_of_a_trial_drops_docstrings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    assert "PYTHONOPTIMIZE" not in inherited()

@@ -28,14 +28,21 @@ RAY_ENV = {
 KEPT = frozenset({"RAY_BACKEND_LOG_LEVEL"})
 """Ray's own variables that a user may set for all trials."""
 
+DROPPED = frozenset({"PYTHONOPTIMIZE"})
+"""Python's own variables that no process of a trial may have: Ray cannot do without docstrings."""
+
 LONGEST_TEMP = 26
 """A socket's path may have 107 signs; Ray adds a session's name of 46 and ``/sockets/plasma_store``."""
 
 
 def inherited() -> dict[str, str]:
-    """This process's environment without another cluster's address or settings, and without a proxy on the
-    way to this machine's own addresses."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in KEPT}
+    """This process's environment without another cluster's address or settings, without what Ray cannot bear,
+    and without a proxy on the way to this machine's own addresses."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in DROPPED and (not name.startswith("RAY_") or name in KEPT)
+    }
     return bypassed(kept)
 
 
