@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from vbench.errors import ConfigError, InputError, NoRoomError
 from vbench.options import usable_outputs
 from vbench.quoting import override
 from vbench.schema import Config
+from vbench.tracking_database import unusable_database
 
 
 def check_machine(configs: Sequence[Config]) -> None:
@@ -33,19 +34,23 @@ def check_machine(configs: Sequence[Config]) -> None:
         kind(config.cluster.name).check(config)
 
 
-def check_outputs(outputs: Path, *, tracked: bool) -> None:
+def check_outputs(outputs: Path, *, tracked: bool, experiments: Iterable[str] = ()) -> None:
     """ConfigError if nothing can be written, or MLflow cannot log it, before anything is measured.
 
+    ``experiments``: MLflow's, to which trials are logged.
     NoRoomError if the disk is full.
     """
     if tracked:
-        from vbench.tracking import unusable_outputs
+        from vbench.tracking import DATABASE, unusable_outputs
 
         if (problem := unusable_outputs(outputs)) is not None:
             raise ConfigError(
                 f"outputs={outputs}: {problem}: give a folder without ? # % in its path, such as"
                 f" {override('outputs', usable_outputs())}, or tracking=off."
             )
+        for experiment in experiments:
+            if (problem := unusable_database(outputs / DATABASE, experiment)) is not None:
+                raise ConfigError(problem)
     try:
         for folder in (outputs, outputs / "runs", outputs / "sweeps", outputs / "cache"):
             folder.mkdir(parents=True, exist_ok=True)

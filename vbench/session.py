@@ -65,7 +65,8 @@ def _asked(arguments: Sequence[str]) -> tuple[Asked, list[str]]:
 
 def _check_outputs(arms: Sequence[Config]) -> None:
     first = arms[0]
-    check_outputs(Path(first.outputs), tracked=first.tracking.name != "off")
+    experiments = dict.fromkeys(arm.tracking.experiment for arm in arms if arm.tracking.name != "off")
+    check_outputs(Path(first.outputs), tracked=bool(experiments), experiments=experiments)
     check_room([*arms] * first.blocks)
 
 
