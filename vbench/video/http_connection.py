@@ -103,6 +103,8 @@ class PatientSocket:
         if self._waited_bytes > HEADER_BYTES:
             raise TooLongError(TOO_LONG_HEADER if self._in_header else TOO_MUCH_FRAMING)
         count: int = self._patiently(lambda: self._sock.recv_into(buffer))
+        if not count and self._in_header:
+            raise ConnectionResetError  # http.client would take what came for all of the header
         self._waited_bytes += count
         self._received_bytes += count
         return count

@@ -201,6 +201,10 @@ def _read_on(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
         copy.check(reader.size)
     while block := reader.read(BLOCK_BYTES):
         copy.append(block)
+        if reader.size is not None and copy.size > reader.size:
+            raise VideoError(
+                f"{copy.called} cannot be read: its server announced {reader.size} bytes, and sends more"
+            )
         deadline.check()
         copy.check_pace(len(block))
     if reader.size is not None and copy.size != reader.size:

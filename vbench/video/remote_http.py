@@ -12,6 +12,15 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from vbench.video.deadline import Deadline
 from vbench.video.errors import VideoError
+from vbench.video.http_body import (
+    Body,
+    BrokenBodyError,
+    UnclearBodyError,
+    check_fields,
+    is_chunked,
+    length_of,
+    tokens,
+)
 from vbench.video.http_connection import (
     PatientSocket,
     RefusedAddressError,
@@ -31,7 +40,6 @@ REDIRECTS = 5
 """Most redirects in a row that are followed."""
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
-_LENGTH = re.compile(r"[0-9]{1,18}")
 _BUSY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _MOVED = {
     HTTPStatus.MOVED_PERMANENTLY,
@@ -68,6 +76,7 @@ class HttpReader:
         self._private = private
         self._socket: PatientSocket | None = None
         self._response: http.client.HTTPResponse | None = None
+        self._body: Body | None = None
         self._version: str | None = None
         """Strong ETag of what was read; without one nothing proves that a later part is of the same."""
         self.size: int | None = None
@@ -75,14 +84,15 @@ class HttpReader:
     def begin(self, at: int) -> int:
         """Ask for the rest; 0 where the server sends all of it instead."""
         headers = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": "vbench"}
-        if at and self._version:
-            headers |= {"Range": f"bytes={at}-", "If-Range": self._version}
+        ranged = bool(at and self._version)
+        if ranged:
+            headers |= {"Range": f"bytes={at}-", "If-Range": str(self._version)}
         url = self._url
         for _ in range(REDIRECTS + 1):
             self.close()
             response = self._ask(urlsplit(url), headers)
             if response.status not in _MOVED:
-                return self._begun(response, at)
+                return self._begun(response, at if ranged else None)
             url = self._next(url, response.headers.get("Location", ""))
         raise VideoError(
             f"{self._called} cannot be asked for: its server sends on more than {REDIRECTS} times in a row"
@@ -91,13 +101,13 @@ class HttpReader:
     def read(self, most: int) -> bytes:
         """What has come, ``most`` bytes at most."""
         assert self._socket is not None, "begin comes first"
-        assert self._response is not None
+        assert self._body is not None
         try:
             self._socket.await_body()
-            block = self._response.read1(most)
-        except (TooLongError, http.client.LineTooLong) as error:
-            raise VideoError(f"{self._called} cannot be read: {reason_of(error)}") from error
-        except (http.client.HTTPException, OSError) as error:
+            block = self._body.read(most)
+        except TooLongError as error:
+            raise VideoError(f"{self._called} cannot be read: {error}") from error
+        except (BrokenBodyError, OSError) as error:
             raise InterruptedFetchError(reason_of(error)) from error
         self._socket.count_body(len(block))
         return block
@@ -108,7 +118,7 @@ class HttpReader:
             self._socket.end()
         if self._response is not None:
             self._response.close()
-        self._socket = self._response = None
+        self._socket = self._response = self._body = None
 
     def _ask(self, url: SplitResult, headers: dict[str, str]) -> http.client.HTTPResponse:
         """The response to a GET, up to where its body begins."""
@@ -184,43 +194,75 @@ class HttpReader:
             return VideoError(f"{self._called} cannot be asked for: {reason}")
         return InterruptedFetchError(reason)
 
-    def _begun(self, response: http.client.HTTPResponse, at: int) -> int:
+    def _begun(self, response: http.client.HTTPResponse, resumed: int | None) -> int:
+        """Which byte the body begins at; ``resumed``: which one the server was asked to go on from."""
         status = response.status
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
             raise VideoError(f"{self._called} cannot be read: HTTP {status}") from FileNotFoundError()
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _BUSY:
+        if 500 <= status < 600 or status in _BUSY:
             raise InterruptedFetchError(f"HTTP {status}")
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise VideoError(
+                f"{self._called} cannot be read: HTTP {status}, its server denies access; give an address "
+                "that needs no login, a signed one, or one with user and password "
+                "(https://USER:PASSWORD@HOST/...)"
+            )
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             raise VideoError(f"{self._called} cannot be read: HTTP {status}")
-        self._check_plain(response)
+        header = response.headers
+        try:
+            check_fields(header)
+            self._check_plain(response)
+            chunked = is_chunked(header)
+            length = None if chunked else length_of(header)
+        except UnclearBodyError as error:
+            raise VideoError(
+                f"{self._called} cannot be read: {error}, so it is not clear where the file ends; give the "
+                "address of another server"
+            ) from error
+        self._body = Body(response.fp, length=length, chunked=chunked)
         if status == HTTPStatus.PARTIAL_CONTENT:
-            return self._resumed(response, at)
+            return self._part(response, resumed, length)
+        self._set_version(response)
+        self.size = length
+        return 0
+
+    def _set_version(self, response: http.client.HTTPResponse) -> None:
         etag = response.headers.get("ETag", "")
         self._version = etag if etag.startswith('"') and etag.isascii() and etag.isprintable() else None
-        length = response.headers.get("Content-Length", "").strip()
-        stated = not response.chunked and _LENGTH.fullmatch(length)
-        self.size = int(length) if stated else None
-        return 0
 
     def _check_plain(self, response: http.client.HTTPResponse) -> None:
         """Bytes as they are in the file: a few compressed ones may stand for any number."""
-        content = response.headers.get("Content-Encoding", "identity").strip().lower()
-        transfer = response.headers.get("Transfer-Encoding", "chunked").strip().lower()
-        if content not in ("", "identity") or transfer != "chunked":
+        content = {*tokens(response.headers, "Content-Encoding")} - {"identity"}
+        transfer = {*tokens(response.headers, "Transfer-Encoding")} - {"identity", "chunked"}
+        if content or transfer:
             raise VideoError(
                 f"{self._called} cannot be read: its server sends it compressed, and was asked not to; give "
                 "an address that sends the file as it is"
             )
 
-    def _resumed(self, response: http.client.HTTPResponse, at: int) -> int:
-        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        same = response.headers.get("ETag", self._version) == self._version
-        if found is None or int(found[1]) != at or not same:
+    def _part(self, response: http.client.HTTPResponse, resumed: int | None, length: int | None) -> int:
+        """Where the part begins. It is the rest that was asked for, or all of the file."""
+        begin = resumed or 0
+        other = (
+            f"{self._called} cannot be read: its server sends a part of it (HTTP 206), and was asked for all "
+            "of it; give an address that sends the whole file"
+            if resumed is None
+            else f"{self._called} cannot be read on from byte {begin}: its server answered with another range"
+        )
+        found = _CONTENT_RANGE.fullmatch(", ".join(response.headers.get_all("Content-Range", [])))
+        same = resumed is None or response.headers.get("ETag", self._version) == self._version
+        if found is None or int(found[1]) != begin or not same:
+            raise VideoError(other)
+        known = None if resumed is None else self.size
+        size = known if found[3] == "*" else int(found[3])
+        if None not in (known, size) and size != known:
             raise VideoError(
-                f"{self._called} cannot be read on from byte {at}: its server answered with another range"
+                f"{self._called} changed while it was read: it had {known} bytes, and now {size}"
             )
-        if found[3] != "*" and self.size is not None and int(found[3]) != self.size:
-            raise VideoError(
-                f"{self._called} changed while it was read: it had {self.size} bytes, and now {found[3]}"
-            )
-        return at
+        if size is None or int(found[2]) != size - 1 or length not in (None, size - begin):
+            raise VideoError(other)
+        if resumed is None:
+            self._set_version(response)
+        self.size = size
+        return begin
