@@ -73,6 +73,28 @@ def test_what_lies_outside_is_refused_whether_or_not_it_is_there(root: Path) -> 
             read(name, root)
 
 
+def test_a_way_back_tells_nothing_of_what_lies_outside(root: Path) -> None:
+    """The kernel would go into each folder, and follow each link, before it went back."""
+    (root / "away").symlink_to(root.parent / "other")
+    back = "/".join(len(root.parts) * [".."])
+    for start in ("/etc/ssl", "/etc/absent/deeper", "/etc/passwd", "/proc/1", "/proc/absent", f"{root}/away"):
+        for up in (back, back.replace("..", "%2e%2e")):
+            way = f"{start}/{up}{root}"
+            scheme = "file://" if "%" in up else ""
+            with fetched(
+                f"{scheme}{way}/clip.mp4", limits=LIMITS, timeout_s=1, roots=real_roots([root])
+            ) as local:
+                assert local.path.read_bytes() == b"clip"
+                assert local.called == f"{root}/clip.mp4", "a file that there is"
+            with pytest.raises(VideoError, match="cannot be read: No such file"):
+                read(f"{scheme}{way}/none.mp4", root)
+    for start in ("other", "absent", "other/secret.mp4"):
+        with pytest.raises(VideoError, match=OUTSIDE):
+            read(f"{root.parent}/{start}/../other/secret.mp4", root)
+    assert read(f"{root}/away/../clip.mp4", root) == b"clip"
+    assert read(f"/{root}/clip.mp4", root) == b"clip"
+
+
 @pytest.mark.parametrize("scheme", ["", "file://"])
 def test_open_files_of_processes_are_never_reached(scheme: str, root: Path) -> None:
     """The copy that another request is fetching lies in an unnamed file of the temporary folder."""

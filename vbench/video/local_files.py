@@ -34,14 +34,19 @@ def real_roots(roots: Iterable[str | Path]) -> tuple[Path, ...]:
 def opened_below(source: str, roots: tuple[Path, ...], limits: VideoLimits) -> Iterator[tuple[Path, str]]:
     """The file that ``source`` names, open while the block runs: a path to the open file, and its own.
 
-    The path leads to the very file that was checked, whatever its name leads to meanwhile.
+    The path leads to the very file that was checked, whatever its name leads to meanwhile. ``..`` in
+    ``source`` removes the name before it, be it a folder, a link or nothing: the kernel, which goes there first, would
+    tell what lies outside of ``roots``.
 
     Raises:
         VideoError: it lies outside of ``roots``, or is not a readable, non-empty, regular file.
         VideoTooLargeError: it has more bytes than ``limits`` allow.
     """
     path = path_of(source)
-    name = os.path.abspath(path)  # noqa: PTH100 - Path.absolute leaves .. in it
+    if "\0" in str(path):
+        raise VideoError(f"{source!r} cannot be read: it has a null byte; leave it out")
+    # Path.absolute leaves .. in it; normpath keeps two slashes at the beginning.
+    name = "/" + os.path.abspath(path).lstrip("/")  # noqa: PTH100
     outside = VideoError(
         f"{source} cannot be read: it is not in a folder that this service reads; put it there, or deploy "
         "the service with its folder among roots, such as roots=/data/videos"
@@ -49,7 +54,7 @@ def opened_below(source: str, roots: tuple[Path, ...], limits: VideoLimits) -> I
     if _below(Path(name), NEVER):
         raise outside
     try:
-        handle = open_path(path)
+        handle = open_path(Path(name))
     except KernelFileError:
         raise outside from None
     except UnreachableError as error:
