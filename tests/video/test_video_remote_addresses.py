@@ -2,6 +2,8 @@
 
 import resource
 import socket
+import subprocess
+import sys
 import threading
 from ipaddress import ip_address
 
@@ -10,6 +12,7 @@ from remote_servers import OK, answering, fetch, forever
 
 from vbench.video import http_connection
 from vbench.video.errors import VideoError
+from vbench.video.own_addresses import is_own
 from vbench.video.public_addresses import PrivateSources, is_public
 
 NOBODY = PrivateSources.of([])
@@ -120,6 +123,55 @@ def test_the_address_that_is_checked_is_the_one_connected_to(monkeypatch: pytest
             silence_s=1,
         )
     assert (asked, connected) == (["rebind.example"], [("93.184.215.14", 80)])
+
+
+ASK_A_PUBLIC_ADDRESS_OF_THIS_MACHINE = """
+import select, socket
+from vbench.video.errors import VideoError
+from vbench.video.own_addresses import is_own
+from vbench.video.public_addresses import PrivateSources
+from vbench.video.remote import fetched
+from vbench.video.types import VideoLimits
+
+listener = socket.create_server(("", 7001), family=socket.AF_INET6, dualstack_ipv6=True)
+said = set()
+for host in ("93.184.215.14", "93.184.215.15", "93.184.216.7", "[2606:4700::1111]", "[::ffff:93.184.215.15]"):
+    for port in (7001, 7002):
+        try:
+            with fetched(f"http://{host}:{port}/v", limits=VideoLimits(), timeout_s=5,
+                         private=PrivateSources.of([])):
+                print("read", host)
+        except VideoError as error:
+            said.add(str(error).partition(":7")[2][4:])
+print(len(said), "is not at a public address" in said.pop())
+print(select.select([listener], [], [], 0)[0])
+"""
+
+
+def test_a_public_address_of_this_machine_is_refused_without_a_connection() -> None:
+    """What is said would tell which ports somebody listens at. One address is secondary, one only routed."""
+    done = subprocess.run(
+        [
+            *("unshare", "--user", "--map-root-user", "--net", "sh", "-ec"),
+            "ip link set lo up; ip addr add 93.184.215.14/24 dev lo; ip addr add 93.184.215.15/24 dev lo;"
+            "ip addr add 2606:4700::1111/128 dev lo; ip route add local 93.184.216.0/24 dev lo;"
+            'exec "$0" -c "$1"',
+            *(sys.executable, ASK_A_PUBLIC_ADDRESS_OF_THIS_MACHINE),
+        ],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "1 True\n[]\n")
+
+
+def test_addresses_of_other_machines_are_not_own() -> None:
+    assert is_own(socket.AF_INET, "127.0.0.1")
+    assert is_own(socket.AF_INET6, "::1")
+    assert not is_own(socket.AF_INET, "8.8.8.8")
+    assert not is_own(socket.AF_INET6, "2606:4700::1111")
 
 
 def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from vbench.video.deadline import Deadline
+from vbench.video.own_addresses import is_own
 from vbench.video.public_addresses import Address, address_of
 from vbench.video.tls_socket import TlsSocket, TooLongError
 
@@ -174,19 +175,17 @@ def connect(
     """
     trouble: Exception = RefusedAddressError()
     for family, text in _lookup(target, deadline):
-        if not may(address_of(text), False):
+        # A public address of this machine leads to whatever listens on all of its addresses. A connection
+        # would tell whether something does.
+        if not may(address_of(text), False) or (is_own(family, text) and not may(address_of(text), True)):
             continue
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             _connect(sock, (text, target.port), deadline, connect_s)
-            own = sock.getsockname()[0] == sock.getpeername()[0]
-            # A public address of this machine's leads to whatever listens on all of its addresses.
-            if own and not may(address_of(text), True):
-                raise RefusedAddressError
             connection = PatientSocket(sock, deadline, silence_s)
             if target.secure:
                 connection.handshake(target.host)
-        except (OSError, RefusedAddressError) as error:
+        except OSError as error:
             sock.close()
             trouble = error
         except BaseException:

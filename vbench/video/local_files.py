@@ -35,8 +35,8 @@ def opened_below(source: str, roots: tuple[Path, ...], limits: VideoLimits) -> I
     """The file that ``source`` names, open while the block runs: a path to the open file, and its own.
 
     The path leads to the very file that was checked, whatever its name leads to meanwhile. ``..`` in
-    ``source`` removes the name before it, be it a folder, a link or nothing: the kernel, which goes there first, would
-    tell what lies outside of ``roots``.
+    ``source`` removes the name before it, be it a folder, a link or nothing: the kernel, which goes there
+    first, would tell what lies outside of ``roots``.
 
     Raises:
         VideoError: it lies outside of ``roots``, or is not a readable, non-empty, regular file.
