@@ -175,6 +175,14 @@ def test_an_address_chooses_neither_host_nor_credentials(scheme: str, options: s
         ("[::1]/a.mp4", "names a user or a port"),
         ("videos/a%0d%0aHost:x", "names no object: a bucket's name has letters"),
         ("-videos/a.mp4", "names no object: a bucket's name has letters"),
+        ("v/a.mp4", "names no object: a bucket's name has letters.*3 to 222 of them"),
+        ("vi/a.mp4", "names no object: a bucket's name has letters.*3 to 222 of them"),
+        ("videos/../other/k", "s3://videos/../other/k has . or .. as a part of its key"),
+        ("videos/%2e%2e/other/k", "has . or .. as a part of its key"),
+        ("videos/a/.%2E/k", "has . or .. as a part of its key"),
+        ("videos/a%2f..%2fk", "has . or .. as a part of its key"),
+        ("videos/./k", "has . or .. as a part of its key"),
+        ("videos/..", "has . or .. as a part of its key"),
     ],
 )
 def test_an_address_is_a_bucket_and_a_key_alone(address: str, said: str) -> None:
@@ -186,10 +194,18 @@ def test_an_address_is_a_bucket_and_a_key_alone(address: str, said: str) -> None
     assert "KEY:" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["../other/k", "%2e%2e/other/k", "a/../k", ".", "a/."])
+def test_a_key_stays_in_its_bucket_in_either_store(key: str) -> None:
+    with pytest.raises(VideoError, match=r"has \. or \.\. as a part of its key"):
+        fetch(f"gs://videos/{key}")
+
+
 def test_a_key_may_hold_what_an_address_cannot(store: Store) -> None:
     store.put("videos/a b/what?#1.mp4", BODY[:1000])
 
     assert fetch(store.uri("a%20b/what%3F%231.mp4")) == BODY[:1000]
+    store.put("videos/.a/..b/c...mp4", BODY[:500])
+    assert fetch(store.uri(".a/..b/c...mp4")) == BODY[:500]
 
 
 def test_an_end_point_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

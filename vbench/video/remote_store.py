@@ -24,7 +24,7 @@ S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 S3_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,221}")
 """What both stores allow as a bucket's name, and no host and port, user or option."""
 
 _ENDPOINT = re.compile(r"(https?)://([^/?#@\s]+)/?", re.IGNORECASE)
@@ -63,7 +63,13 @@ def object_of(uri: str, called: str) -> tuple[str, str]:
     key = unquote(parts.path.lstrip("/"))
     if not _BUCKET.fullmatch(parts.netloc) or any(ord(letter) < 32 for letter in uri + key):
         raise VideoError(
-            f"{called} names no object: a bucket's name has letters, digits, dots, hyphens and underscores"
+            f"{called} names no object: a bucket's name has letters, digits, dots, hyphens and underscores, "
+            "3 to 222 of them"
+        )
+    if {".", ".."} & {*key.split("/")}:
+        raise VideoError(
+            f"{called} has . or .. as a part of its key, which could lead out of the bucket: write the key "
+            "without it"
         )
     return parts.netloc, key
 
