@@ -89,8 +89,13 @@ def test_json_passes(body: object) -> None:
     [
         (b"", "the body is empty"),
         (b" \n", "the body is empty"),
-        (b"{", "the body is not valid JSON"),
-        (b'{"video": "/a"} x', "the body is not valid JSON"),
+        (
+            b"{",
+            "the body is not valid JSON: expecting property name enclosed in double quotes, at line 1, col",
+        ),
+        (b'{"video": "/a"} x', "the body is not valid JSON: extra data, at line 1, column 17"),
+        (b'{\n "video": "/a\n"}', "not valid JSON: invalid control character, at line 2, column 14"),
+        (b'\xef\xbb\xbf{"video": "/a"}', "the body begins with a byte order mark (EF BB BF)"),
         (b"\xff\xfe", "the body is not UTF-8 text: byte 0 cannot be decoded"),
         (b'{"video": "/\xe4"}', "the body is not UTF-8 text: byte 12"),
         ('{"video": "/a"}'.encode("utf-16"), "the body is not UTF-8 text"),

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vbench.pipeline.config import ChunkSeconds, FrameSize, FramesPerSecond, Handoff, Mode
+from vbench.pipeline.shortened import shortened
 from vbench.pipeline.spans import Kind, Span, Stage
 from vbench.video.types import PixelFormat
 
@@ -40,9 +41,11 @@ class ProcessRequest(BaseModel):
     @classmethod
     def _absolute(cls, video: str) -> str:
         if not video.startswith(("/", "file:")) and "://" not in video:
-            raise ValueError(f"{video!r} is not an absolute path, nor a file:// URI: give one of these")
+            raise ValueError(
+                f"{shortened(video)!r} is not an absolute path, nor a file:// URI: give one of these"
+            )
         if "\0" in video:
-            raise ValueError(f"{video!r} has a NUL character, which no path or address can have")
+            raise ValueError(f"{shortened(video)!r} has a NUL character, which no path or address can have")
         return video
 
 

@@ -1,6 +1,7 @@
 """Error responses of the API: each a JSON object with one sentence, all of them in the API's description."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
@@ -10,10 +11,10 @@ from starlette.exceptions import HTTPException
 
 from vbench.pipeline.answer import PATH, Problem, ProcessRequest
 from vbench.pipeline.errors import QueueFullError, cause_of, retry_after_s, status_of
+from vbench.pipeline.shortened import LONGEST_MESSAGE, short_sentence, shortened
 
 MOST_ERRORS = 10
-LONGEST_TEXT = 400
-"""Of what is wrong with a body, as much is told."""
+"""Of what is wrong with a body, as many are told."""
 
 QUEUE_FULL = {"X-Vbench-Queue": "full"}
 """Header of a refusal by which the proxy's middleware tells a full queue from what ails one request."""
@@ -61,7 +62,7 @@ def problem(error: BaseException, headers: dict[str, str] | None = None) -> JSON
     more = {} if after_s is None else {"Retry-After": str(math.ceil(after_s))}
     if isinstance(cause_of(error), QueueFullError):
         more |= QUEUE_FULL
-    return JSONResponse({"detail": sentence}, status_code=status, headers=more | (headers or {}))
+    return _response(sentence, status, more | (headers or {}))
 
 
 async def explain_invalid_request(_: Request, error: Exception) -> JSONResponse:
@@ -69,26 +70,30 @@ async def explain_invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     errors = [
-        {"loc": [_shortened(part) for part in one["loc"]], "msg": _shortened(one["msg"]), "type": one["type"]}
+        {
+            "loc": [shortened(part) if isinstance(part, str) else part for part in one["loc"]],
+            "msg": shortened(one["msg"], LONGEST_MESSAGE),
+            "type": one["type"],
+        }
         for one in found[:MOST_ERRORS]
     ]
     sentences = [_sentence(one) for one in errors]
     if len(found) > MOST_ERRORS:
         sentences.append(f"and {len(found) - MOST_ERRORS} more")
-    return JSONResponse({"detail": "; ".join(sentences), "errors": errors}, status_code=422)
+    return _response("; ".join(sentences), 422, errors=errors)
 
 
 async def explain_refusal(request: Request, error: Exception) -> JSONResponse:
     """What the routing refuses: paths and methods that are not there."""
     assert isinstance(error, HTTPException)
-    path, method = request.url.path, request.method
+    path, method = shortened(request.url.path), shortened(request.method)
     sentence = str(error.detail)
     if error.status_code == 404:
         sentence = f"there is no {path} here: use POST {PATH}, GET /healthz, GET /docs or GET /openapi.json"
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
         sentence = f"{method} is not allowed on {path}: use {allowed}"
-    return JSONResponse({"detail": sentence}, status_code=error.status_code, headers=error.headers)
+    return _response(sentence, error.status_code, error.headers)
 
 
 async def explain_failure(_: Request, error: Exception) -> JSONResponse:
@@ -96,11 +101,12 @@ async def explain_failure(_: Request, error: Exception) -> JSONResponse:
     return problem(error)
 
 
-def _shortened(text: Any) -> Any:
-    """Strings without their middle if they are long: what a client sent is not sent back at length."""
-    if not isinstance(text, str) or len(text) <= LONGEST_TEXT:
-        return text
-    return f"{text[: LONGEST_TEXT // 2]} ... {text[-LONGEST_TEXT // 2 :]}"
+def _response(
+    sentence: str, status: int, headers: Mapping[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    return JSONResponse(
+        {"detail": short_sentence(sentence), **more}, status_code=status, headers=headers or {}
+    )
 
 
 def _sentence(error: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Request bodies: received within bounds of size, time and number, and checked to be strict JSON."""
 
 import asyncio
+import codecs
 import json
 import re
 from collections import Counter
@@ -9,6 +10,7 @@ from typing import Any
 
 from vbench.pipeline.config import ReceiveArgs
 from vbench.pipeline.errors import BodyError, BodyTimeoutError, BodyTooLargeError, OverloadedError
+from vbench.pipeline.shortened import shortened
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -114,7 +116,7 @@ def check_content_type(headers: Iterable[tuple[bytes, bytes]]) -> None:
     given = dict(headers).get(b"content-type", b"").decode("latin-1")
     kind = given.partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        said = f"the Content-Type is {given!r}" if given else "the request has no Content-Type"
+        said = f"the Content-Type is {shortened(given)!r}" if given else "the request has no Content-Type"
         raise BodyError(f"{said}: send a JSON object, with Content-Type: application/json")
 
 
@@ -126,6 +128,10 @@ def check_json(body: bytes) -> None:
     """
     if not body.strip():
         raise BodyError(f"the body is empty: send a JSON object such as {EXAMPLE}")
+    if body.startswith(codecs.BOM_UTF8):
+        raise BodyError(
+            "the body begins with a byte order mark (EF BB BF), which JSON does not allow: leave it out"
+        )
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -133,7 +139,10 @@ def check_json(body: bytes) -> None:
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_not_json, parse_int=_integer)
     except json.JSONDecodeError as error:
-        raise BodyError("the body is not valid JSON") from error
+        what = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
+        raise BodyError(
+            f"the body is not valid JSON: {what}, at line {error.lineno}, column {error.colno}"
+        ) from error
     except RecursionError as error:
         raise _too_deep() from error
     if _depth(value) > DEEPEST:
@@ -159,7 +168,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         raise BodyError("the body has half of a surrogate pair (\\ud800 to \\udfff), which is no character")
     if len(found) < len(pairs):
         (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
-        raise BodyError(f"the body has {twice!r} more than once: write it once")
+        raise BodyError(f"the body has {shortened(twice)!r} more than once: write it once")
     return found
 
 

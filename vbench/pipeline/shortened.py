@@ -1,0 +1,26 @@
+"""Cuts text for a response: what a client sent is not sent back to it at length."""
+
+import re
+
+LONGEST_ECHO = 200
+"""Characters of a name, path or value that a client sent."""
+LONGEST_MESSAGE = 400
+"""Characters of what is wrong with one field."""
+LONGEST_SENTENCE = 1000
+"""Characters of all that a response says."""
+
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_ECHO + 1},}}")
+
+
+def shortened(text: str, longest: int = LONGEST_ECHO) -> str:
+    """``text``, without its middle if it is longer than ``longest`` characters."""
+    if len(text) <= longest:
+        return text
+    kept = (longest - len(" ... ")) // 2
+    return f"{text[:kept]} ... {text[-kept:]}"
+
+
+def short_sentence(text: str) -> str:
+    """A sentence with each word, and all of it, within bounds: a client chooses how long a path in it is."""
+    words = _LONG_WORD.sub(lambda word: shortened(word.group()), text)
+    return shortened(words, LONGEST_SENTENCE)
