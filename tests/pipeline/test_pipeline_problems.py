@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 
 from vbench.pipeline import api
 from vbench.pipeline.answer import PATH, ProcessRequest
@@ -90,3 +91,29 @@ def test_what_is_short_stays_as_it_is() -> None:
     assert short_sentence("/a/b.mp4 cannot be read: permission denied") == (
         "/a/b.mp4 cannot be read: permission denied"
     )
+
+
+@pytest.mark.parametrize(
+    "video",
+    ["a.mp4", "file:x", "file:x/y.mp4", "q/x://y", "1s3://b/k", "://x", "file:", "~/a.mp4", " /a.mp4"],
+)
+def test_what_is_no_absolute_path_is_refused(video: str) -> None:
+    with pytest.raises(
+        ValidationError, match="is not an absolute path, nor a file:// URI: give one of these"
+    ):
+        ProcessRequest(video=video)
+
+
+@pytest.mark.parametrize(
+    "video",
+    ["/a.mp4", "file:/a.mp4", "file:///a.mp4", "FILE:///a.mp4", "s3://b/k", "HTTPS://h/a.mp4", "/q/x://y"],
+)
+def test_absolute_paths_and_addresses_are_accepted(video: str) -> None:
+    assert ProcessRequest(video=video).video == video
+
+
+def test_a_failure_of_the_system_names_no_path_of_the_node() -> None:
+    response = problem(OSError(22, "Invalid argument", "/tmp/secret/copy"))
+
+    assert response.status_code == 500
+    assert json.loads(bytes(response.body)) == {"detail": "OSError: Invalid argument"}

@@ -1,5 +1,6 @@
 """The answer to a request, as typed models: what was found, in which frames, and where the time went."""
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -11,6 +12,9 @@ from vbench.video.types import PixelFormat
 
 PATH = "/v1/videos:process"
 """Where the API takes requests."""
+
+_ABSOLUTE = re.compile(r"/|file:/|(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+"""How an absolute path, a ``file:`` URI of one, and an address begin."""
 
 
 class ProcessRequest(BaseModel):
@@ -40,7 +44,7 @@ class ProcessRequest(BaseModel):
     @field_validator("video")
     @classmethod
     def _absolute(cls, video: str) -> str:
-        if not video.startswith(("/", "file:")) and "://" not in video:
+        if not _ABSOLUTE.match(video):
             raise ValueError(
                 f"{shortened(video)!r} is not an absolute path, nor a file:// URI: give one of these"
             )

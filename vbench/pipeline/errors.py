@@ -95,7 +95,8 @@ def status_of(error: BaseException) -> tuple[int, str]:
             return status, str(cause)
     if isinstance(cause, RayError | RayServeException):
         return 500, f"A replica or node was lost while it worked on this request: {first_line(cause)}"
-    return 500, f"{type(cause).__name__}: {cause}"
+    said = cause.strerror if isinstance(cause, OSError) and cause.strerror else cause  # without its path
+    return 500, f"{type(cause).__name__}: {said}"
 
 
 def retry_after_s(error: BaseException) -> float | None:
