@@ -156,6 +156,29 @@ def test_headers_within_the_bounds_pass() -> None:
     run(test)
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        (b"text/plain; charset=utf-8", b"Request abc timed out after 1e-09s.", 504),
+        (b"application/json", b'{"detail": "The body of the request did not arrive within 10 s."}', 408),
+    ],
+)
+def test_the_proxys_own_timeout_is_the_apis_504(kind: bytes, body: bytes, status: int) -> None:
+    async def timing_out(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", kind)]
+        await send({"type": "http.response.start", "status": 408, "headers": headers})
+        await send({"type": "http.response.body", "body": body[:5], "more_body": True})
+        await send({"type": "http.response.body", "body": body[5:]})
+
+    async def test(_: App, __: front.Front) -> None:
+        call = Call(BODY)
+        await call.through(front.Front(timing_out, places=1))
+        assert (call.status, call.header(b"content-type")) == (status, b"application/json")
+        assert (json.loads(call.body)["detail"] == front.PROXY_GAVE_UP) == (status == 504)
+
+    run(test)
+
+
 def test_half_sent_requests_take_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(front, "WHOLE_WITHIN_S", 0.01)
 

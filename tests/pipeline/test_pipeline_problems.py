@@ -117,3 +117,14 @@ def test_a_failure_of_the_system_names_no_path_of_the_node() -> None:
 
     assert response.status_code == 500
     assert json.loads(bytes(response.body)) == {"detail": "OSError: Invalid argument"}
+
+
+def test_a_timeout_names_whoever_set_it() -> None:
+    by_client, by_service = api._too_late("/a.mp4", 1.8, 7200.0), api._too_late("/a.mp4", 7200.0, 7200.0)
+
+    assert str(by_client).startswith(
+        "/a.mp4 was not answered within 1.8 s, nine tenths of what the request's"
+    )
+    assert "X-Request-Timeout-Seconds" in str(by_client)
+    assert str(by_service).endswith("or raise request_timeout_s of the service")
+    assert problem(by_client).status_code == problem(by_service).status_code == 504

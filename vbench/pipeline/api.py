@@ -106,6 +106,19 @@ def _patience_s(header: str | None) -> float:
     return 0.9 * patience_s if 0 < patience_s < math.inf else math.inf
 
 
+def _too_late(video: str, timeout_s: float, service_timeout_s: float) -> RequestTimeoutError:
+    """For a request that was given up after ``timeout_s``: the service's, or less if its client said so."""
+    if timeout_s < service_timeout_s:
+        return RequestTimeoutError(
+            f"{video} was not answered within {timeout_s:g} s, nine tenths of what the request's header "
+            "X-Request-Timeout-Seconds allows: ask for fewer frames/s, or allow more there"
+        )
+    return RequestTimeoutError(
+        f"{video} was not answered within {timeout_s:g} s: ask for fewer frames/s, or raise "
+        "request_timeout_s of the service"
+    )
+
+
 # Decorated here and not where it is deployed, since replicas import this module and need it done; and at the
 # end of the module, since the decorator pickles what it finds there at this point.
 @serve.ingress(http)
@@ -155,12 +168,7 @@ class VideoProcessingAPI:
         except Exception as error:  # noqa: BLE001 - every failure is told to the client, by its status
             if not limit.expired():
                 return problem(error)
-            return problem(
-                RequestTimeoutError(
-                    f"{shown(request.video)} was not answered within {timeout_s:g} s: ask for fewer "
-                    "frames/s, or raise request_timeout_s"
-                )
-            )
+            return problem(_too_late(shown(request.video), timeout_s, self._timeout_s))
 
     async def _ask(self, request: ProcessRequest, received_s: float, report: Report) -> bytes:
         answering = self._service.process.remote(request, received_s=received_s, api=report)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vbench.pipeline.admission import Admission
 from vbench.pipeline.answer import PATH
-from vbench.pipeline.errors import HeadersTooLargeError, QueueFullError
+from vbench.pipeline.errors import HeadersTooLargeError, QueueFullError, RequestTimeoutError
 from vbench.pipeline.header_bounds import check_headers
 from vbench.pipeline.problems import QUEUE_FULL, problem
 from vbench.pipeline.request_body import Message, Replayed
@@ -35,6 +35,11 @@ WHOLE_WITHIN_S = 1.0
 WIDEN_AFTER_S = 1.0
 WIDEN_BY = 1.5
 """After this time without a refusal by the API there are so many times the places, up to those configured."""
+
+PROXY_GAVE_UP = (
+    "The request was not answered within the time that its header X-Request-Timeout-Seconds, or Serve's "
+    "request_timeout_s, allows: ask for fewer frames/s, or allow more"
+)
 
 ((_NAME, _VALUE),) = QUEUE_FULL.items()
 FULL = (_NAME.lower().encode(), _VALUE.encode())
@@ -58,6 +63,26 @@ def middleware() -> list[Middleware]:
 
 class RefusedBehindError(QueueFullError):
     """The API refused the request, and has told the client so."""
+
+
+def _in_words(scope: Scope, receive: Receive, send: Send) -> Send:
+    """``send``, with the API's 504 instead of the proxy's own 408 in plain text.
+
+    The proxy gives a request up after the time that its client allows. It does so before the API can, if
+    that is shorter than a request takes to get there.
+    """
+    replaced = False
+
+    async def sent(message: Message) -> None:
+        nonlocal replaced
+        kind = dict(message.get("headers", ())).get(b"content-type", b"")
+        if message.get("status") == 408 and not kind.startswith(b"application/json"):
+            replaced = True
+            await problem(RequestTimeoutError(PROXY_GAVE_UP))(scope, receive, send)
+        elif not replaced:
+            await send(message)
+
+    return sent
 
 
 class Front:
@@ -85,6 +110,7 @@ class Front:
         if scope["type"] != "http" or scope["method"] != "POST" or not str(scope["path"]).endswith(PATH):
             await self._app(scope, receive, send)
             return
+        send = _in_words(scope, receive, send)
         try:
             first = await asyncio.wait_for(receive(), WHOLE_WITHIN_S)
         except TimeoutError:
