@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from vbench.pipeline import api
 from vbench.pipeline.answer import PATH, ProcessRequest
-from vbench.pipeline.errors import BodyError, VideoMissingError
+from vbench.pipeline.errors import STATUSES, BodyError, VideoMissingError
 from vbench.pipeline.problems import explain_invalid_request, explain_refusal, problem
 from vbench.pipeline.request_body import check_content_type, check_json
 from vbench.pipeline.shortened import LONGEST_ECHO, LONGEST_SENTENCE, short_sentence, shortened
@@ -128,3 +128,11 @@ def test_a_timeout_names_whoever_set_it() -> None:
     assert "X-Request-Timeout-Seconds" in str(by_client)
     assert str(by_service).endswith("or raise request_timeout_s of the service")
     assert problem(by_client).status_code == problem(by_service).status_code == 504
+
+
+def test_the_apis_description_has_every_status_that_an_error_gets() -> None:
+    described = api.http.openapi()["paths"]
+
+    errors = {str(status) for _, status in STATUSES} | {"404", "405", "500"}
+    assert described[PATH]["post"]["responses"].keys() == errors | {"200"}
+    assert described["/healthz"]["get"]["responses"].keys() == {"200", "431", "503"}
