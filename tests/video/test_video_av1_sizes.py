@@ -4,13 +4,16 @@ from pathlib import Path
 
 import av
 import pytest
-from as_ffmpeg import Make
+from as_ffmpeg import Make, assert_as_ffmpeg
 from clips import source
+from oracle import ALL, found, truth
 
 from vbench.video.av1_frame_sizes import FrameSizes
 from vbench.video.av1_obu import configured_sequence_header
-from vbench.video.errors import VideoError
+from vbench.video.errors import VideoError, VideoTooLargeError
+from vbench.video.plain_pass import plain_pass
 from vbench.video.probe import probe
+from vbench.video.types import FrameGeometry, VideoLimits
 
 AOM = "-c:v libaom-av1 -cpu-used 8 -usage good -b:v 50k -g 12 -aom-params"
 SVT = "-c:v libsvtav1 -preset 10 -g 12 -svtav1-params lp=1"
@@ -64,6 +67,32 @@ def test_a_size_that_changes_within_a_sequence_is_named_with_its_position(name: 
         rf"at {number / 24:.3f} s \(frame {number}\)",
     ):
         probe(path)
+
+
+def test_pictures_may_be_smaller_than_the_header_allows(make: Make) -> None:
+    """With switch frames libsvtav1 announces pictures of 16384 x 8704."""
+    switching = f"{SVT}:pred-struct=1:sframe-dist=6:sframe-mode=2 -g 100"
+    path = make("switching.mp4", f"{source(1, '24', '96x64')} {switching}")
+    info = probe(path)
+
+    assert info.announced_pixels > VideoLimits().max_pixels
+    assert (info.width, info.height) == (96, 64)
+    assert_as_ffmpeg(path, 24)
+    frames = plain_pass(path, fps=ALL, geometry=FrameGeometry.native(info), threads=1, timeout_s=60)
+    assert found(list(frames)) == truth(path).expected(ALL)
+
+
+@pytest.mark.parametrize("pixels", [96 * 64 - 1, 96 * 64])
+def test_av1_pictures_are_bounded_by_the_size_that_they_have(pixels: int, make: Make) -> None:
+    maximum = "forced-max-frame-width=160:forced-max-frame-height=96"
+    path = make("smaller.mp4", f"{source(1, '24', '96x64')} {SVT}:{maximum}")
+    limits = VideoLimits(max_pixels=pixels)
+
+    if pixels == 96 * 64:
+        assert probe(path, limits).announced_pixels == 160 * 96
+    else:
+        with pytest.raises(VideoTooLargeError, match=f"pictures of 96 x 64 pixels: {pixels} pixels"):
+            probe(path, limits)
 
 
 def test_a_damaged_header_counts_as_a_frame_of_the_sequence(make: Make) -> None:

@@ -1,5 +1,6 @@
 """Reads from AV1 frame headers how large each frame is that a stream shows: frames may change their size."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -24,6 +25,8 @@ class FrameSizes:
     def __init__(self) -> None:
         self._sequence: Av1Sequence | None = None
         self._slots: list[_Size | None] = [None] * _SLOTS
+        self.largest: _Size = 0, 0
+        """That of the frame with the most pixels so far, whether it is shown or not."""
 
     def see(self, sequence_header: bytes) -> None:
         """Note a sequence header's payload; a damaged one is left out."""
@@ -86,6 +89,8 @@ class FrameSizes:
         size = self._size(
             bits, sequence, references if own_size and not resilient else None, own_size=own_size
         )
+        if size is not None:
+            self.largest = max(self.largest, size, key=math.prod)
         for slot in range(_SLOTS):
             if refreshed >> slot & 1:
                 self._slots[slot] = size

@@ -56,6 +56,16 @@ def configured_sequence_header(extradata: bytes | None) -> bytes | None:
     return next(sequence_headers(config), None)
 
 
+def announced_pixels(extradata: bytes | None) -> int:
+    """Pixels of the largest picture that a stream's extradata allows; 0 if it does not say."""
+    header = configured_sequence_header(extradata)
+    try:
+        facts = None if header is None else av1_facts(header)
+    except EOFError:
+        return 0
+    return 0 if facts is None else facts.width * facts.height
+
+
 def sequence_header_obu(payload: bytes) -> bytes:
     """A whole OBU with its size for a sequence header's payload."""
     size, left = bytearray(), len(payload)

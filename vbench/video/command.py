@@ -73,7 +73,7 @@ def decoder_options(info: VideoInfo, threads: int, hwaccel: str | None = None) -
     """Options before ``-i``; no rotation and no cropping that a NUT payload would not have too."""
     options: dict[str, Any] = {
         "threads": max(1, threads),
-        "max_pixels": max_pixels(info.decoded_width, info.decoded_height),
+        "max_pixels": max_pixels(info.decoded_width, info.decoded_height, info.announced_pixels),
         "noautorotate": None,
     }
     if is_at_least(ffmpeg_version(ffmpeg_path()), 7, 1):

@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from vbench.video.av1_obu import announced_pixels
 from vbench.video.byte_file import open_bytes
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.ffmpeg import file_options
@@ -36,6 +37,8 @@ class OpenVideo:
     stream: VideoStream
     codec: str
     """Name of the codec, whichever decoder reads it: ``h264``, ``hevc``, ``vp8``, ``vp9`` or ``av1``."""
+    announced_pixels: int
+    """See ``VideoInfo``."""
 
     def packets(self) -> Iterator[Packet[VideoStream]]:
         """The stream's packets that carry data.
@@ -73,7 +76,8 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
 
     Raises:
         VideoError: it is no MP4/MOV, Matroska/WebM or MPEG-TS file, or has no video stream that can be read.
-        VideoTooLargeError: its pictures have more pixels than ``limits`` allow, or it has too many tracks.
+        VideoTooLargeError: its pictures have more pixels than ``limits`` allow (AV1's may be smaller than all
+            that is known yet), or it has too many tracks.
     """
     check_track_count(path)
     options = file_options() | {"max_pixels": str(limits.max_pixels)}
@@ -97,8 +101,10 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
         codec = context.codec.canonical_name
         if not context.width or not context.height or stream.time_base is None:
             raise VideoError(f"{path} has a {codec} stream without pictures: no picture size was found in it")
-        pixels = context.width * context.height
-        if pixels > limits.max_pixels:
+        announced, pixels = 0, context.width * context.height
+        if codec == "av1":
+            announced = max(announced_pixels(context.extradata), pixels)
+        elif pixels > limits.max_pixels:
             raise VideoTooLargeError(
                 f"{path} has pictures of {context.width} x {context.height} pixels: "
                 f"{limits.max_pixels} pixels are allowed"
@@ -107,5 +113,7 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
         context.thread_count = 1
         # Without it PyAV's decoder crops less than FFmpeg does, to keep rows aligned in memory.
         context.flags |= Flags.unaligned
-        context.options = {"max_pixels": str(limits.max_pixels)}
-        yield OpenVideo(path=path, container=container, stream=stream, codec=codec)
+        context.options = {"max_pixels": str(max(limits.max_pixels, announced))}
+        yield OpenVideo(
+            path=path, container=container, stream=stream, codec=codec, announced_pixels=announced
+        )

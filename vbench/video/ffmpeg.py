@@ -55,12 +55,17 @@ def pipe_options() -> dict[str, str | None]:
     }
 
 
-def max_pixels(width: int, height: int) -> int:
+def max_pixels(width: int, height: int, announced_pixels: int = 0) -> int:
     """FFmpeg's ``max_pixels`` for a video of this size: a picture may not grow past it in mid-stream.
 
     Decoders work on whole blocks of at most 128 x 128, hence the margin.
+
+    Args:
+        width: of the decoded pictures.
+        height: likewise.
+        announced_pixels: of the largest picture that the stream's header allows, see ``VideoInfo``.
     """
-    return max(VideoLimits().max_pixels, (width + 128) * (height + 128))
+    return max(VideoLimits().max_pixels, (width + 128) * (height + 128), announced_pixels)
 
 
 def command_prefix(threads: int) -> list[str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vbench.video.command import picture_filters
 from vbench.video.continuity import continuous
 from vbench.video.errors import VideoError
-from vbench.video.plain_run import FilterOptions, Picture, PlainRun, only_video
+from vbench.video.plain_run import FilterOptions, Picture, PlainRun, announced_pixels, only_video
 from vbench.video.types import FrameGeometry, Frames
 
 _BATCH_BYTES = 64 << 20
@@ -66,6 +66,7 @@ def plain_pass(
             threads=threads,
             timeout_s=timeout_s,
             stream=only_video(path),
+            announced_pixels=announced_pixels(path),
         )
         yield from _passed(run, fps, rotation, flipped=flipped, keyframes_only=keyframes_only)
 

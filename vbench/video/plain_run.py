@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
 from av.stream import Disposition
 
 from vbench.video.command import SCALE_FLAGS, YUV_OUT
@@ -65,18 +66,38 @@ def only_video(path: Path) -> int | None:
         VideoError: the file cannot be opened.
     """
     covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    with _opened(path) as file:
+        numbers = [
+            stream.index
+            for stream in file.streams.video
+            if not stream.disposition & covers
+            and stream.codec_context is not None
+            and stream.codec_context.codec.canonical_name in CODECS
+        ]
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def announced_pixels(path: Path) -> int:
+    """Pixels of the largest picture that an AV1 stream of the file may have; 0 without one.
+
+    Raises:
+        VideoError: the file cannot be opened.
+    """
+    with _opened(path) as file:
+        contexts = [stream.codec_context for stream in file.streams.video]
+        sizes = [
+            context.width * context.height
+            for context in contexts
+            if context is not None and context.codec.canonical_name == "av1"
+        ]
+    return max(sizes, default=0)
+
+
+def _opened(path: Path) -> InputContainer:
     try:
-        with av.open(media_url(path), container_options=file_options(), metadata_errors="replace") as file:
-            numbers = [
-                stream.index
-                for stream in file.streams.video
-                if not stream.disposition & covers
-                and stream.codec_context is not None
-                and stream.codec_context.codec.canonical_name in CODECS
-            ]
+        return av.open(media_url(path), container_options=file_options(), metadata_errors="replace")
     except av.FFmpegError as error:
         raise VideoError(f"{path} cannot be opened as a video: {error.strerror}") from error
-    return numbers[0] if len(numbers) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +113,8 @@ class PlainRun:
     timeout_s: float
     stream: int | None = None
     """The video stream's number in the file; None: the one that FFmpeg chooses."""
+    announced_pixels: int = 0
+    """Without as large a ``max_pixels``, FFmpeg's AV1 decoder does not open."""
 
     def first_frame(self, *, turned: bool = True) -> FirstFrame:
         """What the first frame is, ``turned`` upright by FFmpeg or not; VideoError if FFmpeg shows none."""
@@ -179,7 +202,7 @@ class PlainRun:
         return bytes(data[:length])
 
     def _command(self, before: Sequence[str], after: Sequence[str]) -> list[str]:
-        pixels = max_pixels(self.geometry.source_width, self.geometry.source_height)
+        pixels = max_pixels(self.geometry.source_width, self.geometry.source_height, self.announced_pixels)
         options = file_options() | {"threads": str(self.threads), "max_pixels": str(pixels)}
         mapped = [] if self.stream is None else ["-map", f"0:{self.stream}"]
         source = [*before, "-i", media_url(self.opened), *mapped, "-an", "-sn", "-dn"]

@@ -230,6 +230,7 @@ class _Scan:
         self._runs.append(self._jumps.run_of(packet))
         if shown:
             self._check_time(pts)
+        self._check_size()
         if self._first_frame is None and not needless:
             self._decode(packet)
 
@@ -376,6 +377,15 @@ class _Scan:
                 f"{self._video.path} is longer than the {self._limits.max_duration_s:g} s that are allowed"
             )
 
+    def _check_size(self) -> None:
+        """Check the pictures themselves: containers, and AV1's sequence headers, may name a larger size."""
+        width, height = self._facts.largest
+        if width * height > self._limits.max_pixels:
+            raise VideoTooLargeError(
+                f"{self._video.path} has pictures of {width} x {height} pixels: "
+                f"{self._limits.max_pixels} pixels are allowed"
+            )
+
     def _decode(self, packet: Packet[VideoStream] | None) -> None:
         try:
             frames = self._video.stream.codec_context.decode(packet)
@@ -408,6 +418,7 @@ class _Scan:
             end_pts=self._high + (self._durations[last] or self._usual_duration(index)),
             frames=int(index.shown.sum()),
             size_bytes=path.stat().st_size,
+            announced_pixels=self._video.announced_pixels,
         )
 
     def _container_crop(self, frame: VideoFrame) -> Crop:

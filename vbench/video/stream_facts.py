@@ -1,5 +1,6 @@
 """Checks that every picture of a stream is of one size, pixel format, colour and orientation."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -45,6 +46,7 @@ class FactsScan:
         """Whether a header ever said how pictures are to be turned."""
         self._seen: list[tuple[int, PictureFacts]] = []
         """What pictures are like, from which packet on."""
+        self._largest = 0, 0
         self._turned: list[tuple[int, tuple[int, int, int]]] = []
         self._dropped: int | None = None
         self._note(initial)
@@ -63,6 +65,7 @@ class FactsScan:
         for facts in self._facts(packet):
             if not self._seen or (self._seen[-1][1] is not facts and self._seen[-1][1] != facts):
                 self._seen.append((place, facts))
+                self._largest = max(self._largest, (facts.width, facts.height), key=math.prod)
         if self._is_oriented and self._reader.codec == "h264":
             self._orientation = self._own_orientation(packet)
         if not self._turned or self._turned[-1][1] != self._orientation:
@@ -74,6 +77,11 @@ class FactsScan:
             and place > self._seen[0][0]
         ):
             self._dropped = place if self._drops_pictures(packet, after_end) else None
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Width and height of the largest picture so far, as headers say, whether it is shown or not."""
+        return max(self._largest, self._av1.largest, key=math.prod)
 
     def change(self, first: PictureFacts) -> Change | None:
         """The first change, with the facts of the first decoded picture for what no header says."""

@@ -47,6 +47,9 @@ class VideoInfo:
     frames: int
     """Presented frames in the file."""
     size_bytes: int
+    announced_pixels: int = 0
+    """Pixels of the largest picture that an AV1 stream's headers allow; its pictures may all be smaller.
+    FFmpeg's AV1 decoder does not open unless its ``max_pixels`` is as large."""
 
     @property
     def width(self) -> int:
