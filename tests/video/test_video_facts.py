@@ -14,6 +14,7 @@ from as_ffmpeg import SHORT, Make, service
 from clean_aperture import with_clean_aperture
 from clips import RECIPES, ClipStore, run_ffmpeg, source
 from joins import in_band_sets, join, packets_of
+from mp4_edits import Movie, box, with_own_boxes
 from oracle import ALL, found, one_chunk, truth
 
 from vbench.video.bits import escaped
@@ -293,6 +294,49 @@ def test_a_container_crops_pictures_of_the_size_that_it_says_itself(
     assert found(list(decode_video(path, fps=ALL, threads=1, timeout_s=30))) == known
     chunk = one_chunk(path)
     assert found([decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=30)]) == known
+
+
+def clap(across: int, down: int, *, right_by: int = 0, below: int = 1) -> bytes:
+    """A clean aperture of a width and height; its centre is moved to the right."""
+    return box(b"clap", struct.pack(">8i", across, below, down, below, right_by, 1, 0, 1))
+
+
+def with_boxes_of_its_own(path: Path, copy: Path, *entries: tuple[bytes, ...]) -> Path:
+    """A clip with a sample description for each of ``entries``, which has these boxes more."""
+    movie = Movie(path)
+    movie.describe(*(with_own_boxes(movie.entry(), *boxes) for boxes in entries))
+    return movie.write(copy)
+
+
+@pytest.mark.parametrize(
+    ("entries", "size"),
+    [
+        ([(clap(80, 50), clap(60, 40))], (60, 40)),
+        ([(clap(80, 50), clap(96, 64))], (80, 50)),  # one that leaves all is no crop
+        ([(clap(80, 50), clap(-80, 50), clap(80, -50), clap(8, 8, below=-1))], (80, 50)),  # invalid ones
+        ([(clap(60, 40), clap(0, 40), clap(200, 40), clap(80, 50, right_by=20))], (60, 40)),
+        ([(clap(-10, 64),)], (96, 64)),
+        ([(clap(80, 50),), (clap(60, 40),)], (60, 40)),  # in a description that no sample has
+        ([(clap(80, 50),), ()], (80, 50)),
+    ],
+)
+def test_of_several_clean_apertures_the_one_holds_that_ffmpeg_takes(
+    entries: list[tuple[bytes, ...]], size: tuple[int, int], recording: Recording, tmp_path: Path
+) -> None:
+    path = with_boxes_of_its_own(recording("h264"), tmp_path / "clap.mp4", *entries)
+    info = probe(path)
+    assert (info.width, info.height) == size
+    assert service(path) == truth(path).expected(ALL)
+
+
+def test_a_crop_that_leaves_less_than_a_chroma_sample_is_refused(
+    recording: Recording, tmp_path: Path
+) -> None:
+    path = with_boxes_of_its_own(recording("h264"), tmp_path / "tiny.mp4", (clap(1, 1),))
+    with pytest.raises(
+        VideoError, match="cropped by its container to 1 x 1 pixels, of which nothing is left"
+    ):
+        probe(path)
 
 
 def test_non_square_pixels_are_left_as_they_are(recording: Recording, tmp_path: Path) -> None:

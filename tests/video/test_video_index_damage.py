@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import RECIPES, ClipStore, run_ffmpeg, source
+from mp4_edits import Movie
 from oracle import ALL, found, truth
 
 from vbench.video.bitstream import PacketReader
@@ -72,6 +73,30 @@ def test_chunks_that_overlap_are_an_error(clip_bytes: bytes, tmp_path: Path) -> 
     path.write_bytes(changed(clip_bytes, b"stco", 12, first + 8))
     with pytest.raises(VideoError, match=r"has a damaged index: samples \d+ and \d+ of its video overlap"):
         probe(path)
+
+
+@pytest.mark.parametrize("kind", [b"stco", b"stsc", b"stsz"])
+def test_of_two_tables_the_one_is_checked_that_ffmpeg_takes(
+    kind: bytes, clip_bytes: bytes, tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(clip_bytes)
+    content = Movie(clip).table(kind)
+    other = content[:8] + bytes(len(content) - 8)
+    right = (
+        [content, other] if kind != b"stsz" else [other, content]
+    )  # the first table of chunks, else the last
+
+    for tables in (right, right[::-1]):
+        movie = Movie(clip)
+        movie.replace(kind, *tables)
+        path = movie.write(tmp_path / "twice.mp4")
+        if tables == right:
+            frames = found(list(decode_video(path, fps=ALL, threads=1, timeout_s=30)))
+            assert frames == truth(path).expected(ALL) == truth(clip).expected(ALL)
+        else:
+            with pytest.raises(VideoError):
+                probe(path)
 
 
 def test_a_table_of_more_samples_than_allowed_is_refused_before_it_is_read(

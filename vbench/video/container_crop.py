@@ -24,9 +24,9 @@ _PIXEL_CROPS = (b"\x54\xcc", b"\x54\xbb", b"\x54\xdd", b"\x54\xaa")
 """Element ids of Matroska (RFC 9559); the crops are left, top, right, bottom."""
 _STREAM_TYPES = (1, 2, 17)
 """Video, audio, subtitles: the tracks that FFmpeg makes a stream of."""
-_SAMPLE_ENTRY_BYTES = 8 + 78
-"""ISO/IEC 14496-12, 12.1.3: a box header, and a VisualSampleEntry up to its own boxes."""
-_SIZE_AT = 8 + 24
+_SAMPLE_ENTRY_BYTES = 78
+"""ISO/IEC 14496-12, 12.1.3: a VisualSampleEntry up to its own boxes."""
+_SIZE_AT = 24
 """Where its width and height are, two bytes each."""
 
 
@@ -62,29 +62,34 @@ def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int,
 
 
 def _clean_aperture(movie: bytes, track: int) -> Crop:
-    """What ``clap`` leaves out (ISO/IEC 14496-12, 12.1.4), in whole pixels, as FFmpeg rounds them. Pictures
-    are as large as the sample entry says, whatever the bitstream says."""
+    """What ``clap`` leaves out (ISO/IEC 14496-12, 12.1.4). Of several boxes FFmpeg takes the last that leaves
+    a part of the picture out, whichever sample entry it is in."""
+    crop = NO_CROP
     for kind, start, end in boxes(movie):
         if kind != b"trak" or track_id(movie, start, end) != track:
             continue
         table = descend(movie, start, end, b"mdia", b"minf", b"stbl", b"stsd")
         if table is None:
             return NO_CROP
-        entry = table[0] + 8
-        entry_end = min(table[1], entry + int.from_bytes(movie[entry : entry + 4], "big"))
-        clap = descend(movie, entry + _SAMPLE_ENTRY_BYTES, entry_end, b"clap")
-        if clap is None:
-            return NO_CROP
-        size = movie[entry + _SIZE_AT : entry + _SIZE_AT + 4]
-        width, height = int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
-        return _aperture(movie[clap[0] : clap[1]], width, height)
+        for _, entry, entry_end in boxes(movie, table[0] + 8, table[1]):
+            size = movie[entry + _SIZE_AT : entry + _SIZE_AT + 4]
+            width, height = int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
+            for name, at, until in boxes(movie, entry + _SAMPLE_ENTRY_BYTES, entry_end):
+                if name == b"clap":
+                    crop = _aperture(movie[at:until], width, height) or crop
+        return crop
     return NO_CROP
 
 
-def _aperture(clap: bytes, width: int, height: int) -> Crop:
+def _aperture(clap: bytes, width: int, height: int) -> Crop | None:
+    """A box's crop in whole pixels, as FFmpeg rounds them; None if it leaves the picture whole or is invalid.
+
+    Pictures are as large as the sample entry says, whatever the bitstream says. FFmpeg takes no notice of a
+    box whose numbers are negative, whose aperture is not inside the picture, or that leaves nothing.
+    """
     numbers = [int.from_bytes(clap[at : at + 4], "big", signed=True) for at in range(0, 32, 4)]
-    if len(clap) < 32 or any(below <= 0 for below in numbers[1::2]):
-        return NO_CROP
+    if len(clap) < 32 or any(below <= 0 for below in numbers[1::2]) or min(numbers[0], numbers[2]) < 0:
+        return None
     across, down, right_by, down_by = (
         Fraction(above, below) for above, below in zip(numbers[::2], numbers[1::2], strict=True)
     )
@@ -92,8 +97,11 @@ def _aperture(clap: bytes, width: int, height: int) -> Crop:
     left, top = center_x - (across - 1) / 2, center_y - (down - 1) / 2
     right, bottom = width - 1 - (center_x + (across - 1) / 2), height - 1 - (center_y + (down - 1) / 2)
     if min(left, top, right, bottom) < 0:
-        return NO_CROP  # not inside the picture: players leave it whole
-    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
+        return None
+    crop = math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
+    if crop == NO_CROP or crop[0] + crop[2] >= width or crop[1] + crop[3] >= height:
+        return None
+    return crop
 
 
 def _tracks(descriptor: int, size: int) -> bytes:

@@ -66,14 +66,24 @@ def picture_facts(frame: VideoFrame) -> PictureFacts:
     )
 
 
-def whole_chroma(crop: Crop, frame: VideoFrame) -> Crop:
-    """``crop`` as FFmpeg carries it out: no part of a chroma sample begins or ends a picture."""
+def whole_chroma(path: Path, crop: Crop, frame: VideoFrame) -> Crop:
+    """``crop`` as FFmpeg carries it out: no part of a chroma sample begins or ends a picture.
+
+    Raises:
+        VideoError: what it leaves is less than a chroma sample.
+    """
     left, top, right, bottom = crop
     if crop == NO_CROP:
         return crop
     step_x, step_y = _chroma_steps(frame)
     width = (frame.width - left - right) // step_x * step_x
     height = (frame.height - top - bottom) // step_y * step_y
+    if not width or not height:
+        raise VideoError(
+            f"{path} is cropped by its container to {frame.width - left - right} x "
+            f"{frame.height - top - bottom} pixels, of which nothing is left: {step_x} x {step_y} of its "
+            "pixels share a colour, and are shown together"
+        )
     left, top = left // step_x * step_x, top // step_y * step_y
     return left, top, frame.width - left - width, frame.height - top - height
 

@@ -400,7 +400,7 @@ class _Scan:
         path, container = self._video.path, self._video.container
         last = int(np.argmax(np.where(index.shown, index.pts, NO_PTS)))
         rotation, flipped = orientation(path, frame)
-        crop = whole_chroma(self._container_crop(frame), frame)
+        crop = whole_chroma(path, self._container_crop(frame), frame)
         return VideoInfo(
             path=str(path),
             container=container.format.name,

@@ -15,6 +15,7 @@ from vbench.video.mp4_tree import boxes, data_boxes, descend, movie_header, trac
 from vbench.video.types import VideoLimits
 
 _Numbers = npt.NDArray[np.int64]
+_CHUNK_PLACES = (b"stco", b"co64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +115,18 @@ def _tables(path: Path, movie: bytes, track: int) -> _Tables | None:
             table = descend(movie, start, end, b"mdia", b"minf", b"stbl")
             if table is None:
                 return None
-            return _Tables(path=path, content={name: movie[a:b] for name, a, b in boxes(movie, *table)})
+            return _Tables(path=path, content=_in_force(movie, *table))
     return None
+
+
+def _in_force(movie: bytes, start: int, end: int) -> dict[bytes, bytes]:
+    """The content of each box that FFmpeg takes: of several tables of chunks the first, else the last."""
+    content: dict[bytes, bytes] = {}
+    for kind, at, until in boxes(movie, start, end):
+        first_holds = _CHUNK_PLACES if kind in _CHUNK_PLACES else (b"stsc",) if kind == b"stsc" else ()
+        if not any(name in content for name in first_holds):
+            content[kind] = movie[at:until]
+    return content
 
 
 def _check_counts(tables: _Tables) -> _Numbers:
