@@ -36,6 +36,11 @@ def parse(arguments: Sequence[str]) -> list[Override]:
             raise ConfigError(
                 f"'{override.input_line}': a sweep takes values one by one, as in KEY=1,2,4, or a range(...)."
             )
+        if override.is_sweep_override() and getattr(override.value(), "shuffle", False):
+            raise ConfigError(
+                f"'{override.input_line}': a sweep draws the order of its trials itself, balanced over its"
+                f" blocks; give the values without shuffle(...)."
+            )
         if override.is_delete():
             raise ConfigError(f"'{override.input_line}': nothing can be taken out of the configuration.")
     return overrides

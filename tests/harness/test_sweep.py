@@ -175,3 +175,11 @@ def test_whatever_goes_wrong_with_a_trial_does_not_stop_the_others(tmp_path: Pat
     assert [str(failure).split(":")[0] for failure in session.failures] == ["trial 0", "trial 1"]
     assert session.trials == {}
     assert (tmp_path / "earlier" / "0-1").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("values", ["shuffle(chunked,combined)", "shuffle(chunked, combined)"])
+def test_a_shuffled_sweep_is_refused_since_resuming_would_draw_it_again(values: str) -> None:
+    with pytest.raises(ConfigError, match="draws the order of its trials itself"):
+        ask([f"mode={values}"], multirun=True)
+    with pytest.raises(ConfigError, match="draws the order of its trials itself"):
+        ask(["load.concurrency=shuffle(range(1,3))"], multirun=True)
