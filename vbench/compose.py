@@ -14,15 +14,18 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from vbench.errors import ConfigError, first_line
 from vbench.graph import pipeline_args
+from vbench.misshapen import misshapen
 from vbench.names import nearest
+from vbench.options import IN_A_URL
 from vbench.overrides import expand, is_hydras, parse, swept_keys, written_out
+from vbench.quoting import example_folder, shell_quoted, unquoted
 from vbench.quoting import override as pasteable
-from vbench.quoting import shell_quoted, unquoted
+from vbench.refusals import sentence
 from vbench.schema import MISSING, Config
 from vbench.validate import problems
 
@@ -78,6 +81,24 @@ def check(arguments: Sequence[str], *, multirun: bool) -> list[Config]:
     return ask(arguments, multirun=multirun).arms
 
 
+def check_one(arguments: Sequence[str]) -> Config:
+    """The one configuration that ``arguments`` ask for, for a command that cannot sweep; ConfigError if they
+    ask for a sweep."""
+    for override in parse(arguments):
+        line, key = override.input_line or "", override.key_or_group
+        if key == EXPERIMENTS:
+            raise ConfigError(f"'{line}': this command takes one configuration, and a study has several.")
+        if override.is_sweep_override():
+            raise ConfigError(
+                f"'{line}' gives several values, and this command takes one configuration: give one value; if"
+                f" it is one with a comma, quote it: {_as_one_value(line)}."
+            )
+        if key == "blocks" and override.value() != 1:
+            raise ConfigError(f"'{line}': this command runs no sweep: leave it out.")
+    (config,) = check(arguments, multirun=False)
+    return config
+
+
 def ask(arguments: Sequence[str], *, multirun: bool) -> Asked:
     """What ``arguments`` ask for, composed and validated; nothing is started or written.
 
@@ -94,6 +115,7 @@ def ask(arguments: Sequence[str], *, multirun: bool) -> Asked:
         study = _study(ours)
         of_hydra = composed([*study, *hydras], with_hydra=True).hydra
         multirun = multirun or of_hydra.mode == RunMode.MULTIRUN
+        _check_folders(of_hydras_own)
         merged = _merged(ours, of_hydra.sweeper.params or {}) if multirun else ours
         _check_sweep(merged, multirun=multirun)
         check_names(merged)
@@ -176,6 +198,15 @@ def _check_hydras(overrides: Sequence[Override]) -> None:
             )
 
 
+def _check_folders(hydras: Sequence[Override]) -> None:
+    """ConfigError for a folder without a name, which would be the current one."""
+    for override in hydras:
+        key = override.key_or_group
+        if key in ("hydra.run.dir", "hydra.sweep.dir") and not str(override.value() or "").strip():
+            example = pasteable(key, example_folder("vbench_runs", IN_A_URL))
+            raise ConfigError(f"{override.input_line} names no folder: give one, such as {example}.")
+
+
 def _as_one_value(line: str) -> str:
     """The override, pluses included, with all that is behind the equals sign as one value."""
     key, _, value = line.partition("=")
@@ -202,18 +233,20 @@ def check_names(overrides: Sequence[Override]) -> None:
     known = groups()
     chosen = []
     for override in overrides:
-        key = override.key_or_group
+        key, line = override.key_or_group, override.input_line or ""
+        if override.package is not None:
+            plain = f"{key}={line.partition('=')[2]}"
+            raise ConfigError(
+                f"'{line}': @{override.package} would put it elsewhere in the configuration: leave that out:"
+                f" {shell_quoted(plain)}."
+            )
         if key == EXPERIMENTS:
-            chosen.append(override.input_line or "")
+            chosen.append(line)
         if key not in known:
             continue
-        options = (
-            list(override.sweep_string_iterator()) if override.is_sweep_override() else [override.value()]
-        )
-        for option in options:
-            if str(option) not in known[key]:
-                raise ConfigError(f"{key}={option} does not exist: {nearest(str(option), known[key])}.")
-        chosen.append(f"{key}={options[0]}")
+        chosen.append(f"{key}={_options(override, known[key])[0]}")
+        if line.startswith("+"):
+            raise ConfigError(f"{line}: {key} is there already: leave out the plus: {line.lstrip('+')}.")
     base = composed(chosen)
     for override in overrides:
         key = override.key_or_group
@@ -225,13 +258,66 @@ def check_names(overrides: Sequence[Override]) -> None:
                 f"'{key}' only says which option was chosen: choose with {parent}={override.value()}, where"
                 f" {nearest(str(override.value()), known[parent])}."
             )
-        if override.is_add() and parent.endswith(OPEN_ENDED):
+        line = override.input_line or ""
+        _check_parts(base, override)
+        if line.startswith("+") and parent.endswith(OPEN_ENDED):
             _check_key(base, parent)
+            is_new = last not in OmegaConf.select(base, parent)
         else:
-            _check_key(base, key)
+            _check_key(base, key, line)
+            is_new = False
+        if override.is_add() and not is_new:
+            plain = shell_quoted(line.lstrip("+"))
+            raise ConfigError(f"{line}: {key} is there already: leave out the plus: {plain}.")
 
 
-def _check_key(base: DictConfig, key: str) -> None:
+def _options(override: Override, known: Sequence[str]) -> list[str]:
+    """What an override chooses of a group; ConfigError for what is not ``known``."""
+    key = override.key_or_group
+    swept = override.is_sweep_override()
+    options = list(override.sweep_string_iterator()) if swept else [_as_written(override.value())]
+    for option in options:
+        if option in known:
+            continue
+        if key == "video" and ("/" in option or "." in option):
+            video = pasteable("video.path", option)
+            raise ConfigError(f"video={option} does not exist; for a file give: video=file {video}.")
+        raise ConfigError(f"{key}={option} does not exist: {nearest(option, known)}.")
+    return options
+
+
+def _as_written(value: object) -> str:
+    """A value as the command line has it."""
+    return "null" if value is None else str(value)
+
+
+def _check_parts(base: DictConfig, override: Override) -> None:
+    """ConfigError for several new names at once, which Hydra adds one by one."""
+    key, value = override.key_or_group, override.value()
+    if not key.endswith(OPEN_ENDED) or not isinstance(value, dict) or override.is_force_add():
+        return
+    there = OmegaConf.select(base, key)
+    new = [name for name in value if not isinstance(there, DictConfig) or name not in there]
+    if new or override.is_add():
+        names = new or list(value)
+        lines = " ".join(
+            shell_quoted(f"{'+' if name in new else ''}{key}.{name}={value[name]}")
+            for name in names
+            if not isinstance(value[name], dict)
+        )
+        remedy = f": {lines}" if lines else f", as in +{key}.{names[0]}.PART=VALUE"
+        raise ConfigError(f"{override.input_line}: give each name by itself{remedy}.")
+
+
+def _check_key(base: DictConfig, key: str, line: str = "") -> None:
+    """ConfigError if the configuration has no such key, naming the nearest; ``line`` is what sets it."""
+    if "." not in key and key not in base:
+        value = line.partition("=")[2]
+        fuller = [name for name in _all_keys(base) if name.endswith(f".{key}")]
+        if len(fuller) == 1:
+            raise ConfigError(f"'{key}' does not exist: did you mean {shell_quoted(f'{fuller[0]}={value}')}?")
+        if fuller:
+            raise ConfigError(f"'{key}' does not exist: did you mean one of {', '.join(fuller)}?")
     node: Any = base
     seen: list[str] = []
     for part in key.split("."):
@@ -246,6 +332,17 @@ def _check_key(base: DictConfig, key: str) -> None:
         node = None if OmegaConf.is_missing(node, part) else node[part]
 
 
+def _all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """The dotted keys of all values."""
+    for name in map(str, node):
+        key = f"{prefix}{name}"
+        below = None if OmegaConf.is_missing(node, name) else node._get_node(name)
+        if isinstance(below, DictConfig) and not below._is_none() and not below._is_interpolation():
+            yield from _all_keys(below, f"{key}.")
+        else:
+            yield key
+
+
 def composed(line: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     """The configuration of one trial, not validated yet; Hydra's own too where that is asked for."""
     return _composed(tuple(line), with_hydra)
@@ -258,7 +355,7 @@ def _composed(line: tuple[str, ...], with_hydra: bool) -> DictConfig:
     try:
         return compose("config", overrides=list(line), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_sentence(error, line)) from error
+        raise ConfigError(sentence(error, line, _composes)) from error
     except (AssertionError, TypeError, ValueError) as error:  # what Hydra does not expect of a value
         raise ConfigError(f"Hydra cannot compose '{' '.join(line)}': {first_line(error)}.") from error
 
@@ -268,8 +365,10 @@ def typed(config: DictConfig) -> Config:
     try:
         value = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
-        raise ConfigError(_sentence(error, [])) from error
+        raise ConfigError(sentence(error, [], _composes)) from error
     assert isinstance(value, Config)
+    if wrong := list(misshapen(value)):
+        raise ConfigError(" ".join(wrong))
     value = _at_home(value)
     found = problems(value)
     if found:
@@ -292,14 +391,13 @@ def _if_home(key: str, path: str) -> str:
     return str(written_out(key, path)) if path.startswith("~") else path
 
 
-def _sentence(error: Exception, line: Sequence[str]) -> str:
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    key = getattr(cause, "full_key", None)
-    first = first_line(cause)
-    if isinstance(cause, MissingMandatoryValue):
-        return f"{key} has no value; give one."
-    given = next((item for item in line if key and item.lstrip("+").startswith(f"{key}=")), None)
-    return f"{given or key or 'the configuration'}: {first.rstrip('.')}."
+def _composes(line: Sequence[str]) -> bool:
+    """Whether Hydra can compose it."""
+    try:
+        compose("config", overrides=list(line))
+    except (HydraException, OmegaConfBaseException, AssertionError, TypeError, ValueError):
+        return False
+    return True
 
 
 @contextmanager

@@ -1,23 +1,34 @@
 """Overrides of the command line: read as Hydra reads them, and expanded to the arms of a sweep."""
 
 import itertools
+import math
+import os
 import re
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.override_parser.types import Override, RangeSweep, ValueType
 from hydra.errors import HydraException
 
 from vbench.errors import ConfigError
 from vbench.options import home_path
-from vbench.quoting import hydra_quoted, unquoted
+from vbench.quoting import hydra_quoted, shell_quoted, unquoted
 from vbench.quoting import override as pasteable
 
 ENUMERABLE = (ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 """Sweeps whose trials can be listed, and so checked, before the first one runs."""
 
-KEY = re.compile(r"\+{0,2}[\w./@]+")
+KEY = re.compile(r"\+{0,2}[\w.][^\s=]*")
+"""What somebody may have meant as a key, right or wrong."""
+
+SWEEP = re.compile(r"(choice|range|interval|glob|sort|shuffle)\(.*\)", re.DOTALL)
+"""Hydra's functions that give several values."""
+
+MOST_ARMS = 1000
+"""More trials than anybody waits for; a range may ask for a billion."""
 
 PATHS = ("outputs", "video.path", "model.weights", "hydra.run.dir", "hydra.sweep.dir")
 """Keys of folders and files, whose ``~`` is a home folder."""
@@ -41,19 +52,91 @@ def parse(arguments: Sequence[str]) -> list[Override]:
                 f"'{override.input_line}': a sweep draws the order of its trials itself, balanced over its"
                 f" blocks; give the values without shuffle(...)."
             )
+        if override.value_type == ValueType.RANGE_SWEEP:
+            _check_range(override)
         if override.is_delete():
             raise ConfigError(f"'{override.input_line}': nothing can be taken out of the configuration.")
     return overrides
 
 
+def _check_range(override: Override) -> None:
+    """ConfigError for a range that never ends, or that holds more values than a sweep can have."""
+    swept = override.value()
+    assert isinstance(swept, RangeSweep)
+    start, stop, step = (float(part or 0) for part in (swept.start, swept.stop, swept.step))
+    if step == 0:
+        raise ConfigError(f"'{override.input_line}': the step of a range must not be 0.")
+    if not all(map(math.isfinite, (start, stop, step))) or (stop - start) / step > MOST_ARMS:
+        raise ConfigError(
+            f"'{override.input_line}': a sweep has {MOST_ARMS} arms at most; give a shorter range."
+        )
+
+
 def _not_an_override(argument: str) -> str:
+    """The sentence for what Hydra cannot read; it offers only what Hydra can."""
     key, equals, value = argument.partition("=")
-    if equals and KEY.fullmatch(key):
-        return f"{argument}: quote this value for Hydra and the shell: {pasteable(key, unquoted(value))}."
+    if not equals or not KEY.fullmatch(key):
+        return (
+            f"'{argument}' is neither an option nor an override such as load.requests=8;"
+            f" python -m vbench --help lists what there is."
+        )
+    if not _is_read(f"{key}=1"):
+        return _wrong_key(argument, key, value)
+    quoted = pasteable(key, unquoted(value))
+    as_one = f"quote this value for Hydra and the shell: {quoted}"
+    if not _is_read(shlex.split(quoted)[0]):
+        return f"'{argument}': Hydra cannot read this value."
+    if SWEEP.fullmatch(value):
+        return (
+            f"'{argument}': Hydra cannot expand this; name the values one by one, as in {key}=A,B; if it is"
+            f" one value, {as_one}."
+        )
+    values = [part for part in value.split(",") if part.strip()]
+    fewer = f"{key}={','.join(values)}"
+    if values and len(values) <= value.count(",") and _is_read(fewer):
+        return f"'{argument}' has a comma too many: give {shell_quoted(fewer)}; if it is one value, {as_one}."
+    return f"{argument}: {as_one}."
+
+
+def _wrong_key(argument: str, key: str, value: str) -> str:
+    plus = key[: len(key) - len(key.lstrip("+"))]
+    mended = f"{plus}{'.'.join(part for part in key.lstrip('+').split('.') if part)}={value}"
+    if mended != argument and _is_read(mended):
+        return f"'{argument}': the key has a dot too many: give {shell_quoted(mended)}."
     return (
-        f"'{argument}' is neither an option nor an override such as load.requests=8;"
-        f" python -m vbench --help lists what there is."
+        f"'{argument}': Hydra cannot read the key '{key.lstrip('+')}': take names of letters, digits, _ and"
+        " - with dots between them."
     )
+
+
+def _is_read(argument: str) -> bool:
+    """Whether Hydra can read this override."""
+    try:
+        OverridesParser.create().parse_overrides([argument])
+    except HydraException:
+        return False
+    return True
+
+
+def check_utf8(arguments: Sequence[str]) -> None:
+    """ConfigError for an argument, or a current folder, that records could not hold: JSON is UTF-8."""
+    for what, text in (*(("argument", item) for item in arguments), ("current folder", _current_folder())):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            shown = text.encode(errors="backslashreplace").decode()
+            if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8":
+                remedy = "rename it, or make a link to it with a name in UTF-8"
+            else:
+                remedy = "set PYTHONUTF8=1, or LC_ALL=C.UTF-8"
+            raise ConfigError(f"the {what} {shown} is not in UTF-8: {remedy}.") from error
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - the text itself
+    except OSError:
+        return ""
 
 
 def _at_home(argument: str) -> str:
@@ -82,7 +165,10 @@ def swept_keys(overrides: Sequence[Override]) -> list[str]:
 
 
 def expand(overrides: Sequence[Override]) -> list[list[str]]:
-    """The command lines of all trials of a sweep, in Hydra's order; one where nothing is swept."""
+    """The command lines of all trials of a sweep, in Hydra's order; one if nothing is swept.
+
+    ConfigError if there are more than anybody can run.
+    """
     values: list[list[str]] = []
     for override in overrides:
         if override.is_sweep_override():
@@ -90,6 +176,12 @@ def expand(overrides: Sequence[Override]) -> list[list[str]]:
             values.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         else:
             values.append([override.input_line or ""])
+    arms = math.prod(map(len, values))
+    if arms > MOST_ARMS:
+        raise ConfigError(
+            f"{', '.join(swept_keys(overrides))} make {arms:,} arms, and a sweep has {MOST_ARMS:,} at most;"
+            f" give fewer values."
+        )
     return [list(combination) for combination in itertools.product(*values)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vbench.compose import check
+from vbench.compose import check_one
 from vbench.entry import command
 from vbench.errors import ConfigError, VbenchError
 from vbench.manifests.anyscale import compute_config, service_config
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=path_option, metavar="FILE", help="write it there")
     options = parser.parse_args(arguments)
     try:
-        (config,) = check(options.overrides, multirun=False)
+        config = check_one(options.overrides)
         text = rendered(options.kind, config, options.overrides)
         if options.out is None:
             sys.stdout.write(text)

@@ -1,0 +1,97 @@
+"""What is wrong with an override is said in one sentence, and its remedy works when it is pasted."""
+
+import shlex
+
+import pytest
+
+from vbench.compose import ask
+from vbench.errors import ConfigError
+from vbench.manifests.__main__ import main as render
+
+
+def refused(*overrides: str, multirun: bool = False) -> str:
+    with pytest.raises(ConfigError) as caught:
+        ask(overrides, multirun=multirun)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "says"),
+    [
+        ("load.requests=range(4,8,0)", "the step of a range must not be 0"),
+        ("load.requests=range(0,1e9)", "a sweep has 1000 arms at most"),
+        ("load.requests=range(0,inf)", "a sweep has 1000 arms at most"),
+        ("load.requests=range(4,8,-1)", "no trial at all"),
+        ("mode=choice()", "name the values one by one, as in mode=A,B"),
+        ("load.requests=sort(1,a,3)", "name the values one by one, as in load.requests=A,B"),
+        ("mode=chunked,", "has a comma too many: give mode=chunked;"),
+        ("mode=,chunked,,combined", "has a comma too many: give mode=chunked,combined;"),
+    ],
+)
+def test_a_sweep_that_cannot_be_expanded_is_refused(sweep: str, says: str) -> None:
+    assert says in refused(sweep, multirun=True)
+
+
+def test_a_sweep_of_more_arms_than_anybody_can_run_is_refused() -> None:
+    sweep = ["load.seed=range(0,1000)", "mode=chunked,combined"]
+    assert "load.seed, mode make 2,000 arms, and a sweep has 1,000 at most" in refused(*sweep, multirun=True)
+
+
+@pytest.mark.parametrize(
+    ("override", "remedy"),
+    [
+        ("load..requests=4", "load.requests=4"),
+        (".load.requests=4", "load.requests=4"),
+        ("load.requests.=4", "load.requests=4"),
+        ("+load.requests=4", "load.requests=4"),
+        ("+mode=chunked", "mode=chunked"),
+        ("++load=closed", "load=closed"),
+        ("mode@foo=chunked", "mode=chunked"),
+        ("hydra.job.env_set.A=1", "+hydra.job.env_set.A=1"),
+        ("cluster.nodes.head.resources={a:1}", "+cluster.nodes.head.resources.a=1"),
+        ("requests=8", "load.requests=8"),
+        ("video=clip.mp4", "video=file video.path=clip.mp4"),
+        ("pipeline.chunk_s=5s", "pipeline.chunk_s=5"),
+    ],
+)
+def test_the_remedy_for_a_wrong_key_or_value_composes(override: str, remedy: str) -> None:
+    said = refused(override)
+    assert remedy in said
+    ask(shlex.split(remedy), multirun=False)
+
+
+@pytest.mark.parametrize("key", ["+cluster.nodes.head.resources.a/b", "+cluster.nodes.head.resources.node:1"])
+def test_a_key_that_hydra_cannot_read_is_named_and_not_its_value(key: str) -> None:
+    said = refused(f"{key}=1")
+    assert f"Hydra cannot read the key '{key.lstrip('+')}'" in said
+    assert "quote" not in said
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("mode=null", "mode=null does not exist"),
+        ("load.requests=null", "load.requests=null: this key needs a value"),
+        ("load.requests=many", "load.requests=many must be a whole number."),
+        ("pipeline.prune=maybe", "pipeline.prune=maybe must be true or false."),
+        ("hydra.run.dir=", "hydra.run.dir= names no folder: give one, such as hydra.run.dir=/"),
+        ("hydra.sweep.dir=", "hydra.sweep.dir= names no folder: give one, such as hydra.sweep.dir=/"),
+        ("cluster.nodes.head.resources=${now:x}", "cluster.nodes.head.resources must have parts of its own"),
+        ("cluster.deployments.api.resources=${now:x}", "api.resources must have parts of its own"),
+        ("cluster.nodes.head=${load}", "cluster.nodes.head must have parts of its own"),
+        ("cluster.addresses=${now:x}", "cluster.addresses must have parts of its own"),
+        ("video.scene=${load}", "video.scene must have parts of its own"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_as_it_was_given(override: str, says: str) -> None:
+    assert says in refused(override)
+
+
+@pytest.mark.parametrize("override", ["runtime=oss,single", "+experiments=aa", "blocks=2"])
+def test_a_manifest_takes_no_sweep_and_does_not_advise_one(
+    override: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert render(["serve", override]) == 2
+    said = capsys.readouterr().err
+    assert override in said
+    assert "--multirun" not in said
