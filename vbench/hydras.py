@@ -48,6 +48,11 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
             value = next(waiting, None)
             if value is not None:
                 options.append(value)
+    names = {option.split("=")[0] for option in options}
+    if names & {"--package", "-p", "--resolve"} and not names & {"--cfg", "-c"}:
+        raise ConfigError(
+            f"'{' '.join(options)}': --package and --resolve say how to print a configuration: add --cfg job."
+        )
     return options, overrides
 
 
@@ -58,7 +63,11 @@ def only_shows(options: Sequence[str]) -> bool:
 
 def show(options: Sequence[str], overrides: Sequence[str]) -> None:
     """Let Hydra print what ``options`` ask for, of one trial."""
-    _call([option for option in options if option not in MULTIRUN], overrides, lambda _: None)
+    try:
+        _call([option for option in options if option not in MULTIRUN], overrides, lambda _: None)
+    except SystemExit as error:
+        # Hydra has said why, and ends with 1 for some of what the command line has wrong.
+        raise SystemExit(ConfigError.exit_status if error.code else 0) from error
 
 
 def run(overrides: Sequence[str], task: Task, folder: Path | None = None) -> None:
@@ -91,7 +100,12 @@ def _call(options: Sequence[str], overrides: Sequence[str], task: Callable[[Dict
     logging.raiseExceptions = False
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="config")(task)()
-    except (HydraException, OmegaConfBaseException, OSError) as error:
-        if isinstance(error, OSError) and error.filename is None:  # of a stream: Hydra's output
+    except OSError as error:
+        if error.filename is None:  # of a stream: Hydra's output
             raise
+        raise ConfigError(
+            f"the trial's folder {error.filename} cannot be made ({error.strerror}): give another"
+            f" hydra.run.dir, or none."
+        ) from error
+    except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"Hydra cannot run '{' '.join(overrides)}': {first_line(error)}.") from error

@@ -13,6 +13,9 @@ from vbench.options import usable_outputs
 from vbench.quoting import override
 from vbench.schema import Config
 from vbench.tracking_database import unusable_database
+from vbench.validate_attached import ATTACHED
+from vbench.video.errors import ToolMissingError
+from vbench.video.ffmpeg import require_hwaccel
 
 
 def check_machine(configs: Sequence[Config]) -> None:
@@ -20,7 +23,14 @@ def check_machine(configs: Sequence[Config]) -> None:
     which is looked at once."""
     different = {
         json.dumps(
-            [asdict(config.cluster), config.runtime.name, config.outputs, config.video.path], sort_keys=True
+            [
+                asdict(config.cluster),
+                config.runtime.name,
+                config.outputs,
+                config.video.path,
+                config.pipeline.hwaccel,
+            ],
+            sort_keys=True,
         ): config
         for config in configs
     }
@@ -32,6 +42,17 @@ def check_machine(configs: Sequence[Config]) -> None:
                 f" {', '.join(NAMES)}."
             )
         kind(config.cluster.name).check(config)
+        if config.pipeline.hwaccel is not None and config.cluster.name != ATTACHED:
+            _check_hwaccel(config.pipeline.hwaccel)
+
+
+def _check_hwaccel(name: str) -> None:
+    """InputError if this machine, whose FFmpeg the decoders run, has no such hardware."""
+    try:
+        require_hwaccel(name)
+    except ToolMissingError as error:
+        remedy = str(error).replace("hwaccel=null", "pipeline.hwaccel=null")
+        raise InputError(f"pipeline.hwaccel={name}: {remedy}.") from error
 
 
 def check_outputs(outputs: Path, *, tracked: bool, experiments: Iterable[str] = ()) -> None:

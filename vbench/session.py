@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,8 @@ from vbench.disk import check_room
 from vbench.display import Display, time_left
 from vbench.environment import MEASURED
 from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
-from vbench.overrides import written_out
+from vbench.options import LOOP, leads_to_itself
+from vbench.overrides import check_utf8, written_out
 from vbench.quoting import resume_command, shell_quoted
 from vbench.ready import check_machine, check_outputs
 from vbench.record import Trial
@@ -42,10 +44,13 @@ class Session:
 
 def run(arguments: Sequence[str]) -> int:
     """Check everything, then run it; the exit status. Raises VbenchError for what cannot be run at all."""
+    check_utf8(arguments)
     if any(argument.startswith(RESUME) for argument in arguments):
         return _resume(arguments)
     asked, options = _asked(arguments)
     if hydras.only_shows(options):
+        if len(asked.lines) > 1:
+            Display().say(f"vbench: the first of {len(asked.lines)} arms: {shlex.join(asked.lines[0])}")
         hydras.show(options, [*asked.lines[0], *asked.hydras])
         return 0
     check_machine(asked.arms)
@@ -82,7 +87,10 @@ def _resume(arguments: Sequence[str]) -> int:
         raise ConfigError(
             f"'{' '.join(arguments)}': {RESUME}FOLDER stands alone; all the rest is in the sweep's folder."
         )
-    folder = written_out("resume", arguments[0].removeprefix(RESUME)).resolve()
+    named = written_out("resume", arguments[0].removeprefix(RESUME))
+    if leads_to_itself(named):
+        raise ConfigError(f"resume={named}: {LOOP}.")
+    folder = named.resolve()
     begun = sweep.read(folder)
     with sweep.alone(folder), _working_in(begun.cwd):
         try:

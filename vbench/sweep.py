@@ -112,6 +112,11 @@ def plan(asked: Asked, sweep_id: str = "") -> list[Planned]:
     """All trials in running order, which ``sweep_id`` and load.seed decide; ConfigError where two arms bear
     one name."""
     keys = shown(asked.swept)
+    nameless = [key for key in asked.swept if key not in keys]
+    if nameless:
+        raise ConfigError(
+            f"{nameless[0]} cannot be swept, because it cannot change a result: give it one value."
+        )
     names = [name_of(arm_of(config, keys)) for config in asked.arms]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -139,7 +144,9 @@ def in_words(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
     rounds = "once" if sweep.blocks == 1 else f"once in each of {sweep.blocks} blocks"
     ran = len(sweep.trials) - left
     rest = f", of which {ran} ran before" if ran else ""
-    yield f"{len(sweep.trials)} trials{rest}: {len(arms)} arms, each {rounds}, into {folder}"
+    trials = f"{len(sweep.trials)} trial{'' if len(sweep.trials) == 1 else 's'}"
+    of_arms = "1 arm" if len(arms) == 1 else f"{len(arms)} arms, each"
+    yield f"{trials}{rest}: {of_arms} {rounds}, into {folder}"
     width = len(str(len(arms)))
     for number, arm in enumerate(arms, start=1):
         yield f"  {number:>{width}}  {arm}"

@@ -9,8 +9,17 @@ from typing import get_args
 from vbench.load import ends
 from vbench.models.protocol import Precision
 from vbench.names import nearest
-from vbench.options import IN_A_URL, usable_outputs
-from vbench.pipeline.config import HEAD_RESOURCE, HWACCELS, MOST_CALLS, FrameSize, Handoff, Mode
+from vbench.options import IN_A_URL, LOOP, leads_to_itself, usable_outputs
+from vbench.pipeline.config import (
+    HEAD_RESOURCE,
+    HWACCELS,
+    LEAST_FPS,
+    MOST_CALLS,
+    MOST_FPS,
+    FrameSize,
+    Handoff,
+    Mode,
+)
 from vbench.quoting import override
 from vbench.runtimes import RuntimeFlagError, environment
 from vbench.schema import (
@@ -25,9 +34,10 @@ from vbench.sizing import deployments, node_cpus, replicas
 from vbench.validate_attached import attached
 from vbench.validate_network import network
 from vbench.video.errors import VideoError
+from vbench.video.local_files import NEVER
 from vbench.video.remote import SCHEMES, shown
 from vbench.video.scene_settings import SceneSettings
-from vbench.video.source import scheme_of
+from vbench.video.source import path_of, scheme_of
 from vbench.video.types import PixelFormat
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -64,11 +74,34 @@ POSITIVE = (
 
 MOST_BLOCKS = 1000
 
+MOST_BATCH = 1024
+"""Frames of one forward pass; that many take gigabytes."""
+
+LONGEST_EXPERIMENT = 500
+"""Characters of an experiment's name that MLflow takes."""
+
 MOST = 1_000_000
 """Above what any count, length or time-out of a trial can sensibly be."""
 
+SHORTEST_SAMPLE_PERIOD_S = 0.02
+"""More samples would take CPU time from what is measured, and fill the disk."""
+
 LONGEST_SAMPLE_PERIOD_S = 1.0
 """Whether a link or a CPU was what transfers waited for is told from one sample to the next."""
+
+LEAST_RESOURCE = 0.0001
+"""Ray counts resources in ten-thousandths."""
+
+MOST_RESOURCE = 100e12
+"""Of one resource on a node (Ray's ``MAX_RESOURCE_QUANTITY``)."""
+
+RAYS_OWN = {
+    "CPU": "give cpus instead",
+    "GPU": "give gpus instead",
+    "memory": "leave it out",
+    "object_store_memory": "leave it out; a node's is object_store_mb",
+}
+"""Names that Ray has itself, and what to do instead of giving them as custom resources."""
 
 SMALLEST_OBJECT_STORE_MB = 80
 """Ray refuses to start with less than 75 MiB."""
@@ -88,6 +121,8 @@ def value_at(config: object, key: str) -> object:
 
 def _problems(config: Config) -> Iterator[str]:
     yield from _single_values(config)
+    yield from _costs(config)
+    yield from _experiment(config)
     if config.load.concurrency > config.load.requests:
         yield (
             f"load.concurrency={config.load.concurrency} is more than load.requests={config.load.requests};"
@@ -102,6 +137,8 @@ def _problems(config: Config) -> Iterator[str]:
     yield from network(config)
     yield from attached(config.cluster)
     yield from _video(config)
+    if leads_to_itself(config.model.weights):
+        yield f"model.weights={config.model.weights}: {LOOP}."
     yield from _outputs(config.outputs, is_tracked=config.tracking.name != "off")
     if config.video.scene is not None:
         yield from _scene(config.video.scene)
@@ -125,11 +162,6 @@ def _single_values(config: Config) -> Iterator[str]:
             yield f"{key}={value} must be a number above 0, and not above {MOST:,}."
     if not 0 <= config.load.min_scene_map50 <= 1:
         yield f"load.min_scene_map50={config.load.min_scene_map50:g} must be from 0 (no floor) to 1."
-    if LONGEST_SAMPLE_PERIOD_S < config.load.sample_period_s <= MOST:
-        yield (
-            f"load.sample_period_s={config.load.sample_period_s:g} must be {LONGEST_SAMPLE_PERIOD_S:g} s or"
-            f" less: what the links and the CPUs did between two samples is not seen."
-        )
     if not 0 <= config.load.warmup <= MOST:
         yield f"load.warmup={config.load.warmup} must be 0 or more, and not above {MOST:,}."
     if not 0 < config.load.max_machine_cpu_percent <= 100:
@@ -145,6 +177,39 @@ def _single_values(config: Config) -> Iterator[str]:
         yield f"model.score_threshold={config.model.score_threshold} must lie between 0 and 1."
     if not 0 <= config.cluster.http_port <= 65535:
         yield f"cluster.http_port={config.cluster.http_port} must lie between 0 (any free one) and 65535."
+
+
+def _costs(config: Config) -> Iterator[str]:
+    """Values that are numbers, and that no machine or no measurement can bear."""
+    if 0 < config.load.sample_period_s < SHORTEST_SAMPLE_PERIOD_S:
+        yield (
+            f"load.sample_period_s={config.load.sample_period_s:g} must be {SHORTEST_SAMPLE_PERIOD_S:g} s or"
+            f" more: sampling more often would disturb what is measured."
+        )
+    if LONGEST_SAMPLE_PERIOD_S < config.load.sample_period_s <= MOST:
+        yield (
+            f"load.sample_period_s={config.load.sample_period_s:g} must be {LONGEST_SAMPLE_PERIOD_S:g} s or"
+            f" less: what the links and the CPUs did between two samples is not seen."
+        )
+    if MOST_CALLS < config.load.concurrency <= MOST:
+        yield f"load.concurrency={config.load.concurrency} must not be above {MOST_CALLS:,}."
+    if MOST_BATCH < config.model.batch_size <= MOST:
+        yield f"model.batch_size={config.model.batch_size} must not be above {MOST_BATCH:,}."
+    if not config.model.weights.strip():
+        yield "model.weights= names no weights: give bundled, random, a file or a model's name."
+
+
+def _experiment(config: Config) -> Iterator[str]:
+    name = config.tracking.experiment
+    if config.tracking.name == "off":
+        return
+    if not name.strip():
+        yield "tracking.experiment= must name an experiment, such as tracking.experiment=vbench."
+    elif len(name) > LONGEST_EXPERIMENT:
+        yield (
+            f"tracking.experiment has {len(name)} characters, and MLflow takes {LONGEST_EXPERIMENT}: give a"
+            f" shorter name."
+        )
 
 
 def _pipeline(pipeline: PipelineConfig) -> Iterator[str]:
@@ -168,8 +233,8 @@ def rate(key: str, text: str) -> Iterator[str]:
     except (ValueError, ZeroDivisionError):
         yield f"{key}={text} is no rate; give a number such as 2, or a fraction such as 30000/1001."
         return
-    if not 0 < value <= 1000:
-        yield f"{key}={text} must lie above 0 and not above 1000."
+    if not LEAST_FPS <= value <= MOST_FPS:
+        yield f"{key}={text} must lie between {LEAST_FPS} and {MOST_FPS} frames/s."
 
 
 def _video(config: Config) -> Iterator[str]:
@@ -189,6 +254,8 @@ def _video(config: Config) -> Iterator[str]:
             f"video.path={shown(video.path or '')} cannot be reached from cluster=emulated, whose hosts have"
             " no way out: download it and give its path."
         )
+    if scheme == "file" and video.name == "file" and video.path not in (None, MISSING, ""):
+        yield from _local_video(video.path or "")
     if scheme in ("s3", "gs"):
         yield from _store_address(video.path or "")
     if video.name == "file" and video.path in (None, MISSING, ""):
@@ -197,6 +264,23 @@ def _video(config: Config) -> Iterator[str]:
         yield f"video.path={video.path} is not looked at by video=scene: add video=file."
     if video.name == "scene" and video.scene is None:
         yield "video.scene=null leaves no video: set the scene, or choose video=file video.path=clip.mp4."
+
+
+def _local_video(source: str) -> Iterator[str]:
+    try:
+        path = path_of(source)
+    except VideoError as error:
+        yield f"video.path: {error}."
+        return
+    if leads_to_itself(path):
+        yield f"video.path={source}: {LOOP}."
+        return
+    real = path.resolve()
+    if any(real.is_relative_to(folder) for folder in NEVER):
+        yield (
+            f"video.path={source} is no video: nothing is read from {', '.join(map(str, NEVER))}; give a file"
+            f" elsewhere."
+        )
 
 
 def _store_address(address: str) -> Iterator[str]:
@@ -211,6 +295,8 @@ def _store_address(address: str) -> Iterator[str]:
 def _outputs(outputs: str, *, is_tracked: bool) -> Iterator[str]:
     if not outputs.strip():
         yield f"outputs={outputs!r} must name a folder, such as {override('outputs', usable_outputs())}."
+    elif leads_to_itself(outputs):
+        yield f"outputs={outputs}: {LOOP}."
     elif is_tracked and (sign := IN_A_URL.search(outputs)):
         yield (
             f"outputs={outputs} has {sign[0]!r} in it, and MLflow would open another database: give a folder"
@@ -243,6 +329,14 @@ def _nodes(config: Config) -> Iterator[str]:
                 f" {SMALLEST_OBJECT_STORE_MB} MB at least."
             )
         yield from _resources(f"{key}.resources", node.resources)
+        for resource, amount in node.resources.items():
+            if resource.startswith("node:"):
+                yield f"{key}.resources.{resource}: Ray gives each node its node:... itself; leave it out."
+            elif not (amount <= 0 or (float(amount).is_integer() and amount <= MOST_RESOURCE)):
+                yield (
+                    f"{key}.resources.{resource}={amount:g} must be a whole number, and not above"
+                    f" {MOST_RESOURCE:g}: Ray takes no other on a node."
+                )
 
 
 def _deployment(key: str, deployment: DeploymentConfig) -> Iterator[str]:
@@ -260,8 +354,10 @@ def _deployment(key: str, deployment: DeploymentConfig) -> Iterator[str]:
 
 def _resources(key: str, resources: dict[str, float]) -> Iterator[str]:
     for name, amount in resources.items():
-        if not (math.isfinite(amount) and amount > 0):
-            yield f"{key}.{name}={amount} must be above 0."
+        if name in RAYS_OWN:
+            yield f"{key}.{name}={amount:g}: {name} is no custom resource; {RAYS_OWN[name]}."
+        if not (math.isfinite(amount) and amount >= LEAST_RESOURCE):
+            yield f"{key}.{name}={amount} must be {LEAST_RESOURCE:.4f} or more."
 
 
 def _room(cluster: ClusterConfig) -> Iterator[str]:

@@ -9,7 +9,7 @@ from vbench.load.events import progress
 from vbench.pipeline.config import LimitArgs
 from vbench.schema import VideoConfig
 from vbench.video.remote import fetched
-from vbench.video.source import scheme_of
+from vbench.video.source import path_of, scheme_of
 
 
 def is_elsewhere(video: VideoConfig) -> bool:
@@ -25,7 +25,7 @@ def local_copy(video: VideoConfig, folder: Path) -> Path:
     """
     source = video.path or ""
     if not is_elsewhere(video):
-        return Path(source).expanduser().resolve()
+        return path_of(source).expanduser().resolve()
     progress("fetching the video")
     usual = LimitArgs().limits()
     limits = replace(usual, max_fetched_bytes=usual.max_size_bytes, max_disk_share=1.0)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -141,4 +142,8 @@ def _unfit(path: Path, why: str) -> ModelError:
 
 
 def _remedy(path: Path) -> str:
-    return f"take weights=bundled, or make them with '{TRAIN_AGAIN} --out {path}'"
+    """What to do instead, by the dotted key that a trial and a service have in common."""
+    bundled = "take model.weights=bundled"
+    if path.is_dir():
+        return bundled
+    return f"{bundled}, or make them with: {TRAIN_AGAIN} --out {shlex.quote(str(path))}"

@@ -201,7 +201,7 @@ def _require_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ModelError(
             f"model device {name!r} is not there (this machine has {torch.cuda.device_count()} CUDA devices "
-            "that torch can use): take device=cpu"
+            "that torch can use): take model.device=cpu"
         )
     return device
 

@@ -56,7 +56,9 @@ def exact(value: object) -> Fraction:
 
 def _checked(low: Fraction, high: Fraction, unit: str) -> BeforeValidator:
     def check(value: object) -> object:
-        if not low <= exact(value) <= high:
+        # A number with an exponent, such as 1e-09, has no digits that ``exact`` reads.
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+        if not low <= (value if is_number else exact(value)) <= high:  # type: ignore[operator]
             raise ValueError(f"{value} is outside {float(low):g} to {float(high):g} {unit}")
         return str(value) if isinstance(value, Fraction) else value
 
@@ -80,12 +82,24 @@ def _folders(roots: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return roots
 
 
+LEAST_FPS = Fraction(1, 3600)
+MOST_FPS = Fraction(240)
+
 FramesPerSecond = Annotated[
-    float | str, _checked(Fraction(1, 3600), Fraction(240), "frames/s"), Field(examples=[1, "30000/1001"])
+    float | str, _checked(LEAST_FPS, MOST_FPS, "frames/s"), Field(examples=[1, "30000/1001"])
 ]
 ChunkSeconds = Annotated[
     float | str, _checked(Fraction(1, 10), Fraction(86400), "seconds"), Field(examples=[300, 2.5])
 ]
+
+
+DEVICE = re.compile(r"^(cpu|cuda(:\d+)?)$")
+
+
+def _device(name: object) -> object:
+    if isinstance(name, str) and not DEVICE.match(name):
+        raise ValueError("there is no such device: take cpu, cuda or cuda:N")
+    return name
 
 
 REQUESTS_AT_ONCE = 4
@@ -113,7 +127,7 @@ class ModelArgs(_Args):
     """Whether all channels of a pixel lie together in memory."""
     cuda_graph: bool = True
     """Whether a GPU replays each forward pass as one CUDA graph, see ``ModelSettings``."""
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
+    device: Annotated[str, BeforeValidator(_device), Field(pattern=DEVICE.pattern)] = "cpu"
     score_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.3
 
     def settings(self, threads: int) -> ModelSettings:

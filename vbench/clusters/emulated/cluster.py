@@ -27,6 +27,7 @@ from vbench.network import LinkCheck, Network, read_network
 from vbench.proxies import bypassed
 from vbench.schema import ClusterConfig, Config
 from vbench.sizing import machine_cpus
+from vbench.video.source import path_of
 
 NODE_MB = 500
 """Measured need of one node beside its object store: Ray's processes and a Serve replica."""
@@ -84,11 +85,12 @@ def check(config: Config) -> None:
     """InputError, in one sentence, where this machine cannot carry the cluster; starts nothing that stays."""
     check_installation()
     cluster = config.cluster
-    for key, value in (("outputs", config.outputs), ("video.path", config.video.path)):
-        if value and Path(value).resolve().is_relative_to(HIDDEN):
-            raise InputError(
-                f"{key}={value} cannot lie below {HIDDEN}, of which every emulated host has its own."
-            )
+    paths = {f"outputs={config.outputs}": Path(config.outputs)}
+    if config.video.path:
+        paths[f"video.path={config.video.path}"] = path_of(config.video.path)
+    for given, path in paths.items():
+        if path.resolve().is_relative_to(HIDDEN):
+            raise InputError(f"{given} cannot lie below {HIDDEN}, of which every emulated host has its own.")
     missing = next((need for need in all_needs(cluster) if not need.holds), None)
     if missing is not None:
         raise InputError(

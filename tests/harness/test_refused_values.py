@@ -1,0 +1,156 @@
+"""Values that no trial can have are refused before anything starts, with the key that the user set."""
+
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+
+from vbench.compose import ask
+from vbench.errors import ConfigError, InputError, VbenchError
+from vbench.hydras import run as run_with_hydra
+from vbench.hydras import split
+from vbench.load.elsewhere import local_copy
+from vbench.models.protocol import ModelError
+from vbench.models.shapes import read_weights
+from vbench.options import path_option
+from vbench.overrides import check_utf8
+from vbench.ready import check_machine
+from vbench.session import run
+from vbench.sweep import Sweep, in_words, plan
+
+
+def refused(*overrides: str, multirun: bool = False) -> str:
+    with pytest.raises(ConfigError) as caught:
+        ask(overrides, multirun=multirun)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["+cluster.nodes.head.resources.x=1.5"], "resources.x=1.5 must be a whole number"),
+        (["+cluster.nodes.head.resources.x=1e-9"], "resources.x=1e-09 must be"),
+        (
+            ["+cluster.nodes.head.resources.x=1e300"],
+            "resources.x=1e+300 must be a whole number, and not above",
+        ),
+        (["+cluster.nodes.head.resources.CPU=4"], "CPU is no custom resource; give cpus instead"),
+        (["+cluster.nodes.head.resources.GPU=4"], "GPU is no custom resource; give gpus instead"),
+        (["+cluster.nodes.head.resources.memory=4"], "memory is no custom resource"),
+        (["+cluster.deployments.service.resources.CPU=1"], "CPU is no custom resource; give cpus instead"),
+        (
+            ["video=file", "video.path=/dev/zero"],
+            "video.path=/dev/zero is no video: nothing is read from /proc",
+        ),
+        (["video=file", "video.path=/proc/self/mem"], "video.path=/proc/self/mem is no video"),
+        (
+            ["load.concurrency=20000", "load.requests=20000"],
+            "load.concurrency=20000 must not be above 10,000",
+        ),
+        (["pipeline.fps=0.0000001"], "must lie between 1/3600 and 240 frames/s"),
+        (["pipeline.fps=1001"], "pipeline.fps=1001 must lie between 1/3600 and 240 frames/s"),
+        (["pipeline.chunk_s=1e-9"], "pipeline.chunk_s=1e-09: 1e-09 is outside 0.1 to 86400 seconds"),
+        (["load.sample_period_s=0.0001"], "load.sample_period_s=0.0001 must be 0.02 s or more"),
+        (["tracking.experiment="], "tracking.experiment= must name an experiment"),
+        ([f"tracking.experiment={'x' * 501}"], "tracking.experiment has 501 characters"),
+        (["model.batch_size=1000000"], "model.batch_size=1000000 must not be above 1,024"),
+        (["model.weights="], "model.weights= names no weights"),
+        (["model.device=gpu"], "model.device=gpu: there is no such device: take cpu, cuda or cuda:N"),
+    ],
+)
+def test_a_value_that_no_trial_can_have_is_refused(overrides: list[str], says: str) -> None:
+    said = refused(*overrides)
+    assert says in said
+    assert "roots" not in said
+    assert "queue_length" not in said
+
+
+def test_an_experiment_that_is_not_used_may_have_any_name() -> None:
+    ask(["tracking=off", "tracking.experiment="], multirun=False)
+
+
+@pytest.fixture
+def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.chdir(tmp_path)
+    return "loop"
+
+
+@pytest.mark.parametrize(
+    "overrides", [["outputs=loop"], ["video=file", "video.path=loop/a.mp4"], ["model.weights=./loop"]]
+)
+def test_links_that_form_a_loop_are_named(loop: str, overrides: list[str]) -> None:
+    assert f"{overrides[-1]}: its symbolic links form a loop" in refused(*overrides)
+
+
+def test_links_that_form_a_loop_are_named_for_other_folders_too(loop: str) -> None:
+    with pytest.raises(VbenchError, match=r"resume=loop: its symbolic links form a loop"):
+        run([f"resume={loop}"])
+    with pytest.raises(argparse.ArgumentTypeError, match="loop: its symbolic links form a loop"):
+        path_option(loop)
+
+
+def test_a_file_uri_is_the_path_that_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "a b.mp4"
+    path.write_bytes(b"0")
+    (arm,) = ask(["video=file", f"video.path='{path.as_uri()}'"], multirun=False).arms
+    assert local_copy(arm.video, tmp_path / "cache") == path
+
+
+@pytest.mark.parametrize("argument", [b"video.path='\xff.mp4'", b"outputs=\xff", b"model.weights=/\xff"])
+def test_a_name_that_is_not_in_utf_8_is_refused(argument: bytes) -> None:
+    with pytest.raises(ConfigError, match=r"is not in UTF-8: rename it"):
+        check_utf8([os.fsdecode(argument)])
+
+
+@pytest.mark.parametrize("key", ["outputs", "tracking.experiment"])
+def test_what_cannot_change_a_result_is_not_swept(key: str) -> None:
+    asked = ask([f"{key}=x,y", "mode=chunked,combined"], multirun=True)
+    with pytest.raises(ConfigError, match=f"{key} cannot be swept, because it cannot change a result"):
+        plan(asked)
+
+
+@pytest.mark.parametrize("arguments", [["-p", "load"], ["--resolve"]])
+def test_options_that_only_say_how_to_print_start_no_trial(arguments: list[str]) -> None:
+    with pytest.raises(ConfigError, match="add --cfg job"):
+        split(arguments)
+
+
+def test_a_trials_folder_that_cannot_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["vbench"])
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file.* cannot be made \(Not a directory\): give another"):
+        run_with_hydra([f"hydra.run.dir={tmp_path}/file/x"], lambda config, folder: None)
+
+
+def test_a_package_that_does_not_exist_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["vbench"])
+    with pytest.raises(SystemExit) as caught:
+        run(["--cfg", "job", "-p", "nope"])
+    assert caught.value.code == 2
+
+
+def test_hardware_that_is_not_there_is_named_before_anything_starts() -> None:
+    (arm,) = ask(["pipeline.hwaccel=drm"], multirun=False).arms
+    with pytest.raises(InputError, match=r"pipeline.hwaccel=drm: FFmpeg cannot .* or pipeline.hwaccel=null"):
+        check_machine([arm])
+
+
+def test_the_remedy_for_weights_is_a_command_with_its_path_quoted(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as missing:
+        read_weights(tmp_path / "a b")
+    assert "take model.weights=bundled" in str(missing.value)
+    assert f"--out '{tmp_path / 'a b'}'" in str(missing.value)
+    with pytest.raises(ModelError) as folder:
+        read_weights(tmp_path)
+    assert "--out" not in str(folder.value)
+
+
+def test_one_trial_is_told_as_one() -> None:
+    asked = ask(["mode=chunked"], multirun=True)
+    trials = plan(asked)
+    sweep = Sweep(sweep_id="1", started="", swept=["mode"], arguments=[], cwd="", blocks=1, trials=trials)
+    assert next(in_words(Path("folder"), sweep, 1)) == "1 trial: 1 arm once, into folder"
