@@ -1,5 +1,6 @@
 """Videos that lie elsewhere arrive whole and unchanged, or are refused in one sentence; nothing is left."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -9,9 +10,16 @@ import numpy as np
 import pytest
 import xxhash
 from http_files import Behaviour, serving
+from remote_servers import answering
 
 from vbench.video import remote
-from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, VideoTooLargeError
+from vbench.video.errors import (
+    StoppedError,
+    VideoError,
+    VideoTimeoutError,
+    VideoTooLargeError,
+    VideoUnreachableError,
+)
 from vbench.video.remote import fetched, shown
 from vbench.video.types import VideoLimits
 
@@ -109,6 +117,34 @@ def test_a_source_that_always_breaks_off_is_given_up() -> None:
         fetch(url + "/clip.mp4")
 
 
+@pytest.mark.parametrize("etag", [False, True])
+def test_a_source_that_is_always_read_anew_is_given_up_however_much_it_gives(
+    etag: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kilobyte more each time, also between two parts of one version, is no progress."""
+    monkeypatch.setattr(remote, "BACK_OFF_S", (0.0, 0.0, 0.0, 0.0))
+
+    def answer(connection: socket.socket, _: threading.Event) -> None:
+        count = len(server.asked)
+        asked = server.asked[-1]
+        head = b"Content-Length: 9000000\r\n"
+        if etag:
+            head += b'ETag: "%d"\r\n' % (count // 2)
+        if etag and b'If-Range: "%d"' % (count // 2) in asked:
+            begin = int(asked.partition(b"bytes=")[2].partition(b"-")[0])
+            connection.sendall(
+                b'HTTP/1.1 206 Part\r\nETag: "%d"\r\nContent-Range: bytes %d-8999999/9000000\r\n\r\n1'
+                % (count // 2, begin)
+            )
+        else:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + bytes(1000 * count))
+
+    with answering(answer) as server:
+        with pytest.raises(VideoUnreachableError, match=r"broke off 5 times .* of 9000000 bytes"):
+            fetch(server.url)
+        assert len(server.asked) <= 2 * remote.ATTEMPTS + 2
+
+
 def test_a_length_that_is_a_lie_is_found_out() -> None:
     with (
         serving(Behaviour(BODY, stated_length=len(BODY) + 5, etag=None)) as url,
@@ -154,7 +190,9 @@ def test_a_redirect_elsewhere_is_not_followed(target: str) -> None:
 def test_nobody_there_is_said() -> None:
     with serving(Behaviour()) as url:
         pass
-    with pytest.raises(VideoError, match=r"broke off 5 times in a row after 0 bytes \(.*refused"):
+    with pytest.raises(
+        VideoError, match=r"cannot be asked for: 5 attempts in a row failed \(connection refused\); check its"
+    ):
         fetch(url + "/clip.mp4")
 
 

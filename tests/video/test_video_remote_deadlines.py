@@ -58,7 +58,8 @@ def test_a_header_that_drips_is_given_up_early(monkeypatch: pytest.MonkeyPatch) 
     with (
         answering(forever(b"HTTP/1.1 200 OK\r\nX: ", b"a", 0.02)) as server,
         pytest.raises(
-            VideoUnreachableError, match=r"broke off 5 times .*its header did not come within 0.1 s"
+            VideoUnreachableError,
+            match=r"cannot be asked for: 5 attempts .*its header did not come within 0.1 s",
         ),
     ):
         fetch(server.url, timeout_s=60)

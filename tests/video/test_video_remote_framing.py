@@ -69,7 +69,7 @@ def test_a_header_with_a_line_that_is_no_field_is_refused(lines: bytes) -> None:
 def test_a_header_that_is_cut_short_is_not_an_empty_file(head: bytes) -> None:
     with (
         answering(head) as server,
-        pytest.raises(VideoUnreachableError, match=r"5 .*\(it closed the connection\)"),
+        pytest.raises(VideoUnreachableError, match=r"5 attempts .*\(it closed the connection\)"),
     ):
         fetch(server.url)
 

@@ -235,5 +235,7 @@ def test_an_object_that_is_replaced_by_one_of_the_same_size_is_refused(
 def test_a_store_that_is_not_there_is_left_when_the_time_is_up(store: Store) -> None:
     store.server.stop()
 
-    with pytest.raises(VideoTimeoutError, match=r"within 0.5 s, 0 bytes of it were \(it broke off: "):
+    with pytest.raises(
+        VideoTimeoutError, match=r"within 0.5 s, 0 bytes of it were \(it cannot be asked for: "
+    ):
         fetch(store.uri("a/clip.mp4"), timeout_s=0.5)

@@ -1,10 +1,12 @@
 """Brings a video that lies elsewhere (HTTP, S3, Google Cloud Storage) to a file of this process."""
 
+import errno
+import os
 import random
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Protocol, get_args
@@ -14,6 +16,7 @@ from vbench.video.deadline import Deadline, TimeIsUpError
 from vbench.video.disk_room import COPIES
 from vbench.video.errors import (
     StoppedError,
+    VideoBusyError,
     VideoError,
     VideoTimeoutError,
     VideoUnreachableError,
@@ -29,7 +32,8 @@ Scheme = Literal["file", "http", "https", "s3", "gs"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 ATTEMPTS = 5
-"""Times in a row that a source may break off without having given a byte more."""
+"""Times in a row that a source may break off without having given a byte more, and times in all that it may
+have to be read from its beginning again."""
 BLOCK_BYTES = 1 << 20
 BACK_OFF_S = (0.1, 0.2, 0.4, 0.8)
 """Waits between attempts, each drawn anew between half of it and all of it."""
@@ -129,7 +133,7 @@ def fetched(
         return
     deadline = Deadline(timeout_s, stop)
     with (
-        _unnamed_file() as file,
+        _unnamed_file(called) as file,
         COPIES.copy(file.fileno(), called, limits.max_disk_share) as room,
         closing(_reader(source, called, deadline, private)) as reader,
     ):
@@ -150,15 +154,26 @@ def fetched(
 
 
 @contextmanager
-def _unnamed_file() -> Iterator[IO[bytes]]:
+def _unnamed_file(called: str) -> Iterator[IO[bytes]]:
     """A file in a folder that nobody else can enter (0700), both without a name from the beginning on."""
-    folder = tempfile.mkdtemp(prefix="vbench-fetch-")
     try:
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below
-    finally:
-        Path(folder).rmdir()
-    with file:
+        folder = tempfile.mkdtemp(prefix="vbench-fetch-")
+        try:
+            file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below
+        finally:
+            Path(folder).rmdir()
+    except OSError as error:
+        many = error.errno in (errno.EMFILE, errno.ENFILE)
+        raise VideoBusyError(
+            f"{called} cannot be fetched: the service can make no file for a copy "
+            f"({os.strerror(error.errno or errno.EIO).lower()}); "
+            + ("try again later" if many else "set its TMPDIR to a folder that it may write to")
+        ) from error
+    try:
         yield file
+    finally:
+        with suppress(OSError):  # closing writes what a full disk did not take
+            file.close()
 
 
 def _reader(source: str, called: str, deadline: Deadline, private: PrivateSources | None) -> Reader:
@@ -175,18 +190,15 @@ def _fill(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
     """All bytes, going on where the source broke off, up to ``ATTEMPTS`` times without any progress."""
     failed = 0
     while True:
-        before = copy.size
+        before, restarts = copy.size, copy.restarts
         try:
             _read_on(copy, reader, deadline)
         except InterruptedFetchError as error:
-            failed = 1 if copy.size > before else failed + 1
-            copy.trouble = f" (it broke off: {error})"
-            if failed == ATTEMPTS:
-                of = f" of {reader.size}" if reader.size is not None else ""
-                raise VideoUnreachableError(
-                    f"{copy.called} broke off {failed} times in a row after {copy.size}{of} bytes ({error}): "
-                    "try again later, or give a copy that lies nearer"
-                ) from error
+            restarted = copy.restarts > restarts
+            failed = 1 if copy.size > before and not restarted else failed + 1
+            copy.trouble = f" (it {'broke off' if copy.begun else 'cannot be asked for'}: {error})"
+            if ATTEMPTS in (failed, copy.restarts):
+                raise VideoUnreachableError(_given_up(copy, reader, failed, error)) from error
             copy.check_pace(0)
             deadline.sleep(BACK_OFF_S[failed - 1] * random.uniform(0.5, 1.0))
         else:
@@ -194,9 +206,25 @@ def _fill(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
             return
 
 
+def _given_up(copy: _Copy, reader: Reader, failed: int, error: Exception) -> str:
+    if not copy.begun:
+        return (
+            f"{copy.called} cannot be asked for: {failed} attempts in a row failed ({error}); check its "
+            "address, or try again later"
+        )
+    of = f" of {reader.size}" if reader.size is not None else ""
+    times = f"{failed} times in a row" if failed == ATTEMPTS else f"{copy.restarts} times"
+    again = "" if failed == ATTEMPTS else ", and each time had to be read from its beginning again"
+    return (
+        f"{copy.called} broke off {times} after {copy.size}{of} bytes{again} ({error}): try again later, "
+        "or give a copy that lies nearer"
+    )
+
+
 def _read_on(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
     if reader.begin(copy.size) != copy.size:
         copy.restart()
+    copy.begun = True
     if reader.size is not None:
         copy.check(reader.size)
     while block := reader.read(BLOCK_BYTES):
