@@ -1,6 +1,8 @@
 """Videos in S3, on a real server on loopback, arrive whole, or are refused in one sentence."""
 
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 from vbench.video import remote
-from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
+from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, VideoTooLargeError
 from vbench.video.remote import fetched
 from vbench.video.types import VideoLimits
 
@@ -235,7 +237,29 @@ def test_an_object_that_is_replaced_by_one_of_the_same_size_is_refused(
 def test_a_store_that_is_not_there_is_left_when_the_time_is_up(store: Store) -> None:
     store.server.stop()
 
-    with pytest.raises(
-        VideoTimeoutError, match=r"within 0.5 s, 0 bytes of it were \(it cannot be asked for: "
-    ):
+    with pytest.raises(VideoTimeoutError, match=r"within 0.5 s, 0 bytes of it were"):
         fetch(store.uri("a/clip.mp4"), timeout_s=0.5)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_a_store_that_does_not_answer_is_left_at_the_deadline_and_when_nobody_waits(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrow itself would wait and try again for 10 s and more."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", f"http://127.0.0.1:{port}")
+        began = time.monotonic()
+        with pytest.raises(VideoTimeoutError, match=r"was not here within 0\.5 s"):
+            fetch(f"{scheme}://videos/a.mp4", timeout_s=0.5)
+        stop = threading.Event()
+        threading.Timer(0.3, stop.set).start()
+        with (
+            pytest.raises(StoppedError),
+            fetched(f"{scheme}://videos/a.mp4", limits=LIMITS, timeout_s=60, stop=stop),
+        ):
+            pass
+        assert time.monotonic() - began < 3

@@ -7,7 +7,6 @@ import os
 import select
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from vbench.video.abandonable_call import call
 from vbench.video.deadline import Deadline
 from vbench.video.own_addresses import is_own
 from vbench.video.public_addresses import Address, address_of
@@ -197,22 +197,15 @@ def connect(
 
 
 def _lookup(target: Target, deadline: Deadline) -> list[tuple[socket.AddressFamily, str]]:
-    """The host's addresses. The resolver cannot be interrupted, so that it runs on a thread of its own."""
-    result: list[Any] = []
+    """The host's addresses."""
 
-    def resolve() -> None:
-        try:
-            result.append(socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
-        except (OSError, UnicodeError) as error:
-            result.append(error)
+    def resolve() -> list[Any]:
+        return socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
 
-    thread = threading.Thread(target=resolve, name="resolve", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(deadline.slice_s())
-    (found,) = result
-    if isinstance(found, Exception):
-        raise found if isinstance(found, OSError) else socket.gaierror(socket.EAI_NONAME, "no name")
+    try:
+        found = call(resolve, deadline, "resolve")
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, "no name") from None
     return list(dict.fromkeys((family, str(where[0])) for family, _, _, _, where in found))
 
 

@@ -183,7 +183,7 @@ def _reader(source: str, called: str, deadline: Deadline, private: PrivateSource
         return HttpReader(source, called, deadline, private)
     from vbench.video.remote_store import StoreReader
 
-    return StoreReader(source, called)
+    return StoreReader(source, called, deadline)
 
 
 def _fill(copy: _Copy, reader: Reader, deadline: Deadline) -> None:

@@ -7,14 +7,19 @@ credentials.
 
 import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pyarrow import ArrowException, fs
 
+from vbench.video.abandonable_call import call
+from vbench.video.deadline import Deadline, TimeIsUpError
 from vbench.video.errors import VideoError
 from vbench.video.remote import InterruptedFetchError
+
+T = TypeVar("T")
 
 RETRY_LIMIT = timedelta(seconds=10)
 """Google's client tries again by itself, by default for 15 minutes."""
@@ -92,13 +97,19 @@ def _s3(bucket: str) -> Any:
 
 class StoreReader:
     """``Reader`` of one object. Credentials, region and end point come from the environment, as the store's
-    own tools take them; nothing of them from the address."""
+    own tools take them; nothing of them from the address.
 
-    def __init__(self, uri: str, called: str) -> None:
+    Arrow's calls cannot be interrupted. One that runs when the deadline passes is left to itself: its thread
+    ends when Arrow gives up, and what it used is not touched any more.
+    """
+
+    def __init__(self, uri: str, called: str, deadline: Deadline) -> None:
         self._bucket, key = object_of(uri, called)
         self._key = f"{self._bucket}/{key}"
         self._scheme = urlsplit(uri).scheme.lower()
         self._called = called
+        self._deadline = deadline
+        self._left_alone = False
         self._store: Any = None
         self._file: Any = None
         self._version: tuple[Any, ...] | None = None
@@ -107,6 +118,10 @@ class StoreReader:
     def begin(self, at: int) -> int:
         """Open the object, and make sure that it is still the same."""
         self.close()
+        self._call(lambda: self._open(at))
+        return at
+
+    def _open(self, at: int) -> None:
         try:
             if self._store is None:
                 google = self._scheme == "gs"
@@ -117,11 +132,20 @@ class StoreReader:
             self._file.seek(at)
         except (OSError, ArrowException) as error:
             raise self._kind(error) from error
-        return at
 
     def read(self, most: int) -> bytes:
         """The next bytes. Each read asks for a range of what the object is then, so at the end it must still
         be what it was."""
+        return self._call(lambda: self._read(most))
+
+    def _call(self, work: Callable[[], T]) -> T:
+        try:
+            return call(work, self._deadline, "store")
+        except TimeIsUpError:
+            self._left_alone = True
+            raise
+
+    def _read(self, most: int) -> bytes:
         try:
             block: bytes = self._file.read(most)
             if not block:
@@ -143,7 +167,7 @@ class StoreReader:
 
     def close(self) -> None:
         """Close the object."""
-        if self._file is not None:
+        if self._file is not None and not self._left_alone:
             self._file.close()
         self._file = None
 
