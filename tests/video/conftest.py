@@ -1,5 +1,6 @@
 """Clips, and what is known of them without vbench, made once a session."""
 
+import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -34,3 +35,21 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
         return path
 
     return made
+
+
+@pytest.fixture(scope="session")
+def tls_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Key and certificate of localhost in one file."""
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(path), "-out", f"{path}.crt"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path

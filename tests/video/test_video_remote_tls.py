@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,40 +15,12 @@ from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, Vid
 from vbench.video.remote import fetched
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Key and certificate of localhost in one file."""
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=localhost",
-            ),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", str(path), "-out", f"{path}.crt"),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
-
-
 @pytest.fixture
-def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def trusted(tls_certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The certificate, while what it proves is believed."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls_certificate))
     http_connection._tls.cache_clear()
-    yield certificate
+    yield tls_certificate
     http_connection._tls.cache_clear()
 
 
@@ -111,19 +82,21 @@ def test_an_end_that_the_server_did_not_confirm_is_no_end(trusted: Path, version
 
 
 def test_https_is_read_proven_and_never_left_for_http(
-    certificate: Path, request: pytest.FixtureRequest
+    tls_certificate: Path, request: pytest.FixtureRequest
 ) -> None:
     http_connection._tls.cache_clear()
     with (
-        answering_securely(certificate, OK) as url,
+        answering_securely(tls_certificate, OK) as url,
         pytest.raises(VideoError, match="its certificate does not prove"),
     ):
         fetch(url)
     request.getfixturevalue("trusted")
-    with answering_securely(certificate, OK) as url:
+    with answering_securely(tls_certificate, OK) as url:
         assert fetch(url) == b"abc"
     with (
-        answering_securely(certificate, b"HTTP/1.1 302 Found\r\nLocation: http://8.8.8.8/\r\n\r\n") as url,
+        answering_securely(
+            tls_certificate, b"HTTP/1.1 302 Found\r\nLocation: http://8.8.8.8/\r\n\r\n"
+        ) as url,
         pytest.raises(VideoError, match="its server sends on to plain http"),
     ):
         fetch(url)

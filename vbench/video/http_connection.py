@@ -240,7 +240,7 @@ _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((ssl.SSLCertVerificationError,), "its certificate does not prove that it is this host"),
     ((ssl.SSLEOFError,), "it closed the connection before its end"),
     ((ssl.SSLError,), "its TLS connection failed"),
-    ((socket.gaierror,), "the name of its host is not known"),
+    ((socket.gaierror,), "the name of its host cannot be looked up"),
     ((http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError), "it closed the connection"),
     ((http.client.LineTooLong,), f"it sends a line of more than {HEADER_BYTES} bytes"),
     ((http.client.HTTPException,), "its answer is not HTTP"),
@@ -249,6 +249,8 @@ _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 def reason_of(error: Exception) -> str:
     """Why a connection failed, in words of our own: a server's could be anybody's secret."""
+    if type(error) is http.client.HTTPException:
+        return "its header has more than 100 lines"
     for kinds, reason in _REASONS:
         if isinstance(error, kinds):
             return reason

@@ -77,8 +77,10 @@ def shown(source: str) -> str:
     if scheme_of(source) == "file":
         return source
     parts = urlsplit(source)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme.lower()}://{parts.hostname or ''}{port}{parts.path}"
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme.lower()}://{host}{port}{parts.path}"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ the service somebody's eyes on other machines. A redirect's body is not read, an
 import base64
 import http.client
 import re
+import socket
 from http import HTTPStatus
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
@@ -48,6 +49,7 @@ _MOVED = {
     HTTPStatus.TEMPORARY_REDIRECT,
     HTTPStatus.PERMANENT_REDIRECT,
 }
+_NO_SUCH_NAME = {socket.EAI_NONAME, socket.EAI_NODATA}
 _SAFE = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -93,7 +95,7 @@ class HttpReader:
             response = self._ask(urlsplit(url), headers)
             if response.status not in _MOVED:
                 return self._begun(response, at if ranged else None)
-            url = self._next(url, response.headers.get("Location", ""))
+            url = self._next(url, response.headers.get("Location"))
         raise VideoError(
             f"{self._called} cannot be asked for: its server sends on more than {REDIRECTS} times in a row"
         )
@@ -156,27 +158,39 @@ class HttpReader:
         return response
 
     def _target(self, url: SplitResult) -> Target:
+        name = url.hostname or ""
         try:
-            host = (url.hostname or "").encode("ascii" if ":" in (url.hostname or "") else "idna").decode()
+            host = name.encode("ascii" if ":" in name else "idna").decode()
         except UnicodeError:
-            host = ""
+            raise VideoError(
+                f"{self._called} cannot be asked for: its host has no valid name; the parts between dots "
+                "have 1 to 63 characters"
+            ) from None
         if not host or any(ord(letter) <= 32 for letter in host):
             raise VideoError(f"{self._called} cannot be asked for: it names no host")
+        if url.port == 0:
+            raise VideoError(f"{self._called} cannot be asked for: it names port 0; ports are 1 to 65535")
         secure = url.scheme.lower() == "https"
         return Target(host=host, port=url.port or (443 if secure else 80), secure=secure)
 
-    def _next(self, url: str, location: str) -> str:
-        """Where a redirect leads: HTTP, and encrypted if the first address was."""
-        beyond = f"{self._called} cannot be asked for: its server sends on to"
+    def _next(self, url: str, location: str | None) -> str:
+        """Where a redirect leads: HTTP, and encrypted if the address before was."""
+        beyond = f"{self._called} cannot be asked for: its server sends on"
+        if location is None:
+            raise VideoError(f"{beyond} without saying where to; give the address that has the file")
         try:
             there = urljoin(url, quote(location.encode("latin-1", "replace"), safe=_SAFE))
             scheme = scheme_of(there)
         except (VideoError, ValueError):
-            raise VideoError(f"{beyond} what is no address") from None
+            raise VideoError(f"{beyond} to what is no address") from None
         if not location or scheme not in ("http", "https"):
-            raise VideoError(f"{beyond} what is neither http nor https")
-        if scheme == "http" and scheme_of(self._url) == "https":
-            raise VideoError(f"{beyond} plain http")
+            raise VideoError(f"{beyond} to what is neither http nor https")
+        if scheme == "http" and scheme_of(url) == "https":
+            raise VideoError(f"{beyond} to plain http")
+        try:
+            self._target(urlsplit(there))
+        except VideoError:
+            raise VideoError(f"{beyond} to what is no address") from None
         return there
 
     def _refused(self, first: bool) -> str:
@@ -190,6 +204,10 @@ class HttpReader:
     def _kind(self, error: Exception) -> Exception:
         """What may come yet as InterruptedFetchError, what never will as VideoError."""
         reason = reason_of(error)
+        if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_NAME:
+            return VideoError(
+                f"{self._called} cannot be asked for: the name of its host is not known; check the address"
+            )
         if "certificate" in reason:
             return VideoError(f"{self._called} cannot be asked for: {reason}")
         return InterruptedFetchError(reason)

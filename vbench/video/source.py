@@ -10,10 +10,16 @@ from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.types import VideoLimits
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ALMOST = re.compile(r"[^A-Za-z0-9/.]+([A-Za-z][A-Za-z0-9+.-]*)://")
+"""An address behind a space or a quote; as a path, its password would be shown."""
 
 
 def scheme_of(source: str | Path) -> str:
     """The scheme of an address, in small letters; ``file`` for a path. VideoError for what is neither."""
+    if isinstance(source, str) and (almost := _ALMOST.match(source)):
+        raise VideoError(
+            f"what begins with a space or another character before {almost[1]}: is no address: leave that out"
+        )
     if isinstance(source, Path) or not _SCHEME.match(source):
         return "file"
     try:
