@@ -26,6 +26,7 @@ HALF_SENT = 300
 """More than the 256 calls that the API used to take at a time."""
 
 JSON = {"Content-Type": "application/json"}
+LONG_HEADER = {"Cookie": "x" * 70_000}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,19 @@ def response_of(connection: socket.socket) -> tuple[int, dict[str, str], dict[st
         ("POST", PATH, b'{"video": "/a", "fps": "' + b"9" * 60_000 + b'"}', JSON, 422, "fps: "),
         ("POST", PATH, b" " * 65_537, JSON, 413, "the body has 65537 bytes, and at most 65536 are accepted"),
         ("POST", PATH, b"[" + b"1," * 25_000_000 + b"1]", JSON, 413, "the body has 50000003 bytes"),
+        ("POST", PATH, b"{}", JSON | LONG_HEADER, 431, "the headers of the request have 7"),
+        ("GET", "/healthz", None, LONG_HEADER, 431, "the headers of the request have 7"),
+        ("GET", "/healthz", None, {f"x-{i}": "" for i in range(300)}, 431, "the request has 30"),
+        ("GET", f"/{'x' * 60_000}", None, {}, 404, "there is no /xxx"),
+        (
+            "POST",
+            PATH,
+            b'{"' + b"x" * 20_000 + b'": 1, "' + b"x" * 20_000 + b'": 1}',
+            JSON,
+            422,
+            "the body has 'x",
+        ),
+        ("POST", PATH, b"\xef\xbb\xbf{}", JSON, 422, "the body begins with a byte order mark"),
         ("GET", PATH, None, {}, 405, f"GET is not allowed on {PATH}: use POST"),
         ("PUT", PATH, b"{}", JSON, 405, f"PUT is not allowed on {PATH}: use POST"),
         ("POST", "/healthz", b"{}", JSON, 405, "POST is not allowed on /healthz: use GET"),
@@ -233,6 +247,7 @@ def test_a_client_that_says_how_long_it_waits_gets_504_within_that_time(service:
 
     assert response.status_code in {503, 504}
     assert "1.8 s" in response.json()["detail"]
+    assert "raise request_timeout_s" not in response.json()["detail"]
     assert time.monotonic() - began_s < 5
 
 
