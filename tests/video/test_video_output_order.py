@@ -8,7 +8,7 @@ import pytest
 from as_ffmpeg import Make, assert_as_ffmpeg
 from clips import ClipStore, run_ffmpeg, source
 from fields import BitCopy
-from joins import join
+from joins import in_band_sets, join
 
 from vbench.video.errors import VideoError
 from vbench.video.picture_order import OrderCount, PictureOrder
@@ -129,6 +129,29 @@ def test_pictures_that_decoders_lose_where_reordering_grows_are_named(make: Make
     with pytest.raises(VideoError, match=rf"reorders .* at 8\.\d+ s, .* lose {lost} of its 240 pictures"):
         probe(path)
     assert_as_ffmpeg(copies[1], 48)
+
+
+@pytest.mark.parametrize(
+    "name", ["b_pyramid", "open_gop_ts", "hevc", "hevc_layers", "interlaced", "constant"]
+)
+def test_nothing_is_decoded_twice_where_the_order_is_sound(
+    name: str, clip: ClipStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("vbench.video.timestamps.decoded_times")
+
+    assert probe(clip(name)).frames
+
+
+def test_a_doubt_far_into_a_large_video_is_not_decoded(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make("no_b.mkv", f"{source(2, '24', '96x64')} {X264} -bf 0 -x264-params keyint=12:scenecut=0")
+    path = retimed(whole, tmp_path / "retimed.mkv", lambda place, ms: ms + {40: 42, 41: -42}.get(place, 0))
+    monkeypatch.delattr("vbench.video.timestamps.decoded_times")
+    monkeypatch.setattr("vbench.video.timestamps._MOST_PIXELS", 39 * 96 * 64)
+
+    with pytest.raises(VideoError, match=r"has time stamps that go back after 1\.7\d\d s"):
+        probe(path)
 
 
 def test_a_video_that_begins_at_an_inexact_picture_is_named(make: Make, tmp_path: Path) -> None:

@@ -7,7 +7,12 @@ from dataclasses import field as field_of
 from vbench.video.bits import Bits, unescaped
 from vbench.video.bitstream import H264_IDR
 from vbench.video.decoder_state import H264_PPS, H264_SPS
-from vbench.video.parameter_sets import WITH_CHROMA_FORMAT, has_frames_only, skip_chroma_format
+from vbench.video.parameter_sets import (
+    WITH_CHROMA_FORMAT,
+    has_frames_only,
+    reordered_pictures,
+    skip_chroma_format,
+)
 from vbench.video.picture_order import OrderCount
 
 _HEAD_BYTES = 24
@@ -47,6 +52,8 @@ class _Sequence:
     """Whether slices have ``delta_pic_order_cnt`` (``pic_order_cnt_type`` 1)."""
     in_decoding_order: bool
     """Whether pictures are shown in decoding order (``pic_order_cnt_type`` 2)."""
+    reordered: int | None
+    """How many pictures decoders hold back to put them in order; None if that is not said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +92,12 @@ class SliceReader:
                         self._pictures[number] = picture, self._sequences[picture.sequence]
             except EOFError:
                 continue
+
+    def held_back(self) -> int | None:
+        """How many pictures decoders hold back at least to put them in order; None if that is not said."""
+        said = [sequence.reordered for sequence in self._sequences.values()]
+        known = [count for count in said if count is not None]
+        return min(known) if known and len(known) == len(said) else None
 
     def slice(self, head: bytes) -> Slice:
         """What a slice belongs to (ITU-T H.264 7.3.3); a frame, if it is damaged.
@@ -140,6 +153,7 @@ def _sequence(sps: bytes) -> tuple[int, _Sequence]:
         order_bits=bits.unsigned() + 4 if order_type == 0 else 0,
         order_deltas=order_type == 1 and not bits.take(1),  # delta_pic_order_always_zero_flag
         in_decoding_order=order_type == 2,
+        reordered=reordered_pictures(sps),
     )
 
 

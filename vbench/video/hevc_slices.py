@@ -28,6 +28,8 @@ class _Sequence:
     separate_planes: bool
     order_bits: int
     """Of ``slice_pic_order_cnt_lsb``."""
+    reordered: int
+    """How many pictures decoders hold back to put them in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,10 @@ class HevcSliceReader:
                     self._pictures[number] = picture
             except EOFError:
                 continue
+
+    def held_back(self) -> int | None:
+        """How many pictures decoders hold back at least to put them in order; None if that is not known."""
+        return min((sequence.reordered for sequence in self._sequences.values()), default=None)
 
     def slice(self, head: bytes) -> HevcSlice:
         """What the first slice of a picture says (ITU-T H.265 7.3.6.1); a picture to hand out, if damaged.
@@ -97,7 +103,8 @@ def _sequence(sps: bytes) -> tuple[int, _Sequence]:
     """Id and facts of a sequence parameter set without its NAL header (7.3.2.2.1)."""
     bits = Bits(unescaped(sps))
     bits.take(4)  # sps_video_parameter_set_id
-    skip_profile_tier_level(bits, bits.take(3) + 1)
+    layers = bits.take(3) + 1
+    skip_profile_tier_level(bits, layers)
     number = bits.unsigned()
     separate_planes = bits.unsigned() == 3 and bits.take(1) == 1  # chroma_format_idc
     bits.unsigned()  # pic_width_in_luma_samples
@@ -107,7 +114,12 @@ def _sequence(sps: bytes) -> tuple[int, _Sequence]:
             bits.unsigned()
     bits.unsigned()  # bit_depth_luma_minus8
     bits.unsigned()  # bit_depth_chroma_minus8
-    return number, _Sequence(separate_planes=separate_planes, order_bits=bits.unsigned() + 4)
+    order_bits, reordered = bits.unsigned() + 4, 0
+    for _ in range(layers if bits.take(1) else 1):  # sps_sub_layer_ordering_info_present_flag
+        bits.unsigned()  # sps_max_dec_pic_buffering_minus1
+        reordered = bits.unsigned()
+        bits.unsigned()  # sps_max_latency_increase_plus1
+    return number, _Sequence(separate_planes=separate_planes, order_bits=order_bits, reordered=reordered)
 
 
 def _picture(pps: bytes) -> tuple[int, _Picture]:

@@ -61,6 +61,11 @@ class PictureCounter:
         """Whether the last frame has one field only."""
         return self._open is not None
 
+    @property
+    def held_back(self) -> int | None:
+        """How many pictures decoders hold back to put them in order, if the stream says so."""
+        return (self._hevc_slices if self._reader.codec == "hevc" else self._slices).held_back()
+
     def count(self, packet: bytes, parameter_sets: Iterable[bytes], *, opens: bool = False) -> Pictures:
         """The pictures in a packet, and what it has in parameter sets.
 

@@ -1,4 +1,4 @@
-"""Reads from an H.264 sequence parameter set whether its pictures can be fields."""
+"""Reads from H.264 sequence parameter sets whether pictures can be fields, and how far they are reordered."""
 
 from vbench.video.bits import Bits, unescaped
 
@@ -68,3 +68,66 @@ def skip_order_count(bits: Bits) -> None:
         bits.signed()  # offset_for_top_to_bottom_field
         for _ in range(bits.unsigned()):  # num_ref_frames_in_pic_order_cnt_cycle
             bits.signed()  # offset_for_ref_frame
+
+
+def reordered_pictures(sps: bytes) -> int | None:
+    """``max_num_reorder_frames`` of a sequence parameter set without its NAL header; None if it is not said.
+
+    It says how many pictures a decoder holds back to put them in order (ITU-T H.264 annex E).
+    """
+    bits = Bits(unescaped(sps))
+    try:
+        skip_to_frames_only(bits)
+        if not bits.take(1):  # frame_mbs_only_flag
+            bits.take(1)
+        bits.take(1)  # direct_8x8_inference_flag
+        if bits.take(1):  # frame_cropping_flag
+            for _ in range(4):
+                bits.unsigned()
+        if not bits.take(1):  # vui_parameters_present_flag
+            return None
+        _skip_to_restriction(bits)
+        if not bits.take(1):  # bitstream_restriction_flag
+            return None
+        bits.take(1)  # motion_vectors_over_pic_boundaries_flag
+        for _ in range(4):  # bytes, bits, and lengths of vectors
+            bits.unsigned()
+        return bits.unsigned()
+    except EOFError:
+        return None
+
+
+def _skip_to_restriction(bits: Bits) -> None:
+    """``vui_parameters`` up to before ``bitstream_restriction_flag``, E.1.1."""
+    if bits.take(1) and bits.take(8) == 255:  # aspect_ratio_info_present_flag, aspect_ratio_idc
+        bits.take(32)  # sar_width, sar_height
+    if bits.take(1):  # overscan_info_present_flag
+        bits.take(1)
+    if bits.take(1):  # video_signal_type_present_flag
+        bits.take(4)  # video_format, video_full_range_flag
+        if bits.take(1):  # colour_description_present_flag
+            bits.take(24)
+    if bits.take(1):  # chroma_loc_info_present_flag
+        bits.unsigned()
+        bits.unsigned()
+    if bits.take(1):  # timing_info_present_flag
+        bits.take(65)
+    buffers = 0
+    for _ in range(2):  # nal_hrd_parameters_present_flag, vcl_hrd_parameters_present_flag
+        if bits.take(1):
+            _skip_buffer(bits)
+            buffers += 1
+    if buffers:
+        bits.take(1)  # low_delay_hrd_flag
+    bits.take(1)  # pic_struct_present_flag
+
+
+def _skip_buffer(bits: Bits) -> None:
+    """``hrd_parameters``, E.1.2."""
+    count = bits.unsigned() + 1
+    bits.take(8)  # bit_rate_scale, cpb_size_scale
+    for _ in range(count):
+        bits.unsigned()
+        bits.unsigned()
+        bits.take(1)
+    bits.take(20)  # lengths of delays and of times

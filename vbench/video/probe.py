@@ -178,7 +178,6 @@ class _Scan:
         self._lead_below: int | None = None
         self._cut = False
         self._first_frame: VideoFrame | None = None
-        self._delay = video.stream.codec_context.has_b_frames
         assert video.stream.time_base is not None
         self._time_base: Fraction = video.stream.time_base
         self._max_ticks = math.floor(limits.max_duration_s / self._time_base)
@@ -303,7 +302,7 @@ class _Scan:
         check_order(info, index)
         if self._video.stream.codec_context.has_b_frames:
             check_reordering(info, index, self._limits, self._rate)
-        check_output_order(info, index, self._limits, self._delay)
+        check_output_order(info, index, self._limits, self._pictures.held_back)
         return info, index
 
     def _check_unchanged(self, first: VideoFrame, index: Index) -> None:

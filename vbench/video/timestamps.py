@@ -25,6 +25,12 @@ NO_ORDER = -(2**63)
 
 _REMEDY = "for example with 'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
 
+_MOST_PIXELS = 10**9
+"""Of all pictures that are decoded to settle a doubt: some seconds of CPU time."""
+
+_FIRST = 16
+"""Pictures from which decoders guess how far a stream is reordered, if it does not say."""
+
 _ENOUGH = 64
 """Frames that show whether pictures are reordered: more than a decoder may hold back (16)."""
 
@@ -60,32 +66,37 @@ def _goes_back(info: VideoInfo, after: int) -> VideoError:
     )
 
 
-def check_output_order(info: VideoInfo, index: Index, limits: VideoLimits, delay: int) -> None:
+def check_output_order(info: VideoInfo, index: Index, limits: VideoLimits, held_back: int | None) -> None:
     """Check that decoders hand out every picture, and in the order of their times.
 
     The pictures themselves say their order. If that leaves a doubt, one decoder shows what comes out. A doubt
     is left if times do not follow the order; if pictures are reordered further than decoders expect, so that
-    one comes when a later one is already out; and if a sequence of HEVC ends.
+    one comes when a later one is already out; and if a sequence of HEVC ends. A doubt that only arises far
+    into a video is not settled; there the pictures are believed.
 
     Args:
-        delay: how many pictures decoders hold back at first to put them in order.
+        held_back: how many pictures decoders hold back to put them in order. None if the stream does not say;
+            they then take as many as the first pictures need.
 
     Raises:
         VideoError: a time goes back, or pictures are lost.
     """
     shown = np.flatnonzero(index.shown)
     orders, pts = index.orders[shown], index.pts[shown]
-    doubtful = np.intersect1d(index.state.ends(), shown)
+    doubtful, goes_back = np.intersect1d(index.state.ends(), shown), np.zeros(0, np.int64)
     if not (orders == NO_ORDER).any():
         by_output = np.lexsort((orders, index.runs[shown]))
-        back = np.flatnonzero(np.diff(pts[by_output]) < 0)
-        further = _growing(_overtaken(by_output), delay)
-        doubtful = np.concatenate(
-            (doubtful, shown[by_output[back]], shown[by_output[back + 1]], shown[further])
-        )
-    if len(doubtful) == 0:
+        goes_back = by_output[:-1][np.diff(pts[by_output]) < 0]
+        overtaken = _overtaken(by_output)
+        expected = int(overtaken[:_FIRST].max()) if held_back is None else held_back
+        further = _growing(overtaken, expected)
+        doubtful = np.concatenate((doubtful, shown[goes_back], shown[further]))
+    near = doubtful[doubtful <= _MOST_PIXELS // (info.decoded_width * info.decoded_height)]
+    if len(near) == 0:
+        if len(goes_back):
+            raise _goes_back(info, int(pts[goes_back[0]]))
         return
-    times = np.array(decoded_times(Path(info.path), limits, int(doubtful.max()) + _ENOUGH))
+    times = np.array(decoded_times(Path(info.path), limits, int(near.max()) + _ENOUGH, index.needless))
     times = times[np.isin(times, pts)]
     went_back = np.flatnonzero(np.diff(times) < 0)
     if len(went_back):
