@@ -131,6 +131,18 @@ def test_pictures_that_decoders_lose_where_reordering_grows_are_named(make: Make
     assert_as_ffmpeg(copies[1], 48)
 
 
+def test_a_packet_without_a_picture_is_no_reason_to_call_a_video_damaged(make: Make, tmp_path: Path) -> None:
+    whole = make("no_b.mp4", f"{source(2, '24', '96x64')} {X264} -bf 0 -x264-params keyint=12:scenecut=0")
+    sets = in_band_sets(whole)
+    apart = join(
+        whole, None, tmp_path / "apart.mkv", lambda number, data: [sets, data] if number == 5 else data
+    )
+    path = retimed(apart, tmp_path / "retimed.mkv", lambda place, ms: ms + {40: 42, 41: -42}.get(place, 0))
+
+    with pytest.raises(VideoError, match=r"has time stamps that go back after 1\.\d+ s"):
+        probe(path)
+
+
 @pytest.mark.parametrize(
     "name", ["b_pyramid", "open_gop_ts", "hevc", "hevc_layers", "interlaced", "constant"]
 )
