@@ -1,12 +1,15 @@
 """A container's marks of keyframes do not decide which frames a video has: its pictures do."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
 from as_ffmpeg import Make, assert_as_ffmpeg
 from clips import source
+
+from vbench.video.container_times import periods_filled
 
 ENCODERS = {
     "h264": "-c:v libx264 -preset ultrafast -bf 2 -threads 1 -x264-params keyint=12:scenecut=0",
@@ -70,6 +73,7 @@ def test_a_first_fragment_without_a_mark_costs_no_frame(make: Make, tmp_path: Pa
 
     assert not marks(path)[0]
     assert_as_ffmpeg(path, 48)
+    assert periods_filled(path, Fraction(24)) == 48
 
 
 @pytest.mark.parametrize("codec", ["hevc", "vp8"])

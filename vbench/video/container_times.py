@@ -6,8 +6,9 @@ from pathlib import Path
 
 import av
 
+from vbench.video.bitstream import PacketReader
 from vbench.video.errors import VideoError
-from vbench.video.ffmpeg import file_options
+from vbench.video.ffmpeg import CODECS, file_options
 from vbench.video.source import media_url
 
 
@@ -29,9 +30,15 @@ def periods_filled(path: Path, fps: Fraction) -> int:
             stream = container.streams.best("video")
             if stream is None or stream.time_base is None:
                 raise VideoError(f"{path} has no video stream: it holds only sound, pictures or data")
-            started = False
+            context, started = stream.codec_context, False
+            codec = context.codec.canonical_name
+            reader = PacketReader.of(codec, context.extradata) if codec in CODECS else None
             for packet in container.demux(stream):
-                started = started or packet.is_keyframe
+                # A file may lack the mark of its first keyframe.
+                if not started:
+                    started = packet.is_keyframe or (
+                        reader is not None and reader.is_clean_entry(bytes(packet))
+                    )
                 time = packet.dts if packet.pts is None else packet.pts
                 if packet.size and started and not packet.is_discard and time is not None:
                     times.append(time)
