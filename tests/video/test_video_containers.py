@@ -206,6 +206,9 @@ BEHIND = {
     "text that names boxes": b"moov, moof and mdat are what it is made of\n" * 40,
     "zeros": bytes(5000),
     "three bytes": b"end",
+    "a text that begins as an element of 1901 bytes": b"TAGmade by",
+    "a text that begins as a packet": b"Good bye",
+    "a letter, again and again": b"G" * 400,
     "boxes": struct.pack(">I4s16x", 24, b"uuid") + struct.pack(">I4sQ16x", 1, b"free", 32),
     "an unknown box": struct.pack(">I4s8x", 16, b"zzzz"),
 }

@@ -207,3 +207,30 @@ def reference(path: Path) -> list[tuple[int, str]]:
     """(pts, md5) of all frames that the reference pass gives."""
     geometry = FrameGeometry.native(probe(path))
     return found(list(plain_pass(path, fps=ALL, geometry=geometry, threads=1, timeout_s=60)))
+
+
+@pytest.mark.parametrize("stride", [188, 192, 204])
+@pytest.mark.parametrize("left", [4, 5, 187])
+def test_a_packet_that_breaks_off_is_told_from_a_text(
+    left: int, stride: int, parts: list[list[bytes]], tmp_path: Path
+) -> None:
+    packets = [packet for part in parts[:1] for packet in part]
+    ahead, behind = (bytes(4), b"") if stride == 192 else (b"", bytes(stride - TS_PACKET))
+    whole = b"".join(ahead + packet + behind for packet in packets[:-1])
+    path = tmp_path / "cut.ts"
+
+    path.write_bytes(whole + ahead + packets[-1][:left])
+    with pytest.raises(VideoError, match=rf"is truncated: .* has {left} bytes of 188"):
+        probe(path)
+
+    path.write_bytes(whole + ahead + b"Good"[:left] + packets[-1][4:left])
+    assert "truncated" not in said_of(path)
+
+
+def said_of(path: Path) -> str:
+    """What ``probe`` says against a file; nothing if it can be read."""
+    try:
+        probe(path)
+    except VideoError as error:
+        return str(error)
+    return ""

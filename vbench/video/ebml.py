@@ -13,6 +13,9 @@ _ATTACHMENTS, _CHAPTERS = 0x1941A469, 0x1043A770
 _OUTER = {_EBML, _SEGMENT, _CLUSTER, _CUES, _TAGS, _SEEK_HEAD, _INFO, _TRACKS, _ATTACHMENTS, _CHAPTERS}
 """What ends a cluster of unknown length, as live recordings have (RFC 8794, 6.2)."""
 
+_IN_CLUSTER = {0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF, 0xEC, 0xBF}
+"""What a cluster consists of: times, positions, blocks, padding and checksums (RFC 9559, 5.1.3)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Element:
@@ -72,6 +75,8 @@ def _cluster_end(file: ByteFile, start: int, end: int | None, limit: int) -> int
         if end is None and element is not None and element.id in _OUTER:
             return at
         if end is None and element is not None and element.end is not None and element.end > limit:
+            if element.id not in _IN_CLUSTER:
+                return at
             raise _truncated(file, element.end)
         if element is None or element.end is None or element.end > (limit if end is None else end):
             if end is None and element is None:

@@ -18,6 +18,8 @@ _SYNC_RUN = 5
 """Packets in a row that tell a transport stream from other bytes."""
 _BLOCK_PACKETS = 20_000
 _PAT_PID = 0
+_CONTROL = 0x30
+"""``adaptation_field_control``, in the header's last byte: 0 is reserved (ISO/IEC 13818-1, 2.4.3.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +44,40 @@ def check(file: ByteFile) -> None:
     layout = _layout(file)
     if layout is None:
         return
+    counters: dict[int, int] = {}
     for at, packets in _blocks(file, layout):
         lost = np.flatnonzero(packets[:, 0] != _SYNC)
         if len(lost):
             _check_no_packets_follow(file, at + int(lost[0]) * layout.stride)
             return
+        _note_counters(packets, counters)
     tail = (file.size - layout.start) % layout.stride
-    last = file.read(file.size - tail, 1)
-    if 0 < tail < _PACKET_BYTES and last[0] == _SYNC:
+    if tail < _PACKET_BYTES and _continues(file.read(file.size - tail, 4), counters):
         raise VideoError(
             f"{file.path} is truncated: its last transport-stream packet has {tail} bytes of 188"
         )
+
+
+def _note_counters(packets: npt.NDArray[np.uint8], counters: dict[int, int]) -> None:
+    """Note the continuity counter of the last packet of each PID; other bytes may begin with a 'G' too."""
+    heads = packets[packets[:, 3] & _CONTROL > 0, :4].astype(np.int64)
+    pids, from_end = np.unique(_pids(heads)[::-1], return_index=True)
+    last = heads[len(heads) - 1 - from_end, 3] & 15
+    counters.update(zip(pids.tolist(), last.tolist(), strict=True))
+
+
+def _continues(header: bytes, counters: dict[int, int]) -> bool:
+    """Whether four bytes are the header of the packet that is to follow, rather than anybody's text."""
+    if len(header) < 4 or header[0] != _SYNC or not header[3] & _CONTROL:
+        return False
+    pid = (header[1] & 31) << 8 | header[2]
+    has_payload = header[3] >> 4 & 1
+    return pid in counters and header[3] & 15 == (counters[pid] + has_payload) & 15
+
+
+def _pids(heads: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    pids: npt.NDArray[np.int64] = (heads[:, 1] & 31) << 8 | heads[:, 2]
+    return pids
 
 
 def has_joins(file: ByteFile, pid: int) -> bool:
@@ -75,7 +100,7 @@ def has_joins(file: ByteFile, pid: int) -> bool:
     """Counter of the last packet, with or without a payload."""
     payload_at, payload_counter = -1, None
     for at, packets in _blocks(file, layout):
-        pids = (packets[:, 1].astype(np.int64) & 31) << 8 | packets[:, 2]
+        pids = _pids(packets[:, :4].astype(np.int64))
         tables = np.flatnonzero((pids == _PAT_PID) & (packets[:, 1] & 0x40 > 0))
         for row in np.flatnonzero((pids == pid) & (packets[:, 3] & 0x30 > 0)).tolist():
             header = packets[row].tolist()
