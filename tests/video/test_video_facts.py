@@ -139,6 +139,16 @@ def test_a_size_that_changes_behind_a_picture_is_refused_at_the_next(
         probe(path)
 
 
+def test_a_size_that_changes_with_the_sample_description_is_refused_with_its_position(
+    recording: Recording, tmp_path: Path
+) -> None:
+    movie, other = Movie(recording("h264")), Movie(recording("h264", "64x96"))
+    movie.put_samples(movie.samples()[:12] + other.samples()[12:], per_chunk=12, descriptions=[1, 2])
+    movie.describe(movie.entry(), other.entry())
+    with pytest.raises(VideoError, match=r"from 96 x 64 to 64 x 96 at 0\.500 s \(frame 12\)"):
+        probe(movie.write(tmp_path / "described.mp4"))
+
+
 def first_units(sets: bytes) -> list[bytes]:
     """NAL units with their lengths of 4 bytes."""
     found, at = [], 0

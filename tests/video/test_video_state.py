@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from clips import run_ffmpeg, source
 from joins import in_band_sets, join, packets_of
+from mp4_edits import Movie, own_boxes, with_boxes
 from oracle import ALL, found, truth
 
 from vbench.video.av1_obu import sequence_header_obu, sequence_headers
@@ -73,6 +74,62 @@ def test_sets_that_change_once_and_are_not_repeated_hold_for_all_later_chunks(
     joined = tmp_path / f"joined.{suffix}"
     run_ffmpeg("-f", "concat", "-safe", "0", "-i", str(tmp_path / "list.txt"), "-c", "copy", str(joined))
     assert_exact(joined)
+
+
+def described(first: Path, second: Path, out: Path) -> Path:
+    """The first 24 packets of one clip and the last 24 of another, each with its own description."""
+    movie, other = Movie(first), Movie(second)
+    movie.put_samples(
+        movie.samples()[:24] + other.samples()[24:],
+        per_chunk=24,
+        descriptions=[1, 2],
+    )
+    movie.describe(movie.entry(), other.entry())
+    return movie.write(out)
+
+
+@pytest.mark.parametrize(
+    ("codec", "qualities"),
+    [("cavlc", ("26", "40")), ("cavlc", ("26", "26")), ("cabac", ("26", "40")), ("hevc", ("26", "26"))],
+)
+def test_sets_of_another_sample_description_reach_every_chunk(
+    codec: str, qualities: tuple[str, str], recording: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    first, second = (recording(codec, quality) for quality in qualities)
+    assert_exact(described(first, second, tmp_path / "described.mp4"))
+
+
+def test_a_description_that_holds_from_the_first_sample_on_is_read(
+    recording: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    movie, other = Movie(recording("cavlc", "40")), Movie(recording("cavlc", "26"))
+    movie.put_samples(movie.samples(), per_chunk=48, descriptions=[2])
+    movie.describe(other.entry(), movie.entry())
+    path = movie.write(tmp_path / "second.mp4")
+
+    assert truth(path).expected(ALL) == truth(recording("cavlc", "40")).expected(ALL)
+    assert_exact(path)
+
+
+def test_a_description_with_other_lengths_is_refused(
+    recording: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    path = recording("cavlc", "26")
+    movie = Movie(path)
+    boxes = own_boxes(movie.entry())
+    shorter = [
+        (kind, content[:4] + b"\xfd" + content[5:] if kind == b"avcC" else content) for kind, content in boxes
+    ]
+    movie.put_samples(movie.samples(), per_chunk=24, descriptions=[1, 2])
+    movie.describe(movie.entry(), with_boxes(movie.entry(), shorter))
+    path = movie.write(tmp_path / "lengths.mp4")
+
+    with pytest.raises(VideoError) as error:
+        chunked(path)
+    assert f"{path} changes the bytes of its NAL unit lengths from 4 to 2 at packet 25 (time" in str(
+        error.value
+    )
+    assert f"encode it as one with: ffmpeg -i {path} one.mp4" in str(error.value)
 
 
 @pytest.mark.parametrize("place", ["before the picture", "behind a pruned picture"])

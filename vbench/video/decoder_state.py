@@ -121,6 +121,8 @@ class StateChanges:
     """Rising: the packets, by their place in decoding order, that change something."""
     units: list[tuple[StateUnit, ...]] = field(default_factory=list)
     """What each of these changes, in the packet's order."""
+    outside: dict[int, tuple[StateUnit, ...]] = field(default_factory=dict)
+    """By packet, what of it is not in the packet's own data but in the container, ahead of the packet."""
 
     def prefixes(self, chunks: Sequence[npt.NDArray[np.int64]]) -> list[dict[int, bytes]]:
         """For each chunk what to put before the data of which packet.
@@ -142,7 +144,7 @@ class StateChanges:
                 for unit in self.units[read]:
                     log.put(unit)
                 read += 1
-            prefix = self._framed(self._beyond_extradata(log))
+            prefix = self._framed([*self._beyond_extradata(log), *self.outside.get(start, ())])
             out[number] = ({start: prefix} if prefix else {}) | self._between(chunks[number])
         return out
 
@@ -160,14 +162,14 @@ class StateChanges:
         return units[count:] if tuple(units[:count]) == self.initial else units
 
     def _between(self, places: npt.NDArray[np.int64]) -> dict[int, bytes]:
-        """What changes in the packets that are left out, by the next packet that is not."""
+        """What changes in packets that are left out, by the next one that is not, or outside of packets."""
         first = np.searchsorted(self.places, places[0], "right")
-        last = np.searchsorted(self.places, places[-1])
+        last = np.searchsorted(self.places, places[-1], "right")
         left_out: dict[int, list[StateUnit]] = {}
         for at in range(int(first), int(last)):
             following = int(places[np.searchsorted(places, self.places[at])])
-            if following != self.places[at]:
-                left_out.setdefault(following, []).extend(self.units[at])
+            arrived = self.units[at] if following != self.places[at] else self.outside.get(following, ())
+            left_out.setdefault(following, []).extend(arrived)
         framed = {place: self._framed(units) for place, units in left_out.items()}
         return {place: data for place, data in framed.items() if data}
 
@@ -191,17 +193,25 @@ class StateScan:
         self.behind_picture: tuple[StateUnit, ...] = ()
         """The last packet's changes that stand behind its first slice: they concern later pictures."""
 
-    def add(self, packet: bytes) -> tuple[StateUnit, ...]:
-        """Note one packet; the units in it that change the state of a decoder."""
-        units = list(state_units(self._reader, packet))
+    def add(self, packet: bytes, ahead: bytes = b"") -> tuple[StateUnit, ...]:
+        """Note one packet; the units in it that change the state of a decoder.
+
+        Args:
+            packet: its data.
+            ahead: NAL units that the container gives a decoder ahead of it.
+        """
+        given = list(state_units(self._reader, ahead)) if ahead else []
+        units = given + list(state_units(self._reader, packet))
         has_effect = [self._log.put(unit) for unit in units]
         changed = tuple(unit for unit, effect in zip(units, has_effect, strict=True) if effect)
         self.behind_picture = ()
         if changed:
             self.changes.places.append(self._place)
             self.changes.units.append(changed)
-            ahead = _units_ahead_of_picture(self._reader, packet, len(units))
-            self.behind_picture = changed[sum(has_effect[:ahead]) :]
+            count = _units_ahead_of_picture(self._reader, packet, len(units) - len(given))
+            self.behind_picture = changed[sum(has_effect[: len(given) + count]) :]
+            if any(has_effect[: len(given)]):
+                self.changes.outside[self._place] = changed[: sum(has_effect[: len(given)])]
         self._place += 1
         if self._reader.codec == "hevc":
             self._note_end(packet, changed)
@@ -296,6 +306,14 @@ def _parameter_set(codec: str, kind: int, unit: bytes, header: int) -> StateUnit
 
 
 _read_again = lru_cache(maxsize=512)(_parameter_set)
+
+
+def framed_sets(reader: PacketReader, extradata: bytes) -> bytes:
+    """The units in a stream's extradata as they would stand in one of its packets; decoders of AV1 and VP9
+    read later extradata not at all."""
+    if reader.codec not in ("h264", "hevc"):
+        return b""
+    return b"".join(reader.framed(unit.data) for unit in _extradata_units(reader, extradata) if unit.framed)
 
 
 def _extradata_units(reader: PacketReader, extradata: bytes | None) -> Iterator[StateUnit]:

@@ -44,7 +44,7 @@ class OpenVideo:
         """The stream's packets that carry data.
 
         Raises:
-            VideoError: the container is damaged or truncated, or the coding parameters change in mid-stream.
+            VideoError: the container is damaged or truncated.
         """
         joined = False
         try:
@@ -54,10 +54,6 @@ class OpenVideo:
                 joined = joined or (packet.is_corrupt and self._has_joins())
                 if packet.is_corrupt and not joined:
                     raise VideoError(f"{self.path} is damaged or truncated: a picture is incomplete")
-                if packet.has_sidedata("new_extradata"):
-                    raise VideoError(
-                        f"{self.path} changes its coding parameters in mid-stream: encode it anew as one"
-                    )
                 yield packet
         except av.FFmpegError as error:
             raise VideoError(f"{self.path} is damaged or truncated: {error.strerror}") from error

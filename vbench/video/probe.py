@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
 from vbench.video.boxes import check_complete
 from vbench.video.container_crop import Crop, container_crop
-from vbench.video.decoder_state import StateChanges, StateScan, StateUnit
+from vbench.video.decoder_state import StateChanges, StateScan, StateUnit, framed_sets
 from vbench.video.demux import OpenVideo, open_video
 from vbench.video.edit_list import NO_PTS, Jumps, check_jumps
 from vbench.video.errors import VideoError, VideoTooLargeError
@@ -193,7 +193,9 @@ class _Scan:
         self._joined = self._joined or packet.is_corrupt
         data = bytes(packet)
         self._check_lengths(data, pts)
-        changed = self._state.add(data)
+        described = self._description(packet, pts)
+        changed = self._state.add(data, described)
+        data = described + data
         self._references.add(data, keyframe=packet.is_keyframe or bool(changed))
         # Not by the container's mark: files lack marks, and have them at the wrong packets.
         clean = self._reader.is_clean_entry(data)
@@ -345,6 +347,21 @@ class _Scan:
             return kind in HEVC_RASL
         return self._lead_below is not None and pts < self._lead_below
 
+    def _description(self, packet: Packet[VideoStream], pts: int) -> bytes:
+        """The parameter sets of another sample description, which holds from this packet on."""
+        if not packet.has_sidedata("new_extradata"):
+            return b""
+        extradata = bytes(packet.get_sidedata("new_extradata"))
+        before, now = self._reader.length_bytes, PacketReader.of(self._video.codec, extradata).length_bytes
+        if now != before:
+            path = self._video.path
+            raise VideoError(
+                f"{path} changes the bytes of its NAL unit lengths from {before} to {now} at packet "
+                f"{len(self._pts) + 1}{self._at(pts)}: only videos that stay as they begin can be read, so "
+                f"encode it as one with: ffmpeg -i {shlex.quote(str(path))} one.mp4"
+            )
+        return framed_sets(self._reader, extradata)
+
     def _check_lengths(self, packet: bytes, pts: int) -> None:
         fault = self._reader.length_fault(packet)
         if fault is not None:
@@ -352,8 +369,11 @@ class _Scan:
             raise self._damaged(pts, f"has a NAL unit of {length} bytes and room for {room}")
 
     def _damaged(self, pts: int, what: str) -> VideoError:
-        at = "" if pts == NO_PTS else f" (time stamp {float(pts * self._time_base):.3f} s)"
-        return VideoError(f"{self._video.path} is damaged: its packet {len(self._pts) + 1}{at} {what}")
+        number = len(self._pts) + 1
+        return VideoError(f"{self._video.path} is damaged: its packet {number}{self._at(pts)} {what}")
+
+    def _at(self, pts: int) -> str:
+        return "" if pts == NO_PTS else f" (time stamp {float(pts * self._time_base):.3f} s)"
 
     @property
     def _rate(self) -> Fraction:
