@@ -161,3 +161,21 @@ def test_a_sample_whose_lengths_do_not_add_up_is_an_error(clip_bytes: bytes, tmp
 def test_lengths_are_added_up(packet: bytes, fault: tuple[int, int] | None) -> None:
     assert PacketReader(codec="h264", length_bytes=4).length_fault(packet) == fault
     assert PacketReader(codec="h264", length_bytes=0).length_fault(packet) is None
+
+
+def test_start_codes_in_place_of_lengths_are_named(clip_bytes: bytes, tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(clip_bytes)
+    movie = Movie(clip)
+    reader = PacketReader(codec="h264", length_bytes=4)
+    samples = [
+        b"".join(b"\0\0\0\1" + unit for _, unit in reader.units_of_types(sample, range(32)))
+        for sample in movie.samples()
+    ]
+    movie.put_samples(samples, per_chunk=len(samples))
+    path = movie.write(tmp_path / "annexb.mp4")
+
+    with pytest.raises(
+        VideoError, match=r"start code in place of a length, .* in packet 1 \(time stamp 0\.000"
+    ):
+        probe(path)

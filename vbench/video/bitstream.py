@@ -146,6 +146,12 @@ class PacketReader:
             at += length
         return None
 
+    def has_start_codes(self, packet: bytes) -> bool:
+        """Whether FFmpeg takes an H.264 packet for one of annex B, though its units are to have lengths."""
+        if self.codec != "h264" or self.length_bytes != 4 or packet[:4] != b"\0" + START_CODE:
+            return False
+        return len(packet) > 8 and int.from_bytes(packet[5:9], "big") > len(packet)
+
     def heads(self, packet: bytes, kinds: Container[int], count: int) -> Iterator[bytes]:
         """The first ``count`` bytes of each NAL unit of one of these types, less if the unit is shorter."""
         for start in self._starts(packet):

@@ -363,6 +363,12 @@ class _Scan:
         return framed_sets(self._reader, extradata)
 
     def _check_lengths(self, packet: bytes, pts: int) -> None:
+        if self._reader.has_start_codes(packet):
+            raise VideoError(
+                f"{self._video.path} has a start code in place of a length, which its header (avcC) "
+                f"announces, in packet {len(self._pts) + 1}{self._at(pts)}: encode it again, for example with "
+                "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+            )
         fault = self._reader.length_fault(packet)
         if fault is not None:
             length, room = fault
