@@ -105,6 +105,81 @@ def test_times_to_return_are_spread_and_bounded() -> None:
     assert all(after.count(seconds) <= 10 for seconds in range(1, 20))
 
 
+def retry_afters(took_s: float, refused: int, *, fails: bool = False, **options: bool) -> list[float]:
+    """Of so many clients that come at once, a minute after a request that took ``took_s``."""
+
+    async def scenario() -> list[float]:
+        clock = Clock()
+        admission, work = Admission(slots=4, queue_length=0, clock=clock, **options), Work()
+
+        async def first() -> None:
+            clock.now_s += took_s
+            if fails:
+                raise ValueError("damaged")
+
+        if fails:
+            with pytest.raises(ValueError, match="damaged"):
+                await admission.run(first)
+        else:
+            await admission.run(first)
+        clock.now_s += 60.0
+        tasks = [submit(admission, work, name) for name in "abcd"]
+        await settle()
+        after = []
+        for _ in range(refused):
+            with pytest.raises(OverloadedError) as caught:
+                admission.check()
+            after.append(caught.value.retry_after_s)
+        for task in tasks:
+            task.cancel()
+        return after
+
+    return asyncio.run(scenario())
+
+
+def test_a_burst_after_an_idle_time_returns_as_fast_as_the_slots_would_work() -> None:
+    """4 slots and 0.4 s are 10 requests per second: 240 clients return within 12 s, at twice that rate."""
+    after = retry_afters(0.4, 240)
+    assert after[-1] == 13
+    assert all(after.count(seconds) <= 21 for seconds in range(1, 14))
+
+
+def test_what_completes_counts_more_than_what_was_expected() -> None:
+    async def scenario() -> float:
+        clock = Clock()
+        admission, work = Admission(slots=2, queue_length=0, clock=clock), Work()
+        for _ in range(2):
+            tasks = [submit(admission, work, name) for name in "ab"]
+            await settle()
+            clock.now_s += 0.1
+            for name in "ab":
+                work.gates[name].set()
+            await asyncio.gather(*tasks)
+        tasks = [submit(admission, work, name) for name in "ab"]
+        await settle()
+        refused = []
+        for _ in range(100):
+            with pytest.raises(OverloadedError) as caught:
+                admission.check()
+            refused.append(caught.value.retry_after_s)
+        for task in tasks:
+            task.cancel()
+        return refused[-1]
+
+    assert asyncio.run(scenario()) == LONGEST_RETRY_AFTER_S
+
+
+def test_the_estimate_of_the_rate_is_bounded_and_of_good_work_in_slots_that_work() -> None:
+    assert max(retry_afters(0.001, 240).count(seconds) for seconds in range(1, 20)) <= 51
+    for slow in (
+        retry_afters(100.0, 240),
+        retry_afters(0.001, 240, fails=True),
+        retry_afters(0.001, 240, slots_work=False),
+    ):
+        assert slow[-1] == LONGEST_RETRY_AFTER_S
+        assert all(slow.count(seconds) <= 10 for seconds in range(1, 20))
+
+
 def test_work_ahead_beyond_the_requests_time_is_refused() -> None:
     async def scenario() -> None:
         clock = Clock()

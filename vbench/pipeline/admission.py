@@ -19,9 +19,11 @@ DEPARTED_SHARE = 0.1
 """Clients count as impatient once so many left in the window, and more than this share of the completions."""
 
 LEAST_RETURNS_PER_S = 5.0
+MOST_EXPECTED_PER_S = 25.0
 LONGEST_RETRY_AFTER_S = 20.0
-"""Refused clients are told to return one after the other, at twice the rate at which requests complete and at
-least at this rate, and after this time at the latest: else they would return all at once."""
+"""Refused clients are told to return one after another, at twice the rate at which requests complete, or,
+after an idle time, would with all slots in use (``MOST_EXPECTED_PER_S`` at most, as that is an estimate), at
+least at ``LEAST_RETURNS_PER_S``, and after this time at the latest. Else they would all return at once."""
 
 SMOOTHING = 0.2
 """Weight of the latest request in the mean time that a request takes."""
@@ -38,8 +40,19 @@ class Admission:
     Belongs to one event loop.
     """
 
-    def __init__(self, *, slots: int, queue_length: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        slots: int,
+        queue_length: int,
+        clock: Callable[[], float] = time.monotonic,
+        slots_work: bool = True,
+    ) -> None:
+        """``slots_work``: whether what has a slot is worked on, and does not wait elsewhere."""
         self._slots = slots
+        self._slots_work = slots_work
+        self._answer_s: float | None = None
+        """Mean time of the work that ended well."""
         self._queue_length = queue_length
         self._clock = clock
         self._busy = 0
@@ -135,10 +148,12 @@ class Admission:
         """Free the slot of work that has ended."""
         now_s = self._clock()
         took_s = now_s - started_s
-        self._work_s = took_s if self._work_s is None else self._work_s + SMOOTHING * (took_s - self._work_s)
+        self._work_s = _smoothed(self._work_s, took_s)
         # Looked at in any case, also if its client has left: else asyncio complains.
         if not task.cancelled() and not isinstance(task.exception(), QueueFullError):
             self._completed.append(now_s)
+            if task.exception() is None:
+                self._answer_s = _smoothed(self._answer_s, took_s)
         self._busy -= 1
         self._grant()
 
@@ -170,19 +185,31 @@ class Admission:
             while times and times[0] < now_s - WINDOW_S:
                 times.popleft()
 
+    @property
+    def _expected_per_s(self) -> float:
+        """Completions with all slots in use, as the latest ones took; 0 once the window has as many as there
+        are slots, since that is the better measure."""
+        if not self._slots_work or not self._answer_s or len(self._completed) >= self._slots:
+            return 0.0
+        return min(self._slots / self._answer_s, MOST_EXPECTED_PER_S)
+
     def _refusal(self, reason: str) -> QueueFullError:
         """For one more client, with a time to return of its own."""
         now_s = self._clock()
         self._forget(now_s)
-        per_s = max(LEAST_RETURNS_PER_S, 2 * len(self._completed) / WINDOW_S)
+        per_s = max(LEAST_RETURNS_PER_S, 2 * len(self._completed) / WINDOW_S, 2 * self._expected_per_s)
         next_place_s = now_s + (self._work_s or 0.0) / self._slots
         self._last_return_s = min(
             max(self._last_return_s, next_place_s) + 1 / per_s, now_s + LONGEST_RETRY_AFTER_S
         )
-        after_s = max(1, math.ceil(self._last_return_s - now_s))
+        after_s = max(1, math.ceil(min(self._last_return_s - now_s, LONGEST_RETRY_AFTER_S)))
         return QueueFullError(
             f"The service is overloaded: {reason}. Send the request again in {after_s} s.", after_s
         )
+
+
+def _smoothed(mean: float | None, latest: float) -> float:
+    return latest if mean is None else mean + SMOOTHING * (latest - mean)
 
 
 async def to_its_end(work: Coroutine[Any, Any, T]) -> T:

@@ -96,7 +96,7 @@ class Front:
     def __init__(self, app: ASGIApp, places: int) -> None:
         self._app = app
         self._places = places
-        self._admission = Admission(slots=places, queue_length=0)
+        self._admission = Admission(slots=places, queue_length=0, slots_work=False)
         self._changed_s = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
