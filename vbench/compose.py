@@ -38,6 +38,9 @@ EXPERIMENTS = "experiments"
 OPEN_ENDED = ("nodes", "resources", "addresses")
 """Keys whose parts the user names; others cannot be added to."""
 
+NAMED_BY_USER = ("resources", "addresses")
+"""Of these, those that the command line can add one by one."""
+
 SWEPT = "hydra.sweeper.params"
 """Where Hydra itself keeps what is swept; vbench reads it from studies and the command line."""
 
@@ -327,6 +330,14 @@ def _check_key(base: DictConfig, key: str, line: str = "") -> None:
             )
         if part not in node:
             where = f"in '{'.'.join(seen)}' " if seen else ""
+            new = (
+                f"+{line}"
+                if key == ".".join([*seen, part]) and ".".join(seen).endswith(NAMED_BY_USER)
+                else ""
+            )
+            if new and not line.startswith("+"):
+                where += f"{nearest(part, map(str, node))}; to add it, give it a plus: {shell_quoted(new)}"
+                raise ConfigError(f"'{key}' does not exist: {where}.")
             raise ConfigError(f"'{key}' does not exist: {where}{nearest(part, map(str, node))}.")
         seen.append(part)
         node = None if OmegaConf.is_missing(node, part) else node[part]

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +51,8 @@ def run(arguments: Sequence[str]) -> int:
     asked, options = _asked(arguments)
     if hydras.only_shows(options):
         if len(asked.lines) > 1:
-            Display().say(f"vbench: the first of {len(asked.lines)} arms: {shlex.join(asked.lines[0])}")
+            shown = f"vbench: the first of {len(asked.lines)} arms: {shlex.join(asked.lines[0])}"
+            print(shown, file=sys.stderr, flush=True)
         hydras.show(options, [*asked.lines[0], *asked.hydras])
         return 0
     check_machine(asked.arms)

@@ -49,6 +49,7 @@ def test_a_sweep_of_more_arms_than_anybody_can_run_is_refused() -> None:
         ("mode@foo=chunked", "mode=chunked"),
         ("hydra.job.env_set.A=1", "+hydra.job.env_set.A=1"),
         ("cluster.nodes.head.resources={a:1}", "+cluster.nodes.head.resources.a=1"),
+        ("cluster.nodes.head.resources.x=1", "+cluster.nodes.head.resources.x=1"),
         ("requests=8", "load.requests=8"),
         ("video=clip.mp4", "video=file video.path=clip.mp4"),
         ("pipeline.chunk_s=5s", "pipeline.chunk_s=5"),

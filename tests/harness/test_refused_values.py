@@ -133,6 +133,16 @@ def test_a_package_that_does_not_exist_is_bad_input(monkeypatch: pytest.MonkeyPa
     assert caught.value.code == 2
 
 
+def test_the_configuration_that_is_shown_of_a_sweep_is_said_to_be_its_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["vbench"])
+    assert run(["--multirun", "--cfg", "job", "mode=chunked,combined"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "vbench: the first of 2 arms: mode=chunked\n"
+    assert printed.out.startswith("cluster:")
+
+
 def test_hardware_that_is_not_there_is_named_before_anything_starts() -> None:
     (arm,) = ask(["pipeline.hwaccel=drm"], multirun=False).arms
     with pytest.raises(InputError, match=r"pipeline.hwaccel=drm: FFmpeg cannot .* or pipeline.hwaccel=null"):
