@@ -366,8 +366,8 @@ class _Scan:
         if self._reader.has_start_codes(packet):
             raise VideoError(
                 f"{self._video.path} has a start code in place of a length, which its header (avcC) "
-                f"announces, in packet {len(self._pts) + 1}{self._at(pts)}: encode it again, for example with "
-                "'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
+                f"announces, in packet {len(self._pts) + 1}{self._at(pts)}: encode it again, for example "
+                "with 'ffmpeg -i INPUT -c:v libx264 OUTPUT.mp4'"
             )
         fault = self._reader.length_fault(packet)
         if fault is not None:
