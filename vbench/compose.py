@@ -296,7 +296,11 @@ def _as_written(value: object) -> str:
 
 def _check_parts(base: DictConfig, override: Override) -> None:
     """ConfigError for several new names at once, which Hydra adds one by one."""
-    key, value = override.key_or_group, override.value()
+    key, value, line = override.key_or_group, override.value(), override.input_line or ""
+    parent, _, last = key.rpartition(".")
+    if line.startswith("+") and parent.endswith(".nodes") and isinstance(value, dict):
+        whole = f"{parent}={{{last}: {line.partition('=')[2]}}}"
+        raise ConfigError(_with_two_pluses(line, whole))
     if not key.endswith(OPEN_ENDED) or not isinstance(value, dict) or override.is_force_add():
         return
     there = OmegaConf.select(base, key)
@@ -308,8 +312,14 @@ def _check_parts(base: DictConfig, override: Override) -> None:
             for name in names
             if not isinstance(value[name], dict)
         )
-        remedy = f": {lines}" if lines else f", as in +{key}.{names[0]}.PART=VALUE"
-        raise ConfigError(f"{override.input_line}: give each name by itself{remedy}.")
+        if not lines:
+            raise ConfigError(_with_two_pluses(line, line))
+        raise ConfigError(f"{line}: give each name by itself: {lines}.")
+
+
+def _with_two_pluses(line: str, whole: str) -> str:
+    """The sentence for a part that has parts itself, which Hydra adds with two pluses alone."""
+    return f"{line}: to add this, give it two pluses: {shell_quoted('++' + whole.lstrip('+'))}."
 
 
 def _check_key(base: DictConfig, key: str, line: str = "") -> None:

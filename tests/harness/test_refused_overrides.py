@@ -61,6 +61,13 @@ def test_the_remedy_for_a_wrong_key_or_value_composes(override: str, remedy: str
     ask(shlex.split(remedy), multirun=False)
 
 
+@pytest.mark.parametrize("override", ["cluster.nodes={new: {cpus: 1}}", "+cluster.nodes.new={cpus: 1}"])
+def test_the_remedy_for_a_node_that_is_added_composes(override: str) -> None:
+    remedy = '"++cluster.nodes={new: {cpus: 1}}"'
+    assert f"give it two pluses: {remedy}" in refused("cluster=emulated", override)
+    assert "nodes.new.nic_mbps=null" in refused("cluster=emulated", *shlex.split(remedy))
+
+
 @pytest.mark.parametrize("key", ["+cluster.nodes.head.resources.a/b", "+cluster.nodes.head.resources.node:1"])
 def test_a_key_that_hydra_cannot_read_is_named_and_not_its_value(key: str) -> None:
     said = refused(f"{key}=1")
