@@ -87,9 +87,9 @@ def test_a_users_own_file_in_the_published_way_behind_a_proxy_with_mlflow_broken
     source = "testsrc2=size=322x182:rate=30000/1001:duration=5"
     command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv444p", str(clip)]
     subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL)
-    database = workplace.folder / "outputs" / "mlflow.db"
-    database.parent.mkdir()
-    database.write_bytes(b"this is not a database" * 99)
+    in_the_way = workplace.folder / "outputs" / "mlartifacts"
+    in_the_way.parent.mkdir()
+    in_the_way.write_text("MLflow makes a folder of this name")
     published = ["pipeline=published", "pipeline.fps=2", "pipeline.chunk_s=2", "mode=combined"]
     nobody = "http://127.0.0.1:9"
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"), nobody)
@@ -102,7 +102,7 @@ def test_a_users_own_file_in_the_published_way_behind_a_proxy_with_mlflow_broken
     assert trial.metrics["frames_handed_over_times"] == pytest.approx(2.0, rel=0.03)
     assert trial.clip is not None
     assert (trial.clip.width, trial.clip.height) == (322, 182)
-    database.unlink()
+    in_the_way.unlink()
     later = ("outputs",)
     assert workplace.run(*later, module="vbench.tracking")[0] == 0
     status, output = workplace.run(*later, module="vbench.tracking")
