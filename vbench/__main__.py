@@ -1,13 +1,12 @@
 """The door: compose, validate, then run one trial or each trial of a sweep."""
 
 import contextlib
-import errno
 import os
 import signal
 import sys
 from typing import Any
 
-from vbench.entry import command, is_printed, tell
+from vbench.entry import FULL, UNREAD, command, is_printed, tell
 
 INTERRUPTED = 130
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -26,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         # nohup ignores SIGHUP so that a run survives its terminal: it stays ignored.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
-    from vbench.disk import DISK_FULL, no_room
+    from vbench.disk import no_room
     from vbench.errors import VbenchError
     from vbench.installation import check_installation, starts_a_cluster
 
@@ -44,9 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         tell(f"vbench: {error}")
         return error.exit_status
     except OSError as error:
-        if error.errno in (errno.EPIPE, errno.EIO):  # nobody reads what is printed any more
+        if error.errno in UNREAD:
             return VbenchError.exit_status
-        if error.errno not in DISK_FULL:
+        if error.errno not in FULL:
             raise
         if error.filename is None and not is_printed():
             raise

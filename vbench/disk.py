@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vbench.clusters.ray_node import LONGEST_TEMP, temp_folder
+from vbench.entry import FULL
 from vbench.errors import NoRoomError
 from vbench.record import Clip
 from vbench.schema import Config
 from vbench.validate_attached import ATTACHED
 from vbench.video.scene import clip_path
 from vbench.video.scene_settings import SceneSettings
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 RESERVE = ".reserve"
 RESERVE_BYTES = 512 * 2**10
@@ -45,7 +44,7 @@ def is_full(error: BaseException) -> bool:
     """Whether this error, or one that it came of, says that the disk is full."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in DISK_FULL:
+        if isinstance(cause, OSError) and cause.errno in FULL:
             return True
         if os.strerror(errno.ENOSPC) in str(cause):  # a tool's words, such as FFmpeg's
             return True

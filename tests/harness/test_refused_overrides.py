@@ -3,16 +3,10 @@
 import shlex
 
 import pytest
+from refusals import refused
 
 from vbench.compose import ask
-from vbench.errors import ConfigError
 from vbench.manifests.__main__ import main as render
-
-
-def refused(*overrides: str, multirun: bool = False) -> str:
-    with pytest.raises(ConfigError) as caught:
-        ask(overrides, multirun=multirun)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(

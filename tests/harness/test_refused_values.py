@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from refusals import refused
 
 from vbench.compose import ask
 from vbench.errors import ConfigError, InputError, VbenchError
@@ -18,12 +19,6 @@ from vbench.overrides import check_utf8
 from vbench.ready import check_machine
 from vbench.session import run
 from vbench.sweep import Sweep, in_words, plan
-
-
-def refused(*overrides: str, multirun: bool = False) -> str:
-    with pytest.raises(ConfigError) as caught:
-        ask(overrides, multirun=multirun)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(

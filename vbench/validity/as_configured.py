@@ -130,15 +130,9 @@ def _reports(request: Request, deployment: str) -> bool:
 
 
 def _replicas(config: Config, graph: Graph) -> Rule:
-    parts = config.cluster.deployments
-    given = {
-        "VideoProcessingAPI": parts.api.replicas,
-        "VideoProcessingService": parts.service.replicas,
-        "VideoDecoder": parts.decoder.replicas,
-        "ModelInference": parts.inference.replicas,
-    }
     problems = []
-    for name, replicas in given.items():
+    for name, deployment in _deployments(config).items():
+        replicas = deployment.replicas
         wanted = replicas if replicas is not None else graph.replicas_asked.get(name, 1)
         found = sum(one.deployment == name for one in graph.replicas_before)
         if found != wanted:
@@ -152,24 +146,30 @@ def _replicas(config: Config, graph: Graph) -> Rule:
     )
 
 
+def _deployments(config: Config) -> dict[str, DeploymentConfig]:
+    """By the names that Serve knows them by."""
+    parts = config.cluster.deployments
+    return {
+        "VideoProcessingAPI": parts.api,
+        "VideoProcessingService": parts.service,
+        "VideoDecoder": parts.decoder,
+        "ModelInference": parts.inference,
+    }
+
+
 def _misplaced(config: Config, graph: Graph) -> Iterator[str]:
     """Replicas on nodes that do not have the resources which their deployment asks for.
 
     Resources of Ray's own (``node:...``) are on no list of the configuration.
     """
-    parts = config.cluster.deployments
-    asked = {
-        "VideoProcessingAPI": parts.api.resources,
-        "VideoProcessingService": parts.service.resources,
-        "VideoDecoder": parts.decoder.resources,
-        "ModelInference": parts.inference.resources,
-    }
+    deployments = _deployments(config)
     nodes = config.cluster.nodes
     for one in graph.replicas_before:
         if one.node not in nodes:
             continue
         has = dict(nodes[one.node].resources.items())
-        for name, amount in asked.get(one.deployment, {}).items():
+        asked = deployments[one.deployment].resources if one.deployment in deployments else {}
+        for name, amount in asked.items():
             if not name.startswith("node:") and has.get(name, 0) < amount:
                 yield f"{one.replica} ran on {one.node}, which is configured without {name}"
 

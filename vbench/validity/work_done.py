@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from vbench.record import Graph, Request, Rule, SpanLine
 from vbench.validity.intervals import covered_s
+from vbench.validity.span_sets import DEPLOYMENTS, PTS_BYTES
 
 STAGES = ("decode", "infer")
 
@@ -20,14 +21,9 @@ LEAST_OF_ALONE_PER_CHUNK = 0.03
 """The same for a single chunk: one that begins at a keyframe takes a small part of the mean of all chunks,
 where pictures before the first sampled one are decoded too. What is looked up takes less than 0.01 of it."""
 
-PTS_BYTES = 8
-"""That travel with each frame."""
-
 CALLS_FOR_ALL = 12
 """Chunks or requests per replica from which on each must have had one: if they went to replicas by chance,
 one in 10^5 trials would leave one out, and Serve prefers those that are free."""
-
-DEPLOYMENTS = {"chunk": "VideoProcessingService", "decode": "VideoDecoder", "infer": "ModelInference"}
 
 
 def compute_per_frame_s(

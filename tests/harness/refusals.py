@@ -1,0 +1,12 @@
+"""What a command line that cannot be composed is told."""
+
+import pytest
+
+from vbench.compose import ask
+from vbench.errors import ConfigError
+
+
+def refused(*overrides: str, multirun: bool = False) -> str:
+    with pytest.raises(ConfigError) as caught:
+        ask(overrides, multirun=multirun)
+    return str(caught.value)
