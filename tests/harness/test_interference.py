@@ -1,6 +1,7 @@
 """Real trials that something outside interferes with: each is invalid, by rules that name what was done."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,9 +64,11 @@ def test_fewer_cpus_a_preloaded_library_and_stopped_processes(workplace: Workpla
     assert f"LD_PRELOAD={library} is set for harness" in cpus.found
     assert "unset LD_PRELOAD" in cpus.remedy
     stalled = found["nothing stalled"]
-    assert "ms (client), bound 2000 ms" in stalled.found
-    worst_ms = float(stalled.found.removeprefix("at most ").partition(" ")[0])
-    assert worst_ms >= 1000 * STOPPED_S
+    # A node's samples wait for whoever is stopped on it, and may stand still for longer than the client.
+    named = re.search(r"(\d+) ms \(client\)|client (\d+) ms", stalled.found)
+    assert named is not None, stalled.found
+    assert float(named[1] or named[2]) >= 1000 * STOPPED_S
+    assert "bound 2000 ms" in stalled.found
     assert "stopped by a signal or a debugger: " in stalled.found
     assert f"({load})" in stalled.found
     assert f"({decoder})" in stalled.found

@@ -33,6 +33,8 @@ import os, signal, socket, sys
 # A child of its own session too: all that Ray starts must be gone before the links are checked.
 os.fork() or os.setsid()
 listening = socket.socket()
+# As Ray's server: connections of the check may still be on their way out when it binds.
+listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 listening.bind((sys.argv[1], {OBJECT_MANAGER_PORT}))
 listening.listen()

@@ -146,6 +146,13 @@ def test_a_record_of_before_has_no_such_rule() -> None:
             {"observed": parts.observed(stalls=(Stall(where="client", worst_ms=0, wakes=0),))},
             "nobody watched client",
         ),
+        (
+            {
+                "observed": parts.observed(stalls=(Stall(where="client", worst_ms=3000, wakes=9),)),
+                "nodes": [records.sample(100.0), records.sample(107.0)],
+            },
+            "6000 ms (samples of node head), bound 1000 ms; too long as well: client 3000 ms",
+        ),
         ({"nodes": [records.sample(100.0), records.sample(107.0)]}, "6000 ms (samples of node head)"),
         ({"machines": [records.machine(100.0), records.machine(107.0)]}, "6000 ms (samples of machine host)"),
         (

@@ -48,10 +48,14 @@ def judge(
         found = f"nobody watched {', '.join(unwatched)}"
     else:
         found = f"at most {worst.worst_ms:.0f} ms ({worst.where}), bound {bound_ms:.0f} ms"
+        others = sorted((one for one in seen if one is not worst), key=lambda one: -one.worst_ms)
+        too_long = [f"{one.where} {one.worst_ms:.0f} ms" for one in others if one.worst_ms > bound_ms]
         if share_ms > load.max_stall_ms:
             found += f" ({load.max_stall_percent:g}% of the measured time)"
         if worst.suspended_ms:
             found += f"; the machine was suspended for {worst.suspended_ms:.0f} ms of it"
+        if too_long:
+            found += f"; too long as well: {', '.join(too_long)}"
     stood_ms = summed.stood_ms or 0.0
     most_ms = MOST_TOGETHER * bound_ms
     if stood_ms > most_ms:
