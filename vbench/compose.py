@@ -22,7 +22,7 @@ from vbench.graph import pipeline_args
 from vbench.misshapen import misshapen
 from vbench.names import nearest
 from vbench.options import IN_A_URL
-from vbench.overrides import expand, is_hydras, parse, swept_keys, written_out
+from vbench.overrides import OPEN_ENDED, expand, is_hydras, parse, swept_keys, written_out
 from vbench.quoting import example_folder, shell_quoted, unquoted
 from vbench.quoting import override as pasteable
 from vbench.refusals import sentence
@@ -34,9 +34,6 @@ CONF_DIR = ROOT / "conf"
 
 EXPERIMENTS = "experiments"
 """Folder of whole studies beside ``conf/``, and the group they are chosen from."""
-
-OPEN_ENDED = ("nodes", "resources", "addresses")
-"""Keys whose parts the user names; others cannot be added to."""
 
 NAMED_BY_USER = ("resources", "addresses")
 """Of these, those that the command line can add one by one."""
@@ -128,7 +125,9 @@ def ask(arguments: Sequence[str], *, multirun: bool) -> Asked:
             raise ConfigError(f"'{' '.join(arguments)}' asks for no trial at all: a range is empty.")
         if not multirun and arms[0].blocks != 1:
             raise ConfigError(f"blocks={arms[0].blocks} asks for rounds of a sweep; add --multirun.")
-        sweep_dir = composed([*lines[0], *hydras], with_hydra=True).hydra.sweep.dir if multirun else ""
+        # Its name has the time, which a configuration keeps once it was asked for it.
+        whole = (*lines[0], *hydras)
+        sweep_dir = _composed.__wrapped__(whole, True, ()).hydra.sweep.dir if multirun else ""
     return Asked(
         multirun=multirun,
         lines=lines,
@@ -251,6 +250,7 @@ def check_names(overrides: Sequence[Override]) -> None:
         if line.startswith("+"):
             raise ConfigError(f"{line}: {key} is there already: leave out the plus: {line.lstrip('+')}.")
     base = composed(chosen)
+    _check_deleted(overrides)
     for override in overrides:
         key = override.key_or_group
         if key in known or key == EXPERIMENTS:
@@ -272,6 +272,19 @@ def check_names(overrides: Sequence[Override]) -> None:
         if override.is_add() and not is_new:
             plain = shell_quoted(line.lstrip("+"))
             raise ConfigError(f"{line}: {key} is there already: leave out the plus: {plain}.")
+
+
+def _check_deleted(overrides: Sequence[Override]) -> None:
+    """ConfigError for what is set although it is taken out, or is taken out twice."""
+    for number, deleted in enumerate(overrides):
+        if not deleted.is_delete():
+            continue
+        others = (other for other in (*overrides[:number], *overrides[number + 1 :]))
+        both = next((o for o in others if f"{o.key_or_group}.".startswith(f"{deleted.key_or_group}.")), None)
+        if both is not None:
+            raise ConfigError(
+                f"'{both.input_line}' and '{deleted.input_line}' do not go together: leave one of them out."
+            )
 
 
 def _options(override: Override, known: Sequence[str]) -> list[str]:
@@ -345,7 +358,7 @@ def _check_key(base: DictConfig, key: str, line: str = "") -> None:
                 if key == ".".join([*seen, part]) and ".".join(seen).endswith(NAMED_BY_USER)
                 else ""
             )
-            if new and not line.startswith("+"):
+            if new and not line.startswith(("+", "~")):
                 where += f"{nearest(part, map(str, node))}; to add it, give it a plus: {shell_quoted(new)}"
                 raise ConfigError(f"'{key}' does not exist: {where}.")
             raise ConfigError(f"'{key}' does not exist: {where}{nearest(part, map(str, node))}.")
@@ -366,11 +379,17 @@ def _all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
 
 def composed(line: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     """The configuration of one trial, not validated yet; Hydra's own too where that is asked for."""
-    return _composed(tuple(line), with_hydra)
+    return _composed(tuple(line), with_hydra, _files())
+
+
+def _files() -> tuple[tuple[str, int], ...]:
+    """The files that a configuration is made of, and when each was changed last."""
+    files = (*CONF_DIR.rglob("*.yaml"), *(ROOT / EXPERIMENTS).glob("*.yaml"))
+    return tuple((str(file), file.stat().st_mtime_ns) for file in sorted(files))
 
 
 @lru_cache(maxsize=8)
-def _composed(line: tuple[str, ...], with_hydra: bool) -> DictConfig:
+def _composed(line: tuple[str, ...], with_hydra: bool, _: tuple[tuple[str, int], ...]) -> DictConfig:
     """Hydra takes a quarter of a second for a line, and some are asked for again: what comes of them is read,
     not changed."""
     try:
@@ -424,9 +443,5 @@ def _composes(line: Sequence[str]) -> bool:
 @contextmanager
 def _hydra() -> Iterator[None]:
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        try:
-            yield
-        finally:
-            # Files may have other contents the next time.
-            _composed.cache_clear()
+        yield
     GlobalHydra.instance().clear()

@@ -30,6 +30,9 @@ SWEEP = re.compile(r"(choice|range|interval|glob|sort|shuffle)\(.*\)", re.DOTALL
 MOST_ARMS = 1000
 """More trials than anybody waits for; a range may ask for a billion."""
 
+OPEN_ENDED = ("nodes", "resources", "addresses")
+"""Keys whose parts the user names: these can be taken out, and no others can be added."""
+
 PATHS = ("outputs", "video.path", "model.weights", "hydra.run.dir", "hydra.sweep.dir")
 """Keys of folders and files, whose ``~`` is a home folder."""
 
@@ -55,8 +58,21 @@ def parse(arguments: Sequence[str]) -> list[Override]:
         if override.value_type == ValueType.RANGE_SWEEP:
             _check_range(override)
         if override.is_delete():
-            raise ConfigError(f"'{override.input_line}': nothing can be taken out of the configuration.")
+            _check_delete(override)
     return overrides
+
+
+def _check_delete(override: Override) -> None:
+    """ConfigError for what no configuration can do without, and for a value, which Hydra would compare."""
+    parent, _, name = override.key_or_group.rpartition(".")
+    if not parent.endswith(OPEN_ENDED):
+        raise ConfigError(
+            f"'{override.input_line}': nothing can be taken out of the configuration but a node, a resource"
+            f" or an address, as in ~cluster.nodes.chunk2."
+        )
+    if override.value_type is not None:
+        plain = shell_quoted(f"~{parent}.{name}")
+        raise ConfigError(f"'{override.input_line}': to take it out, give it no value: {plain}.")
 
 
 def _check_range(override: Override) -> None:

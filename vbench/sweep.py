@@ -96,7 +96,10 @@ def arm_of(config: Config, keys: Sequence[str]) -> dict[str, str]:
 
 
 def _shown(config: Config, key: str) -> str:
-    node = value_at(config, key.replace("/", "."))
+    try:
+        node = value_at(config, key.replace("/", "."))
+    except KeyError:  # the command line takes it out
+        return "none"
     node = getattr(node, "name", node)
     if isinstance(node, float):
         return str(node).removesuffix(".0")

@@ -1,7 +1,7 @@
 """What the types cannot say about a configuration: ranges, choices, and what must fit together."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from typing import get_args
@@ -27,6 +27,7 @@ from vbench.schema import (
     ClusterConfig,
     Config,
     DeploymentConfig,
+    NodeConfig,
     PipelineConfig,
     SceneConfig,
 )
@@ -147,7 +148,8 @@ def _problems(config: Config) -> Iterator[str]:
         complaints += _deployment(f"cluster.deployments.{name}", deployment)
     yield from complaints
     if not complaints:
-        yield from _room(config.cluster)
+        if config.load.name != ends.TRANSFER:
+            yield from _places(config.cluster) or _room(config.cluster)
         yield from ends.problems(config)
 
 
@@ -317,6 +319,8 @@ def _nodes(config: Config) -> Iterator[str]:
         yield f"cluster.private_network={given} is for cluster=local: leave it out."
     if config.cluster.name == "local" and len(config.cluster.nodes) != 1:
         yield f"cluster=local has one node, and cluster.nodes names {len(config.cluster.nodes)}."
+    elif not config.cluster.nodes:
+        yield f"cluster={config.cluster.name} has no node left: leave a node in."
     for name, node in config.cluster.nodes.items():
         key = f"cluster.nodes.{name}"
         if node.cpus is not None and node.cpus < 0:
@@ -360,6 +364,32 @@ def _resources(key: str, resources: dict[str, float]) -> Iterator[str]:
             yield f"{key}.{name}={amount} must be {LEAST_RESOURCE:.4f} or more."
 
 
+def _places(cluster: ClusterConfig) -> list[str]:
+    """Deployments that may have so many replicas on a node, and have too few nodes for all of theirs."""
+    found = []
+    for name, deployment in deployments(cluster).items():
+        most, asked = deployment.max_replicas_per_node, replicas(cluster, name)
+        if most is None:
+            continue
+        needed = {"CPU": deployment.cpus, "GPU": deployment.gpus, **deployment.resources}
+        nodes = sum(
+            all(_held(node).get(resource, 0) + 1e-6 >= amount for resource, amount in needed.items())
+            for node in cluster.nodes.values()
+        )
+        if nodes and asked > most * nodes:
+            key = f"cluster.deployments.{name}"
+            found.append(
+                f"{key} has {asked} replicas, at most {most} on each node (max_replicas_per_node), and nodes"
+                f" with room for one: {nodes}; give {key}.replicas={most * nodes}, or more nodes."
+            )
+    return found
+
+
+def _held(node: NodeConfig) -> dict[str, float]:
+    """All that a deployment may ask of a node; any may be the head."""
+    return {"CPU": node_cpus(node), "GPU": node.gpus, **node.resources, HEAD_RESOURCE: 1}
+
+
 def _room(cluster: ClusterConfig) -> Iterator[str]:
     """What Ray could never place would stay DEPLOYING for ever."""
     asked: dict[str, float] = {}
@@ -380,5 +410,12 @@ def _room(cluster: ClusterConfig) -> Iterator[str]:
         if amount > there.get(resource, 0) + 1e-6:
             yield (
                 f"cluster.deployments ask for {amount:g} {resource} in all and cluster.nodes have"
-                f" {there.get(resource, 0):g}; lower replicas or what each takes, or raise the nodes'."
+                f" {there.get(resource, 0):g}; {_more_of(cluster, resource, there)}."
             )
+
+
+def _more_of(cluster: ClusterConfig, resource: str, there: Mapping[str, float]) -> str:
+    """What to do about a resource of which the nodes have too little."""
+    if resource in there or not cluster.nodes:
+        return "lower replicas or what each takes, or raise the nodes'"
+    return f"give it to a node, as in +cluster.nodes.{next(reversed(cluster.nodes))}.resources.{resource}=1"
