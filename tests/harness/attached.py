@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from emulated import NODES, SCALE
+from emulated import ENDS, SCALE, of
 from runs import Workplace, below
 from waiting import until
 
@@ -21,19 +21,25 @@ from vbench.compose import check
 DEADLINE_S = 240
 DASHBOARD_PORT = 8265
 
+NODES = ENDS
+
+CHUNKS = ("+cluster.nodes.decode.resources.chunk_only=1", "cluster.deployments.service.replicas=1")
+"""Videos are cut where they are decoded: each node takes seconds to start."""
+
 STARTED = (
     "cluster=emulated",
     f"cluster.scale={SCALE}",
     f"cluster.dashboard_port={DASHBOARD_PORT}",
-    *(f"cluster.nodes.{name}.object_store_mb=200" for name in NODES),
+    *of(*NODES),
+    *CHUNKS,
     "cluster.start_timeout_s=180",
 )
 """What the stranger started."""
 
 PLACED = (
     "cluster=attached",
-    "cluster.nodes.head.object_store_mb=150",
-    *(f"cluster.nodes.{name}.object_store_mb=200" for name in NODES[1:]),
+    *of(*NODES, store_mb=150),
+    *CHUNKS,
     *(f"cluster.nodes.{name}.cpus=4" for name in NODES[1:]),
     "cluster.nodes.gpu.gpus=0",
     *("cluster.deployments.decoder.replicas=2", "cluster.deployments.decoder.cpus=1"),

@@ -6,13 +6,15 @@ import ctypes
 import os
 import select
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from ordinary import NOBODY
 from runs import DEADLINE_S, Wait, Workplace, below
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -51,6 +53,16 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
         if not left:
             temp.rmdir()
         assert left == [], "a run left this behind"
+
+
+@pytest.fixture
+def nobodys() -> Iterator[tuple[Path, Path]]:
+    """A folder to run in and one for temp files, which only nobody and root can use; where all can go."""
+    with ExitStack() as stack:
+        made = [stack.enter_context(tempfile.TemporaryDirectory(prefix="vt", dir="/tmp")) for _ in range(2)]
+        for path in made:
+            os.chown(path, NOBODY, NOBODY)
+        yield Path(made[0]), Path(made[1])
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,17 @@ CHUNKERS = {"chunk1", "chunk2"}
 SCALE = 400
 """Flows of 25 Mbit/s, NICs of 31 to 125: a machine that does other things too moves that much."""
 
-EMULATED = (
-    "cluster=emulated",
+
+def of(*names: str, store_mb: int = 200) -> tuple[str, ...]:
+    """Overrides by which a cluster has these of ``NODES``, with small stores, and no others."""
+    return (
+        *(f"cluster.nodes.{name}.object_store_mb={store_mb}" for name in names),
+        *(f"~cluster.nodes.{name}" for name in NODES if name not in names),
+    )
+
+
+BOUNDS = (
     f"cluster.scale={SCALE}",
-    *(f"cluster.nodes.{name}.object_store_mb=200" for name in NODES),
     "cluster.start_timeout_s=180",
     "load.sample_period_s=0.2",
     "tracking=off",
@@ -29,8 +36,17 @@ EMULATED = (
     "load.max_late_ms=10000",
 )
 
-TRANSFER = (*EMULATED, "load=transfer", "load.warmup=1", "load.object_mb=8")
+EMULATED = ("cluster=emulated", *of(*NODES), *BOUNDS)
+
+OBJECTS = ("load=transfer", "load.warmup=1", "load.object_mb=8")
+
+TRANSFER = (*EMULATED, *OBJECTS)
 """Objects and no video: the cluster is the same, and what is on it is up sooner."""
+
+ENDS = ("head", "gpu", "decode")
+
+BETWEEN_ENDS = ("cluster=emulated", *of(*ENDS), *BOUNDS, *OBJECTS)
+"""The same on the head and the two nodes that objects move between: each node takes seconds to start."""
 
 CONNECTIONS = 4
 

@@ -15,6 +15,10 @@ from vbench.trial_folder import read_trial
 
 DEADLINE_S = 240
 
+ROOT = Path(__file__).resolve().parents[2]
+ORDINARY = Path(__file__).with_name("ordinary.py")
+"""Runs a command as nobody."""
+
 Wait = Callable[["subprocess.Popen[str]", str], str]
 """Reads a run's output until a text appears: what the fixture ``wait_for`` gives."""
 
@@ -45,6 +49,22 @@ SCENE = (
 
 def below(root: int) -> list[int]:
     return procfs.family("of no guard", root)
+
+
+def ran(folder: Path, temp: Path, *arguments: str, **env: str) -> tuple[int, str]:
+    """Exit status and output of Python with these arguments."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(temp), "PYTHONPATH": str(ROOT), **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    return done.returncode, done.stdout
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Trials on a cluster that someone else started: real Ray on five hosts, reached by its dashboard alone."""
+"""Trials on a cluster that someone else started: real Ray on three hosts, reached by its dashboard alone."""
 
 import os
 import signal
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attached import PLACED, Stranger, records, stranger
-from emulated import CONNECTIONS, NODES, WHOLE
+from attached import NODES, PLACED, Stranger, records, stranger
+from emulated import CONNECTIONS, WHOLE
 from runs import Wait, Workplace, below
 from waiting import until
 

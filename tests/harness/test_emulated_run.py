@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from emulated import CHUNKERS, CONNECTIONS, EMULATED, NODES, SCALE, TRANSFER, WHOLE, Machine
+from emulated import BETWEEN_ENDS, CHUNKERS, CONNECTIONS, EMULATED, NODES, SCALE, WHOLE, Machine
 from runs import Workplace
 
 from vbench.load.drive import WARM_UP_ROUNDS
@@ -132,7 +132,7 @@ def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
 
 def test_connections_that_were_not_opened_are_not_taken_for_proven(workplace: Workplace) -> None:
     few = ("load.requests=1", "load.objects=2", "runtime.connections=16")
-    status, output = workplace.run(*TRANSFER, *few)
+    status, output = workplace.run(*BETWEEN_ENDS, *few)
     assert status == 1, output
     (folder,) = workplace.trials()
     trial = read_trial(folder)

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 import ray
 import records
-from emulated import NODES, TRANSFER
 from ray import cluster_utils
 from ray._private.internal_api import node_stats
-from runs import Workplace
 
 from vbench.load.ends import ends, problems
 from vbench.load.movers import Pair
@@ -20,8 +18,6 @@ from vbench.load.transfer import loop, request_line, span_lines
 from vbench.record import ReplicaReport, Request, Rule
 from vbench.rules import judge
 from vbench.schema import ClusterConfig, Config, LoadConfig, NodeConfig
-from vbench.telemetry.quiet import QUIET_S
-from vbench.trial_folder import read_requests, read_spans, read_trial
 from vbench.validity.conservation import each_pull_once
 
 STORE_BYTES = 100_000_000
@@ -143,32 +139,6 @@ def test_after_a_request_that_failed_none_is_sent(pair: Pair) -> None:
     assert "ActorDiedError" in line.error
     assert (line.frames_got, line.frames_wrong) == (0, 0)
     assert [span.stage for span in span_lines(moved[0], 0, "a", "b")] == ["decode"]
-
-
-@pytest.mark.slow
-def test_a_whole_trial_leaves_the_record_of_a_transfer(workplace: Workplace) -> None:
-    status, output = workplace.run(*(*TRANSFER, "runtime=single", "load.objects=2", "load.requests=2"))
-    assert status == 0, output
-    assert "n = 2 requests of 2 objects of 8 MB, 1 at a time" in output
-    (folder,) = (workplace.folder / "outputs" / "runs").iterdir()
-    trial = read_trial(folder)
-    assert trial.valid
-    assert trial.clip is None
-    assert trial.observed is not None
-    assert trial.observed.placement == {"Sender": {"decode": 1}, "Receiver": {"gpu": 1}}
-    assert trial.observed.quiet_after_s is not None
-    assert trial.observed.quiet_after_s >= QUIET_S
-    assert set(trial.observed.late_sent_bytes) == set(NODES)
-    assert trial.phases_s["settle"] >= QUIET_S <= trial.phases_s["drain"]
-    (way,) = trial.observed.connections
-    assert (way.sender, way.receiver, way.expected, way.found) == ("decode", "gpu", 1, 1)
-    assert way.moved_bytes == 3 * 16_000_000
-    assert [(r.frames_got, r.frame_bytes) for r in read_requests(folder)] == [(2, 16_000_000)] * 2
-    assert [r.crossed_bytes for r in read_requests(folder)] == [{"decode>gpu": 16_000_000}] * 2
-    assert [span.node for span in read_spans(folder)] == ["decode", "gpu"] * 2
-    # One flow of 25 Mbit/s, headers included, and the time that Ray takes to begin.
-    assert 12 < trial.metrics["transfer_mbps"] < 25
-    assert "throughput_video_s_per_s" not in trial.metrics
 
 
 def cluster(*resources: dict[str, float], store_mb: int = 2000) -> ClusterConfig:

@@ -1,0 +1,54 @@
+"""A whole trial of load=transfer, by a user who may do nothing but read the project and write two folders."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from emulated import BETWEEN_ENDS, ENDS
+from ordinary import NOBODY
+from runs import ORDINARY, Workplace, ran
+
+from vbench.telemetry.quiet import QUIET_S
+from vbench.trial_folder import read_requests, read_spans, read_trial
+
+pytestmark = pytest.mark.slow
+
+ARGUMENTS = (*BETWEEN_ENDS, "runtime=single", "load.objects=2", "load.requests=2")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as another user")
+def test_an_ordinary_users_trial_leaves_the_record_of_a_transfer(
+    workplace: Workplace, nobodys: tuple[Path, Path]
+) -> None:
+    folder, temp = nobodys
+    command = (str(ORDINARY), sys.executable, "-m", "vbench", *ARGUMENTS)
+    status, output = ran(folder, temp, *command, HOME=str(folder))
+    assert status == 0, output
+    assert "n = 2 requests of 2 objects of 8 MB, 1 at a time" in output
+    (record,) = (folder / "outputs" / "runs").iterdir()
+    assert record.stat().st_uid == NOBODY
+    _is_of_a_transfer(record)
+    assert list(temp.iterdir()) == []
+    assert workplace.left() == []
+
+
+def _is_of_a_transfer(folder: Path) -> None:
+    trial = read_trial(folder)
+    assert trial.valid
+    assert trial.clip is None
+    assert trial.observed is not None
+    assert trial.observed.placement == {"Sender": {"decode": 1}, "Receiver": {"gpu": 1}}
+    assert trial.observed.quiet_after_s is not None
+    assert trial.observed.quiet_after_s >= QUIET_S
+    assert set(trial.observed.late_sent_bytes) == set(ENDS)
+    assert trial.phases_s["settle"] >= QUIET_S <= trial.phases_s["drain"]
+    (way,) = trial.observed.connections
+    assert (way.sender, way.receiver, way.expected, way.found) == ("decode", "gpu", 1, 1)
+    assert way.moved_bytes == 3 * 16_000_000
+    assert [(r.frames_got, r.frame_bytes) for r in read_requests(folder)] == [(2, 16_000_000)] * 2
+    assert [r.crossed_bytes for r in read_requests(folder)] == [{"decode>gpu": 16_000_000}] * 2
+    assert [span.node for span in read_spans(folder)] == ["decode", "gpu"] * 2
+    # One flow of 25 Mbit/s, headers included, and the time that Ray takes to begin.
+    assert 12 < trial.metrics["transfer_mbps"] < 25
+    assert "throughput_video_s_per_s" not in trial.metrics
