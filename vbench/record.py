@@ -54,6 +54,12 @@ class Request:
     """How the service says it worked on it: the answer's ``settings``."""
     replicas: Sequence["ReplicaReport"] = ()
     """What each replica that worked on it says of itself."""
+    api_requests: int | None = None
+    """HTTP requests of any kind that had reached its API replica when that began its response; None in
+    records of earlier versions, and without a response."""
+    proxy_requests: int | None = None
+    """The same of Serve's proxy; None also if the proxy does not count, on a cluster that was started without
+    vbench's middleware."""
 
     @property
     def latency_s(self) -> float:
@@ -121,6 +127,23 @@ class GpuSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CpuBounds:
+    """What bounded the CPUs of the trial's processes at one moment."""
+
+    least_cpus: int | None
+    """CPUs of the process that may run on the fewest, by its affinity; None if no process was seen."""
+    least_cpus_of: str | None
+    """Which that is: ``raylet (process 123)``."""
+    quota_cpus: float | None
+    """The tightest quota of a control group, in CPUs; None for none."""
+    quota_cpus_of: str | None
+    throttled_s: float
+    """For how long the kernel has throttled their control groups since the first request was due."""
+    changed: Sequence[str] = ()
+    """What of affinity, quota, nice and policy differs from when the first request was due, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSample:
     """One look at a machine that carries nodes (an emulated cluster's nodes share one): a line of
     ``machines.jsonl``."""
@@ -150,6 +173,11 @@ class MachineSample:
     """Processes of the trial that a signal or a debugger had stopped (state T or t), as NAME (PID)."""
     gpus: Sequence[GpuSample] = ()
     """By index; empty for a machine without NVIDIA's driver, and in records of before."""
+    cpu_by_role_s: Mapping[str, float] = field(default_factory=dict)
+    """Role (vbench.validity.own_cpu) -> CPU seconds of the trial's processes with it since sampling began;
+    empty in records of earlier versions."""
+    bounds: CpuBounds | None = None
+    """None in records of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,13 +285,16 @@ class Graph:
     model_fingerprint: str
     """Of the detector that the configuration asks for."""
     served_before: Mapping[str, int]
-    """API replica -> requests that it had taken by the end of the warm-up."""
+    """API replica -> HTTP requests that had reached it by the end of the warm-up."""
     warm_up_requests: int
     """Sent before the measured ones."""
     compute_alone_s: Mapping[str, float]
     """Stage -> CPU seconds per frame over a replica's threads; empty if the nodes are other machines."""
     compute_first_s: Mapping[str, float]
     """Stage -> seconds of compute per frame of the warm-up's slowest request; empty without a warm-up."""
+    proxy_served_before: int | None = None
+    """HTTP requests of any kind that had reached Serve's proxy by the end of the warm-up; None in records of
+    earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

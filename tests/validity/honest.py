@@ -255,6 +255,8 @@ class _Simulation:
             mismatch=None,
             digest="d1",
             answer_bytes=1000,
+            api_requests=self._numbers["VideoProcessingAPI#a"],
+            proxy_requests=self._numbers["VideoProcessingAPI#a"],
             frame_bytes=frames * FRAME_BYTES,
             video_s=VIDEO_S,
             video=f"video {index % 3}",
@@ -297,6 +299,7 @@ class _Simulation:
             model_fingerprint=FINGERPRINT,
             served_before={"VideoProcessingAPI#a": self._warm_up} if self._warm_up else {},
             warm_up_requests=self._warm_up,
+            proxy_served_before=self._warm_up,
             compute_alone_s={"decode": 0.02, "infer": 0.02},
             compute_first_s={"decode": 0.05, "infer": 0.05},
         )

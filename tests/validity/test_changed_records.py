@@ -165,6 +165,18 @@ def asked_by_others(record: Record, draw: random.Random) -> Record:
     return record.with_graph(served_before={"VideoProcessingAPI#a": record.graph.warm_up_requests - 1})
 
 
+def refused_by_the_api(record: Record, draw: random.Random) -> Record:
+    """After the last recorded request came in, others did that the API refused."""
+    last = max(record.requests, key=lambda one: one.done_s)
+    return record.with_request(last.index, api_requests=(last.api_requests or 0) + 50)
+
+
+def answered_by_the_proxy(record: Record, draw: random.Random) -> Record:
+    """Paths that the proxy knows itself, or refuses."""
+    last = max(record.requests, key=lambda one: one.done_s)
+    return record.with_request(last.index, proxy_requests=(last.proxy_requests or 0) + 50)
+
+
 def setting(name: str, value: object) -> Change:
     def change(record: Record, draw: random.Random) -> Record:
         one = one_of(record, draw)
@@ -325,6 +337,8 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "no deployment said": (no_deployment_said, {ANSWERED}),
     "retried": (retried, {SERVED}),
     "asked by others": (asked_by_others, {SERVED}),
+    "refused by the API": (refused_by_the_api, {SERVED}),
+    "answered by the proxy": (answered_by_the_proxy, {SERVED}),
     "other mode": (setting("mode", "another"), {SETTINGS}),
     "pruning off": (setting("prune", False), {SETTINGS}),
     "other hand-off": (setting("handoff", "another"), {SETTINGS}),

@@ -54,6 +54,13 @@ def without(part: str, value: Any) -> Callable[[dict[str, Any]], dict[str, Any]]
     return lambda known: {**known, part: value}
 
 
+def without_counts(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def change(known: dict[str, Any]) -> dict[str, Any]:
+        return {**known, "requests": [replace(one, **{name: None}) for one in known["requests"]]}
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "missing"),
     [
@@ -66,6 +73,8 @@ def without(part: str, value: Any) -> Callable[[dict[str, Any]], dict[str, Any]]
         (of("observed", cold=None), "which replicas were warm"),
         (of_graph(compute_alone_s={}), "what a frame costs alone"),
         (of_graph(compute_first_s={}), "what a frame cost in the warm-up"),
+        (without_counts("api_requests"), "how many HTTP requests the API had"),
+        (without_counts("proxy_requests"), "how many HTTP requests Serve's proxy had"),
         (without("clip", None), "the clip"),
         (without("nodes", []), "samples of head"),
         (without("machines", []), "samples of a machine"),

@@ -166,6 +166,7 @@ CLIENTS = {
     "timers_started_late": {LOOP, TIMES},
     "due_times_reset": {LOOP},
     "spans_invented": {SPANS},
+    "flooded": {SERVED},
 }
 
 
@@ -181,6 +182,12 @@ def test_a_load_that_nobody_touches_breaks_no_rule(clients: Path) -> None:
 @pytest.mark.parametrize("sabotage", CLIENTS)
 def test_a_client_that_cheats_breaks_the_rule_that_names_it(clients: Path, sabotage: str) -> None:
     assert CLIENTS[sabotage] <= broken(clients / sabotage).keys()
+
+
+def test_requests_that_no_replica_works_on_are_counted_by_api_and_proxy(clients: Path) -> None:
+    found = broken(clients / "flooded")
+    assert found.keys() == {SERVED}
+    assert "requests more than are recorded (and 1 more)" in found[SERVED]
 
 
 def test_a_graph_that_is_deployed_otherwise_is_told_setting_by_setting(lab: Lab) -> None:

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from vbench.installation import UNQUOTED
+from vbench.pipeline import request_count
 from vbench.proxies import bypassed
 from vbench.runtimes import apply
 from vbench.schema import NodeConfig
@@ -22,8 +23,10 @@ RAY_ENV = {
     "RAY_DEDUP_LOGS": "0",
     "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    **request_count.environment(),
 }
-"""Set for every Ray process of a trial; none of it touches the data path."""
+"""Set for every Ray process of a trial; none of it touches the data path, but Serve's proxy counts its
+requests."""
 
 KEPT = frozenset({"RAY_BACKEND_LOG_LEVEL"})
 """Ray's own variables that a user may set for all trials."""

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 import requests
@@ -27,6 +27,8 @@ class Outcome:
     body: bytes
     error: str | None
     """Why there is no answer; None also for answers with a 4xx or 5xx status."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the response, their names in any case; empty without one."""
 
 
 def closed_loop(
@@ -95,11 +97,12 @@ def _ask(
     status: int | None = None
     content = b""
     error: str | None = None
+    headers: Mapping[str, str] = {}
     sent_unix_s = time.time()
     sent_s = time.monotonic()
     try:
         response = session.post(url + PATH, json=body, timeout=(10, timeout_s))
-        status, content = response.status_code, response.content
+        status, content, headers = response.status_code, response.content, response.headers
     except requests.Timeout:
         error = f"no answer within load.timeout_s={timeout_s:g}"
     except requests.RequestException as failure:
@@ -113,4 +116,5 @@ def _ask(
         status=status,
         body=content,
         error=error,
+        headers=headers,
     )

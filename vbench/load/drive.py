@@ -19,6 +19,7 @@ from vbench.load.observe import Observation
 from vbench.load.reference import check
 from vbench.load.videos import Videos
 from vbench.pipeline.build import NAMES
+from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
 from vbench.record import Clip, Graph, ReplicaReport, Request, SpanLine
 from vbench.sizing import deployments
 from vbench.sizing import replicas as sized_replicas
@@ -99,6 +100,7 @@ def measure(job: Job, observation: Observation, service: Service) -> None:
         model_fingerprint=clip.served_detector or "",
         served_before=_served(warm_requests),
         warm_up_requests=len(warmed),
+        proxy_served_before=max((one.proxy_requests or 0 for one in warm_requests), default=0),
         compute_alone_s=clip.compute_s,
         compute_first_s=compute_first_s(warm_requests, warm_spans),
     )
@@ -151,13 +153,14 @@ def _warm_up(
 
 
 def _served(requests: Sequence[Request]) -> dict[str, int]:
-    """API replica -> the highest number that it has given to one of these requests."""
+    """API replica -> how many HTTP requests it had counted when it answered the last of these."""
     served: dict[str, int] = {}
-    for replica in (one for request in requests for one in request.replicas):
-        if replica.replica.startswith(f"{API}#"):
-            served[replica.replica] = max(
-                served.get(replica.replica, 0), *(call[0] for call in replica.calls)
-            )
+    for request in requests:
+        for replica in request.replicas:
+            if replica.replica.startswith(f"{API}#"):
+                numbers = [call[0] for call in replica.calls]
+                counts = (served.get(replica.replica, 0), request.api_requests or 0, *numbers)
+                served[replica.replica] = max(counts)
     return served
 
 
@@ -238,6 +241,8 @@ def _checked(
             ReplicaReport(**{**one, "node": names.get(one["node"], one["node"])})
             for one in (answer.get("replicas", []) if answer else [])
         ],
+        api_requests=read_count(outcome.headers, API_COUNT),
+        proxy_requests=read_count(outcome.headers, PROXY_COUNT),
     )
     return request, spans
 

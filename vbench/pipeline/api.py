@@ -41,6 +41,7 @@ from vbench.pipeline.request_body import (
     check_content_type,
     check_json,
 )
+from vbench.pipeline.request_count import API_COUNT, NUMBER, CountsRequests
 from vbench.video.remote import shown
 
 TIMEOUT_HEADER = "x-request-timeout-seconds"
@@ -95,6 +96,8 @@ class ReceivesFirst:
 
 
 http.add_middleware(ReceivesFirst)
+# Added last, it is outermost: it counts what the others refuse too.
+http.add_middleware(CountsRequests, header=API_COUNT)
 
 
 def _patience_s(header: str | None) -> float:
@@ -159,7 +162,7 @@ class VideoProcessingAPI:
     async def process(self, request: ProcessRequest, http_request: Request) -> Response:
         """The service's answer, as it wrote it: it is not parsed again here."""
         received_s = time.time()
-        report = self._reporter.report(self._reporter.number())
+        report = self._reporter.report(http_request.scope[NUMBER])
         timeout_s = min(self._timeout_s, _patience_s(http_request.headers.get(TIMEOUT_HEADER)))
         try:
             async with asyncio.timeout(timeout_s) as limit:

@@ -23,9 +23,8 @@ from vbench.pipeline.errors import HeadersTooLargeError, QueueFullError, Request
 from vbench.pipeline.header_bounds import check_headers
 from vbench.pipeline.problems import QUEUE_FULL, problem
 from vbench.pipeline.request_body import Message, Replayed
+from vbench.pipeline.request_count import CALLBACK, PROXY_COUNT, CountsRequests
 
-CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
-"""Environment variable of Serve: the function that gives its proxies their middleware."""
 PLACES = "VBENCH_PROXY_PLACES"
 """Environment variable: requests for a video that a proxy has passed on and not answered yet, at most."""
 DEFAULT_PLACES = 68
@@ -98,9 +97,13 @@ class Front:
         self._places = places
         self._admission = Admission(slots=places, queue_length=0, slots_work=False)
         self._changed_s = time.monotonic()
+        self._counted = CountsRequests(self._pass_on_or_refuse, PROXY_COUNT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
+        """Count the request, and pass it on or refuse it."""
+        await self._counted(scope, receive, send)
+
+    async def _pass_on_or_refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             try:
                 check_headers(scope["headers"])

@@ -1,9 +1,9 @@
 """Whether the trial's own graph answered, and nothing else."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from vbench.record import Graph, Request, Rule, SpanLine
+from vbench.validity.first_problem import first_problem
 
 WHOLE = 100.0
 
@@ -32,7 +32,7 @@ def _identity(graph: Graph, requests: Sequence[Request]) -> Rule:
         name="this trial's deployment answered",
         holds=bool(answered) and not problems,
         found=(
-            f"{_first(problems)}; this trial's is {graph.deployment_id}"
+            f"{first_problem(problems)}; this trial's is {graph.deployment_id}"
             if problems
             else f"deployment {graph.deployment_id} answered {len(answered)} requests"
         ),
@@ -52,7 +52,7 @@ def _placement(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLi
         if placed.get(replica) != node
     ]
     changed = {one.replica for one in graph.replicas_before} ^ {one.replica for one in graph.replicas_after}
-    problems = [f"{_first(strangers)}; it is not in this trial's placement"] if strangers else []
+    problems = [f"{first_problem(strangers)}; it is not in this trial's placement"] if strangers else []
     if changed:
         problems.append(f"replicas came or went while requests were measured: {', '.join(sorted(changed))}")
     return Rule(
@@ -80,9 +80,3 @@ def _listener(graph: Graph) -> Rule:
         found=found,
         remedy="leave cluster.http_port=0, for which the kernel chooses a port, and end what shares it",
     )
-
-
-def _first(problems: Sequence[str]) -> str:
-    """The first, and how many more there are."""
-    more = len(Counter(problems)) - 1
-    return problems[0] + (f" (and {more} more)" if more else "")

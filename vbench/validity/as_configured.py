@@ -10,6 +10,7 @@ from vbench.pipeline.config import REQUESTS_AT_ONCE
 from vbench.pipeline.resources import resources_text
 from vbench.record import Graph, Observed, Request, Rule
 from vbench.schema import Config, DeploymentConfig
+from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import most_at_once
 
 REMEDY = "the service did not run as configured: do not use the numbers; see load.log and Ray's logs"
@@ -202,7 +203,7 @@ def _batches(config: Config, answered: Sequence[Request]) -> Rule:
     return Rule(
         name="batches were of the configured size",
         holds=bool(answered) and not problems,
-        found=problems[0] if problems else f"{calls} calls in batches of at most {size} frames",
+        found=first_problem(problems) if problems else f"{calls} calls in batches of at most {size} frames",
         remedy=REMEDY,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from vbench.load.ends import TRANSFER
 from vbench.network import Network
-from vbench.record import Clip, Harness, MachineSample, NodeSample, Observed, Request, Rule
+from vbench.record import Clip, Graph, Harness, MachineSample, NodeSample, Observed, Request, Rule
 from vbench.schema import Config
 from vbench.telemetry import speed
 from vbench.validate_attached import ATTACHED
@@ -76,8 +76,22 @@ def _of_load(
         yield "what a frame cost in the warm-up"
     if any(one.error is None and (one.received_s is None or one.finished_s is None) for one in requests):
         yield "when the service had each request"
+    if graph is not None:
+        yield from _of_counts(config, graph, requests)
     if any(not report.calls for one in requests for report in one.replicas):
         yield "the calls of a replica"
+
+
+def _of_counts(config: Config, graph: Graph, requests: Sequence[Request]) -> Iterator[str]:
+    """Nothing for a record of before HTTP requests were counted. Proxies of a cluster that is elsewhere count
+    only if it was started with vbench's middleware."""
+    if graph.proxy_served_before is None:
+        return
+    answered = [one for one in requests if one.error is None]
+    if any(one.api_requests is None for one in answered):
+        yield "how many HTTP requests the API had"
+    if config.cluster.name != ATTACHED and any(one.proxy_requests is None for one in answered):
+        yield "how many HTTP requests Serve's proxy had"
 
 
 def _of_watchers(

@@ -14,6 +14,7 @@ from vbench.record import Observed, Request, Rule, SpanLine
 from vbench.schema import Config
 from vbench.steady import makespan_s
 from vbench.validity.as_configured import expected_of_replicas
+from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import covered_s, merged, most_at_once
 from vbench.validity.served import tolerance_s
 from vbench.validity.span_sets import incomplete
@@ -76,8 +77,9 @@ def judge(
 
 
 def _rule(name: str, problems: Sequence[str], fine: str, remedy: str) -> Rule:
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return Rule(name=name, holds=not problems, found=problems[0] + more if problems else fine, remedy=remedy)
+    return Rule(
+        name=name, holds=not problems, found=first_problem(problems) if problems else fine, remedy=remedy
+    )
 
 
 def indices(requests: Sequence[Request]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from vbench.record import Clip, Graph, Request, Rule, SpanLine
+from vbench.validity.first_problem import first_problem
 
 OK = 200
 
@@ -20,11 +21,12 @@ def judge(
     problems = [*_of_requests(answered), *_of_videos(answered), *_of_chunks(answered, spans)]
     if clip is not None:
         problems += _with_clip(clip, graph, answered)
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     yield Rule(
         name="the record agrees with itself",
         holds=not problems,
-        found=problems[0] + more if problems else f"{len(answered)} requests, each with what its video has",
+        found=first_problem(problems)
+        if problems
+        else f"{len(answered)} requests, each with what its video has",
         remedy="lines were changed, or the service was not given what the trial asked for: report it",
     )
 

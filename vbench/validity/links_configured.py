@@ -6,6 +6,7 @@ from vbench.clusters.emulated.plan import hosts
 from vbench.network import Network
 from vbench.record import NodeSample, Observed, Rule
 from vbench.schema import Config
+from vbench.validity.first_problem import first_problem
 
 ENOUGH_BYTES_PER_CONNECTION = 20 * 2**20
 """Ray sends pieces of 5 MiB over its connections in turn: each has had some by then."""
@@ -34,7 +35,7 @@ def judge(
     yield Rule(
         name="the links are those of the configuration",
         holds=not problems,
-        found=problems[0] if problems else f"{len(found)} links as configured",
+        found=first_problem(problems) if problems else f"{len(found)} links as configured",
         remedy="another network was made than was asked for: do not use the numbers; report it",
     )
     yield from _carried(observed, nodes)

@@ -12,6 +12,7 @@ from vbench.load.ends import TRANSFER
 from vbench.record import MachineSample, Observed, Request, Rule
 from vbench.schema import Config
 from vbench.steady import makespan_s
+from vbench.validity.first_problem import first_problem
 
 LEAST_OFF_S = 0.5
 MOST_OFF_SHARE = 0.03
@@ -57,7 +58,7 @@ def judge(
         name="the measured time passed for others too",
         holds=not problems,
         found=(
-            problems[0]
+            first_problem(problems)
             if problems
             else f"{measured_s:.2f} s by the requests, {max(spans_s, default=measured_s):.2f} s by samples"
         ),

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from vbench import clocks
 from vbench.record import Graph, Observed, Request, Rule
+from vbench.validity.first_problem import first_problem
 
 CLOCK_S = 0.02
 """Processes of one machine share a clock; a step of it, or a wait between two reads, may take so much.
@@ -50,18 +51,26 @@ def _times(observed: Observed, answered: Sequence[Request]) -> Rule:
     return Rule(
         name="client and service agree on the times",
         holds=bool(answered) and not problems,
-        found=problems[0] if problems else f"within {1000 * off_s:.0f} ms in {len(answered)} requests",
+        found=first_problem(problems)
+        if problems
+        else f"within {1000 * off_s:.0f} ms in {len(answered)} requests",
         remedy="times were changed, or a clock was set while the trial ran: do not use the numbers",
     )
 
 
 def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
     """Replicas number their calls: a gap is a call that is in no measured request, a repetition one that is
-    in two. The first number of an API replica follows the warm-up's last."""
+    in two. The first number of an API replica follows the warm-up's last.
+
+    An API replica and Serve's proxy number each HTTP request, whatever becomes of it, and report with each
+    response how many there were: other requests that came after the last recorded one count too.
+    """
     problems = []
     calls: dict[str, list[int]] = {}
+    reached: dict[str, int] = {}
     for request in answered:
         for one in request.replicas:
+            reached[one.replica] = max(reached.get(one.replica, 0), request.api_requests or 0)
             calls.setdefault(one.replica, []).extend(call[0] for call in one.calls)
     for replica, numbers in sorted(calls.items()):
         api = replica.startswith(f"{API}#")
@@ -70,17 +79,35 @@ def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
         what = "requests" if api else "calls"
         if len(known) < len(numbers):
             problems.append(f"{len(numbers) - len(known)} {what} of {replica} are counted twice")
-        if whole - known:
-            problems.append(f"{replica} had {len(whole - known)} {what} more than are recorded")
+        others = len(whole - known)
+        if api:
+            counted = max(reached.get(replica, 0) - first + 1, 0)
+            others = max(others, counted - len(known))
+        if others:
+            problems.append(f"{replica} had {others} {what} more than are recorded")
         if known - whole:
             problems.append(f"{len(known - whole)} {what} of {replica} are of before the measured time")
+    problems += _at_the_proxy(graph, answered)
     return Rule(
         name="the service had just the recorded requests",
         holds=bool(answered) and not problems,
         found=(
-            problems[0]
+            first_problem(problems)
             if problems
             else f"{len(answered)} requests after {graph.warm_up_requests} of the warm-up, none in between"
         ),
         remedy="requests were retried, replaced or left out, or others asked too: do not use the numbers",
     )
+
+
+def _at_the_proxy(graph: Graph, answered: Sequence[Request]) -> Iterator[str]:
+    """Requests that came to Serve's proxy beside the recorded ones, those that it answered itself included;
+    nothing if it does not count, as in records of earlier versions."""
+    counts = [one.proxy_requests for one in answered if one.proxy_requests is not None]
+    if graph.proxy_served_before is None or not counts:
+        return
+    others = max(counts) - graph.proxy_served_before - len(answered)
+    if others > 0:
+        yield f"{others} other HTTP requests came to Serve's proxy"
+    if others < 0:
+        yield f"Serve's proxy had {-others} requests fewer than are recorded"
