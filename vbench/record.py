@@ -85,7 +85,25 @@ class ReplicaReport:
     """How it works: threads, batch size, precision, ..."""
     calls: Sequence[Sequence[int]]
     """Of each call for this request: its number among all calls to the replica, from 1; the frames in it; and
-    the forward passes that these were in (0 for other stages)."""
+    the batches that these were in (0 for other stages)."""
+    work: Sequence["CallWork"] = ()
+    """Of each call to a decoder or a model; nothing in records of earlier versions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWork:
+    """What was seen of the work on one call, where it was done and whatever was configured."""
+
+    call: int
+    """The call's number."""
+    passes: Sequence[Sequence[int]] = ()
+    """Of each forward pass with frames of the call: its number among all passes of the replica's network, and
+    the frames in the network's input."""
+    pass_cpu_ms: float | None = None
+    """The least CPU milliseconds per frame of one of these passes, of the thread that ran it; None for
+    decoders and on a GPU."""
+    decoder_cpu_ms: float | None = None
+    """CPU milliseconds of the FFmpeg process that decoded the chunk; None for models, and if none ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

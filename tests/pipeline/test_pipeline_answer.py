@@ -17,7 +17,7 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import IncompleteError, VideoMissingError, cause_of, status_of
 from vbench.pipeline.job import Job
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
-from vbench.pipeline.replica import Report
+from vbench.pipeline.replica import Report, Work
 from vbench.pipeline.source import ChunkSpan
 from vbench.pipeline.spans import Place, Span
 from vbench.video.digest import combine
@@ -132,6 +132,26 @@ def test_an_answer_says_which_replicas_worked_on_it_and_in_which_of_their_calls(
         "ModelInference#m": [(1, 3, 2)],
     }
     assert {one.deployment_id for one in answer.replicas} == {"id"}
+
+
+def test_settings_that_change_during_a_request_are_all_named() -> None:
+    place = Place(node="n", replica="ModelInference#m")
+    reports = [
+        Report(
+            place=place,
+            deployment_id="id",
+            settings={"threads": threads, "device": "cpu"},
+            number=number,
+            work=Work(passes=[(number, 3)], pass_cpu_ms=2.5),
+        )
+        for number, threads in enumerate([1, 8, 1])
+    ]
+    (one,) = answered([replace(reply(*FOUND), reports=reports)]).replicas[2:]
+
+    assert one.settings == {"threads": "1, 8", "device": "cpu"}
+    assert [(work.call, work.passes, work.pass_cpu_ms) for work in one.work] == [
+        (number, [(number, 3)], 2.5) for number in range(3)
+    ]
 
 
 def test_an_answer_has_all_fields_and_no_more() -> None:

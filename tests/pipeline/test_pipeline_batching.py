@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.models.protocol import Detections, InputSpec, ModelError
+from vbench.models.protocol import Detections, ForwardPass, InputSpec, ModelError
 from vbench.pipeline.batching import Batched, Batcher, Pictures
 from vbench.video.errors import StoppedError
 
@@ -37,6 +37,7 @@ class Marks:
         self.most_begun = 0
         self._begun = 0
         self._error = error
+        self._passes: list[ForwardPass] = []
 
     input = InputSpec(width=2, height=2, fit="stretch")
     class_names = tuple(map(str, range(256)))
@@ -56,10 +57,15 @@ class Marks:
         self.began.release()
         return lambda: self._marks(batch)
 
+    def passes_seen(self) -> list[ForwardPass]:
+        seen, self._passes = self._passes, []
+        return seen
+
     def _marks(self, batch: Pictures) -> list[Detections]:
         self.waited_for.release()
         assert self.gate.wait(DEADLINE_S)
         self._begun -= 1
+        self._passes.append(ForwardPass(number=len(self.batches), frames=len(batch), how={}, cpu_s=0.0))
         marks = batch[:, 0, 0, 0].tolist()
         if BAD in marks:
             raise RuntimeError("a picture of the batch cannot be worked on")
@@ -247,3 +253,27 @@ def test_closing_ends_after_what_was_submitted() -> None:
     assert marks_in(waiting) == [1]
     with pytest.raises(RuntimeError, match="closed"):
         batcher.submit([pictures(1)], threading.Event())
+
+
+@pytest.mark.parametrize("in_flight", [1, 2])
+def test_a_call_has_the_passes_over_all_batches_with_its_frames(in_flight: int) -> None:
+    detector = Marks(in_flight=in_flight)
+    with busy(detector) as batcher:
+        first = batcher.submit([pictures(1, 2, 3)], threading.Event())
+        second = batcher.submit([pictures(4, 5, 6)], threading.Event())
+        detector.gate.set()
+        of_first, of_second = (each.result(DEADLINE_S).passes for each in (first, second))
+
+    assert [one.frames for one in of_first] == [4]
+    assert [one.frames for one in of_second] == [4, 2]
+    assert of_first[0] is of_second[0]
+
+
+def test_passes_over_a_batch_that_failed_are_not_those_of_the_next() -> None:
+    detector = Marks()
+    with running(detector) as batcher:
+        bad = batcher.submit([pictures(BAD)], threading.Event())
+        with pytest.raises(RuntimeError):
+            bad.result(DEADLINE_S)
+        good = batcher.submit([pictures(1)], threading.Event())
+        assert len(good.result(DEADLINE_S).passes) == 1

@@ -14,6 +14,7 @@ import records
 from vbench.compose import check
 from vbench.network import Link, Network
 from vbench.record import (
+    CallWork,
     Clip,
     Connections,
     Graph,
@@ -105,6 +106,7 @@ class _Simulation:
         self.client_late_s = (0.0, 0.0)
         self._decoder_free_s = self._model_free_s = 0.0
         self._numbers: Counter[str] = Counter()
+        self._passes = 1  # the first warmed the model up
         self._requests: list[Request] = []
         self._spans: list[SpanLine] = []
 
@@ -270,9 +272,24 @@ class _Simulation:
                     deployment_id=IDENTITY,
                     settings=settings.get(replica.partition("#")[0], {}),
                     calls=numbers,
+                    work=[self._work(replica, call) for call in numbers if call[1]],
                 )
                 for replica, numbers in calls.items()
             ],
+        )
+
+    def _work(self, replica: str, call: tuple[int, int, int]) -> CallWork:
+        """What a decoder or a model saw of a call; no two calls share a batch."""
+        number, frames, batches = call
+        if not batches:
+            return CallWork(call=number, decoder_cpu_ms=frames * (20 + self._took(40)))
+        size = self._config.model.batch_size
+        sizes = [min(size, frames - start) for start in range(0, frames, size)]
+        first, self._passes = self._passes + 1, self._passes + batches
+        return CallWork(
+            call=number,
+            passes=list(zip(range(first, first + batches), sizes, strict=True)),
+            pass_cpu_ms=15 + self._took(10),
         )
 
     def _clip(self) -> Clip:

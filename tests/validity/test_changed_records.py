@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_honest_records import broken
 
-from vbench.record import Listener, PlacedReplica, Request
+from vbench.record import CallWork, Listener, PlacedReplica, Request
 from vbench.rules import judge
 
 LOOP = "the requests are those of one closed loop"
@@ -210,6 +210,72 @@ def smaller_batches(record: Record, draw: random.Random) -> Record:
     return record.with_request(one.index, replicas=replicas)
 
 
+def work_of(deployment: str, changed: Callable[[CallWork], CallWork]) -> Change:
+    """What was seen of the work on one call is otherwise."""
+
+    def change(record: Record, draw: random.Random) -> Record:
+        one = one_of(record, draw)
+        (own,) = [each for each in one.replicas if each.replica.startswith(deployment)]
+        at = draw.randrange(len(own.work))
+        work = [changed(each) if place == at else each for place, each in enumerate(own.work)]
+        replicas = [replace(each, work=work) if each is own else each for each in one.replicas]
+        return record.with_request(one.index, replicas=replicas)
+
+    return change
+
+
+def halved(work: CallWork) -> CallWork:
+    """Each batch in two passes."""
+    passes = [(number, half) for number, size in work.passes for half in (size - size // 2, size // 2)]
+    return replace(work, passes=passes)
+
+
+def one_by_one(work: CallWork) -> CallWork:
+    return replace(work, passes=[(number, 1) for number, size in work.passes for _ in range(size)])
+
+
+def half_full(work: CallWork) -> CallWork:
+    """Half of the frames are given to the network."""
+    return replace(work, passes=[(number, size // 2) for number, size in work.passes])
+
+
+def without_a_pass(work: CallWork) -> CallWork:
+    return replace(work, passes=work.passes[1:])
+
+
+def small_batches_reported(record: Record, draw: random.Random) -> Record:
+    """Batcher and network both have half batches, of calls that fit into one."""
+    record.config.model.batch_size = 4 if record.config.mode == "chunked" else 16
+    one = one_of(record, draw)
+    (own,) = [each for each in one.replicas if each.replica.startswith("ModelInference")]
+    first = own.work[0].passes[0][0]
+    frames = own.calls[0][1]
+    parts = [(first, frames // 2), (first + 1, frames - frames // 2)]
+    calls = [(own.calls[0][0], frames, 2), *own.calls[1:]]
+    other = replace(own, calls=calls, work=[replace(own.work[0], passes=parts), *own.work[1:]])
+    return record.with_request(one.index, replicas=[other if each is own else each for each in one.replicas])
+
+
+def passes_of_others(record: Record, draw: random.Random) -> Record:
+    """The network ran once more than its calls account for, between two requests."""
+    one = later(record, draw)
+
+    def moved(request: Request) -> list[object]:
+        by = request.scheduled_s >= one.scheduled_s
+        return [
+            replace(
+                each,
+                work=[
+                    replace(work, passes=[(number + by, size) for number, size in work.passes])
+                    for work in each.work
+                ],
+            )
+            for each in request.replicas
+        ]
+
+    return replace(record, requests=[replace(each, replicas=moved(each)) for each in record.requests])
+
+
 def one_decoder_missing(record: Record, draw: random.Random) -> Record:
     record.config.cluster.deployments.decoder.replicas = 2
     return record
@@ -350,6 +416,32 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "other device": (of_replica("ModelInference", "device", "cuda"), {SETTINGS}),
     "other threads": (of_replica("VideoDecoder", "threads", 7), {SETTINGS}),
     "smaller batches": (smaller_batches, {BATCHES}),
+    "other threads in the pass": (of_replica("ModelInference", "threads", "1, 8"), {SETTINGS}),
+    "other threads of the model": (of_replica("ModelInference", "threads", 8), {SETTINGS}),
+    "half the resolution": (of_replica("ModelInference", "input", "320x180"), {SETTINGS}),
+    "gradients kept": (of_replica("ModelInference", "inference_mode", False), {SETTINGS}),
+    "not compiled": (of_replica("ModelInference", "compile", True), {SETTINGS}),
+    "other batch wait": (of_replica("ModelInference", "batch_wait_ms", 5.0), {SETTINGS}),
+    "other pixel format": (of_replica("VideoDecoder", "pixel_format", "yuv420p"), {SETTINGS}),
+    "other hardware": (of_replica("VideoDecoder", "hwaccel", "vaapi"), {SETTINGS}),
+    "halves of batches": (work_of("ModelInference", halved), {BATCHES}),
+    "frames one by one": (work_of("ModelInference", one_by_one), {BATCHES}),
+    "half of a batch": (work_of("ModelInference", half_full), {BATCHES}),
+    "a batch without a pass": (work_of("ModelInference", without_a_pass), {BATCHES}),
+    "small batches that are reported": (small_batches_reported, {BATCHES}),
+    "passes of others": (passes_of_others, {BATCHES}),
+    "a pass looked up": (
+        work_of("ModelInference", lambda work: replace(work, pass_cpu_ms=0.05)),
+        {COMPUTED},
+    ),
+    "a chunk from memory": (
+        work_of("VideoDecoder", lambda work: replace(work, decoder_cpu_ms=None)),
+        {COMPUTED},
+    ),
+    "a chunk from an idle FFmpeg": (
+        work_of("VideoDecoder", lambda work: replace(work, decoder_cpu_ms=0.4)),
+        {COMPUTED},
+    ),
     "one decoder of two": (one_decoder_missing, {SIZED}),
     "a replica restarted": (replica_restarted, {REPLICAS}),
     "another listens": (another_listens, {PORT}),
@@ -472,3 +564,61 @@ def test_a_record_that_no_rule_can_read_is_not_valid() -> None:
     )
     (rule,) = [rule for rule in found if rule.name == "the record can be judged"]
     assert not rule.holds
+
+
+def test_decodes_that_cost_too_little_cpu_break_the_rule() -> None:
+    """Each FFmpeg ran, and none decoded what the request has."""
+    record = honest.record()
+    one = record.requests[2]
+    replicas = [
+        replace(each, work=[replace(work, decoder_cpu_ms=12.0) for work in each.work])
+        if each.replica.startswith("VideoDecoder")
+        else each
+        for each in one.replicas
+    ]
+    found = broken(record.with_request(one.index, replicas=replicas))
+    assert [line for line in found if "FFmpeg took 3.00 ms of CPU per frame of request 2" in line]
+
+
+def test_calls_that_share_a_batch_have_its_pass_together() -> None:
+    record = honest.record(requests=2, concurrency=2, chunks=2)
+    record.config.model.batch_size = 8
+    number, requests = 5, []
+    for one in record.requests:
+        replicas = [
+            replace(each, work=[replace(work, passes=[(number, 8)]) for work in each.work])
+            if each.replica.startswith("ModelInference")
+            else each
+            for each in one.replicas
+        ]
+        requests.append(replace(one, replicas=replicas))
+        number += 1
+    assert broken(replace(record, requests=requests)) == []
+
+
+@pytest.mark.parametrize("change", [{"compile": True}, {"device": "cuda"}])
+def test_passes_that_are_filled_up_may_have_more_frames_than_their_calls(change: dict[str, object]) -> None:
+    record = honest.record()
+    for name, value in change.items():
+        setattr(record.config.model, name, value)
+
+    def filled(request: Request) -> list[object]:
+        return [
+            replace(
+                each,
+                settings={**each.settings, **(change if each.work else {})},
+                work=[replace(work, passes=[(number, 8) for number, _ in work.passes]) for work in each.work],
+            )
+            for each in request.replicas
+        ]
+
+    changed = replace(record, requests=[replace(one, replicas=filled(one)) for one in record.requests])
+    assert broken(changed) == []
+
+
+def test_a_record_of_before_the_work_was_watched_breaks_none_of_its_rules() -> None:
+    record = honest.record()
+    requests = [
+        replace(one, replicas=[replace(each, work=[]) for each in one.replicas]) for one in record.requests
+    ]
+    assert broken(replace(record, requests=requests)) == []

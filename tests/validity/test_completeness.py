@@ -61,6 +61,19 @@ def without_counts(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return change
 
 
+def unwatched(deployment: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """One of its replicas said nothing of its work on one request."""
+
+    def change(known: dict[str, Any]) -> dict[str, Any]:
+        first, *others = known["requests"]
+        replicas = [
+            replace(each, work=[]) if each.replica.startswith(deployment) else each for each in first.replicas
+        ]
+        return {**known, "requests": [replace(first, replicas=replicas), *others]}
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "missing"),
     [
@@ -75,6 +88,8 @@ def without_counts(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         (of_graph(compute_first_s={}), "what a frame cost in the warm-up"),
         (without_counts("api_requests"), "how many HTTP requests the API had"),
         (without_counts("proxy_requests"), "how many HTTP requests Serve's proxy had"),
+        (unwatched("VideoDecoder"), "what was seen of the work of VideoDecoder"),
+        (unwatched("ModelInference"), "what was seen of the work of ModelInference"),
         (without("clip", None), "the clip"),
         (without("nodes", []), "samples of head"),
         (without("machines", []), "samples of a machine"),

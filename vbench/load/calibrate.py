@@ -61,8 +61,9 @@ def compute_alone_s(
     )
     detector = create(replace(settings, threads=1))
     detector.load()
-    # A GPU needs a full batch to show the least that a frame costs.
-    count = args.model.batch_size if settings.device != "cpu" else min(args.model.batch_size, CPU_BATCH)
+    # A GPU needs a full batch to show the least that a frame costs, and a compiled network fills batches up.
+    whole = settings.device != "cpu" or settings.compile
+    count = args.model.batch_size if whole else min(args.model.batch_size, CPU_BATCH)
     batch = np.resize(frames.pixels, (count, *frames.pixels.shape[1:]))
     infer_s, _ = _least_cpu(lambda: detector.detect(batch))
     return {

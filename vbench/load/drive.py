@@ -20,7 +20,7 @@ from vbench.load.reference import check
 from vbench.load.videos import Videos
 from vbench.pipeline.build import NAMES
 from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
-from vbench.record import Clip, Graph, ReplicaReport, Request, SpanLine
+from vbench.record import CallWork, Clip, Graph, ReplicaReport, Request, SpanLine
 from vbench.sizing import deployments
 from vbench.sizing import replicas as sized_replicas
 from vbench.telemetry.listeners import PortWatch
@@ -237,14 +237,16 @@ def _checked(
         received_s=answer.get("received_s") if answer else None,
         finished_s=answer.get("finished_s") if answer else None,
         settings=answer.get("settings", {}) if answer else {},
-        replicas=[
-            ReplicaReport(**{**one, "node": names.get(one["node"], one["node"])})
-            for one in (answer.get("replicas", []) if answer else [])
-        ],
+        replicas=[_report(one, names) for one in (answer.get("replicas", []) if answer else [])],
         api_requests=read_count(outcome.headers, API_COUNT),
         proxy_requests=read_count(outcome.headers, PROXY_COUNT),
     )
     return request, spans
+
+
+def _report(said: Mapping[str, Any], names: Mapping[str, str]) -> ReplicaReport:
+    work = [CallWork(**one) for one in said.get("work", [])]
+    return ReplicaReport(**{**said, "node": names.get(said["node"], said["node"]), "work": work})
 
 
 def _answer(outcome: Outcome) -> tuple[dict[str, Any] | None, str | None]:

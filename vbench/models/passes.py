@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from vbench.errors import first_line, innermost
-from vbench.models.protocol import ModelError
+from vbench.models.pass_witness import PassWitness
+from vbench.models.protocol import ForwardPass, ModelError
 from vbench.models.staging import SLOTS, Staging
 
 Pictures = npt.NDArray[np.uint8]
@@ -91,9 +92,12 @@ class GpuPasses:
         threads: int,
         graph: bool,
         compiled: bool,
+        witness: PassWitness | None = None,
     ) -> None:
-        """``threads``: of the CPU, for copies to page-locked memory; what is ``compiled`` has one shape."""
+        """``threads``: of the CPU, for copies to page-locked memory; what is ``compiled`` has one shape;
+        ``witness``: watches the network, and is told of replays."""
         self._work = work
+        self._witness = witness
         self._device = device
         self._batch_size = batch_size
         self._graph = graph
@@ -121,6 +125,8 @@ class GpuPasses:
             pixels = self._staging.put(frames)
             graph = self._captured(pixels) if self._graph else None
             rows = graph.run(pixels) if graph else self._work(_filled(pixels, self._fill_to))[: len(frames)]
+            if graph and self._witness:
+                self._witness.replayed(graph.seen)
             there = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
             there.copy_(rows, non_blocking=True)
             done = torch.cuda.Event()  # type: ignore[no-untyped-call]
@@ -144,7 +150,10 @@ class GpuPasses:
         # What is compiled has one size, and would be compiled anew, for minutes, for another.
         size = self._batch_size if self._compiled else graph_frames(len(pixels), self._batch_size)
         if size not in of_kind:
+            waiting = self._witness.waiting if self._witness else 0
             graph = _Graph(self._work, pixels.new_zeros(size, *kind), self._memory, self._mode())
+            if self._witness:
+                graph.seen = self._witness.captured(waiting)
             self._memory = graph.memory
             of_kind[size] = graph
         return of_kind[size]
@@ -206,6 +215,8 @@ class _Graph:
                 "take cuda_graph=false"
             ) from error
         self.memory = self._graph.pool()
+        self.seen: ForwardPass | None = None
+        """The captured pass as the network saw it."""
 
     def run(self, pixels: Tensor) -> Tensor:
         """The rows of frames, as many as there are; overwritten by the next run."""

@@ -1,6 +1,6 @@
 """The protocol that every detector meets, and what passes through it. Imports no torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -68,6 +68,20 @@ class Detections:
     """float32[D, 4]: x1, y1, x2, y2 in pixels of the frame that was given."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardPass:
+    """One forward pass as the network saw it, whatever was configured."""
+
+    number: int
+    """Among all passes of this network, from 1."""
+    frames: int
+    """Pictures in its input, those that only fill it up included."""
+    how: Mapping[str, str | int | float | bool | None]
+    """Size of the input (``input``), and by the names of ``ModelSettings`` how it was computed."""
+    cpu_s: float | None
+    """CPU seconds of the thread that ran it; None if a GPU did the work."""
+
+
 class Detector(Protocol):
     """An object detector. One instance belongs to one thread at a time."""
 
@@ -103,4 +117,10 @@ class Detector(Protocol):
 
         What is returned waits and gives the results; it is called once, in the order of beginning. The frames
         must not change before.
+        """
+
+    def passes_seen(self) -> list[ForwardPass]:
+        """The forward passes since this was last called, in order, as the network itself saw them.
+
+        Passes of a batch are in it when ``begin`` has returned or, on a CPU, when what it returns has.
         """

@@ -12,9 +12,17 @@ from torch import Tensor, nn
 
 from vbench.errors import first_line
 from vbench.models.heap import keep_large_blocks
+from vbench.models.pass_witness import PassWitness
 from vbench.models.passes import CpuPasses, GpuPasses, Passes, Rows
 from vbench.models.pictures import fitted, picture_size, to_pictures
-from vbench.models.protocol import Detections, InputSpec, ModelError, ModelSettings, Precision
+from vbench.models.protocol import (
+    Detections,
+    ForwardPass,
+    InputSpec,
+    ModelError,
+    ModelSettings,
+    Precision,
+)
 from vbench.models.registry import input_spec
 from vbench.video.types import FrameGeometry
 
@@ -50,6 +58,7 @@ class TorchDetector(ABC):
         self.settings = settings
         self._input = input_spec(settings.name)
         self._passes: Passes | None = None
+        self._witness = PassWitness(settings)
         self._dtype = DTYPES[settings.precision]
         self._layout = torch.channels_last if settings.channels_last else torch.contiguous_format
 
@@ -106,7 +115,8 @@ class TorchDetector(ABC):
         for weight in net.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=self._layout)
-        made = torch.compile(net, dynamic=False) if settings.compile else net
+        made = _compiled(net) if settings.compile else net
+        self._witness.watch(made)
 
         def work(pixels: Tensor) -> Tensor:
             return self._work(made, pixels)
@@ -122,6 +132,7 @@ class TorchDetector(ABC):
                 threads=settings.threads,
                 graph=settings.cuda_graph,
                 compiled=settings.compile,
+                witness=self._witness,
             )
         blank = np.zeros((settings.batch_size, self._input.height, self._input.width, 3), np.uint8)
         try:
@@ -134,6 +145,7 @@ class TorchDetector(ABC):
                 f"the model cannot be compiled ({first_line(error)}): install a C++ compiler (g++) on the "
                 "nodes that run it, or take compile=false"
             ) from error
+        self._witness.take()
 
     def detect(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
         """Detect in frames as the protocol says; N results, boxes in pixels of the frames given."""
@@ -156,6 +168,10 @@ class TorchDetector(ABC):
             raise ModelError(f"the {self.settings.name} detector is not loaded: call load() first")
         answer = self._passes.begin(batch)
         return lambda: self._detections(answer(), fitted(width, height, self._input))
+
+    def passes_seen(self) -> list[ForwardPass]:
+        """As the protocol says."""
+        return self._witness.take()
 
     def _work(self, net: Callable[[Tensor], Tensor | Predictions], pixels: Tensor) -> Tensor:
         """Frames on the device -> rows on the device."""
@@ -189,6 +205,12 @@ def _check(settings: ModelSettings) -> None:
         raise ModelError(
             f"model score_threshold {settings.score_threshold} is not between 0 and 1: take e.g. 0.3"
         )
+
+
+def _compiled(net: nn.Module) -> nn.Module:
+    compiled = torch.compile(net, dynamic=False)
+    assert isinstance(compiled, nn.Module)
+    return compiled
 
 
 def _require_device(name: str) -> torch.device:

@@ -184,6 +184,21 @@ class SpanAnswer(_Part):
         return Span(**self.model_dump())
 
 
+class WorkAnswer(_Part):
+    """What was seen of the work on one call, where it was done."""
+
+    call: int
+    """The call's number among all calls to the replica."""
+    passes: list[tuple[int, int]]
+    """Of each forward pass with frames of the call: its number among all passes of the replica's network, and
+    the frames in the network's input."""
+    pass_cpu_ms: float | None
+    """The least CPU milliseconds per frame of one of these passes, of the thread that ran it; null for
+    decoders and on a GPU."""
+    decoder_cpu_ms: float | None
+    """CPU milliseconds of the FFmpeg process that decoded the chunk; null for models, and if none ran."""
+
+
 class ReplicaAnswer(_Part):
     """What one replica that worked on the request says of itself."""
 
@@ -194,7 +209,9 @@ class ReplicaAnswer(_Part):
     settings: dict[str, str | int | float | bool | None]
     calls: list[tuple[int, int, int]]
     """Of each call for this request: its number among all calls to the replica, from 1; the frames in it; and
-    the forward passes that these were in (0 for other stages)."""
+    the batches that these were in (0 for other stages)."""
+    work: list[WorkAnswer]
+    """Of each call to a decoder or a model."""
 
 
 class Answer(_Part):

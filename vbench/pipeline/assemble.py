@@ -15,12 +15,13 @@ from vbench.pipeline.answer import (
     SettingsAnswer,
     SpanAnswer,
     VideoAnswer,
+    WorkAnswer,
 )
 from vbench.pipeline.errors import IncompleteError
 from vbench.pipeline.geometry import frame_geometry
 from vbench.pipeline.job import Job
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
-from vbench.pipeline.replica import Report
+from vbench.pipeline.replica import Report, merged
 from vbench.pipeline.source import ChunkSpan
 from vbench.pipeline.spans import Span
 from vbench.video.digest import combine
@@ -177,20 +178,30 @@ def _settings(job: Job, geometry: FrameGeometry, fingerprint: str) -> SettingsAn
 
 def _replicas(reports: Sequence[Report]) -> list[ReplicaAnswer]:
     """One entry per replica, in the order in which they took the request up."""
-    calls: dict[str, list[tuple[int, int, int]]] = {}
+    own: dict[str, list[Report]] = {}
     for one in reports:
-        calls.setdefault(one.place.replica, []).append((one.number, one.frames, one.batches))
-    latest = {one.place.replica: one for one in reports}
+        own.setdefault(one.place.replica, []).append(one)
     return [
         ReplicaAnswer.trusted(
             replica=name,
-            node=latest[name].place.node,
-            deployment_id=latest[name].deployment_id,
-            settings=dict(latest[name].settings),
-            calls=numbers,
+            node=each[-1].place.node,
+            deployment_id=each[-1].deployment_id,
+            settings=merged([one.settings for one in each]),
+            calls=[(one.number, one.frames, one.batches) for one in each],
+            work=[_work(one) for one in each if one.work is not None],
         )
-        for name, numbers in calls.items()
+        for name, each in own.items()
     ]
+
+
+def _work(report: Report) -> WorkAnswer:
+    assert report.work is not None
+    return WorkAnswer.trusted(
+        call=report.number,
+        passes=list(report.work.passes),
+        pass_cpu_ms=report.work.pass_cpu_ms,
+        decoder_cpu_ms=report.work.decoder_cpu_ms,
+    )
 
 
 def _span(span: Span) -> SpanAnswer:

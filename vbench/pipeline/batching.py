@@ -11,7 +11,7 @@ from itertools import takewhile
 import numpy as np
 import numpy.typing as npt
 
-from vbench.models.protocol import Detections, Detector
+from vbench.models.protocol import Detections, Detector, ForwardPass
 from vbench.video.errors import StoppedError
 
 Pictures = npt.NDArray[np.uint8]
@@ -28,7 +28,9 @@ class Batched:
     """Unix seconds at which the first batch with one of these frames was given to the model; on a device that
     works beside, one before it may have been in work then."""
     batches: int
-    """Forward passes in which these frames were, other calls' beside them."""
+    """Batches in which these frames were, other calls' beside them."""
+    passes: list[ForwardPass] = field(default_factory=list)
+    """The forward passes over these batches, as the network saw them."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -42,6 +44,7 @@ class _Call:
     stop: threading.Event
     result: Future[Batched]
     found: list[Detections] = field(default_factory=list)
+    passes: list[ForwardPass] = field(default_factory=list)
     start_s: float | None = None
     batches: int = 0
 
@@ -88,6 +91,8 @@ class _Begun:
 
     parts: list[_Part]
     answer: Callable[[], list[Detections]]
+    passes: list[ForwardPass]
+    """Those that were made when it was begun."""
 
 
 class Batcher:
@@ -112,6 +117,16 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, args=(loaded,), name="model", daemon=True)
         self._thread.start()
         loaded.result()
+
+    @property
+    def size(self) -> int:
+        """Frames in a batch at most."""
+        return self._size
+
+    @property
+    def wait_ms(self) -> float:
+        """Milliseconds for which frames wait for a fuller batch at most."""
+        return self._wait_s * 1000
 
     def submit(self, arrays: Sequence[Pictures], stop: threading.Event) -> "Future[Batched]":
         """The future result for the frames of these arrays; they must not change until it is there.
@@ -176,7 +191,7 @@ class Batcher:
         except BaseException as error:  # noqa: BLE001 - it is each call's result
             self._fail(parts, error)
         else:
-            self._begun.append(_Begun(parts, answer))
+            self._begun.append(_Begun(parts, answer, self._detector.passes_seen()))
 
     def _end(self, begun: _Begun) -> None:
         try:
@@ -184,7 +199,9 @@ class Batcher:
         except BaseException as error:  # noqa: BLE001 - it is each call's result
             self._fail(begun.parts, error)
             return
+        passes = begun.passes + self._detector.passes_seen()
         for part in begun.parts:
+            part.call.passes += passes
             _scatter(part, found[: part.frames])
             del found[: part.frames]
 
@@ -234,6 +251,7 @@ class Batcher:
 
     def _fail(self, parts: Sequence[_Part], error: BaseException) -> None:
         """The error is the result of every call in a batch, unless it has one from a batch before."""
+        self._detector.passes_seen()  # they are not the next batch's
         for call in (part.call for part in parts):
             with self._changed:
                 if call in self._calls:
@@ -248,4 +266,6 @@ def _scatter(part: _Part, found: list[Detections]) -> None:
     call.found += found
     if len(call.found) == call.frames:
         assert call.start_s is not None
-        call.result.set_result(Batched(detections=call.found, start_s=call.start_s, batches=call.batches))
+        call.result.set_result(
+            Batched(detections=call.found, start_s=call.start_s, batches=call.batches, passes=call.passes)
+        )

@@ -3,14 +3,17 @@
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkMessage, FramesMessage
-from vbench.pipeline.replica import Reporter
+from vbench.pipeline.replica import Reporter, Work, merged
 from vbench.pipeline.spans import SpanRecorder
 from vbench.video.ffmpeg import require_hwaccel
+from vbench.video.ffmpeg_arguments import decode_settings
 from vbench.video.frames import decode_chunk
+from vbench.video.process import FFmpegRun
 
 
 class VideoDecoder:
@@ -42,6 +45,7 @@ class VideoDecoder:
 
     def _decode(self, message: ChunkMessage, number: int, stop: threading.Event) -> FramesMessage:
         chunk, arrived_s, start_s = message.chunk, message.arrival_s, time.time()
+        runs: list[FFmpegRun] = []
         frames = decode_chunk(
             chunk,
             message.geometry,
@@ -49,6 +53,7 @@ class VideoDecoder:
             timeout_s=self._args.decode_timeout_s,
             hwaccel=self._args.hwaccel,
             stop=stop,
+            ended=runs.append,
         )
         end_s = time.time()
         recorder = SpanRecorder(self._reporter.place)
@@ -61,5 +66,15 @@ class VideoDecoder:
             frames=frames,
             spans=recorder.spans,
             decoded_s=end_s,
-            report=self._reporter.report(number, frames=len(frames.pts)),
+            report=self._reporter.report(
+                number,
+                frames=len(frames.pts),
+                seen=merged([decode_settings(run.arguments) for run in runs]),
+                work=Work(decoder_cpu_ms=_cpu_ms(runs)),
+            ),
         )
+
+
+def _cpu_ms(runs: Sequence[FFmpegRun]) -> float | None:
+    """Of all runs together; None if there was none."""
+    return 1000 * sum(run.cpu_s or 0.0 for run in runs) if runs else None

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import ray
 
-from vbench.models.protocol import Detections
+from vbench.models.protocol import Detections, ForwardPass
 from vbench.models.registry import create
 from vbench.pipeline.batching import Batched, Batcher
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkFindings, FramesMessage, InferenceCall, InferenceReply
-from vbench.pipeline.replica import Reporter
+from vbench.pipeline.replica import Reporter, Setting, Work, merged
 from vbench.pipeline.spans import Span, SpanRecorder
 from vbench.video.digest import frame_digests
 
@@ -102,9 +102,23 @@ class ModelInference:
             fingerprint=self._detector.fingerprint,
             reports=[
                 *(chunk.report for chunk in chunks),
-                self._reporter.report(number, frames=len(batched.detections), batches=batched.batches),
+                self._reporter.report(
+                    number,
+                    frames=len(batched.detections),
+                    batches=batched.batches,
+                    seen=self._seen(batched.passes),
+                    work=_work(batched.passes),
+                ),
             ],
         )
+
+    def _seen(self, passes: Sequence[ForwardPass]) -> dict[str, Setting]:
+        """The settings of these passes, as the network and the batcher have them."""
+        return {
+            "batch_size": self._batcher.size,
+            "batch_wait_ms": self._batcher.wait_ms,
+            **merged([one.how for one in passes]),
+        }
 
     def _spans(
         self, call: InferenceCall, chunks: Sequence[FramesMessage], start_s: float, end_s: float
@@ -124,6 +138,14 @@ class ModelInference:
         recorder.add("infer", "queue", index, arrived_s, start_s)
         recorder.add("infer", "compute", index, start_s, end_s)
         return recorder.spans
+
+
+def _work(passes: Sequence[ForwardPass]) -> Work:
+    per_frame_ms = [1000 * one.cpu_s / one.frames for one in passes if one.cpu_s is not None]
+    return Work(
+        passes=[(one.number, one.frames) for one in passes],
+        pass_cpu_ms=min(per_frame_ms, default=None),
+    )
 
 
 def _digests(chunks: Sequence[FramesMessage]) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """Which replica this code runs in, and what it says of itself: for spans and for the answer."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ray
@@ -23,6 +23,19 @@ def place() -> Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What was seen of the work on one call, where it was done and whatever is configured."""
+
+    passes: Sequence[tuple[int, int]] = ()
+    """Of each forward pass with frames of the call: its number among the network's passes, and the frames in
+    the network's input."""
+    pass_cpu_ms: float | None = None
+    """The least CPU milliseconds per frame of one of these passes, of the thread that ran it."""
+    decoder_cpu_ms: float | None = None
+    """CPU milliseconds of the FFmpeg process that decoded the chunk, as the kernel counted them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What a replica says of itself with its reply to one call."""
 
@@ -35,7 +48,22 @@ class Report:
     frames: int = 0
     """That came with the call."""
     batches: int = 0
-    """Forward passes in which these frames were, other calls' beside them."""
+    """Batches in which these frames were, other calls' beside them."""
+    work: Work | None = None
+    """None for a stage of which nothing is seen."""
+
+
+def merged(settings: Sequence[Mapping[str, Setting]]) -> dict[str, Setting]:
+    """Settings that were seen several times: the value if all agree, else all values in one text."""
+    values: dict[str, list[Setting]] = {}
+    for one in settings:
+        for name, value in one.items():
+            known = values.setdefault(name, [])
+            if value not in known:
+                known.append(value)
+    return {
+        name: known[0] if len(known) == 1 else ", ".join(map(str, known)) for name, known in values.items()
+    }
 
 
 class Reporter:
@@ -53,13 +81,25 @@ class Reporter:
         """The number of a call that begins; safe from any thread."""
         return next(self._numbers)
 
-    def report(self, number: int, *, frames: int = 0, batches: int = 0) -> Report:
-        """The report on the call that was given ``number``."""
+    def report(
+        self,
+        number: int,
+        *,
+        frames: int = 0,
+        batches: int = 0,
+        seen: Mapping[str, Setting] | None = None,
+        work: Work | None = None,
+    ) -> Report:
+        """The report on the call that was given ``number``.
+
+        ``seen``: settings that were read where the work was done. They take the place of those configured.
+        """
         return Report(
             place=self.place,
             deployment_id=self._deployment_id,
-            settings=self._settings,
+            settings={**self._settings, **(seen or {})},
             number=number,
             frames=frames,
             batches=batches,
+            work=work,
         )

@@ -6,10 +6,12 @@ from fractions import Fraction
 from typing import Any
 
 from vbench import clocks
+from vbench.models.registry import input_spec
 from vbench.pipeline.config import REQUESTS_AT_ONCE
 from vbench.pipeline.resources import resources_text
 from vbench.record import Graph, Observed, Request, Rule
 from vbench.schema import Config, DeploymentConfig
+from vbench.validity import forward_passes
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import most_at_once
 
@@ -21,7 +23,7 @@ def judge(config: Config, observed: Observed, graph: Graph, requests: Sequence[R
     answered = [request for request in requests if request.error is None]
     yield _settings(config, graph, answered)
     yield _replicas(config, graph)
-    yield _batches(config, answered)
+    yield _batches(config, answered, list(forward_passes.problems(config, requests)))
     yield _in_flight(config, requests, clocks.apart_s(observed.clocks_off_s))
 
 
@@ -48,6 +50,7 @@ def expected_of_replicas(config: Config) -> dict[str, dict[str, Any]]:
     """Deployment -> what its replicas must say of themselves."""
     model, parts = config.model, config.cluster.deployments
     at_once = parts.service.max_ongoing_requests or REQUESTS_AT_ONCE
+    spec = input_spec(model.name)
     share = (parts.service.replicas or 1) / (parts.api.replicas or 1)
     return {
         "VideoProcessingAPI": {
@@ -63,6 +66,7 @@ def expected_of_replicas(config: Config) -> dict[str, dict[str, Any]]:
             "resources": _resources(parts.decoder),
             "threads": _threads(parts.decoder),
             "hwaccel": config.pipeline.hwaccel,
+            "pixel_format": config.pipeline.pixel_format,
             "at_once": 1,
         },
         "ModelInference": {
@@ -75,6 +79,8 @@ def expected_of_replicas(config: Config) -> dict[str, dict[str, Any]]:
             "channels_last": model.channels_last,
             "cuda_graph": model.cuda_graph,
             "device": model.device,
+            "input": f"{spec.width}x{spec.height}",
+            "inference_mode": True,
             "score_threshold": model.score_threshold,
             "threads": _threads(parts.inference),
         },
@@ -175,8 +181,10 @@ def _misplaced(config: Config, graph: Graph) -> Iterator[str]:
                 yield f"{one.replica} ran on {one.node}, which is configured without {name}"
 
 
-def _batches(config: Config, answered: Sequence[Request]) -> Rule:
-    """Frames of a call fill batches as far as they go; only its first may be shared with another's.
+def _batches(config: Config, answered: Sequence[Request], of_passes: Sequence[str]) -> Rule:
+    """Of the batcher's own count, and what the network's passes say (``of_passes``).
+
+    Frames of a call fill batches as far as they go; only its first may be shared with another's.
 
     So F frames are in at least ceil(F / size) batches and in at most one more than ceil((F - 1) / size).
     """
@@ -200,6 +208,7 @@ def _batches(config: Config, answered: Sequence[Request]) -> Rule:
                 f"the models say that they had {told} frames of request {request.index}, the answer has"
                 f" {request.frames_got}"
             )
+    problems += of_passes
     return Rule(
         name="batches were of the configured size",
         holds=bool(answered) and not problems,

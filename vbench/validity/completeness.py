@@ -11,6 +11,9 @@ from vbench.validate_attached import ATTACHED
 from vbench.validate_network import EMULATED
 from vbench.validity.conditions import HARNESS, LOAD, MACHINE, RAYLET
 
+STAGES_SEEN = ("VideoDecoder", "ModelInference")
+"""Deployments whose work is watched where it is done."""
+
 
 def judge(
     config: Config,
@@ -80,6 +83,14 @@ def _of_load(
         yield from _of_counts(config, graph, requests)
     if any(not report.calls for one in requests for report in one.replicas):
         yield "the calls of a replica"
+    # Records in which replicas do not say their resources are of before anybody watched their work.
+    unwatched = {
+        report.replica.partition("#")[0]
+        for one in requests
+        for report in one.replicas
+        if "resources" in report.settings and len(report.work) != len(report.calls)
+    }
+    yield from (f"what was seen of the work of {name}" for name in STAGES_SEEN if name in unwatched)
 
 
 def _of_counts(config: Config, graph: Graph, requests: Sequence[Request]) -> Iterator[str]:

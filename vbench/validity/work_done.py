@@ -21,6 +21,13 @@ LEAST_OF_ALONE_PER_CHUNK = 0.03
 """The same for a single chunk: one that begins at a keyframe takes a small part of the mean of all chunks,
 where pictures before the first sampled one are decoded too. What is looked up takes less than 0.01 of it."""
 
+LEAST_OF_ALONE_PER_PASS = 0.1
+"""Of a frame's CPU time over a replica's threads, in the thread that ran a forward pass: other programs do
+not shorten CPU time. What is looked up takes less than 0.01 of it."""
+
+LEAST_RUN_MS = 1.0
+"""CPU time of any run of FFmpeg: to start, it takes 10 ms or more."""
+
 CALLS_FOR_ALL = 12
 """Chunks or requests per replica from which on each must have had one: if they went to replicas by chance,
 one in 10^5 trials would leave one out, and Serve prefers those that are free."""
@@ -67,6 +74,7 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
         text = f"{stage} took {1000 * least_s:.2f} ms per frame in request {index} ({against})"
         (problems if least_s < floor_s else shown).append(text)
         problems += _looked_up(stage, alone_s, requests, spans)
+        problems += _without_passes(alone_s, requests) if stage == "infer" else _undecoded(alone_s, requests)
     yield Rule(
         name="each request was computed anew",
         holds=not problems,
@@ -124,6 +132,50 @@ def _chunks(spans: Sequence[SpanLine]) -> dict[int, set[int]]:
         if span.stage == "decode" and span.chunk is not None:
             chunks.setdefault(span.request, set()).add(span.chunk)
     return chunks
+
+
+def _without_passes(alone_s: float, requests: Sequence[Request]) -> Iterator[str]:
+    """The forward pass with the least CPU time per frame, if it is below the floor of a pass."""
+    found = [
+        (work.pass_cpu_ms, request.index)
+        for request in requests
+        for one in request.replicas
+        for work in one.work
+        if work.pass_cpu_ms is not None
+    ]
+    if not found:
+        return
+    least_ms, index = min(found)
+    if least_ms < LEAST_OF_ALONE_PER_PASS * 1000 * alone_s:
+        yield (
+            f"a forward pass for request {index} took {least_ms:.3f} ms of CPU per frame"
+            f" ({1000 * alone_s:.2f} ms by itself)"
+        )
+
+
+def _undecoded(alone_s: float, requests: Sequence[Request]) -> Iterator[str]:
+    """Calls for which no FFmpeg ran, and the request whose runs took the least CPU time per frame, if that is
+    below the floor of a request."""
+    per_frame = []
+    for request in requests:
+        used_ms, frames = 0.0, 0
+        for one in (one for one in request.replicas if one.replica.partition("#")[0] == "VideoDecoder"):
+            seen = {work.call: work.decoder_cpu_ms for work in one.work}
+            for number, count, _ in one.calls:
+                if number not in seen or not count:
+                    continue
+                if (seen[number] or 0.0) < LEAST_RUN_MS:
+                    yield f"no FFmpeg ran for call {number} of {one.replica}, for request {request.index}"
+                    return
+                used_ms, frames = used_ms + (seen[number] or 0.0), frames + count
+        if frames:
+            per_frame.append((used_ms / frames, request.index))
+    if per_frame and min(per_frame)[0] < LEAST_OF_ALONE * 1000 * alone_s:
+        least_ms, index = min(per_frame)
+        yield (
+            f"FFmpeg took {least_ms:.2f} ms of CPU per frame of request {index} ({1000 * alone_s:.2f} ms by"
+            " itself)"
+        )
 
 
 def _all_worked(graph: Graph, spans: Sequence[SpanLine]) -> Rule:

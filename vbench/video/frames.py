@@ -13,7 +13,7 @@ from vbench.video.command import decoder_options, ffmpeg_command, frame_graph
 from vbench.video.errors import VideoError
 from vbench.video.ffmpeg import file_options, pipe_options
 from vbench.video.probe import read_index
-from vbench.video.process import FFmpegProcess
+from vbench.video.process import FFmpegProcess, FFmpegRun
 from vbench.video.source import media_url
 from vbench.video.types import Chunk, FrameGeometry, Frames, VideoInfo, VideoLimits
 
@@ -28,6 +28,7 @@ def decode_chunk(
     timeout_s: float,
     hwaccel: str | None = None,
     stop: threading.Event | None = None,
+    ended: Callable[[FFmpegRun], None] | None = None,
 ) -> Frames:
     """The chunk's target frames, all of them or an error.
 
@@ -38,6 +39,7 @@ def decode_chunk(
         timeout_s: seconds FFmpeg may take.
         hwaccel: what decodes, see ``require_hwaccel``; None: the CPU.
         stop: ends the decode within 0.2 s when another thread sets it.
+        ended: called with what the kernel says of the run of FFmpeg, once it has ended well.
 
     Raises:
         VideoError: the payload is damaged, or gives other frames than the chunk's targets.
@@ -68,7 +70,9 @@ def decode_chunk(
             ) as process,
         ):
             got = process.read_into(pixels.data.cast("B"))
-            process.finish()
+            run = process.finish()
+        if ended is not None:
+            ended(run)
         _check_count(f"chunk {chunk.index} of {info.path}", got, geometry, len(wanted))
     return Frames(pts=chunk.targets, pixels=pixels, geometry=geometry)
 

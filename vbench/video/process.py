@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -46,6 +47,17 @@ _MEANINGS = {
     "automatic conversion is disabled": "a picture is not of the pixel format or colours of the first",
 }
 """What FFmpeg's words mean if they come from the filters that ``command.frame_graph`` sets up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FFmpegRun:
+    """What the kernel says of a run of FFmpeg that ended well."""
+
+    arguments: tuple[str, ...]
+    """Its command line while it ran."""
+    cpu_s: float | None
+    """CPU seconds that it had used, user's and system's, with those of processes that it waited for; None if
+    SIGCHLD is ignored."""
 
 
 class FFmpegProcess:
@@ -86,6 +98,8 @@ class FFmpegProcess:
         except BaseException:
             self._stderr.close()
             raise
+        # Of a process that has ended already, the kernel does not say what it ran.
+        self._arguments = self._command_line() or tuple(command)
         try:
             self._set_up(memory_bytes)
         except BaseException:
@@ -135,11 +149,13 @@ class FFmpegProcess:
                 count = os.readv(self._stdout, [buffer[filled:]])
                 if count == 0:
                     break
+                # A program in FFmpeg's place may have become FFmpeg since it was started.
+                self._arguments = (not filled and self._command_line()) or self._arguments
                 filled += count
         return filled
 
-    def finish(self) -> None:
-        """Make sure that nothing more comes and that FFmpeg ended well.
+    def finish(self) -> FFmpegRun:
+        """Make sure that nothing more comes and that FFmpeg ended well; what the kernel says of the run.
 
         Raises:
             VideoError: FFmpeg gave up, with its reason, or had more to give.
@@ -153,9 +169,9 @@ class FFmpegProcess:
         self._left_s = max(0.1, self._left_s)
         self._wait(self._has_ended)
         used_s = _cpu_time_s(self._process.pid)
-        status = self._process.wait()
+        status, cpu_s = self._reap()
         if status == 0:
-            return
+            return FFmpegRun(arguments=self._arguments, cpu_s=cpu_s)
         # FFmpeg may catch SIGXCPU and leave by itself; SIGKILL is what the kernel sends at the hard limit.
         if status == -signal.SIGXCPU or used_s > self._cpu_s - CPU_TIME_ERROR_S:
             raise self._timed_out()
@@ -165,6 +181,23 @@ class FFmpegProcess:
                 "container ran out of memory: decode fewer videos at once, or give it more memory"
             )
         raise VideoError(f"{self._subject} cannot be decoded: {self._reason(status)}")
+
+    def _reap(self) -> tuple[int, float | None]:
+        """The exit status of FFmpeg, which has ended, and its CPU seconds."""
+        try:
+            _, status, used = os.wait4(self._process.pid, 0)
+        except ChildProcessError:  # if SIGCHLD is ignored, the kernel has reaped it
+            return self._process.wait(), None
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return self._process.returncode, used.ru_utime + used.ru_stime
+
+    def _command_line(self) -> tuple[str, ...]:
+        """The program and its arguments, of a process that runs; empty once it has ended. See proc(5)."""
+        try:
+            words = Path(f"/proc/{self._process.pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return ()
+        return tuple(os.fsdecode(word) for word in words[:-1])
 
     def _has_ended(self, wait_s: float) -> bool:
         """Whether FFmpeg has ended, or does within ``wait_s``; leaves it to be reaped."""

@@ -1,0 +1,78 @@
+"""Whether the network's own forward passes are those that the batch size and the calls' frames allow."""
+
+from collections.abc import Iterator, Sequence
+
+from vbench.record import CallWork, Request
+from vbench.schema import Config, ModelConfig
+
+MODEL = "ModelInference"
+
+
+def problems(config: Config, requests: Sequence[Request]) -> Iterator[str]:
+    """What differs, in words; nothing for records of versions in which nobody watched the network.
+
+    A batch takes the oldest frames that wait (``vbench.pipeline.batching``). So there is one pass per batch;
+    each pass over frames of a call is full, except for that with the call's last frame; and all passes of a
+    replica together hold the frames of its calls and no others.
+    """
+    answered = [request for request in requests if request.error is None]
+    for request in answered:
+        for one in request.replicas:
+            if one.replica.partition("#")[0] == MODEL:
+                seen = {work.call: work for work in one.work}
+                for number, frames, batches in one.calls:
+                    if number in seen:
+                        yield from _of_call(config.model, request.index, frames, batches, seen[number])
+    if len(answered) == len(requests):  # passes over frames of a request that failed are in no record
+        yield from _of_replicas(config.model, answered)
+
+
+def is_filled(model: ModelConfig) -> bool:
+    """Whether empty pictures fill a pass up: compiled networks and CUDA graphs have fixed sizes."""
+    return model.compile or (model.cuda_graph and model.device != "cpu")
+
+
+def _of_call(model: ModelConfig, request: int, frames: int, batches: int, work: CallWork) -> Iterator[str]:
+    sizes = [size for _, size in work.passes]
+    full = sizes if model.compile else sizes[:-1]
+    if len(sizes) != batches:
+        why = f"although they were in {batches} batches"
+    elif any(size != model.batch_size for size in full) or max(sizes, default=0) > model.batch_size:
+        why = f"which does not go with model.batch_size={model.batch_size}"
+    elif sum(sizes) < frames:
+        why = "which is too few"
+    else:
+        return
+    yield (
+        f"for {frames} frames of request {request} the network ran {len(sizes)} forward passes"
+        f" (of {_listed(sizes)} frames), {why}"
+    )
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    """The first sizes: there may be thousands."""
+    return ", ".join(map(str, sizes[:8])) + (", ..." if len(sizes) > 8 else "") or "no"
+
+
+def _of_replicas(model: ModelConfig, answered: Sequence[Request]) -> Iterator[str]:
+    passes: dict[str, dict[int, int]] = {}
+    frames: dict[str, int] = {}
+    for one in (one for request in answered for one in request.replicas):
+        if one.replica.partition("#")[0] != MODEL:
+            continue
+        if len(one.work) != len(one.calls):
+            return
+        frames[one.replica] = frames.get(one.replica, 0) + sum(call[1] for call in one.calls)
+        own = passes.setdefault(one.replica, {})
+        for number, size in (each for work in one.work for each in work.passes):
+            if own.setdefault(number, size) != size:
+                yield f"forward pass {number} of {one.replica} had {own[number]} frames and {size} frames"
+    for replica, own in passes.items():
+        if not own:
+            continue
+        unknown = max(own) - min(own) + 1 - len(own)
+        if unknown:
+            yield f"the network of {replica} ran {unknown} forward passes that no call knows of"
+        total = sum(own.values())
+        if total < frames[replica] or (total != frames[replica] and not is_filled(model)):
+            yield f"the network of {replica} was given {total} frames, its calls had {frames[replica]}"
