@@ -37,9 +37,12 @@ class PassWitness:
         self._count = 0
         self._begun: _Begun | None = None
         self._passes: deque[ForwardPass] = deque(maxlen=MOST_WAITING)
+        self._weights: list[nn.Parameter] = []
+        """Collected once: to walk a large network takes longer than some passes on a GPU."""
 
     def watch(self, network: nn.Module) -> None:
         """Note each call of ``network`` from now on."""
+        self._weights = [weight for weight in network.parameters() if weight.is_floating_point()]
         network.register_forward_pre_hook(self._before)
         network.register_forward_hook(self._after)
 
@@ -80,7 +83,7 @@ class PassWitness:
         self._count += 1
         pictures: Tensor = inputs[0]
         on_cpu = pictures.device.type == "cpu"
-        how = pass_facts(network, pictures, self._settings)
+        how = pass_facts(network, self._weights, pictures, self._settings)
         if on_cpu:
             threads = torch.get_num_threads()
             how["threads"] = threads if threads == begun.threads else f"{begun.threads}, {threads}"
@@ -97,11 +100,10 @@ class PassWitness:
 
 
 def pass_facts(
-    network: nn.Module, pictures: Tensor, settings: ModelSettings
+    network: nn.Module, weights: Sequence[Tensor], pictures: Tensor, settings: ModelSettings
 ) -> dict[str, str | int | float | bool | None]:
-    """How ``network`` works on ``pictures`` [N, 3, height, width], in the words of ``settings`` if they
-    are true of it."""
-    weights = [weight for weight in network.parameters() if weight.is_floating_point()]
+    """How ``network`` with these ``weights`` works on ``pictures`` [N, 3, height, width], in the words of
+    ``settings`` if they are true of it."""
     return {
         "input": f"{pictures.shape[3]}x{pictures.shape[2]}",
         "precision": _precision(pictures, weights, settings.precision),
