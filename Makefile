@@ -38,7 +38,8 @@ test: $(STAMP) lint
 	$(VENV)/bin/python -m pytest -m slow --numprocesses auto --maxprocesses 2 --dist loadfile
 
 test-kill: $(STAMP)
-	$(VENV)/bin/python -m pytest tests/harness/test_emulated_interrupts.py tests/harness/test_attached.py --every-phase
+	$(VENV)/bin/python -m pytest tests/harness/test_emulated_interrupts.py tests/harness/test_attached.py \
+		tests/harness/test_interrupts.py --every-phase
 
 test-differential: $(STAMP)
 	VBENCH_DIFFERENTIAL_EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/video/differential --timeout=0

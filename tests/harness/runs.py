@@ -30,6 +30,8 @@ SMALL = (
     "load.concurrency=2",
     "load.sample_period_s=0.1",
     "cluster.nodes.head.object_store_mb=200",
+    # Each replica is a process that imports Ray Serve, which takes seconds.
+    "cluster.deployments.decoder.replicas=1",
     # What else runs on the machine that tests is not what they are about.
     "load.max_foreign_cpu_percent=100",
     "load.max_stall_ms=30000",

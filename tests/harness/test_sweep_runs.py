@@ -10,7 +10,7 @@ from runs import SCENE, SMALL, Wait, Workplace
 
 from vbench.record import Trial
 from vbench.sweep import Sweep, read
-from vbench.trial_folder import read_trial
+from vbench.trial_folder import read_requests, read_samples, read_spans, read_trial
 
 
 def records(folder: Path, sweep: Sweep) -> list[Trial]:
@@ -74,9 +74,11 @@ def test_a_sweep_whose_cluster_cannot_run_here_leaves_nothing(workplace: Workpla
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_sweep_that_is_stopped_goes_on(workplace: Workplace, wait_for: Wait) -> None:
+def test_a_sweep_that_is_stopped_goes_on_to_valid_trials_that_mlflow_has(
+    workplace: Workplace, wait_for: Wait
+) -> None:
     folder = workplace.folder / "swept"
-    arms = ["runtime=oss,anyscale", "blocks=1", *SCENE, *SMALL, "tracking=off", "hydra.sweep.dir=swept"]
+    arms = ["runtime=oss,anyscale", "blocks=1", *SCENE, *SMALL, "hydra.sweep.dir=swept"]
     run = workplace.start("--multirun", *arms)
     wait_for(run, "trial 2 of 2")
     wait_for(run, "starting Ray")
@@ -92,6 +94,7 @@ def test_a_sweep_that_is_stopped_goes_on(workplace: Workplace, wait_for: Wait) -
 
     assert status == 0, output
     assert "of which 1 ran before" in output
+    assert output.count("Limit: ") == output.count("measured: efficiency ") == 1
     assert (folder / "sweep.json").read_text() == plan
     sweep = read(folder)
     trials = records(folder, sweep)
@@ -102,9 +105,55 @@ def test_a_sweep_that_is_stopped_goes_on(workplace: Workplace, wait_for: Wait) -
     assert sorted(trials, key=lambda trial: trial.started) == trials
     assert read_trial(folder / "earlier" / "1-1").status == "interrupted"
     assert json.loads((folder / "comparison.json").read_text())
+    for trial in trials:
+        _is_whole(trial)
+    asked = {trial.swept["runtime"]: dict(trial.observed.runtime_asked) for trial in trials if trial.observed}
+    assert asked["oss"] == {}
+    assert asked["anyscale"]["RAY_object_manager_client_connection_num"] == "15"
+    digests = {tuple(request.digest for request in read_requests(Path(trial.folder))) for trial in trials}
+    assert len(digests) == 1, "every runtime must see the same bytes"
+    assert len(set(digests.pop())) == 2, "requests in turn ask for the clip and for its variant"
+    _are_children_of_one_parent(workplace.folder / "outputs")
 
     status, output = workplace.run("resume=swept")
 
     assert status == 0, output
     assert "of which 2 ran before" in output
     assert records(folder, sweep) == trials
+
+
+def _is_whole(trial: Trial) -> None:
+    assert all(rule.holds for rule in trial.rules)
+    assert trial.metrics["requests"] == 3
+    assert trial.observed is not None
+    assert set(trial.observed.placement) == {
+        "VideoProcessingAPI",
+        "VideoProcessingService",
+        "VideoDecoder",
+        "ModelInference",
+    }
+    folder = Path(trial.folder)
+    assert (folder / ".hydra" / "config.yaml").exists()
+    requests = read_requests(folder)
+    assert [request.frames_got for request in requests] == [8, 8, 8]
+    assert all(request.detections > 0 for request in requests)
+    stages = {(span.stage, span.kind) for span in read_spans(folder)}
+    assert {("chunk", "compute"), ("decode", "compute"), ("infer", "transfer")} <= stages
+    assert read_samples(folder)
+
+
+def _are_children_of_one_parent(outputs: Path) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("vbench")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run not in parents]
+    assert (len(parents), len(children)) == (1, 2)
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
+    assert {run.data.params["runtime"] for run in children} == {"oss", "anyscale"}
+    assert all(run.data.metrics["latency_mean_s"] > 0 for run in children)
+    artifacts = {item.path for item in client.list_artifacts(children[0].info.run_id)}
+    assert {"trial.json", "requests.jsonl", "spans.jsonl", "nodes.jsonl", ".hydra"} <= artifacts

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 BIN = Path(sys.executable).parent
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def temp_dir() -> Iterator[Path]:
     # Ray's sockets lie in its temp dir, and a socket's path has room for 107 bytes.
     path = Path(tempfile.mkdtemp(prefix="vr", dir="/tmp"))
@@ -84,30 +85,52 @@ def from_manifest(folder: Path, clip: Path, port: int) -> list[str]:
     return [str(path)]
 
 
-@pytest.mark.parametrize("given", [from_arguments, from_manifest])
-def test_serve_run_serves(given: Callable[[Path, Path, int], list[str]], temp_dir: Path, clip: Path) -> None:
-    gcs, http, client, agent = free_ports("127.0.0.1", 4)
-    head = ["ray", "start", "--head", "--block", "--include-dashboard=false", "--include-log-monitor=false"]
-    head += [f"--port={gcs}", f"--temp-dir={temp_dir}", "--num-cpus=2", "--object-store-memory=200000000"]
-    head += [f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}"]
-    head += ['--resources={"chunk_only": 1, "decode_only": 1}']
-    address = f"--address=127.0.0.1:{gcs}"
-    with running(*head, stop=signal.SIGTERM, log=temp_dir / "head.log"):
-        until(lambda: listens(gcs), "Ray is up")
-        start = [str(BIN / "serve"), "start", address, "--http-host=127.0.0.1", f"--http-port={http}"]
-        subprocess.run(start, env=environment(), check=True, capture_output=True, timeout=60)
-        command = ["serve", "run", address, *given(temp_dir, clip, http)]
-        with running(*command, stop=signal.SIGINT, log=temp_dir / "run.log", folder=clip.parent):
-            service = Service(url=f"http://127.0.0.1:{http}")
-            until(lambda: is_up(service), "the graph is up", 150)
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """A Ray node, and the port that Serve is to have there."""
 
-            answer = service.ask(clip)
-            with ThreadPoolExecutor(12) as clients:
-                responses = list(clients.map(lambda _: service.post({"video": str(clip)}), range(12)))
-            (temp_dir / "secret.mp4").write_bytes(clip.read_bytes())
-            elsewhere = [service.refusal(video=f"{temp_dir}/{name}.mp4") for name in ("secret", "none")]
-            # Before it has said so, an interrupt can be lost within Ray, and it would run on.
-            until(lambda: said_so(temp_dir / "run.log"), "serve run has said so")
+    address: str
+    http_port: int
+
+
+@pytest.fixture(scope="module")
+def head(temp_dir: Path) -> Iterator[Head]:
+    gcs, http, client, agent = free_ports("127.0.0.1", 4)
+    command = [
+        "ray",
+        "start",
+        "--head",
+        "--block",
+        "--include-dashboard=false",
+        "--include-log-monitor=false",
+    ]
+    command += [f"--port={gcs}", f"--temp-dir={temp_dir}", "--num-cpus=2", "--object-store-memory=200000000"]
+    command += [f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}"]
+    command += ['--resources={"chunk_only": 1, "decode_only": 1}']
+    with running(*command, stop=signal.SIGTERM, log=temp_dir / "head.log"):
+        until(lambda: listens(gcs), "Ray is up")
+        yield Head(address=f"--address=127.0.0.1:{gcs}", http_port=http)
+
+
+@pytest.mark.parametrize("given", [from_arguments, from_manifest])
+def test_serve_run_serves(
+    given: Callable[[Path, Path, int], list[str]], head: Head, temp_dir: Path, tmp_path: Path, clip: Path
+) -> None:
+    http, log = head.http_port, tmp_path / "run.log"
+    start = [str(BIN / "serve"), "start", head.address, "--http-host=127.0.0.1", f"--http-port={http}"]
+    subprocess.run(start, env=environment(), check=True, capture_output=True, timeout=60)
+    command = ["serve", "run", head.address, *given(tmp_path, clip, http)]
+    with running(*command, stop=signal.SIGINT, log=log, folder=clip.parent):
+        service = Service(url=f"http://127.0.0.1:{http}")
+        until(lambda: is_up(service), "the graph is up", 150)
+
+        answer = service.ask(clip)
+        with ThreadPoolExecutor(12) as clients:
+            responses = list(clients.map(lambda _: service.post({"video": str(clip)}), range(12)))
+        (temp_dir / "secret.mp4").write_bytes(clip.read_bytes())
+        elsewhere = [service.refusal(video=f"{temp_dir}/{name}.mp4") for name in ("secret", "none")]
+        # Before it has said so, an interrupt can be lost within Ray, and it would run on.
+        until(lambda: said_so(log), "serve run has said so")
 
     assert (answer.settings.mode, answer.settings.fps, answer.counts.frames) == ("combined", "2", 24)
     for status, sentence in elsewhere:

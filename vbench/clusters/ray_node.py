@@ -92,7 +92,8 @@ def start_command(
     return [
         str(Path(sys.executable).with_name("ray")),
         *("start", "--block", f"--node-ip-address={ip}"),
-        *(("--head", *dashboard) if head is None else (f"--address={head}",)),
+        # Nothing here is scaled by load.
+        *(("--head", "--no-monitor", *dashboard) if head is None else (f"--address={head}",)),
         f"--num-cpus={node_cpus(node)}",
         f"--num-gpus={node.gpus}",
         f"--resources={json.dumps(node.resources)}",

@@ -57,8 +57,8 @@ def _prepare(job: Job) -> Clip:
     config = job.config
     args = pipeline_args(config)
     detector_settings = _reference_settings(config, args)
-    detector = create(detector_settings)
-    detector.load()
+    # A scene takes longer to render than a model to load, and a file less to look at.
+    model = None if config.video.scene is None else _loaded(detector_settings)
     cache = Path(config.outputs) / "cache"
     clip, truth = _clip(config, cache)
     request = Request.of(ProcessRequest(video=str(clip)), args)
@@ -67,6 +67,7 @@ def _prepare(job: Job) -> Clip:
         geometry = frame_geometry(args, info)
         footprint(request, splitter, geometry).check(capacity_bytes(args, _nodes(config)))
         expected = len(splitter.targets)
+    detector = model or _loaded(detector_settings)
     fingerprint = file_digest(clip)
     path, reference = ensure_reference(
         info,
@@ -101,6 +102,12 @@ def _prepare(job: Job) -> Clip:
     )
     write_json(job.folder / PREPARED, prepared)
     return prepared
+
+
+def _loaded(settings: ModelSettings) -> Detector:
+    detector = create(settings)
+    detector.load()
+    return detector
 
 
 def _reference_settings(config: Config, args: PipelineArgs) -> ModelSettings:
