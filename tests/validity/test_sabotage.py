@@ -47,6 +47,7 @@ SPANS = "the spans are those of the requests"
 ANSWERED = "this trial's deployment answered"
 PORT = "only this trial's proxy took connections"
 SETTINGS = "the service ran with the configured settings"
+BATCHES = "batches were of the configured size"
 SIZED = "the configured replicas ran"
 IN_FLIGHT = "the configured number of requests was in flight"
 TIMES = "client and service agree on the times"
@@ -211,6 +212,23 @@ def test_work_that_is_looked_up_breaks_the_rule_by_stage(lab: Lab) -> None:
     found = broken(lab.load("work_memoised") / "as_it_is")
     assert "decode took" in found[COMPUTED]
     assert "infer took" in found[COMPUTED]
+
+
+def test_work_that_is_looked_up_and_waited_for_breaks_the_rule_by_its_cpu_time(lab: Lab) -> None:
+    found = broken(lab.load("slow_memory") / "as_it_is")
+    assert "no FFmpeg ran for call" in found[COMPUTED]
+    assert "a forward pass for request" in found[COMPUTED]
+    assert "took" not in found[COMPUTED].partition("a forward pass")[0]
+
+
+def test_replicas_that_work_otherwise_than_configured_are_told_by_what_they_did(lab: Lab) -> None:
+    found = broken(lab.load("ran_otherwise") / "as_it_is")
+    for text in (
+        "ModelInference had threads=2, configured is 1",
+        "VideoDecoder had threads=1, 2, configured is 1",
+    ):
+        assert text in found[SETTINGS]
+    assert "forward passes (of 1, 1" in found[BATCHES]
 
 
 def test_a_second_server_on_the_port_breaks_the_rule(clients: Path) -> None:

@@ -1,0 +1,45 @@
+"""Replicas do other than configured, after they were set up: more threads in torch and in FFmpeg, and one frame at
+a time in the network."""
+
+from typing import Any
+
+
+def more_threads(batching: Any) -> None:
+    kind = batching.Batcher
+    honest = kind._begin
+
+    def begin(self: Any, parts: Any) -> None:
+        import torch
+
+        torch.set_num_threads(2)
+        honest(self, parts)
+
+    kind._begin = begin
+
+
+def more_threads_in_ffmpeg(process: Any) -> None:
+    honest = process._start
+
+    def start(command: Any, *rest: Any) -> Any:
+        words = list(command)
+        words[words.index("-threads") + 1] = "2"
+        return honest(words, *rest)
+
+    process._start = start
+
+
+def one_by_one(torch_detector: Any) -> None:
+    kind = torch_detector.TorchDetector
+    honest = kind.begin
+
+    def begin(self: Any, batch: Any) -> Any:
+        return lambda: [found for i in range(len(batch)) for found in honest(self, batch[i : i + 1])()]
+
+    kind.begin = begin
+
+
+CHANGES = {
+    "vbench.pipeline.batching": more_threads,
+    "vbench.video.process": more_threads_in_ffmpeg,
+    "vbench.models.torch_detector": one_by_one,
+}
