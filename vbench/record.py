@@ -60,6 +60,9 @@ class Request:
     proxy_requests: int | None = None
     """The same of Serve's proxy; None also if the proxy does not count, on a cluster that was started without
     vbench's middleware."""
+    detections_repeated: int | None = None
+    """Frames of a scene in which objects have moved since the frame before, and whose detections are to the
+    bit those of the frame before; 0 for other videos, None in records of earlier versions."""
 
     @property
     def latency_s(self) -> float:
@@ -450,6 +453,38 @@ class Clip:
     periods_filled: int | None = None
     """Periods of 1/fps s, from the first picture on, in which the container has a picture; None in records of
     earlier versions."""
+    checks: Sequence["ReferenceChecks"] = ()
+    """Of the clip's reference pass and of each variant's; empty in records of earlier versions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceChecks:
+    """Some frames of one reference pass, held against what neither it nor the service had a part in."""
+
+    video: str
+    """Fingerprint of the clip or the variant."""
+    plain_frames: int
+    """Frames in which a second, plain implementation of the detector searched too; 0 for other detectors."""
+    plain_objects: int
+    """Objects in them, of whichever found more."""
+    plain_wrong: int
+    """Objects that one of the two did not find, or found elsewhere or with another score."""
+    plain_first: str
+    """The first of these, in words; empty if there are none."""
+    frames_moved: int | None
+    """Sampled frames of a scene in which objects have moved since the one before; None for other videos."""
+    frames_repeated: int | None
+    """Of these, frames whose detections are to the bit those of the frame before."""
+    pictures: int
+    """Frames of a scene whose pixels were compared; 0 for other videos."""
+    likeness: float | None
+    """Of these the least correlation of coarse luma with the picture that was rendered; 1 is the same."""
+    detail: float | None
+    """RMS of the detail, in levels of luma, that a picture of half the resolution would lack."""
+    detail_lost: float | None
+    """RMS of what of this detail is missing or wrong, as a share of it: 0 is none."""
+    levels_share: float | None
+    """Levels of brightness in the frames, as a share of those in the pictures that a plain decoder gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,6 +218,8 @@ def _load_step(
             elif event["event"] == "look":
                 assert look is not None, "only a load that drives asks for samples"
                 look()
+            elif event["event"] == "note":
+                display.say(f"vbench: {event['message']}", style="yellow")
             elif event["event"] == "done":
                 return
             else:

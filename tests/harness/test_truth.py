@@ -11,6 +11,7 @@ import pytest
 import records
 
 from vbench.graph import pipeline_args
+from vbench.load.known_scene import KnownScene
 from vbench.load.reference import Reference, check, ensure_reference
 from vbench.models.protocol import Detections, Detector
 from vbench.models.registry import create
@@ -32,6 +33,7 @@ SIZE = "frames are as large as configured"
 OBJECTS = "the detector finds the scene's objects"
 FRAME_BYTES = 640 * 360 * 3
 SCENE = ("video.scene.length_s=4", "video.scene.unique_s=4")
+SETTINGS = SceneSettings(length_s=4, unique_s=4, seed=1)
 
 
 @cache
@@ -126,7 +128,7 @@ def test_the_floor_can_be_lowered_and_is_for_trained_detectors() -> None:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return ensure_clip(SceneSettings(length_s=4, unique_s=4, seed=1), tmp_path_factory.mktemp("scene"))
+    return ensure_clip(SETTINGS, tmp_path_factory.mktemp("scene"))
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +144,10 @@ def reference_of(path: Path, detector: Detector, cache: Path) -> tuple[Reference
     with job.splitter(path) as splitter:
         info = splitter.info
     geometry = frame_geometry(args, info)
-    truth_of = load_truth(path)
-    return ensure_reference(
-        info, file_digest(path), job, geometry, detector, truth_of, cache, lambda _: None
-    )[1], geometry
+    known = KnownScene(settings=SETTINGS, truth=load_truth(path))
+    return ensure_reference(info, file_digest(path), job, geometry, detector, known, cache, lambda _: None)[
+        1
+    ], geometry
 
 
 def clip_of(path: Path, reference: Reference) -> Clip:

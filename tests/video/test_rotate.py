@@ -7,7 +7,7 @@ import pytest
 
 from vbench.video.frames import decode_video
 from vbench.video.probe import probe
-from vbench.video.rotate import ensure_rotated
+from vbench.video.rotate import ensure_rotated, first_frame
 from vbench.video.scene import SceneSettings, ensure_clip
 from vbench.video.types import FrameGeometry
 
@@ -48,6 +48,7 @@ def test_each_begins_at_another_keyframe_and_has_all_pictures(clip: Path) -> Non
     whole = pictures(clip)
     rotated = ensure_rotated(clip, Fraction(4), 9)
     assert len(rotated) == 3
+    assert [first_frame(path) for path in rotated] == [10, 20, 30]
     for number, path in enumerate(rotated, start=1):
         cut = number * GOP_FRAMES
         assert pictures(path) == whole[cut:] + whole[:cut]
@@ -69,3 +70,12 @@ def test_what_is_there_is_not_made_again(clip: Path) -> None:
     first = ensure_rotated(clip, Fraction(4), 9)
     before = [path.stat().st_mtime_ns for path in first]
     assert [path.stat().st_mtime_ns for path in ensure_rotated(clip, Fraction(4), 9)] == before
+
+
+def test_one_that_was_replaced_is_made_again_and_named(clip: Path) -> None:
+    first, second, _ = ensure_rotated(clip, Fraction(4), 9)
+    before, said = first.read_bytes(), list[str]()
+    first.write_bytes(second.read_bytes())
+    ensure_rotated(clip, Fraction(4), 9, said.append)
+    assert first.read_bytes() == before
+    assert said == [f"{first} has other bytes than were written to the cache: it is made again."]

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from vbench.video.cached import digest_path
 from vbench.video.errors import VideoError
 from vbench.video.scene import (
     Scene,
@@ -217,6 +218,10 @@ def test_decoded_frames_show_the_scene(tmp_path: Path) -> None:
             assert np.abs(error).mean() < 6
 
 
+def with_digests(*kept: Path) -> list[Path]:
+    return sorted([*kept, *map(digest_path, kept)])
+
+
 def test_second_call_takes_the_clip_from_the_cache(tmp_path: Path) -> None:
     reports: list[tuple[int, int]] = []
     first = ensure_clip(SMALL, tmp_path, lambda done, of: reports.append((done, of)))
@@ -225,7 +230,7 @@ def test_second_call_takes_the_clip_from_the_cache(tmp_path: Path) -> None:
     reports.clear()
     again = ensure_clip(SMALL, tmp_path, lambda done, of: reports.append((done, of)))
     assert (again, again.stat().st_mtime_ns, reports) == (first, before, [])
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([first.name, truth_path(first).name])
+    assert sorted(tmp_path.iterdir()) == with_digests(first, truth_path(first))
 
 
 def test_same_settings_give_the_same_bytes(tmp_path: Path) -> None:
@@ -286,6 +291,23 @@ def test_clip_without_truth_is_made_again(tmp_path: Path) -> None:
     assert load_truth(clip).frames
 
 
+def test_a_clip_or_truth_that_was_replaced_is_made_again_and_named(tmp_path: Path) -> None:
+    clip = ensure_clip(SMALL, tmp_path)
+    other = ensure_clip(replace(SMALL, seed=9), tmp_path)
+    before, said = clip.read_bytes(), list[str]()
+    for path, source in ((clip, other), (truth_path(clip), truth_path(other))):
+        path.write_bytes(source.read_bytes())
+        assert ensure_clip(SMALL, tmp_path, say=said.append).read_bytes() == before
+        assert said.pop() == f"{path} has other bytes than were written to the cache: it is made again."
+        assert load_truth(clip) != load_truth(other)
+        # With its digest, too: it says what the file was made from.
+        path.write_bytes(source.read_bytes())
+        digest_path(path).write_bytes(digest_path(source).read_bytes())
+        assert ensure_clip(SMALL, tmp_path, say=said.append).read_bytes() == before
+        assert said.pop() == f"{path} was made from something else: it is made again."
+    assert said == []
+
+
 def test_a_failing_encoder_is_a_video_error_with_its_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,4 +330,4 @@ def test_two_processes_may_make_the_same_clip_at_once(tmp_path: Path) -> None:
     assert [worker.exitcode for worker in workers] == [0, 0]
     clip = clip_path(SMALL, tmp_path)
     assert len(pictures(clip)) == 20
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([clip.name, truth_path(clip).name])
+    assert sorted(tmp_path.iterdir()) == with_digests(clip, truth_path(clip))

@@ -227,6 +227,7 @@ def _checked(
         frames_wrong=verdict.frames_wrong if verdict else 0,
         detections=verdict.detections if verdict else 0,
         detections_wrong=verdict.detections_wrong if verdict else 0,
+        detections_repeated=verdict.detections_repeated if verdict else 0,
         mismatch=verdict.mismatch if verdict else None,
         digest=answer["digest"] if answer else None,
         answer_bytes=len(outcome.body),

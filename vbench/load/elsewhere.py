@@ -5,9 +5,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from vbench.load.events import progress
+from vbench.load.events import note, progress
 from vbench.pipeline.config import LimitArgs
 from vbench.schema import VideoConfig
+from vbench.video.digest import file_digest
 from vbench.video.remote import fetched
 from vbench.video.source import path_of, scheme_of
 
@@ -31,7 +32,9 @@ def local_copy(video: VideoConfig, folder: Path) -> Path:
     limits = replace(usual, max_fetched_bytes=usual.max_size_bytes, max_disk_share=1.0)
     with fetched(source, limits=limits, timeout_s=video.fetch_timeout_s) as local:
         path = folder.resolve() / f"{local.checksum}{Path(local.called).suffix}"
-        if not path.exists():
+        if not path.exists() or file_digest(path) != local.checksum:
+            if path.exists():
+                note(f"{path} has other bytes than were fetched into it: it is made again.")
             folder.mkdir(parents=True, exist_ok=True)
             half = path.with_suffix(f".{os.getpid()}.part")
             shutil.copyfile(local.path, half)

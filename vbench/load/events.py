@@ -26,10 +26,10 @@ PART_CHARACTERS = 12_000
 
 class Event(TypedDict, total=False):
     """One line. ``progress``: a phase and how far it is; ``look``: take a sample of the machine now, the
-    measured time begins or ends; ``file``: a part of a file of the record; then ``done``, or ``failed`` with
-    a sentence."""
+    measured time begins or ends; ``note``: a sentence that stays on the console; ``file``: a part of a file
+    of the record; then ``done``, or ``failed`` with a sentence."""
 
-    event: Literal["progress", "look", "file", "done", "failed"]
+    event: Literal["progress", "look", "note", "file", "done", "failed"]
     phase: str
     done: int
     total: int
@@ -121,3 +121,8 @@ class Files:
 def progress(phase: str, done: int = 0, total: int = 0, note: str = "") -> None:
     """Say how far a phase is; ``total`` 0 where that is not known."""
     emit({"event": "progress", "phase": phase, "done": done, "total": total, "note": note})
+
+
+def note(sentence: str) -> None:
+    """Say something that stays on the console."""
+    emit({"event": "note", "message": sentence})

@@ -10,9 +10,10 @@ from vbench.graph import pipeline_args
 from vbench.load.calibrate import compute_alone_s
 from vbench.load.elsewhere import is_elsewhere, local_copy
 from vbench.load.ends import TRANSFER
-from vbench.load.events import progress
+from vbench.load.events import note, progress
 from vbench.load.job import PREPARED, Job
-from vbench.load.reference import ensure_reference
+from vbench.load.known_scene import KnownScene
+from vbench.load.reference import Reference, ensure_reference
 from vbench.models.protocol import Detector, ModelError, ModelSettings
 from vbench.models.registry import create
 from vbench.pipeline.answer import ProcessRequest
@@ -30,10 +31,9 @@ from vbench.video.container_times import periods_filled
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
-from vbench.video.rotate import ensure_rotated
-from vbench.video.scene import SceneTruth, ensure_clip, load_truth
+from vbench.video.rotate import ensure_rotated, first_frame
+from vbench.video.scene import ensure_clip, load_truth
 from vbench.video.scene_settings import SceneSettings
-from vbench.video.scene_shapes import SHAPES
 from vbench.video.types import FrameGeometry
 
 LARGEST_VARIED_BYTES = 512 * 2**20
@@ -60,7 +60,7 @@ def _prepare(job: Job) -> Clip:
     # A scene takes longer to render than a model to load, and a file less to look at.
     model = None if config.video.scene is None else _loaded(detector_settings)
     cache = Path(config.outputs) / "cache"
-    clip, truth = _clip(config, cache)
+    clip, known = _clip(config, cache)
     request = Request.of(ProcessRequest(video=str(clip)), args)
     with request.splitter(clip) as splitter:
         info = splitter.info
@@ -75,12 +75,14 @@ def _prepare(job: Job) -> Clip:
         request,
         geometry,
         detector,
-        truth if set(SHAPES) <= set(detector.class_names) else None,
+        known,
         cache / "reference",
         lambda done: progress("reference pass", done, expected),
     )
     elsewhere = config.cluster.name == ATTACHED
-    variants = [] if elsewhere else _variants(config, clip, request, geometry, detector, expected, cache)
+    variants: list[tuple[dict[str, str], Reference]] = []
+    if known is not None and not elsewhere:
+        variants = _variants(config, clip, known, request, geometry, detector, expected, cache)
     prepared = Clip(
         path=str(clip),
         address=config.video.path if is_elsewhere(config.video) else None,
@@ -96,7 +98,8 @@ def _prepare(job: Job) -> Clip:
         reference_map50=reference.map50,
         detector=detector.fingerprint,
         served_detector=create(args.model.settings(threads=args.inference.threads)).fingerprint,
-        variants=variants,
+        variants=[variant for variant, _ in variants],
+        checks=[one.checks for one in (reference, *(each for _, each in variants)) if one.checks],
         compute_s={} if elsewhere else compute_alone_s(request, clip, geometry, detector_settings),
         periods_filled=periods_filled(clip, request.fps),
     )
@@ -118,54 +121,57 @@ def _reference_settings(config: Config, args: PipelineArgs) -> ModelSettings:
     return settings
 
 
-def _clip(config: Config, cache: Path) -> tuple[Path, SceneTruth | None]:
+def _clip(config: Config, cache: Path) -> tuple[Path, KnownScene | None]:
     scene = config.video.scene
     if scene is None:
         return local_copy(config.video, cache / "fetched"), None
+    settings = SceneSettings(**asdict(scene))
     clip = ensure_clip(
-        SceneSettings(**asdict(scene)),
+        settings,
         cache / "scenes",
         lambda done, total: progress("rendering the scene", done, total),
+        note,
     )
-    return clip.resolve(), load_truth(clip)
+    return clip.resolve(), KnownScene(settings=settings, truth=load_truth(clip))
 
 
 def _variants(
     config: Config,
     clip: Path,
+    known: KnownScene,
     request: Request,
     geometry: FrameGeometry,
     detector: Detector,
     expected: int,
     cache: Path,
-) -> list[dict[str, str]]:
+) -> list[tuple[dict[str, str], Reference]]:
     """Of a scene, as many as requests are in flight: the clip's pictures from another keyframe on, each with
     a reference pass of its own. Those that would not have as many frames are left out.
 
     None of a user's own video, which may be anywhere, nor of a scene that repeats before its next keyframe.
     """
-    scene = config.video.scene
-    if scene is None or clip.stat().st_size > LARGEST_VARIED_BYTES:
+    if clip.stat().st_size > LARGEST_VARIED_BYTES:
         return []
     found = []
-    unique_s = Fraction(str(scene.unique_s))
-    for path in ensure_rotated(clip, unique_s, config.load.concurrency):
+    unique_s = Fraction(str(known.settings.unique_s))
+    for path in ensure_rotated(clip, unique_s, config.load.concurrency, note):
         with request.splitter(path) as splitter:
             info, frames = splitter.info, len(splitter.targets)
         if frames != expected:
             continue
         fingerprint = file_digest(path)
-        reference, _ = ensure_reference(
+        name, reference = ensure_reference(
             info,
             fingerprint,
             request,
             geometry,
             detector,
-            None,
+            replace(known, begins_at=first_frame(path)),
             cache / "reference",
             lambda done: progress("reference pass of a variant", done, expected),
         )
-        found.append({"path": str(path), "fingerprint": fingerprint, "reference": str(reference)})
+        variant = {"path": str(path), "fingerprint": fingerprint, "reference": str(name)}
+        found.append((variant, reference))
     return found
 
 

@@ -2,25 +2,31 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vbench.load.events import note
+from vbench.load.known_scene import KnownScene
+from vbench.load.reference_checks import ReferenceChecker, is_checked
 from vbench.models.agreement import Found, disagreements
 from vbench.models.average_precision import mean_average_precision
 from vbench.models.protocol import Detections, Detector
 from vbench.pipeline.job import Job
+from vbench.record import ReferenceChecks
 from vbench.trial_folder import write_json
+from vbench.video.cached import is_kept, keep
 from vbench.video.digest import frame_digests
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.plain_pass import plain_pass
-from vbench.video.scene import SceneTruth
-from vbench.video.types import FrameGeometry, VideoInfo
+from vbench.video.scene_shapes import SHAPES
+from vbench.video.types import FrameGeometry, TruthBox, VideoInfo
 
-REFERENCE_VERSION = 2
+REFERENCE_VERSION = 3
 """Raised when the pass itself changes; old caches are then not used."""
 
 DECODE_TIMEOUT_S = 3600.0
@@ -36,6 +42,8 @@ class ReferenceFrame:
     scores: list[float]
     boxes: list[list[float]]
     """x1, y1, x2, y2 in pixels of the upright picture."""
+    moved: bool | None = None
+    """Whether objects of the scene have moved since the frame before; None for other videos."""
 
     def found(self) -> Found:
         """The objects as arrays."""
@@ -49,6 +57,8 @@ class Reference:
     frames: list[ReferenceFrame]
     map50: float | None
     """mAP at IoU 0.5 against the ground truth; None where there is none."""
+    checks: ReferenceChecks | None = None
+    """Of some of its frames, against what neither it nor the service had a part in."""
 
 
 def _found(names: list[str], scores: list[float], boxes: list[list[float]]) -> Found:
@@ -65,14 +75,15 @@ def ensure_reference(
     request: Job,
     geometry: FrameGeometry,
     detector: Detector,
-    truth: SceneTruth | None,
+    known: KnownScene | None,
     cache: Path,
     progress: Callable[[int], None],
 ) -> tuple[Path, Reference]:
     """The reference of this clip, sampling, frame size and detector, from ``cache`` or made now.
 
-    ``request`` says which frames are sampled. The detector must be loaded. ``progress`` is told the frames
-    done. Raises VideoError for a video that cannot be decoded whole.
+    ``request`` says which frames are sampled; ``known`` what a scene shows, None for other videos. The
+    detector must be loaded. ``progress`` is told the frames done. A cached reference that was replaced is
+    made again, with a note on the console. Raises VideoError for a video that cannot be decoded whole.
     """
     key = {
         "version": REFERENCE_VERSION,
@@ -81,16 +92,23 @@ def ensure_reference(
         "keyframes_only": request.args.keyframes_only,
         "geometry": asdict(geometry),
         "detector": detector.fingerprint,
-        "truth": truth is not None,
+        "scene": None if known is None else [known.settings.fingerprint, known.begins_at],
         "ffmpeg": ffmpeg_version(ffmpeg_path()),
     }
     name = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=12).hexdigest()
     path = cache / f"{name}.json"
-    if path.exists():
+    if is_kept(path, key, note):
         return path, _read(path)
     frames: list[ReferenceFrame] = []
     detected: list[Detections] = []
     truths = []
+    checker = ReferenceChecker(
+        info=info,
+        fingerprint=clip_fingerprint,
+        geometry=geometry,
+        model=request.args.model,
+        known=known,
+    )
     passes = plain_pass(
         Path(info.path),
         fps=request.fps,
@@ -102,6 +120,9 @@ def ensure_reference(
         keyframes_only=request.args.keyframes_only,
     )
     for batch in passes:
+        start = len(frames)
+        # Copies, since what is checked must not be what a detector may have left of them.
+        checked = {i: batch.pixels[i - start].copy() for i in _checked(start, len(batch.pts))}
         for pts, digest, found in zip(
             batch.pts.tolist(), frame_digests(batch), detector.detect(batch.pixels), strict=True
         ):
@@ -114,22 +135,55 @@ def ensure_reference(
                     names=[detector.class_names[i] for i in found.classes],
                     scores=found.scores.tolist(),
                     boxes=boxes.tolist(),
+                    moved=_moved(known, info, frames[-1].pts if frames else pts, pts),
                 )
             )
-            if truth is not None:
-                truths.append(truth.at_time(info.time_s(pts)))
+            if known is not None:
+                truths.append(known.boxes(info.time_s(pts)))
+        for index, pixels in checked.items():
+            checker.add(index, frames[index].pts, pixels, frames[index].found())
         progress(len(frames))
-    precision = mean_average_precision(detected, truths, detector.class_names) if truth else None
-    map50 = precision.mean if precision is not None and precision.wanted else None
-    reference = Reference(frames=frames, map50=map50)
+    reference = Reference(
+        frames=frames,
+        map50=_map50(detected, truths, detector.class_names) if known else None,
+        checks=checker.result([frame.moved for frame in frames], [frame.found() for frame in frames]),
+    )
     cache.mkdir(parents=True, exist_ok=True)
-    write_json(path, reference)
+    half = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        write_json(half, reference)
+        keep(half, path, key)
+    finally:
+        half.unlink(missing_ok=True)
     return path, reference
+
+
+def _checked(start: int, count: int) -> list[int]:
+    return [index for index in range(start, start + count) if is_checked(index)]
+
+
+def _moved(known: KnownScene | None, info: VideoInfo, before: int, pts: int) -> bool | None:
+    return None if known is None else known.has_moved(info.time_s(before), info.time_s(pts))
+
+
+def _map50(
+    detected: list[Detections], truths: list[tuple[TruthBox, ...]], class_names: Sequence[str]
+) -> float | None:
+    """None for a detector that does not know the scene's classes, and for a scene without objects."""
+    if not set(SHAPES) <= set(class_names):
+        return None
+    precision = mean_average_precision(detected, truths, class_names)
+    return precision.mean if precision.wanted else None
 
 
 def _read(path: Path) -> Reference:
     data: dict[str, Any] = json.loads(path.read_text())
-    return Reference(frames=[ReferenceFrame(**frame) for frame in data["frames"]], map50=data["map50"])
+    checks = data.get("checks")
+    return Reference(
+        frames=[ReferenceFrame(**frame) for frame in data["frames"]],
+        map50=data["map50"],
+        checks=ReferenceChecks(**checks) if checks else None,
+    )
 
 
 def read_reference(path: str) -> Reference:
@@ -145,6 +199,7 @@ class Verdict:
     frames_wrong: int
     detections: int
     detections_wrong: int
+    detections_repeated: int
     mismatch: str | None
 
 
@@ -153,12 +208,14 @@ def check(reference: Reference, answer: dict[str, Any], threshold: float) -> Ver
     got = [frame for chunk in answer["chunks"] for frame in chunk["frames"]]
     wrong = abs(len(got) - len(reference.frames))
     notes = [f"{len(got)} frames instead of {len(reference.frames)}"] if wrong else []
-    objects = objects_wrong = 0
+    objects = objects_wrong = repeated = 0
     for index, frame in enumerate(got):
         objects += len(frame["detections"])
         if index >= len(reference.frames):
             continue
         expected = reference.frames[index]
+        if expected.moved and index and frame["detections"] == got[index - 1]["detections"] != []:
+            repeated += 1
         if (frame["pts"], frame["digest"]) != (expected.pts, expected.digest):
             wrong += 1
             what = "other bytes" if frame["pts"] == expected.pts else f"pts {frame['pts']}"
@@ -177,5 +234,6 @@ def check(reference: Reference, answer: dict[str, Any], threshold: float) -> Ver
         frames_wrong=wrong,
         detections=objects,
         detections_wrong=objects_wrong,
+        detections_repeated=repeated,
         mismatch=notes[0] if notes else None,
     )

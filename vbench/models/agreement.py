@@ -12,6 +12,9 @@ from vbench.models.protocol import Detections
 MIN_IOU = 0.99
 MAX_SCORE_DIFFERENCE = 0.01
 
+NOT_FOUND = "not found"
+"""How the phrase for an object begins that only the first pass has."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
@@ -34,16 +37,24 @@ class Found:
         )
 
 
-def disagreements(expected: Found, got: Found, threshold: float) -> list[str]:
+def disagreements(
+    expected: Found,
+    got: Found,
+    threshold: float,
+    *,
+    min_iou: float = MIN_IOU,
+    max_score_difference: float = MAX_SCORE_DIFFERENCE,
+) -> list[str]:
     """What differs, a phrase each; empty where the two agree.
 
-    Each object must have a partner of its class with IoU of at least 0.99 and a score within 0.01. One whose
-    score lies within 0.01 of ``threshold`` may have none: the other pass can have dropped it.
+    Each object must have a partner of its class with IoU of at least ``min_iou`` and a score within
+    ``max_score_difference``. One whose score lies that near ``threshold`` may have none: the other pass can
+    have dropped it.
     """
     iou = pairwise_iou(expected.boxes, got.boxes)
     same = np.array([[a == b for b in got.names] for a in expected.names], bool).reshape(iou.shape)
-    near = np.abs(expected.scores[:, None] - got.scores[None, :]) <= MAX_SCORE_DIFFERENCE
-    fits = np.where(same & near & (iou >= MIN_IOU), iou, 0.0)
+    near = np.abs(expected.scores[:, None] - got.scores[None, :]) <= max_score_difference
+    fits = np.where(same & near & (iou >= min_iou), iou, 0.0)
     missing = set(range(len(expected.names)))
     surplus = set(range(len(got.names)))
     for flat in np.argsort(-fits, axis=None):
@@ -53,9 +64,9 @@ def disagreements(expected: Found, got: Found, threshold: float) -> list[str]:
         if row in missing and column in surplus:
             missing.discard(row)
             surplus.discard(column)
-    edge = threshold + MAX_SCORE_DIFFERENCE
+    edge = threshold + max_score_difference
     return [
-        *(f"not found: {_name(expected, i)}" for i in sorted(missing) if expected.scores[i] >= edge),
+        *(f"{NOT_FOUND}: {_name(expected, i)}" for i in sorted(missing) if expected.scores[i] >= edge),
         *(f"not expected: {_name(got, i)}" for i in sorted(surplus) if got.scores[i] >= edge),
     ]
 

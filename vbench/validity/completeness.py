@@ -70,6 +70,7 @@ def _of_load(
         return
     if clip is None:
         yield "the clip"
+    yield from _of_checks(clip, requests)
     if config.load.warmup and observed.cold is None:
         yield "which replicas were warm"
     graph = observed.graph
@@ -103,6 +104,18 @@ def _of_counts(config: Config, graph: Graph, requests: Sequence[Request]) -> Ite
         yield "how many HTTP requests the API had"
     if config.cluster.name != ATTACHED and any(one.proxy_requests is None for one in answered):
         yield "how many HTTP requests Serve's proxy had"
+
+
+def _of_checks(clip: Clip | None, requests: Sequence[Request]) -> Iterator[str]:
+    """Records of before the reference pass was checked have neither of these."""
+    if clip is None:
+        return
+    counted = [one.detections_repeated is not None for one in requests if one.error is None]
+    checked = {one.video for one in clip.checks}
+    if (clip.checks or any(counted)) and not all(counted):
+        yield "whether detections were repeated"
+    if any(counted) and not checked >= {clip.fingerprint, *(one["fingerprint"] for one in clip.variants)}:
+        yield "the checks of a reference pass"
 
 
 def _of_watchers(

@@ -13,7 +13,9 @@ import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from vbench.video.cached import Say, is_kept, keep
 from vbench.video.demux import open_video
+from vbench.video.digest import file_digest
 from vbench.video.types import VideoLimits
 
 
@@ -38,14 +40,20 @@ def _starts(coded: Sequence[_Coded]) -> list[int]:
     ]
 
 
-def ensure_rotated(clip: Path, within_s: Fraction, count: int) -> list[Path]:
+def first_frame(rotated: Path) -> int:
+    """The frame of the clip, from 0, with which a clip that ``ensure_rotated`` made of it begins."""
+    return int(rotated.stem.rpartition("-")[2])
+
+
+def ensure_rotated(clip: Path, within_s: Fraction, count: int, say: Say | None = None) -> list[Path]:
     """Up to ``count`` clips beside ``clip``, an mp4, each of which begins at another of the keyframes that
     come after its first and before ``within_s``; made if they are not there. Nothing is encoded again.
 
-    Each is written under another name and moved, so that a kill leaves no half. Raises VideoError for a clip
-    that cannot be read.
+    Each is written under another name and moved, so that a kill leaves no half. ``say`` is told of one that
+    was replaced since. Raises VideoError for a clip that cannot be read.
     """
     made = []
+    source = file_digest(clip)
     with open_video(clip, VideoLimits()) as video:
         time_base = video.stream.time_base
         assert time_base is not None
@@ -54,11 +62,11 @@ def ensure_rotated(clip: Path, within_s: Fraction, count: int) -> list[Path]:
         cuts = [at for at in _starts(coded)[1:] if (coded[at].pts - first) * time_base < within_s]
         for at in cuts if len(cuts) <= count else [cuts[i * len(cuts) // count] for i in range(count)]:
             path = clip.with_suffix(f".from-{at}.mp4")
-            if not path.exists():
+            if not is_kept(path, [source, at], say):
                 half = path.with_suffix(f".{os.getpid()}.part")
                 try:
                     _write(half, video.stream, coded, at)
-                    half.replace(path)
+                    keep(half, path, [source, at])
                 finally:
                     half.unlink(missing_ok=True)
             made.append(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from vbench.video.cached import Say, is_kept, keep
 from vbench.video.errors import VideoError
 from vbench.video.scene_encode import encode_audio, encode_video, join
 from vbench.video.scene_render import Scene
@@ -65,17 +66,20 @@ def load_truth(clip: Path) -> SceneTruth:
         raise VideoError(f"no ground truth in {path}: delete {clip} and let ensure_clip make both") from error
 
 
-def ensure_clip(settings: SceneSettings, cache_dir: Path, progress: Progress | None = None) -> Path:
-    """Return the scene's clip, made first if ``cache_dir`` does not hold it.
+def ensure_clip(
+    settings: SceneSettings, cache_dir: Path, progress: Progress | None = None, say: Say | None = None
+) -> Path:
+    """Return the scene's clip, made first if ``cache_dir`` does not hold it as it was written there.
 
     The clip is mp4 (faststart) with H.264 yuv420p, BT.709, and with an AAC track where ``audio`` is set. Its
     truth lies beside it. Both are written under other names and moved, the clip last, so neither a kill
-    nor a second process leaves half a file. The same settings and FFmpeg give the same bytes.
+    nor a second process leaves half a file. The same settings and FFmpeg give the same bytes. ``say`` is told
+    of a file that was replaced since.
 
     Raises VideoError where FFmpeg cannot encode, with its last words.
     """
     clip = clip_path(settings, cache_dir)
-    if clip.exists() and truth_path(clip).exists():
+    if is_kept(clip, settings.fingerprint, say) and is_kept(truth_path(clip), settings.fingerprint, say):
         return clip
     cache_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=cache_dir) as name:
@@ -93,8 +97,8 @@ def ensure_clip(settings: SceneSettings, cache_dir: Path, progress: Progress | N
             encode_audio(settings, work / "audio.mp4")
         join(settings, pieces, work / "audio.mp4" if settings.audio else None, work / "clip.mp4")
         _write_truth(settings, boxes, work / "truth.json")
-        (work / "truth.json").replace(truth_path(clip))
-        (work / "clip.mp4").replace(clip)
+        keep(work / "truth.json", truth_path(clip), settings.fingerprint)
+        keep(work / "clip.mp4", clip, settings.fingerprint)
     return clip
 
 

@@ -1,0 +1,119 @@
+"""Rules that hold detector and decoder against answers that neither service nor reference pass gave."""
+
+from collections.abc import Iterator, Sequence
+
+from vbench.load.ends import TRANSFER
+from vbench.record import Clip, ReferenceChecks, Request, Rule
+from vbench.schema import Config
+
+MOST_WRONG_SHARE = 0.05
+"""Of the objects, so many may differ: if two boxes overlap by just what suppression allows, rounding decides
+which of them is kept."""
+
+LEAST_LIKENESS = 0.9
+"""Coded at the worst quality (crf 51), pictures reached 0.99; those of other scenes stay below 0.6."""
+
+MOST_DETAIL_LOST = 0.25
+"""Frames of honest trials lack up to 0.07 (crf 51); at half the resolution, by six filters, 0.5 and more."""
+
+LEAST_DETAIL = 1.5
+"""With less detail in a picture, in levels of luma, rounding is most of what is compared."""
+
+LEAST_LEVELS_SHARE = 0.65
+"""Frames of honest trials have 0.85 of the levels and more; at 128 levels it is 0.5."""
+
+
+def judge(config: Config, clip: Clip | None, requests: Sequence[Request]) -> Iterator[Rule]:
+    """The rules; none for a load without a video, and for records of before reference passes were checked."""
+    if clip is None or config.load.name == TRANSFER or not clip.checks:
+        return
+    if config.model.name == "shapes":
+        yield _detector(config, clip.checks)
+    if config.video.scene is not None:
+        yield _repeated(clip.checks, [request for request in requests if request.error is None])
+        yield _pictures(clip.checks)
+
+
+def _detector(config: Config, checks: Sequence[ReferenceChecks]) -> Rule:
+    worst = max(checks, key=lambda one: one.plain_wrong / max(1, one.plain_objects))
+    frames = sum(one.plain_frames for one in checks)
+    found = (
+        f"{sum(one.plain_wrong for one in checks)} of {sum(one.plain_objects for one in checks)} objects in"
+        f" {frames} frames differ from those of a plain implementation"
+    )
+    return Rule(
+        name="the detector agrees with a plain implementation",
+        holds=all(one.plain_frames for one in checks)
+        and worst.plain_wrong <= MOST_WRONG_SHARE * worst.plain_objects,
+        found=found + (f"; the first: {worst.plain_first}" if worst.plain_first else ""),
+        remedy=(
+            "the detector does not see the frames that it is given (fewer frames, a lower resolution, fewer"
+            f" grey levels), or model.precision={config.model.precision} is too coarse for this model: do not"
+            " use the numbers; report it"
+        ),
+    )
+
+
+def _repeated(checks: Sequence[ReferenceChecks], answered: Sequence[Request]) -> Rule:
+    moved = sum(one.frames_moved or 0 for one in checks)
+    in_reference = sum(one.frames_repeated or 0 for one in checks)
+    in_responses = sum(one.detections_repeated or 0 for one in answered)
+    return Rule(
+        name="detections change when objects move",
+        holds=not in_reference and not in_responses,
+        found=(
+            f"{in_reference} of {moved} frames of the reference pass and {in_responses} frames of the"
+            " responses repeat the detections of the frame before, although objects have moved"
+            if in_reference or in_responses
+            else f"objects have moved in {moved} frames of the reference pass: no detections are repeated"
+        ),
+        remedy=(
+            "the detector leaves out frames and repeats its last answer: do not use the numbers; find what"
+            " does that and switch it off"
+        ),
+    )
+
+
+def _pictures(checks: Sequence[ReferenceChecks]) -> Rule:
+    problems = [text for one in checks for text in _faults(one)]
+    compared = sum(one.pictures for one in checks)
+    likeness = min((one.likeness for one in checks if one.likeness is not None), default=0.0)
+    lost = max((one.detail_lost or 0.0 for one in checks if _has_detail(one)), default=0.0)
+    return Rule(
+        name="frames show the scene as it was rendered",
+        holds=not problems,
+        found=problems[0]
+        if problems
+        else f"{compared} frames compared: likeness {likeness:.3f}, bound at least {LEAST_LIKENESS:g};"
+        f" {100 * lost:.0f}% of the finest detail lost, bound {100 * MOST_DETAIL_LOST:g}%",
+        remedy=(
+            "if the picture is another one, the cached clip was replaced: delete cache/scenes and"
+            " cache/reference in the outputs folder; else decoder or filters lose resolution or grey levels,"
+            " in the service and in the reference pass alike: do not use the numbers; report it"
+        ),
+    )
+
+
+def _faults(one: ReferenceChecks) -> Iterator[str]:
+    if not one.pictures or one.likeness is None or one.levels_share is None:
+        yield "no frame could be compared with a plain decoding"
+        return
+    if one.likeness < LEAST_LIKENESS:
+        yield (
+            f"frames show another picture than was rendered: likeness {one.likeness:.2f}, bound at least"
+            f" {LEAST_LIKENESS:g}"
+        )
+    if _has_detail(one) and (one.detail_lost or 0.0) > MOST_DETAIL_LOST:
+        yield (
+            f"frames have less resolution than the video: {100 * (one.detail_lost or 0.0):.0f}% of the finest"
+            f" detail of a plain decoding is lost, bound {100 * MOST_DETAIL_LOST:g}%"
+        )
+    if one.levels_share < LEAST_LEVELS_SHARE:
+        yield (
+            f"frames have {100 * one.levels_share:.0f}% of the grey levels of a plain decoding, bound at"
+            f" least {100 * LEAST_LEVELS_SHARE:g}%"
+        )
+
+
+def _has_detail(one: ReferenceChecks) -> bool:
+    return one.detail is not None and one.detail >= LEAST_DETAIL
