@@ -1,5 +1,5 @@
-"""Replicas do other than configured, after they were set up: more threads in torch and in FFmpeg, and one frame at
-a time in the network."""
+"""Replicas do other than configured, after they were set up: more threads in torch and in FFmpeg, and one
+frame at a time in the network."""
 
 from typing import Any
 
