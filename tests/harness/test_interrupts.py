@@ -21,13 +21,23 @@ LONG = (*SCENE, *SMALL, "load.requests=5000", "tracking=off")
 
 ENDS = [
     ("rendering the scene", signal.SIGHUP),
-    ("starting Ray", signal.SIGINT),
-    ("deploying  0/4", signal.SIGTERM),
+    ("starting Ray", signal.SIGTERM),
     ("requests  0/5000", signal.SIGINT),
 ]
 
+BETWEEN = "deploying  0/4"
+"""A phase that only ``--every-phase`` looks at."""
 
-@pytest.mark.parametrize(("phase", "number"), ENDS)
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Signals by phase, and what no process can catch."""
+    every = metafunc.config.getoption("--every-phase")
+    if metafunc.function is test_ctrl_c_leaves_nothing:
+        metafunc.parametrize(("phase", "number"), [*ENDS, *([(BETWEEN, signal.SIGTERM)] if every else [])])
+    elif metafunc.function is test_kill_9_leaves_nothing:
+        metafunc.parametrize("phase", ["requests  0/5000", *([BETWEEN] if every else [])])
+
+
 def test_ctrl_c_leaves_nothing(
     workplace: Workplace, wait_for: Wait, phase: str, number: signal.Signals
 ) -> None:
@@ -38,13 +48,6 @@ def test_ctrl_c_leaves_nothing(
     run.send_signal(number)
     workplace.interrupted(run)
     assert workplace.left() == []
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What no process can catch, while requests run, and with ``--every-phase`` also before that."""
-    if metafunc.function is test_kill_9_leaves_nothing:
-        every = metafunc.config.getoption("--every-phase")
-        metafunc.parametrize("phase", ["requests  0/5000", *(["deploying  0/4"] if every else [])])
 
 
 def test_kill_9_leaves_nothing(workplace: Workplace, wait_for: Wait, phase: str) -> None:

@@ -149,7 +149,7 @@ print(Tracker(Path(sys.argv[1]), "together").log(Path(sys.argv[2])))
 
 
 def test_processes_that_begin_on_a_new_database_together_all_log(tmp_path: Path) -> None:
-    folders = [write_trial(tmp_path / f"trial{i}", f"t{i}") for i in range(3)]
+    folders = [write_trial(tmp_path / f"trial{i}", f"t{i}") for i in range(2)]
     outputs = tmp_path / "outputs"
     runs = [
         subprocess.Popen(
@@ -170,9 +170,9 @@ def test_processes_that_begin_on_a_new_database_together_all_log(tmp_path: Path)
         out, err = run.communicate(timeout=240)
         assert run.returncode == 0, err
         said.append(out.strip())
-    assert sorted(said) == ["False", "True", "True", "True"], "the same trial is logged once"
+    assert sorted(said) == ["False", "True", "True"], "the same trial is logged once"
     tracker = Tracker(outputs, "together")
-    assert len(tracker._client.search_runs([tracker._experiment])) == 3
+    assert len(tracker._client.search_runs([tracker._experiment])) == 2
     assert [path.name for path in outputs.glob(".making-*")] == []
 
 
