@@ -79,7 +79,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     env = environment(config.runtime.connections)
     private = temp_folder()
     folder = private / SESSIONS
-    names = ("port", "ray-client-server-port", "dashboard-agent-listen-port")
+    names = ("port", "dashboard-agent-listen-port")
     ports = dict(zip(names, free_ports(LOOPBACK, len(names)), strict=True))
     command = start_command(node, ip=LOOPBACK, folder=folder, head=None, ports=ports)
     isolated = _isolated(config, progress)

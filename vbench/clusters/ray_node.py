@@ -90,8 +90,7 @@ def start_command(
             f"--dashboard-port={dashboard_port}",
         ]
     return [
-        str(Path(sys.executable).with_name("ray")),
-        *("start", "--block", f"--node-ip-address={ip}"),
+        *(sys.executable, "-m", "vbench.clusters.ray_start", "--block", f"--node-ip-address={ip}"),
         # Nothing here is scaled by load.
         *(("--head", "--no-monitor", *dashboard) if head is None else (f"--address={head}",)),
         f"--num-cpus={node_cpus(node)}",
