@@ -5,9 +5,6 @@ STAMP := $(VENV)/.installed
 
 EXAMPLES ?= 500
 
-# A test run starts some thousand Python processes: they compile the code once, not each for itself.
-unexport PYTHONDONTWRITEBYTECODE
-
 .PHONY: help setup bench test test-kill test-differential lint clean
 help:
 	@echo "make setup  the environment in $(VENV), pinned by constraints.txt"

@@ -2,9 +2,14 @@
 
 import os
 import signal
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# The tests start some thousand Python processes: they compile the code once, not each for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How long an example takes says how loaded the machine is. Where changes are judged each run tries the same
 # examples, elsewhere new ones.
