@@ -226,6 +226,7 @@ def test_replicas_that_work_otherwise_than_configured_are_told_by_what_they_did(
     for text in (
         "ModelInference had threads=2, configured is 1",
         "VideoDecoder had threads=1, 2, configured is 1",
+        "VideoProcessingService had at_once=4, configured is 16",
     ):
         assert text in found[SETTINGS]
     assert "forward passes (of 1, 1" in found[BATCHES]

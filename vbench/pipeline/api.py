@@ -162,7 +162,7 @@ class VideoProcessingAPI:
     async def process(self, request: ProcessRequest, http_request: Request) -> Response:
         """The service's answer, as it wrote it: it is not parsed again here."""
         received_s = time.time()
-        report = self._reporter.report(http_request.scope[NUMBER])
+        report = self._reporter.report(http_request.scope[NUMBER], seen={"at_once": self._admission.slots})
         timeout_s = min(self._timeout_s, _patience_s(http_request.headers.get(TIMEOUT_HEADER)))
         try:
             async with asyncio.timeout(timeout_s) as limit:

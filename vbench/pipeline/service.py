@@ -85,7 +85,8 @@ class VideoProcessingService:
     async def _answer(self, request: ProcessRequest, received_s: float, api: Report) -> bytes:
         recorder = SpanRecorder(self._place)
         recorder.add("chunk", "queue", None, received_s, time.time())
-        reports = [api, self._reporter.report(self._reporter.number())]
+        own = self._reporter.report(self._reporter.number(), seen={"at_once": self._admission.slots})
+        reports = [api, own]
         job = Job.of(request, self._args)
         opening = Opening(request.video, job, self._means)
         try:

@@ -1,5 +1,5 @@
-"""Replicas do other than configured, after they were set up: more threads in torch and in FFmpeg, and one
-frame at a time in the network."""
+"""Replicas do other than configured, after they were set up: more threads in torch and in FFmpeg, one frame
+at a time in the network, and fewer slots in the service."""
 
 from typing import Any
 
@@ -38,7 +38,19 @@ def one_by_one(torch_detector: Any) -> None:
     kind.begin = begin
 
 
+def fewer_slots(service: Any) -> None:
+    kind = service.VideoProcessingService
+    honest = kind.process
+
+    async def process(self: Any, *arguments: Any, **named: Any) -> bytes:
+        self._admission.slots = 4
+        return await honest(self, *arguments, **named)
+
+    kind.process = process
+
+
 CHANGES = {
+    "vbench.pipeline.service": fewer_slots,
     "vbench.pipeline.batching": more_threads,
     "vbench.video.process": more_threads_in_ffmpeg,
     "vbench.models.torch_detector": one_by_one,
