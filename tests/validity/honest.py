@@ -72,6 +72,7 @@ def record(
     mode: str = "chunked",
     handoff: str = "direct",
     chunks: int = 3,
+    window: int = 4,
     warm_up: int = 2,
     seed: int = 1,
     shaped: bool = False,
@@ -82,6 +83,7 @@ def record(
     config = copy.deepcopy(_composed())
     config.load.requests, config.load.concurrency = requests, min(concurrency, requests)
     config.mode, config.pipeline.handoff = mode, handoff
+    config.pipeline.chunk_s, config.pipeline.window = VIDEO_S / chunks, window
     config.cluster.deployments.decoder.replicas = 1
     simulated = _Simulation(config, chunks, warm_up, random.Random(seed), shaped=shaped)
     simulated.client_late_s = client_late_s
@@ -135,7 +137,11 @@ class _Simulation:
         opened_s = at_s + self._took(0.02)
         self._span(index, "chunk", "compute", None, at_s, opened_s)
         at_s, decoded, done = opened_s, [], []
+        window = self._config.pipeline.window
         for chunk in range(self._chunks):
+            places = decoded if self._config.mode == "combined" else done
+            if chunk >= window:
+                at_s = max(at_s, sorted(places)[chunk - window])
             split_s = at_s + self._took(0.01)
             self._span(index, "chunk", "compute", chunk, at_s, split_s)
             decoded.append(self._decode(index, chunk, split_s))

@@ -13,6 +13,7 @@ from test_honest_records import broken
 
 from vbench.record import CallWork, Listener, PlacedReplica, Request
 from vbench.rules import judge
+from vbench.validity.as_configured import expected_settings
 
 LOOP = "the requests are those of one closed loop"
 SPANS = "the spans are those of the requests"
@@ -276,6 +277,38 @@ def passes_of_others(record: Record, draw: random.Random) -> Record:
     return replace(record, requests=[replace(each, replicas=moved(each)) for each in record.requests])
 
 
+def flow(**configured: object) -> Change:
+    """The service worked as the honest record says, and was configured otherwise, as its settings say."""
+
+    def change(record: Record, draw: random.Random) -> Record:
+        for name, value in configured.items():
+            setattr(record.config.pipeline, name, value)
+        said = expected_settings(record.config)
+        requests = [replace(one, settings={**one.settings, **said}) for one in record.requests]
+        return replace(record, requests=requests)
+
+    return change
+
+
+def all_chunks_at_once(record: Record, draw: random.Random) -> Record:
+    """A window without bound: all chunks of a request are split as it begins."""
+    first_s = {
+        span.request: span.start_s
+        for span in record.spans
+        if (span.stage, span.kind, span.chunk) == ("chunk", "compute", 0)
+    }
+    spans = [
+        replace(s, start_s=first_s[s.request] + 1e-4, end_s=first_s[s.request] + 2e-4)
+        if (s.stage, s.kind) == ("chunk", "compute") and s.chunk
+        else s
+        for s in record.spans
+    ]
+    record.config.pipeline.window = 2
+    said = expected_settings(record.config)
+    requests = [replace(one, settings={**one.settings, **said}) for one in record.requests]
+    return replace(record, spans=spans, requests=requests)
+
+
 def one_decoder_missing(record: Record, draw: random.Random) -> Record:
     record.config.cluster.deployments.decoder.replicas = 2
     return record
@@ -408,7 +441,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "other mode": (setting("mode", "another"), {SETTINGS}),
     "pruning off": (setting("prune", False), {SETTINGS}),
     "other hand-off": (setting("handoff", "another"), {SETTINGS}),
-    "other chunks": (setting("chunk_s", "1"), {SETTINGS}),
+    "other chunks": (setting("chunk_s", "7"), {SETTINGS}),
     "other frame rate": (setting("fps", "1/2"), {SETTINGS}),
     "other model": (setting("model_fingerprint", "0" * 64), {SETTINGS}),
     "other batch size": (of_replica("ModelInference", "batch_size", 1), {SETTINGS}),
@@ -442,6 +475,9 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         work_of("VideoDecoder", lambda work: replace(work, decoder_cpu_ms=0.4)),
         {COMPUTED},
     ),
+    "chunks half as long": (flow(chunk_s=2.0), {SPANS}),
+    "chunks twice as long": (flow(chunk_s=0.5), {SPANS}),
+    "a window without bound": (all_chunks_at_once, {SPANS}),
     "one decoder of two": (one_decoder_missing, {SIZED}),
     "a replica restarted": (replica_restarted, {REPLICAS}),
     "another listens": (another_listens, {PORT}),
@@ -622,3 +658,17 @@ def test_a_record_of_before_the_work_was_watched_breaks_none_of_its_rules() -> N
         replace(one, replicas=[replace(each, work=[]) for each in one.replicas]) for one in record.requests
     ]
     assert broken(replace(record, requests=requests)) == []
+
+
+def test_overlap_shows_in_the_spans() -> None:
+    record = honest.record(requests=4, concurrency=1, chunks=4)
+    waits = [
+        replace(s, start_s=s.start_s - 1e-4, end_s=s.start_s)
+        for s in record.spans
+        if (s.stage, s.kind) == ("infer", "queue")
+    ]
+    held = broken(replace(record, spans=[*record.spans, *waits]))
+    assert any("held back until all were decoded" in line for line in held)
+
+    without = flow(overlap=False)(record, random.Random(1))
+    assert any("inferred while others were decoded" in line for line in broken(without))

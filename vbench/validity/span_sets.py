@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from vbench.record import Request, SpanLine
 from vbench.schema import Config
+from vbench.validity import flow_seen
 
 Chunks = Counter[int | None]
 """Chunk -> spans of one stage and kind; None: of the whole request."""
@@ -75,6 +76,7 @@ def _of_request(config: Config, request: Request, lines: Sequence[SpanLine], off
         yield f"the decoders say that they made {told} frames, the answer has {request.frames_got}"
     yield from _order(lines, off_s)
     yield from _places(lines)
+    yield from flow_seen.otherwise(config, request, lines, off_s)
 
 
 def _order(lines: Sequence[SpanLine], off_s: float) -> Iterator[str]:
