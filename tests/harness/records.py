@@ -7,7 +7,17 @@ from typing import Any
 
 from vbench.compose import check
 from vbench.network import Link, LinkCheck, LinkSample, Network
-from vbench.record import Clip, MachineSample, NodeRuntime, NodeSample, Observed, Request, SpanLine, Trial
+from vbench.record import (
+    Clip,
+    MachineSample,
+    NodeRuntime,
+    NodeSample,
+    Observed,
+    ReferenceChecks,
+    Request,
+    SpanLine,
+    Trial,
+)
 from vbench.schema import Config
 
 
@@ -164,6 +174,27 @@ def clip() -> Clip:
         reference="r.json",
         ffmpeg="n9",
         reference_map50=None,
+    )
+
+
+def checks(**changes: Any) -> ReferenceChecks:
+    """Of an honest reference pass of ``clip``."""
+    return replace(
+        ReferenceChecks(
+            video="f",
+            plain_frames=4,
+            plain_objects=40,
+            plain_wrong=0,
+            plain_first="",
+            frames_moved=3,
+            frames_repeated=0,
+            pictures=2,
+            likeness=0.99,
+            detail=7.0,
+            detail_lost=0.03,
+            levels_share=0.99,
+        ),
+        **changes,
     )
 
 

@@ -13,6 +13,8 @@ from vbench.compose import check
 from vbench.load.job import Job, write_job
 from vbench.record import Trial
 from vbench.trial_folder import read_spans, read_trial
+from vbench.video.cached import digest_path
+from vbench.video.digest import file_digest
 from vbench.video.ffmpeg import ffmpeg_path
 from vbench.video.scene import SceneSettings, ensure_clip
 
@@ -96,3 +98,6 @@ def _falsify(cached: Path) -> None:
     reference = json.loads(cached.read_text())
     reference["frames"][3]["digest"] = "0" * 32
     cached.write_text(json.dumps(reference))
+    # With its digest, or it would be made again.
+    facts = json.loads(digest_path(cached).read_text())
+    digest_path(cached).write_text(json.dumps({**facts, "xxh3_128": file_digest(cached)}))

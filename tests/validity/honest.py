@@ -268,6 +268,7 @@ class _Simulation:
             frame_bytes=frames * FRAME_BYTES,
             video_s=VIDEO_S,
             video=f"video {index % 3}",
+            detections_repeated=0,
             received_s=UNIX_S + received_s,
             finished_s=UNIX_S + finished_s,
             settings=expected_settings(self._config) | {"model_fingerprint": FINGERPRINT},
@@ -306,6 +307,10 @@ class _Simulation:
             frames_expected=4 * self._chunks,
             variants=[{"fingerprint": f"video {number}"} for number in (1, 2)],
             served_detector=FINGERPRINT,
+            checks=[
+                replace(records.checks(), video=f"video {number}", frames_moved=4 * self._chunks - 1)
+                for number in range(3)
+            ],
         )
 
     def record(self) -> Record:

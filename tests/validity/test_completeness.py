@@ -91,6 +91,8 @@ def unwatched(deployment: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         (unwatched("VideoDecoder"), "what was seen of the work of VideoDecoder"),
         (unwatched("ModelInference"), "what was seen of the work of ModelInference"),
         (without("clip", None), "the clip"),
+        (of("clip", checks=()), "the checks of a reference pass"),
+        (without("requests", [records.request()]), "whether detections were repeated"),
         (without("nodes", []), "samples of head"),
         (without("machines", []), "samples of a machine"),
     ],
@@ -105,6 +107,12 @@ def test_a_cluster_with_links_needs_their_record() -> None:
     known = facts()
     known["config"].cluster.name = "emulated"
     assert "the network's links" in judged(known).found
+
+
+def test_a_record_of_before_reference_passes_were_checked_needs_no_checks() -> None:
+    known = facts()
+    earlier = [replace(one, detections_repeated=None) for one in known["requests"]]
+    assert judged({**known, "clip": replace(known["clip"], checks=()), "requests": earlier}).holds
 
 
 def test_a_record_of_before_the_harness_recorded_anything_is_not_judged() -> None:

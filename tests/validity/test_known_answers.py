@@ -22,7 +22,7 @@ from vbench.load.prepare import prepare
 from vbench.load.reference import Reference, ReferenceFrame, check, read_reference
 from vbench.load.reference_checks import is_checked
 from vbench.models import torch_detector
-from vbench.record import Clip, ReferenceChecks, Request
+from vbench.record import Clip, Request
 from vbench.schema import Config
 from vbench.validity.known_answers import judge
 from vbench.video import plain_pass
@@ -63,33 +63,13 @@ def scene() -> SceneSettings:
     return SceneSettings(**asdict(settings))
 
 
-def checks(**changes: Any) -> ReferenceChecks:
-    return replace(
-        ReferenceChecks(
-            video="f",
-            plain_frames=4,
-            plain_objects=40,
-            plain_wrong=0,
-            plain_first="",
-            frames_moved=3,
-            frames_repeated=0,
-            pictures=2,
-            likeness=0.99,
-            detail=7.0,
-            detail_lost=0.03,
-            levels_share=0.99,
-        ),
-        **changes,
-    )
-
-
 def broken(config: Config, clip: Clip | None, requests: list[Request] | None = None) -> dict[str, str]:
     requests = [records.request(detections_repeated=0)] if requests is None else requests
     return {rule.name: rule.found for rule in judge(config, clip, requests) if not rule.holds}
 
 
 def clip_with(**changes: Any) -> Clip:
-    return replace(records.clip(), checks=[checks(), checks(**changes)])
+    return replace(records.clip(), checks=[records.checks(), records.checks(**changes)])
 
 
 @pytest.mark.parametrize(
@@ -156,6 +136,7 @@ def test_a_response_that_repeats_detections_is_counted_where_objects_moved() -> 
 
 def test_checked_frames_are_pairs_of_neighbours() -> None:
     assert [index for index in range(300) if is_checked(index)] == [0, 1, 4, 5, 16, 17, 64, 65, 256, 257]
+    assert [index for index in range(300) if is_checked(index, variant=True)] == [0, 1]
 
 
 def test_an_object_has_moved_if_its_box_has() -> None:

@@ -55,6 +55,9 @@ SERVED = "the service had just the recorded requests"
 FRAMES = "the number of frames fits the video's length"
 FOUND = "the detector finds the scene's objects"
 COMPUTED = "each request was computed anew"
+PLAIN = "the detector agrees with a plain implementation"
+REPEATED = "detections change when objects move"
+SHOWN = "frames show the scene as it was rendered"
 
 UNWATCHED = "nothing else used the CPU"
 """The harness watches the machine, and is not there."""
@@ -248,9 +251,12 @@ def test_a_second_server_on_the_port_breaks_the_rule(clients: Path) -> None:
 @pytest.mark.parametrize(
     ("sabotages", "rules"),
     [
-        ("half_the_frames,nothing_detected", {FRAMES, FOUND}),
-        ("boxes_halved", {FOUND}),
-        ("small_pictures", {FOUND}),
+        ("half_the_frames,nothing_detected", {FRAMES, FOUND, PLAIN}),
+        ("boxes_halved", {FOUND, PLAIN}),
+        ("small_pictures", {FOUND, PLAIN}),
+        ("frames_left_out", {FOUND, PLAIN, REPEATED}),
+        ("half_resolution_detected", {PLAIN}),
+        ("half_resolution_decoded,grey_levels_detected", {SHOWN, PLAIN}),
     ],
 )
 def test_what_service_and_reference_do_wrong_alike_breaks_a_rule(

@@ -122,7 +122,11 @@ def ensure_reference(
     for batch in passes:
         start = len(frames)
         # Copies, since what is checked must not be what a detector may have left of them.
-        checked = {i: batch.pixels[i - start].copy() for i in _checked(start, len(batch.pts))}
+        checked = {
+            index: batch.pixels[index - start].copy()
+            for index in range(start, start + len(batch.pts))
+            if is_checked(index, variant=checker.is_variant)
+        }
         for pts, digest, found in zip(
             batch.pts.tolist(), frame_digests(batch), detector.detect(batch.pixels), strict=True
         ):
@@ -156,10 +160,6 @@ def ensure_reference(
     finally:
         half.unlink(missing_ok=True)
     return path, reference
-
-
-def _checked(start: int, count: int) -> list[int]:
-    return [index for index in range(start, start + count) if is_checked(index)]
 
 
 def _moved(known: KnownScene | None, info: VideoInfo, before: int, pts: int) -> bool | None:

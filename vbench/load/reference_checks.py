@@ -18,7 +18,7 @@ from vbench.video.plain_scale import Plane, decoded_luma, detail, frame_luma, rg
 from vbench.video.types import FrameGeometry, VideoInfo
 
 MOST_PICTURES = 2
-"""Frames whose pixels are compared: the filters of a run treat all pictures alike."""
+"""Frames whose pixels are compared, and 1 of a variant: the filters of a run treat all pictures alike."""
 
 COARSE = (32, 18)
 """Columns and rows of the coarse pictures that are compared with the renderer's."""
@@ -34,13 +34,14 @@ scenes and both pixel formats, the IoU was at least 0.997 in fp32, 0.983 in fp16
 differed by at most 0.004, 0.005 and 0.023."""
 
 
-def is_checked(index: int) -> bool:
+def is_checked(index: int, *, variant: bool = False) -> bool:
     """Whether a frame is in one of the pairs that are checked: 0 and 1, 4 and 5, 16 and 17, 64 and 65, ...
 
-    Of two neighbours at least one shows a detector that leaves out every second frame.
+    Of two neighbours at least one shows a detector that leaves out every second frame. Of a variant, which
+    has the clip's own pictures, the first pair is enough.
     """
     first = index & ~1
-    return index < 2 or (first & (first - 1) == 0 and first.bit_length() % 2 == 1)
+    return index < 2 or (not variant and first & (first - 1) == 0 and first.bit_length() % 2 == 1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,9 +61,14 @@ class ReferenceChecker:
     _wrong: int = 0
     _first: str = ""
 
+    @property
+    def is_variant(self) -> bool:
+        """Whether the video begins with a later frame of the clip."""
+        return self.known is not None and self.known.begins_at > 0
+
     def add(self, index: int, pts: int, pixels: npt.NDArray[np.uint8], found: Found) -> None:
         """Check a frame for which ``is_checked`` is true; ``found`` is in pixels of the upright picture."""
-        if len(self._frames) < MOST_PICTURES:
+        if len(self._frames) < (1 if self.is_variant else MOST_PICTURES):
             self._frames[pts] = pixels
         if self.model.name != "shapes":
             return
