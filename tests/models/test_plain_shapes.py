@@ -1,16 +1,19 @@
 """The plain implementation of the shapes detector finds what is there, and what the served one finds."""
 
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from vbench.load.reference_checks import AGREES
 from vbench.models.agreement import Found, disagreements
 from vbench.models.average_precision import mean_average_precision
 from vbench.models.plain_shapes import PlainShapes
-from vbench.models.protocol import Detections, Detector, ModelSettings, Precision
+from vbench.models.protocol import Detections, Detector, ModelError, ModelSettings, Precision
 from vbench.models.registry import create
 from vbench.models.shapes import BUNDLED
 from vbench.video.scene import Scene, SceneSettings
@@ -41,6 +44,21 @@ def test_it_finds_what_was_rendered(plain: PlainShapes) -> None:
             )
             truth.append(boxes)
     assert mean_average_precision(found, truth, names).mean > 0.93
+
+
+def test_bundled_weights_that_were_replaced_are_refused(tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(BUNDLED.read_bytes())
+    assert PlainShapes.of("bundled", BUNDLED).detect(np.zeros((360, 640, 3), np.uint8), 0.3).names == []
+    weights = load_file(BUNDLED)
+    with safe_open(BUNDLED, framework="pt") as file:
+        metadata = file.metadata()
+    save_file({**weights, "predict.bias": weights["predict.bias"] + 1}, own, metadata=metadata)
+    PlainShapes.of(str(own), BUNDLED)
+    with pytest.raises(
+        ModelError, match=r"own\.safetensors are not those of this version of vbench: install"
+    ):
+        PlainShapes.of("bundled", own)
 
 
 @pytest.mark.parametrize("precision", get_args(Precision))

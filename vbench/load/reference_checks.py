@@ -67,14 +67,16 @@ class ReferenceChecker:
         return self.known is not None and self.known.begins_at > 0
 
     def add(self, index: int, pts: int, pixels: npt.NDArray[np.uint8], found: Found) -> None:
-        """Check a frame for which ``is_checked`` is true; ``found`` is in pixels of the upright picture."""
+        """Check a frame for which ``is_checked`` is true; ``found`` is in pixels of the upright picture.
+
+        ModelError if the bundled weights are not those of the package.
+        """
         if len(self._frames) < (1 if self.is_variant else MOST_PICTURES):
             self._frames[pts] = pixels
         if self.model.name != "shapes":
             return
         if self._plain is None:
-            weights = self.model.weights
-            self._plain = PlainShapes(BUNDLED if weights == "bundled" else Path(weights))
+            self._plain = PlainShapes.of(self.model.weights, BUNDLED)
         threshold = self.model.score_threshold
         expected = _upright(self._plain.detect(pixels, threshold), self.geometry)
         min_iou, max_difference = AGREES[self.model.precision]

@@ -5,6 +5,7 @@ folded scaling of pixels, no reduced precision, no graphs; resizing, conversion 
 What both share is the file of weights. It tells whether the served detector saw the frames that it was given.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -16,8 +17,12 @@ from safetensors import safe_open
 from torch import Tensor
 
 from vbench.models.agreement import Found
+from vbench.models.protocol import ModelError
 
 Plane = npt.NDArray[np.float64]
+
+BUNDLED_SHA256 = "3e91a470c067a714a597e6279e53b3c700f62b3545e7a89bf81490a62e0cb59d"
+"""Of the weights in the package; whoever trains them again writes their new digest here."""
 
 WIDTH, HEIGHT, STRIDE = 640, 360, 8
 """Pixels of the network's picture and of a cell."""
@@ -37,6 +42,21 @@ class PlainShapes:
         with safe_open(weights, framework="pt") as file:
             self._names: list[str] = json.loads((file.metadata() or {})["class_names"])
             self._weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+
+    @classmethod
+    def of(cls, weights: str, bundled: Path) -> "PlainShapes":
+        """The detector with ``weights`` as ``ModelSettings`` has them; ``bundled``: where the package's lie.
+
+        ModelError if those were replaced.
+        """
+        if weights != "bundled":
+            return cls(Path(weights))
+        if hashlib.sha256(bundled.read_bytes()).hexdigest() != BUNDLED_SHA256:
+            raise ModelError(
+                f"the weights in {bundled} are not those of this version of vbench: install it again,"
+                " or name your own weights with model.weights=FILE"
+            )
+        return cls(bundled)
 
     def detect(self, frame: npt.NDArray[np.uint8], threshold: float) -> Found:
         """What is in uint8[H, W, 3] (rgb24) or uint8[3 H / 2, W] (yuv420p, BT.709 in limited range), best

@@ -15,7 +15,7 @@ LEAST_LIKENESS = 0.75
 0.48; the same scene has 0.6 after a second."""
 
 MOST_DETAIL_LOST = 0.25
-"""Frames of honest trials lose up to 0.07 (crf 51, native size); at half the resolution they lose 0.5 and
+"""Frames of honest trials lose up to 0.08 (crf 51, native size); at half the resolution they lose 0.5 and
 more (bicubic or Lanczos)."""
 
 LEAST_DETAIL = 1.5
