@@ -27,7 +27,7 @@ from vbench.quoting import example_folder, shell_quoted, unquoted
 from vbench.quoting import override as pasteable
 from vbench.refusals import sentence
 from vbench.schema import MISSING, Config
-from vbench.validate import problems
+from vbench.validate import no_folder, problems
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF_DIR = ROOT / "conf"
@@ -116,6 +116,7 @@ def ask(arguments: Sequence[str], *, multirun: bool) -> Asked:
         of_hydra = composed([*study, *hydras], with_hydra=True).hydra
         multirun = multirun or of_hydra.mode == RunMode.MULTIRUN
         _check_folders(of_hydras_own)
+        _check_outputs(ours)
         merged = _merged(ours, of_hydra.sweeper.params or {}) if multirun else ours
         _check_sweep(merged, multirun=multirun)
         check_names(merged)
@@ -207,6 +208,14 @@ def _check_folders(hydras: Sequence[Override]) -> None:
         if key in ("hydra.run.dir", "hydra.sweep.dir") and not str(override.value() or "").strip():
             example = pasteable(key, example_folder("vbench_runs", IN_A_URL))
             raise ConfigError(f"{override.input_line} names no folder: give one, such as {example}.")
+
+
+def _check_outputs(overrides: Sequence[Override]) -> None:
+    """ConfigError for a folder of blanks. Hydra drops them, so only here can the value be shown as given."""
+    for override in overrides:
+        given = (override.input_line or "").partition("=")[2]
+        if override.key_or_group == "outputs" and given and not given.strip():
+            raise ConfigError(no_folder(given))
 
 
 def _as_one_value(line: str) -> str:

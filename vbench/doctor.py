@@ -13,7 +13,7 @@ from rich.text import Text
 
 from vbench.clusters.emulated.cluster import all_needs
 from vbench.clusters.emulated.needs import Need
-from vbench.compose import check
+from vbench.compose import check_one
 from vbench.entry import command
 from vbench.errors import VbenchError
 from vbench.installation import sentence, unusable_path
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", help="as for python -m vbench, e.g. cluster.scale=50")
     options = parser.parse_args(arguments)
     try:
-        config = check(["cluster=emulated", *options.overrides], multirun=False)[0]
+        config = check_one(["cluster=emulated", *options.overrides])
     except VbenchError as error:
         print(f"vbench: {error}", file=sys.stderr)
         return error.exit_status

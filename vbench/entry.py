@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
+from vbench.utf8 import not_utf8
+
 REFUSED = 2
 NOT_WRITTEN = 1
 
@@ -82,7 +84,7 @@ def _unfit() -> str | None:
             "Python drops docstrings (-OO, or PYTHONOPTIMIZE=2), which Ray and MLflow cannot do without:"
             " unset PYTHONOPTIMIZE, and start Python without -OO"
         )
-    return None
+    return not_utf8(sys.argv[1:])
 
 
 def is_printed() -> bool:

@@ -2,10 +2,8 @@
 
 import itertools
 import math
-import os
 import re
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from vbench.errors import ConfigError
 from vbench.options import home_path
 from vbench.quoting import hydra_quoted, shell_quoted, unquoted
 from vbench.quoting import override as pasteable
+from vbench.utf8 import not_utf8
 
 ENUMERABLE = (ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
 """Sweeps whose trials can be listed, and so checked, before the first one runs."""
@@ -136,23 +135,8 @@ def _is_read(argument: str) -> bool:
 
 def check_utf8(arguments: Sequence[str]) -> None:
     """ConfigError for an argument, or a current folder, that records could not hold: JSON is UTF-8."""
-    for what, text in (*(("argument", item) for item in arguments), ("current folder", _current_folder())):
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            shown = text.encode(errors="backslashreplace").decode()
-            if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8":
-                remedy = "rename it, or make a link to it with a name in UTF-8"
-            else:
-                remedy = "set PYTHONUTF8=1, or LC_ALL=C.UTF-8"
-            raise ConfigError(f"the {what} {shown} is not in UTF-8: {remedy}.") from error
-
-
-def _current_folder() -> str:
-    try:
-        return os.getcwd()  # noqa: PTH109 - the text itself
-    except OSError:
-        return ""
+    if (sentence := not_utf8(arguments)) is not None:
+        raise ConfigError(f"{sentence}.")
 
 
 def _at_home(argument: str) -> str:

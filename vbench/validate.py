@@ -294,9 +294,14 @@ def _store_address(address: str) -> Iterator[str]:
         yield f"video.path: {error}."
 
 
+def no_folder(outputs: str) -> str:
+    """The sentence for a folder without a name, by what was given."""
+    return f"outputs={outputs!r} must name a folder, such as {override('outputs', usable_outputs())}."
+
+
 def _outputs(outputs: str, *, is_tracked: bool) -> Iterator[str]:
     if not outputs.strip():
-        yield f"outputs={outputs!r} must name a folder, such as {override('outputs', usable_outputs())}."
+        yield no_folder(outputs)
     elif leads_to_itself(outputs):
         yield f"outputs={outputs}: {LOOP}."
     elif is_tracked and (sign := IN_A_URL.search(outputs)):

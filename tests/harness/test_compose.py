@@ -87,6 +87,7 @@ def test_every_option_file_composes(group: str) -> None:
         ("runtime.name=anyscale", "choose with runtime=anyscale"),
         ("model.name=foo", "choose with model=foo"),
         ("outputs=", "outputs='' must name a folder"),
+        ("outputs= ", "outputs=' ' must name a folder"),
         ("pipeline.frames_budget_mb=inf", "pipeline.frames_budget_mb=inf"),
         ("pipeline.chunk_mb=0", "pipeline.chunk_mb=0.0 must be above 0"),
         ("pipeline.chunk_mb=-1", "pipeline.chunk_mb=-1.0 must be above 0"),

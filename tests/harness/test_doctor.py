@@ -143,6 +143,14 @@ def test_a_value_that_is_wrong_is_the_doctors_to_refuse_too(workplace: Workplace
     assert "cluster.scale=0" in only_line(output)
 
 
+@pytest.mark.parametrize("given", ["cluster.scale=50,100", "runtime=oss,anyscale", "blocks=3"])
+def test_the_doctor_advises_no_sweep_which_it_cannot_run(workplace: Workplace, given: str) -> None:
+    status, output = workplace.run(given, module="vbench.doctor")
+    assert status == 2
+    assert "--multirun" not in only_line(output)
+    assert given in only_line(output)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as another user")
 def test_an_ordinary_user_has_all_that_is_needed(nobodys: tuple[Path, Path]) -> None:
     """A whole trial as nobody: test_transfer_run."""

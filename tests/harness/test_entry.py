@@ -55,6 +55,13 @@ def test_a_folder_that_is_gone_is_said_so(module: str, tmp_path: Path) -> None:
     assert done.stderr == "vbench: the folder that this shell is in is gone: cd to another, such as cd ~\n"
 
 
+@pytest.mark.parametrize("command", ["vbench", "vbench.judge", "vbench.doctor", "vbench.manifests serve"])
+def test_an_argument_that_is_not_in_utf_8_is_refused_by_every_command(command: str, tmp_path: Path) -> None:
+    done = shell(f"{PYTHON} {command} $'outputs=\\xff'", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("vbench: the argument outputs=\\udcff is not in UTF-8: rename it, or ")
+
+
 @pytest.mark.parametrize(
     "command",
     [
