@@ -1,6 +1,7 @@
 """One trial from start to end: knows the order, does none of the work."""
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -59,13 +60,14 @@ def run_trial(
     A trial that fails has a record that is not valid and says why. An interrupt is raised on, after the
     record is written.
     """
-    begun = _Begun(config=config, folder=folder, swept=swept)
+    # A copy: what changes the configuration while the trial runs must not change what it is judged by.
+    begun = _Begun(config=copy.deepcopy(config), folder=folder, swept=swept)
     status: Status = "finished"
     error: VbenchError | None = None
     try:
         begun.enter()
         with disk.reserve(folder), display.running():
-            _run(begun, display)
+            _run(config, begun, display)
     except VbenchError as failure:
         status, error = "failed", failure
     except Exception as failure:  # noqa: BLE001 - whatever it is belongs into the record
@@ -94,8 +96,8 @@ def _unexpected(failure: Exception, folder: Path) -> TrialError:
     return TrialError(f"{type(failure).__name__}: {failure}; see {folder / CRASH}")
 
 
-def _run(begun: "_Begun", display: Display) -> None:
-    config, folder, phases_s = begun.config, begun.folder, begun.phases_s
+def _run(config: Config, begun: "_Begun", display: Display) -> None:
+    folder, phases_s = begun.folder, begun.phases_s
     clusters = kind(config.cluster.name)
     clusters.check(config)
     job = Job(config=config, folder=folder.resolve(), place=None)

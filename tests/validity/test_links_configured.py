@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 import records
 
-from vbench.clusters.emulated.plan import hosts
+from vbench.clusters.emulated import plan
 from vbench.network import Network
 from vbench.record import Connections, NodeSample
+from vbench.schema import ClusterConfig
 from vbench.validity.links_configured import judge
 
 CONFIG = records.config("cluster=emulated")
-LINKS = [host.link for host in hosts(CONFIG.cluster)]
-NETWORK = replace(records.network("head"), links=LINKS)
+LINKS = [host.link for host in plan.hosts(CONFIG.cluster)]
+NETWORK = replace(
+    records.network("head"), links=LINKS, scale=CONFIG.cluster.scale, congestion_control="cubic"
+)
 CONFIGURED, CARRIED = "the links are those of the configuration", "all connections carried frames"
 
 
@@ -35,6 +38,25 @@ def test_links_as_configured_hold() -> None:
 @pytest.mark.parametrize("change", [{"nic_mbps": 1.0}, {"flow_mbps": 200.0}, {"node": "another"}])
 def test_another_link_breaks_the_rule(change: dict[str, Any]) -> None:
     assert broken(replace(NETWORK, links=[*LINKS[:-1], replace(LINKS[-1], **change)])) == {CONFIGURED}
+
+
+def test_a_plan_at_half_the_scale_breaks_the_rule_in_each_of_its_facts() -> None:
+    half = [replace(one, nic_mbps=2 * one.nic_mbps, flow_mbps=2 * one.flow_mbps) for one in LINKS]
+    scale = CONFIG.cluster.scale
+    assert broken(replace(NETWORK, links=half)) == {CONFIGURED}
+    assert broken(replace(NETWORK, scale=scale / 2)) == {CONFIGURED}
+    assert broken(replace(NETWORK, congestion_control="bbr")) == {CONFIGURED}
+
+
+def test_the_rates_are_not_taken_from_the_plan_that_made_the_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = plan.hosts
+
+    def halved(config: ClusterConfig, *rest: Any) -> Any:
+        return honest(replace(config, scale=config.scale / 2), *rest)
+
+    monkeypatch.setattr(plan, "hosts", halved)
+    links = [host.link for host in plan.hosts(CONFIG.cluster)]
+    assert broken(replace(NETWORK, links=links)) == {CONFIGURED}
 
 
 def test_a_link_that_is_missing_breaks_the_rule() -> None:

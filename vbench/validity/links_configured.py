@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.clusters.emulated.plan import hosts
-from vbench.network import Network
+from vbench.network import Link, Network
 from vbench.record import NodeSample, Observed, Rule
 from vbench.schema import Config
 from vbench.validity.first_problem import first_problem
@@ -20,8 +19,12 @@ SAME_MBPS = 1e-6
 def judge(
     config: Config, observed: Observed, network: Network, nodes: Sequence[NodeSample]
 ) -> Iterator[Rule]:
-    """Both rules; the second only for trials that moved enough to tell."""
-    wanted = {host.name: host.link for host in hosts(config.cluster)}
+    """Both rules; the second only for trials that moved enough to tell.
+
+    The rates are computed here, from the configuration alone: what the plan of the hosts says may be what is
+    wrong.
+    """
+    wanted = dict(_configured(config))
     found = {link.node: link for link in network.links}
     problems = [f"{name} has no link" for name in wanted.keys() - found.keys()]
     problems += [f"{name} is not in the configuration" for name in found.keys() - wanted.keys()]
@@ -32,6 +35,14 @@ def judge(
         ):
             if abs(asked - given) > SAME_MBPS * asked:
                 problems.append(f"the {what} of {name} had {given:g} Mbit/s, configured are {asked:g}")
+    cluster = config.cluster
+    if network.scale != cluster.scale:
+        problems.append(f"the rates were divided by {network.scale:g}, cluster.scale is {cluster.scale:g}")
+    if network.congestion_control != cluster.congestion_control:
+        problems.append(
+            f"TCP's congestion control was {network.congestion_control}, configured is"
+            f" {cluster.congestion_control}"
+        )
     yield Rule(
         name="the links are those of the configuration",
         holds=not problems,
@@ -39,6 +50,22 @@ def judge(
         remedy="another network was made than was asked for: do not use the numbers; report it",
     )
     yield from _carried(observed, nodes)
+
+
+def _configured(config: Config) -> Iterator[tuple[str, Link]]:
+    """Each node's name and link."""
+    cluster = config.cluster
+    for name, node in cluster.nodes.items():
+        if node.nic_mbps is None or cluster.flow_mbps is None:
+            raise ValueError(f"cluster.nodes.{name}.nic_mbps and cluster.flow_mbps are needed")
+        yield (
+            name,
+            Link(
+                node=name,
+                nic_mbps=node.nic_mbps / cluster.scale,
+                flow_mbps=cluster.flow_mbps / cluster.scale,
+            ),
+        )
 
 
 def _carried(observed: Observed, nodes: Sequence[NodeSample]) -> Iterator[Rule]:
