@@ -1,7 +1,10 @@
-"""What the control groups of a process allow it: CPUs and memory, by cgroup v2 and v1, up the whole tree."""
+"""What the control groups of a process allow it: CPUs and memory, by cgroup v2 and v1, up the whole tree, and
+for how long they throttled it."""
 
 from collections.abc import Iterator
 from pathlib import Path
+
+from vbench import procfs
 
 UNLIMITED_BYTES = 1 << 60
 """cgroup v1 writes a number of about 2^63 for no limit."""
@@ -21,6 +24,47 @@ def memory_limit_bytes(pid: int | str = "self", proc: Path = Path("/proc")) -> i
     """The tightest limit of memory on the way to the root; None for none."""
     limits = [limit for folder in _folders(pid, proc, "memory") if (limit := _limit(folder)) is not None]
     return min(limits, default=None)
+
+
+class CpuGroups:
+    """The same for many processes at one moment: what they share is read once."""
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+        self._folders: dict[str, list[Path]] = {}
+        """Text of ``/proc/PID/cgroup`` -> folders, which do not change while the mounts stay."""
+        self._quotas: dict[Path, float | None] = {}
+
+    def forget(self) -> None:
+        """What was read belongs to an earlier moment."""
+        self._quotas = {}
+
+    def quota_cpus(self, pid: int) -> float | None:
+        """As ``cpu_quota``; OSError if the process is gone."""
+        text = procfs.read_line(f"{self._proc}/{pid}/cgroup").decode()
+        if text not in self._folders:
+            self._folders[text] = list(_folders(pid, self._proc, "cpu"))
+        for folder in self._folders[text]:
+            if folder not in self._quotas:
+                self._quotas[folder] = _quota(folder)
+        quotas = [quota for folder in self._folders[text] if (quota := self._quotas[folder]) is not None]
+        return min(quotas, default=None)
+
+    def throttled_s(self) -> dict[Path, float]:
+        """Seconds for which each group that a process was ever seen in has been throttled so far, and the
+        groups above it; none for groups that do not count them."""
+        known = {folder for folders in self._folders.values() for folder in folders}
+        return {folder: seconds for folder in known if (seconds := _throttled_s(folder)) is not None}
+
+
+def _throttled_s(folder: Path) -> float | None:
+    """cgroup v2: ``throttled_usec`` of ``cpu.stat``; v1: ``throttled_time`` there, in ns."""
+    words = _words(folder / "cpu.stat")
+    values = dict(zip(words[::2], words[1::2], strict=False))
+    for name, per_s in (("throttled_usec", 1e6), ("throttled_time", 1e9)):
+        if name in values:
+            return int(values[name]) / per_s
+    return None
 
 
 def _quota(folder: Path) -> float | None:

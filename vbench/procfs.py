@@ -20,7 +20,7 @@ def pids() -> Iterator[int]:
                 yield int(entry.name)
 
 
-def _read(path: str) -> bytes:
+def read_line(path: str) -> bytes:
     """A file of /proc of a line or two. Samplers read some of each process, many times: by way of pathlib
     that takes three times as long."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -104,13 +104,16 @@ class Stat:
     """User and system time of the process itself."""
     started: int
     """Start time in clock ticks since boot: with the pid it names a process for good."""
+    nice: int = 0
+    policy: int = 0
+    """Of its scheduling: sched(7)."""
 
 
 def stat(pid: int) -> Stat | None:
     """The process's line, or None where it is gone."""
     try:
         # A name is cut at 15 bytes, in the midst of a character too.
-        text = _read(f"/proc/{pid}/stat").decode(errors="replace")
+        text = read_line(f"/proc/{pid}/stat").decode(errors="replace")
     except OSError:
         return None
     head, _, tail = text.rpartition(")")
@@ -124,6 +127,8 @@ def stat(pid: int) -> Stat | None:
         cpu_s=(user + system + child_user + child_system) / TICKS_PER_S,
         own_cpu_s=(user + system) / TICKS_PER_S,
         started=int(fields[19]),
+        nice=int(fields[16]),
+        policy=int(fields[38]),
     )
 
 
@@ -150,7 +155,7 @@ def private_bytes(pid: int) -> int:
     """Resident memory less the pages that have a file behind them, shared memory included; 0 where the
     process is gone."""
     try:
-        resident, shared = _read(f"/proc/{pid}/statm").split()[1:3]
+        resident, shared = read_line(f"/proc/{pid}/statm").split()[1:3]
     except OSError:
         return 0
     return (int(resident) - int(shared)) * PAGE_BYTES

@@ -30,6 +30,7 @@ from vbench.validity import (
     known_answers,
     links_configured,
     links_during,
+    own_cpu,
     speed,
     stalls,
     trial_checks,
@@ -74,9 +75,10 @@ def judge(  # noqa: PLR0913, PLR0917 - one argument per part of the record
         lambda: known_answers.judge(config, clip, requests),
         lambda: trial_checks.judge(config, observed, requests, spans, network, machines, clip),
         lambda: stalls.judge(config.load, observed, requests, harness, nodes, machines),
-        lambda: conditions.judge(config, observed, harness),
+        lambda: conditions.judge(config, observed, harness, machines),
         lambda: speed.judge(config.load, harness, observed),
         lambda: foreign_gpu.judge(config, machines),
+        lambda: own_cpu.judge(config, requests, spans, machines),
     ]
     if network is not None and config.cluster.name == EMULATED:
         judges.append(lambda: links_configured.judge(config, observed, network, nodes))

@@ -8,6 +8,7 @@ from vbench.cpu import by_machine, cpu_use
 from vbench.network import Network
 from vbench.record import Clip, MachineSample, NodeSample, Request, SpanLine
 from vbench.steady import halves, makespan_s, steady
+from vbench.validity.own_cpu import used_by_role
 from vbench.wire import crossings
 
 STAGES = ("chunk", "decode", "infer")
@@ -48,6 +49,7 @@ def summarize(
     metrics |= stage_times(spans, len(requests))
     metrics |= bytes_moved(requests, spans)
     metrics |= machine_use(machines)
+    metrics |= cpu_of_roles(machines)
     metrics |= gpu_use(machines, len(requests))
     metrics |= node_use(nodes)
     metrics |= wire_use(requests, spans, nodes, sum((late_sent_bytes or {}).values()))
@@ -128,6 +130,13 @@ def bytes_moved(requests: Sequence[Request], spans: Sequence[SpanLine]) -> dict[
         "frames_mb_per_request": needed / len(requests) / 1e6,
         "frames_handed_over_times": handed / needed if needed else 0.0,
     }
+
+
+def cpu_of_roles(machines: Sequence[MachineSample]) -> dict[str, float]:
+    """CPU seconds of the trial's processes over the measured time, by role: ``cpu_load_process_s``,
+    ``cpu_VideoDecoder_s`` and so on; none for records that do not have them by role."""
+    used_s, _ = used_by_role(machines)
+    return {f"cpu_{role.replace(chr(39), '').replace(' ', '_')}_s": used for role, used in used_s.items()}
 
 
 def machine_use(machines: Sequence[MachineSample]) -> dict[str, float]:

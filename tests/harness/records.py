@@ -9,6 +9,7 @@ from vbench.compose import check
 from vbench.network import Link, LinkCheck, LinkSample, Network
 from vbench.record import (
     Clip,
+    CpuBounds,
     MachineSample,
     NodeRuntime,
     NodeSample,
@@ -72,6 +73,22 @@ def machine(at_s: float, **changes: Any) -> MachineSample:
             foreign_process="sshd",
             memory_used_mb=3000.0,
             memory_available_mb=20000.0,
+            cpu_by_role_s={"harness": 0.02 * at_s, "load process": 0.03 * at_s, "raylets": 0.05 * at_s},
+            bounds=bounds(),
+        ),
+        **changes,
+    )
+
+
+def bounds(**changes: Any) -> CpuBounds:
+    """Of processes that may use both cores and that nobody touched."""
+    return replace(
+        CpuBounds(
+            least_cpus=2,
+            least_cpus_of="harness (process 1)",
+            quota_cpus=None,
+            quota_cpus_of=None,
+            throttled_s=0.0,
         ),
         **changes,
     )

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import psutil
 
 from vbench import procfs
-from vbench.record import MachineSample
+from vbench.record import CpuBounds, MachineSample
 from vbench.telemetry import gpus
+from vbench.telemetry.bounds import BoundsWatch
 from vbench.telemetry.cpu_account import CpuAccount
+from vbench.telemetry.roles import RoleWatch
 from vbench.telemetry.watch import repeated
 
 KTHREADD = "kthreadd"
@@ -33,6 +35,9 @@ class CpuShares:
     """Process ids of the trial."""
     stopped: tuple[str, ...]
     """Processes of the trial that a signal or a debugger has stopped, as NAME (PID)."""
+    by_role_s: dict[str, float]
+    """Of the trial since the first look, by role."""
+    bounds: CpuBounds
 
 
 class CpuWatch:
@@ -42,10 +47,12 @@ class CpuWatch:
         """``roots`` and all their descendants are the trial's."""
         self._roots = roots
         self._account = CpuAccount()
+        self._roles = RoleWatch(roots)
+        self._bounds = BoundsWatch()
         self._before: dict[tuple[int, int], float] | None = None
 
-    def look(self) -> CpuShares:
-        """CPU seconds until now.
+    def look(self, *, begins: bool = False) -> CpuShares:
+        """CPU seconds until now; ``begins``: the bounds of later looks are compared with those of this one.
 
         The trial's sum includes its processes that have ended (vbench.telemetry.cpu_account). What others
         used is therefore best taken as the machine's busy time less the trial's and the kernel's: that
@@ -61,6 +68,7 @@ class CpuWatch:
         spent = [(line.own_cpu_s - before.get((line.pid, line.started), 0.0), line.name) for line in others]
         self._before = now
         largest, name = max(spent, default=(0.0, ""))
+        by_role_s, roles = self._roles.look(stats, ours)
         return CpuShares(
             trial_s=self._account.look(stats, ours),
             kernel_s=sum(stats[pid].own_cpu_s for pid in kernel),
@@ -69,6 +77,8 @@ class CpuWatch:
             stopped=tuple(
                 f"{stats[pid].name} ({pid})" for pid in sorted(ours) if stats[pid].state in STOPPED_STATES
             ),
+            by_role_s=by_role_s,
+            bounds=self._bounds.look(stats, roles, begins=begins),
         )
 
 
@@ -92,7 +102,7 @@ class MachineSampler:
 
     def look(self) -> None:
         """Take a sample now: the measured time begins with the first look and ends with the last."""
-        self._looks.append(self._take())
+        self._looks.append(self._take(begins=not self._looks))
 
     def measured(self) -> list[MachineSample]:
         """The samples from the first look to the last, both included; empty with fewer than two looks."""
@@ -100,14 +110,14 @@ class MachineSampler:
             return []
         return self.samples[self._looks[0] : self._looks[-1] + 1]
 
-    def _take(self) -> int:
+    def _take(self, *, begins: bool = False) -> int:
         """Append a sample; its index."""
         with self._lock:
-            self.samples.append(self._sample())
+            self.samples.append(self._sample(begins=begins))
             return len(self.samples) - 1
 
-    def _sample(self) -> MachineSample:
-        shares = self._cpu.look()
+    def _sample(self, *, begins: bool) -> MachineSample:
+        shares = self._cpu.look(begins=begins)
         cpu = procfs.machine_cpu()
         memory = psutil.virtual_memory()
         return MachineSample(
@@ -125,4 +135,6 @@ class MachineSampler:
             memory_available_mb=memory.available / 1e6,
             stopped=shares.stopped,
             gpus=tuple(self._gpus.look(shares.ours)),
+            cpu_by_role_s=shares.by_role_s,
+            bounds=shares.bounds,
         )

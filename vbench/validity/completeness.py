@@ -131,6 +131,11 @@ def _of_watchers(
             yield f"samples of {name}"
     if not machines:
         yield "samples of a machine"
+    if observed.graph is not None and observed.graph.proxy_served_before is not None:
+        if any(sample.bounds is None for sample in machines):
+            yield "what bounded the CPUs"
+        if any(not sample.cpu_by_role_s for sample in machines):
+            yield "the CPU seconds by role"
     if config.cluster.name == EMULATED and network is None:
         yield "the network's links"
     elif network is not None and any(sample.link is None for sample in nodes):

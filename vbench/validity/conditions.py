@@ -1,10 +1,11 @@
 """Whether the trial's processes could use the CPUs that its configuration counts on, and ran unaltered."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vbench.record import Harness, Observed, Rule, Trial
+from vbench.record import Harness, MachineSample, Observed, Rule, Trial
 from vbench.schema import Config
+from vbench.validity import bounds_during
 
 HARNESS = "harness"
 LOAD = "load process"
@@ -30,7 +31,9 @@ SLOWING = (
 Facts = Mapping[str, Any]
 
 
-def judge(config: Config, observed: Observed, harness: Harness | None) -> Iterator[Rule]:
+def judge(
+    config: Config, observed: Observed, harness: Harness | None, machines: Sequence[MachineSample] = ()
+) -> Iterator[Rule]:
     """The rule "the trial had the CPUs it counts on"; none for a record of before conditions were
     recorded."""
     if harness is None or not harness.conditions or not observed.conditions:
@@ -44,6 +47,7 @@ def judge(config: Config, observed: Observed, harness: Harness | None) -> Iterat
         *_narrowed(config, processes, known, machine),
         *(_apart(processes) if is_here else ()),
         *_altered(processes),
+        *bounds_during.problems(processes, machines),
     ]
     usable = {str(facts["usable_cpus"]) for who, facts in processes.items() if who.startswith(RAYLET)}
     yield Rule(

@@ -1,0 +1,99 @@
+"""Whether the trial's own processes that do no work on requests left the CPUs to those that do."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from vbench.cpu import by_machine
+from vbench.load.ends import TRANSFER
+from vbench.record import MachineSample, Request, Rule, SpanLine
+from vbench.schema import Config
+from vbench.wire import crossings
+
+HARNESS = "harness"
+LOAD = "load process"
+RAYLET = "raylets"
+GCS = "GCS"
+PROXY = "proxy"
+CONTROLLER = "controller"
+AGENTS = "Ray's agents"
+WORKERS = "other workers"
+"""Roles of a trial's processes. A replica's role is the name of its deployment."""
+
+BOUNDED = (HARNESS, LOAD, RAYLET, GCS, PROXY, CONTROLLER, AGENTS, WORKERS)
+
+MOST_CORES = {HARNESS: 0.1, LOAD: 0.1}
+MOST_CORES_OF_OTHERS = 0.2
+"""What a role may use of one core. In honest trials on one node, harness and load process used 0.02 and the
+others at most 0.06; on five emulated nodes it was 0.06 and 0.13. A thread that spins takes a whole core, or
+its share of one if others are ready to run."""
+
+CORES_PER_NODE = 0.05
+"""And for each node beyond the first: each has a raylet, agents and queues to sample."""
+
+START_S = 0.3
+"""And this much at once, for trials of a few seconds."""
+
+PER_REQUEST_S = {LOAD: 0.015, PROXY: 0.04}
+"""CPU seconds per request on top. In honest trials on one node, at five requests per second and with all else
+that these did, it was 0.004 and 0.011."""
+
+PER_SAMPLE_S = 0.03
+"""On top for harness and load process, for each sample. In honest trials on one node, all that these did came
+to 0.01 and 0.02."""
+
+PER_RESPONSE_MB_S = 0.1
+"""On top for load process and proxy, for each MB of the responses."""
+
+PER_MOVED_GB_S = 40.0
+"""On top for the raylets, for each GB that had to cross between nodes."""
+
+
+def judge(
+    config: Config, requests: Sequence[Request], spans: Sequence[SpanLine], machines: Sequence[MachineSample]
+) -> Iterator[Rule]:
+    """The rule; none for records of before CPU seconds were recorded by role."""
+    used_s, measured_s = used_by_role(machines)
+    if not used_s:
+        return
+    nodes = len(config.cluster.nodes)
+    response_mb = sum(one.answer_bytes for one in requests) / 1e6
+    problems = []
+    shares = {}
+    for role in BOUNDED:
+        if role == WORKERS and config.load.name == TRANSFER:
+            continue  # they are its sender and its receiver
+        cores = MOST_CORES.get(role, MOST_CORES_OF_OTHERS) + CORES_PER_NODE * (nodes - 1)
+        bound_s = START_S + cores * measured_s
+        if role in PER_REQUEST_S:
+            bound_s += PER_REQUEST_S[role] * len(requests) + PER_RESPONSE_MB_S * response_mb
+        if role in (HARNESS, LOAD):
+            bound_s += PER_SAMPLE_S * len(machines)
+        if role == RAYLET:
+            bound_s += PER_MOVED_GB_S * sum(one.bytes for one in crossings(spans)) / 1e9
+        shares[role] = used_s[role] / measured_s
+        if used_s[role] > bound_s:
+            problems.append(
+                f"the {role} used {used_s[role]:.1f} s of CPU time in {measured_s:.1f} s, bound"
+                f" {bound_s:.1f} s"
+            )
+    most = max(shares, key=lambda role: shares[role])
+    yield Rule(
+        name="harness and Ray left the CPUs to the service",
+        holds=not problems,
+        found="; ".join(problems) or f"the {most} used most of them, {shares[most]:.0%} of a core",
+        remedy="see what runs in that process (a sitecustomize, a plugin, a debugger, py-spy top) and end it",
+    )
+
+
+def used_by_role(machines: Sequence[MachineSample]) -> tuple[dict[str, float], float]:
+    """CPU seconds by role over all machines, and for how long the one that was sampled longest was."""
+    used_s: defaultdict[str, float] = defaultdict(float)
+    measured_s = 0.0
+    for samples in by_machine(machines).values():
+        first, last = samples[0], samples[-1]
+        if last.at_s <= first.at_s or not last.cpu_by_role_s:
+            continue
+        measured_s = max(measured_s, last.at_s - first.at_s)
+        for role, seconds in last.cpu_by_role_s.items():
+            used_s[role] += seconds - first.cpu_by_role_s.get(role, 0.0)
+    return used_s, measured_s
