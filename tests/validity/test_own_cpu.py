@@ -63,6 +63,10 @@ def test_a_role_that_spins_is_named(role: str) -> None:
     assert f"the {role} used 19.0 s of CPU time in 20.0 s, bound " in rule.found
 
 
+def test_a_worker_that_ray_starts_ahead_of_need_is_no_alarm() -> None:
+    assert judged(samples(2.0, other_workers=2.5)).holds
+
+
 @pytest.mark.parametrize("measured_s", [2.0, 10.0, 100.0])
 def test_half_a_core_is_too_much_and_a_sixth_is_not(measured_s: float) -> None:
     assert judged(samples(measured_s, controller=measured_s / 6)).holds
@@ -101,6 +105,7 @@ def test_records_of_before_roles_were_told_are_not_judged() -> None:
         (["ray::ServeReplica:default:VideoDecoder"], "VideoDecoder"),
         (["ray::ServeReplica:default:VideoDecoder.handle_request_streaming()"], "VideoDecoder"),
         (["ray::IDLE"], "other workers"),
+        (["/venv/bin/python", "/x/ray/_private/workers/default_worker.py", "--a"], "other workers"),
         (["/venv/bin/python", "-m", "vbench.load", "drive", "job.json"], "load process"),
         (["ffmpeg", "-i", "x"], None),
         ([], None),

@@ -13,6 +13,7 @@ from vbench.cgroups import CpuGroups
 from vbench.procfs import Stat
 from vbench.record import CpuBounds
 from vbench.telemetry.conditions import POLICIES
+from vbench.validity.own_cpu import WORKERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class BoundsWatch:
                 f"{what} of {_who(key, stats, roles)} was {before}, then {after}"
                 for key, bound in sorted(now.items())
                 if key in first
-                for what, before, after in _changes(first[key], bound)
+                for what, before, after in _changes(first[key], bound, roles[key[0]])
             ),
         )
 
@@ -79,11 +80,13 @@ def _who(key: tuple[int, int], stats: Mapping[int, Stat], roles: Mapping[int, st
     return f"{roles[key[0]]} (process {key[0]})"
 
 
-def _changes(first: _Bound, now: _Bound) -> Iterator[tuple[str, str, str]]:
+def _changes(first: _Bound, now: _Bound, role: str) -> Iterator[tuple[str, str, str]]:
     if now.cpus != first.cpus:
         yield "affinity", _cpus(first), _cpus(now)
     if now.quota_cpus != first.quota_cpus:
         yield "quota", _quota(first), _quota(now)
+    if role == WORKERS:
+        return  # Ray gives those that start just now another priority
     if now.nice != first.nice:
         yield "nice", str(first.nice), str(now.nice)
     if now.policy != first.policy:

@@ -24,8 +24,8 @@ TITLES = {
 """What is in the titles that other processes of Ray give themselves: ``ray::CLASS.METHOD``, or
 ``ray::NAME:CLASS.METHOD``."""
 
-PROGRAMS = {"raylet": RAYLET, "gcs_server": GCS, "ray": AGENTS}
-"""By the name of the program, or of the script that Python runs."""
+PROGRAMS = {"raylet": RAYLET, "gcs_server": GCS, "ray": AGENTS, "default_worker.py": WORKERS}
+"""By the name of the program, or of the script that Python runs. Workers get a title only as they are up."""
 
 LOAD_MODULE = "vbench.load"
 
@@ -44,7 +44,7 @@ def role_of(command: list[str]) -> str | None:
         return next((role for text, role in TITLES.items() if text in title), WORKERS)
     if LOAD_MODULE in command[1:]:
         return LOAD
-    return next((PROGRAMS[name] for word in command[:2] if (name := Path(word).name) in PROGRAMS), None)
+    return next((PROGRAMS[name] for word in command[:3] if (name := Path(word).name) in PROGRAMS), None)
 
 
 class RoleWatch:

@@ -30,8 +30,10 @@ its share of one if others are ready to run."""
 CORES_PER_NODE = 0.05
 """And for each node beyond the first: each has a raylet, agents and queues to sample."""
 
-START_S = 0.3
-"""And this much at once, for trials of a few seconds."""
+START_S = {WORKERS: 3.0}
+START_S_OF_OTHERS = 0.3
+"""And this much at once, for trials of a few seconds. Ray may start a worker ahead of need, which takes a
+second of CPU time."""
 
 PER_REQUEST_S = {LOAD: 0.015, PROXY: 0.04}
 """CPU seconds per request on top. In honest trials on one node, at five requests per second and with all else
@@ -63,7 +65,7 @@ def judge(
         if role == WORKERS and config.load.name == TRANSFER:
             continue  # they are its sender and its receiver
         cores = MOST_CORES.get(role, MOST_CORES_OF_OTHERS) + CORES_PER_NODE * (nodes - 1)
-        bound_s = START_S + cores * measured_s
+        bound_s = START_S.get(role, START_S_OF_OTHERS) + cores * measured_s
         if role in PER_REQUEST_S:
             bound_s += PER_REQUEST_S[role] * len(requests) + PER_RESPONSE_MB_S * response_mb
         if role in (HARNESS, LOAD):
