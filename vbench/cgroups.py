@@ -1,7 +1,7 @@
 """What the control groups of a process allow it: CPUs and memory, by cgroup v2 and v1, up the whole tree, and
 for how long they throttled it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vbench import procfs
@@ -39,11 +39,11 @@ class CpuGroups:
         """What was read belongs to an earlier moment."""
         self._quotas = {}
 
-    def quota_cpus(self, pid: int) -> float | None:
+    def quota_cpus(self, pid: int | str) -> float | None:
         """As ``cpu_quota``; OSError if the process is gone."""
         text = procfs.read_line(f"{self._proc}/{pid}/cgroup").decode()
         if text not in self._folders:
-            self._folders[text] = list(_folders(pid, self._proc, "cpu"))
+            self._folders[text] = list(_folders_of(_parsed(text), self._proc, "cpu"))
         for folder in self._folders[text]:
             if folder not in self._quotas:
                 self._quotas[folder] = _quota(folder)
@@ -95,7 +95,11 @@ def _words(path: Path) -> list[str]:
 def _folders(pid: int | str, proc: Path, controller: str) -> Iterator[Path]:
     """The process's group in each hierarchy that has the controller, and all groups above it that can be
     seen."""
-    groups = _groups(pid, proc)
+    return _folders_of(_groups(pid, proc), proc, controller)
+
+
+def _folders_of(groups: Mapping[str, str], proc: Path, controller: str) -> Iterator[Path]:
+    """The same of a process in these groups."""
     for root, mount, kind, options in _mounts(proc):
         if kind == "cgroup2":
             path = groups.get("")
@@ -114,12 +118,15 @@ def _folders(pid: int | str, proc: Path, controller: str) -> Iterator[Path]:
 
 def _groups(pid: int | str, proc: Path) -> dict[str, str]:
     """Controller -> path of the process's group; "" is cgroup v2."""
-    found: dict[str, str] = {}
     try:
-        lines = (proc / str(pid) / "cgroup").read_text().splitlines()
+        return _parsed((proc / str(pid) / "cgroup").read_text())
     except OSError:
-        return found
-    for line in lines:
+        return {}
+
+
+def _parsed(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
             found[controller] = path

@@ -15,7 +15,7 @@ import records
 from waiting import until
 
 from vbench.analysis import same
-from vbench.cgroups import cpu_quota, memory_limit_bytes
+from vbench.cgroups import CpuGroups, cpu_quota, memory_limit_bytes
 from vbench.record import Rule, Trial
 from vbench.telemetry import conditions as telemetry
 from vbench.validity import conditions
@@ -269,6 +269,33 @@ def test_a_quota_is_found_up_the_tree(
     tmp_path: Path, mount: str, group: str, files: dict[str, str], quota: float | None
 ) -> None:
     assert cpu_quota(proc=hierarchy(tmp_path, mount, group, files)) == quota
+
+
+@pytest.mark.parametrize(
+    ("mount", "group", "files"),
+    [
+        (V2, "0::/a/b\n", {"a/b/cpu.stat": "usage_usec 9\nnr_throttled 4\nthrottled_usec 400000\n"}),
+        (V1.format("/"), "4:cpu,cpuacct:/a\n", {"a/cpu.stat": "nr_throttled 4\nthrottled_time 400000000\n"}),
+    ],
+)
+def test_the_time_for_which_a_group_was_throttled_is_found(
+    tmp_path: Path, mount: str, group: str, files: dict[str, str]
+) -> None:
+    groups = CpuGroups(hierarchy(tmp_path, mount, group, files))
+    assert groups.throttled_s() == {}
+    assert groups.quota_cpus("self") is None
+    assert list(groups.throttled_s().values()) == [0.4]
+
+
+def test_a_quota_is_read_again_at_each_moment_and_a_process_that_is_gone_is_said_so(tmp_path: Path) -> None:
+    proc = hierarchy(tmp_path, V2, "0::/a\n", {"a/cpu.max": "max 100000"})
+    groups = CpuGroups(proc)
+    assert groups.quota_cpus("self") is None
+    (tmp_path / "cg" / "a" / "cpu.max").write_text("50000 100000")
+    groups.forget()
+    assert groups.quota_cpus("self") == 0.5
+    with pytest.raises(FileNotFoundError):
+        groups.quota_cpus(1)
 
 
 def test_a_memory_limit_is_found_and_none_is_none(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ class BoundsWatch:
         )
 
     def _bound(self, line: Stat) -> _Bound | None:
+        if line.state in "ZX":
+            return None
         try:
             cpus = frozenset(os.sched_getaffinity(line.pid))
             quota_cpus = self._groups.quota_cpus(line.pid)

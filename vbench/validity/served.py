@@ -63,7 +63,8 @@ def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
     in two. The first number of an API replica follows the warm-up's last.
 
     An API replica and Serve's proxy number each HTTP request, whatever becomes of it, and report with each
-    response how many there were: other requests that came after the last recorded one count too.
+    response how many there were: other requests that came after the last recorded one count too. Neither the
+    harness nor Serve sends any itself: both ask replicas and proxies by way of Ray whether they are ready.
     """
     problems = []
     calls: dict[str, list[int]] = {}
