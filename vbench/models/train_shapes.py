@@ -5,6 +5,7 @@ Renders and encodes scenes, learns from their decoded frames, writes the folded 
 
 import argparse
 import copy
+import hashlib
 import json
 import math
 import tempfile
@@ -19,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vbench.models.pictures import PAD_VALUE
+from vbench.models.plain_shapes import BUNDLED_SHA256
 from vbench.models.shapes import BUNDLED
 from vbench.models.shapes_net import ARCHITECTURE, HEIGHT, WIDTH, ShapesNet
 from vbench.models.train_data import CLASS_NAMES, Sample, make_samples
@@ -189,6 +191,9 @@ def _save(net: ShapesNet, options: argparse.Namespace) -> None:
     save_file(weights, unfinished, metadata)
     unfinished.replace(options.out)
     print(f"wrote {options.out}, {options.out.stat().st_size / 1e6:.2f} MB", flush=True)
+    digest = hashlib.sha256(options.out.read_bytes()).hexdigest()
+    if options.out == BUNDLED and digest != BUNDLED_SHA256:
+        print(f"now set BUNDLED_SHA256 in vbench/models/plain_shapes.py to {digest}", flush=True)
 
 
 if __name__ == "__main__":
