@@ -18,6 +18,7 @@ from torch import Tensor
 
 from vbench.models.agreement import Found
 from vbench.models.protocol import ModelError
+from vbench.quoting import override
 
 Plane = npt.NDArray[np.float64]
 
@@ -53,8 +54,8 @@ class PlainShapes:
             return cls(Path(weights))
         if hashlib.sha256(bundled.read_bytes()).hexdigest() != BUNDLED_SHA256:
             raise ModelError(
-                f"the weights in {bundled} are not those of this version of vbench: install it again,"
-                " or name your own weights with model.weights=FILE"
+                f"the weights in {bundled} are not those of this version of vbench: install it again, or"
+                f" say that you mean these: {override('model.weights', str(bundled))}"
             )
         return cls(bundled)
 
