@@ -32,7 +32,8 @@ lint: $(STAMP)
 
 test: $(STAMP) lint
 	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4
-	$(VENV)/bin/python -m pytest -m slow --numprocesses auto --maxprocesses 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -m slow --numprocesses auto --maxprocesses 2 --dist loadfile \
+		--no-loadscope-reorder
 
 test-kill: $(STAMP)
 	$(VENV)/bin/python -m pytest tests/harness/test_emulated_interrupts.py tests/harness/test_attached.py \

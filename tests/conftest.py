@@ -27,6 +27,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+LONGEST = (
+    "test_emulated_interrupts",
+    "test_interference",
+    "test_attached",
+    "test_sabotage",
+    "test_interrupts",
+    "test_pipeline_parity",
+    "test_emulated_run",
+    "test_sweep_runs",
+    "test_whole_runs",
+)
+"""Files of slow tests that take minutes, the longest first: what is begun last keeps one process busy while
+the others have nothing left to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 def pytest_configure() -> None:
     """In the background of a shell Ctrl-C is ignored, and would be by all that tests start and interrupt."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
