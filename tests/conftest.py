@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-phase",
         action="store_true",
-        help="kill each process of an emulated trial in each phase (23 min) instead of the chosen ones",
+        help="kill each process of an emulated trial in each phase instead of the chosen ones",
     )
 
 
