@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import records
+from http_files import Behaviour, serving
 
 from vbench.load import events
+from vbench.load.elsewhere import local_copy
 from vbench.load.job import Job
 from vbench.load.known_scene import KnownScene
 from vbench.load.prepare import prepare
@@ -23,7 +25,7 @@ from vbench.load.reference import Reference, ReferenceFrame, check, read_referen
 from vbench.load.reference_checks import is_checked
 from vbench.models import torch_detector
 from vbench.record import Clip, Request
-from vbench.schema import Config
+from vbench.schema import Config, VideoConfig
 from vbench.validity.known_answers import judge
 from vbench.video import plain_pass
 from vbench.video.cached import digest_path
@@ -255,6 +257,18 @@ def test_a_cached_file_that_was_replaced_is_made_again_with_a_sentence(
     assert notes(console) == [
         f"{path} has other bytes than were written to the cache: it is made again." for path in paths
     ]
+
+
+def test_a_fetched_copy_that_was_replaced_is_fetched_again_with_a_sentence(
+    tmp_path: Path, console: io.StringIO
+) -> None:
+    with serving(Behaviour(b"a video" * 1000)) as url:
+        video = VideoConfig(name="file", path=f"{url}/clip.mp4")
+        copied = local_copy(video, tmp_path)
+        copied.write_bytes(b"another one")
+        assert local_copy(video, tmp_path).read_bytes() == b"a video" * 1000
+        assert local_copy(video, tmp_path) == copied
+    assert notes(console) == [f"{copied} has other bytes than were fetched into it: it is made again."]
 
 
 def test_a_clip_that_was_replaced_with_its_digest_shows_another_scene(
