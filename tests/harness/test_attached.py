@@ -35,6 +35,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clip and its reference, which are the same for all."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def workplace(workplace: Workplace, cache: Path) -> Workplace:
+    (workplace.folder / "outputs").mkdir()
+    (workplace.folder / "outputs" / "cache").symlink_to(cache)
+    return workplace
+
+
 def test_a_trial_is_whole_over_connections_that_are_cut(cluster: Stranger, workplace: Workplace) -> None:
     """Every connection is cut when it is some seconds old, and after the first the cluster is out of reach
     for some: the log is read anew, nothing is said twice. The cluster has a token of its own."""
@@ -154,8 +167,12 @@ def test_a_trial_that_is_ended_takes_down_what_it_served(
     os.kill(main, number)
 
     run.communicate(timeout=90)
-    until(lambda: cluster.there(workplace)["actors"] == [], "the job's actors are gone")
-    assert cluster.there(workplace)["jobs"].count("STOPPED") == before + 1
+
+    def is_stopped() -> bool:
+        there = cluster.there(workplace)
+        return there["actors"] == [] and there["jobs"].count("STOPPED") == before + 1
+
+    until(is_stopped, "the job is stopped, and its actors are gone")
     assert records() == [], "the job was killed before it could leave"
     assert workplace.left() == []
 
