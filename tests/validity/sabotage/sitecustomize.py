@@ -1,6 +1,6 @@
 """Changes vbench in each process that has this folder on its path, as the file VBENCH_SABOTAGE says.
 
-The file holds the names of modules beside this one, with commas between them. Their ``CHANGES`` are functions
+The file holds the names of modules beside this one, with a plus between them. Their ``CHANGES`` are functions
 by module of vbench: each is called with that module as soon as it is imported.
 """
 
@@ -53,7 +53,7 @@ def chosen() -> list[str]:
         names = Path(os.environ["VBENCH_SABOTAGE"]).read_text().strip()
     except (KeyError, FileNotFoundError):
         return []
-    return [name for name in names.split(",") if name]
+    return [name for name in names.split("+") if name]
 
 
 sys.meta_path.insert(0, Finder())
