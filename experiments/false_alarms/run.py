@@ -3,8 +3,9 @@
 Runs that many trials of each kind (local, emulated, transfer, attached), kind by kind in turn and
 alternating between both modes, with nothing changed on purpose. Nothing else may run meanwhile. What every
 rule found is kept in ``result.json`` beside this file after each trial, and counted in ``table.md``; the same
-command again runs what is missing. Further arguments are overrides of every trial. The attached cluster is
-five emulated hosts, as in ``experiments/attached``. It takes hours.
+command again runs what is missing, and ``--round NAME`` begins anew in a folder of that name. Further
+arguments are overrides of every trial. The attached cluster is five emulated hosts, as in
+``experiments/attached``. It takes hours.
 """
 
 import argparse
@@ -25,8 +26,6 @@ from vbench.studies import ROOT, timed
 from vbench.trial_folder import TRIAL, read_trial, write_json
 
 HERE = Path(__file__).resolve().parent
-RESULT = HERE / "result.json"
-TABLE = HERE / "table.md"
 OUTPUTS = ROOT / "outputs" / "false_alarms"
 LONGEST_S = 3600.0
 TOO_MANY_FAILURES = 3
@@ -146,8 +145,9 @@ def table(trials: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def read() -> list[dict[str, Any]]:
-    return json.loads(RESULT.read_text()) if RESULT.exists() else []
+def read(result: Path) -> list[dict[str, Any]]:
+    """The trials so far."""
+    return json.loads(result.read_text()) if result.exists() else []
 
 
 def main() -> int:
@@ -157,11 +157,15 @@ def main() -> int:
     )
     parser.add_argument("--trials", type=int, default=20, help="of each kind (default: %(default)s)")
     parser.add_argument("--kinds", default=",".join(KINDS), help="separated by commas (default: all)")
+    parser.add_argument("--round", default=".", metavar="NAME", help="a folder beside this file")
     options, overrides = parser.parse_known_args()
     kinds = options.kinds.split(",")
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         parser.error(f"there is no kind {unknown[0]!r}; there are: {', '.join(KINDS)}")
+    folder = HERE / options.round
+    folder.mkdir(exist_ok=True)
+    result, counted = folder / "result.json", folder / "table.md"
     os.environ["PATH"] = (
         f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # attached nodes find python by it
     )
@@ -169,18 +173,20 @@ def main() -> int:
     for number in range(options.trials):
         for kind in kinds:
             arms = KINDS[kind]
-            while sum(each["arm"] in arms and each["status"] == "finished" for each in read()) <= number:
-                arm = min(arms, key=Counter(each["arm"] for each in read()).__getitem__)
+            while (
+                sum(each["arm"] in arms and each["status"] == "finished" for each in read(result)) <= number
+            ):
+                arm = min(arms, key=Counter(each["arm"] for each in read(result)).__getitem__)
                 each = run(arm, overrides)
-                write_json(RESULT, [*read(), each])
-                TABLE.write_text(table(read()))
+                write_json(result, [*read(result), each])
+                counted.write_text(table(read(result)))
                 verdict = "valid" if each["valid"] else "NOT VALID"
                 print(f"{number + 1} of {options.trials}: {arm}, {each['status']}, {verdict}", flush=True)
                 failures[kind] = 0 if each["status"] == "finished" else failures[kind] + 1
                 if failures[kind] == TOO_MANY_FAILURES:
                     raise SystemExit(f"{failures[kind]} {kind} trials in a row failed: {each['error']}")
-    print(TABLE.read_text())
-    return 0 if all(each["valid"] for each in read() if each["status"] == "finished") else 1
+    print(counted.read_text())
+    return 0 if all(each["valid"] for each in read(result) if each["status"] == "finished") else 1
 
 
 if __name__ == "__main__":
