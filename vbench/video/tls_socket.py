@@ -48,6 +48,9 @@ class TlsSocket:
         except ssl.SSLWantReadError:
             self._feed()
             return None
+        except ssl.SSLError as error:
+            self._check_end(error)
+            raise
         with suppress(TimeoutError):
             self._flush()
         return True
@@ -67,12 +70,20 @@ class TlsSocket:
         except ssl.SSLWantReadError:
             self._feed()
             return None
+        except ssl.SSLError as error:
+            self._check_end(error)
+            raise
         self._barren_bytes = 0
         return count
 
     def close(self) -> None:
         """Drop the connection."""
         self._sock.close()
+
+    def _check_end(self, error: ssl.SSLError) -> None:
+        """SSLEOFError if the server ended the connection without saying so. Python 3.11.2 raises another."""
+        if self._incoming.eof and not isinstance(error, ssl.SSLCertVerificationError):
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the connection ended without close_notify") from error
 
     def _feed(self) -> None:
         self._flush()
