@@ -149,6 +149,18 @@ def test_a_flow_that_waits_for_a_full_nic_is_not_held_against_its_own_cap() -> N
     assert NEAR not in broken(nodes=[replace(n, nic_sent_bytes=2 * n.nic_sent_bytes) for n in nodes])
 
 
+@pytest.mark.parametrize(("count", "holds"), [(3, False), (4, True)])
+def test_flows_that_together_fill_a_nic_are_not_held_against_their_own_caps(count: int, holds: bool) -> None:
+    """Between two requests the NIC that they share idles, and they wait again at the next look."""
+    nodes = []
+    for sample in samples(share=0.3):
+        link = sample.link
+        assert link is not None
+        flows = {f"{number}": flow for flow in link.flows.values() for number in range(count)}
+        nodes.append(replace(sample, link=replace(link, flows=flows)))
+    assert rules(nodes)[NEAR].holds is holds
+
+
 def test_bytes_that_no_request_needed_are_found() -> None:
     """Half as much again, as another Ray driver on the cluster sent in one trial."""
     rule = rules(nodes=samples(extra=int(0.53 * FLOW_BYTES)), lines=spans(nbytes=NEEDED))[SENT]

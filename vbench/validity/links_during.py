@@ -161,6 +161,8 @@ def _near_cap(links: Sequence[Link], series: Series) -> Rule:
             passed_s = after.at_s - before.at_s
             if passed_s <= 0 or any(from_s < after.at_s and before.at_s < to_s for from_s, to_s in full):
                 continue
+            if max(map(_waiting, (before, after))) * link.flow_mbps >= FULL * link.nic_mbps:
+                continue  # they wait for the NIC that they share, which idles between two requests
             for name, (sent, waiting) in after.flows.items():
                 then = before.flows.get(name)
                 if then is not None and then[1] and waiting:
@@ -180,6 +182,11 @@ def _near_cap(links: Sequence[Link], series: Series) -> Rule:
         ),
         remedy=BROKEN,
     )
+
+
+def _waiting(look: LinkSample) -> int:
+    """How many flow classes have something in their queue."""
+    return sum(bool(waiting) for _, waiting in look.flows.values())
 
 
 def _looks(samples: Sequence[NodeSample]) -> Iterator[tuple[LinkSample, LinkSample]]:
