@@ -127,8 +127,7 @@ def ask(arguments: Sequence[str], *, multirun: bool) -> Asked:
         if not multirun and arms[0].blocks != 1:
             raise ConfigError(f"blocks={arms[0].blocks} asks for rounds of a sweep; add --multirun.")
         # Its name has the time, which a configuration keeps once it was asked for it.
-        whole = (*lines[0], *hydras)
-        sweep_dir = _composed.__wrapped__(whole, True, ()).hydra.sweep.dir if multirun else ""
+        sweep_dir = _compose([*lines[0], *hydras], with_hydra=True).hydra.sweep.dir if multirun else ""
     return Asked(
         multirun=multirun,
         lines=lines,
@@ -388,7 +387,7 @@ def _all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
 
 def composed(line: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     """The configuration of one trial, not validated yet; Hydra's own too where that is asked for."""
-    return _composed(tuple(line), with_hydra, _files())
+    return _kept(tuple(line), with_hydra, _files())
 
 
 def _files() -> tuple[tuple[str, int], ...]:
@@ -398,9 +397,13 @@ def _files() -> tuple[tuple[str, int], ...]:
 
 
 @lru_cache(maxsize=8)
-def _composed(line: tuple[str, ...], with_hydra: bool, _: tuple[tuple[str, int], ...]) -> DictConfig:
+def _kept(line: tuple[str, ...], with_hydra: bool, _: tuple[tuple[str, int], ...]) -> DictConfig:
     """Hydra takes a quarter of a second for a line, and some are asked for again: what comes of them is read,
     not changed."""
+    return _compose(line, with_hydra)
+
+
+def _compose(line: Sequence[str], with_hydra: bool) -> DictConfig:
     try:
         return compose("config", overrides=list(line), return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException) as error:
