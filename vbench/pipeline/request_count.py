@@ -4,11 +4,15 @@ A request counts whatever becomes of it: an unknown path, a wrong method, a refu
 check. The API and Serve's proxy each have their own count. A trial compares both with the requests it sent.
 """
 
+from __future__ import annotations  # the harness names this module, and does without starlette's start
+
 import itertools
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+if TYPE_CHECKING:
+    from starlette.middleware import Middleware
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 """Serve's environment variable: the function that returns the middleware of its proxies."""
@@ -52,6 +56,8 @@ class CountsRequests:
 
 def middleware() -> list[Middleware]:
     """For Serve's proxies in a trial: the count alone."""
+    from starlette.middleware import Middleware
+
     return [Middleware(CountsRequests, header=PROXY_COUNT)]
 
 
