@@ -92,6 +92,11 @@ class ReplicaReport:
     work: Sequence["CallWork"] = ()
     """Of each call to a decoder or a model; nothing in records of earlier versions."""
 
+    @property
+    def deployment(self) -> str:
+        """The deployment that it is a replica of."""
+        return self.replica.partition("#")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallWork:

@@ -157,7 +157,7 @@ def _served(requests: Sequence[Request]) -> dict[str, int]:
     served: dict[str, int] = {}
     for request in requests:
         for replica in request.replicas:
-            if replica.replica.startswith(f"{API}#"):
+            if replica.deployment == API:
                 numbers = [call[0] for call in replica.calls]
                 counts = (served.get(replica.replica, 0), request.api_requests or 0, *numbers)
                 served[replica.replica] = max(counts)

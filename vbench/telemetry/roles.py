@@ -6,7 +6,8 @@ from pathlib import Path
 
 from vbench import procfs
 from vbench.procfs import Stat
-from vbench.validity.own_cpu import AGENTS, CONTROLLER, GCS, HARNESS, LOAD, PROXY, RAYLET, WORKERS
+from vbench.validity.conditions import HARNESS, LOAD
+from vbench.validity.own_cpu import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS
 
 REPLICA = re.compile(r"ServeReplica:[^:]*:(\w+)|SERVE_REPLICA::[^#]*#(\w+)#")
 """In the title of a replica, which is ``ray::ServeReplica:APP:DEPLOYMENT``, or, while it runs a method,

@@ -112,7 +112,7 @@ def _settings(config: Config, graph: Graph, answered: Sequence[Request]) -> Rule
     for request in answered:
         differed = set(_differences("the service", wanted, request.settings))
         for one in request.replicas:
-            deployment = one.replica.partition("#")[0]
+            deployment = one.deployment
             differed |= set(_differences(deployment, of_replicas.get(deployment, {}), one.settings))
         differed |= {
             f"no {name} says that it worked"
@@ -133,7 +133,7 @@ def _settings(config: Config, graph: Graph, answered: Sequence[Request]) -> Rule
 
 
 def _reports(request: Request, deployment: str) -> bool:
-    return any(one.replica.partition("#")[0] == deployment for one in request.replicas)
+    return any(one.deployment == deployment for one in request.replicas)
 
 
 def _replicas(config: Config, graph: Graph) -> Rule:
@@ -193,7 +193,7 @@ def _batches(config: Config, answered: Sequence[Request], of_passes: Sequence[st
     calls = 0
     for request in answered:
         for one in request.replicas:
-            if one.replica.partition("#")[0] != "ModelInference":
+            if one.deployment != "ModelInference":
                 continue
             for _, frames, batches in one.calls:
                 calls += 1

@@ -86,7 +86,7 @@ def _of_load(
         yield "the calls of a replica"
     # Records in which replicas do not say their resources are of before anybody watched their work.
     unwatched = {
-        report.replica.partition("#")[0]
+        report.deployment
         for one in requests
         for report in one.replicas
         if "resources" in report.settings and len(report.work) != len(report.calls)

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from vbench.record import CallWork, Request
 from vbench.schema import Config, ModelConfig
+from vbench.validity.span_sets import DEPLOYMENTS
 
-MODEL = "ModelInference"
+MODEL = DEPLOYMENTS["infer"]
 
 
 def problems(config: Config, requests: Sequence[Request]) -> Iterator[str]:
@@ -18,7 +19,7 @@ def problems(config: Config, requests: Sequence[Request]) -> Iterator[str]:
     answered = [request for request in requests if request.error is None]
     for request in answered:
         for one in request.replicas:
-            if one.replica.partition("#")[0] == MODEL:
+            if one.deployment == MODEL:
                 seen = {work.call: work for work in one.work}
                 for number, frames, batches in one.calls:
                     if number in seen:
@@ -58,7 +59,7 @@ def _of_replicas(model: ModelConfig, answered: Sequence[Request]) -> Iterator[st
     passes: dict[str, dict[int, int]] = {}
     frames: dict[str, int] = {}
     for one in (one for request in answered for one in request.replicas):
-        if one.replica.partition("#")[0] != MODEL:
+        if one.deployment != MODEL:
             continue
         if len(one.work) != len(one.calls):
             return

@@ -7,10 +7,9 @@ from vbench.cpu import by_machine
 from vbench.load.ends import TRANSFER
 from vbench.record import MachineSample, Request, Rule, SpanLine
 from vbench.schema import Config
+from vbench.validity.conditions import HARNESS, LOAD
 from vbench.wire import crossings
 
-HARNESS = "harness"
-LOAD = "load process"
 RAYLET = "raylets"
 GCS = "GCS"
 PROXY = "proxy"

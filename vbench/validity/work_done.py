@@ -159,7 +159,7 @@ def _undecoded(alone_s: float, requests: Sequence[Request]) -> Iterator[str]:
     per_frame = []
     for request in requests:
         used_ms, frames = 0.0, 0
-        for one in (one for one in request.replicas if one.replica.partition("#")[0] == "VideoDecoder"):
+        for one in (one for one in request.replicas if one.deployment == DEPLOYMENTS["decode"]):
             seen = {work.call: work.decoder_cpu_ms for work in one.work}
             for number, count, _ in one.calls:
                 if number not in seen or not count:
