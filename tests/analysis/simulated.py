@@ -7,6 +7,7 @@ following the advice on blocks? ``python tests/analysis/simulated.py`` prints an
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -31,8 +32,11 @@ TRUE_RATIO = 0.74
 SPREAD = 0.05
 """Of a trial's log latency, where the noise is not measured."""
 
+TRIALS = STUDIES / "interval_coverage" / "earlier_trials.json"
+"""Mean and longest latency of trials of studies that have since been measured again, or removed."""
+
 RESAMPLED = ("anyscale_vs_oss/eight_requests", "anyscale_vs_oss_direct", "connections")
-"""Studies whose trials' spread is simulated: eight requests of video each."""
+"""Studies of these whose trials' spread is simulated: eight requests of video each."""
 
 Noise = Callable[[np.random.Generator, int], np.ndarray]
 """(blocks, ARMS) log residuals of trials, in running order; their mean over sweeps is 0."""
@@ -42,13 +46,11 @@ Judge = Callable[[list[float], list[float]], Improvement]
 @cache
 def measured_arms() -> tuple[np.ndarray, ...]:
     """Log mean latencies of the trials of each arm of these studies, of arms with several trials."""
-    arms = []
-    for study in RESAMPLED:
-        for scenario in json.loads((STUDIES / study / "comparison.json").read_text())["scenarios"]:
-            for arm in scenario["arms"]:
-                if len(arm["points"]) > 1:
-                    arms.append(np.log([point["latency_mean_s"] for point in arm["points"]]))
-    return tuple(arms)
+    arms: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for trial in json.loads(TRIALS.read_text()):
+        if trial["study"] in RESAMPLED:
+            arms[trial["study"], trial["scenario"], trial["arm"]].append(trial["latency_mean_s"])
+    return tuple(np.log(latencies_s) for latencies_s in arms.values() if len(latencies_s) > 1)
 
 
 @cache

@@ -202,7 +202,8 @@ EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 def committed() -> list[tuple[float, float]]:
     """Of each trial of the committed studies: bytes sent over bytes needed, and its longest latency."""
-    return [
+    earlier = json.loads((EXPERIMENTS / "interval_coverage" / "earlier_trials.json").read_text())
+    return [(trial["sent_over_needed"], trial["latency_max_s"]) for trial in earlier] + [
         (point["metrics"]["sent_over_needed"], max(point["latencies_s"]))
         for path in EXPERIMENTS.rglob("comparison.json")
         for scenario in json.loads(path.read_text())["scenarios"]
