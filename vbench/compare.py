@@ -159,7 +159,7 @@ def _run(options: argparse.Namespace) -> int:
         display.say(f"written    {files[0]}, and {len(files) - 1} files beside it")
         if options.log:
             _log(options.folder, options.outputs, found, files, comparison)
-    return _status(comparison, options.fail_on_regression, options.require_non_inferior)
+    return status(comparison, options.fail_on_regression, options.require_non_inferior)
 
 
 @contextmanager
@@ -202,8 +202,15 @@ def _log(folder: Path, outputs: Path | None, found: Found, files: list[Path], co
     tracker.log_comparison(folder, files, comparison.metrics)
 
 
-def _status(comparison: Comparison, regression: float | None, margin: float | None) -> int:
-    """The exit status: of what was changed first, for then nothing else means anything."""
+def status(comparison: Comparison, regression: float | None, margin: float | None) -> int:
+    """The exit status of a comparison under the bounds of ``--fail-on-regression`` and
+    ``--require-non-inferior``, percent or None, with its reasons on standard error.
+
+    A changed record comes first, for then nothing else means anything.
+
+    Raises:
+        ConfigError: a scenario has too few blocks for ``--fail-on-regression``.
+    """
     if comparison.provenance.faults:
         print(f"vbench: {provenance.changed(comparison.provenance.faults)}", file=sys.stderr)
         return CHANGED

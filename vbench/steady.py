@@ -3,6 +3,8 @@
 import statistics
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from vbench.record import Request
 
@@ -29,11 +31,23 @@ def halves(requests: Sequence[Request]) -> dict[str, float]:
     }
 
 
-def window(requests: Sequence[Request]) -> tuple[float, float] | None:
-    """From the first to the last moment, in the client's monotonic seconds, at which all slots were busy.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """When all slots were busy, in the client's monotonic seconds."""
 
-    The number of slots is the most requests that were due and not answered at one moment. None for no
-    request, and if the window has no length.
+    begin_s: float
+    """The first such moment."""
+    end_s: float
+    """The last one."""
+    length_s: float
+    """How long all slots were busy in between. In a closed loop that is all the time, since an answer makes the
+    next request due. A transfer makes its objects between two requests."""
+
+
+def all_slots_busy(requests: Sequence[Request]) -> Busy | None:
+    """When as many requests were due and not answered as ever were at one moment.
+
+    None if there are no requests, or if all slots were busy for no time.
     """
     change: Counter[float] = Counter()
     for request in requests:
@@ -41,33 +55,34 @@ def window(requests: Sequence[Request]) -> tuple[float, float] | None:
         # One that is due when another is answered takes its slot: both happen at that moment.
         change[request.done_s] -= 1
     moments = sorted(change)
-    in_flight, counts = 0, []
-    for moment in moments:
-        in_flight += change[moment]
-        counts.append(in_flight)
+    counts = list(accumulate(change[moment] for moment in moments))
     most = max(counts, default=0)
     if most < 1:
         return None
-    full = [at for at, count in enumerate(counts) if count == most]
     # Each count lasts until the next moment.
-    begin_s, end_s = moments[full[0]], moments[full[-1] + 1]
-    return (begin_s, end_s) if end_s > begin_s else None
+    full = [
+        (begin_s, end_s)
+        for (begin_s, end_s), count in zip(pairwise(moments), counts[:-1], strict=True)
+        if count == most
+    ]
+    return Busy(
+        begin_s=full[0][0], end_s=full[-1][1], length_s=sum(end_s - begin_s for begin_s, end_s in full)
+    )
 
 
 def steady(requests: Sequence[Request]) -> dict[str, float]:
-    """Over the window in which all slots were busy: its length, the requests wholly within it, their mean
-    latency, and their number over the window's length.
+    """How long all slots were busy, the requests that were wholly within that window, their mean latency, and
+    their number per second in which all slots were busy.
 
     The drain is outside: a closed loop of n requests, c at a time, has n - c + 1 requests in the window. The
     start, at which c requests are due at once, is inside; the halves show what it does.
     """
-    bounds = window(requests)
-    if bounds is None:
+    busy = all_slots_busy(requests)
+    if busy is None:
         return {}
-    begin_s, end_s = bounds
-    inside = [r.latency_s for r in requests if r.scheduled_s >= begin_s and r.done_s <= end_s]
-    found = {"steady_s": end_s - begin_s, "steady_requests": float(len(inside))}
+    inside = [r.latency_s for r in requests if r.scheduled_s >= busy.begin_s and r.done_s <= busy.end_s]
+    found = {"steady_s": busy.length_s, "steady_requests": float(len(inside))}
     if inside:
         found["steady_latency_mean_s"] = statistics.fmean(inside)
-        found["steady_throughput_requests_per_s"] = len(inside) / (end_s - begin_s)
+        found["steady_throughput_requests_per_s"] = len(inside) / busy.length_s
     return found

@@ -1,11 +1,13 @@
 """The command line: what it writes, its exit status, and one sentence for what is wrong."""
 
+import io
 import json
 import math
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ import records
 import sweeps
 
 from vbench.analysis import DATA, PAGE
-from vbench.compare import CHANGED, main
+from vbench.analysis.comparison import compare
+from vbench.analysis.results import Comparison
+from vbench.analysis.trials import read_sweep
+from vbench.compare import CHANGED, main, status
 from vbench.tracking import COMPARISON, SWEEP, Tracker
 from vbench.trial_folder import NODES, TRIAL
 
@@ -34,45 +39,78 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sweeps.write_sweep(folder, {"runtime": ["oss", "anyscale"]}, 3, latency)
 
 
-def test_page_data_and_plots_are_written(
-    sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([str(sweep), "--out", str(tmp_path)]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == {
+@dataclass(frozen=True)
+class Written:
+    """What the plain command left and said."""
+
+    folder: Path
+    printed: str
+
+    @property
+    def page(self) -> str:
+        return (self.folder / PAGE).read_text()
+
+    @property
+    def data(self) -> Any:
+        return json.loads((self.folder / DATA).read_text())
+
+
+@pytest.fixture(scope="module")
+def written(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    folder, out = tmp_path_factory.mktemp("written"), io.StringIO()
+    with redirect_stdout(out):
+        assert main([str(sweep), "--out", str(folder)]) == 0
+    return Written(folder, out.getvalue())
+
+
+@pytest.fixture(scope="module")
+def slower(sweep: Path) -> Comparison:
+    """OSS after Anyscale's setting: it takes 25% more, between 19% and 31%."""
+    comparison = compare(read_sweep(sweep), {"runtime": "anyscale"}, None)
+    assert comparison is not None
+    return comparison
+
+
+@pytest.fixture(scope="module")
+def faster(sweep: Path) -> Comparison:
+    comparison = compare(read_sweep(sweep), {"runtime": "oss"}, None)
+    assert comparison is not None
+    return comparison
+
+
+def test_page_data_and_plots_are_written(sweep: Path, written: Written) -> None:
+    assert {path.name for path in written.folder.iterdir()} == {
         PAGE,
         DATA,
         "latency.png",
         "stages.png",
         "nics-0.png",
     }
-    for path in tmp_path.glob("*.png"):
+    for path in written.folder.glob("*.png"):
         assert path.read_bytes().startswith(PNG)
         assert path.stat().st_size > 10_000
-    page = (tmp_path / PAGE).read_text()
     head = (
         "| Scenario | Average latency - Anyscale setting (15 connections)"
         " | Average latency - OSS (2 connections) | Improvement [95% interval] | n (blocks) | Verdict |"
     )
-    assert head in page
-    assert "| chunked inference | 64.0 ± 1.6 s | 80.0 ± 2.0 s | 20% [16%, 24%] | 3 | faster |" in page
-    assert "| infer transfer | 40.00 | 32.00 |" in page
-    for picture in tmp_path.glob("*.png"):
-        assert f"]({picture.name})" in page
-    assert str(tmp_path) not in page + (tmp_path / DATA).read_text()
-    assert str(sweep.parent) not in page + (tmp_path / DATA).read_text()
-    out = capsys.readouterr().out
-    assert "20% [16%, 24%]" in out
-    assert "faster" in out
+    assert head in written.page
+    assert "| chunked inference | 64.0 ± 1.6 s | 80.0 ± 2.0 s | 20% [16%, 24%] | 3 | faster |" in written.page
+    assert "| infer transfer | 40.00 | 32.00 |" in written.page
+    for picture in written.folder.glob("*.png"):
+        assert f"]({picture.name})" in written.page
+    everything = written.page + (written.folder / DATA).read_text()
+    assert str(written.folder) not in everything
+    assert str(sweep.parent) not in everything
+    assert "20% [16%, 24%]" in written.printed
+    assert "faster" in written.printed
 
 
-def test_data_holds_what_the_page_says(sweep: Path, tmp_path: Path) -> None:
-    assert main([str(sweep), "--out", str(tmp_path)]) == 0
-    data = json.loads((tmp_path / DATA).read_text())
-    (table,) = data["tables"]
+def test_data_holds_what_the_page_says(written: Written) -> None:
+    (table,) = written.data["tables"]
     (row,) = table["rows"]
     assert row["improvement"]["blocks"] == 3
     assert row["improvement"]["low_percent"] == pytest.approx(16.3, abs=0.5)
-    arms = data["scenarios"][0]["arms"]
+    arms = written.data["scenarios"][0]["arms"]
     assert [arm["settings"] for arm in arms] == [{"runtime": "oss"}, {"runtime": "anyscale"}]
     point = arms[0]["points"][0]
     assert len(point["latencies_s"]) == 8
@@ -80,58 +118,64 @@ def test_data_holds_what_the_page_says(sweep: Path, tmp_path: Path) -> None:
     assert point["limits"]["limits"][0]["resource"] == "cores"
 
 
-@pytest.mark.parametrize(
-    ("baseline", "percent", "status"),
-    [("oss", "0", 0), ("anyscale", "10", 4), ("anyscale", "24", 0), ("anyscale", "40", 0)],
-)
-def test_a_regression_beyond_the_bound_sets_the_exit_status(
-    sweep: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    baseline: str,
-    percent: str,
-    status: int,
-) -> None:
-    """OSS after Anyscale's setting takes 25% more, at least 19%: 24% lies within the interval."""
-    arguments = [str(sweep), "--baseline", f"runtime={baseline}", "--fail-on-regression", percent]
-    assert main([*arguments, "--out", str(tmp_path)]) == status
-    error = capsys.readouterr().err
-    assert ("is slower than" in error) == (status == 4)
-    assert ("inconclusive; a new sweep with more blocks may tell" in error) == (percent == "24")
-
-
-def test_a_pass_says_how_large_a_regression_would_have_been_missed(
+def test_a_regression_beyond_the_bound_sets_the_exit_status_of_the_command(
     sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [str(sweep), "--baseline", "runtime=anyscale", "--out", str(tmp_path)]
-    assert main([*arguments, "--fail-on-regression", "24"]) == 0
+    assert main([*arguments, "--fail-on-regression", "10", "--require-non-inferior", "25"]) == 4
     error = capsys.readouterr().err
-    low = json.loads((tmp_path / DATA).read_text())["tables"][0]["rows"][0]["improvement"]["low_percent"]
-    assert f"a regression of up to {-low:.1f}% would have been missed" in error
+    assert "is slower than" in error
+    assert "inconclusive, and so not shown to be non-inferior" in error
+
+
+@pytest.mark.parametrize(
+    ("baseline", "percent", "expected"),
+    [("faster", 0, 0), ("slower", 10, 4), ("slower", 24, 0), ("slower", 40, 0)],
+)
+def test_a_regression_beyond_the_bound_sets_the_exit_status(
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+    baseline: str,
+    percent: float,
+    expected: int,
+) -> None:
+    """24% lies within the interval."""
+    assert status(request.getfixturevalue(baseline), percent, None) == expected
+    error = capsys.readouterr().err
+    assert ("is slower than" in error) == (expected == 4)
+    assert ("inconclusive; a new sweep with more blocks may tell" in error) == (percent == 24)
+
+
+def test_a_pass_says_how_large_a_regression_would_have_been_missed(
+    slower: Comparison, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status(slower, 24, None) == 0
+    error = capsys.readouterr().err
+    value = slower.tables[0].rows[0].improvement
+    assert value is not None
+    assert value.low_percent is not None
+    assert f"a regression of up to {-value.low_percent:.1f}% would have been missed" in error
     assert "passes --fail-on-regression 24" in error
 
 
 @pytest.mark.parametrize(
-    ("baseline", "percent", "status", "said"),
+    ("baseline", "percent", "expected", "said"),
     [
-        ("oss", "0", 0, ""),
-        ("anyscale", "40", 0, ""),
-        ("anyscale", "25", 5, "inconclusive, and so not shown to be non-inferior"),
-        ("anyscale", "10", 4, "inferior: its latency is higher by at least"),
+        ("faster", 0, 0, ""),
+        ("slower", 40, 0, ""),
+        ("slower", 25, 5, "inconclusive, and so not shown to be non-inferior"),
+        ("slower", 10, 4, "inferior: its latency is higher by at least"),
     ],
 )
 def test_non_inferiority_has_to_be_shown(
-    sweep: Path,
-    tmp_path: Path,
+    request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
     baseline: str,
-    percent: str,
-    status: int,
+    percent: float,
+    expected: int,
     said: str,
 ) -> None:
-    """OSS after Anyscale's setting takes 25% more, between 19% and 31%."""
-    arguments = [str(sweep), "--baseline", f"runtime={baseline}", "--out", str(tmp_path)]
-    assert main([*arguments, "--require-non-inferior", percent]) == status
+    assert status(request.getfixturevalue(baseline), None, percent) == expected
     error = capsys.readouterr().err
     assert said in error
     assert bool(error) == bool(said)
@@ -210,16 +254,16 @@ def test_bad_input_is_one_sentence(
     assert len(error.strip().splitlines()) == 1
 
 
-def test_an_mlflow_experiment_is_compared_like_its_sweep(sweep: Path, tmp_path: Path) -> None:
+def test_an_mlflow_experiment_is_compared_like_its_sweep(
+    sweep: Path, written: Written, tmp_path: Path
+) -> None:
     tracker = Tracker(tmp_path, "study")
     plan = json.loads((sweep / SWEEP).read_text())
     for planned in plan["trials"]:
         tracker.log(sweep / planned["folder"])
     assert main(["--experiment", "study", "--outputs", str(tmp_path)]) == 0
     from_mlflow = json.loads((tmp_path / "comparisons" / "study" / DATA).read_text())
-    assert main([str(sweep), "--out", str(tmp_path / "direct")]) == 0
-    direct = json.loads((tmp_path / "direct" / DATA).read_text())
-    assert from_mlflow["tables"] == direct["tables"]
+    assert from_mlflow["tables"] == written.data["tables"]
     assert (tmp_path / "comparisons" / "study" / "nics-0.png").exists()
 
 
@@ -282,10 +326,9 @@ def test_what_connections_give_is_drawn_against_the_caps(tmp_path: Path) -> None
     assert arms[2]["reached"]["share_percent"]["value"] == pytest.approx(92.8)
 
 
-def test_a_pipelines_links_are_not_held_against_the_cap_of_one_pair(sweep: Path, tmp_path: Path) -> None:
-    assert main([str(sweep), "--out", str(tmp_path)]) == 0
-    assert not (tmp_path / "rate.png").exists()
-    assert "What connections give" not in (tmp_path / PAGE).read_text()
+def test_a_pipelines_links_are_not_held_against_the_cap_of_one_pair(written: Written) -> None:
+    assert not (written.folder / "rate.png").exists()
+    assert "What connections give" not in written.page
 
 
 def test_named_arms_get_a_folder_of_their_own(sweep: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vbench.record import Request
 from vbench.report import over_time
-from vbench.steady import halves, steady, window
+from vbench.steady import Busy, all_slots_busy, halves, steady
 from vbench.summary import latencies, summarize, supported
 
 
@@ -36,7 +36,7 @@ def test_halves_are_by_index_whatever_the_order_of_the_lines() -> None:
 def test_the_window_ends_with_the_first_slot_that_stays_idle() -> None:
     """Four slots: requests 0 to 3 are due at 100 s; the fifth answer of eight leaves a slot idle."""
     requests = closed_loop([4.0, 5.0, 6.0, 7.0, 5.0, 9.0, 9.0, 9.0], 4)
-    assert window(requests) == (100.0, 109.0)
+    assert all_slots_busy(requests) == Busy(begin_s=100.0, end_s=109.0, length_s=9.0)
     found = steady(requests)
     assert found["steady_s"] == pytest.approx(9.0)
     assert found["steady_requests"] == 5
@@ -53,6 +53,18 @@ def test_all_but_the_drain_is_in_the_window(slots: int, extra: int, seed: int) -
     assert found["steady_requests"] == count - slots + 1
     last_s = max(r.done_s for r in requests) - 100.0
     assert found["steady_s"] <= last_s + 1e-9
+
+
+def test_what_passes_between_two_requests_of_a_transfer_is_not_time_with_all_slots_busy() -> None:
+    """2 s each, and half a second between them, in which the objects are made."""
+    starts_s = [100.0, 102.5, 105.0]
+    requests = [
+        records.request(index, scheduled_s=at, sent_s=at, done_s=at + 2.0) for index, at in enumerate(starts_s)
+    ]
+    assert all_slots_busy(requests) == Busy(begin_s=100.0, end_s=107.0, length_s=6.0)
+    assert steady(requests)["steady_throughput_requests_per_s"] == pytest.approx(0.5)
+    metrics = summarize(None, requests, [], [], [], None)
+    assert metrics["steady_s"] == pytest.approx(metrics["makespan_s"])
 
 
 def test_a_drain_that_is_faster_does_not_change_the_steady_mean() -> None:
