@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vbench.clusters.emulated import cluster as emulated
-from vbench.compose import check
-from vbench.studies import ROOT, timed
+from vbench.run.commands import ROOT, timed
+from vbench.run.compose import check
 
 HERE = Path(__file__).resolve().parent
 SWEEPS = ROOT / "outputs" / "sweeps"
@@ -77,7 +77,7 @@ def started(runtime: str, log: Path) -> Iterator[Running]:
         socket.create_server(("127.0.0.1", 0)) as listening,
     ):
         head, _, _ = cluster.address.partition(":")
-        forward = (sys.executable, "-m", "vbench.forward", str(listening.fileno()), head)
+        forward = (sys.executable, "-m", "vbench.linux.port_forward", str(listening.fileno()), head)
         with subprocess.Popen(
             (*cluster.enter, *forward, str(DASHBOARD_PORT)), pass_fds=[listening.fileno()]
         ) as forwarding:

@@ -1,6 +1,6 @@
 """The tables of the study ``data_path``: ``python experiments/data_path/tables.py outputs/sweeps/TIME``.
 
-``vbench.compare`` leaves out what is not valid. Here a trial that breaks no other rule than those of the
+``vbench compare`` leaves out what is not valid. Here a trial that breaks no other rule than those of the
 emulated links' fidelity (``BOUNDS``) counts as a bound: the machine's CPUs kept its transfers waiting, so the
 same links with more cores would have made it faster, and its latency is an upper bound. A ratio with such a
 candidate, and a valid baseline, is a lower bound. The numbers are written to ``result.json`` beside this file
@@ -18,9 +18,9 @@ from typing import Any
 from vbench.analysis.arms import value_of
 from vbench.analysis.statistics import improvement
 from vbench.analysis.trials import read_sweep
-from vbench.record import Trial
-from vbench.trial_folder import read_requests, read_spans
-from vbench.wire import frames_moved
+from vbench.record.files import read_requests, read_spans
+from vbench.record.transfers import frames_moved
+from vbench.record.types import Trial
 
 HERE = Path(__file__).resolve().parent
 MODES = ("chunked", "combined")

@@ -30,14 +30,14 @@ import numpy as np
 import numpy.typing as npt
 from torchcodec.decoders import VideoDecoder
 
-from vbench import environment
+from vbench.config.sizing import machine_cpus
 from vbench.models.registry import input_spec
-from vbench.sizing import machine_cpus
+from vbench.telemetry import environment
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import read_index
-from vbench.video.scene import ensure_clip
-from vbench.video.scene_settings import SceneSettings
+from vbench.video.scenes.scene import ensure_clip
+from vbench.video.scenes.settings import SceneSettings
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry, Frames, PixelFormat, VideoInfo
 

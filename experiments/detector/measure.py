@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vbench import environment
-from vbench.models.agreement import Found, disagreements
+from vbench.models.matching import Found, disagreements
 from vbench.models.protocol import Detections, Detector, ModelSettings
 from vbench.models.registry import create
+from vbench.telemetry import environment
 from vbench.video.frames import decode_video
-from vbench.video.scene import ensure_clip
-from vbench.video.scene_settings import SceneSettings
+from vbench.video.scenes.scene import ensure_clip
+from vbench.video.scenes.settings import SceneSettings
 from vbench.video.types import FrameGeometry, PixelFormat
 
 HERE = Path(__file__).resolve().parent

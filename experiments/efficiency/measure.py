@@ -1,7 +1,7 @@
 """How near the service comes to one plain process: ``python experiments/efficiency/measure.py`` (25 min).
 
-Nothing else may run meanwhile. In each round, each video and mode is measured once, in random order: a
-trial of the real command on the local cluster, and right after it ``python -m vbench.limits`` on its record.
+Nothing else may run meanwhile. In each round, each video and mode is measured once, in random order: a trial
+of the real command on the local cluster, and right after it ``python -m vbench efficiency`` on its record.
 The numbers are written to ``result.json`` beside this file; README.md quotes it. Further arguments are
 overrides for the trials, such as ``pipeline.window=8``.
 """
@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from vbench import environment
-from vbench.studies import run_trial, timed
+from vbench.run.commands import run_trial, timed
+from vbench.telemetry import environment
 
 HERE = Path(__file__).resolve().parent
 
@@ -41,7 +41,7 @@ def measure(video: str, mode: str, outputs: Path, overrides: list[str]) -> dict[
         *overrides,
     )
     numbers = outputs / "numbers.json"
-    timed([sys.executable, "-m", "vbench.limits", str(folder), "--out", str(numbers)])
+    timed([sys.executable, "-m", "vbench", "efficiency", str(folder), "--out", str(numbers)])
     found: dict[str, Any] = json.loads(numbers.read_text())
     return {key: value for key, value in found.items() if key not in ("trial", "arm")}
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from vbench.studies import ROOT, timed
-from vbench.trial_folder import TRIAL, read_trial, write_json
+from vbench.record.files import TRIAL, read_trial, write_json
+from vbench.run.commands import ROOT, timed
 
 HERE = Path(__file__).resolve().parent
 OUTPUTS = ROOT / "outputs" / "false_alarms"

@@ -23,17 +23,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vbench import environment
-from vbench.models.agreement import Found, disagreements
-from vbench.models.passes import Capturable
-from vbench.models.pictures import to_pictures
+from vbench.models.forward_pass import Capturable
+from vbench.models.matching import Found, disagreements
+from vbench.models.preprocess import to_pictures
 from vbench.models.protocol import Detections, ModelSettings, Precision
 from vbench.models.registry import create
 from vbench.models.torch_detector import DTYPES, TorchDetector
-from vbench.summary import gpu_use
+from vbench.record.metrics import gpu_use
+from vbench.telemetry import environment
 from vbench.telemetry.machine import MachineSampler
-from vbench.video.scene_render import Scene
-from vbench.video.scene_settings import SceneSettings
+from vbench.video.scenes.render import Scene
+from vbench.video.scenes.settings import SceneSettings
 
 HERE = Path(__file__).resolve().parent
 DEVICE = torch.device("cuda")

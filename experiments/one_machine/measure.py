@@ -18,11 +18,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vbench import environment, procfs
-from vbench.studies import ROOT, timed
-from vbench.trial_folder import read_trial
-from vbench.video.scene import ensure_clip
-from vbench.video.scene_settings import SceneSettings
+from vbench.linux import procfs
+from vbench.record.files import read_trial
+from vbench.run.commands import ROOT, timed
+from vbench.telemetry import environment
+from vbench.video.scenes.scene import ensure_clip
+from vbench.video.scenes.settings import SceneSettings
 
 HERE = Path(__file__).resolve().parent
 

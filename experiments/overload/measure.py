@@ -25,12 +25,12 @@ from ray.serve.config import HTTPOptions
 from rich.console import Console
 from rich.table import Table
 
-from vbench import environment
+from vbench.linux.ports import free_ports
 from vbench.pipeline import build, front
-from vbench.pipeline.answer import PATH
+from vbench.pipeline.api_schema import PATH
 from vbench.pipeline.config import PipelineArgs
-from vbench.ports import free_ports
-from vbench.video.scene import SceneSettings, ensure_clip
+from vbench.telemetry import environment
+from vbench.video.scenes.scene import SceneSettings, ensure_clip
 
 HERE = Path(__file__).resolve().parent
 SCENE = SceneSettings(width=480, height=360, fps="10", length_s=1, unique_s=1, gop_s=1, objects=5)

@@ -19,9 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vbench import environment, procfs
-from vbench.studies import run_trial
-from vbench.trial_folder import read_samples, read_trial
+from vbench.linux import procfs
+from vbench.record.files import read_samples, read_trial
+from vbench.run.commands import run_trial
+from vbench.telemetry import environment
 
 HERE = Path(__file__).resolve().parent
 MODES = ("chunked", "combined")

@@ -20,11 +20,11 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.config import HTTPOptions
 
-from vbench import environment
+from vbench.linux.ports import free_ports
 from vbench.pipeline.build import deployment_options
 from vbench.pipeline.config import PipelineArgs
-from vbench.ports import free_ports
-from vbench.summary import percentile
+from vbench.record.metrics import percentile
+from vbench.telemetry import environment
 
 HERE = Path(__file__).resolve().parent
 http = FastAPI()

@@ -10,14 +10,16 @@ from typing import Any
 
 import records
 
-from vbench import ledger, rules, trial_folder
-from vbench.question import question
-from vbench.record import Request, Trial
-from vbench.schema import Config
-from vbench.summary import summarize
-from vbench.tracking import SWEEP
-from vbench.trial import fingerprint
-from vbench.trial_folder import write_json, write_lines
+from vbench.config.schema import Config
+from vbench.record import files
+from vbench.record.files import write_json, write_lines
+from vbench.record.metrics import summarize
+from vbench.record.question import question
+from vbench.record.types import Request, Trial
+from vbench.record import ledger
+from vbench.run.trial import fingerprint
+from vbench.tracking.mlflow import SWEEP
+from vbench.validity import rules
 
 LATENCIES_S = {"a": 4.0, "b": 5.0}
 ARMS = tuple(LATENCIES_S)
@@ -111,11 +113,11 @@ def run(
         observed=observed,
         ledger=begun,
     )
-    write_lines(folder / trial_folder.REQUESTS, requests)
-    write_lines(folder / trial_folder.SPANS, [])
-    write_lines(folder / trial_folder.NODES, nodes)
-    write_lines(folder / trial_folder.MACHINES, machines)
-    write_json(folder / trial_folder.TRIAL, trial)
+    write_lines(folder / files.REQUESTS, requests)
+    write_lines(folder / files.SPANS, [])
+    write_lines(folder / files.NODES, nodes)
+    write_lines(folder / files.MACHINES, machines)
+    write_json(folder / files.TRIAL, trial)
     facts = {
         "trial_id": trial_id,
         "at": f"2026-01-01T0{block}:30:00+00:00",

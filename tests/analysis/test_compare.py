@@ -19,9 +19,9 @@ from vbench.analysis import DATA, PAGE
 from vbench.analysis.comparison import compare
 from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
-from vbench.compare import CHANGED, main, status
-from vbench.tracking import COMPARISON, SWEEP, Tracker
-from vbench.trial_folder import NODES, TRIAL
+from vbench.cli.compare import CHANGED, main, status
+from vbench.record.files import NODES, TRIAL
+from vbench.tracking.mlflow import COMPARISON, SWEEP, Tracker
 
 PNG = b"\x89PNG\r\n\x1a\n"
 NOISE = (0.01, -0.01, 0.0, 0.005, -0.005)

@@ -12,11 +12,11 @@ import sweeps
 
 from vbench.analysis import compare_sweep
 from vbench.analysis.arms import PER_BLOCK
-from vbench.analysis.same import NotComparable
+from vbench.analysis.comparability import NotComparable
 from vbench.errors import ConfigError
-from vbench.tracking import SWEEP
-from vbench.trial import NOT_FINGERPRINTED
-from vbench.trial_folder import TRIAL, RecordError
+from vbench.record.files import TRIAL, RecordError
+from vbench.run.trial import NOT_FINGERPRINTED
+from vbench.tracking.mlflow import SWEEP
 
 LATENCIES = {"single": 90.0, "oss": 80.0, "anyscale": 60.0}
 RUNTIMES = tuple(LATENCIES)

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vbench import compare, judge, tracking
 from vbench.analysis import compare_sweep
 from vbench.analysis import data as data_of
+from vbench.cli import compare, revalidate
 from vbench.errors import VbenchError
-from vbench.ledger import LEDGER
-from vbench.tracking import SWEEP
-from vbench.trial_folder import MACHINES, NODES, REQUESTS, TRIAL, RecordError
+from vbench.record.files import MACHINES, NODES, REQUESTS, TRIAL, RecordError
+from vbench.record.ledger import LEDGER
+from vbench.tracking import mlflow
+from vbench.tracking.mlflow import SWEEP
 
 FILES = (f"0/{TRIAL}", f"0/{REQUESTS}", f"0/{NODES}", f"0/{MACHINES}", f"../../{LEDGER}", SWEEP)
 VALUES = (None, [], {}, "x", "\ud800", -1, 10**400, 1e308, float("inf"), float("nan"), True, [1], {"a": 1})
@@ -60,7 +61,7 @@ def edited(value: Any, path: tuple[str | int, ...], new: object) -> Any:
 def check_named(sweep: Path, *, is_record: bool) -> None:
     """Nothing crashes, and an edited record does not count."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
-        assert judge.main([str(sweep / "0")]) in (0, 1, 2)
+        assert revalidate.main([str(sweep / "0")]) in (0, 1, 2)
     assert "Traceback" not in said.getvalue()
     try:
         found = compare_sweep(sweep)
@@ -125,7 +126,7 @@ def test_an_edited_record_is_named_and_does_not_count(
     path.write_text("\n".join(lines) + "\n")
     check_named(sweep, is_record=True)
     capsys.readouterr()
-    assert judge.main([str(sweep / "0")]) == 2
+    assert revalidate.main([str(sweep / "0")]) == 2
     assert str(path) in capsys.readouterr().err
 
 
@@ -135,7 +136,7 @@ def test_a_record_that_is_no_object_is_named(
 ) -> None:
     path = sweep / "0" / TRIAL
     path.write_text(text, errors="surrogateescape")
-    assert judge.main([str(sweep / "0")]) == 2
+    assert revalidate.main([str(sweep / "0")]) == 2
     assert f"{path} is damaged" in capsys.readouterr().err
     for number in "123":
         shutil.copy(path, sweep / number / TRIAL)
@@ -172,7 +173,9 @@ def test_faults_come_before_the_bounds_of_a_regression(
     assert "not what the trials wrote" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("main", "file"), [(judge.main, TRIAL), (judge.main, NODES), (tracking.main, TRIAL)])
+@pytest.mark.parametrize(
+    ("main", "file"), [(revalidate.main, TRIAL), (revalidate.main, NODES), (mlflow.main, TRIAL)]
+)
 def test_a_file_that_is_a_folder_is_named(
     sweep: Path, main: Any, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import records
 
-from vbench.analysis.gaps import notes
-from vbench.record import Trial
+from vbench.analysis.interleaving import notes
+from vbench.record.types import Trial
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,14 +11,15 @@ from pathlib import Path
 import ledgered
 import pytest
 
-from vbench import environment, ledger
 from vbench.analysis import compare_sweep
 from vbench.analysis.audit import audit
 from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
-from vbench.judge import judged, main
-from vbench.tracking import SWEEP
-from vbench.trial_folder import REQUESTS, TRIAL, read_trial, write_json
+from vbench.cli.revalidate import judged, main
+from vbench.record.files import REQUESTS, TRIAL, read_trial, write_json
+from vbench.record import ledger
+from vbench.telemetry import environment
+from vbench.tracking.mlflow import SWEEP
 
 
 def compared(sweep: Path) -> Comparison:

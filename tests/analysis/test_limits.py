@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import records
 
-from vbench.analysis.limits import limits
-from vbench.network import Link
-from vbench.record import Harness, SpanLine, Trial
-from vbench.summary import summarize
+from vbench.analysis.bottleneck import limits
+from vbench.record.metrics import summarize
+from vbench.record.network import Link
+from vbench.record.types import Harness, SpanLine, Trial
 
 MB = 10**6
 

@@ -19,7 +19,7 @@ import pytest
 import sweeps
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from vbench.tracking import DATABASE, Tracker
+from vbench.tracking.mlflow import DATABASE, Tracker
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "outputs" / "mlflow_ui"
 

@@ -7,9 +7,9 @@ import sweeps
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vbench.analysis import plot_links
 from vbench.analysis.comparison import compare
-from vbench.analysis.plots import legend, new_figure
+from vbench.analysis.report import plot_nics
+from vbench.analysis.report.plots import legend, new_figure
 from vbench.analysis.trials import read_sweep
 
 
@@ -35,7 +35,7 @@ def test_all_of_every_rate_is_seen_where_no_cap_is_known(
 ) -> None:
     """A row's panels share their height, and the arm with the highest rate need not be the first."""
     drawn: list[Figure] = []
-    monkeypatch.setattr(plot_links, "save", lambda figure, _: drawn.append(figure))
+    monkeypatch.setattr(plot_nics, "save", lambda figure, _: drawn.append(figure))
     folder = sweeps.write_sweep(
         tmp_path,
         {"runtime": ["oss", "anyscale"]},
@@ -46,7 +46,7 @@ def test_all_of_every_rate_is_seen_where_no_cap_is_known(
     comparison = compare(read_sweep(folder))
     assert comparison is not None
 
-    plot_links.links(comparison.scenarios[0], tmp_path / "nics.png")
+    plot_nics.links(comparison.scenarios[0], tmp_path / "nics.png")
 
     (figure,) = drawn
     for axes in figure.axes:

@@ -10,9 +10,9 @@ import sweeps
 
 from vbench.analysis import PAGE, compare_sweep
 from vbench.analysis.results import Comparison
-from vbench.compare import main
-from vbench.tracking import ARTIFACTS, SWEEP, Tracker
-from vbench.trial_folder import TRIAL, RecordError
+from vbench.cli.compare import main
+from vbench.record.files import TRIAL, RecordError
+from vbench.tracking.mlflow import ARTIFACTS, SWEEP, Tracker
 
 SWEPT = {"mode": ["chunked", "combined"], "runtime": ["oss", "anyscale"]}
 """In a block: 0 and 1 are chunked, 2 and 3 combined; the even ones are OSS."""

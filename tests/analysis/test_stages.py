@@ -5,8 +5,8 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.analysis.stages import PARTS, where_it_went
-from vbench.record import SpanLine
+from vbench.analysis.latency_breakdown import PARTS, where_it_went
+from vbench.record.types import SpanLine
 
 DUE_S = 1.7e9 - 0.001
 """When the request of ``records`` was due; it takes 2 s."""

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from vbench.analysis import words
+from vbench.analysis.report import formatting
 from vbench.analysis.statistics import improvement
-from vbench.summary import percentile
+from vbench.record.metrics import percentile
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = "figures.txt"
@@ -63,11 +63,11 @@ class Page:
             "arm": self._arm,
             "half": self._half,
             "gain": self._gain,
-            "cand": lambda row: words.seconds(SimpleNamespace(**row["candidate"])),  # type: ignore[arg-type]
-            "base": lambda row: words.seconds(SimpleNamespace(**row["baseline"])),  # type: ignore[arg-type]
-            "imp": lambda row: words.percent(SimpleNamespace(**row["improvement"])),  # type: ignore[arg-type]
+            "cand": lambda row: formatting.seconds(SimpleNamespace(**row["candidate"])),  # type: ignore[arg-type]
+            "base": lambda row: formatting.seconds(SimpleNamespace(**row["baseline"])),  # type: ignore[arg-type]
+            "imp": lambda row: formatting.percent(SimpleNamespace(**row["improvement"])),  # type: ignore[arg-type]
             "n": lambda row: str(row["improvement"]["blocks"]),
-            "mean": lambda arm: words.seconds(SimpleNamespace(**arm["latency"])),  # type: ignore[arg-type]
+            "mean": lambda arm: formatting.seconds(SimpleNamespace(**arm["latency"])),  # type: ignore[arg-type]
             "average": average,
             "percentile": percentile,
             "span": span,
@@ -137,7 +137,7 @@ class Page:
             for which in (baseline, candidate)
         )
         common = [block for block in base if block in cand]
-        return words.percent(
+        return formatting.percent(
             improvement([base[block] for block in common], [cand[block] for block in common])
         )
 

@@ -14,9 +14,9 @@ from emulated import ENDS, SCALE, of
 from runs import Workplace, below
 from waiting import until
 
-from vbench import procfs
 from vbench.clusters.emulated import cluster as emulated
-from vbench.compose import check
+from vbench.linux import procfs
+from vbench.run.compose import check
 
 DEADLINE_S = 240
 DASHBOARD_PORT = 8265

@@ -6,7 +6,7 @@ It cuts every connection that is so old, and after the first refuses all for so 
 import asyncio
 import sys
 
-from vbench.forward import pass_on
+from vbench.linux.port_forward import pass_on
 
 
 async def main(host: str, port: int, oldest_s: float, out_s: float) -> None:

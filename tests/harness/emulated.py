@@ -6,7 +6,7 @@ from pathlib import Path
 
 from waiting import came_true
 
-from vbench import procfs
+from vbench.linux import procfs
 
 NODES = ("head", "gpu", "chunk1", "chunk2", "decode")
 CHUNKERS = {"chunk1", "chunk2"}
@@ -86,7 +86,7 @@ def processes(main: int) -> Processes:
     below = procfs.family("of no guard", main)
     arguments = {pid: procfs.command(pid) for pid in below}
     parents = {pid: line.parent for pid in below if (line := procfs.stat(pid))}
-    guards = [pid for pid in below if arguments[pid][1:3] == ["-m", "vbench.clusters.guard"]]
+    guards = [pid for pid in below if arguments[pid][1:3] == ["-m", "vbench.linux.guard"]]
     launched = [pid for pid in below if arguments[pid][1:3] == ["-m", INIT]]
 
     def first(of: list[int], parent: int | None) -> int | None:

@@ -1,6 +1,6 @@
 """Changes the links of emulated hosts from outside, as somebody with ``tc`` could."""
 
-from vbench.namespaces import network_of
+from vbench.linux.namespaces import network_of
 
 
 def lift_flow_caps(host: int, mbps: int) -> None:

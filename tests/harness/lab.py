@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vbench import namespaces
-from vbench.clusters.emulated import linkcheck
+from vbench.clusters.emulated import link_check
 from vbench.clusters.emulated.host import RunningHost, fork_host
-from vbench.clusters.emulated.plan import Host, Spec
-from vbench.network import LinkCheck, LinkSample
-from vbench.telemetry.quiet import Quiet, wait_until_quiet
+from vbench.clusters.emulated.topology import Host, Spec
+from vbench.linux import namespaces
+from vbench.record.network import LinkCheck, LinkSample
+from vbench.telemetry.link_idle import Quiet, wait_until_quiet
 
 DEADLINE_S = 120
 ANSWER_S = 30.0
@@ -86,7 +86,7 @@ def checked(sender: Host, receiver: Host, flows: int, seen: Seen) -> LinkCheck:
         sender=sender.name,
         receiver=receiver.name,
         flows=flows,
-        expected_mbps=linkcheck.expected_mbps(sender, receiver, flows),
+        expected_mbps=link_check.expected_mbps(sender, receiver, flows),
         measured_mbps=seen.mbps[receiver.name],
     )
 
@@ -127,7 +127,7 @@ def _all(hosts: dict[str, RunningHost], do: str) -> None:
 
 
 def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], quiet_within_s: float | None) -> Seen:
-    from vbench.clusters.emulated.queues import watching
+    from vbench.telemetry.link_queues import watching
 
     peers = {sender: (receiver, flows) for sender, receiver, flows in wanted}
     incoming = {name: sum(flows for _, receiver, flows in wanted if receiver == name) for name in hosts}

@@ -9,7 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
-from vbench import namespaces
+from vbench.linux import namespaces
 
 NOBODY = 65534
 MS_BIND = 0x1000

@@ -5,9 +5,9 @@ import functools
 from dataclasses import asdict, replace
 from typing import Any
 
-from vbench.compose import check
-from vbench.network import Link, LinkCheck, LinkSample, Network
-from vbench.record import (
+from vbench.config.schema import Config
+from vbench.record.network import Link, LinkCheck, LinkSample, Network
+from vbench.record.types import (
     Clip,
     CpuBounds,
     MachineSample,
@@ -19,7 +19,7 @@ from vbench.record import (
     SpanLine,
     Trial,
 )
-from vbench.schema import Config
+from vbench.run.compose import check
 
 
 def config(*overrides: str) -> Config:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from vbench.compose import ask
 from vbench.errors import ConfigError
+from vbench.run.compose import ask
 
 
 def refused(*overrides: str, multirun: bool = False) -> str:

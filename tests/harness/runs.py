@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vbench import procfs
-from vbench.tracking import trial_folders
-from vbench.trial_folder import read_trial
+from vbench.linux import procfs
+from vbench.record.files import read_trial
+from vbench.tracking.mlflow import trial_folders
 
 DEADLINE_S = 240
 

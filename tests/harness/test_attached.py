@@ -12,9 +12,9 @@ from emulated import CONNECTIONS, WHOLE
 from runs import Wait, Workplace, below
 from waiting import until
 
-from vbench import procfs
-from vbench.record import Trial
-from vbench.trial_folder import read_machines, read_requests, read_samples, read_spans, read_trial
+from vbench.linux import procfs
+from vbench.record.files import read_machines, read_requests, read_samples, read_spans, read_trial
+from vbench.record.types import Trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

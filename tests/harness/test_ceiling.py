@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 import records
 
-from vbench import environment, limits, trial_folder
-from vbench.ceiling import PlainProcess
+from vbench.cli import efficiency
+from vbench.load.single_process import PlainProcess
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.geometry import frame_geometry
-from vbench.record import Trial
+from vbench.pipeline.frame_size import frame_geometry
+from vbench.record import files
+from vbench.record.types import Trial
+from vbench.telemetry import environment
 from vbench.video.digest import file_digest, frame_digests
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_video
-from vbench.video.scene import SceneSettings, ensure_clip
+from vbench.video.scenes.scene import SceneSettings, ensure_clip
 
 ARGS = PipelineArgs.model_validate({"chunk_s": 1, "fps": 2})
 
@@ -68,7 +70,7 @@ def of_clip(clip: Path, folder: Path) -> Trial:
     cached = folder / "reference.json"
     nothing = {"pts": 0, "names": [], "scores": [], "boxes": []}
     frames = [{**nothing, "digest": digest} for digest in reference(clip)]
-    trial_folder.write_json(cached, {"frames": frames, "map50": None})
+    files.write_json(cached, {"frames": frames, "map50": None})
     return records.trial(
         config=asdict(records.config("pipeline.fps=2", "pipeline.chunk_s=1")),
         environment=environment.describe(),
@@ -89,9 +91,9 @@ def of_clip(clip: Path, folder: Path) -> Trial:
 
 
 def run(folder: Path, trial: Trial, *arguments: str) -> int:
-    trial_folder.write_json(folder / trial_folder.TRIAL, trial)
-    trial_folder.write_lines(folder / trial_folder.SPANS, [records.span("decode", "compute", 1.6)])
-    return limits.main([str(folder), *arguments])
+    files.write_json(folder / files.TRIAL, trial)
+    files.write_lines(folder / files.SPANS, [records.span("decode", "compute", 1.6)])
+    return efficiency.main([str(folder), *arguments])
 
 
 def test_the_service_stands_beside_the_ceiling(
@@ -152,20 +154,20 @@ def test_without_a_folder_the_latest_run_is_taken(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert limits.main([]) == 2
+    assert efficiency.main([]) == 2
     assert "outputs/runs holds no trial" in capsys.readouterr().err
     for name, host in (("2026-01-01", "elsewhere"), ("2026-01-02", environment.describe()["host"])):
         folder = tmp_path / "outputs" / "runs" / name
         folder.mkdir(parents=True)
         trial = of_clip(clip, tmp_path)
-        trial_folder.write_json(
-            folder / trial_folder.TRIAL, replace(trial, environment={**trial.environment, "host": host})
+        files.write_json(
+            folder / files.TRIAL, replace(trial, environment={**trial.environment, "host": host})
         )
 
-    assert limits.main(["--videos", "1"]) == 0
+    assert efficiency.main(["--videos", "1"]) == 0
     assert "2026-01-02" in capsys.readouterr().out
 
 
 def test_a_number_of_videos_below_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert limits.main(["--videos", "0"]) == 2
+    assert efficiency.main(["--videos", "0"]) == 2
     assert "--videos 0 must be 1 or more" in capsys.readouterr().err

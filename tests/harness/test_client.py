@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from vbench.load.client import closed_loop
-from vbench.pipeline.answer import PATH
+from vbench.load.closed_loop import closed_loop
+from vbench.pipeline.api_schema import PATH
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from vbench.clusters.attached.cluster import address_of
-from vbench.compose import ask, check, groups, studies
+from vbench.clusters.emulated.validate import network
+from vbench.config.schema import Config
+from vbench.config.sizing import replicas
 from vbench.errors import ConfigError, InputError
-from vbench.graph import pipeline_args
-from vbench.hydras import run, split
-from vbench.overrides import expand, parse, swept_keys
-from vbench.schema import Config
-from vbench.sizing import replicas
-from vbench.validate_network import network
+from vbench.load.pipeline_args import pipeline_args
+from vbench.run.compose import ask, check, groups, studies
+from vbench.run.hydra_app import run, split
+from vbench.run.overrides import expand, parse, swept_keys
 
 
 def refused(*overrides: str, multirun: bool = False) -> str:
@@ -335,7 +335,7 @@ def test_a_sweep_without_a_value_or_of_no_values_is_refused() -> None:
 
 @pytest.mark.parametrize("cores", [1, 2, 16, 128, 448])
 def test_the_main_job_fits_machines_of_any_size(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vbench.sizing.machine_cpus", lambda: cores)
+    monkeypatch.setattr("vbench.config.sizing.machine_cpus", lambda: cores)
     (config,) = check([], multirun=False)
     sizes = {name: replicas(config.cluster, name) for name in ("decoder", "inference")}
     assert sizes["decoder"] == cores

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from http_files import Behaviour, serving
 
-from vbench import disk
-from vbench.compose import check
 from vbench.errors import VbenchError
-from vbench.trial_folder import read_trial
-from vbench.video.scene import SceneSettings, ensure_clip
+from vbench.load import disk_room
+from vbench.record.files import read_trial
+from vbench.run.compose import check
+from vbench.video.scenes.scene import SceneSettings, ensure_clip
 
 TMPFS = (
     'mount -t tmpfs -o size="$1" none "$2" && shift 2 && "$@"; status=$?; cp -r "$OUT" "$KEPT"; exit $status'
@@ -100,7 +100,7 @@ def test_copies_of_a_remote_video_that_do_not_fit_are_refused_before_a_cluster_s
     """On a disk with room for the trial's other temporary files and one copy more; five come at a time."""
     settings = SceneSettings(width=320, height=180, fps="10", length_s=4, unique_s=2, gop_s=2, objects=3)
     clip = ensure_clip(settings, tmp_path / "scene").read_bytes()
-    room = disk.TEMPORARY_BYTES + 3 * len(clip)
+    room = disk_room.TEMPORARY_BYTES + 3 * len(clip)
     with serving(Behaviour(clip)) as url:
         video = ("video=file", f"video.path={url}/clip.mp4", "load.concurrency=5", "load.requests=5")
         service = "cluster.deployments.service.max_ongoing_requests=5"
@@ -126,23 +126,23 @@ def test_a_disk_that_fills_up_leaves_a_record_that_says_so(tmp_path: Path) -> No
     assert (trial.status, trial.valid) == ("failed", False)
     assert trial.error is not None
     assert "no space is left" in trial.error
-    assert not (folder / disk.RESERVE).exists()
+    assert not (folder / disk_room.RESERVE).exists()
 
 
 def test_what_a_trial_needs_grows_with_what_it_writes() -> None:
     (config,) = check(["tracking=off"], multirun=False)
     more = replace(config, load=replace(config.load, requests=100 * config.load.requests))
-    assert disk.needed_bytes(more) > disk.needed_bytes(config)
-    assert disk.needed_bytes(replace(config, tracking=replace(config.tracking, name="sqlite"))) > (
-        disk.needed_bytes(config)
+    assert disk_room.needed_bytes(more) > disk_room.needed_bytes(config)
+    assert disk_room.needed_bytes(replace(config, tracking=replace(config.tracking, name="sqlite"))) > (
+        disk_room.needed_bytes(config)
     )
-    assert disk.needed_bytes(config) < 300e6, "a default trial must fit on any laptop"
+    assert disk_room.needed_bytes(config) < 300e6, "a default trial must fit on any laptop"
 
 
 def test_a_full_disk_is_known_by_its_error_or_a_tools_words() -> None:
-    assert disk.is_full(OSError(errno.ENOSPC, "No space left on device", "/x"))
-    assert disk.is_full(VbenchError("FFmpeg: av_interleaved_write_frame(): No space left on device"))
+    assert disk_room.is_full(OSError(errno.ENOSPC, "No space left on device", "/x"))
+    assert disk_room.is_full(VbenchError("FFmpeg: av_interleaved_write_frame(): No space left on device"))
     wrapped = ValueError("x")
     wrapped.__cause__ = OSError(errno.EDQUOT, "Disk quota exceeded")
-    assert disk.is_full(wrapped)
-    assert not disk.is_full(OSError(errno.EACCES, "Permission denied"))
+    assert disk_room.is_full(wrapped)
+    assert not disk_room.is_full(OSError(errno.EACCES, "Permission denied"))

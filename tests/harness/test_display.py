@@ -9,11 +9,11 @@ from typing import Any
 
 from rich.console import Console
 
-from vbench.display import Display
+from vbench.run.progress import Display
 
 SAYS = """
 import sys
-from vbench.display import Display
+from vbench.run.progress import Display
 display = Display()
 sys.stdin.readline()
 for i in range(2000):

@@ -12,8 +12,8 @@ from emulated import BOUNDS, EMULATED, OBJECTS, Machine, Processes, namespaces_o
 from runs import SCENE, Wait, Workplace
 from waiting import until
 
-from vbench import procfs
-from vbench.trial_folder import read_trial
+from vbench.linux import procfs
+from vbench.record.files import read_trial
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from lab import LOOK_S, Seen, checked, host, transfers
 from records import config
 
-from vbench.clusters.emulated import linkcheck, plan
-from vbench.network import LinkCheck
-from vbench.telemetry.quiet import POLL_S, QUIET_S
+from vbench.clusters.emulated import link_check, topology
+from vbench.record.network import LinkCheck
+from vbench.telemetry.link_idle import POLL_S, QUIET_S
 
 TOLERANCE = 0.10
 
@@ -33,7 +33,7 @@ EMULATED = config("cluster=emulated").cluster
 def test_flows_reach_their_caps_together_but_no_more_than_the_nic(tmp_path: Path, flows: int) -> None:
     rounds = transfers(tmp_path, [A, B], [[("a", "b", flows)]] * ROUNDS)
     seen = middle(rounds, "b", mbps=min(10 * flows, 25))
-    assert linkcheck.complaint(checked(A, B, flows, seen)) is None
+    assert link_check.complaint(checked(A, B, flows, seen)) is None
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def middle(rounds: Sequence[Seen], receiver: str, *, mbps: float) -> Seen:
 def data_classes_used(seen: Seen, name: str) -> dict[int, int]:
     from vbench.clusters.emulated.shaping import FIRST_DATA
 
-    last = FIRST_DATA + plan.DATA_CLASSES
+    last = FIRST_DATA + topology.DATA_CLASSES
     return {
         handle: count
         for handle, count in seen.classes_bytes[name].items()
@@ -100,7 +100,7 @@ def test_queues_are_still_when_nothing_is_sent_and_grow_while_a_flow_is_held(tmp
         for name, found in look.items():
             assert (found.out_mbps, found.in_mbps) == (25, 25), name
             assert (found.flow_least_mbps, found.flow_most_mbps) == (10, 10)
-            assert found.flow_classes == plan.DATA_CLASSES + plan.OTHER_CLASSES
+            assert found.flow_classes == topology.DATA_CLASSES + topology.OTHER_CLASSES
             assert [getattr(found, counter) for counter in COUNTERS] == [0] * len(COUNTERS)
     assert any(look["a"].out_backlog_bytes > 0 for look in seen.during)
     waits = [look["a"].out_waits for look in seen.during]
@@ -115,7 +115,7 @@ def test_queues_are_still_when_nothing_is_sent_and_grow_while_a_flow_is_held(tmp
 def test_links_are_not_quiet_before_the_last_byte_has_come(tmp_path: Path) -> None:
     (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 1)]], quiet_within_s=30)
     assert seen.quiet is not None
-    took_s = linkcheck.SETTLE_S + linkcheck.MEASURE_S - POLL_S - LOOK_S
+    took_s = link_check.SETTLE_S + link_check.MEASURE_S - POLL_S - LOOK_S
     assert seen.quiet.after_s >= took_s + QUIET_S
     # 10 Mbit/s, from b acknowledgements alone.
     assert seen.quiet.sent_bytes["a"] > 0.5 * took_s * 1.25e6 > 5 * seen.quiet.sent_bytes["b"]
@@ -140,7 +140,7 @@ def test_connections_have_the_congestion_control_asked_for(tmp_path: Path, name:
 def test_a_link_that_is_shaped_otherwise_is_found(tmp_path: Path) -> None:
     slow = host("a", 1, flow_mbps=8, nic_mbps=25)
     (seen,) = transfers(tmp_path, [slow, B], [[("a", "b", 1)]])
-    said = linkcheck.complaint(checked(A, B, 1, seen))
+    said = link_check.complaint(checked(A, B, 1, seen))
     assert said is not None
     assert said.startswith("the link a -> b carried ")
     assert " over 1 connections instead of 10.0; " in said
@@ -151,11 +151,11 @@ def test_a_link_that_is_shaped_otherwise_is_found(tmp_path: Path) -> None:
 )
 def test_a_tenth_off_is_too_much(measured: float, holds: bool) -> None:
     check = LinkCheck(sender="a", receiver="b", flows=4, expected_mbps=100, measured_mbps=measured)
-    assert (linkcheck.complaint(check) is None) == holds
+    assert (link_check.complaint(check) is None) == holds
 
 
 def test_every_link_is_checked_both_ways() -> None:
-    ring = linkcheck.pairs([A, B, C])
+    ring = link_check.pairs([A, B, C])
     assert sorted(sender.name for sender, _ in ring) == ["a", "b", "c"]
     assert sorted(receiver.name for _, receiver in ring) == ["a", "b", "c"]
     assert all(sender != receiver for sender, receiver in ring)
@@ -163,16 +163,16 @@ def test_every_link_is_checked_both_ways() -> None:
 
 def test_as_many_flows_are_checked_as_fill_the_narrower_nic() -> None:
     narrow = host("n", 4, flow_mbps=10, nic_mbps=11)
-    assert linkcheck.flows_to_fill(A, B) == 3
-    assert (linkcheck.flows_to_fill(A, narrow), linkcheck.flows_to_fill(narrow, A)) == (2, 2)
-    assert linkcheck.expected_mbps(A, narrow, 2) == 11
+    assert link_check.flows_to_fill(A, B) == 3
+    assert (link_check.flows_to_fill(A, narrow), link_check.flows_to_fill(narrow, A)) == (2, 2)
+    assert link_check.expected_mbps(A, narrow, 2) == 11
 
 
 def test_transfers_that_fill_a_nic_are_checked_apart_from_others_of_its_hosts() -> None:
     hosts = [host(str(number), number, flow_mbps=10, nic_mbps=25) for number in range(1, 6)]
-    ring = linkcheck.pairs(hosts)
-    single = linkcheck.rounds([(sender, receiver, 1) for sender, receiver in ring])
-    full = linkcheck.rounds([(sender, receiver, 3) for sender, receiver in ring])
+    ring = link_check.pairs(hosts)
+    single = link_check.rounds([(sender, receiver, 1) for sender, receiver in ring])
+    full = link_check.rounds([(sender, receiver, 3) for sender, receiver in ring])
     assert (len(single), len(full)) == (1, 3)
     for together in full:
         names = [name for sender, receiver, _ in together for name in (sender.name, receiver.name)]
@@ -183,7 +183,7 @@ def test_transfers_that_fill_a_nic_are_checked_apart_from_others_of_its_hosts() 
 
 def test_no_more_is_checked_at_a_time_than_a_machine_can_move() -> None:
     hosts = [host(str(number), number, flow_mbps=1000, nic_mbps=2500) for number in range(1, 6)]
-    single = linkcheck.rounds([(sender, receiver, 1) for sender, receiver in linkcheck.pairs(hosts)])
+    single = link_check.rounds([(sender, receiver, 1) for sender, receiver in link_check.pairs(hosts)])
     assert [len(together) for together in single] == [2, 2, 1]
 
 
@@ -191,7 +191,7 @@ def test_no_more_is_checked_at_a_time_than_a_machine_can_move() -> None:
 def test_every_rate_of_the_cloud_is_divided_by_the_scale(scale: float) -> None:
     cluster = replace(EMULATED, scale=scale)
     assert cluster.flow_mbps is not None
-    planned = plan.hosts(cluster)
+    planned = topology.hosts(cluster)
     assert [one.name for one in planned] == list(cluster.nodes)
     assert len({one.ip for one in planned}) == len(planned)
     for one in planned:
@@ -205,14 +205,14 @@ def test_every_rate_of_the_cloud_is_divided_by_the_scale(scale: float) -> None:
 def test_what_init_is_told_comes_whole() -> None:
     cluster = EMULATED
     commands = {name: ("ray", "start", name) for name in cluster.nodes}
-    spec = plan.Spec(
+    spec = topology.Spec(
         folder="/tmp/x",
-        hosts=plan.hosts(cluster, commands),
+        hosts=topology.hosts(cluster, commands),
         scale=cluster.scale,
         congestion_control="cubic",
         timeout_s=9,
     )
-    assert plan.Spec.from_json(spec.to_json()) == spec
+    assert topology.Spec.from_json(spec.to_json()) == spec
 
 
 def test_a_nic_wider_than_all_others_is_filled_by_several() -> None:
@@ -220,7 +220,7 @@ def test_a_nic_wider_than_all_others_is_filled_by_several() -> None:
         host(name, number, flow_mbps=10, nic_mbps=nic)
         for number, (name, nic) in enumerate([("wide", 50), ("one", 25), ("other", 25), ("narrow", 5)], 1)
     )
-    found = linkcheck.fan_in([narrow, one, wide, other])
+    found = link_check.fan_in([narrow, one, wide, other])
     assert found is not None
     assert (found[0], found[1]) == (wide, [one, other])
-    assert linkcheck.fan_in([one, other, narrow]) is None
+    assert link_check.fan_in([one, other, narrow]) is None

@@ -8,12 +8,12 @@ import pytest
 from emulated import BETWEEN_ENDS, CHUNKERS, CONNECTIONS, EMULATED, NODES, SCALE, WHOLE, Machine
 from runs import Workplace
 
-from vbench.load.drive import WARM_UP_ROUNDS
-from vbench.network import LINK_TOLERANCE
-from vbench.record import NodeSample, Observed, Trial
-from vbench.telemetry.quiet import QUIET_S
-from vbench.trial_folder import read_machines, read_requests, read_samples, read_spans, read_trial
-from vbench.wire import crossings
+from vbench.load.video_load import WARM_UP_ROUNDS
+from vbench.record.files import read_machines, read_requests, read_samples, read_spans, read_trial
+from vbench.record.network import LINK_TOLERANCE
+from vbench.record.transfers import crossings
+from vbench.record.types import NodeSample, Observed, Trial
+from vbench.telemetry.link_idle import QUIET_S
 
 pytestmark = pytest.mark.slow
 

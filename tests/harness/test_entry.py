@@ -9,7 +9,7 @@ import pytest
 import records
 
 from vbench.clusters.ray_node import inherited
-from vbench.trial_folder import MACHINES, NODES, REQUESTS, SPANS, TRIAL, write_json, write_lines
+from vbench.record.files import MACHINES, NODES, REQUESTS, SPANS, TRIAL, write_json, write_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("compare", "judge", "tracking", "doctor", "manifests", "limits", "request")
@@ -47,7 +47,7 @@ def test_every_command_has_this_entry(name: str) -> None:
     assert text.endswith('if __name__ == "__main__":\n    sys.exit(command(main))\n')
 
 
-@pytest.mark.parametrize("module", ["vbench", "vbench.judge"])
+@pytest.mark.parametrize("module", ["vbench", "vbench.cli.revalidate"])
 def test_a_folder_that_is_gone_is_said_so(module: str, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     done = shell(f"mkdir {gone}; cd {gone}; rmdir {gone}; {PYTHON} {module} --help", tmp_path)
@@ -55,7 +55,9 @@ def test_a_folder_that_is_gone_is_said_so(module: str, tmp_path: Path) -> None:
     assert done.stderr == "vbench: the folder that this shell is in is gone: cd to another, such as cd ~\n"
 
 
-@pytest.mark.parametrize("command", ["vbench", "vbench.judge", "vbench.doctor", "vbench.manifests serve"])
+@pytest.mark.parametrize(
+    "command", ["vbench", "vbench.cli.revalidate", "vbench.cli.doctor", "vbench.cli.manifests serve"]
+)
 def test_an_argument_that_is_not_in_utf_8_is_refused_by_every_command(command: str, tmp_path: Path) -> None:
     done = shell(f"{PYTHON} {command} $'outputs=\\xff'", tmp_path)
     assert done.returncode == 2
@@ -68,8 +70,8 @@ def test_an_argument_that_is_not_in_utf_8_is_refused_by_every_command(command: s
         "vbench --help",
         "vbench --cfg job",
         "vbench --info searchpath",
-        "vbench.manifests serve",
-        "vbench.judge RECORD",
+        "vbench.cli.manifests serve",
+        "vbench.cli.revalidate RECORD",
     ],
 )
 def test_a_full_device_is_said_so(command: str, record: Path) -> None:
@@ -79,7 +81,9 @@ def test_a_full_device_is_said_so(command: str, record: Path) -> None:
     assert line == "vbench: the output could not be written: No space left on device"
 
 
-@pytest.mark.parametrize("command", ["vbench.compare RECORD", "vbench.judge RECORD", "vbench --help"])
+@pytest.mark.parametrize(
+    "command", ["vbench.cli.compare RECORD", "vbench.cli.revalidate RECORD", "vbench --help"]
+)
 def test_standard_streams_may_be_closed(command: str, record: Path) -> None:
     done = shell(f"{PYTHON} {command.replace('RECORD', str(record))} >&- <&-", record)
     assert "Traceback" not in done.stderr

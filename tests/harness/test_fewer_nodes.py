@@ -2,9 +2,9 @@
 
 import pytest
 
-from vbench.compose import ask, check
 from vbench.errors import ConfigError
-from vbench.sweep import arm_of
+from vbench.run.compose import ask, check
+from vbench.run.sweep import arm_of
 
 EMULATED = ("cluster=emulated",)
 WITHOUT_CHUNK1, WITHOUT_CHUNK2 = "~cluster.nodes.chunk1", "~cluster.nodes.chunk2"

@@ -18,7 +18,7 @@ def test_a_client_that_has_said_all_still_gets_its_answer() -> None:
             [
                 sys.executable,
                 "-m",
-                "vbench.forward",
+                "vbench.linux.port_forward",
                 str(listening.fileno()),
                 *map(str, server.getsockname()),
             ],

@@ -12,7 +12,7 @@ from vbench.telemetry.gpus import gpus, watching
 
 ASKS = """
 from dataclasses import asdict
-from vbench.environment import describe
+from vbench.telemetry.environment import describe
 from vbench.telemetry.gpus import watching
 with watching() as watch:
     print([asdict(one) for one in watch.look()])

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from waiting import until
 
-from vbench import procfs
-from vbench.clusters.guard import Guarded, guarded
+from vbench.linux import procfs
+from vbench.linux.guard import Guarded, guarded
 
 DEADLINE_S = 20
 
@@ -51,7 +51,7 @@ def test_a_killed_guard_is_replaced_by_its_parent(tmp_path: Path) -> None:
 def test_a_killed_parent_is_survived_by_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "ray"
     parent = (
-        "import os, sys; from pathlib import Path; from vbench.clusters.guard import guarded\n"
+        "import os, sys; from pathlib import Path; from vbench.linux.guard import guarded\n"
         f"command, folder = [sys.executable, '-c', {ORPHAN!r}], Path({str(folder)!r})\n"
         "with guarded(command, env=os.environ, folders=[folder]) as c:\n"
         "    while len(c.pids()) < 2: os.sched_yield()\n"

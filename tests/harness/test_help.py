@@ -5,9 +5,9 @@ import sys
 
 from records import config
 
-from vbench.compose import ROOT, groups, studies
-from vbench.help import comment, fields, text
-from vbench.validate import value_at
+from vbench.cli.help import comment, fields, text
+from vbench.run.compose import ROOT, groups, studies
+from vbench.run.validate import value_at
 
 
 def test_every_group_option_and_field_has_its_line() -> None:
@@ -39,14 +39,14 @@ def test_the_fields_are_those_of_the_configuration() -> None:
 
 
 def test_every_option_file_starts_with_what_it_is() -> None:
-    from vbench.help import CONF
+    from vbench.cli.help import CONF
 
     assert all(comment(file) for file in CONF.glob("*/*.yaml"))
 
 
 def test_nothing_heavy_is_imported_for_it() -> None:
     code = (
-        "import sys, vbench.__main__ as m; m.main(['--help']);"
+        "import sys, vbench.cli.main as m; m.main(['--help']);"
         "print([n for n in ('ray','torch','mlflow','hydra','numpy','av') if n in sys.modules])"
     )
     done = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vbench import installation
+from vbench.run import installation
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +43,7 @@ def test_it_is_refused_before_anything_is_imported_or_written(odd_python: Path, 
     assert lines[0].startswith(f"vbench: Ray cannot start its workers from {odd_python}, which has ")
     assert "make the virtual environment in another folder" in lines[0]
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
-    assert not {"ray", "hydra", "torch", "vbench.session"} & imported, "it must not take seconds"
+    assert not {"ray", "hydra", "torch", "vbench.run.session"} & imported, "it must not take seconds"
     assert not (tmp_path / "out").exists()
     assert time.monotonic() - began < 60
 

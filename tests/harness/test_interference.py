@@ -16,9 +16,9 @@ from quota import cpu_quota, joining
 from runs import SCENE, SMALL, Wait, Workplace, below
 from waiting import came_true, until
 
-from vbench import procfs
-from vbench.record import Graph, Rule, Trial
-from vbench.trial_folder import read_requests, read_spans, read_trial
+from vbench.linux import procfs
+from vbench.record.files import read_requests, read_spans, read_trial
+from vbench.record.types import Graph, Rule, Trial
 
 pytestmark = pytest.mark.slow
 
@@ -158,7 +158,7 @@ while time.monotonic() < ends_s:
 
 
 def on_host(pid: int, code: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "vbench.clusters.emulated.enter", str(pid), sys.executable, "-c", code]
+    command = [sys.executable, "-m", "vbench.clusters.emulated.nsenter", str(pid), sys.executable, "-c", code]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 

@@ -11,8 +11,8 @@ import termios
 import pytest
 from runs import DEADLINE_S, SCENE, SMALL, Wait, Workplace
 
-from vbench import procfs
-from vbench.trial_folder import read_trial
+from vbench.linux import procfs
+from vbench.record.files import read_trial
 
 pytestmark = pytest.mark.slow
 

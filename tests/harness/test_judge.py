@@ -7,8 +7,9 @@ import honest
 import pytest
 import records
 
-from vbench import rules, trial_folder
-from vbench.judge import judged, main
+from vbench.cli.revalidate import judged, main
+from vbench.record import files
+from vbench.validity import rules
 
 
 @pytest.fixture
@@ -21,25 +22,25 @@ def folder(tmp_path: Path) -> Path:
     found = rules.judge(record.config, record.observed, requests, nodes, machines, spans, None)
     assert all(rule.holds for rule in found)
     trial = records.trial(config=asdict(record.config), observed=record.observed, rules=found, clip=None)
-    trial_folder.write_json(tmp_path / trial_folder.TRIAL, trial)
-    trial_folder.write_lines(tmp_path / trial_folder.SPANS, spans)
-    trial_folder.write_lines(tmp_path / trial_folder.REQUESTS, requests)
-    trial_folder.write_lines(tmp_path / trial_folder.NODES, nodes)
-    trial_folder.write_lines(tmp_path / trial_folder.MACHINES, machines)
+    files.write_json(tmp_path / files.TRIAL, trial)
+    files.write_lines(tmp_path / files.SPANS, spans)
+    files.write_lines(tmp_path / files.REQUESTS, requests)
+    files.write_lines(tmp_path / files.NODES, nodes)
+    files.write_lines(tmp_path / files.MACHINES, machines)
     return tmp_path
 
 
 def test_a_verdict_comes_out_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trial = trial_folder.read_trial(folder)
+    trial = files.read_trial(folder)
     assert judged(folder, trial) == trial.rules
     assert main([str(folder), "--all"]) == 0
     assert "recorded: valid  now: valid" in capsys.readouterr().out
 
 
 def test_a_verdict_that_would_be_another_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = trial_folder.read_requests(folder)
+    first, second = files.read_requests(folder)
     late = replace(second, sent_s=second.scheduled_s + 1.0, done_s=second.done_s + 1.0)
-    trial_folder.write_lines(folder / trial_folder.REQUESTS, [first, late])
+    files.write_lines(folder / files.REQUESTS, [first, late])
     assert main([str(folder)]) == 1
     shown = capsys.readouterr().out
     assert "recorded: valid  now: NOT VALID" in shown
@@ -47,11 +48,9 @@ def test_a_verdict_that_would_be_another_is_shown(folder: Path, capsys: pytest.C
 
 
 def test_bounds_that_were_loosened_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trial = trial_folder.read_trial(folder)
+    trial = files.read_trial(folder)
     load = {**trial.config["load"], "max_foreign_cpu_percent": 50.0}
-    trial_folder.write_json(
-        folder / trial_folder.TRIAL, replace(trial, config={**trial.config, "load": load})
-    )
+    files.write_json(folder / files.TRIAL, replace(trial, config={**trial.config, "load": load}))
     assert main([str(folder)]) == 0
     assert "loosened: load.max_foreign_cpu_percent=50 (shipped: 5)" in capsys.readouterr().out
 
@@ -59,11 +58,9 @@ def test_bounds_that_were_loosened_are_named(folder: Path, capsys: pytest.Captur
 def test_approximate_frames_and_random_weights_are_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trial = trial_folder.read_trial(folder)
+    trial = files.read_trial(folder)
     model = {**trial.config["model"], "weights": "random"}
-    trial_folder.write_json(
-        folder / trial_folder.TRIAL, replace(trial, config={**trial.config, "model": model})
-    )
+    files.write_json(folder / files.TRIAL, replace(trial, config={**trial.config, "model": model}))
     main([str(folder)])
     assert "RANDOM WEIGHTS" in capsys.readouterr().out
 

@@ -5,8 +5,8 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.links import PEAK_S, is_moving, link_use, peak_mbps, rounds
-from vbench.network import Link
+from vbench.record.link_use import PEAK_S, is_moving, link_use, peak_mbps, rounds
+from vbench.record.network import Link
 
 LINK = Link(node="a", nic_mbps=80.0, flow_mbps=20.0)
 steps = st.lists(st.tuples(st.floats(0.01, 5), st.integers(0, 10**9)), min_size=1, max_size=20)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.clusters.attached.match import FoundNode, match
+from vbench.clusters.attached.node_matching import FoundNode, match
+from vbench.config.schema import NodeConfig
 from vbench.errors import InputError
-from vbench.schema import NodeConfig
 
 ADDRESS = "http://h:8265"
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from vbench.compare import main as compare
+from vbench.cli.compare import main as compare
+from vbench.cli.efficiency import main as limits
+from vbench.cli.manifests.command import main as manifests
+from vbench.cli.revalidate import main as judge
+from vbench.config.path_option import path_option
 from vbench.errors import ConfigError
-from vbench.judge import main as judge
-from vbench.limits import main as limits
-from vbench.manifests.__main__ import main as manifests
-from vbench.options import path_option
-from vbench.session import run
-from vbench.tracking import main as tracking
+from vbench.run.session import run
+from vbench.tracking.mlflow import main as tracking
 
 
 @pytest.fixture
@@ -50,4 +50,4 @@ def test_no_command_takes_a_tilde_for_a_folder(home: Path, capsys: pytest.Captur
 def test_a_manifest_says_its_command_as_it_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
     assert manifests(["serve", "video=file", "video.path='a b.mp4'"]) == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first == "# python -m vbench.manifests serve video=file \"video.path='a b.mp4'\""
+    assert first == "# python -m vbench manifests serve video=file \"video.path='a b.mp4'\""

@@ -10,8 +10,8 @@ from quota import cpu_quota
 from runs import SCENE, SMALL, Wait, Workplace, below
 from waiting import until
 
-from vbench import procfs
-from vbench.trial_folder import read_machines, read_trial
+from vbench.linux import procfs
+from vbench.record.files import read_machines, read_trial
 
 pytestmark = pytest.mark.slow
 

@@ -5,10 +5,10 @@ import socket
 
 import pytest
 
-from vbench.netlink import asking
-from vbench.ports import held_port, port_is_free
+from vbench.linux.netlink import asking
+from vbench.linux.ports import held_port, port_is_free
+from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG
 from vbench.telemetry.listeners import PortWatch, listening, owners, owns
-from vbench.telemetry.remotes import NETLINK_SOCK_DIAG
 
 HOST = "127.0.0.1"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from runs import below
 
-from vbench import procfs
 from vbench.clusters import local, private_network
-from vbench.compose import check
 from vbench.errors import ConfigError, InputError
+from vbench.linux import procfs
+from vbench.run.compose import check
 
 SEES = """
 import psutil, socket, sys

@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 import records
 
-from vbench import procfs
-from vbench.load.job import NodePlace
-from vbench.runtimes import CONNECTIONS, MULTIPLE
-from vbench.telemetry import flags, nics, proof
-from vbench.telemetry.processes import NodeProcesses
-from vbench.telemetry.remotes import NETLINK_SOCK_DIAG, Address, Remotes, remotes_of
+from vbench.config.runtime_flags import CONNECTIONS, MULTIPLE
+from vbench.linux import nics, procfs
+from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, Address, Remotes, remotes_of
+from vbench.load.spec import NodePlace
+from vbench.telemetry import connections, raylet_flags
+from vbench.telemetry.node_processes import NodeProcesses
 
 DEADLINE_S = 60
 
 OWN_NETWORK = """
 import fcntl, socket, struct, subprocess, sys
-from vbench.namespaces import CLONE_NEWNET, new_root
+from vbench.linux.namespaces import CLONE_NEWNET, new_root
 
 new_root(CLONE_NEWNET)
 flags = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING
@@ -90,7 +90,7 @@ def test_each_nodes_flags_are_those_of_its_own_raylet(tmp_path: Path) -> None:
         raylet("10.7.0.3", tmp_path / "a") as unknown,
         raylet("10.7.0.1", tmp_path / "b"),
     ):
-        found = flags.found(str(tmp_path / "a"), nodes)
+        found = raylet_flags.found(str(tmp_path / "a"), nodes)
     assert {(node.node, node.raylet_pid) for node in found} == {
         ("head", head),
         ("gpu", gpu),
@@ -173,7 +173,7 @@ def test_the_most_connections_that_were_seen_are_what_counts() -> None:
         for at, count in enumerate((1, 15, 14))
     ]
     moved = {("decode", "gpu"): 900, ("gpu", "decode"): 5, ("decode", "head"): 0}
-    asked, none = proof.connections(15, moved, samples)
+    asked, none = connections.connections(15, moved, samples)
     assert (asked.sender, asked.receiver, asked.expected, asked.found) == ("decode", "gpu", 15, 15)
     assert (none.sender, none.found, none.moved_bytes) == ("gpu", 0, 5)
-    assert [proof.expected(count) for count in (None, 1, 2, 15)] == [2, 1, 2, 15]
+    assert [connections.expected(count) for count in (None, 1, 2, 15)] == [2, 1, 2, 15]

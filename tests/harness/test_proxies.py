@@ -11,8 +11,8 @@ import pytest
 from vbench.clusters import ray_node
 from vbench.clusters.attached.api import connect
 from vbench.errors import InputError
-from vbench.proxies import bypassed
-from vbench.telemetry.store import StoreWatch
+from vbench.linux.proxies import bypassed
+from vbench.telemetry.object_store import StoreWatch
 
 HTTP_NAMES = (
     "http_proxy",
@@ -62,7 +62,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 def test_the_object_stores_channel_goes_straight_to_the_raylet(
     proxy: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vbench.telemetry.store.ANSWER_S", 2.0)
+    monkeypatch.setattr("vbench.telemetry.object_store.ANSWER_S", 2.0)
     with listening() as (address, said):
         host, port = address.split(":")
         watch = StoreWatch({"head": (host, int(port))})

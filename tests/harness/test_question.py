@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import records
 
-from vbench.question import question
+from vbench.record.question import question
 
 EMULATED = asdict(records.config("cluster=emulated"))
 TRANSFER = asdict(records.config("cluster=emulated", "load=transfer"))

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from waiting import until
 
-from vbench import procfs
-from vbench.clusters.guard import Guarded, guarded
 from vbench.clusters.local import NEEDED, _exit_status
 from vbench.errors import TrialError
-from vbench.load.job import NodePlace, Place
-from vbench.network import Link
+from vbench.linux import procfs
+from vbench.linux.guard import Guarded, guarded
+from vbench.load.spec import NodePlace, Place
+from vbench.record.network import Link
+from vbench.telemetry.link_idle import wait_until_quiet
 from vbench.telemetry.nodes import NodeSampler, RayNode
-from vbench.telemetry.quiet import wait_until_quiet
 
 RAY = """
 "$1/raylet" 300 & "$1/gcs_server" 300 &

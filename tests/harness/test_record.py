@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import records
 
-from vbench.record import Connections, GpuSample
-from vbench.trial_folder import (
+from vbench.record.files import (
     MACHINES,
     NODES,
     OBSERVED,
@@ -23,6 +22,7 @@ from vbench.trial_folder import (
     write_json,
     write_lines,
 )
+from vbench.record.types import Connections, GpuSample
 
 
 def test_a_trial_is_read_back_as_it_was_written(tmp_path: Path) -> None:

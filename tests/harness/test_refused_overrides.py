@@ -5,8 +5,8 @@ import shlex
 import pytest
 from refusals import refused
 
-from vbench.compose import ask
-from vbench.manifests.__main__ import main as render
+from vbench.cli.manifests.command import main as render
+from vbench.run.compose import ask
 
 
 @pytest.mark.parametrize(

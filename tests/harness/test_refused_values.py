@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 from refusals import refused
 
-from vbench.compose import ask
+from vbench.config.path_option import path_option
 from vbench.errors import ConfigError, InputError, VbenchError
-from vbench.hydras import run as run_with_hydra
-from vbench.hydras import split
-from vbench.load.elsewhere import local_copy
+from vbench.load.video_copy import local_copy
 from vbench.models.protocol import ModelError
 from vbench.models.shapes import read_weights
-from vbench.options import path_option
-from vbench.overrides import check_utf8
-from vbench.ready import check_machine
-from vbench.session import run
-from vbench.sweep import Sweep, in_words, plan
+from vbench.run.compose import ask
+from vbench.run.hydra_app import run as run_with_hydra
+from vbench.run.hydra_app import split
+from vbench.run.overrides import check_utf8
+from vbench.run.preflight import check_machine
+from vbench.run.session import run
+from vbench.run.sweep import Sweep, in_words, plan
 
 
 @pytest.mark.parametrize(

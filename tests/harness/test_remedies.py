@@ -11,11 +11,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from vbench.analysis.trials import read_experiment
-from vbench.compose import check
 from vbench.errors import ConfigError, TrackingError
-from vbench.installation import UNQUOTED, sentence
-from vbench.ready import check_outputs
-from vbench.tracking import DATABASE, Tracker, unusable_outputs
+from vbench.run.compose import check
+from vbench.run.installation import UNQUOTED, sentence
+from vbench.run.preflight import check_outputs
+from vbench.tracking.mlflow import DATABASE, Tracker, unusable_outputs
 
 AWKWARD = [
     "50%",

@@ -7,9 +7,9 @@ from io import StringIO
 import records
 from rich.console import Console
 
-from vbench.analysis.limits import Limit, Limits
-from vbench.record import Rule
-from vbench.report import cautions, show_limits, show_sweep, show_trial
+from vbench.analysis.bottleneck import Limit, Limits
+from vbench.record.types import Rule
+from vbench.run.trial_report import cautions, show_limits, show_sweep, show_trial
 
 METRICS = {
     "requests": 3.0,

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import records
 
-from vbench.record import Connections, MachineSample, NodeRuntime, Rule
-from vbench.rules import judge
-from vbench.runtimes import MULTIPLE
+from vbench.config.runtime_flags import MULTIPLE
+from vbench.record.types import Connections, MachineSample, NodeRuntime, Rule
 from vbench.validity import trial_checks
+from vbench.validity.rules import judge
 
 
 def broken(**changes: Any) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.runtimes import (
+from vbench.config.runtime_flags import (
     CONNECTIONS,
     FLAGS,
     MOST_CONNECTIONS,

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 from waiting import until
 
-from vbench import procfs
+from vbench.linux import procfs
 from vbench.telemetry.machine import CpuWatch, MachineSampler
-from vbench.telemetry.watch import repeated
+from vbench.telemetry.periodic import repeated
 
 DEADLINE_S = 60
 BUSY = "while True: pass"

@@ -8,10 +8,10 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.record import Request
-from vbench.report import over_time
-from vbench.steady import Busy, all_slots_busy, halves, steady
-from vbench.summary import latencies, summarize, supported
+from vbench.record.metrics import latencies, summarize, supported
+from vbench.record.steady_window import Busy, all_slots_busy, halves, steady
+from vbench.record.types import Request
+from vbench.run.trial_report import over_time
 
 
 def closed_loop(latencies_s: list[float], slots: int) -> list[Request]:
@@ -59,7 +59,8 @@ def test_what_passes_between_two_requests_of_a_transfer_is_not_time_with_all_slo
     """2 s each, and half a second between them, in which the objects are made."""
     starts_s = [100.0, 102.5, 105.0]
     requests = [
-        records.request(index, scheduled_s=at, sent_s=at, done_s=at + 2.0) for index, at in enumerate(starts_s)
+        records.request(index, scheduled_s=at, sent_s=at, done_s=at + 2.0)
+        for index, at in enumerate(starts_s)
     ]
     assert all_slots_busy(requests) == Busy(begin_s=100.0, end_s=107.0, length_s=6.0)
     assert steady(requests)["steady_throughput_requests_per_s"] == pytest.approx(0.5)

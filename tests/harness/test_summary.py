@@ -6,8 +6,8 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.record import GpuSample, NodeSample
-from vbench.summary import percentile, summarize
+from vbench.record.metrics import percentile, summarize
+from vbench.record.types import GpuSample, NodeSample
 
 times = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=50)
 

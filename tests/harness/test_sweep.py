@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import config
 
-from vbench.compose import Asked, ask
-from vbench.display import Display, duration, time_left
 from vbench.errors import ConfigError
-from vbench.session import Session
-from vbench.session import _planned as run_planned
-from vbench.sweep import Planned, alone, arm_of, begin, in_words, name_of, order, plan, read
-from vbench.trial_folder import TRIAL
+from vbench.record.files import TRIAL
+from vbench.run.compose import Asked, ask
+from vbench.run.progress import Display, duration, time_left
+from vbench.run.session import Session
+from vbench.run.session import _planned as run_planned
+from vbench.run.sweep import Planned, alone, arm_of, begin, in_words, name_of, order, plan, read
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from runs import SMALL, Wait, Workplace
 
-from vbench.compose import ROOT
-from vbench.environment import MEASURED, code, describe
+from vbench.run.compose import ROOT
+from vbench.telemetry.environment import MEASURED, code, describe
 
 
 @pytest.fixture

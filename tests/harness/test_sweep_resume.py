@@ -9,16 +9,16 @@ import pytest
 import xxhash
 from records import clip, request, trial
 
-from vbench.compose import Asked, ask
-from vbench.environment import describe
 from vbench.errors import ConfigError
-from vbench.record import Trial
-from vbench.resume import check_same, finished, set_aside
-from vbench.session import run
-from vbench.sweep import Planned, Sweep, begin
-from vbench.tracking import Tracker
-from vbench.trial import CRASH, fingerprint
-from vbench.trial_folder import REQUESTS, TRIAL, write_json, write_lines
+from vbench.record.files import REQUESTS, TRIAL, write_json, write_lines
+from vbench.record.types import Trial
+from vbench.run.compose import Asked, ask
+from vbench.run.resume import check_same, finished, set_aside
+from vbench.run.session import run
+from vbench.run.sweep import Planned, Sweep, begin
+from vbench.run.trial import CRASH, fingerprint
+from vbench.telemetry.environment import describe
+from vbench.tracking.mlflow import Tracker
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
@@ -167,7 +167,7 @@ def test_trials_that_mlflow_lacks_are_logged(here: Path, capsys: pytest.CaptureF
     said = capsys.readouterr().out
     assert "logged to MLflow what it lacked of them: 1 of 2" in said
     arms = "--baseline {} --candidate {}".format(*(planned.arm for planned in sweep.trials))
-    assert f"compare two arms with: python -m vbench.compare {here / 's'} {arms}" in said
+    assert f"compare two arms with: python -m vbench compare {here / 's'} {arms}" in said
 
     assert run(["resume=s"]) == 0
 
@@ -187,7 +187,7 @@ def test_a_comparison_that_fails_is_a_failure_and_loses_nothing(
 
     said = capsys.readouterr().out
     assert "the arms could not be compared, or not wholly: " in said
-    assert f"compare them with: python -m vbench.compare {here / 's'}" in said
+    assert f"compare them with: python -m vbench compare {here / 's'}" in said
     assert "Traceback" not in said
     assert (here / "s" / CRASH).read_text().startswith("Traceback")
     assert "comparison.md" in (here / "s" / CRASH).read_text()

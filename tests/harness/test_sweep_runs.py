@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from runs import SCENE, SMALL, Wait, Workplace
 
-from vbench.record import Trial
-from vbench.sweep import Sweep, read
-from vbench.trial_folder import read_requests, read_samples, read_spans, read_trial
+from vbench.record.files import read_requests, read_samples, read_spans, read_trial
+from vbench.record.types import Trial
+from vbench.run.sweep import Sweep, read
 
 
 def records(folder: Path, sweep: Sweep) -> list[Trial]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import records
 
-from vbench.tracking import DATABASE, SWEEP, Tracker, main, trial_folders
-from vbench.trial_folder import REQUESTS, TRIAL, write_json, write_lines
+from vbench.record.files import REQUESTS, TRIAL, write_json, write_lines
+from vbench.tracking.mlflow import DATABASE, SWEEP, Tracker, main, trial_folders
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_a_database_that_is_none_is_named(tmp_path: Path, capsys: pytest.Capture
 LOG = """
 import sys
 from pathlib import Path
-from vbench.tracking import Tracker
+from vbench.tracking.mlflow import Tracker
 sys.stdin.readline()
 print(Tracker(Path(sys.argv[1]), "together").log(Path(sys.argv[2])))
 """

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from vbench.errors import ConfigError
-from vbench.ready import check_outputs
-from vbench.tracking import DATABASE, Tracker
-from vbench.tracking_database import unusable_database
+from vbench.run.preflight import check_outputs
+from vbench.tracking.database import unusable_database
+from vbench.tracking.mlflow import DATABASE, Tracker
 
 EXPERIMENT = "vbench"
 
@@ -81,7 +81,7 @@ def test_the_command_that_moves_it_away_works_when_pasted(tmp_path: Path) -> Non
 def test_a_database_that_another_program_locks_is_named(
     made: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vbench.tracking_database.BUSY_S", 0.1)
+    monkeypatch.setattr("vbench.tracking.database.BUSY_S", 0.1)
     path = tmp_path / DATABASE
     path.write_bytes(made)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

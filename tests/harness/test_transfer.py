@@ -12,13 +12,13 @@ import records
 from ray import cluster_utils
 from ray._private.internal_api import node_stats
 
-from vbench.load.ends import ends, problems
-from vbench.load.movers import Pair
-from vbench.load.transfer import loop, request_line, span_lines
-from vbench.record import ReplicaReport, Request, Rule
-from vbench.rules import judge
-from vbench.schema import ClusterConfig, Config, LoadConfig, NodeConfig
+from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
+from vbench.config.transfer import ends, problems
+from vbench.load.transfer_actors import Pair
+from vbench.load.transfer_load import loop, request_line, span_lines
+from vbench.record.types import ReplicaReport, Request, Rule
 from vbench.validity.conservation import each_pull_once
+from vbench.validity.rules import judge
 
 STORE_BYTES = 100_000_000
 TIMEOUT_S = 60.0

@@ -9,8 +9,8 @@ from emulated import BETWEEN_ENDS, ENDS
 from ordinary import NOBODY
 from runs import ORDINARY, Workplace, ran
 
-from vbench.telemetry.quiet import QUIET_S
-from vbench.trial_folder import read_requests, read_spans, read_trial
+from vbench.record.files import read_requests, read_spans, read_trial
+from vbench.telemetry.link_idle import QUIET_S
 
 pytestmark = pytest.mark.slow
 

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 import records
 
-from vbench.graph import pipeline_args
+from vbench.config.schema import Config
 from vbench.load.known_scene import KnownScene
+from vbench.load.pipeline_args import pipeline_args
 from vbench.load.reference import Reference, check, ensure_reference
 from vbench.models.protocol import Detections, Detector
 from vbench.models.registry import create
-from vbench.pipeline.answer import ProcessRequest
-from vbench.pipeline.geometry import frame_geometry
-from vbench.pipeline.job import Job
-from vbench.record import Clip, Request
-from vbench.rules import judge
-from vbench.schema import Config
+from vbench.pipeline.api_schema import ProcessRequest
+from vbench.pipeline.frame_size import frame_geometry
+from vbench.pipeline.request_settings import Job
+from vbench.record.types import Clip, Request
 from vbench.validity import truth
+from vbench.validity.rules import judge
 from vbench.validity.truth import scene_frames
-from vbench.video.container_times import periods_filled
+from vbench.video.containers.times import periods_filled
 from vbench.video.digest import file_digest
-from vbench.video.scene import SceneSettings, ensure_clip, load_truth
+from vbench.video.scenes.scene import SceneSettings, ensure_clip, load_truth
 from vbench.video.types import FrameGeometry
 
 COUNT = "the number of frames fits the video's length"
@@ -217,12 +217,12 @@ def test_an_index_that_lacks_frames_disagrees_with_the_reference(
     scene: Path, detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half the frames, by the code that service and reference once shared."""
-    from vbench.video import sample
+    from vbench.video import sampling
     from vbench.video.probe import Index
 
     right = Index.targets
     monkeypatch.setattr(Index, "targets", lambda *given, **named: right(*given, **named)[::2])
-    monkeypatch.setattr(sample, "sampled", lambda pts, *_: pts[::2])
+    monkeypatch.setattr(sampling, "sampled", lambda pts, *_: pts[::2])
     args = pipeline_args(configured(*SCENE))
     with Job.of(ProcessRequest(video=str(scene)), args).splitter(scene) as splitter:
         served = splitter.targets.tolist()

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import records
 
-from vbench.load.drive import cold
-from vbench.record import SpanLine
+from vbench.load.video_load import cold
+from vbench.record.types import SpanLine
 
 REPLICAS = {
     "VideoProcessingAPI": {"head": 1},

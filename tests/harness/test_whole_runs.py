@@ -9,14 +9,14 @@ import pytest
 from http_files import Behaviour, serving
 from runs import SMALL, Workplace
 
-from vbench.compose import check
-from vbench.load.job import Job, write_job
-from vbench.record import Trial
-from vbench.trial_folder import read_spans, read_trial
+from vbench.load.spec import Job, write_job
+from vbench.record.files import read_spans, read_trial
+from vbench.record.types import Trial
+from vbench.run.compose import check
 from vbench.video.cached import digest_path
 from vbench.video.digest import file_digest
 from vbench.video.ffmpeg import ffmpeg_path
-from vbench.video.scene import SceneSettings, ensure_clip
+from vbench.video.scenes.scene import SceneSettings, ensure_clip
 
 pytestmark = pytest.mark.slow
 
@@ -49,8 +49,8 @@ def test_a_users_own_file_in_the_published_way_behind_a_proxy_with_mlflow_broken
     assert (trial.clip.width, trial.clip.height) == (322, 182)
     in_the_way.unlink()
     later = ("outputs",)
-    assert workplace.run(*later, module="vbench.tracking")[0] == 0
-    status, output = workplace.run(*later, module="vbench.tracking")
+    assert workplace.run(*later, module="vbench.tracking.mlflow")[0] == 0
+    status, output = workplace.run(*later, module="vbench.tracking.mlflow")
     assert (status, "was logged before" in output) == (0, True)
 
 

@@ -8,8 +8,8 @@ import records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.record import SpanLine
-from vbench.wire import crossings, frames_moved, handovers
+from vbench.record.transfers import crossings, frames_moved, handovers
+from vbench.record.types import SpanLine
 
 SERVICE = "VideoProcessingService#s"
 NODES = ("head", "chunk1", "chunk2", "decode", "gpu")

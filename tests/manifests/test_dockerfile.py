@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from vbench.compose import ROOT, check, groups
-from vbench.manifests.kuberay import USER_ID
-from vbench.manifests.serve import IMPORT_PATH
+from vbench.cli.manifests.kuberay import USER_ID
+from vbench.cli.manifests.serve import IMPORT_PATH
+from vbench.config.runtime_flags import environment
 from vbench.pipeline import front
 from vbench.pipeline.config import PipelineArgs
-from vbench.runtimes import environment
+from vbench.run.compose import ROOT, check, groups
 
 STEPS = DockerfileParser(path=str(ROOT / "Dockerfile")).structure
 

@@ -13,11 +13,11 @@ from anyscale.compute_config.models import ComputeConfig
 from anyscale.service.models import ServiceConfig
 from ray.serve.schema import ServeDeploySchema
 
-from vbench.compose import check
+from vbench.cli.manifests.command import main, rendered
+from vbench.config.runtime_flags import environment
 from vbench.errors import ConfigError
-from vbench.manifests.__main__ import main, rendered
 from vbench.pipeline.config import PipelineArgs
-from vbench.runtimes import environment
+from vbench.run.compose import check
 
 GOLDEN = Path(__file__).with_name("golden")
 SCHEMAS = Path(__file__).resolve().parents[3] / "shared" / "schemas"
@@ -69,7 +69,7 @@ def manifest(case: str) -> str:
 @pytest.mark.parametrize("case", CASES)
 def test_a_manifest_is_as_it_was(case: str) -> None:
     assert manifest(case) == (GOLDEN / f"{case}.yaml").read_text(), (
-        f"if this change is meant: python -m vbench.manifests {' '.join(CASES[case])} "
+        f"if this change is meant: python -m vbench manifests {' '.join(CASES[case])} "
         f"--out {(GOLDEN / case).relative_to(Path.cwd())}.yaml"
     )
 
@@ -247,7 +247,7 @@ def test_what_is_wrong_is_said_and_nothing_written(
 
 def test_a_trial_does_not_bring_up_what_is_only_rendered() -> None:
     from vbench.errors import InputError
-    from vbench.ready import check_machine
+    from vbench.run.preflight import check_machine
 
     with pytest.raises(InputError, match=r"cluster=aws is brought up by other tools: render it by"):
         check_machine(check(["cluster=aws"], multirun=False))

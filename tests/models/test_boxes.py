@@ -5,7 +5,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from vbench.models.boxes import paired_iou, suppress, suppress_within
+from vbench.models.nms import paired_iou, suppress, suppress_within
 
 corner = st.integers(0, 12)
 box = st.builds(lambda x, y, w, h: (x, y, x + w, y + h), corner, corner, st.integers(0, 9), st.integers(0, 9))

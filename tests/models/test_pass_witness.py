@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from vbench.models.forward_pass import CpuPasses
 from vbench.models.pass_witness import PassWitness
-from vbench.models.passes import CpuPasses
 from vbench.models.protocol import ForwardPass, ModelSettings
 from vbench.models.registry import create
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.models.passes import graph_frames
+from vbench.models.forward_pass import graph_frames
 
 
 @given(frames=st.integers(1, 200), batch_size=st.integers(1, 200))

@@ -9,10 +9,10 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 
-from vbench.models.pictures import PAD_VALUE, picture_size, scaled_like_bytes, to_pictures
+from vbench.models.preprocess import PAD_VALUE, picture_size, scaled_like_bytes, to_pictures
 from vbench.models.protocol import InputSpec
 from vbench.video.frames import decode_video
-from vbench.video.scene import Scene, SceneSettings, ensure_clip
+from vbench.video.scenes.scene import Scene, SceneSettings, ensure_clip
 from vbench.video.types import FrameGeometry, PixelFormat
 
 SPEC = InputSpec(width=64, height=32, fit="letterbox")

@@ -10,14 +10,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from vbench.load.reference_checks import AGREES
-from vbench.models.agreement import Found, disagreements
 from vbench.models.average_precision import mean_average_precision
+from vbench.models.matching import Found, disagreements
 from vbench.models.plain_shapes import PlainShapes
 from vbench.models.protocol import Detections, Detector, ModelError, ModelSettings, Precision
 from vbench.models.registry import create
 from vbench.models.shapes import BUNDLED
-from vbench.video.scene import Scene, SceneSettings
-from vbench.video.scene_shapes import SHAPES
+from vbench.video.scenes.scene import Scene, SceneSettings
+from vbench.video.scenes.shapes import SHAPES
 
 Pictures = npt.NDArray[np.uint8]
 

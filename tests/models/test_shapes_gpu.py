@@ -8,12 +8,12 @@ from agreeing import agree, needs_gpu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.models.boxes import suppress
+from vbench.models.nms import suppress
 from vbench.models.protocol import Detector, ModelSettings
 from vbench.models.registry import create
 from vbench.models.shapes import AT_ONCE, SUPPRESS_ABOVE, ShapesDetector, decide_at_once
 from vbench.models.torch_detector import DROPPED, KEPT, UNDECIDED, as_rows
-from vbench.video.scene import Scene, SceneSettings
+from vbench.video.scenes.scene import Scene, SceneSettings
 
 Pictures = npt.NDArray[np.uint8]
 

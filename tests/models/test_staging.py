@@ -6,7 +6,7 @@ from agreeing import needs_gpu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.models.staging import Staging
+from vbench.models.pinned_memory import Staging
 
 pytestmark = needs_gpu
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from serving import Cluster
 
-from vbench.ports import free_ports
-from vbench.video.scene import SceneSettings, ensure_clip
+from vbench.linux.ports import free_ports
+from vbench.video.scenes.scene import SceneSettings, ensure_clip
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from ray.serve.config import HTTPOptions
 
 from vbench.models.registry import create
 from vbench.pipeline import build
-from vbench.pipeline.answer import Answer, Detection
+from vbench.pipeline.api_schema import Answer, Detection
 from vbench.pipeline.config import PipelineArgs
 from vbench.video.digest import frame_digests
 from vbench.video.frames import decode_video

@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
 
-from vbench.pipeline.answer import Answer, ProcessRequest
-from vbench.pipeline.assemble import assemble
+from vbench.pipeline.api_schema import Answer, ProcessRequest
+from vbench.pipeline.chunk_source import ChunkSpan
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import IncompleteError, VideoMissingError, cause_of, status_of
-from vbench.pipeline.job import Job
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
 from vbench.pipeline.replica import Report, Work
-from vbench.pipeline.source import ChunkSpan
+from vbench.pipeline.request_settings import Job
+from vbench.pipeline.response import assemble
 from vbench.pipeline.spans import Place, Span
 from vbench.video.digest import combine
 from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
-from vbench.video.remote import Local
+from vbench.video.fetch.download import Local
 from vbench.video.types import VideoInfo
 
 INFO = VideoInfo(

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from vbench.pipeline.answer import ProcessRequest
+from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import Footprint, footprint
-from vbench.pipeline.geometry import frame_geometry
-from vbench.pipeline.job import Job
+from vbench.pipeline.frame_size import frame_geometry
+from vbench.pipeline.request_settings import Job
 
 NATIVE_BYTES, MODEL_BYTES = 480 * 360 * 3, 640 * 360 * 3
 

@@ -9,8 +9,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from vbench.pipeline import front
-from vbench.pipeline.answer import PATH
 from vbench.pipeline.api import ReceivesFirst
+from vbench.pipeline.api_schema import PATH
 from vbench.pipeline.errors import QueueFullError
 from vbench.pipeline.problems import problem
 

@@ -11,20 +11,20 @@ from http_files import Behaviour, serving
 from pydantic import ValidationError
 from waiting import until
 
-from vbench.compose import check
 from vbench.errors import ConfigError
-from vbench.graph import pipeline_args
-from vbench.pipeline.answer import ProcessRequest
-from vbench.pipeline.budget import FramesBudget, packets_capacity_bytes
+from vbench.load.pipeline_args import pipeline_args
+from vbench.pipeline.api_schema import ProcessRequest
+from vbench.pipeline.chunk_source import ChunkSource
 from vbench.pipeline.config import LimitArgs, PipelineArgs
 from vbench.pipeline.errors import OverloadedError, VideoMissingError, retry_after_s, status_of
 from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.footprint import check_packets
-from vbench.pipeline.job import Job
-from vbench.pipeline.opening import Means, Opening
-from vbench.pipeline.source import ChunkSource
+from vbench.pipeline.memory_budget import FramesBudget, packets_capacity_bytes
+from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_video import Means, Opening
+from vbench.run.compose import check
 from vbench.video.errors import StoppedError, VideoBusyError, VideoError, VideoTooLargeError
-from vbench.video.reader_process import ReaderServer
+from vbench.video.reader.pool import ReaderServer
 from vbench.video.types import VideoLimits
 
 NOT_STOPPED = threading.Event()

@@ -17,7 +17,7 @@ from playwright.sync_api import expect, sync_playwright
 from serving import Cluster, Service
 from waiting import until
 
-from vbench.pipeline.answer import PATH
+from vbench.pipeline.api_schema import PATH
 
 pytestmark = pytest.mark.slow
 

@@ -18,9 +18,9 @@ from serving import (
 from waiting import until
 
 from vbench.models.registry import input_spec
-from vbench.pipeline.answer import Answer
+from vbench.pipeline.api_schema import Answer
 from vbench.pipeline.config import PipelineArgs
-from vbench.video.scene import load_truth
+from vbench.video.scenes.scene import load_truth
 from vbench.video.types import FrameGeometry, VideoInfo
 
 pytestmark = pytest.mark.slow

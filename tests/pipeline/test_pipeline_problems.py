@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from vbench.pipeline import api
-from vbench.pipeline.answer import PATH, ProcessRequest
+from vbench.pipeline.api_schema import PATH, ProcessRequest
 from vbench.pipeline.errors import STATUSES, BodyError, VideoMissingError
 from vbench.pipeline.problems import explain_invalid_request, explain_refusal, problem
 from vbench.pipeline.request_body import check_content_type, check_json

@@ -19,9 +19,9 @@ import requests
 from serving import Service
 from waiting import until
 
-from vbench.manifests.__main__ import main
+from vbench.cli.manifests.command import main
+from vbench.linux.ports import free_ports
 from vbench.pipeline import front
-from vbench.ports import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ def from_arguments(folder: Path, clip: Path, port: int) -> list[str]:
 
 
 def from_manifest(folder: Path, clip: Path, port: int) -> list[str]:
-    """A file that ``python -m vbench.manifests serve`` wrote; it names the clip."""
+    """A file that ``python -m vbench manifests serve`` wrote; it names the clip."""
     path = folder / "serve.yaml"
     overrides = ["mode=combined", "pipeline.fps=2", f"cluster.http_port={port}", "cluster.nodes.head.cpus=2"]
     overrides += ["video=file", f"video.path={clip}"]

@@ -18,7 +18,7 @@ from http_files import Behaviour, serving
 from serving import Cluster, Service
 from waiting import until
 
-from vbench.pipeline.answer import Answer
+from vbench.pipeline.api_schema import Answer
 
 pytestmark = pytest.mark.slow
 
@@ -249,7 +249,7 @@ def test_health_and_the_api_description_answer(service: Service) -> None:
 
 def request_command(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "vbench.request", *arguments],
+        [sys.executable, "-m", "vbench", "request", *arguments],
         capture_output=True,
         text=True,
         timeout=60,

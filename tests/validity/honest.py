@@ -11,9 +11,9 @@ from typing import Any
 
 import records
 
-from vbench.compose import check
-from vbench.network import Link, Network
-from vbench.record import (
+from vbench.config.schema import Config
+from vbench.record.network import Link, Network
+from vbench.record.types import (
     CallWork,
     Clip,
     Connections,
@@ -27,7 +27,7 @@ from vbench.record import (
     Request,
     SpanLine,
 )
-from vbench.schema import Config
+from vbench.run.compose import check
 from vbench.validity.as_configured import expected_of_replicas, expected_settings
 
 UNIX_S = 1.7e9

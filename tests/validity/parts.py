@@ -5,8 +5,8 @@ from typing import Any
 
 import records
 
-from vbench.record import Harness, Observed, Speed, Stall
-from vbench.schema import ClusterConfig, Config, LoadConfig, NodeConfig
+from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
+from vbench.record.types import Harness, Observed, Speed, Stall
 
 
 def config(cluster: str = "local", cpus: int | None = None, gpus: int = 0, **load: Any) -> Config:

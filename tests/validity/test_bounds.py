@@ -8,9 +8,9 @@ import pytest
 import records
 from rich.console import Console
 
-from vbench.record import Trial
-from vbench.report import show_sweep, show_trial
-from vbench.schema import Config, LoadConfig
+from vbench.config.schema import Config, LoadConfig
+from vbench.record.types import Trial
+from vbench.run.trial_report import show_sweep, show_trial
 from vbench.validity import bounds
 
 

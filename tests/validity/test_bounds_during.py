@@ -13,8 +13,8 @@ import records
 from quota import cpu_quota
 from waiting import until
 
-from vbench import procfs
-from vbench.record import CpuBounds, Rule
+from vbench.linux import procfs
+from vbench.record.types import CpuBounds, Rule
 from vbench.telemetry.bounds import BoundsWatch
 from vbench.validity import conditions
 

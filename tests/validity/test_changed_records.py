@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_honest_records import broken
 
-from vbench.record import CallWork, Listener, PlacedReplica, Request
-from vbench.rules import judge
+from vbench.record.types import CallWork, Listener, PlacedReplica, Request
 from vbench.validity.as_configured import expected_settings
+from vbench.validity.rules import judge
 
 LOOP = "the requests are those of one closed loop"
 SPANS = "the spans are those of the requests"

@@ -9,7 +9,7 @@ import parts
 import pytest
 import records
 
-from vbench.record import Rule
+from vbench.record.types import Rule
 from vbench.validity.completeness import judge
 
 

@@ -14,9 +14,9 @@ import pytest
 import records
 from waiting import until
 
-from vbench.analysis import same
-from vbench.cgroups import CpuGroups, cpu_quota, memory_limit_bytes
-from vbench.record import Rule, Trial
+from vbench.analysis import comparability
+from vbench.linux.cgroups import CpuGroups, cpu_quota, memory_limit_bytes
+from vbench.record.types import Rule, Trial
 from vbench.telemetry import conditions as telemetry
 from vbench.validity import conditions
 
@@ -153,21 +153,21 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_trials_of_other_conditions_are_compared_only_when_asked(change: dict[str, Any]) -> None:
     first = trial("a")
     other = trial("b", harness=parts.harness(conditions={**parts.harness().conditions, **change}))
-    assert same.check([first, trial("c")], "s", []) == []
-    with pytest.raises(same.NotComparable, match="--across conditions compares them all the same"):
-        same.check([first, other], "s", [])
-    (note,) = same.check([first, other], "s", ["conditions"])
+    assert comparability.check([first, trial("c")], "s", []) == []
+    with pytest.raises(comparability.NotComparable, match="--across conditions compares them all the same"):
+        comparability.check([first, other], "s", [])
+    (note,) = comparability.check([first, other], "s", ["conditions"])
     assert "compared all the same, as asked" in note
 
 
 def test_records_of_before_are_compared_as_they_were() -> None:
     old = replace(trial("a"), harness=None, observed=records.observed())
-    assert same.check([old, replace(old, folder="b")], "s", []) == []
+    assert comparability.check([old, replace(old, folder="b")], "s", []) == []
 
 
 PRINTS = """
 from vbench.telemetry.conditions import of_process
-from vbench.sizing import machine_cpus
+from vbench.config.sizing import machine_cpus
 print(of_process()["usable_cpus"], machine_cpus(), of_process()["nice"])
 """
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from vbench import procfs
-from vbench.procfs import Stat
+from vbench.linux import procfs
+from vbench.linux.procfs import Stat
 from vbench.telemetry.cpu_account import CpuAccount
 
 

@@ -10,8 +10,8 @@ import parts
 import pytest
 import records
 
-from vbench import procfs
-from vbench.record import GpuSample, MachineSample, Rule
+from vbench.linux import procfs
+from vbench.record.types import GpuSample, MachineSample, Rule
 from vbench.validity import foreign_gpu
 
 NVML = Path(__file__).parents[1] / "harness" / "fake_nvml.c"

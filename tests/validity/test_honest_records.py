@@ -4,7 +4,7 @@ import honest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbench.record import Rule
+from vbench.record.types import Rule
 from vbench.validity.trial_checks import judge
 
 

@@ -11,10 +11,9 @@ import parts
 import pytest
 import records
 
-from vbench import rules
-from vbench.record import GpuSample
-from vbench.schema import Config, NodeConfig
-from vbench.validity import bounds
+from vbench.config.schema import Config, NodeConfig
+from vbench.record.types import GpuSample
+from vbench.validity import bounds, rules
 
 WHAT_SHOULD_RUN = (
     "mode",
@@ -36,7 +35,7 @@ WHAT_SHOULD_RUN = (
 """Another value asks for another trial, and a rule compares the trial with it."""
 
 NEVER_LOOSER = ("load.sample_period_s",)
-"""A larger value than the shipped one, with which rules would see less, is refused (vbench.validate)."""
+"""A larger value than the shipped one, with which rules would see less, is refused (vbench.run.validate)."""
 
 
 class Reads:

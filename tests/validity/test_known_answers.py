@@ -16,21 +16,21 @@ import pytest
 import records
 from http_files import Behaviour, serving
 
+from vbench.config.schema import Config, VideoConfig
 from vbench.load import events
-from vbench.load.elsewhere import local_copy
-from vbench.load.job import Job
 from vbench.load.known_scene import KnownScene
 from vbench.load.prepare import prepare
 from vbench.load.reference import Reference, ReferenceFrame, check, read_reference
 from vbench.load.reference_checks import is_checked
+from vbench.load.spec import Job
+from vbench.load.video_copy import local_copy
 from vbench.models import torch_detector
-from vbench.record import Clip, Request
-from vbench.schema import Config, VideoConfig
+from vbench.record.types import Clip, Request
 from vbench.validity.known_answers import judge
-from vbench.video import plain_pass
 from vbench.video.cached import digest_path
+from vbench.video.plain import one_pass
 from vbench.video.rotate import first_frame
-from vbench.video.scene import SceneSettings, SceneTruth, clip_path, load_truth
+from vbench.video.scenes.scene import SceneSettings, SceneTruth, clip_path, load_truth
 from vbench.video.types import TruthBox
 
 DETECTOR = "the detector agrees with a plain implementation"
@@ -209,12 +209,12 @@ SABOTAGE = Path(__file__).with_name("sabotage")
 def sabotaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(SABOTAGE)
     before = torch_detector.TorchDetector.begin
-    monkeypatch.setattr(plain_pass, "picture_filters", plain_pass.picture_filters)
+    monkeypatch.setattr(one_pass, "picture_filters", one_pass.picture_filters)
     monkeypatch.setattr(torch_detector.TorchDetector, "begin", before)
 
     def change(name: str) -> None:
         module = importlib.import_module(name)
-        module.change(torch_detector if "vbench.models.torch_detector" in module.CHANGES else plain_pass)
+        module.change(torch_detector if "vbench.models.torch_detector" in module.CHANGES else one_pass)
 
     yield change
     for name in [name for name, module in sys.modules.items() if hasattr(module, "CHANGES")]:

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from interfere import halve_what_it_receives, lift_flow_caps
 
-from vbench import procfs
 from vbench.clusters.emulated import control
 from vbench.clusters.emulated.host import STARTED
-from vbench.clusters.emulated.plan import OBJECT_MANAGER_PORT, Host, Spec
-from vbench.clusters.guard import guarded
-from vbench.network import Link, LinkCheck, LinkSample
-from vbench.telemetry.nics import namespace
+from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Host, Spec
+from vbench.linux import procfs
+from vbench.linux.guard import guarded
+from vbench.linux.nics import namespace
+from vbench.record.network import Link, LinkCheck, LinkSample
 from vbench.validity.links_during import AFTER_TOLERANCE
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ class Running:
         return [LinkCheck(**check) for check in reply["checks"]]
 
     def look(self) -> dict[str, LinkSample]:
-        from vbench.clusters.emulated.queues import watching
+        from vbench.telemetry.link_queues import watching
 
         hosts = dict(zip("ab", self.hosts, strict=True))
         with watching(hosts, switch=self.init) as links:

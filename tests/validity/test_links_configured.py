@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import records
 
-from vbench.clusters.emulated import plan
-from vbench.network import Network
-from vbench.record import Connections, NodeSample
-from vbench.schema import ClusterConfig
+from vbench.clusters.emulated import topology
+from vbench.config.schema import ClusterConfig
+from vbench.record.network import Network
+from vbench.record.types import Connections, NodeSample
 from vbench.validity.links_configured import judge
 
 CONFIG = records.config("cluster=emulated")
-LINKS = [host.link for host in plan.hosts(CONFIG.cluster)]
+LINKS = [host.link for host in topology.hosts(CONFIG.cluster)]
 NETWORK = replace(
     records.network("head"), links=LINKS, scale=CONFIG.cluster.scale, congestion_control="cubic"
 )
@@ -49,13 +49,13 @@ def test_a_plan_at_half_the_scale_breaks_the_rule_in_each_of_its_facts() -> None
 
 
 def test_the_rates_are_not_taken_from_the_plan_that_made_the_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = plan.hosts
+    honest = topology.hosts
 
     def halved(config: ClusterConfig, *rest: Any) -> Any:
         return honest(replace(config, scale=config.scale / 2), *rest)
 
-    monkeypatch.setattr(plan, "hosts", halved)
-    links = [host.link for host in plan.hosts(CONFIG.cluster)]
+    monkeypatch.setattr(topology, "hosts", halved)
+    links = [host.link for host in topology.hosts(CONFIG.cluster)]
     assert broken(replace(NETWORK, links=links)) == {CONFIGURED}
 
 

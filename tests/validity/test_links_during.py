@@ -9,9 +9,9 @@ import parts
 import pytest
 import records
 
-from vbench.clusters.emulated.plan import DATA_CLASSES, OTHER_CLASSES
-from vbench.network import LinkCheck, LinkSample
-from vbench.record import NodeSample, Rule, SpanLine
+from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
+from vbench.record.network import LinkCheck, LinkSample
+from vbench.record.types import NodeSample, Rule, SpanLine
 from vbench.validity.links_during import OVERHEAD, PULL_TIMEOUT_S, judge
 
 NIC_MBPS, FLOW_MBPS = 80.0, 20.0

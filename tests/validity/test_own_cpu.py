@@ -12,8 +12,8 @@ import pytest
 import records
 from waiting import until
 
-from vbench import procfs
-from vbench.record import MachineSample, Rule
+from vbench.linux import procfs
+from vbench.record.types import MachineSample, Rule
 from vbench.telemetry.roles import RoleWatch, role_of
 from vbench.validity.own_cpu import judge
 

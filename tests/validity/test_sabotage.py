@@ -20,9 +20,9 @@ from runs import SCENE, SMALL
 
 from vbench.clusters import local
 from vbench.clusters.base import RunningCluster
-from vbench.load.job import PREPARED, Job, Place, read_clip, write_job
-from vbench.rules import judge
-from vbench.trial_folder import read_observed, read_requests, read_samples, read_spans
+from vbench.load.spec import PREPARED, Job, Place, read_clip, write_job
+from vbench.record.files import read_observed, read_requests, read_samples, read_spans
+from vbench.validity.rules import judge
 
 pytestmark = pytest.mark.slow
 

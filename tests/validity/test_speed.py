@@ -7,7 +7,7 @@ import parts
 import pytest
 import records
 
-from vbench.record import Observed, Rule, Speed, SpeedChange
+from vbench.record.types import Observed, Rule, Speed, SpeedChange
 from vbench.telemetry import speed as telemetry
 from vbench.validity import speed
 

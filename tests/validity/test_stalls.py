@@ -11,8 +11,8 @@ import pytest
 import records
 from waiting import came_true, until
 
-from vbench import procfs
-from vbench.record import MachineSample, NodeSample, Rule, Stall
+from vbench.linux import procfs
+from vbench.record.types import MachineSample, NodeSample, Rule, Stall
 from vbench.telemetry.machine import CpuWatch
 from vbench.telemetry.stall_watch import StallWatch, _Gap
 from vbench.validity import stalls

@@ -7,9 +7,7 @@ import parts
 import pytest
 import records
 
-from vbench.network import LinkCheck
-from vbench.record import GpuSample
-from vbench.trial_folder import (
+from vbench.record.files import (
     MACHINES,
     NODES,
     TRIAL,
@@ -19,6 +17,8 @@ from vbench.trial_folder import (
     write_json,
     write_lines,
 )
+from vbench.record.network import LinkCheck
+from vbench.record.types import GpuSample
 
 
 def test_a_trial_with_all_its_watchers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

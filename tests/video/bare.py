@@ -4,8 +4,8 @@ from pathlib import Path
 
 import av
 
-from vbench.video.bits import Bits, unescaped
-from vbench.video.parameter_sets import skip_to_frames_only
+from vbench.video.codecs.bits import Bits, unescaped
+from vbench.video.codecs.parameter_sets import skip_to_frames_only
 
 
 def without_usability_information(path: Path, copy: Path) -> Path:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vbench.video.public_addresses import PrivateSources
-from vbench.video.remote import fetched
+from vbench.video.fetch.download import fetched
+from vbench.video.fetch.public_addresses import PrivateSources
 from vbench.video.types import VideoLimits
 
 LIMITS = VideoLimits()

@@ -8,8 +8,8 @@ from clips import ClipStore
 
 from vbench.video.ffmpeg import OVERRIDE, ffmpeg_path
 from vbench.video.ffmpeg_arguments import decode_settings
+from vbench.video.ffmpeg_process import FFmpegRun
 from vbench.video.frames import decode_chunk
-from vbench.video.process import FFmpegRun
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry
 

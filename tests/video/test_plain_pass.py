@@ -9,11 +9,11 @@ import pytest
 from clips import ClipStore, run_ffmpeg, source
 from oracle import ALL, Truth, found
 
-from vbench.video import continuity, plain_run, plain_times
-from vbench.video import plain_pass as module
+from vbench.video.containers import ts_continuity
 from vbench.video.errors import VideoError, VideoTimeoutError
 from vbench.video.frames import decode_chunk
-from vbench.video.plain_pass import plain_pass
+from vbench.video.plain import one_pass, run, times
+from vbench.video.plain.one_pass import plain_pass
 from vbench.video.probe import probe
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry, VideoInfo
@@ -196,18 +196,18 @@ def test_a_packet_that_is_lost_is_still_an_error(clip: ClipStore, tmp_path: Path
 
 def test_nothing_is_imported_that_the_service_could_be_wrong_by() -> None:
     shared = {
-        "command",
-        "continuity",
+        "containers.ts_continuity",
         "errors",
         "ffmpeg",
-        "plain_run",
-        "plain_times",
-        "process",
+        "ffmpeg_filters",
+        "ffmpeg_process",
+        "plain.run",
+        "plain.times",
         "source",
         "types",
     }
 
-    for each in (module, plain_run, plain_times, continuity):
+    for each in (one_pass, run, times, ts_continuity):
         assert each.__file__ is not None
         for node in ast.walk(ast.parse(Path(each.__file__).read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vbench"):

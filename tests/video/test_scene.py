@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from vbench.video.cached import digest_path
 from vbench.video.errors import VideoError
-from vbench.video.scene import (
+from vbench.video.scenes.scene import (
     Scene,
     SceneSettings,
     SceneTruth,
@@ -25,7 +25,7 @@ from vbench.video.scene import (
     load_truth,
     truth_path,
 )
-from vbench.video.scene_shapes import SHAPES, draw_tile
+from vbench.video.scenes.shapes import SHAPES, draw_tile
 from vbench.video.types import TruthBox
 
 SMALL = SceneSettings(width=320, height=180, fps="10", length_s=2.0, unique_s=2.0, gop_s=1.0, seed=3)

@@ -8,10 +8,10 @@ from as_ffmpeg import Make, assert_as_ffmpeg
 from clips import source
 from oracle import ALL, found, truth
 
-from vbench.video.av1_frame_sizes import FrameSizes
-from vbench.video.av1_obu import configured_sequence_header
+from vbench.video.codecs.av1_frame_sizes import FrameSizes
+from vbench.video.codecs.av1_obu import configured_sequence_header
 from vbench.video.errors import VideoError, VideoTooLargeError
-from vbench.video.plain_pass import plain_pass
+from vbench.video.plain.one_pass import plain_pass
 from vbench.video.probe import probe
 from vbench.video.types import FrameGeometry, VideoLimits
 

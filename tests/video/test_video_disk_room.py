@@ -8,7 +8,7 @@ SCRIPT = """
 import os, shutil, socket, sys, threading
 from contextlib import ExitStack
 from vbench.video.errors import VideoBusyError, VideoTooLargeError
-from vbench.video.remote import fetched
+from vbench.video.fetch.download import fetched
 from vbench.video.types import VideoLimits
 
 listener = socket.create_server(("127.0.0.1", 0))

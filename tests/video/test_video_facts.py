@@ -17,12 +17,12 @@ from joins import in_band_sets, join, packets_of
 from mp4_edits import Movie, box, with_own_boxes
 from oracle import ALL, found, one_chunk, truth
 
-from vbench.video.bits import escaped
-from vbench.video.bitstream import PacketReader
+from vbench.video.codecs.bits import escaped
+from vbench.video.codecs.bitstream import PacketReader
 from vbench.video.decoder_state import StateScan
+from vbench.video.display_metadata import picture_facts
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk, decode_video
-from vbench.video.picture import picture_facts
 from vbench.video.probe import probe
 from vbench.video.stream_facts import FactsScan
 from vbench.video.types import FrameGeometry

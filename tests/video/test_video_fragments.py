@@ -8,8 +8,8 @@ import pytest
 from as_ffmpeg import SHORT, Make, assert_as_ffmpeg
 from fragment_edits import SEPARATE, Fragment, edited
 
+from vbench.video.containers.fragments import FragmentOrder
 from vbench.video.errors import VideoError
-from vbench.video.fragments import FragmentOrder
 from vbench.video.probe import probe
 
 CODED = f"-f lavfi -i sine=duration=2 {SHORT} -map 1:v -map 0:a -c:a aac"

@@ -15,10 +15,10 @@ import pytest
 from clips import ClipStore, run_ffmpeg, source
 from oracle import ALL, PLAIN, Truth, found, one_chunk, pixel_md5, truth
 
-from vbench.video.command import select_expression
 from vbench.video.digest import combine, frame_digests
 from vbench.video.errors import ToolMissingError, VideoError, VideoTimeoutError
 from vbench.video.ffmpeg import ffmpeg_path, require_hwaccel
+from vbench.video.ffmpeg_filters import select_expression
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import probe
 from vbench.video.split import Splitter

@@ -10,7 +10,7 @@ from clips import RECIPES, ClipStore, run_ffmpeg, source
 from mp4_edits import Movie
 from oracle import ALL, found, truth
 
-from vbench.video.bitstream import PacketReader
+from vbench.video.codecs.bitstream import PacketReader
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.frames import decode_video
 from vbench.video.probe import probe

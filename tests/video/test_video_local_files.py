@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from vbench.video.errors import VideoError
-from vbench.video.local_files import default_roots, real_roots
-from vbench.video.remote import fetched
+from vbench.video.fetch.download import fetched
+from vbench.video.fetch.local_files import default_roots, real_roots
 from vbench.video.types import VideoLimits
 
 LIMITS = VideoLimits()
@@ -191,8 +191,8 @@ READ_IN_A_NAMESPACE = """
 import subprocess, sys
 from pathlib import Path
 from vbench.video.errors import VideoError
-from vbench.video.local_files import real_roots
-from vbench.video.remote import fetched
+from vbench.video.fetch.local_files import real_roots
+from vbench.video.fetch.download import fetched
 from vbench.video.types import VideoLimits
 
 root = Path(sys.argv[1])

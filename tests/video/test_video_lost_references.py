@@ -10,7 +10,7 @@ from as_ffmpeg import Make, service
 from clips import ClipStore, source
 from oracle import truth
 
-from vbench.video.picture_order import OrderCount, PictureOrder
+from vbench.video.codecs.picture_order import OrderCount, PictureOrder
 from vbench.video.probe import read_index
 
 X264 = "-c:v libx264 -preset fast -threads 1 -qp 26 -bf 2 -x264-params keyint=12:min-keyint=12:scenecut=0"

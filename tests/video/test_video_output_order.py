@@ -10,8 +10,8 @@ from clips import ClipStore, run_ffmpeg, source
 from fields import BitCopy
 from joins import in_band_sets, join
 
+from vbench.video.codecs.picture_order import OrderCount, PictureOrder
 from vbench.video.errors import VideoError
-from vbench.video.picture_order import OrderCount, PictureOrder
 from vbench.video.probe import probe
 
 X264 = "-c:v libx264 -preset fast -threads 1"

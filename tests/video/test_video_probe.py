@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from clips import ClipStore
 
-from vbench.video.bitstream import PacketReader
+from vbench.video.codecs.bitstream import PacketReader
 from vbench.video.probe import probe, read_index
 
 ANNEX_B = PacketReader(codec="h264", length_bytes=0)

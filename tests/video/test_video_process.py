@@ -17,12 +17,12 @@ import psutil
 import pytest
 from clips import ClipStore
 
-from vbench.video import process
+from vbench.video import ffmpeg_process
 from vbench.video.errors import DecoderKilledError, StoppedError, VideoError, VideoTimeoutError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+from vbench.video.ffmpeg_process import FFmpegProcess
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import probe
-from vbench.video.process import FFmpegProcess
 from vbench.video.split import Splitter
 from vbench.video.types import Chunk, FrameGeometry
 
@@ -78,7 +78,7 @@ def test_a_timeout_past_what_the_kernel_counts_is_as_good_as_none(timeout_s: flo
 def test_limits_that_this_process_has_itself_are_kept_and_not_passed() -> None:
     program = (
         "import resource\n"
-        "from vbench.video.process import FFmpegProcess\n"
+        "from vbench.video.ffmpeg_process import FFmpegProcess\n"
         "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (50, 50))\n"
         "got = bytearray(100)\n"
@@ -99,7 +99,7 @@ def test_a_child_whose_set_up_fails_is_reaped(monkeypatch: pytest.MonkeyPatch) -
     def refuse(*_: int) -> int:
         raise PermissionError("limits cannot be set")
 
-    monkeypatch.setattr(process, "_limit", refuse)
+    monkeypatch.setattr(ffmpeg_process, "_limit", refuse)
     gc.collect()  # what earlier tests left open is closed now, and not between the two looks
     opened = set(Path("/proc/self/fd").iterdir())
 
@@ -145,7 +145,7 @@ def test_a_long_filter_leaves_no_file_where_the_process_is_killed(clip: ClipStor
     info = probe(clip("constant"))
     program = (
         "import sys, time, numpy, ffmpeg\n"
-        "from vbench.video.command import ffmpeg_command, frame_graph\n"
+        "from vbench.video.ffmpeg_filters import ffmpeg_command, frame_graph\n"
         "from vbench.video.probe import probe\n"
         "from vbench.video.types import FrameGeometry\n"
         "info = probe(sys.argv[1])\n"

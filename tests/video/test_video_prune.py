@@ -9,10 +9,10 @@ from clips import ClipStore
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.video.bitstream import PacketReader
-from vbench.video.parameter_sets import has_frames_only
+from vbench.video.codecs.bitstream import PacketReader
+from vbench.video.codecs.parameter_sets import has_frames_only
+from vbench.video.codecs.reference_structure import References
 from vbench.video.probe import read_index
-from vbench.video.references import References
 from vbench.video.split import Splitter
 from vbench.video.types import Chunk
 

@@ -20,15 +20,15 @@ import pytest
 from clips import ClipStore
 from waiting import came_true, until
 
-from vbench.procfs import MARK
-from vbench.video import reader_messages, reader_process
-from vbench.video.child_environment import child_environment
+from vbench.linux.procfs import MARK
 from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
 from vbench.video.ffmpeg import ffmpeg_path
-from vbench.video.process import FFmpegProcess
-from vbench.video.reader import Reader
-from vbench.video.reader_messages import ForeignTypeError, receive, send
-from vbench.video.reader_process import ReaderServer
+from vbench.video.ffmpeg_process import FFmpegProcess
+from vbench.video.reader import messages, pool
+from vbench.video.reader.child_environment import child_environment
+from vbench.video.reader.messages import ForeignTypeError, receive, send
+from vbench.video.reader.pool import ReaderServer
+from vbench.video.reader.process import Reader
 from vbench.video.split import Splitter
 from vbench.video.types import VideoInfo, VideoLimits
 
@@ -244,7 +244,7 @@ def test_reading_is_bounded_in_memory(
     path = tmp_path / "large.mp4"
     path.write_bytes(claiming(clip("constant"), 2, 400_000_000))
     os.truncate(path, 810_000_000)
-    monkeypatch.setattr(reader_process, "INDEX_BYTES", 400_000_000)
+    monkeypatch.setattr(pool, "INDEX_BYTES", 400_000_000)
     with pytest.raises(
         VideoTooLargeError, match=r"large.mp4 takes more memory to read than a reader may have"
     ):
@@ -317,7 +317,7 @@ def test_readers_get_nothing_secret(
 def test_readers_do_not_outlive_their_service(clip: ClipStore, slow: Path) -> None:
     program = (
         "import sys, threading; from fractions import Fraction; from pathlib import Path\n"
-        "from vbench.video.reader_process import ReaderServer; from vbench.video.types import VideoLimits\n"
+        "from vbench.video.reader.pool import ReaderServer; from vbench.video.types import VideoLimits\n"
         "options = {'fps': Fraction(1), 'chunk_s': Fraction(1), 'limits': VideoLimits()}\n"
         "split = ReaderServer().split(Path(sys.argv[1]), options, most_frames=lambda _: None,\n"
         "                             chunk_bytes=1, stop=threading.Event())\n"
@@ -367,10 +367,10 @@ def test_a_reader_that_was_taken_over_can_send_data_alone() -> None:
         for evil in (
             *(Evil(), subprocess.Popen, io.BytesIO, ReaderServer, os.system, np.dtype("O")),
             *(
-                Made(reader_messages._ratio, "1e999999999", 1),
-                Made(reader_messages._array, "|O", (1,), b"12345678"),
+                Made(messages._ratio, "1e999999999", 1),
+                Made(messages._array, "|O", (1,), b"12345678"),
             ),
-            *(Made(reader_messages._array, "|u1", (1 << 40,), b""), Made(np.empty, 1000), np.array([None])),
+            *(Made(messages._array, "|u1", (1 << 40,), b""), Made(np.empty, 1000), np.array([None])),
         ):
             send(theirs, "planned", evil)
             with pytest.raises(ForeignTypeError):
@@ -384,7 +384,7 @@ def test_a_reader_that_was_taken_over_can_send_data_alone() -> None:
             handle = os.memfd_create("x", os.MFD_ALLOW_SEALING)
             os.write(handle, content)
             if seals:
-                reader_messages.fcntl.fcntl(handle, reader_messages.fcntl.F_ADD_SEALS, reader_messages._SEALS)
+                messages.fcntl.fcntl(handle, messages.fcntl.F_ADD_SEALS, messages._SEALS)
             socket.send_fds(theirs, [head.encode()], [handle])
             os.close(handle)
             with pytest.raises(ForeignTypeError):

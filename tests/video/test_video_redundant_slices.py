@@ -6,8 +6,8 @@ import pytest
 from as_ffmpeg import assert_as_ffmpeg
 from redundant import with_redundant_slices
 
+from vbench.video.codecs.h264_fields import Field, Slice, SliceReader
 from vbench.video.errors import VideoError
-from vbench.video.h264_fields import Field, Slice, SliceReader
 from vbench.video.probe import probe
 
 

@@ -12,7 +12,6 @@ import xxhash
 from http_files import Behaviour, serving
 from remote_servers import answering
 
-from vbench.video import remote
 from vbench.video.errors import (
     StoppedError,
     VideoError,
@@ -20,7 +19,8 @@ from vbench.video.errors import (
     VideoTooLargeError,
     VideoUnreachableError,
 )
-from vbench.video.remote import fetched, shown
+from vbench.video.fetch import download
+from vbench.video.fetch.download import fetched, shown
 from vbench.video.types import VideoLimits
 
 BODY = np.random.default_rng(1).bytes(3_000_000)
@@ -76,15 +76,15 @@ def test_a_server_without_ranges_is_read_anew() -> None:
 
 def test_a_file_that_changes_on_the_way_is_read_anew_not_mixed() -> None:
     behaviour = Behaviour(BODY, breaks_after=[1_000_000])
-    read_bytes = remote._Copy.append
+    read_bytes = download._Copy.append
 
     with serving(behaviour) as url, pytest.MonkeyPatch.context() as patch:
 
-        def change(self: remote._Copy, block: bytes) -> None:
+        def change(self: download._Copy, block: bytes) -> None:
             behaviour.body, behaviour.etag = BODY[::-1], '"v2"'
             read_bytes(self, block)
 
-        patch.setattr(remote._Copy, "append", change)
+        patch.setattr(download._Copy, "append", change)
         assert fetch(url + "/clip.mp4") == BODY[::-1]
 
 
@@ -122,7 +122,7 @@ def test_a_source_that_is_always_read_anew_is_given_up_however_much_it_gives(
     etag: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kilobyte more each time, also between two parts of one version, is no progress."""
-    monkeypatch.setattr(remote, "BACK_OFF_S", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr(download, "BACK_OFF_S", (0.0, 0.0, 0.0, 0.0))
 
     def answer(connection: socket.socket, _: threading.Event) -> None:
         count = len(server.asked)
@@ -142,7 +142,7 @@ def test_a_source_that_is_always_read_anew_is_given_up_however_much_it_gives(
     with answering(answer) as server:
         with pytest.raises(VideoUnreachableError, match=r"broke off 5 times .* of 9000000 bytes"):
             fetch(server.url)
-        assert len(server.asked) <= 2 * remote.ATTEMPTS + 2
+        assert len(server.asked) <= 2 * download.ATTEMPTS + 2
 
 
 def test_a_length_that_is_a_lie_is_found_out() -> None:
@@ -166,7 +166,7 @@ def test_a_file_above_the_limit_is_refused(chunked: bool) -> None:
 
 
 def test_a_slow_server_is_left_when_the_time_is_up_or_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vbench.video.remote_http.READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("vbench.video.fetch.http.READ_TIMEOUT_S", 0.1)
     with serving(Behaviour(BODY, trickle=threading.Event())) as url:
         with pytest.raises(VideoTimeoutError, match=r"was not here within 0.5 s, \d+ bytes of it were"):
             fetch(url + "/clip.mp4", timeout_s=0.5)

@@ -6,9 +6,9 @@ import time
 import pytest
 from remote_servers import LIMITS, answering, fetch, forever
 
-from vbench.video import fetched_copy, http_connection
 from vbench.video.errors import StoppedError, VideoTimeoutError, VideoUnreachableError
-from vbench.video.remote import fetched
+from vbench.video.fetch import fetched_copy, http_connection
+from vbench.video.fetch.download import fetched
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from remote_servers import OK, answering, fetch, forever
 
-from vbench.video import disk_room, remote
 from vbench.video.errors import VideoBusyError, VideoTooLargeError
+from vbench.video.fetch import disk_room, download
 from vbench.video.types import VideoLimits
 
 
@@ -115,7 +115,7 @@ def test_a_service_that_can_make_no_file_says_so_and_not_where(
         with (
             at_most(resource.RLIMIT_NOFILE, few),
             pytest.raises(VideoBusyError, match=r"\(too many open files\); try again later"),
-            remote._unnamed_file("a.mp4"),
+            download._unnamed_file("a.mp4"),
         ):
             pass
     assert list(tmp_path.iterdir()) == []

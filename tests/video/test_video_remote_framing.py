@@ -6,8 +6,8 @@ import threading
 import pytest
 from remote_servers import answering, fetch
 
-from vbench.video import remote
 from vbench.video.errors import VideoError, VideoUnreachableError
+from vbench.video.fetch import download
 
 OK = b"HTTP/1.1 200 OK\r\n"
 PART = b"HTTP/1.1 206 Partial Content\r\n"
@@ -17,7 +17,7 @@ CHUNKS = b"4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "BACK_OFF_S", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr(download, "BACK_OFF_S", (0.0, 0.0, 0.0, 0.0))
 
 
 @pytest.mark.parametrize(

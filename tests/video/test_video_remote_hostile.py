@@ -6,8 +6,8 @@ import threading
 import pytest
 from remote_servers import OK, answering, fetch, forever
 
-from vbench.video import remote_http
 from vbench.video.errors import VideoError, VideoUnreachableError
+from vbench.video.fetch import http
 
 
 def test_who_asks_is_told_to_the_host_that_was_named_with_it_alone() -> None:
@@ -65,7 +65,7 @@ def test_what_comes_beside_a_chunked_body_is_bounded_in_time(
     head: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Long before the deadline, although each byte comes soon enough."""
-    monkeypatch.setattr(remote_http, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.1)
     with (
         answering(forever(CHUNKED + head, b"a", 0.02)) as server,
         pytest.raises(VideoUnreachableError, match=r"broke off 5 times .*no more of the file came for 0.1 s"),

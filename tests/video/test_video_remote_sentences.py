@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from remote_servers import OK, answering, answering_securely, fetch
 
-from vbench.video import http_connection, remote
 from vbench.video.errors import VideoError, VideoUnreachableError
-from vbench.video.local_files import real_roots
-from vbench.video.remote import fetched, shown
+from vbench.video.fetch import download, http_connection
+from vbench.video.fetch.download import fetched, shown
+from vbench.video.fetch.local_files import real_roots
 from vbench.video.types import VideoLimits
 
 
@@ -41,7 +41,7 @@ def test_what_will_not_change_is_said_at_once(answer: bytes, said: str) -> None:
 
 
 def test_a_busy_server_did_not_break_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "BACK_OFF_S", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr(download, "BACK_OFF_S", (0.0, 0.0, 0.0, 0.0))
     with (
         answering(b"HTTP/1.1 503 Busy\r\n\r\n") as server,
         pytest.raises(VideoUnreachableError, match=r"cannot be asked for: 5 attempts .* \(HTTP 503\); check"),
@@ -99,7 +99,7 @@ def test_https_is_not_left_for_http_by_a_redirect_of_a_redirect(
     """The first address was plain, the second one not."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls_certificate))
     http_connection._tls.cache_clear()
-    monkeypatch.setattr("vbench.video.remote_http.is_public", lambda _: True)
+    monkeypatch.setattr("vbench.video.fetch.http.is_public", lambda _: True)
     monkeypatch.setattr(http_connection, "is_own", lambda *_: False)
     try:
         with (

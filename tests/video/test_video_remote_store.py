@@ -13,9 +13,9 @@ import xxhash
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
-from vbench.video import remote
 from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, VideoTooLargeError
-from vbench.video.remote import fetched
+from vbench.video.fetch import download
+from vbench.video.fetch.download import fetched
 from vbench.video.types import VideoLimits
 
 BODY = np.random.default_rng(2).bytes(3_000_000)
@@ -100,29 +100,29 @@ def test_a_server_that_goes_away_in_the_middle_is_read_on_from(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    append = remote._Copy.append
+    append = download._Copy.append
 
-    def broken(self: remote._Copy, block: bytes) -> None:
+    def broken(self: download._Copy, block: bytes) -> None:
         append(self, block)
         sizes.append(self.size)
         if len(sizes) == 1:
             store.again()
 
-    monkeypatch.setattr(remote._Copy, "append", broken)
+    monkeypatch.setattr(download._Copy, "append", broken)
 
     assert fetch(store.uri("a/clip.mp4")) == BODY
     assert sizes == sorted(sizes)
 
 
 def test_an_object_that_changes_on_the_way_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    append = remote._Copy.append
+    append = download._Copy.append
 
-    def broken(self: remote._Copy, block: bytes) -> None:
+    def broken(self: download._Copy, block: bytes) -> None:
         append(self, block)
         store.put("videos/a/clip.mp4", BODY + b"more")
-        raise remote.InterruptedFetchError("a cable was pulled")
+        raise download.InterruptedFetchError("a cable was pulled")
 
-    monkeypatch.setattr(remote._Copy, "append", broken)
+    monkeypatch.setattr(download._Copy, "append", broken)
 
     with pytest.raises(VideoError, match=r"s3://videos/a/clip.mp4 changed while it was read"):
         fetch(store.uri("a/clip.mp4"))
@@ -221,14 +221,14 @@ def test_an_end_point_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_object_that_is_replaced_by_one_of_the_same_size_is_refused(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = remote._Copy.append
+    append = download._Copy.append
 
-    def replaced(self: remote._Copy, block: bytes) -> None:
+    def replaced(self: download._Copy, block: bytes) -> None:
         append(self, block)
         if self.size == len(block):
             store.put("videos/a/clip.mp4", BODY[::-1])
 
-    monkeypatch.setattr(remote._Copy, "append", replaced)
+    monkeypatch.setattr(download._Copy, "append", replaced)
 
     with pytest.raises(VideoError, match=r"s3://videos/a/clip.mp4 changed while it was read"):
         fetch(store.uri("a/clip.mp4"))

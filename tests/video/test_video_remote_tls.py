@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from remote_servers import LIMITS, OK, answering, answering_securely, fetch
 
-from vbench.video import http_connection, tls_socket
 from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, VideoUnreachableError
-from vbench.video.remote import fetched
+from vbench.video.fetch import http_connection, tls_socket
+from vbench.video.fetch.download import fetched
 
 
 @pytest.fixture

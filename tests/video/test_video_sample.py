@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbench.video.sample import bins, sampled
+from vbench.video.sampling import bins, sampled
 
 TIME_BASES = [Fraction(1, 1000), Fraction(1, 15360), Fraction(1, 90000), Fraction(1001, 30000), Fraction(1)]
 

@@ -11,9 +11,9 @@ from joins import in_band_sets, join, packets_of
 from mp4_edits import Movie, own_boxes, with_boxes
 from oracle import ALL, found, truth
 
-from vbench.video.av1_obu import sequence_header_obu, sequence_headers
-from vbench.video.bits import escaped
-from vbench.video.bitstream import PacketReader
+from vbench.video.codecs.av1_obu import sequence_header_obu, sequence_headers
+from vbench.video.codecs.bits import escaped
+from vbench.video.codecs.bitstream import PacketReader
 from vbench.video.decoder_state import StateLog, StateUnit, state_units
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk

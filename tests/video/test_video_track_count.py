@@ -12,8 +12,8 @@ from clips import ClipStore, run_ffmpeg
 from vbench.video.demux import open_video
 from vbench.video.errors import VideoTooLargeError
 from vbench.video.probe import probe
-from vbench.video.reader_process import ReaderServer
-from vbench.video.reader_server import _named
+from vbench.video.reader.pool import ReaderServer
+from vbench.video.reader.server import _named
 from vbench.video.types import VideoLimits
 
 

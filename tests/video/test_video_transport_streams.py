@@ -23,7 +23,7 @@ from ts_packets import joined as join_packets
 
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_video
-from vbench.video.plain_pass import plain_pass
+from vbench.video.plain.one_pass import plain_pass
 from vbench.video.probe import probe
 from vbench.video.types import FrameGeometry
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from vbench.analysis.arms import Settings
 from vbench.analysis.comparison import compare
-from vbench.analysis.console import show
-from vbench.analysis.files import writing
+from vbench.analysis.report.terminal import show
+from vbench.analysis.report.writable import writing
 from vbench.analysis.results import Comparison
 from vbench.analysis.statistics import WIDEST_POINTS
 from vbench.analysis.trials import read_sweep
-from vbench.trial_folder import write_json
+from vbench.record.files import write_json
 
 __all__ = ["Comparison", "compare_sweep", "show", "write"]
 
@@ -66,7 +66,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
 
 
 def _page(comparison: Comparison, folder: Path, drawn: Sequence[tuple[Path, str]]) -> None:
-    from vbench.analysis.markdown import page
+    from vbench.analysis.report.markdown import page
 
     shown = [(path.name, caption) for path, caption in drawn]
     nics = [each for each in shown if each[0].startswith(NICS)]
@@ -76,17 +76,17 @@ def _page(comparison: Comparison, folder: Path, drawn: Sequence[tuple[Path, str]
 
 def _pictures(comparison: Comparison, folder: Path) -> Iterator[tuple[Path, str]]:
     """Each plot with its caption, drawn and written when it is asked for."""
-    from vbench.analysis import plot_links, plot_rate, plots
+    from vbench.analysis.report import plot_nics, plot_transfer_rate, plots
 
     if not comparison.scenarios:
         return
     yield plots.latency(comparison, folder / "latency.png"), "Latency of every request, and of every block"
     yield plots.stages(comparison, folder / "stages.png"), "Where the time of a request went"
-    path = plot_rate.rate(comparison, folder / "rate.png")
+    path = plot_transfer_rate.rate(comparison, folder / "rate.png")
     if path is not None:
         yield path, "Rate of transfer by number of connections"
     for number, scenario in enumerate(comparison.scenarios):
-        path = plot_links.links(scenario, folder / f"{NICS}{number}.png")
+        path = plot_nics.links(scenario, folder / f"{NICS}{number}.png")
         if path is not None:
             yield path, f"NICs over time: {scenario.name}"
 

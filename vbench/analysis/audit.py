@@ -5,15 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vbench import environment, ledger
 from vbench.analysis.trials import Found, Measured
+from vbench.cli.revalidate import judged
 from vbench.errors import first_line
-from vbench.judge import judged
-from vbench.ledger import Begun, Ledger
-from vbench.record import Rule, Trial
-from vbench.summary import summarize
-from vbench.tracking import EARLIER
-from vbench.trial_folder import (
+from vbench.record.files import (
     DamagedError,
     RecordError,
     read_machines,
@@ -22,6 +17,12 @@ from vbench.trial_folder import (
     read_spans,
     read_trial,
 )
+from vbench.record.ledger import Begun, Ledger
+from vbench.record.metrics import summarize
+from vbench.record.types import Rule, Trial
+from vbench.record import ledger
+from vbench.telemetry import environment
+from vbench.tracking.mlflow import EARLIER
 
 ALWAYS = (
     "requests",

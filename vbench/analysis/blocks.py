@@ -8,7 +8,7 @@ from vbench.analysis.drift import drift
 from vbench.analysis.results import Beside, Row, Table
 from vbench.analysis.statistics import WIDEST_POINTS, improvement, log_ratios, mean, without_one
 from vbench.analysis.trials import Measured
-from vbench.record import Trial
+from vbench.record.types import Trial
 
 LATENCY = "latency_mean_s"
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vbench.analysis import gaps, provenance, same
+from vbench.analysis import comparability, interleaving, provenance
 from vbench.analysis.arms import (
     RUNTIME_KEYS,
     Pair,
@@ -19,16 +19,16 @@ from vbench.analysis.arms import (
 )
 from vbench.analysis.audit import Audited, audit
 from vbench.analysis.blocks import LATENCY, Blocks, Group, counts, group, label, table
-from vbench.analysis.limits import limits
-from vbench.analysis.reached import reached
+from vbench.analysis.bottleneck import limits
+from vbench.analysis.latency_breakdown import where_it_went
+from vbench.analysis.placeholders import stand_ins
 from vbench.analysis.results import Arm, Comparison, LeftOut, Point, Provenance, Scenario, Table
-from vbench.analysis.stages import where_it_went
-from vbench.analysis.standins import stand_ins
 from vbench.analysis.statistics import WIDEST_POINTS, mean
+from vbench.analysis.transfer_rate import reached
 from vbench.analysis.trials import Found, Measured
 from vbench.errors import ChangedRecordError, ConfigError, VbenchError, first_line
-from vbench.record import Trial, marks
-from vbench.trial_folder import RecordError, read_machines, read_requests, read_spans
+from vbench.record.files import RecordError, read_machines, read_requests, read_spans
+from vbench.record.types import Trial, marks
 from vbench.validity import bounds, speed
 
 
@@ -85,13 +85,15 @@ def _compare(
     groups: list[Group] = []
     for trials in _grouped(of_arms, keys).values():
         name = scenario_name(trials[0].trial, keys, compared)
-        notes += same.check([each.trial for each in trials if counts(each.trial)], name, across)
+        notes += comparability.check([each.trial for each in trials if counts(each.trial)], name, across)
         groups.append(group(name, trials, arms))
     _refuse_apart(wanted, arms, titles, groups, _separating(wanted[0], of_arms, keys))
     tables = tuple(table(pair, arms, titles, groups, wanted_points) for pair in wanted)
     usable = [each.trial for each in of_arms if counts(each.trial)]
     for sweep in dict.fromkeys(each.sweep for each in of_arms):
-        notes += gaps.notes([each.trial for each in of_arms if each.sweep == sweep and counts(each.trial)])
+        notes += interleaving.notes(
+            [each.trial for each in of_arms if each.sweep == sweep and counts(each.trial)]
+        )
     return Comparison(
         name=found.name,
         tables=tables,

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vbench import ledger
 from vbench.analysis.audit import Audited, Ledgered
 from vbench.analysis.blocks import counts
+from vbench.analysis.comparability import MACHINE
 from vbench.analysis.results import Provenance, Source
-from vbench.analysis.same import MACHINE
-from vbench.record import Trial
+from vbench.record.types import Trial
+from vbench.record import ledger
 
 
 def of(audited: Sequence[Audited], ledgered: Ledgered) -> Provenance:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.analysis.arms import Settings
+from vbench.analysis.bottleneck import Limits
 from vbench.analysis.drift import Drift
-from vbench.analysis.limits import Limits
-from vbench.analysis.reached import Reached
 from vbench.analysis.statistics import Improvement, Mean, WithoutOne
+from vbench.analysis.transfer_rate import Reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Point:
     latencies_s: tuple[float, ...]
     """Of each request, in the order in which they were sent."""
     parts_s: Mapping[str, float]
-    """Where the latency went: part -> seconds, mean over requests (vbench.analysis.stages)."""
+    """Where the latency went: part -> seconds, mean over requests (vbench.analysis.latency_breakdown)."""
     metrics: Mapping[str, float]
     """As in the trial's record."""
     phases_s: Mapping[str, float]
@@ -78,7 +78,7 @@ class Beside:
     window, or its makespan."""
 
     metric: str
-    """As in vbench.summary."""
+    """As in vbench.record.metrics."""
     baseline: Mean
     candidate: Mean
     improvement: Improvement

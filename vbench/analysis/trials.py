@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vbench.config.suggest import nearest
 from vbench.errors import ConfigError, TrackingError, first_line
-from vbench.ledger import HASHED
-from vbench.names import nearest
-from vbench.record import Trial
-from vbench.tracking import ARTIFACTS, DATABASE, SWEEP, unusable_outputs
-from vbench.trial_folder import TRIAL, RecordError, read_trial
-from vbench.typed_json import anything, loads
+from vbench.record.files import TRIAL, RecordError, read_trial
+from vbench.record.ledger import HASHED
+from vbench.record.typed_json import anything, loads
+from vbench.record.types import Trial
+from vbench.tracking.mlflow import ARTIFACTS, DATABASE, SWEEP, unusable_outputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

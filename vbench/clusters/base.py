@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from vbench.clusters.guard import GRACE_S
-from vbench.load.job import NodePlace
-from vbench.network import Network
+from vbench.linux.guard import GRACE_S
+from vbench.load.spec import NodePlace
+from vbench.record.network import Network
 
 
 class Progress(Protocol):

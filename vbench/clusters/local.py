@@ -11,10 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from vbench import procfs
 from vbench.clusters import private_network
 from vbench.clusters.base import Progress, RunningCluster
-from vbench.clusters.guard import Guarded, guarded
 from vbench.clusters.ray_node import (
     environment,
     listens,
@@ -23,13 +21,15 @@ from vbench.clusters.ray_node import (
     start_command,
     temp_folder,
 )
+from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
-from vbench.installation import check_installation
-from vbench.load.elsewhere import is_elsewhere
-from vbench.load.job import NodePlace
-from vbench.ports import free_ports, port_is_free, taken
-from vbench.schema import Config
-from vbench.video.remote import shown
+from vbench.linux import procfs
+from vbench.linux.guard import Guarded, guarded
+from vbench.linux.ports import free_ports, port_is_free, taken
+from vbench.load.spec import NodePlace
+from vbench.load.video_copy import is_elsewhere
+from vbench.run.installation import check_installation
+from vbench.video.fetch.download import shown
 
 LOOPBACK = "127.0.0.2"
 """Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""
@@ -103,7 +103,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             load_env=env,
             exit_status=lambda: _exit_status(ray),
             nodes=(NodePlace(name=name, ip=LOOPBACK),),
-            enter=(sys.executable, "-m", "vbench.clusters.emulated.enter", str(pid)) if isolated else (),
+            enter=(sys.executable, "-m", "vbench.clusters.emulated.nsenter", str(pid)) if isolated else (),
         )
 
 

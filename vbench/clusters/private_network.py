@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from vbench.namespaces import CLONE_NEWNET, die_with_parent, new_root, unshare
+from vbench.linux.namespaces import CLONE_NEWNET, die_with_parent, new_root, unshare
 
 COMMAND = (sys.executable, "-m", "vbench.clusters.private_network")
 

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from vbench.load.events import open_channel
-from vbench.load.job import read_job
-from vbench.load.step import run_step
+from vbench.load.spec import read_job
+from vbench.load.steps import run_step
 
 
 def main(arguments: list[str]) -> int:

@@ -12,8 +12,8 @@ import numpy as np
 
 from vbench.models.protocol import ModelSettings
 from vbench.models.registry import create
-from vbench.pipeline.job import Job as RequestJob
-from vbench.record import Request, SpanLine
+from vbench.pipeline.request_settings import Job as RequestJob
+from vbench.record.types import Request, SpanLine
 from vbench.validity.work_done import STAGES, compute_per_frame_s
 from vbench.video.frames import decode_chunk
 from vbench.video.types import FrameGeometry

@@ -5,35 +5,35 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vbench.clusters.attached.validate import ATTACHED
+from vbench.config.schema import Config
+from vbench.config.sizing import machine_cpus, node_cpus
+from vbench.config.transfer import TRANSFER
 from vbench.errors import InputError
-from vbench.graph import pipeline_args
 from vbench.load.calibrate import compute_alone_s
-from vbench.load.elsewhere import is_elsewhere, local_copy
-from vbench.load.ends import TRANSFER
 from vbench.load.events import note, progress
-from vbench.load.job import PREPARED, Job
 from vbench.load.known_scene import KnownScene
+from vbench.load.pipeline_args import pipeline_args
 from vbench.load.reference import Reference, ensure_reference
+from vbench.load.spec import PREPARED, Job
+from vbench.load.video_copy import is_elsewhere, local_copy
 from vbench.models.protocol import Detector, ModelError, ModelSettings
 from vbench.models.registry import create
-from vbench.pipeline.answer import ProcessRequest
-from vbench.pipeline.budget import capacity_bytes
+from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import footprint
-from vbench.pipeline.geometry import frame_geometry
-from vbench.pipeline.job import Job as Request
-from vbench.record import Clip
-from vbench.schema import Config
-from vbench.sizing import machine_cpus, node_cpus
-from vbench.trial_folder import write_json
-from vbench.validate_attached import ATTACHED
-from vbench.video.container_times import periods_filled
+from vbench.pipeline.frame_size import frame_geometry
+from vbench.pipeline.memory_budget import capacity_bytes
+from vbench.pipeline.request_settings import Job as Request
+from vbench.record.files import write_json
+from vbench.record.types import Clip
+from vbench.video.containers.times import periods_filled
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.rotate import ensure_rotated, first_frame
-from vbench.video.scene import ensure_clip, load_truth
-from vbench.video.scene_settings import SceneSettings
+from vbench.video.scenes.scene import ensure_clip, load_truth
+from vbench.video.scenes.settings import SceneSettings
 from vbench.video.types import FrameGeometry
 
 LARGEST_VARIED_BYTES = 512 * 2**20

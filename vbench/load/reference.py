@@ -13,17 +13,17 @@ import numpy as np
 from vbench.load.events import note
 from vbench.load.known_scene import KnownScene
 from vbench.load.reference_checks import ReferenceChecker, is_checked
-from vbench.models.agreement import Found, disagreements
 from vbench.models.average_precision import mean_average_precision
+from vbench.models.matching import Found, disagreements
 from vbench.models.protocol import Detections, Detector
-from vbench.pipeline.job import Job
-from vbench.record import ReferenceChecks
-from vbench.trial_folder import write_json
+from vbench.pipeline.request_settings import Job
+from vbench.record.files import write_json
+from vbench.record.types import ReferenceChecks
 from vbench.video.cached import is_kept, keep
 from vbench.video.digest import frame_digests
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
-from vbench.video.plain_pass import plain_pass
-from vbench.video.scene_shapes import SHAPES
+from vbench.video.plain.one_pass import plain_pass
+from vbench.video.scenes.shapes import SHAPES
 from vbench.video.types import FrameGeometry, TruthBox, VideoInfo
 
 REFERENCE_VERSION = 3

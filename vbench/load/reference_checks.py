@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.load.known_scene import KnownScene
-from vbench.models.agreement import NOT_FOUND, Found, disagreements
+from vbench.models.matching import NOT_FOUND, Found, disagreements
 from vbench.models.plain_shapes import PlainShapes
 from vbench.models.protocol import Precision
 from vbench.models.shapes import BUNDLED
 from vbench.pipeline.config import ModelArgs
-from vbench.record import ReferenceChecks
-from vbench.video.plain_scale import Plane, decoded_luma, detail, frame_luma, rgb_luma, scaled
+from vbench.record.types import ReferenceChecks
+from vbench.video.plain.scale import Plane, decoded_luma, detail, frame_luma, rgb_luma, scaled
 from vbench.video.types import FrameGeometry, VideoInfo
 
 MOST_PICTURES = 2

@@ -16,9 +16,9 @@ import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 from safetensors import safe_open
 from torch import Tensor
 
-from vbench.models.agreement import Found
+from vbench.config.quoting import override
+from vbench.models.matching import Found
 from vbench.models.protocol import ModelError
-from vbench.quoting import override
 
 Plane = npt.NDArray[np.float64]
 

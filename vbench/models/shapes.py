@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from vbench.models.boxes import suppress, suppress_within
-from vbench.models.passes import Rows
+from vbench.models.forward_pass import Rows
+from vbench.models.nms import suppress, suppress_within
 from vbench.models.protocol import ModelError, ModelSettings
 from vbench.models.shapes_net import ARCHITECTURE, ShapesNet, decode
 from vbench.models.torch_detector import UNDECIDED, Predictions, TorchDetector, as_rows
@@ -31,7 +31,7 @@ AT_ONCE, ROUNDS = 128, 5
 
 
 class ShapesDetector(TorchDetector):
-    """``Detector`` for the classes of ``vbench.video.scene_shapes``; see the protocol for its methods."""
+    """``Detector`` for the classes of ``vbench.video.scenes.shapes``; see the protocol for its methods."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__(settings)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from vbench.errors import first_line
-from vbench.models.heap import keep_large_blocks
+from vbench.models.forward_pass import CpuPasses, GpuPasses, Passes, Rows
+from vbench.models.malloc import keep_large_blocks
 from vbench.models.pass_witness import PassWitness
-from vbench.models.passes import CpuPasses, GpuPasses, Passes, Rows
-from vbench.models.pictures import fitted, picture_size, to_pictures
+from vbench.models.preprocess import fitted, picture_size, to_pictures
 from vbench.models.protocol import (
     Detections,
     ForwardPass,

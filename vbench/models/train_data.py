@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vbench.models.pictures import to_pictures
+from vbench.models.preprocess import to_pictures
 from vbench.models.registry import input_spec
 from vbench.models.shapes_net import HEIGHT, WIDTH
 from vbench.video.frames import decode_video
-from vbench.video.scene import SceneSettings, ensure_clip, load_truth
-from vbench.video.scene_shapes import SHAPES
+from vbench.video.scenes.scene import SceneSettings, ensure_clip, load_truth
+from vbench.video.scenes.shapes import SHAPES
 from vbench.video.types import FrameGeometry, TruthBox, VideoInfo
 
 CLASS_NAMES = tuple(SHAPES)

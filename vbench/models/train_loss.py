@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 from torch import Tensor
 
-from vbench.models.boxes import paired_iou
+from vbench.models.nms import paired_iou
 from vbench.models.shapes_net import STRIDE, cell_centres, decode
 
 CELLS_AN_OBJECT = 9

@@ -19,13 +19,13 @@ import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vbench.models.pictures import PAD_VALUE
+from vbench.config.path_option import path_option
 from vbench.models.plain_shapes import BUNDLED_SHA256
+from vbench.models.preprocess import PAD_VALUE
 from vbench.models.shapes import BUNDLED
 from vbench.models.shapes_net import ARCHITECTURE, HEIGHT, WIDTH, ShapesNet
 from vbench.models.train_data import CLASS_NAMES, Sample, make_samples
 from vbench.models.train_loss import detection_loss
-from vbench.options import path_option
 
 EMA_STEPS = 300
 """Memory of the averaged weights, in steps; they are what is saved."""

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vbench.pipeline.admission import Admission
-from vbench.pipeline.answer import PATH, Answer, Healthy, ProcessRequest
+from vbench.pipeline.api_schema import PATH, Answer, Healthy, ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import (
     BodyError,
@@ -42,7 +42,7 @@ from vbench.pipeline.request_body import (
     check_json,
 )
 from vbench.pipeline.request_count import API_COUNT, NUMBER, CountsRequests
-from vbench.video.remote import shown
+from vbench.video.fetch.download import shown
 
 TIMEOUT_HEADER = "x-request-timeout-seconds"
 """By which a client says how long it waits. Ray's own: Serve's proxy gives the request up after this time."""

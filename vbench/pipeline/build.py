@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from vbench.models.registry import input_spec
 from vbench.pipeline.config import DeploymentName, PipelineArgs
-from vbench.video.local_files import default_roots
+from vbench.video.fetch.local_files import default_roots
 
 if TYPE_CHECKING:
     from ray.serve import Application

@@ -16,9 +16,9 @@ from pydantic import (
 )
 
 from vbench.models.protocol import ModelSettings, Precision
-from vbench.video.local_files import real_roots
-from vbench.video.public_addresses import PrivateSources
-from vbench.video.remote import Scheme
+from vbench.video.fetch.download import Scheme
+from vbench.video.fetch.local_files import real_roots
+from vbench.video.fetch.public_addresses import PrivateSources
 from vbench.video.types import PixelFormat, VideoLimits
 
 Mode = Literal["chunked", "combined"]

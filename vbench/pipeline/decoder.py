@@ -12,8 +12,8 @@ from vbench.pipeline.replica import Reporter, Work, merged
 from vbench.pipeline.spans import SpanRecorder
 from vbench.video.ffmpeg import require_hwaccel
 from vbench.video.ffmpeg_arguments import decode_settings
+from vbench.video.ffmpeg_process import FFmpegRun
 from vbench.video.frames import decode_chunk
-from vbench.video.process import FFmpegRun
 
 
 class VideoDecoder:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from vbench.pipeline.job import Job
+from vbench.pipeline.request_settings import Job
 from vbench.video.errors import VideoTooLargeError
-from vbench.video.reader_process import SplitVideo
+from vbench.video.reader.pool import SplitVideo
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry
 

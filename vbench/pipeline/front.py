@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vbench.pipeline.admission import Admission
-from vbench.pipeline.answer import PATH
+from vbench.pipeline.api_schema import PATH
 from vbench.pipeline.errors import HeadersTooLargeError, QueueFullError, RequestTimeoutError
 from vbench.pipeline.header_bounds import check_headers
 from vbench.pipeline.problems import QUEUE_FULL, problem

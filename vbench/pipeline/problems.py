@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from vbench.pipeline.answer import PATH, Problem, ProcessRequest
+from vbench.pipeline.api_schema import PATH, Problem, ProcessRequest
 from vbench.pipeline.errors import QueueFullError, cause_of, retry_after_s, status_of
 from vbench.pipeline.shortened import LONGEST_MESSAGE, short_sentence, shortened
 

@@ -10,22 +10,22 @@ import ray
 from ray.exceptions import RayTaskError
 
 from vbench.pipeline.admission import Admission, to_its_end
-from vbench.pipeline.answer import ProcessRequest
-from vbench.pipeline.assemble import assemble
-from vbench.pipeline.budget import FramesBudget, capacity_bytes, packets_capacity_bytes
+from vbench.pipeline.api_schema import ProcessRequest
+from vbench.pipeline.chunk_source import ChunkSource
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import cause_of
 from vbench.pipeline.fetch_slots import FetchSlots
-from vbench.pipeline.flow import Flow
 from vbench.pipeline.footprint import check_packets, footprint
-from vbench.pipeline.geometry import frame_geometry
+from vbench.pipeline.frame_size import frame_geometry
 from vbench.pipeline.health import Health
-from vbench.pipeline.job import Job
-from vbench.pipeline.opening import Means, Opening
+from vbench.pipeline.memory_budget import FramesBudget, capacity_bytes, packets_capacity_bytes
 from vbench.pipeline.replica import Report, Reporter
-from vbench.pipeline.source import ChunkSource
+from vbench.pipeline.request_flow import Flow
+from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_video import Means, Opening
+from vbench.pipeline.response import assemble
 from vbench.pipeline.spans import SpanRecorder
-from vbench.video.reader_process import ReaderServer, SplitVideo
+from vbench.video.reader.pool import ReaderServer, SplitVideo
 from vbench.video.types import FrameGeometry
 
 HEALTH_TIMEOUT_S = 2.0

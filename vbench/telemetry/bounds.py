@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vbench.cgroups import CpuGroups
-from vbench.procfs import Stat
-from vbench.record import CpuBounds
+from vbench.linux.cgroups import CpuGroups
+from vbench.linux.procfs import Stat
+from vbench.record.types import CpuBounds
 from vbench.telemetry.conditions import POLICIES
 from vbench.validity.own_cpu import WORKERS
 

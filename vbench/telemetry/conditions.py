@@ -8,8 +8,8 @@ from typing import Any
 
 import psutil
 
-from vbench import procfs
-from vbench.cgroups import cpu_quota, memory_limit_bytes
+from vbench.linux import procfs
+from vbench.linux.cgroups import cpu_quota, memory_limit_bytes
 from vbench.validity.conditions import RAYLET, WORKERS
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError

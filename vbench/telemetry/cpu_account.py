@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from vbench.procfs import TICKS_PER_S, Stat
+from vbench.linux.procfs import TICKS_PER_S, Stat
 
 Key = tuple[int, int]
 """Process id and start time: a process for good."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import pynvml
 
-from vbench import procfs
-from vbench.record import GpuSample
+from vbench.linux import procfs
+from vbench.record.types import GpuSample
 
 MOST_PERCENT = 100
 """What is above is no share: NVML gives a process that it has not sampled yet any number."""

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from vbench import procfs
-from vbench.netlink import asking, dump
-from vbench.record import Listener
-from vbench.telemetry.remotes import NETLINK_SOCK_DIAG, REQUEST, SOCK_DIAG_BY_FAMILY
-from vbench.telemetry.watch import repeated
+from vbench.linux import procfs
+from vbench.linux.netlink import asking, dump
+from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, REQUEST, SOCK_DIAG_BY_FAMILY
+from vbench.record.types import Listener
+from vbench.telemetry.periodic import repeated
 
 TCP_LISTEN = 10
 """From net/tcp_states.h."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import psutil
 
-from vbench import procfs
-from vbench.record import CpuBounds, MachineSample
+from vbench.linux import procfs
+from vbench.record.types import CpuBounds, MachineSample
 from vbench.telemetry import gpus
 from vbench.telemetry.bounds import BoundsWatch
 from vbench.telemetry.cpu_account import CpuAccount
+from vbench.telemetry.periodic import repeated
 from vbench.telemetry.roles import RoleWatch
-from vbench.telemetry.watch import repeated
 
 KTHREADD = "kthreadd"
 """The parent of all kernel threads: what they do they do for those that run."""

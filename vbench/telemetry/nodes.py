@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from vbench.errors import TrialError
-from vbench.load.job import NodePlace, Place
-from vbench.network import LinkSample
-from vbench.record import NodeSample
-from vbench.telemetry import nics
-from vbench.telemetry.processes import NodeProcesses
+from vbench.linux import nics
+from vbench.linux.tcp_connections import Address, Remotes, remotes_of
+from vbench.load.spec import NodePlace, Place
+from vbench.record.network import LinkSample
+from vbench.record.types import NodeSample
+from vbench.telemetry.node_processes import NodeProcesses
+from vbench.telemetry.object_store import StoreUse, StoreWatch
+from vbench.telemetry.periodic import repeated
 from vbench.telemetry.raylet_end import raylet_end_named
-from vbench.telemetry.remotes import Address, Remotes, remotes_of
-from vbench.telemetry.store import StoreUse, StoreWatch
-from vbench.telemetry.watch import repeated
 
 STORE_PERIOD_S = 1.0
 """The stores are asked no more often: for each answer a raylet asks all its workers. In between, the last
@@ -90,7 +90,7 @@ class NodeSampler:
             self._links: Any = None
             if self._place.links:
                 # Only an emulated cluster has links to look at, and needs what that needs.
-                from vbench.clusters.emulated.queues import watching
+                from vbench.telemetry.link_queues import watching
 
                 self._links = stack.enter_context(watching(self._raylets))
             if len(self._place.nodes) > 1:

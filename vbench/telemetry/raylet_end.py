@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from vbench import procfs
 from vbench.errors import TrialError
+from vbench.linux import procfs
 
 ENDED = "ZX"
 """States of a process that is only waited for: proc(5)."""

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from vbench import procfs
-from vbench.procfs import Stat
+from vbench.linux import procfs
+from vbench.linux.procfs import Stat
 from vbench.validity.conditions import HARNESS, LOAD
 from vbench.validity.own_cpu import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS
 

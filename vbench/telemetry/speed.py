@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from vbench.record import Speed
-from vbench.sizing import machine_cpus
+from vbench.config.sizing import machine_cpus
+from vbench.record.types import Speed
 from vbench.validity.speed import differs
 
 WORK = Path(__file__).with_name("speed_work.py")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.record import Graph, Request, Rule, SpanLine
+from vbench.record.types import Graph, Request, Rule, SpanLine
 from vbench.validity.first_problem import first_problem
 
 WHOLE = 100.0

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from vbench import clocks
+from vbench.config.schema import Config, DeploymentConfig
 from vbench.models.registry import input_spec
 from vbench.pipeline.config import REQUESTS_AT_ONCE
 from vbench.pipeline.resources import resources_text
-from vbench.record import Graph, Observed, Request, Rule
-from vbench.schema import Config, DeploymentConfig
+from vbench.record import clock_skew
+from vbench.record.types import Graph, Observed, Request, Rule
 from vbench.validity import forward_passes
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import most_at_once
@@ -24,7 +24,7 @@ def judge(config: Config, observed: Observed, graph: Graph, requests: Sequence[R
     yield _settings(config, graph, answered)
     yield _replicas(config, graph)
     yield _batches(config, answered, list(forward_passes.problems(config, requests)))
-    yield _in_flight(config, requests, clocks.apart_s(observed.clocks_off_s))
+    yield _in_flight(config, requests, clock_skew.apart_s(observed.clocks_off_s))
 
 
 def expected_settings(config: Config) -> dict[str, Any]:

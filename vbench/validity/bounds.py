@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from vbench.record import Trial
-from vbench.schema import LoadConfig
+from vbench.config.schema import LoadConfig
+from vbench.record.types import Trial
 
 GROUP = "load"
 MOST, LEAST = "max_", "min_"

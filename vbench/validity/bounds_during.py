@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vbench.record import MachineSample
+from vbench.record.types import MachineSample
 
 LEAST_THROTTLED_S = 0.01
 """Less of it comes with no quota: the kernel's counter is exact, and 0 without one."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from vbench.record import Request, Rule
-from vbench.schema import LoadConfig
+from vbench.config.schema import LoadConfig
+from vbench.record.types import Request, Rule
 
 LEAST_OUTSIDE_S = 0.25
 MOST_OUTSIDE_SHARE = 0.1

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.load.ends import TRANSFER
-from vbench.network import Network
-from vbench.record import Clip, Graph, Harness, MachineSample, NodeSample, Observed, Request, Rule
-from vbench.schema import Config
+from vbench.clusters.attached.validate import ATTACHED
+from vbench.clusters.emulated.validate import EMULATED
+from vbench.config.schema import Config
+from vbench.config.transfer import TRANSFER
+from vbench.record.network import Network
+from vbench.record.types import Clip, Graph, Harness, MachineSample, NodeSample, Observed, Request, Rule
 from vbench.telemetry import speed
-from vbench.validate_attached import ATTACHED
-from vbench.validate_network import EMULATED
 from vbench.validity.conditions import HARNESS, LOAD, MACHINE, RAYLET
 
 STAGES_SEEN = ("VideoDecoder", "ModelInference")

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vbench.record import Harness, MachineSample, Observed, Rule, Trial
-from vbench.schema import Config
+from vbench.config.schema import Config
+from vbench.record.types import Harness, MachineSample, Observed, Rule, Trial
 from vbench.validity import bounds_during
 
 HARNESS = "harness"

@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from vbench.load.ends import TRANSFER
-from vbench.network import LINK_TOLERANCE, Network
-from vbench.record import Observed, Request, Rule, SpanLine
-from vbench.schema import Config
-from vbench.steady import makespan_s
+from vbench.config.schema import Config
+from vbench.config.transfer import TRANSFER
+from vbench.record.network import LINK_TOLERANCE, Network
+from vbench.record.steady_window import makespan_s
+from vbench.record.transfers import crossings
+from vbench.record.types import Observed, Request, Rule, SpanLine
 from vbench.validity.as_configured import expected_of_replicas
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import covered_s, merged, most_at_once
 from vbench.validity.served import tolerance_s
 from vbench.validity.span_sets import incomplete
-from vbench.wire import crossings
 
 SAME_S = 1e-6
 """A request's due time is another's time of answer to the last digit: closer than two reads of a clock."""

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from vbench.record import Clip, Graph, Request, Rule, SpanLine
+from vbench.record.types import Clip, Graph, Request, Rule, SpanLine
 from vbench.validity.first_problem import first_problem
 
 OK = 200

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from vbench.record import Request, SpanLine
-from vbench.schema import Config
+from vbench.config.schema import Config
+from vbench.record.types import Request, SpanLine
 from vbench.validity.intervals import most_at_once
 
 

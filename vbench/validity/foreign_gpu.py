@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from vbench.record import MachineSample, Rule
-from vbench.schema import Config
+from vbench.config.schema import Config
+from vbench.record.types import MachineSample, Rule
 
 
 def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.record import CallWork, Request
-from vbench.schema import Config, ModelConfig
+from vbench.config.schema import Config, ModelConfig
+from vbench.record.types import CallWork, Request
 from vbench.validity.span_sets import DEPLOYMENTS
 
 MODEL = DEPLOYMENTS["infer"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from vbench.record import SpanLine
+from vbench.record.types import SpanLine
 
 Interval = tuple[float, float]
 

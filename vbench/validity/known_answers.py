@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.load.ends import TRANSFER
-from vbench.record import Clip, ReferenceChecks, Request, Rule
-from vbench.schema import Config
+from vbench.config.schema import Config
+from vbench.config.transfer import TRANSFER
+from vbench.record.types import Clip, ReferenceChecks, Request, Rule
 
 MOST_WRONG_SHARE = 0.05
 """Of the objects, so many may differ: if two boxes overlap by just what suppression allows, rounding decides

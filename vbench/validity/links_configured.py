@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.network import Link, Network
-from vbench.record import NodeSample, Observed, Rule
-from vbench.schema import Config
+from vbench.config.schema import Config
+from vbench.record.network import Link, Network
+from vbench.record.types import NodeSample, Observed, Rule
 from vbench.validity.first_problem import first_problem
 
 ENOUGH_BYTES_PER_CONNECTION = 20 * 2**20

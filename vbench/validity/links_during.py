@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from vbench.clusters.emulated.plan import DATA_CLASSES, OTHER_CLASSES
-from vbench.links import CHATTER_MBPS, PEAK_S
-from vbench.network import LINK_TOLERANCE, Link, LinkSample, Network
-from vbench.record import NodeSample, Observed, Rule, SpanLine
-from vbench.wire import Crossing, crossings
+from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
+from vbench.record.link_use import CHATTER_MBPS, PEAK_S
+from vbench.record.network import LINK_TOLERANCE, Link, LinkSample, Network
+from vbench.record.transfers import Crossing, crossings
+from vbench.record.types import NodeSample, Observed, Rule, SpanLine
 
 READ_TOLERANCE = 0.01
 """A rate that is read back from the kernel was rounded to 1 kbit/s on its way there."""

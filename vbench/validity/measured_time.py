@@ -7,11 +7,11 @@ an agent on each takes them.
 
 from collections.abc import Iterator, Sequence
 
-from vbench.cpu import by_machine
-from vbench.load.ends import TRANSFER
-from vbench.record import MachineSample, Observed, Request, Rule
-from vbench.schema import Config
-from vbench.steady import makespan_s
+from vbench.config.schema import Config
+from vbench.config.transfer import TRANSFER
+from vbench.record.cpu_use import by_machine
+from vbench.record.steady_window import makespan_s
+from vbench.record.types import MachineSample, Observed, Request, Rule
 from vbench.validity.first_problem import first_problem
 
 LEAST_OFF_S = 0.5

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from vbench.cpu import by_machine
-from vbench.load.ends import TRANSFER
-from vbench.record import MachineSample, Request, Rule, SpanLine
-from vbench.schema import Config
+from vbench.config.schema import Config
+from vbench.config.transfer import TRANSFER
+from vbench.record.cpu_use import by_machine
+from vbench.record.transfers import crossings
+from vbench.record.types import MachineSample, Request, Rule, SpanLine
 from vbench.validity.conditions import HARNESS, LOAD
-from vbench.wire import crossings
 
 RAYLET = "raylets"
 GCS = "GCS"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench import clocks
-from vbench.record import Graph, Observed, Request, Rule
+from vbench.record import clock_skew
+from vbench.record.types import Graph, Observed, Request, Rule
 from vbench.validity.first_problem import first_problem
 
 CLOCK_S = 0.02
@@ -15,7 +15,7 @@ API = "VideoProcessingAPI"
 
 def tolerance_s(observed: Observed) -> float:
     """How far two processes' clocks may be apart in this trial."""
-    return CLOCK_S + clocks.apart_s(observed.clocks_off_s)
+    return CLOCK_S + clock_skew.apart_s(observed.clocks_off_s)
 
 
 def judge(observed: Observed, graph: Graph, requests: Sequence[Request]) -> Iterator[Rule]:

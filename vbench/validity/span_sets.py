@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from vbench.record import Request, SpanLine
-from vbench.schema import Config
+from vbench.config.schema import Config
+from vbench.record.types import Request, SpanLine
 from vbench.validity import flow_seen
 
 Chunks = Counter[int | None]

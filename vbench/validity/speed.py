@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from vbench.record import Harness, Observed, Rule, Speed, Trial
-from vbench.schema import LoadConfig
+from vbench.config.schema import LoadConfig
+from vbench.record.types import Harness, Observed, Rule, Speed, Trial
 
 APART_PERCENT = 15.0
 """Trials whose machine's speed differs by more are said to: their latencies differ for that alone."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from vbench.record import Harness, MachineSample, NodeSample, Observed, Request, Rule, Stall
-from vbench.schema import LoadConfig
-from vbench.steady import makespan_s
+from vbench.config.schema import LoadConfig
+from vbench.record.steady_window import makespan_s
+from vbench.record.types import Harness, MachineSample, NodeSample, Observed, Request, Rule, Stall
 
 REMEDY = (
     "see who stopped it (a signal, a debugger, a suspended machine, memory that is swapped), or give the"

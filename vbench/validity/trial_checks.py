@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.load.ends import TRANSFER
-from vbench.network import Network
-from vbench.record import Clip, MachineSample, Observed, Request, Rule, SpanLine
-from vbench.schema import Config
+from vbench.config.schema import Config
+from vbench.config.transfer import TRANSFER
+from vbench.record.network import Network
+from vbench.record.types import Clip, MachineSample, Observed, Request, Rule, SpanLine
 from vbench.validity import (
     answered_by,
     as_configured,

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from vbench.load.ends import TRANSFER
+from vbench.config.schema import Config
+from vbench.config.transfer import TRANSFER
 from vbench.models.registry import input_spec
-from vbench.record import Clip, Request, Rule
-from vbench.schema import Config
+from vbench.record.types import Clip, Request, Rule
 
 MOST_OFF_SHARE = 0.05
 MOST_OFF_FRAMES = 2

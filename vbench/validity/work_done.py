@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from vbench.record import Graph, Request, Rule, SpanLine
+from vbench.record.types import Graph, Request, Rule, SpanLine
 from vbench.validity.intervals import covered_s
 from vbench.validity.span_sets import DEPLOYMENTS, PTS_BYTES
 

@@ -12,11 +12,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from vbench.video.av1_obu import configured_sequence_header, sequence_header_obu, sequence_headers
-from vbench.video.bits import Bits, escaped, unescaped
-from vbench.video.bitstream import H264_PICTURES, HEVC_PICTURES, PacketReader, sei_messages
-from vbench.video.film_grain import has_lasting_grain
-from vbench.video.picture_facts import skip_profile_tier_level
+from vbench.video.codecs.av1_obu import configured_sequence_header, sequence_header_obu, sequence_headers
+from vbench.video.codecs.bits import Bits, escaped, unescaped
+from vbench.video.codecs.bitstream import H264_PICTURES, HEVC_PICTURES, PacketReader, sei_messages
+from vbench.video.codecs.film_grain import has_lasting_grain
+from vbench.video.codecs.picture_facts import skip_profile_tier_level
 
 H264_SPS, H264_PPS = 7, 8
 _H264_STATE = (6, H264_SPS, H264_PPS)

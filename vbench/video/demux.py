@@ -14,14 +14,14 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vbench.video.av1_obu import announced_pixels
-from vbench.video.byte_file import open_bytes
+from vbench.video.codecs.av1_obu import announced_pixels
+from vbench.video.containers.byte_file import open_bytes
+from vbench.video.containers.track_count import MOST_TRACKS, check_track_count, too_many_tracks
+from vbench.video.containers.transport_stream import has_joins
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.ffmpeg import file_options
 from vbench.video.source import media_url
 from vbench.video.stream_choice import choose_stream
-from vbench.video.track_count import MOST_TRACKS, check_track_count, too_many_tracks
-from vbench.video.transport_stream import has_joins
 from vbench.video.types import VideoLimits
 
 _GENERATE_PTS = 1

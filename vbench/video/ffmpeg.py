@@ -9,9 +9,9 @@ from functools import lru_cache
 
 import imageio_ffmpeg
 
-from vbench.video.child_environment import child_environment
+from vbench.video.containers.track_count import MOST_TRACKS
 from vbench.video.errors import ToolMissingError
-from vbench.video.track_count import MOST_TRACKS
+from vbench.video.reader.child_environment import child_environment
 from vbench.video.types import VideoLimits
 
 OVERRIDE = "VBENCH_FFMPEG"

@@ -18,18 +18,18 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from vbench.video.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
-from vbench.video.boxes import check_complete
-from vbench.video.container_crop import Crop, container_crop
+from vbench.video.codecs.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
+from vbench.video.codecs.packet_pictures import PictureCounter
+from vbench.video.codecs.reference_structure import References
+from vbench.video.containers.crop import Crop, container_crop
+from vbench.video.containers.edit_list import NO_PTS, Jumps, check_jumps
+from vbench.video.containers.sample_table import check_sample_table
+from vbench.video.containers.whole_boxes import check_complete
 from vbench.video.decoder_state import StateChanges, StateScan, StateUnit, framed_sets
 from vbench.video.demux import OpenVideo, open_video
-from vbench.video.edit_list import NO_PTS, Jumps, check_jumps
+from vbench.video.display_metadata import color_matrix, color_range, orientation, picture_facts, whole_chroma
 from vbench.video.errors import VideoError, VideoTooLargeError
-from vbench.video.packet_pictures import PictureCounter
-from vbench.video.picture import color_matrix, color_range, orientation, picture_facts, whole_chroma
-from vbench.video.references import References
-from vbench.video.sample import sampled
-from vbench.video.sample_table import check_sample_table
+from vbench.video.sampling import sampled
 from vbench.video.source import local_video
 from vbench.video.stream_facts import FactsScan
 from vbench.video.timestamps import NO_ORDER, ambiguous, check_order, check_output_order, check_reordering

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from vbench.video.containers.edit_list import NO_PTS, payload_times
 from vbench.video.demux import OpenVideo, open_video
-from vbench.video.edit_list import NO_PTS, payload_times
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.probe import read_index
 from vbench.video.remux import to_nut
-from vbench.video.sample import bins
+from vbench.video.sampling import bins
 from vbench.video.types import Chunk, VideoInfo, VideoLimits
 
 

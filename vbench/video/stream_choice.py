@@ -8,9 +8,9 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from vbench.video.child_environment import child_environment
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import CODECS, ffmpeg_path, file_options, words
+from vbench.video.reader.child_environment import child_environment
 from vbench.video.source import media_url
 
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails

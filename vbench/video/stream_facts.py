@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from vbench.video.av1_frame_sizes import FrameSizes
-from vbench.video.bits import Bits, unescaped
-from vbench.video.bitstream import H264_PICTURES, HEVC_CRA, HEVC_IRAP, HEVC_PICTURES, PacketReader
+from vbench.video.codecs.av1_frame_sizes import FrameSizes
+from vbench.video.codecs.bits import Bits, unescaped
+from vbench.video.codecs.bitstream import H264_PICTURES, HEVC_CRA, HEVC_IRAP, HEVC_PICTURES, PacketReader
+from vbench.video.codecs.picture_facts import PictureFacts, h264_facts, hevc_facts
+from vbench.video.codecs.vpx_headers import vp8_facts, vp9_facts
 from vbench.video.decoder_state import Key, StateUnit, state_units
-from vbench.video.picture_facts import PictureFacts, h264_facts, hevc_facts
-from vbench.video.vpx_headers import vp8_facts, vp9_facts
 
 _SLICE_HEAD_BYTES = 24
 """Enough for a slice header up to its picture parameter set's id."""

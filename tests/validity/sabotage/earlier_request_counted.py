@@ -18,4 +18,4 @@ def change(drive: Any) -> None:
     drive.closed_loop = closed_loop
 
 
-CHANGES = {"vbench.load.drive": change}
+CHANGES = {"vbench.load.video_load": change}

@@ -45,4 +45,4 @@ def change(drive: Any) -> None:
     drive._measure = measure
 
 
-CHANGES = {"vbench.load.drive": change}
+CHANGES = {"vbench.load.video_load": change}

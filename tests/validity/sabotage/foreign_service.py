@@ -52,4 +52,4 @@ def change(drive: Any) -> None:
     drive._warm_up = warm_up
 
 
-CHANGES = {"vbench.load.drive": change}
+CHANGES = {"vbench.load.video_load": change}

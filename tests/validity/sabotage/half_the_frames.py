@@ -22,4 +22,4 @@ def reference(plain_pass: Any) -> None:
     plain_pass.plain_pass = passes
 
 
-CHANGES = {"vbench.pipeline.job": service, "vbench.video.plain_pass": reference}
+CHANGES = {"vbench.pipeline.request_settings": service, "vbench.video.plain.one_pass": reference}

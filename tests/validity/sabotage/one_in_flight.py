@@ -14,4 +14,4 @@ def change(client: Any) -> None:
     client._ask = ask
 
 
-CHANGES = {"vbench.load.client": change}
+CHANGES = {"vbench.load.closed_loop": change}

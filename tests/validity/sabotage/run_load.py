@@ -14,9 +14,9 @@ from pathlib import Path
 
 from ray import serve
 
-from vbench.load.drive import measure, serving
-from vbench.load.job import PREPARED, read_job
-from vbench.load.observe import Observation
+from vbench.load.measurement import Observation
+from vbench.load.spec import PREPARED, read_job
+from vbench.load.video_load import measure, serving
 
 
 @contextmanager

@@ -20,4 +20,4 @@ def honest_scale(config: Any) -> float:
     return float(scale)
 
 
-CHANGES = {"vbench.clusters.emulated.plan": change}
+CHANGES = {"vbench.clusters.emulated.topology": change}

@@ -15,4 +15,4 @@ def change(drive: Any) -> None:
     drive._checked = checked
 
 
-CHANGES = {"vbench.load.drive": change}
+CHANGES = {"vbench.load.video_load": change}

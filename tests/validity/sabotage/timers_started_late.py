@@ -16,4 +16,4 @@ def change(client: Any) -> None:
     client._ask = ask
 
 
-CHANGES = {"vbench.load.client": change}
+CHANGES = {"vbench.load.closed_loop": change}

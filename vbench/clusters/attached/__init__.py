@@ -1,10 +1,10 @@
 """``cluster=attached``: a Ray cluster that someone else started, on other machines.
 
-    trial --- check, start ---> api (its API server: version, nodes) ---> match (nodes to names)
+    trial --- check, start ---> api (its API server: version, nodes) ---> node_matching (nodes to names)
       |
-      +-- load step: courier -- package, job --> Jobs API --> vbench.load.away, the load process on the head
-                     courier <-- log: events and the record's files --+
+      +-- load step: submit -- package, job --> Jobs API --> vbench.load.ray_job.entrypoint, on the head
+                     submit <-- log: events and the record's files --+
 
 Nothing but the API server's port (8265) is needed. The load process on the head watches all nodes by an actor
-on each (vbench.telemetry.agents); when it ends, for whatever reason, it takes down what it has served.
+on each (vbench.telemetry.node_agents); when it ends, for whatever reason, it takes down what it has served.
 """

@@ -13,9 +13,9 @@ from ray.util.state import StateApiClient
 from ray.util.state.common import ListApiOptions, StateResource
 from ray.util.state.exception import RayStateApiException
 
-from vbench.clusters.attached.match import FoundNode
+from vbench.clusters.attached.node_matching import FoundNode
 from vbench.errors import InputError, first_line
-from vbench.proxies import DIRECT
+from vbench.linux.proxies import DIRECT
 
 ANSWER_S = 30.0
 """An API server that says nothing for so long is taken for lost; Ray's own client would wait for ever."""

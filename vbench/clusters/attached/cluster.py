@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vbench.clusters.attached import api
-from vbench.clusters.attached.match import match
+from vbench.clusters.attached.node_matching import match
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.ray_node import inherited
+from vbench.config.schema import Config
 from vbench.errors import InputError
-from vbench.load.away import LEAVE_S
-from vbench.load.job import NodePlace
-from vbench.schema import Config
+from vbench.load.ray_job.entrypoint import LEAVE_S
+from vbench.load.spec import NodePlace
 
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """What of the user's own environment lets the courier into the cluster."""
@@ -76,7 +76,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     progress("looking at the cluster")
     address, nodes = _nodes(config, config.cluster.start_timeout_s)
     log.write_text(f"{address}: Ray's logs are on its nodes\n")
-    courier = (sys.executable, "-m", "vbench.clusters.attached.courier")
+    courier = (sys.executable, "-m", "vbench.load.ray_job.submit")
     yield RunningCluster(
         address="auto",
         temp_dir="",

@@ -13,20 +13,20 @@ from typing import Any
 
 import psutil
 
-from vbench import procfs
 from vbench.clusters.base import Progress, RunningCluster
 from vbench.clusters.emulated import control
-from vbench.clusters.emulated.needs import Need, needs
-from vbench.clusters.emulated.plan import GCS_PORT, OBJECT_MANAGER_PORT, Spec, hosts
-from vbench.clusters.guard import Guarded, guarded
+from vbench.clusters.emulated.requirements import Need, needs
+from vbench.clusters.emulated.topology import GCS_PORT, OBJECT_MANAGER_PORT, Spec, hosts
 from vbench.clusters.ray_node import environment, reason, start_command, temp_folder
+from vbench.config.schema import ClusterConfig, Config
+from vbench.config.sizing import machine_cpus
 from vbench.errors import InputError, TrialError
-from vbench.installation import check_installation
-from vbench.load.job import NodePlace
-from vbench.network import LinkCheck, Network, read_network
-from vbench.proxies import bypassed
-from vbench.schema import ClusterConfig, Config
-from vbench.sizing import machine_cpus
+from vbench.linux import procfs
+from vbench.linux.guard import Guarded, guarded
+from vbench.linux.proxies import bypassed
+from vbench.load.spec import NodePlace
+from vbench.record.network import LinkCheck, Network, read_network
+from vbench.run.installation import check_installation
 from vbench.video.source import path_of
 
 NODE_MB = 500
@@ -95,7 +95,7 @@ def check(config: Config) -> None:
     if missing is not None:
         raise InputError(
             f"cluster=emulated cannot run here: {missing.name}: {missing.found}; {missing.remedy}"
-            f" (python -m vbench.doctor lists all it needs)."
+            f" (python -m vbench doctor lists all it needs)."
         )
 
 
@@ -123,7 +123,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             load_env=env,
             exit_status=lambda: _exit_status(init),
             nodes=tuple(NodePlace(name=host.name, ip=host.ip) for host in spec.hosts),
-            enter=(sys.executable, "-m", "vbench.clusters.emulated.enter", str(head)),
+            enter=(sys.executable, "-m", "vbench.clusters.emulated.nsenter", str(head)),
             network=network,
             links_again=lambda: _links_again(folder, network),
             link_check_s=ready["phases_s"]["link_check"],

@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vbench import namespaces, procfs
-from vbench.clusters.emulated import linkcheck
-from vbench.clusters.emulated.plan import TEMP_MB, Host, Spec
-from vbench.telemetry import nics
+from vbench.clusters.emulated import link_check
+from vbench.clusters.emulated.topology import TEMP_MB, Host, Spec
+from vbench.linux import namespaces, nics, procfs
 
 Message = Mapping[str, Any]
 
@@ -133,10 +132,10 @@ class _Host:
 
     def listen(self) -> None:
         """For link checks."""
-        self._server = linkcheck.listen(self._host.ip)
+        self._server = link_check.listen(self._host.ip)
 
     def check(
-        self, *, peer: str | None, flows: int, incoming: int, measure_s: float = linkcheck.MEASURE_S
+        self, *, peer: str | None, flows: int, incoming: int, measure_s: float = link_check.MEASURE_S
     ) -> tuple[float, str] | None:
         """Send ``flows`` to ``peer`` while receiving ``incoming`` of them.
 
@@ -149,14 +148,14 @@ class _Host:
             if sender == 0:
                 status = 1
                 try:
-                    linkcheck.send(peer, flows)
+                    link_check.send(peer, flows)
                     status = 0
                 except BaseException:  # noqa: BLE001 - this copy must end here
                     traceback.print_exc()
                 finally:
                     os._exit(status)
         assert self._server is not None
-        received = linkcheck.receive(self._server, incoming, measure_s) if incoming else None
+        received = link_check.receive(self._server, incoming, measure_s) if incoming else None
         if sender:
             _, status = os.waitpid(sender, 0)
             if status:

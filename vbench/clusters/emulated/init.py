@@ -18,12 +18,12 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from vbench import namespaces
-from vbench.clusters.emulated import control, linkcheck
+from vbench.clusters.emulated import control, link_check
 from vbench.clusters.emulated.host import HostError, RunningHost, fork_host
-from vbench.clusters.emulated.plan import Spec
-from vbench.network import LinkCheck, Network
-from vbench.phases import timed
+from vbench.clusters.emulated.topology import Spec
+from vbench.linux import namespaces
+from vbench.record.network import LinkCheck, Network
+from vbench.record.phases import timed
 
 SETUP_S = 20.0
 """Namespaces and links must be there within this time."""
@@ -79,7 +79,7 @@ def _init(spec: Spec) -> int:
     with timed(phases_s, "link_check"):
         emit(event="progress", phase="checking the links")
         checks = _check_links(hosts, spec.congestion_control)
-    wrong = [text for check in checks if (text := linkcheck.complaint(check))]
+    wrong = [text for check in checks if (text := link_check.complaint(check))]
     if wrong:
         raise HostError(wrong[0])
     with timed(phases_s, "ray"):
@@ -103,7 +103,7 @@ def _check_again(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket
     with control.asked(server) as answer:
         try:
             _all(hosts, "end")
-            checks = _check_links(hosts, spec.congestion_control, linkcheck.SHORT_S)
+            checks = _check_links(hosts, spec.congestion_control, link_check.SHORT_S)
             answer({"checks": [asdict(check) for check in checks]})
         except (HostError, OSError) as error:
             answer({"error": str(error)})
@@ -131,7 +131,7 @@ def _all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> list[Any]:
 
 
 def _check_links(
-    hosts: Sequence[RunningHost], congestion_control: str, measure_s: float = linkcheck.MEASURE_S
+    hosts: Sequence[RunningHost], congestion_control: str, measure_s: float = link_check.MEASURE_S
 ) -> list[LinkCheck]:
     """One flow, then as many as fill the NIC, from each host to the next, side by side where they do not get
     into each other's way; then several into a NIC that none fills alone.
@@ -141,16 +141,16 @@ def _check_links(
     _all(hosts, "listen")
     by_name = {host.host.name: host for host in hosts}
     checks: list[LinkCheck] = []
-    ring = linkcheck.pairs([host.host for host in hosts])
-    for flows_of in (_one, linkcheck.flows_to_fill):
+    ring = link_check.pairs([host.host for host in hosts])
+    for flows_of in (_one, link_check.flows_to_fill):
         planned = [(sender, receiver, flows_of(sender, receiver)) for sender, receiver in ring]
-        for together in linkcheck.rounds(planned):
+        for together in link_check.rounds(planned):
             running = [(by_name[one.name], by_name[other.name], flows) for one, other, flows in together]
             for pair, check in zip(
                 running, _check_round(running, congestion_control, measure_s), strict=True
             ):
                 checks.append(_again(check, partial(_check_one, pair, congestion_control, measure_s)))
-    together_in = linkcheck.fan_in([host.host for host in hosts])
+    together_in = link_check.fan_in([host.host for host in hosts])
     if together_in is not None:
         receiver = by_name[together_in[0].name]
         senders = [by_name[host.name] for host in together_in[1]]
@@ -161,8 +161,8 @@ def _check_links(
 
 def _again(check: LinkCheck, once_more: Callable[[], LinkCheck]) -> LinkCheck:
     """A link that seems to be off is checked again, by itself: the machine's load of a moment is not its."""
-    for number in range(2, linkcheck.TRIES + 1):
-        if linkcheck.complaint(check) is None:
+    for number in range(2, link_check.TRIES + 1):
+        if link_check.complaint(check) is None:
             break
         check = replace(once_more(), tries=number)
     return check
@@ -179,7 +179,7 @@ def _check_fan_in(
     receiver: RunningHost, senders: Sequence[RunningHost], congestion_control: str, measure_s: float
 ) -> LinkCheck:
     """Several fill one NIC that is wider than any of theirs."""
-    flows = [linkcheck.flows_to_fill(sender.host, receiver.host) for sender in senders]
+    flows = [link_check.flows_to_fill(sender.host, receiver.host) for sender in senders]
     receiver.ask("check", peer=None, flows=0, incoming=sum(flows), measure_s=measure_s)
     for sender, count in zip(senders, flows, strict=True):
         sender.ask("check", peer=receiver.host.ip, flows=count, incoming=0)
@@ -188,7 +188,7 @@ def _check_fan_in(
         sender.answer(SETUP_S)
     _same_control(receiver, found, congestion_control)
     sent_mbps = sum(
-        linkcheck.expected_mbps(sender.host, receiver.host, count)
+        link_check.expected_mbps(sender.host, receiver.host, count)
         for sender, count in zip(senders, flows, strict=True)
     )
     return LinkCheck(
@@ -229,7 +229,7 @@ def _check_round(
             sender=sender.host.name,
             receiver=receiver.host.name,
             flows=flows,
-            expected_mbps=linkcheck.expected_mbps(sender.host, receiver.host, flows),
+            expected_mbps=link_check.expected_mbps(sender.host, receiver.host, flows),
             measured_mbps=received[receiver.host.name],
         )
         for sender, receiver, flows in pairs

@@ -16,7 +16,7 @@ from pyroute2.netlink.nfnetlink.nftsocket import Cmp, Meta, Regs
 from pyroute2.nftables.expressions import genex
 from pyroute2.nftables.main import NFTables
 
-from vbench.clusters.emulated.plan import (
+from vbench.clusters.emulated.topology import (
     DATA_CLASSES,
     OBJECT_MANAGER_PORT,
     OTHER_CLASSES,

@@ -1,0 +1,136 @@
+"""Whether trials may be compared at all: same machine, same conditions, same clip, same code."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vbench.errors import ConfigError
+from vbench.record.types import Trial
+from vbench.validity import conditions
+
+KINDS = ("machine", "conditions", "clip", "code")
+"""What ``--across`` takes."""
+
+MACHINE = ("host", "cpu", "cores", "memory_mb", "gpus", "kernel")
+
+CODE = ("code", "packages", "python")
+"""The digest of the files stands for them: a commit that touches none of them makes no other code."""
+
+OLDER_CODE = ("git_revision", "git_clean", "packages", "python")
+"""The same where a record has no digest."""
+
+Fact = tuple[str, str]
+"""What must be equal, and how it is shown."""
+
+
+class NotComparable(ConfigError):  # noqa: N818 - what it says of the trials
+    """Trials differ in more than their settings; the message says in what, and how to go on."""
+
+
+def code_keys(environments: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """By what of their environments these trials' code is told apart."""
+    return CODE if all(environment.get("code") for environment in environments) else OLDER_CODE
+
+
+def code_in_words(environment: Mapping[str, Any]) -> str:
+    """The digest of the code, and where git has it."""
+    revision = environment.get("git_revision")
+    if not revision:
+        return str(environment.get("code"))
+    changed = "" if environment.get("git_clean") else ", with changes"
+    return f"{environment.get('code')} (git {revision[:10]}{changed})"
+
+
+def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
+    """By name; ``names``: the keys of the environment that count."""
+    environment, clip = trial.environment, trial.clip
+    if kind == "conditions":
+        return {name: (value, value) for name, value in conditions.comparable(trial)}
+    if kind == "clip":
+        # A clip is its bytes, wherever it lies.
+        known = (clip.fingerprint, f"{Path(clip.path).name} ({clip.fingerprint})") if clip else None
+        return {"clip": known or ("none", "none")}
+    found: dict[str, Fact] = {}
+    hardware = trial.observed.hardware if trial.observed else {}
+    if kind == "machine" and hardware:
+        # The harness only looked on: what was measured ran on these.
+        return {
+            f"{node}'s {name}": (str(value), str(value))
+            for node, facts in hardware.items()
+            for name, value in facts.items()
+            if name != "packages"
+        }
+    for name in names:
+        value = environment.get(name)
+        if isinstance(value, Mapping):
+            found |= {package: (str(version), str(version)) for package, version in value.items()}
+        else:
+            found[name] = (str(value), code_in_words(environment) if name == "code" else str(value))
+    if kind == "code":
+        for node, facts in hardware.items():
+            packages = facts.get("packages", {})
+            found |= {f"{node}'s {name}": (str(value), str(value)) for name, value in packages.items()}
+        for name, used in (
+            ("Ray's commit", trial.observed and trial.observed.ray_commit),
+            ("FFmpeg", clip and clip.ffmpeg),
+        ):
+            found[name] = (str(used), str(used))
+    return found
+
+
+def differences(trials: Sequence[Trial], kind: str) -> list[str]:
+    """A phrase for each fact that is not the same in all trials, naming a trial for each value."""
+    names = MACHINE if kind == "machine" else code_keys(trial.environment for trial in trials)
+    each = [(trial, facts) for trial in trials if (facts := _facts(trial, kind, names))]
+    found = []
+    for name in dict.fromkeys(name for _, facts in each for name in facts):
+        first: dict[str, str] = {}
+        for trial, facts in each:
+            value, shown = facts.get(name, ("None", "None"))
+            first.setdefault(value, f"{shown} in trial {Path(trial.folder).name}")
+        if len(first) > 1:
+            found.append(f"{name}: {', '.join(first.values())}")
+    return found + (_detectors(trials) if kind == "code" else [])
+
+
+def _detectors(trials: Sequence[Trial]) -> list[str]:
+    """A phrase for each model whose weights changed under one and the same configuration.
+
+    A file or a name on a hub can hold other weights tomorrow. Records of before do not know theirs.
+    """
+    seen: dict[str, dict[str, str]] = {}
+    for trial in trials:
+        if trial.clip and trial.clip.detector:
+            model = json.dumps(trial.config["model"], sort_keys=True)
+            place = f"{trial.clip.detector[:10]} in trial {Path(trial.folder).name}"
+            seen.setdefault(model, {}).setdefault(trial.clip.detector, place)
+    return [
+        f"weights of {json.loads(model)['name']} ({json.loads(model)['weights']}): {', '.join(each.values())}"
+        for model, each in seen.items()
+        if len(each) > 1
+    ]
+
+
+def check(trials: Sequence[Trial], scenario: str, across: Sequence[str]) -> list[str]:
+    """Sentences on what differs and was allowed to, or cannot be known; NotComparable for what was not.
+
+    ``across``: kinds (machine, conditions, clip, code) in which trials may differ.
+    """
+    notes = []
+    for kind in KINDS:
+        found = differences(trials, kind)
+        if not found:
+            continue
+        text = f"{scenario}: the trials differ in their {kind} ({'; '.join(found)})"
+        if kind not in across:
+            raise NotComparable(f"{text}; --across {kind} compares them all the same.")
+        notes.append(f"{text}; compared all the same, as asked.")
+    environments = [trial.environment for trial in trials]
+    if any(environment.get("git_clean") is False for environment in environments):
+        known = code_keys(environments) == CODE
+        notes.append(
+            "The code had changes that were not committed: "
+            + ("no git revision gives it back." if known else "whether all trials ran the same is not known.")
+        )
+    return notes

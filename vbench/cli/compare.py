@@ -1,0 +1,318 @@
+"""``python -m vbench compare``: compares the arms of a sweep, or of an MLflow experiment.
+
+Exit status: 0 compared; 2 bad input, trials that may not be compared, or too few blocks for
+``--fail-on-regression``; 3 compared and written, but MLflow could not be read or told; 4 a candidate is
+slower than its baseline by more than ``--fail-on-regression`` or ``--require-non-inferior`` allows; 5 what
+``--require-non-inferior`` asks for is not shown; 6 a record is not what its trial wrote, or is gone.
+"""
+
+import argparse
+import math
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from vbench.analysis import provenance, show, write
+from vbench.analysis.arms import Settings, parse_settings, settings_text
+from vbench.analysis.comparability import KINDS
+from vbench.analysis.comparison import compare
+from vbench.analysis.results import Comparison, Row, Table
+from vbench.analysis.statistics import WIDEST_POINTS
+from vbench.analysis.trials import Found, read_experiment, read_sweep
+from vbench.cli.entry import command
+from vbench.config.path_option import path_option
+from vbench.config.suggest import nearest
+from vbench.errors import ChangedRecordError, ConfigError, VbenchError
+from vbench.record.files import RecordError
+from vbench.run.progress import Display
+
+REGRESSION = 4
+NOT_SHOWN = 5
+CHANGED = ChangedRecordError.exit_status
+
+NAME_CHARACTERS = 100
+"""Of an arm in a folder's name, of which file systems take 255 bytes."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, as all of vbench does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; {self.prog} --help lists what there is")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = _Parser(
+        prog="python -m vbench compare",
+        description="Compare two arms over the blocks of a sweep: tables, plots, verdicts with intervals."
+        " Without --baseline and --candidate: runtime=anyscale (or 15 runtime.connections, or the last label)"
+        " against each other value of that key.",
+        epilog="Exit status: 0 compared; 2 bad input, trials that may not be compared, or too few blocks for"
+        " --fail-on-regression; 3 MLflow could not be read or told; 4 a candidate is slower than"
+        " --fail-on-regression or --require-non-inferior allows; 5 what --require-non-inferior asks for is"
+        " not shown; 6 a record is not what its trial wrote, or is gone.",
+    )
+    made.add_argument(
+        "folder", nargs="?", type=path_option, help="a sweep's folder, such as outputs/sweeps/TIME"
+    )
+    made.add_argument("--experiment", metavar="NAME", help="all trials of an MLflow experiment instead")
+    made.add_argument(
+        "--outputs", type=path_option, metavar="DIR", help="holds the MLflow database (default: outputs)"
+    )
+    made.add_argument(
+        "--baseline",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what it is compared with, such as runtime=oss",
+    )
+    made.add_argument(
+        "--candidate",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="the arm in question, such as runtime=anyscale",
+    )
+    made.add_argument(
+        "--across",
+        default="",
+        metavar="WHAT",
+        help="compare all the same what differs in: machine, conditions, clip, code (several with commas)",
+    )
+    made.add_argument(
+        "--fail-on-regression",
+        type=float,
+        metavar="PERCENT",
+        help="exit status 4 where a candidate's latency is higher by more than this, its whole 95%% interval"
+        " included",
+    )
+    made.add_argument(
+        "--require-non-inferior",
+        type=float,
+        metavar="PERCENT",
+        help="exit status 5 unless every candidate's 95%% interval excludes that its latency is higher by"
+        " more than this; 4 where all of the interval is beyond it",
+    )
+    made.add_argument(
+        "--half-width",
+        type=float,
+        default=WIDEST_POINTS,
+        metavar="POINTS",
+        help="the interval that you want, in percentage points to either side (default: %(default)g): a wider"
+        " one gets the number of blocks for it",
+    )
+    made.add_argument(
+        "--out",
+        type=path_option,
+        metavar="DIR",
+        help="where comparison.md, comparison.json and the plots go (default: the sweep's folder, or"
+        " OUTPUTS/comparisons/NAME; where arms are named, compare-BASELINE-vs-CANDIDATE in it)",
+    )
+    made.add_argument("--log", action="store_true", help="log them to the sweep's run in MLflow too")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Compare what the command line names; the exit status."""
+    try:
+        return _run(parser().parse_args(arguments))
+    except (VbenchError, RecordError) as error:
+        print(f"vbench: {error}", file=sys.stderr)
+        return error.exit_status if isinstance(error, VbenchError) else ConfigError.exit_status
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"vbench: {error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return ConfigError.exit_status
+
+
+def _run(options: argparse.Namespace) -> int:
+    across = [kind for kind in options.across.split(",") if kind]
+    for kind in across:
+        if kind not in KINDS:
+            raise ConfigError(f"--across {kind} does not exist: {nearest(kind, KINDS)}")
+    for option in ("--fail-on-regression", "--require-non-inferior"):
+        bound = getattr(options, option.removeprefix("--").replace("-", "_"))
+        if bound is not None and not (math.isfinite(bound) and bound >= 0):
+            raise ConfigError(f"{option} {bound:g} must be a percentage of 0 or more")
+    if not (math.isfinite(options.half_width) and options.half_width > 0):
+        raise ConfigError(f"--half-width {options.half_width:g} must be more than 0 percentage points")
+    baseline = parse_settings([item for items in options.baseline for item in items], "--baseline")
+    candidate = parse_settings([item for items in options.candidate for item in items], "--candidate")
+    display = Display()
+    with _found(options) as (found, default):
+        out = options.out or default / _below(baseline, candidate)
+        comparison = compare(found, baseline or None, candidate or None, across, options.half_width)
+        if comparison is None:
+            raise ConfigError(
+                f"{found.name} varies neither runtime nor runtime.connections nor label: name two arms with"
+                f" --baseline KEY=VALUE --candidate KEY=VALUE"
+            )
+        files = write(comparison, out)
+        show(display.console, comparison)
+        display.say(f"written    {files[0]}, and {len(files) - 1} files beside it")
+        if options.log:
+            _log(options.folder, options.outputs, found, files, comparison)
+    return status(comparison, options.fail_on_regression, options.require_non_inferior)
+
+
+@contextmanager
+def _found(options: argparse.Namespace) -> Iterator[tuple[Found, Path]]:
+    """The trials, and where results go where nothing else is said."""
+    if (options.folder is None) == (options.experiment is None):
+        raise ConfigError("name either a sweep's folder or --experiment NAME")
+    if options.experiment is None:
+        if options.outputs is not None and not options.log:
+            raise ConfigError("--outputs goes with --experiment, or with --log")
+        yield read_sweep(options.folder), options.folder
+        return
+    if options.log:
+        raise ConfigError("--log goes with a sweep's folder: an experiment has no run of its own")
+    outputs = options.outputs or Path("outputs")
+    with read_experiment(outputs, options.experiment) as found:
+        yield found, outputs / "comparisons" / _safe(options.experiment)
+
+
+def _below(baseline: Settings, candidate: Settings) -> str:
+    """Folder of a comparison of named arms, so that it does not take the place of the default one."""
+    if not baseline and not candidate:
+        return "."
+    names = [
+        _safe(settings_text(settings) or "others")[:NAME_CHARACTERS] for settings in (baseline, candidate)
+    ]
+    return f"compare-{names[0]}-vs-{names[1]}"
+
+
+def _safe(name: str) -> str:
+    """A name that a file can bear."""
+    return re.sub(r"[^\w.=-]", "_", name)
+
+
+def _log(folder: Path, outputs: Path | None, found: Found, files: list[Path], comparison: Comparison) -> None:
+    from vbench.tracking.mlflow import Tracker
+
+    config = found.trials[0].trial.config
+    tracker = Tracker(outputs or Path(config["outputs"]), config["tracking"]["experiment"])
+    tracker.log_comparison(folder, files, comparison.metrics)
+
+
+def status(comparison: Comparison, regression: float | None, margin: float | None) -> int:
+    """The exit status of a comparison under the bounds of ``--fail-on-regression`` and
+    ``--require-non-inferior``, percent or None, with its reasons on standard error.
+
+    A changed record comes first, for then nothing else means anything.
+
+    Raises:
+        ConfigError: a scenario has too few blocks for ``--fail-on-regression``.
+    """
+    if comparison.provenance.faults:
+        print(f"vbench: {provenance.changed(comparison.provenance.faults)}", file=sys.stderr)
+        return CHANGED
+    statuses = [
+        0 if regression is None else _gate(comparison, regression),
+        0 if margin is None else _non_inferior(comparison, margin),
+    ]
+    return REGRESSION if REGRESSION in statuses else max(statuses)
+
+
+def _non_inferior(comparison: Comparison, margin: float) -> int:
+    """The exit status of ``--require-non-inferior``, with a sentence for each row that does not show it."""
+    if not any(table.rows for table in comparison.tables):
+        print("vbench: --require-non-inferior has nothing to judge: no scenario has trials.", file=sys.stderr)
+        return NOT_SHOWN
+    certain = comparison.regressions(margin)
+    failing = comparison.not_non_inferior(margin)
+    for table, row in failing:
+        value = row.improvement
+        name = f"{row.scenario}: {table.candidate} against {table.baseline}"
+        if value is None or value.slowdown_bound_percent is None or value.high_percent is None:
+            blocks = value.blocks if value else 0
+            said = f"not shown to be non-inferior: {blocks} blocks have no interval; it takes two at least"
+        elif (table, row) in certain:
+            said = (
+                f"inferior: its latency is higher by at least {-value.high_percent:.1f}%, and {margin:g}% are"
+                f" allowed"
+            )
+        else:
+            said = (
+                f"inconclusive, and so not shown to be non-inferior: its latency may be higher by up to"
+                f" {value.slowdown_bound_percent:.1f}%, and {margin:g}% are allowed"
+            )
+            if value.precise_blocks and value.precise_blocks > value.blocks:
+                said += (
+                    f"; a new sweep with blocks={value.precise_blocks} has an interval of about"
+                    f" ±{value.wanted_points:g} points"
+                )
+        print(f"vbench: {name} is {said}.", file=sys.stderr)
+    if any(one in certain for one in failing):
+        return REGRESSION
+    return NOT_SHOWN if failing else 0
+
+
+def _gate(comparison: Comparison, percent: float) -> int:
+    """The exit status of ``--fail-on-regression``; ConfigError where a scenario has no interval, which would
+    let anything pass."""
+    for table in comparison.tables:
+        if not table.rows:
+            raise ConfigError(
+                f"--fail-on-regression has nothing to judge: no scenario has trials of {table.candidate} or"
+                f" {table.baseline}"
+            )
+        for row in table.rows:
+            if row.improvement is None or row.improvement.low_percent is None:
+                blocks = row.improvement.blocks if row.improvement else 0
+                raise ConfigError(
+                    f"--fail-on-regression needs two blocks or more: '{row.scenario}' has {blocks} with valid"
+                    f" trials of both {table.candidate} and {table.baseline}"
+                )
+    for table, row in comparison.inconclusive(percent):
+        print(
+            f"vbench: {_latency_rose(table, row)}, more than {percent:g}%, but not its whole interval:"
+            f" inconclusive; a new sweep with more blocks may tell, more blocks of this one would not"
+            f" (docs/statistics.md).",
+            file=sys.stderr,
+        )
+    for table, row in comparison.regressions(percent):
+        assert row.improvement is not None
+        assert row.improvement.high_percent is not None
+        print(
+            f"vbench: {row.scenario}: {table.candidate} is slower than {table.baseline} by"
+            f" {-row.improvement.percent:.1f}%, at least {-row.improvement.high_percent:.1f}%: more than"
+            f" {percent:g}%.",
+            file=sys.stderr,
+        )
+    failed = comparison.regressions(percent)
+    for table in comparison.tables:
+        for row in table.rows:
+            value = row.improvement
+            if (table, row) in failed or value is None or value.slowdown_bound_percent is None:
+                continue
+            missed = max(0.0, value.slowdown_bound_percent)
+            print(
+                f"vbench: {row.scenario}: {table.candidate} passes --fail-on-regression {percent:g} against"
+                f" {table.baseline}; a regression of up to {missed:.1f}% would have been missed"
+                f" (--require-non-inferior {percent:g} fails unless that is excluded).",
+                file=sys.stderr,
+            )
+    return REGRESSION if failed else 0
+
+
+def _latency_rose(table: Table, row: Row) -> str:
+    value = row.improvement
+    assert value is not None
+    assert value.low_percent is not None
+    assert value.high_percent is not None
+    return (
+        f"{row.scenario}: {table.candidate} took {-value.percent:.1f}%"
+        f" [{-value.high_percent:.1f}%, {-value.low_percent:.1f}%] longer than {table.baseline}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(command(main))

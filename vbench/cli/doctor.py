@@ -1,0 +1,85 @@
+"""``python -m vbench doctor``: can this machine run an emulated cluster, and if not, what is missing?"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vbench.cli.entry import command
+from vbench.clusters.emulated.cluster import all_needs
+from vbench.clusters.emulated.requirements import Need
+from vbench.config.schema import Config
+from vbench.config.sizing import machine_cpus
+from vbench.errors import VbenchError
+from vbench.run.compose import check_one
+from vbench.run.installation import sentence, unusable_path
+from vbench.video.errors import ToolMissingError
+from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+
+FEWEST_CPUS = 2
+
+
+def examine(config: Config) -> Iterator[Need]:
+    """All that ``cluster=emulated`` needs, each tried now; ``cluster=local`` needs FFmpeg and CPUs alone."""
+    yield _ffmpeg()
+    path = unusable_path()
+    yield Need(
+        name="environment's path",
+        holds=path is None,
+        found=str(path or Path(sys.executable).parent),
+        remedy=sentence(path) if path else "",
+    )
+    cpus = machine_cpus()
+    yield Need(
+        name="CPUs",
+        holds=cpus >= FEWEST_CPUS,
+        found=f"{cpus} usable of {os.cpu_count()}",
+        remedy=f"take a machine with {FEWEST_CPUS} cores or more: a decoder and a model need one each",
+    )
+    yield from all_needs(config.cluster)
+
+
+def _ffmpeg() -> Need:
+    remedy = "install the package imageio-ffmpeg (make setup), or put ffmpeg on the PATH"
+    try:
+        path = ffmpeg_path()
+        return Need(name="FFmpeg", holds=True, found=f"{ffmpeg_version(path)}", remedy=remedy)
+    except ToolMissingError as error:
+        return Need(name="FFmpeg", holds=False, found=str(error), remedy=remedy)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print what was found; 0 where an emulated cluster can run, 1 where something is missing."""
+    parser = argparse.ArgumentParser(prog="python -m vbench doctor", description=__doc__)
+    parser.add_argument("overrides", nargs="*", help="as for python -m vbench, e.g. cluster.scale=50")
+    options = parser.parse_args(arguments)
+    try:
+        config = check_one(["cluster=emulated", *options.overrides])
+    except VbenchError as error:
+        print(f"vbench: {error}", file=sys.stderr)
+        return error.exit_status
+    found = list(examine(config))
+    width = None if sys.stdout.isatty() else shutil.get_terminal_size((110, 24)).columns
+    console = Console(highlight=False, width=width)
+    table = Table()
+    for name in ("needed", "", "found"):
+        table.add_column(name)
+    for need in found:
+        mark = Text("yes", "green") if need.holds else Text("NO", "bold red")
+        table.add_row(need.name, mark, Text(need.found))
+    console.print(table)
+    missing = [need for need in found if not need.holds]
+    for need in missing:
+        console.print(Text(f"{need.name}: {need.remedy}"), soft_wrap=True)
+    console.print("cluster=emulated cannot run here" if missing else "cluster=emulated can run here")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(command(main))

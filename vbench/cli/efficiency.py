@@ -1,0 +1,188 @@
+"""``python -m vbench efficiency [FOLDER]``: how near a trial came to what this machine can do at best.
+
+Measures the machine's own ceiling (the trial's video decoded and inferred in one plain process on all cores,
+without Ray), and prints the service's frames/s beside it, with the limits by the trial's own rates.
+
+Exit status: 0 measured; 2 bad input, or a trial whose numbers this machine's ceiling says nothing about.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vbench.analysis import bottleneck
+from vbench.analysis.comparability import MACHINE
+from vbench.cli.entry import command
+from vbench.config.path_option import path_option
+from vbench.config.schema import from_plain
+from vbench.config.sizing import machine_cpus
+from vbench.errors import ConfigError, InputError, VbenchError
+from vbench.load.pipeline_args import pipeline_args
+from vbench.load.reference import read_reference
+from vbench.load.single_process import Ceiling, PlainProcess
+from vbench.models.protocol import ModelError
+from vbench.record.files import TRIAL, RecordError, read_trial, write_json
+from vbench.record.types import Clip, Trial, marks
+from vbench.run.progress import Display
+from vbench.run.trial_report import show_limits
+from vbench.telemetry import environment
+from vbench.validity import bounds
+from vbench.video.digest import file_digest
+from vbench.video.errors import DecoderKilledError, ToolMissingError, VideoError
+
+RUNS = Path("outputs/runs")
+
+LEAST_VIDEOS = 2
+"""The first chunks find caches cold; one short video says little."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and write what was asked for; the exit status."""
+    try:
+        return _run(_parser().parse_args(arguments))
+    except KeyboardInterrupt:
+        print("vbench: interrupted", file=sys.stderr)
+        return 130
+    except (VbenchError, RecordError) as error:
+        print(f"vbench: {error}", file=sys.stderr)
+        return error.exit_status if isinstance(error, VbenchError) else ConfigError.exit_status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m vbench efficiency",
+        description="Measure what this machine can do at best with a trial's video, and print it beside what"
+        " the service did: nothing else should run meanwhile.",
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=path_option, help=f"a trial's folder (default: the latest in {RUNS})"
+    )
+    parser.add_argument(
+        "--videos",
+        type=int,
+        metavar="N",
+        help="videos to work on, one after the other (default: as many as the trial had requests)",
+    )
+    parser.add_argument("--out", type=path_option, metavar="FILE", help="write the numbers as JSON too")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.videos is not None and options.videos < 1:
+        raise ConfigError(f"--videos {options.videos} must be 1 or more")
+    trial = read_trial(options.folder or _latest(RUNS))
+    clip = _checked(trial)
+    display = Display()
+    videos = options.videos or max(LEAST_VIDEOS, int(trial.metrics["requests"]))
+    with display.running():
+        ceiling = measure(trial, clip, videos, display)
+    _show(display.console, trial, clip, ceiling)
+    if options.out is not None:
+        write_json(options.out, _plain(trial, ceiling))
+        display.say(f"written    {options.out}")
+    return 0
+
+
+def measure(trial: Trial, clip: Clip, videos: int, display: Display) -> Ceiling:
+    """The ceiling for a trial's video and settings; InputError where the video cannot be worked on, or where
+    the plain process sees other frames than the reference pass."""
+    args = pipeline_args(from_plain(trial.config))
+    total = videos * clip.frames_expected
+    try:
+        display.phase("checking the frames")
+        plain = PlainProcess(Path(clip.path), args, workers=machine_cpus())
+        if plain.digests() != [frame.digest for frame in read_reference(clip.reference).frames]:
+            raise InputError(f"the plain process sees other frames of {clip.path} than the reference pass")
+        return plain.measure(videos, lambda done: display.phase("plain process", done, total))
+    except (VideoError, ModelError, ToolMissingError, DecoderKilledError) as error:
+        raise InputError(str(error)) from error
+
+
+def _latest(runs: Path) -> Path:
+    found = sorted(path.parent for path in runs.glob(f"*/{TRIAL}"))
+    if not found:
+        raise ConfigError(f"{runs} holds no trial: name the folder of one, or run python -m vbench first")
+    return found[-1]
+
+
+def _checked(trial: Trial) -> Clip:
+    """The trial's clip; ConfigError for a trial that cannot be held against this machine."""
+    clip = trial.clip
+    if clip is None:
+        raise ConfigError(f"{trial.folder} had no video: there is nothing to decode and infer")
+    if "throughput_frames_per_s" not in trial.metrics:
+        raise ConfigError(f"{trial.folder} has no throughput: not all of its requests were answered")
+    here = environment.describe()
+    for name in MACHINE:
+        if trial.environment.get(name) != here[name]:
+            raise ConfigError(
+                f"{trial.folder} was measured where {name} is {trial.environment.get(name)}, and here it is"
+                f" {here[name]}: run the trial again on this machine"
+            )
+    for path, what in ((Path(clip.path), "video"), (Path(clip.reference), "reference pass")):
+        if not path.is_file():
+            raise ConfigError(f"the {what} of {trial.folder} is gone ({path}): run the trial again")
+    if file_digest(Path(clip.path)) != clip.fingerprint:
+        raise ConfigError(f"{clip.path} is not the video that {trial.folder} had: run the trial again")
+    return clip
+
+
+def _share(trial: Trial, ceiling: Ceiling) -> float:
+    """The service's frames/s over those of the plain process."""
+    return trial.metrics["throughput_frames_per_s"] / ceiling.frames_per_s
+
+
+def _show(console: Console, trial: Trial, clip: Clip, ceiling: Ceiling) -> None:
+    console.print(Text(f"{trial.arm}  ({trial.folder})", style="bold"), soft_wrap=True)
+    if not trial.valid:
+        console.print("the trial is NOT VALID: its trial.json says why", style="red")
+    for mark in [*marks([trial]), *bounds.marks([trial])]:
+        console.print(mark, style="yellow", soft_wrap=True)
+    table = Table()
+    table.add_column(f"{clip.duration_s:g} s of {clip.width} x {clip.height} {clip.codec}")
+    for name in ("videos", "frames/s", "video-s/s", "of the ceiling"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        f"one plain process, {ceiling.workers} worker{'s' if ceiling.workers > 1 else ''}",
+        str(ceiling.videos),
+        f"{ceiling.frames_per_s:.1f}",
+        f"{ceiling.video_s_per_s:.1f}",
+        "100%",
+    )
+    table.add_row(
+        "the service",
+        f"{trial.metrics['requests']:.0f}",
+        f"{trial.metrics['throughput_frames_per_s']:.1f}",
+        f"{trial.metrics['throughput_video_s_per_s']:.1f}",
+        f"{100 * _share(trial, ceiling):.0f}%",
+    )
+    console.print(table)
+    reached = bottleneck.of_record(trial, Path(trial.folder))
+    if reached is not None:
+        show_limits(console, reached)
+
+
+def _plain(trial: Trial, ceiling: Ceiling) -> dict[str, Any]:
+    """Everything as plain values."""
+    reached = bottleneck.of_record(trial, Path(trial.folder))
+    return {
+        "trial": trial.folder,
+        "arm": trial.arm,
+        "valid": trial.valid,
+        "service_frames_per_s": trial.metrics["throughput_frames_per_s"],
+        "ceiling_frames_per_s": ceiling.frames_per_s,
+        "service_over_ceiling": _share(trial, ceiling),
+        "ceiling": asdict(ceiling),
+        "limits": None if reached is None else asdict(reached),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(command(main))

@@ -1,0 +1,128 @@
+"""``python -m vbench revalidate FOLDER ...``: judges records again by this version's rules.
+
+The record is not touched: it keeps the verdict of the code that made it. If a ledger knows the trial, the new
+verdict is appended to it. For whoever wants to check a verdict, or to know what stricter rules say of earlier
+trials.
+"""
+
+import argparse
+import functools
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from vbench.cli.entry import command
+from vbench.config.path_option import path_option
+from vbench.config.schema import Config, from_plain
+from vbench.errors import first_line
+from vbench.record.files import (
+    DamagedError,
+    RecordError,
+    read_machines,
+    read_requests,
+    read_samples,
+    read_spans,
+    read_trial,
+)
+from vbench.record.types import Rule, Trial, marks
+from vbench.record import ledger
+from vbench.telemetry import environment
+from vbench.tracking.mlflow import trial_folders
+from vbench.validity import bounds, rules
+
+
+def judged(folder: Path, trial: Trial) -> list[Rule]:
+    """All rules of this version over a record's files; RecordError where its configuration is of another, or
+    no rules can be applied to what the files say."""
+    try:
+        # No rule depends on the block: the arms of a sweep are composed once each.
+        config = _config(json.dumps({**trial.config, "block": 0}, sort_keys=True))
+    except Exception as error:
+        raise RecordError(f"{folder} was configured by another version: {error}") from error
+    lines = (read_requests(folder), read_samples(folder), read_machines(folder), read_spans(folder))
+    observed = trial.observed if trial.status == "finished" else None
+    try:
+        return rules.judge(config, observed, *lines, trial.network, trial.clip, harness=trial.harness)
+    except Exception as error:
+        raise DamagedError(
+            f"{folder} cannot be judged: its files do not fit together ({type(error).__name__}:"
+            f" {first_line(error)})"
+        ) from error
+
+
+@functools.lru_cache(maxsize=64)
+def _config(plain: str) -> Config:
+    return from_plain(json.loads(plain))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print each trial's verdicts, then and now; 0 where they agree, 1 where one differs, 2 for no record."""
+    parser = argparse.ArgumentParser(prog="python -m vbench revalidate", description=__doc__)
+    parser.add_argument(
+        "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
+    )
+    parser.add_argument("--all", action="store_true", help="print the rules that hold too")
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    same = True
+    try:
+        for folder in options.folders:
+            trials = trial_folders(folder)
+            if not trials:
+                raise RecordError(f"{folder} holds no trial, nor does any folder below it")
+            for each in trials:
+                same &= _show(console, each, show_all=options.all)
+    except RecordError as error:
+        print(f"vbench: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"vbench: {error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0 if same else 1
+
+
+def _show(console: Console, folder: Path, *, show_all: bool) -> bool:
+    """One trial's lines; whether both verdicts agree."""
+    trial = read_trial(folder)
+    found = judged(folder, trial)
+    valid = all(rule.holds for rule in found)
+    now, then = ("valid" if each else "NOT VALID" for each in (valid, trial.valid))
+    text = f"{folder}  block {trial.block + 1}  {trial.arm}  recorded: {then}  now: {now}"
+    if loosened := bounds.loosened(trial.config):
+        text += f"  loosened: {', '.join(loosened)}"
+    console.print(Text(text, style="" if valid == trial.valid else "bold red"))
+    for mark in marks([trial]):
+        console.print(Text(f"  {mark}", style="yellow"))
+    for rule in found:
+        if show_all or not rule.holds:
+            console.print(Text(f"  {'holds ' if rule.holds else 'broken'}  {rule.line}"))
+    _append(folder, trial, found)
+    return valid == trial.valid
+
+
+def _append(folder: Path, trial: Trial, found: Sequence[Rule]) -> None:
+    """Write the new verdict into the ledger that knows the trial, if there is one that can be written to."""
+    book = ledger.find(folder, Path(trial.config.get("outputs", "outputs")))
+    if book is None or trial.trial_id not in book.begun:
+        return
+    facts = {
+        "trial_id": trial.trial_id,
+        "at": environment.now(),
+        "valid": all(rule.holds for rule in found),
+        "broken": [rule.name for rule in found if not rule.holds],
+        "code": environment.code(),
+    }
+    try:
+        ledger.append(book.path.parent, ledger.JUDGED, facts)
+    except OSError as error:
+        print(f"vbench: the verdict could not be appended to {book.path}: {error.strerror}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(command(main))

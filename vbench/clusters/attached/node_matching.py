@@ -1,0 +1,102 @@
+"""Which node of a running cluster is which of the configuration."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from vbench.config.schema import NodeConfig
+from vbench.errors import InputError
+from vbench.load.spec import NodePlace
+
+STORE = "object_store_memory"
+"""Ray's name of the resource, in bytes."""
+
+ABSENT = 10**6
+"""Cost of a node that does not fit: more than all others together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundNode:
+    """A node as its cluster tells of it."""
+
+    ip: str
+    is_head: bool
+    resources: Mapping[str, float]
+    """In all, used or not."""
+
+
+def match(nodes: Mapping[str, NodeConfig], found: Sequence[FoundNode], address: str) -> list[NodePlace]:
+    """Each node of the configuration, head first, on a node of the cluster that has what it asks for.
+
+    InputError where one fits none, or the cluster has nodes that the configuration does not know: they could
+    take part unseen. Of several that fit, the one with the lowest address comes first.
+    """
+    names = list(nodes)
+    there = sorted(found, key=lambda node: tuple(int(part) for part in node.ip.split(".") if part.isdigit()))
+    costs = np.array(
+        [
+            [
+                column if not list(_lacks(nodes[name], here, head=position == 0)) else ABSENT
+                for column, here in enumerate(there)
+            ]
+            for position, name in enumerate(names)
+        ]
+    ).reshape(len(names), len(there))
+    rows, columns = linear_sum_assignment(costs)
+    pairs = {
+        names[row]: there[column]
+        for row, column in zip(rows, columns, strict=True)
+        if costs[row, column] < ABSENT
+    }
+    for position, name in enumerate(names):
+        if name not in pairs:
+            raise InputError(_unmatched(name, nodes[name], there, pairs, address, head=position == 0))
+    extra = [node for node in there if node not in pairs.values()]
+    if extra:
+        raise InputError(
+            f"cluster.address={address} has {len(there)} nodes and cluster.nodes names {len(names)}:"
+            f" {', '.join(node.ip for node in extra)} would take part unseen; add it to cluster.nodes, or"
+            " take it out of the cluster."
+        )
+    return [NodePlace(name=name, ip=pairs[name].ip) for name in names]
+
+
+def _lacks(node: NodeConfig, found: FoundNode, *, head: bool) -> Iterator[str]:
+    """What a found node would need to be this one of the configuration."""
+    if found.is_head != head:
+        yield "a head" if head else "a node that is not the head"
+        return
+    asked: dict[str, float] = {"GPU": node.gpus, STORE: node.object_store_mb * 1e6, **node.resources}
+    if node.cpus is not None:
+        asked["CPU"] = node.cpus
+    for resource, amount in asked.items():
+        has = found.resources.get(resource, 0)
+        if has < amount:
+            unit = (1e6, " MB of object store") if resource == STORE else (1, f" {resource}")
+            yield f"{amount / unit[0]:g}{unit[1]} (has {has / unit[0]:g})"
+
+
+def _unmatched(
+    name: str,
+    node: NodeConfig,
+    there: Sequence[FoundNode],
+    pairs: Mapping[str, FoundNode],
+    address: str,
+    *,
+    head: bool,
+) -> str:
+    """Names the node that comes nearest and what it lacks."""
+    taken = list(pairs.values())
+    free = [found for found in there if found not in taken and found.is_head == head]
+    lacks = [(found.ip, list(_lacks(node, found, head=head))) for found in free]
+    if not lacks:
+        reason = f"all its {len(there)} nodes are taken" if there else "it has no nodes"
+    else:
+        ip, missing = min(lacks, key=lambda each: len(each[1]))
+        reason = f"the nearest is {ip}, which lacks {', '.join(missing)}"
+    return (
+        f"cluster.address={address} has no node for cluster.nodes.{name}: {reason}; start it with what"
+        f" cluster.nodes.{name} says, or change that."
+    )

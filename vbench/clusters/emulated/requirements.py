@@ -1,0 +1,152 @@
+"""What an emulated cluster needs of the kernel, each tried for real in a process of its own.
+
+``python -m vbench.clusters.emulated.requirements CONGESTION_CONTROL`` makes two small hosts and a link, and
+prints what works as JSON; ``needs`` runs it and reads that.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vbench.linux import namespaces
+
+TRY_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One thing that must be there."""
+
+    name: str
+    holds: bool
+    found: str
+    remedy: str
+    """What to do where it does not hold."""
+
+
+NAMESPACES = (
+    "allow user namespaces (sysctl user.max_user_namespaces above 0; on Ubuntu"
+    " kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined or"
+    " --privileged), or run as root"
+)
+BUSY = "try again when the machine is less busy"
+BROKEN = "run python -m vbench.clusters.emulated.requirements cubic, which shows the whole error"
+
+
+def modules(*names: str) -> str:
+    """The remedy where one of these parts of the kernel is missing."""
+    listed = " and ".join(names)
+    return f"load the kernel's {listed} (modprobe -a {' '.join(names)}), or take a kernel that has them"
+
+
+def needs(congestion_control: str = "cubic") -> list[Need]:
+    """All needs, tried now; those behind the first that fails may be missing from the list."""
+    command = [sys.executable, "-m", "vbench.clusters.emulated.requirements", congestion_control]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TRY_S, check=False)
+    except subprocess.TimeoutExpired:
+        return [Need(name="namespaces", holds=False, found=f"no answer within {TRY_S:g} s", remedy=BUSY)]
+    found = [Need(**json.loads(line)) for line in done.stdout.splitlines()]
+    if not found or (done.returncode and all(need.holds for need in found)):
+        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        after = f"what comes after '{found[-1].name}'" if found else "namespaces"
+        found.append(Need(name=after, holds=False, found=last, remedy=BROKEN))
+    return found
+
+
+def _tried(name: str, remedy: str, attempt: Callable[[], object]) -> Need:
+    try:
+        found = attempt()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
+        said = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+        return Need(name=name, holds=False, found=said, remedy=remedy)
+    return Need(name=name, holds=True, found=str(found or "works"), remedy=remedy)
+
+
+def _all(congestion_control: str) -> Iterator[Need]:
+    """Each need in turn, within the namespaces that the first has made."""
+    yield _tried("memory file systems", NAMESPACES, _mounts)
+    from pyroute2 import IPRoute
+
+    from vbench.clusters.emulated import shaping
+    from vbench.clusters.emulated.topology import Host
+    from vbench.linux.tcp_connections import remotes_of
+
+    def link() -> None:
+        with IPRoute() as ip:
+            ip.link("add", ifname="b0", kind="bridge")
+            ip.link("add", ifname="v0", kind="veth", peer={"ifname": shaping.NIC})
+
+    def classes() -> None:
+        host = Host(name="try", ip="10.77.0.1", nic_mbps=100, flow_mbps=10, shm_mb=1)
+        shaping.configure_host(host, available[0], data_classes=2)
+
+    def congestion() -> None:
+        if congestion_control not in available:
+            raise OSError(f"this kernel has {', '.join(available)}")
+
+    def connections() -> None:
+        with remotes_of(os.getpid()) as remotes:
+            remotes.look()
+
+    available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    yield _tried("bridge and veth links", modules("veth", "bridge"), link)
+    yield queueing("htb", default=1)
+    yield queueing("tbf", rate="10mbit", burst=65536, limit=100000)
+    yield _tried("nftables with connection marks", modules("nf_tables", "nft_ct", "nft_numgen"), classes)
+    yield _tried("counting connections", modules("inet_diag", "tcp_diag"), connections)
+    yield _tried(
+        f"TCP congestion control {congestion_control}",
+        f"set cluster.congestion_control to one of: {', '.join(available)}",
+        congestion,
+    )
+
+
+def queueing(kind: str, **options: Any) -> Need:
+    """A queueing discipline of the kernel, tried in this network namespace."""
+    from pyroute2 import IPRoute
+
+    def attempt() -> None:
+        with IPRoute() as ip:
+            ip.link("add", ifname=f"q{kind}", kind="bridge")
+            ip.tc("add", kind, ip.link_lookup(ifname=f"q{kind}")[0], 0x10000, **options)
+
+    return _tried(f"{kind.upper()} queues", modules("bridge", f"sch_{kind}"), attempt)
+
+
+def _mounts() -> None:
+    namespaces.private_mounts()
+    namespaces.mount_proc()
+    namespaces.mount_memory("/dev/shm", 1)
+
+
+def main() -> int:
+    """Try all, a JSON line each."""
+    namespaces.die_with_parent()
+    kinds = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWNET | namespaces.CLONE_NEWPID
+    made = _tried("user, network, mount and PID namespaces", NAMESPACES, lambda: namespaces.new_root(kinds))
+    print(json.dumps(asdict(made)), flush=True)
+    if not made.holds:
+        return 0
+    # New credentials have made the kernel forget it.
+    namespaces.die_with_parent()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            namespaces.die_with_parent()
+            for need in _all(sys.argv[1]):
+                print(json.dumps(asdict(need)), flush=True)
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

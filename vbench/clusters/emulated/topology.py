@@ -1,0 +1,93 @@
+"""From the configuration to the hosts, addresses and rates of an emulated cluster; starts nothing."""
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vbench.config.schema import ClusterConfig
+from vbench.record.network import Link
+
+SUBNET = "10.77.0.0/24"
+
+GCS_PORT = 6379
+"""Of the head: where its control store listens."""
+OBJECT_MANAGER_PORT = 8076
+"""Of every host: connections to it carry objects, and each gets a class of its own."""
+
+DATA_CLASSES = 256
+"""Connections that carry objects, of one host at a time, none of which shares its cap with another."""
+
+OTHER_CLASSES = 64
+"""For all other connections; they move kilobytes."""
+
+SHM_SPARE_MB = 64
+"""In ``/dev/shm`` beside the object store."""
+
+TEMP_MB = 4096
+"""For Ray's session folder (logs, sockets, what is spilled)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """One host; rates are those that the kernel is told, in 10^6 bits a second."""
+
+    name: str
+    ip: str
+    nic_mbps: float
+    flow_mbps: float
+    shm_mb: int
+    command: tuple[str, ...] = ()
+    """What starts Ray on it."""
+
+    @property
+    def link(self) -> Link:
+        """What of it goes into the record."""
+        return Link(node=self.name, nic_mbps=self.nic_mbps, flow_mbps=self.flow_mbps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """Everything that init is told."""
+
+    folder: str
+    """Mount point of each host's own temp dir."""
+    hosts: tuple[Host, ...]
+    """Head first."""
+    scale: float
+    """For the record: it is in the rates already."""
+    congestion_control: str
+    timeout_s: float
+    """All of Ray must be up within this time."""
+
+    def to_json(self) -> str:
+        """As one argument."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Spec":
+        """What ``to_json`` wrote."""
+        data: dict[str, Any] = json.loads(text)
+        hosts = tuple(Host(**{**host, "command": tuple(host["command"])}) for host in data.pop("hosts"))
+        return cls(**data, hosts=hosts)
+
+
+def hosts(config: ClusterConfig, commands: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Host, ...]:
+    """The hosts of a validated configuration, head first, with every rate divided by the scale."""
+    assert config.flow_mbps is not None
+    found = []
+    addresses = ipaddress.ip_network(SUBNET)
+    for number, (name, node) in enumerate(config.nodes.items(), start=1):
+        assert node.nic_mbps is not None
+        found.append(
+            Host(
+                name=name,
+                ip=str(addresses[number]),
+                nic_mbps=node.nic_mbps / config.scale,
+                flow_mbps=config.flow_mbps / config.scale,
+                shm_mb=node.object_store_mb + SHM_SPARE_MB,
+                command=commands[name] if commands else (),
+            )
+        )
+    return tuple(found)

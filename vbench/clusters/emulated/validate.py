@@ -1,0 +1,74 @@
+"""What must hold for the rates and the size of an emulated cluster's network, and where there is none."""
+
+import math
+from collections.abc import Iterator
+
+from vbench.clusters.emulated.topology import DATA_CLASSES
+from vbench.config.schema import ClusterConfig, Config
+from vbench.telemetry.connections import expected
+
+EMULATED = "emulated"
+
+LEAST_MBPS = 5.0
+"""Measured: below it, after scaling, a connection, which sends 64 KB at a time, does not keep to its cap
+within the 10% of the check before a trial."""
+
+
+def network(config: Config) -> Iterator[str]:
+    """One sentence for each thing that is wrong with it, naming key, value and remedy."""
+    cluster = config.cluster
+    if cluster.name != EMULATED:
+        yield from _not_shaped(cluster)
+        return
+    complaints = list(_rates(cluster))
+    yield from complaints
+    if not complaints:
+        yield from _flow(cluster)
+    if len(cluster.nodes) < 2:
+        yield f"cluster=emulated joins two nodes or more, and cluster.nodes names {len(cluster.nodes)}."
+    connections = config.runtime.connections
+    flows = expected(connections) * (len(cluster.nodes) - 1)
+    if flows > DATA_CLASSES:
+        yield (
+            f"runtime.connections={connections} to {len(cluster.nodes) - 1} peers makes {flows} connections"
+            f" of a node, of which at most {DATA_CLASSES} can be shaped; lower it, or take fewer nodes."
+        )
+
+
+def _not_shaped(cluster: ClusterConfig) -> Iterator[str]:
+    """A rate that nothing looks at would be taken for one that was kept."""
+    given: list[tuple[str, float | None]] = [("cluster.flow_mbps", cluster.flow_mbps)]
+    given += [(f"cluster.nodes.{name}.nic_mbps", node.nic_mbps) for name, node in cluster.nodes.items()]
+    given.append(("cluster.scale", None if cluster.scale == 1 else cluster.scale))
+    for key, value in given:
+        if value is not None:
+            yield f"{key}={value:g} is for cluster=emulated; cluster={cluster.name} has no shaped links."
+
+
+def _rates(cluster: ClusterConfig) -> Iterator[str]:
+    if not (math.isfinite(cluster.scale) and cluster.scale > 0):
+        yield f"cluster.scale={cluster.scale:g} must be above 0; 1 leaves the rates as they are."
+    rates = {"cluster.flow_mbps": cluster.flow_mbps}
+    rates |= {f"cluster.nodes.{name}.nic_mbps": node.nic_mbps for name, node in cluster.nodes.items()}
+    for key, rate in rates.items():
+        if rate is None:
+            yield f"{key}=null: cluster=emulated needs a rate, in Mbit/s."
+        elif not (math.isfinite(rate) and rate > 0):
+            yield f"{key}={rate:g} must be above 0, in Mbit/s."
+
+
+def _flow(cluster: ClusterConfig) -> Iterator[str]:
+    flow = cluster.flow_mbps or 0.0
+    for name, node in cluster.nodes.items():
+        nic = node.nic_mbps or 0.0
+        if flow > nic:
+            yield (
+                f"cluster.flow_mbps={flow:g} is above cluster.nodes.{name}.nic_mbps={nic:g}: one connection"
+                f" cannot be faster than the network card; lower the one or raise the other."
+            )
+    if flow / cluster.scale < LEAST_MBPS:
+        yield (
+            f"cluster.flow_mbps={flow:g} divided by cluster.scale={cluster.scale:g} leaves"
+            f" {flow / cluster.scale:g} Mbit/s a connection, too little to be shaped within 10%; lower"
+            f" cluster.scale, so that it is {LEAST_MBPS:g} or more."
+        )

@@ -1,0 +1,1 @@
+"""What vbench asks of Linux: /proc, namespaces, netlink, control groups, process guards."""

@@ -1,0 +1,68 @@
+"""The TCP connections of one network namespace, counted by their remote ends.
+
+Asked by netlink (sock_diag(7)): /proc/net/tcp walks the kernel's table of all connections of all namespaces
+at each read, 15 ms of CPU a look on a small machine, where netlink takes 0.4 ms.
+"""
+
+import ipaddress
+import socket
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from vbench.linux.netlink import asking, dump
+
+Address = tuple[str, int]
+"""IP address and port."""
+
+# From linux/netlink.h, linux/sock_diag.h and net/tcp_states.h; the formats are linux/inet_diag.h's.
+NETLINK_SOCK_DIAG = 4
+SOCK_DIAG_BY_FAMILY = 20
+TCP_ESTABLISHED = 1
+
+REQUEST = struct.Struct("=BBBBI48x")
+"""Family, protocol, extensions, padding, states as bits, and any address."""
+ANSWER = struct.Struct("=4x 2x 2s 16x 16s")
+"""Of an inet_diag_msg: remote port and remote address, both in network order."""
+
+
+class Remotes:
+    """Counts the established connections of one network namespace."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """``connection``: a netlink socket made in that namespace."""
+        self._connection = connection
+
+    def look(self) -> Counter[Address]:
+        """Remote address -> connections; OSError where the kernel does not tell.
+
+        Whose they are is not asked: to a raylet's object manager nobody but raylets connect. IPv4 within
+        IPv6, as gRPC dials, counts as the IPv4 that it is.
+        """
+        found: Counter[Address] = Counter()
+        for family in (socket.AF_INET, socket.AF_INET6):
+            found.update(self._of_family(family))
+        return found
+
+    def _of_family(self, family: int) -> Iterator[Address]:
+        request = REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_ESTABLISHED)
+        for body in dump(self._connection, SOCK_DIAG_BY_FAMILY, request, "its TCP connections"):
+            port, host = ANSWER.unpack_from(body)
+            yield _address(family, host), int.from_bytes(port)
+
+
+@lru_cache(maxsize=4096)
+def _address(family: int, host: bytes) -> str:
+    if family == socket.AF_INET:
+        return str(ipaddress.IPv4Address(host[:4]))
+    ip = ipaddress.IPv6Address(host)
+    return str(ip.ipv4_mapped or ip)
+
+
+@contextmanager
+def remotes_of(pid: int) -> Iterator[Remotes]:
+    """Those of the network namespace that a process is in, whatever becomes of the process."""
+    with asking(pid, NETLINK_SOCK_DIAG) as connection:
+        yield Remotes(connection)

@@ -1,0 +1,120 @@
+"""One HTTP request to the service, and a closed loop of them; nothing is parsed while the clock runs."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+import requests
+
+from vbench.pipeline.api_schema import PATH
+
+OK = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came back for one request. Times are monotonic seconds."""
+
+    index: int
+    scheduled_s: float
+    sent_s: float
+    done_s: float
+    sent_unix_s: float
+    status: int | None
+    """None where no answer came."""
+    body: bytes
+    error: str | None
+    """Why there is no answer; None also for answers with a 4xx or 5xx status."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the response, their names in any case; empty without one."""
+
+
+def closed_loop(
+    url: str,
+    body_of: Callable[[int], dict[str, object]],
+    *,
+    requests_count: int,
+    concurrency: int,
+    timeout_s: float,
+    answered: Callable[[Outcome], None],
+) -> list[Outcome]:
+    """Send ``requests_count`` requests, ``concurrency`` at a time; the next when one is answered.
+
+    ``body_of``: of the request with this index.
+
+    After the first that fails none is sent any more: the trial is lost, and nobody shall wait for the rest.
+    ``answered`` is told of each from the thread that sent it. Outcomes come back in order of ``index``. A
+    request is due when the thread's one before it was done, the first ones when the loop starts.
+    """
+    indices: SimpleQueue[int] = SimpleQueue()
+    for index in range(requests_count):
+        indices.put(index)
+    outcomes: SimpleQueue[Outcome] = SimpleQueue()
+    failed = threading.Event()
+    broken: list[BaseException] = []
+    started_s = time.monotonic()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for us
+            broken.append(error)
+            failed.set()
+
+    def work() -> None:
+        due_s = started_s
+        with requests.Session() as session:
+            # No proxy that the environment names may stand between the client and a loopback address.
+            session.trust_env = False
+            while not failed.is_set():
+                try:
+                    index = indices.get_nowait()
+                except Empty:
+                    return
+                outcome = _ask(session, url, body_of(index), index, due_s, timeout_s)
+                due_s = outcome.done_s
+                if outcome.status != OK:
+                    failed.set()
+                outcomes.put(outcome)
+                answered(outcome)
+
+    threads = [threading.Thread(target=run, name=f"client-{i}", daemon=True) for i in range(concurrency)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if broken:
+        raise broken[0]
+    collected = [outcomes.get_nowait() for _ in range(outcomes.qsize())]
+    return sorted(collected, key=lambda outcome: outcome.index)
+
+
+def _ask(
+    session: requests.Session, url: str, body: dict[str, object], index: int, due_s: float, timeout_s: float
+) -> Outcome:
+    status: int | None = None
+    content = b""
+    error: str | None = None
+    headers: Mapping[str, str] = {}
+    sent_unix_s = time.time()
+    sent_s = time.monotonic()
+    try:
+        response = session.post(url + PATH, json=body, timeout=(10, timeout_s))
+        status, content, headers = response.status_code, response.content, response.headers
+    except requests.Timeout:
+        error = f"no answer within load.timeout_s={timeout_s:g}"
+    except requests.RequestException as failure:
+        error = f"the connection failed: {failure}"
+    return Outcome(
+        index=index,
+        scheduled_s=due_s,
+        sent_s=sent_s,
+        done_s=time.monotonic(),
+        sent_unix_s=sent_unix_s,
+        status=status,
+        body=content,
+        error=error,
+        headers=headers,
+    )

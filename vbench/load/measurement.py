@@ -1,0 +1,218 @@
+"""What every kind of load does around its requests: connect, name the nodes, watch them, write the record."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from vbench.clusters.attached.validate import PIP
+from vbench.config.runtime_flags import environment
+from vbench.errors import InputError, TrialError
+from vbench.linux import procfs
+from vbench.load.events import emit, progress
+from vbench.load.spec import Job, Place
+from vbench.record import clock_skew
+from vbench.record.files import MACHINES, NODES, OBSERVED, REQUESTS, SPANS, write_json, write_lines
+from vbench.record.phases import timed
+from vbench.record.types import Graph, NodeRuntime, NodeSample, Observed, Request, SpanLine, Stall
+from vbench.telemetry import conditions, connections, raylet_flags
+from vbench.telemetry.link_idle import Quiet, wait_until_quiet
+from vbench.telemetry.nodes import NodeSampler, ray_nodes
+from vbench.telemetry.stall_watch import StallWatch
+from vbench.validity.conditions import LOAD
+
+if TYPE_CHECKING:
+    from vbench.telemetry.node_agents import Agents
+
+POLL_S = 0.05
+
+
+class Observation:
+    """One load on one running cluster, from the connection to ``observed.json``.
+
+    In this order: make it (which connects this process to Ray), ``phase`` for each phase before the measured
+    one, ``measuring`` around the measured requests, ``write``.
+    """
+
+    def __init__(self, job: Job) -> None:
+        assert job.place is not None, "a load needs a cluster"
+        self._job = job
+        self.place = job.place
+        self.phases_s: dict[str, float] = {}
+        self._samples: list[NodeSample] = []
+        self._flags: list[NodeRuntime] = []
+        self._oom_kills: int | None = None
+        self._stalls: list[Stall] = []
+        self._conditions: dict[str, Mapping[str, Any]] = {}
+        self._quiet_before: Quiet | None = None
+        self._quiet_after: Quiet | None = None
+        with self.phase("connect"):
+            progress("connecting to Ray")
+            ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
+            self.names = _node_names(job.place, job.config.cluster.start_timeout_s)
+            self._agents = None if job.place.is_here else self._watching()
+        """The names of the configuration by Ray's node ids."""
+
+    def _watching(self) -> "Agents":
+        """An agent on each node of a cluster that is elsewhere; InputError where its runtime is another."""
+        from vbench.telemetry.node_agents import INSTALL_S, START_S, Agents
+
+        progress("looking at every node")
+        ids = {name: node_id for node_id, name in self.names.items()}
+        start_s = INSTALL_S if self._job.config.cluster.dependencies == PIP else START_S
+        load = self._job.config.load
+        agents = Agents(
+            *(self.place, ids, ray_nodes(ray.nodes()), load.sample_period_s),
+            speed_percent=load.max_speed_change_percent,
+            start_s=start_s,
+        )
+        runtime = self._job.config.runtime
+        asked = environment(runtime.connections)
+        for found in agents.runtime:
+            if found.flags is not None and dict(found.flags) != asked:
+                raise InputError(
+                    f"runtime={runtime.name} is not what this cluster runs: the raylet of {found.node} has"
+                    f" {_in_words(found.flags)}, and the trial asks for {_in_words(asked)}; flags cannot be"
+                    " set from here: start the cluster with them, or give the runtime that it has."
+                )
+        if (apart_s := clock_skew.apart_s(agents.clocks_off_s)) > clock_skew.MOST_APART_S:
+            raise InputError(
+                f"the clocks of the cluster's nodes are {1000 * apart_s:.0f} ms apart, and spans that begin"
+                f" on one node and end on another need {1000 * clock_skew.MOST_APART_S:g} ms or less: have"
+                " them keep time (chrony, NTP)."
+            )
+        return agents
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Time a block as a phase of the trial."""
+        return timed(self.phases_s, name)
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Watch nodes and machine while the block, which is the phase ``measure``, sends its requests.
+
+        On an emulated cluster nothing moves on the links as it begins (phase ``settle``), and what still
+        does as it ends is waited for and counted (phase ``drain``).
+        """
+        with self.phase("settle"):
+            self._quiet_before = self._quiet()
+        watching = self._elsewhere if self._agents else self._here
+        with watching():
+            yield
+
+    @contextmanager
+    def _here(self) -> Iterator[None]:
+        place = self.place
+        raylets = raylet_flags.raylet_of_each(place)
+        period_s = self._job.config.load.sample_period_s
+        sampler = NodeSampler(place, ray_nodes(ray.nodes()), period_s, raylets)
+        kills = procfs.oom_kills()
+        client = StallWatch("client")
+        with self.phase("measure"), sampler.running(), client.running():
+            emit({"event": "look"})
+            yield
+            emit({"event": "look"})
+        self._stalls = [client.worst()]
+        self._conditions = {LOAD: conditions.of_process()}
+        for name, pid in raylets.items():
+            self._conditions |= conditions.of_node(name, pid)
+        with self.phase("drain"):
+            self._quiet_after = self._quiet()
+        self._oom_kills = None if kills is None else (procfs.oom_kills() or 0) - kills
+        self._samples = sampler.samples
+        self._flags = raylet_flags.found(place.temp_dir, place.nodes)
+
+    @contextmanager
+    def _elsewhere(self) -> Iterator[None]:
+        assert self._agents is not None, "nodes elsewhere have agents"
+        client = StallWatch("client")
+        with self.phase("measure"), self._agents.running(), client.running():
+            yield
+        self._stalls = [client.worst(), *self._agents.stalls]
+        self._conditions = {LOAD: conditions.of_process(), **self._agents.conditions}
+        self._oom_kills = self._agents.oom_kills
+        self._samples = self._agents.samples
+        self._flags = self._agents.runtime
+
+    def _quiet(self) -> Quiet | None:
+        """Wait until the links are quiet; TrialError where they never are. None where there are none."""
+        if not self.place.links:
+            return None
+        progress("waiting for quiet links")
+        pids = raylet_flags.raylet_of_each(self.place)
+        return wait_until_quiet(self.place.links, pids, self._job.config.load.timeout_s)
+
+    def write(
+        self,
+        *,
+        requests: Sequence[Request],
+        spans: Iterable[SpanLine],
+        moved_bytes: Mapping[tuple[str, str], int],
+        placement: Mapping[str, Mapping[str, int]],
+        cold: list[str] | None,
+        url: str,
+        graph: Graph | None = None,
+    ) -> None:
+        """Write the record's lines and ``observed.json`` into the job's folder.
+
+        ``moved_bytes``: (sender, receiver) -> bytes of frames or objects that had to go this way since the
+        cluster is up, warm-up included; the connections between just these nodes are counted. ``cold``:
+        deployments of which a replica saw no warm-up request.
+        """
+        config, folder = self._job.config, self._job.folder
+        write_lines(folder / REQUESTS, requests)
+        write_lines(folder / SPANS, spans)
+        write_lines(folder / NODES, self._samples)
+        observed = Observed(
+            ray_version=ray.__version__,
+            ray_commit=ray.__commit__,
+            phases_s=self.phases_s,
+            measured_from_s=min(request.scheduled_s for request in requests),
+            measured_to_s=max(request.done_s for request in requests),
+            runtime_asked=environment(config.runtime.connections),
+            runtime_found=self._flags,
+            placement=placement,
+            connections=connections.connections(config.runtime.connections, moved_bytes, self._samples),
+            cold=cold,
+            quiet_after_s=self._quiet_before.after_s if self._quiet_before else None,
+            late_sent_bytes=self._quiet_after.sent_bytes if self._quiet_after else {},
+            oom_kills=self._oom_kills,
+            not_sent=config.load.requests - len(requests),
+            url=url,
+            graph=graph,
+            hardware=self._agents.hardware if self._agents else {},
+            clocks_off_s=self._agents.clocks_off_s if self._agents else {},
+            stalls=self._stalls,
+            conditions=self._conditions,
+            speeds=self._agents.speeds if self._agents else {},
+        )
+        if self._agents:
+            write_lines(folder / MACHINES, self._agents.machines)
+        write_json(folder / OBSERVED, observed)
+
+
+def _in_words(flags: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in flags.items()) or "no flag set"
+
+
+def _node_names(place: Place, timeout_s: float) -> dict[str, str]:
+    """Ray's node id -> name; a node that has just started may not be known to the others for a moment.
+
+    TrialError where one of ``place`` is not there within ``timeout_s``.
+    """
+    by_ip = {node.ip: node.name for node in place.nodes}
+    deadline = time.monotonic() + timeout_s
+    while True:
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        names = {
+            node["NodeID"]: by_ip.get(node["NodeManagerAddress"], node["NodeManagerAddress"])
+            for node in alive
+        }
+        missing = [node.name for node in place.nodes if node.name not in names.values()]
+        if not missing:
+            return names
+        if time.monotonic() > deadline:
+            raise TrialError(f"{', '.join(missing)} did not join the cluster within {timeout_s:g} s")
+        time.sleep(POLL_S)

@@ -1,0 +1,122 @@
+"""From a trial's configuration to the arguments of the served graph."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from vbench.config.schema import Config
+from vbench.config.sizing import deployments, replicas
+from vbench.errors import ConfigError
+from vbench.pipeline.config import REQUESTS_AT_ONCE, LimitArgs, PipelineArgs
+from vbench.video.source import path_of, scheme_of
+
+
+def pipeline_args(config: Config, *clips: Path) -> PipelineArgs:
+    """What ``vbench.pipeline:build`` takes; ConfigError where the graph refuses a value.
+
+    ``clips``: for the service of a trial, where its videos lie. It may read their folders and no others, or
+    the host that the video's address names, public or not.
+    """
+    pipeline, model = config.pipeline, config.model
+    values: dict[str, Any] = {
+        "mode": config.mode,
+        "chunk_s": pipeline.chunk_s,
+        "fps": pipeline.fps,
+        "handoff": pipeline.handoff,
+        "frame_size": pipeline.frame_size,
+        "pixel_format": pipeline.pixel_format,
+        "chunk_mb": pipeline.chunk_mb,
+        "hwaccel": pipeline.hwaccel,
+        "prune": pipeline.prune,
+        "keyframes_only": pipeline.keyframes_only,
+        "overlap": pipeline.overlap,
+        "window": pipeline.window,
+        "decode_timeout_s": pipeline.decode_timeout_s,
+        "request_timeout_s": config.load.timeout_s,
+        "queue_length": _queue_length(config),
+        "frames_budget_mb": pipeline.frames_budget_mb,
+        **_reach(config, clips),
+        "fetch_timeout_s": config.video.fetch_timeout_s,
+        "model": {
+            "name": model.name,
+            "weights": _absolute(model.weights),
+            "batch_size": model.batch_size,
+            "batch_wait_ms": model.batch_wait_ms,
+            "precision": model.precision,
+            "compile": model.compile,
+            "channels_last": model.channels_last,
+            "cuda_graph": model.cuda_graph,
+            "device": model.device,
+            "score_threshold": model.score_threshold,
+        },
+    }
+    for name, deployment in deployments(config.cluster).items():
+        values[name] = {
+            "replicas": replicas(config.cluster, name),
+            "cpus": deployment.cpus,
+            "gpus": deployment.gpus,
+            "resources": dict(deployment.resources),
+            "max_ongoing_requests": deployment.max_ongoing_requests,
+            "max_replicas_per_node": deployment.max_replicas_per_node,
+        }
+    try:
+        return PipelineArgs.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(" ".join(_sentence(item) for item in error.errors())) from error
+
+
+def _reach(config: Config, clips: Sequence[Path]) -> dict[str, Any]:
+    """What the service may read: what the configuration names, and what lies beside it."""
+    source = config.video.path or ""
+    scheme = scheme_of(source)
+    reach: dict[str, Any] = {"sources": [scheme]}
+    if scheme == "file":
+        named = clips or ([path_of(source)] if source else [])
+        if named:
+            folders = (str(path.expanduser().resolve().parent) for path in named)
+            reach["roots"] = list(dict.fromkeys(folders))
+        return reach
+    if not clips:
+        return reach
+    if scheme in ("http", "https"):
+        reach["private_sources"] = [urlsplit(source).hostname or ""]
+    # A trial's requests all fetch this one video, as many at a time as there are requests in progress.
+    reach["limits"] = {"max_fetched_bytes": LimitArgs().max_size_bytes, "max_disk_share": 1.0}
+    reach["max_fetches"] = config.cluster.deployments.service.max_ongoing_requests or REQUESTS_AT_ONCE
+    return reach
+
+
+def fetched_at_once(config: Config) -> int:
+    """Copies of a remote video that the services have at a time: one per request in progress."""
+    service = config.cluster.deployments.service
+    at_once = (service.max_ongoing_requests or REQUESTS_AT_ONCE) * replicas(config.cluster, "service")
+    return min(at_once, config.load.concurrency)
+
+
+def _queue_length(config: Config) -> int:
+    """As configured; by default room for the whole closed loop, so that no request of a trial is refused."""
+    default: int = PipelineArgs.model_fields["queue_length"].default
+    given = config.pipeline.queue_length
+    return max(default, config.load.concurrency) if given is None else given
+
+
+def _absolute(weights: str) -> str:
+    """A path of weights as replicas can use it, whatever folder they run in; other names as they are."""
+    path = Path(weights).expanduser()
+    return str(path.resolve()) if path.exists() or weights.startswith(("/", "./", "../", "~")) else weights
+
+
+GROUPS = {"api": "cluster.deployments", "service": "cluster.deployments", "model": ""}
+GROUPS |= {"decoder": "cluster.deployments", "inference": "cluster.deployments"}
+
+
+def _sentence(item: Any) -> str:
+    path = [str(part) for part in item["loc"]]
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not path:
+        return f"{message}."
+    group = GROUPS.get(path[0], "pipeline")
+    return f"{'.'.join([group, *path] if group else path)}={item['input']}: {message}."

@@ -1,0 +1,1 @@
+"""The load as a Ray job on an attached cluster."""

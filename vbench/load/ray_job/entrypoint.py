@@ -1,0 +1,63 @@
+"""The load process as a job on the head of a cluster that runs already.
+
+``python -m vbench.load.ray_job.entrypoint``
+
+It is given its job in its environment, and what that reads in the folder it runs in. It says its events, and
+at the end the record's files, in its log. Whatever ends it, short of SIGKILL, takes down what it has served.
+"""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from vbench.load.events import open_channel, send_file
+from vbench.load.spec import JOB, PREPARED, from_plain_job, read_clip
+from vbench.load.steps import run_step
+from vbench.record.files import write_json
+from vbench.record.types import Clip
+
+JOB_VARIABLE = "VBENCH_JOB"
+
+INPUTS = "inputs"
+"""Folder of the package that holds what the job reads."""
+
+LEAVE_S = 45.0
+"""Time that Ray gives it, once it is asked to end, to take down what it has served."""
+
+STOP = signal.SIGINT
+"""What it is asked by. SIGTERM, which is Ray's own choice, would leave it 3 s: Ray's library takes it for a
+failure, and aborts a process that is still there by then."""
+
+
+def main() -> int:
+    """Drive, hand back the files, and leave nothing."""
+    signal.signal(STOP, lambda number, _: sys.exit(128 + number))
+    open_channel(in_log=True)
+    job = from_plain_job(json.loads(os.environ.pop(JOB_VARIABLE)))
+    # In the package's own folder: where this process is killed, it goes when Ray drops the package.
+    with tempfile.TemporaryDirectory(prefix="record-", dir=Path.cwd()) as name:
+        folder = Path(name)
+        clip = read_clip(Path(INPUTS))
+        if clip is not None:
+            write_json(folder / PREPARED, _from_here(clip))
+
+        def hand_back() -> None:
+            for path in sorted(folder.iterdir()):
+                if path.name not in (JOB, PREPARED):
+                    send_file(path)
+
+        return run_step("drive", replace(job, folder=folder), finish=hand_back)
+
+
+def _from_here(clip: Clip) -> Clip:
+    """With whole paths: on every node Ray unpacks a package into a folder of the same name."""
+    path = clip.path if clip.address else str(Path(clip.path).resolve())
+    return replace(clip, path=path, reference=str(Path(clip.reference).resolve()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

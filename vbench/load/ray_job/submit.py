@@ -1,0 +1,282 @@
+"""Runs a step of the load process as a job on a cluster that runs already, in its place before the harness.
+
+``python -m vbench.load.ray_job.submit ADDRESS DEPENDENCIES COMMAND... JOB`` packs the code and what the
+job reads, submits it, says on standard output what it says in its log, brings the record's files back, and
+ends as it has ended. Asked to end (SIGTERM), it stops the job first. A connection that is lost is made anew:
+the log is then read from its beginning, and what was said already is left out.
+"""
+
+import asyncio
+import json
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from ray.exceptions import AuthenticationError
+
+from vbench.clusters.attached.api import ApiServer, connect
+from vbench.clusters.attached.validate import PIP
+from vbench.errors import InputError, VbenchError
+from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
+from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, LEAVE_S, STOP
+from vbench.load.spec import PREPARED, Job, read_clip, read_job, to_plain
+from vbench.record.files import write_json
+from vbench.record.types import Clip
+from vbench.telemetry.environment import JUNK, ROOT
+from vbench.telemetry.node_agents import INSTALL_S
+
+MOST_MB = 400
+"""Of a package: Ray keeps it in the memory of the head's control store, 500 MiB of it at most."""
+
+LOST_S = 120.0
+"""A cluster that cannot be reached for so long is given up."""
+
+AGAIN_S = 2.0
+"""Between two attempts to reach it."""
+
+STOP_AGAIN_S = 20.0
+"""Beside the job's own time to end: for a cluster that cannot be reached at once."""
+
+SILENT_S = 60.0
+"""A log that says nothing for so long is asked for anew: a link that has died in silence says nothing too."""
+
+LOST = (OSError, RuntimeError, aiohttp.ClientError, AuthenticationError)
+"""What Ray's client raises where the connection fails, or a proxy between answers in the server's place."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job to its end; 0 where it has said that it is done."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    address, dependencies, path = arguments[0], arguments[1], Path(arguments[-1])
+    job = read_job(path)
+    try:
+        _say({"event": "progress", "phase": "submitting the job", "done": 0, "total": 0, "note": ""})
+        server = connect(address)
+        with _package(job) as (package, packed), _submitted(server, dependencies, package, packed) as name:
+            last = _Follower(server, name, job.folder).follow()
+    except VbenchError as error:
+        last = {"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)}
+    # Only now: the harness ends this process when it hears of the end, and nothing must be left then.
+    _say(last)
+    return 0 if last["event"] == "done" else 1
+
+
+@contextmanager
+def _package(job: Job) -> Iterator[tuple[Path, Job]]:
+    """A folder with the code and all that the job reads, and the job as it is seen from there.
+
+    InputError where it is too much for Ray to carry.
+    """
+    with tempfile.TemporaryDirectory(prefix="vbench-package-") as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "vbench", folder / "vbench", ignore=shutil.ignore_patterns(*JUNK))
+        (folder / INPUTS).mkdir()
+        config = job.config
+        weights = Path(config.model.weights).expanduser()
+        if weights.exists():
+            copy = shutil.copytree if weights.is_dir() else shutil.copy
+            copy(weights, folder / INPUTS / weights.name)
+            config = replace(config, model=replace(config.model, weights=f"{INPUTS}/{weights.name}"))
+        clip = read_clip(job.folder)
+        if clip is not None:
+            clip = _with_clip(clip, folder)
+            write_json(folder / INPUTS / PREPARED, clip)
+        size_mb = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+        if size_mb > MOST_MB:
+            raise InputError(
+                f"video and weights make a package of {size_mb:.0f} MB, and Ray carries {MOST_MB} MB to a"
+                " cluster: put the video where its nodes can fetch it (video.path=s3://...) and take weights"
+                " by their name on a hub"
+            )
+        yield folder, replace(job, config=config, folder=Path())
+
+
+def _with_clip(clip: Clip, folder: Path) -> Clip:
+    """The clip as the package has it; one that the services fetch is not in it."""
+    reference = Path(shutil.copy(clip.reference, folder / INPUTS))
+    path = clip.path
+    if clip.address is None:
+        path = f"{INPUTS}/{Path(shutil.copy(clip.path, folder / INPUTS)).name}"
+    return replace(clip, path=path, reference=f"{INPUTS}/{reference.name}")
+
+
+@contextmanager
+def _submitted(server: ApiServer, dependencies: str, package: Path, job: Job) -> Iterator[str]:
+    """The job's name while it runs; stopped, and waited for, on leaving before its end."""
+    name = f"vbench-{secrets.token_hex(6)}"
+    runtime_env: dict[str, Any] = {
+        "working_dir": str(package),
+        "env_vars": {
+            JOB_VARIABLE: json.dumps(to_plain(job)),
+            "RAY_JOB_STOP_SIGNAL": STOP.name,
+            "RAY_JOB_STOP_WAIT_TIME_S": f"{LEAVE_S:g}",
+        },
+    }
+    if dependencies == PIP:
+        runtime_env["pip"] = {"packages": _requirements(), "pip_check": False}
+        runtime_env["config"] = {"setup_timeout_seconds": int(INSTALL_S)}
+    try:
+        try:
+            server.submit_job(
+                entrypoint="exec python -m vbench.load.ray_job.entrypoint",
+                submission_id=name,
+                runtime_env=runtime_env,
+            )
+        except (*LOST, ValueError) as error:
+            raise InputError(f"the cluster takes no job: {' '.join(str(error).split())[:500]}") from error
+        yield name
+    finally:
+        _stop(server, name)
+
+
+def _requirements() -> list[str]:
+    """The direct dependencies, models' among them, at the versions that vbench is made for."""
+    import tomllib
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    found: list[str] = [*project["dependencies"], *project["optional-dependencies"]["models"]]
+    # Ray itself is the cluster's own.
+    return [requirement for requirement in found if not requirement.startswith("ray[")]
+
+
+def _stop(server: ApiServer, name: str) -> None:
+    """Ask the job to end, if it has not, and wait until it has taken down what it served.
+
+    Tried again until a deadline where the cluster cannot be reached, or does not know the job yet.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks a second time must not hinder it
+    deadline = time.monotonic() + LEAVE_S + STOP_AGAIN_S
+    asked = False
+    while time.monotonic() < deadline:
+        try:
+            if server.get_job_status(name).is_terminal():
+                return
+            asked = asked or server.stop_job(name)
+        except LOST as error:
+            print(f"the job cannot be stopped yet: {error}", file=sys.stderr)
+        time.sleep(0.2)
+    print(f"the job {name} may still run: stop it by 'ray job stop {name}'", file=sys.stderr)
+
+
+class _Follower:
+    """Says what a job says, once each, until it has ended."""
+
+    def __init__(self, server: ApiServer, name: str, folder: Path) -> None:
+        """``folder``: the record's, where the files go."""
+        self._server = server
+        self._name = name
+        self._files = Files(folder)
+        self._lines = 0
+        """Of the log, that have been heard."""
+        self._seen = -1
+        """Number of the last event."""
+        self._lost_since_s: float | None = None
+        """When the cluster first could not be reached, and not since."""
+        self._last: Event | None = None
+        """``done`` or ``failed``."""
+
+    def follow(self) -> Event:
+        """Until the job's end, or that of all hope; what it has ended with."""
+        try:
+            while not self._ended():
+                time.sleep(AGAIN_S)
+            last = self._last
+            if last is None:
+                details = self._server.get_job_info(self._name)
+                reason = (str(details.message).strip().splitlines() or ["no reason given"])[-1]
+                return _failed(f"the job {self._name} ended as {details.status.value}: {reason}")
+        except (DamagedFile, _Lost, *LOST) as error:
+            return _failed(str(error))
+        return last
+
+    def _ended(self) -> bool:
+        """Follow the log while the connection holds; whether the job has ended, and all of its log is heard.
+
+        _Lost where the cluster has not been reached for too long.
+        """
+        try:
+            asyncio.run(self._read())
+        except TimeoutError:
+            pass  # silence, of the job or of the link: the next question tells
+        except LOST as error:
+            print(f"the connection was lost: {error}", file=sys.stderr)
+        try:
+            ended: bool = self._server.get_job_status(self._name).is_terminal()
+            if ended:
+                self._hear(self._server.get_job_logs(self._name).split("\n")[:-1])
+        except LOST as error:
+            self._lost_since_s = self._lost_since_s or time.monotonic()
+            lost_s = time.monotonic() - self._lost_since_s
+            if lost_s > LOST_S:
+                raise _Lost(f"the cluster could not be reached for {lost_s:.0f} s ({error})") from error
+            return False
+        self._lost_since_s = None
+        return ended
+
+    async def _read(self) -> None:
+        """The log from its beginning to its end, or the connection's; TimeoutError where it is silent."""
+        whole: list[str] = []
+        begun = ""
+        log = self._server.tail_job_logs(self._name)
+        try:
+            while True:
+                try:
+                    text = await asyncio.wait_for(anext(log), SILENT_S)
+                except StopAsyncIteration:
+                    return
+                *lines, begun = (begun + text).split("\n")
+                whole += lines
+                self._hear(whole)
+        finally:
+            await log.aclose()
+
+    def _hear(self, log: Sequence[str]) -> None:
+        """Take what is new in a log that is known from its beginning."""
+        for line in log[self._lines :]:
+            self._line(line)
+        self._lines = max(self._lines, len(log))
+
+    def _line(self, line: str) -> None:
+        if not line.startswith(SEPARATOR):
+            if line.strip():
+                print(line, file=sys.stderr)
+            return
+        try:
+            event: Event = json.loads(line.removeprefix(SEPARATOR))
+        except ValueError as error:
+            raise DamagedFile(f"the job's log has a damaged line ({error})") from error
+        if event["number"] != self._seen + 1:
+            raise DamagedFile(f"the job's log lacks its lines from {self._seen + 1} to {event['number']}")
+        self._seen = event["number"]
+        if event["event"] == "file":
+            self._files.take(event)
+        elif event["event"] in ("done", "failed"):
+            self._last = event
+        else:
+            _say(event)
+
+
+class _Lost(Exception):  # noqa: N818 - what has become of the cluster
+    """It has not been reached for too long."""
+
+
+def _failed(message: str) -> Event:
+    return {"event": "failed", "message": message, "bad_input": False}
+
+
+def _say(event: Event) -> None:
+    print(json.dumps(event), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,83 @@
+"""What the load process is given: one file with the resolved configuration and where the cluster is."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from vbench.config.schema import Config, from_plain
+from vbench.record.files import clip_of, write_json
+from vbench.record.network import Link
+from vbench.record.types import Clip
+
+JOB = "job.json"
+PREPARED = "clip.json"
+"""What ``prepare`` leaves for ``drive``: a vbench.record.types.Clip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlace:
+    """Where one node of the configuration is."""
+
+    name: str
+    ip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The cluster, as the load process must know it."""
+
+    address: str
+    temp_dir: str
+    """Ray's temp dir: the same path in every node."""
+    nodes: list[NodePlace]
+    """Head first."""
+    links: list[Link]
+    """Of each node, where they are network namespaces with shaped links, whose processes this process can
+    see; else none."""
+    is_here: bool = True
+    """Whether this process sees the processes of all nodes; else an actor on each looks for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run of the load process."""
+
+    config: Config
+    folder: Path
+    """The record's folder."""
+    place: Place | None
+    """None while no cluster is up yet."""
+
+
+def write_job(job: Job) -> Path:
+    """Write it into the record's folder; the file's path."""
+    path = job.folder / JOB
+    write_json(path, to_plain(job))
+    return path
+
+
+def to_plain(job: Job) -> dict[str, Any]:
+    """As plain values, of which ``from_plain_job`` makes it again."""
+    place = asdict(job.place) if job.place else None
+    return {"config": asdict(job.config), "folder": str(job.folder), "place": place}
+
+
+def read_clip(folder: Path) -> Clip | None:
+    """What ``prepare`` left in the record's folder; None where it did not come so far."""
+    path = folder / PREPARED
+    return clip_of(json.loads(path.read_text())) if path.exists() else None
+
+
+def read_job(path: Path) -> Job:
+    """Read what ``write_job`` wrote, through the schema."""
+    return from_plain_job(json.loads(path.read_text()))
+
+
+def from_plain_job(data: dict[str, Any]) -> Job:
+    """The job that ``to_plain`` gave."""
+    place = data["place"]
+    if place is not None:
+        nodes = [NodePlace(**node) for node in place["nodes"]]
+        place = Place(**{**place, "nodes": nodes, "links": [Link(**link) for link in place["links"]]})
+    return Job(config=from_plain(data["config"]), folder=Path(data["folder"]), place=place)

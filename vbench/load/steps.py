@@ -1,0 +1,47 @@
+"""One step of the load process: run, and what it ends with said as an event."""
+
+import contextlib
+import traceback
+from collections.abc import Callable
+
+from vbench.config.transfer import TRANSFER
+from vbench.errors import InputError, TrialError, VbenchError, first_line
+from vbench.load.disk_room import is_full, no_room
+from vbench.load.events import emit
+from vbench.load.spec import Job
+
+
+def run_step(step: str, job: Job, finish: Callable[[], None] = lambda: None) -> int:
+    """Run ``prepare`` or ``drive``, then ``finish``; the exit status.
+
+    What it ends with goes to the harness as an event, the traceback to standard error.
+    """
+    try:
+        if step == "prepare":
+            from vbench.load.prepare import prepare
+
+            prepare(job)
+        elif job.config.load.name == TRANSFER:
+            from vbench.load.transfer_load import drive
+
+            drive(job)
+        else:
+            from vbench.load.video_load import drive
+
+            drive(job)
+        finish()
+        emit({"event": "done"})
+    except VbenchError as error:
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        if is_full(error):
+            error = TrialError(no_room(error))
+        emit({"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)})
+        return error.exit_status
+    except Exception as error:  # noqa: BLE001 - whatever it is, the harness must hear of it
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        message = no_room(error) if is_full(error) else f"{type(error).__name__}: {first_line(error)}"
+        emit({"event": "failed", "message": message, "bad_input": False})
+        return 1
+    return 0

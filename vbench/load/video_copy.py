@@ -1,0 +1,42 @@
+"""A video that lies elsewhere, as a file on this machine: for the reference pass and the facts about it."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from vbench.config.schema import VideoConfig
+from vbench.load.events import note, progress
+from vbench.pipeline.config import LimitArgs
+from vbench.video.digest import file_digest
+from vbench.video.fetch.download import fetched
+from vbench.video.source import path_of, scheme_of
+
+
+def is_elsewhere(video: VideoConfig) -> bool:
+    """Whether services fetch the video, rather than read it on their own node."""
+    return scheme_of(video.path or "") != "file"
+
+
+def local_copy(video: VideoConfig, folder: Path) -> Path:
+    """The file that ``video.path`` names, or a copy in ``folder`` of what its address gives now.
+
+    A copy is named after its bytes, so that one that changed does not take the place of what earlier trials
+    had. VideoError where it cannot be had.
+    """
+    source = video.path or ""
+    if not is_elsewhere(video):
+        return path_of(source).expanduser().resolve()
+    progress("fetching the video")
+    usual = LimitArgs().limits()
+    limits = replace(usual, max_fetched_bytes=usual.max_size_bytes, max_disk_share=1.0)
+    with fetched(source, limits=limits, timeout_s=video.fetch_timeout_s) as local:
+        path = folder.resolve() / f"{local.checksum}{Path(local.called).suffix}"
+        if not path.exists() or file_digest(path) != local.checksum:
+            if path.exists():
+                note(f"{path} has other bytes than were fetched into it: it is made again.")
+            folder.mkdir(parents=True, exist_ok=True)
+            half = path.with_suffix(f".{os.getpid()}.part")
+            shutil.copyfile(local.path, half)
+            half.replace(path)
+    return path

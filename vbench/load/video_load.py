@@ -1,0 +1,265 @@
+"""The load of videos on a running cluster: deploy, warm up, drive, check the answers."""
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vbench.config.sizing import deployments
+from vbench.config.sizing import replicas as sized_replicas
+from vbench.errors import TrialError
+from vbench.load.calibrate import compute_first_s
+from vbench.load.closed_loop import Outcome, closed_loop
+from vbench.load.deploy import HOST, deploy, placement, port_of_our_own, proxies, replicas, serve_to_ourselves
+from vbench.load.events import progress
+from vbench.load.measurement import Observation
+from vbench.load.reference import check
+from vbench.load.spec import Job, read_clip
+from vbench.load.videos import Videos
+from vbench.pipeline.build import NAMES
+from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
+from vbench.record.transfers import crossed, frames_moved
+from vbench.record.types import CallWork, Clip, Graph, ReplicaReport, Request, SpanLine
+from vbench.telemetry.listeners import PortWatch
+
+WARM_UP_ROUNDS = 4
+
+STAGES = {"VideoProcessingService": "chunk", "VideoDecoder": "decode", "ModelInference": "infer"}
+"""Deployment -> the stage that is its work."""
+
+API = NAMES[0]
+
+SERVED_AS = dict(zip(("api", "service", "decoder", "inference"), NAMES, strict=True))
+"""Deployment as the configuration names it -> as Serve does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A graph that is deployed."""
+
+    url: str
+    deployment_id: str
+    watch: PortWatch
+    """Of its port."""
+
+
+def drive(job: Job) -> None:
+    """Run the load and write the record's lines and ``observed.json`` into the job's folder.
+
+    Raises TrialError where the graph does not come up or the warm-up is not answered rightly.
+    """
+    observation = Observation(job)
+    with serving(job, observation) as service:
+        measure(job, observation, service)
+
+
+@contextmanager
+def serving(job: Job, observation: Observation) -> Iterator[Service]:
+    """The graph, deployed, for as long as the block runs; TrialError where it does not come up."""
+    identity = secrets.token_hex(8)
+    clip = read_clip(job.folder)
+    assert clip is not None, "drive comes after prepare"
+    clips = [Path(clip.path), *(Path(variant["path"]) for variant in clip.variants)]
+    with port_of_our_own(job.config) as port, serve_to_ourselves(observation.place):
+        with observation.phase("deploy"):
+            url = deploy(job.config, clips, port, identity)
+        yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxies()))
+
+
+def measure(job: Job, observation: Observation, service: Service) -> None:
+    """Warm up, send the measured requests, check the answers, write the record."""
+    clip = read_clip(job.folder)
+    assert clip is not None, "drive comes after prepare"
+    videos = Videos(clip, job.config.load.seed)
+    names = observation.names
+    with service.watch.running(job.config.load.sample_period_s):
+        with observation.phase("warm_up"):
+            placed = placement(names)
+            warmed = _warm_up(job, service.url, clip, videos, names, placed)
+        before = replicas(names)
+        with observation.measuring():
+            outcomes = _measure(job, service.url, videos)
+    after = replicas(names)
+    checked = [_checked(job, outcome, clip, videos, names) for outcome in outcomes]
+    spans = [span for _, lines in checked for span in lines]
+    warm_requests = [request for request, _ in warmed]
+    warm_spans = [span for _, lines in warmed for span in lines]
+    graph = Graph(
+        deployment_id=service.deployment_id,
+        listeners=service.watch.listeners(),
+        replicas_before=before,
+        replicas_after=after,
+        replicas_asked={
+            SERVED_AS[name]: sized_replicas(job.config.cluster, name)
+            for name in deployments(job.config.cluster)
+        },
+        model_fingerprint=clip.served_detector or "",
+        served_before=_served(warm_requests),
+        warm_up_requests=len(warmed),
+        proxy_served_before=max((one.proxy_requests or 0 for one in warm_requests), default=0),
+        compute_alone_s=clip.compute_s,
+        compute_first_s=compute_first_s(warm_requests, warm_spans),
+    )
+    observation.write(
+        requests=[request for request, _ in checked],
+        spans=spans,
+        moved_bytes=Counter(frames_moved(warm_spans)) + Counter(frames_moved(spans)),
+        placement=placed,
+        cold=cold(placed, warm_spans) if job.config.load.warmup else None,
+        url=service.url,
+        graph=graph,
+    )
+
+
+def _body(videos: Videos, index: int) -> dict[str, object]:
+    """Mode, rate and chunk length are the service's own: they were deployed with it."""
+    return {"video": videos.of(index).asked}
+
+
+def _warm_up(
+    job: Job,
+    url: str,
+    clip: Clip,
+    videos: Videos,
+    names: Mapping[str, str],
+    replicas: Mapping[str, Mapping[str, int]],
+) -> list[tuple[Request, Sequence[SpanLine]]]:
+    """The requests that are not counted, with their spans.
+
+    Which replica a request comes to is Serve's choice, so rounds are added, ``WARM_UP_ROUNDS`` in all, until
+    each has had work: one that is cold would have its first in the measured time, in some trials and not in
+    others. Serve (2.60) prefers a replica whose queue it knows, while that has room, to one it would have to
+    ask: a few requests at a time can all come to the same, round after round. So an added round is at least
+    as many at a time as will be measured.
+    """
+    load = job.config.load
+    warmed: list[tuple[Request, Sequence[SpanLine]]] = []
+    for number in range(WARM_UP_ROUNDS if load.warmup else 0):
+        if number and not cold(replicas, [span for _, lines in warmed for span in lines]):
+            break
+        count = max(load.warmup, load.concurrency) if number else load.warmup
+        for outcome in _loop(job, url, videos, count, "warm-up again" if number else "warm-up"):
+            request, lines = _checked(job, outcome, clip, videos, names)
+            if request.error or request.mismatch:
+                raise TrialError(f"the warm-up was not answered rightly: {request.error or request.mismatch}")
+            # Requests of all rounds are told apart by their number.
+            index = len(warmed)
+            warmed.append((replace(request, index=index), [replace(line, request=index) for line in lines]))
+    return warmed
+
+
+def _served(requests: Sequence[Request]) -> dict[str, int]:
+    """API replica -> how many HTTP requests it had counted when it answered the last of these."""
+    served: dict[str, int] = {}
+    for request in requests:
+        for replica in request.replicas:
+            if replica.deployment == API:
+                numbers = [call[0] for call in replica.calls]
+                counts = (served.get(replica.replica, 0), request.api_requests or 0, *numbers)
+                served[replica.replica] = max(counts)
+    return served
+
+
+def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -> list[str]:
+    """Deployments of which a replica has done no work; ``replicas``: deployment -> node -> how many."""
+    found = []
+    for deployment, stage in STAGES.items():
+        seen = {span.replica for span in spans if span.stage == stage and span.kind == "compute"}
+        if len(seen) < sum(replicas.get(deployment, {}).values()):
+            found.append(deployment)
+    return found
+
+
+def _measure(job: Job, url: str, videos: Videos) -> list[Outcome]:
+    return _loop(job, url, videos, job.config.load.requests, "requests")
+
+
+def _loop(job: Job, url: str, videos: Videos, count: int, phase: str) -> list[Outcome]:
+    done: list[float] = []
+    progress(phase, 0, count)
+
+    def answered(outcome: Outcome) -> None:
+        done.append(outcome.done_s - outcome.scheduled_s)
+        progress(phase, len(done), count, f"mean {sum(done) / len(done):.2f} s")
+
+    return closed_loop(
+        url,
+        lambda index: _body(videos, index),
+        requests_count=count,
+        concurrency=min(job.config.load.concurrency, count),
+        timeout_s=job.config.load.timeout_s,
+        answered=answered,
+    )
+
+
+def _checked(
+    job: Job, outcome: Outcome, clip: Clip, videos: Videos, names: Mapping[str, str]
+) -> tuple[Request, Sequence[SpanLine]]:
+    """An outcome read, and held against the reference; ``names`` says how Ray's node ids are called."""
+    answer, error = _answer(outcome)
+    video = videos.of(outcome.index)
+    reference = video.reference
+    if answer and not clip.address and answer["video"]["path"] != video.asked:
+        error = f"the answer is about {answer['video']['path']}, the request was about {video.asked}"
+        answer = None
+    if answer and clip.address and answer["video"]["checksum"] != clip.fingerprint:
+        error = f"the service fetched other bytes (xxh3 {answer['video']['checksum']}) than the reference had"
+        answer = None
+    spans = [
+        SpanLine(request=outcome.index, **{**span, "node": names.get(span["node"], span["node"])})
+        for span in (answer["spans"] if answer else [])
+    ]
+    verdict = check(reference, answer, job.config.model.score_threshold) if answer else None
+    request = Request(
+        index=outcome.index,
+        scheduled_s=outcome.scheduled_s,
+        sent_s=outcome.sent_s,
+        done_s=outcome.done_s,
+        sent_unix_s=outcome.sent_unix_s,
+        status=outcome.status,
+        error=error,
+        frames_expected=len(reference.frames),
+        frames_got=verdict.frames_got if verdict else 0,
+        frames_wrong=verdict.frames_wrong if verdict else 0,
+        detections=verdict.detections if verdict else 0,
+        detections_wrong=verdict.detections_wrong if verdict else 0,
+        detections_repeated=verdict.detections_repeated if verdict else 0,
+        mismatch=verdict.mismatch if verdict else None,
+        digest=answer["digest"] if answer else None,
+        answer_bytes=len(outcome.body),
+        frame_bytes=answer["counts"]["frame_bytes"] if answer else 0,
+        video_s=clip.duration_s,
+        video=video.name,
+        crossed_bytes=crossed(spans),
+        received_s=answer.get("received_s") if answer else None,
+        finished_s=answer.get("finished_s") if answer else None,
+        settings=answer.get("settings", {}) if answer else {},
+        replicas=[_report(one, names) for one in (answer.get("replicas", []) if answer else [])],
+        api_requests=read_count(outcome.headers, API_COUNT),
+        proxy_requests=read_count(outcome.headers, PROXY_COUNT),
+    )
+    return request, spans
+
+
+def _report(said: Mapping[str, Any], names: Mapping[str, str]) -> ReplicaReport:
+    work = [CallWork(**one) for one in said.get("work", [])]
+    return ReplicaReport(**{**said, "node": names.get(said["node"], said["node"]), "work": work})
+
+
+def _answer(outcome: Outcome) -> tuple[dict[str, Any] | None, str | None]:
+    """The answer of a 200, or why there is none."""
+    if outcome.error is not None:
+        return None, outcome.error
+    try:
+        data = json.loads(outcome.body)
+    except ValueError:
+        text = outcome.body[:200].decode(errors="replace").strip()
+        return None, f"HTTP {outcome.status}: {text or 'an empty answer'}"
+    if outcome.status != 200:
+        detail = data.get("detail", data) if isinstance(data, dict) else data
+        return None, f"HTTP {outcome.status}: {detail}"
+    return data, None

@@ -1,0 +1,217 @@
+"""Writes a request's replies down as its answer, and makes sure that nothing is missing from it."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from vbench.pipeline.api_schema import (
+    Answer,
+    ChunkAnswer,
+    Counts,
+    Detection,
+    FrameAnswer,
+    ReplicaAnswer,
+    SettingsAnswer,
+    SpanAnswer,
+    VideoAnswer,
+    WorkAnswer,
+)
+from vbench.pipeline.chunk_source import ChunkSpan
+from vbench.pipeline.errors import IncompleteError
+from vbench.pipeline.frame_size import frame_geometry
+from vbench.pipeline.messages import ChunkFindings, InferenceReply
+from vbench.pipeline.replica import Report, merged
+from vbench.pipeline.request_settings import Job
+from vbench.pipeline.spans import Span
+from vbench.video.digest import combine
+from vbench.video.fetch.download import Local
+from vbench.video.types import FrameGeometry, VideoInfo
+
+
+def assemble(  # noqa: PLR0913 - an answer is made of all that
+    *,
+    job: Job,
+    info: VideoInfo,
+    local: Local,
+    chunks: Sequence[ChunkSpan],
+    replies: Sequence[InferenceReply],
+    spans: Sequence[Span],
+    reports: Sequence[Report],
+    received_s: float,
+    finished_s: float,
+) -> bytes:
+    """The answer as JSON, see ``Answer``.
+
+    Raises IncompleteError unless it holds each chunk's target frames exactly once, in order. Chunks are
+    written one by one: objects for all detections of an hour would take ten times the answer's bytes.
+    """
+    names, fingerprint = _model(replies)
+    findings = _findings_by_chunk(chunks, replies)
+    written: list[bytes] = []
+    digests: list[str] = []
+    by_class: Counter[str] = Counter()
+    for chunk in chunks:
+        answered = _chunk(chunk, findings.get(chunk.index), info, names)
+        digests += [frame.digest for frame in answered.frames]
+        by_class.update(found.class_name for frame in answered.frames for found in frame.detections)
+        written += [b"," if written else b"", answered.model_dump_json().encode()]
+    every_span = [*spans, *(span for reply in replies for span in reply.spans)]
+    rest = Answer.trusted(
+        video=_video(info, local),
+        settings=_settings(job, frame_geometry(job.args, info), fingerprint),
+        counts=Counts.trusted(
+            chunks=len(chunks),
+            frames=len(digests),
+            detections=by_class.total(),
+            by_class=dict(sorted(by_class.items())),
+            frame_bytes=sum(found.frame_bytes for found in findings.values()),
+        ),
+        digest=combine(digests),
+        chunks=[],
+        spans=[_span(span) for span in sorted(every_span, key=lambda span: span.start_s)],
+        replicas=_replicas([*reports, *(report for reply in replies for report in reply.reports)]),
+        received_s=received_s,
+        finished_s=finished_s,
+    )
+    head = rest.model_dump_json(exclude={"chunks"}).encode().removesuffix(b"}")
+    return b"".join([head, b',"chunks":[', *written, b"]}"])
+
+
+def _model(replies: Sequence[InferenceReply]) -> tuple[tuple[str, ...], str]:
+    models = {(reply.class_names, reply.fingerprint) for reply in replies}
+    if len(models) != 1:
+        fingerprints = sorted(fingerprint for _, fingerprint in models)
+        raise IncompleteError(f"one request needs one model, its frames were seen by {fingerprints}")
+    return models.pop()
+
+
+def _findings_by_chunk(
+    chunks: Sequence[ChunkSpan], replies: Sequence[InferenceReply]
+) -> dict[int, ChunkFindings]:
+    findings: dict[int, ChunkFindings] = {}
+    for found in (found for reply in replies for found in reply.findings):
+        if found.chunk in findings:
+            raise IncompleteError(f"chunk {found.chunk} came back from the model twice")
+        findings[found.chunk] = found
+    surplus = findings.keys() - {chunk.index for chunk in chunks}
+    if surplus:
+        raise IncompleteError(f"the model answered for chunks {sorted(surplus)}, which the video has not")
+    return findings
+
+
+def _chunk(
+    chunk: ChunkSpan, found: ChunkFindings | None, info: VideoInfo, names: tuple[str, ...]
+) -> ChunkAnswer:
+    arrived = found.pts if found else np.empty(0, np.int64)
+    if not np.array_equal(arrived, chunk.targets):
+        raise IncompleteError(
+            f"chunk {chunk.index} was to have {len(chunk.targets)} frames, {len(arrived)} came back from the "
+            f"model, {len(np.intersect1d(arrived, chunk.targets))} of them asked for"
+        )
+    return ChunkAnswer.trusted(
+        index=chunk.index,
+        start_s=chunk.start_s,
+        end_s=chunk.end_s,
+        frames=_frames(found, info, names) if found else [],
+    )
+
+
+def _frames(found: ChunkFindings, info: VideoInfo, names: tuple[str, ...]) -> list[FrameAnswer]:
+    lengths = {len(found.pts), len(found.digests), len(found.counts)}
+    detections = {int(found.counts.sum()), len(found.classes), len(found.scores), len(found.boxes)}
+    if len(lengths) != 1 or len(detections) != 1:
+        raise IncompleteError(f"the findings of chunk {found.chunk} do not match its frames")
+    each = iter(zip(found.classes.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True))
+    frames = []
+    for pts, digest, count in zip(found.pts.tolist(), found.digests, found.counts.tolist(), strict=True):
+        objects = [next(each) for _ in range(count)]
+        frames.append(
+            FrameAnswer.trusted(
+                pts=pts,
+                time_s=info.time_s(pts),
+                digest=digest,
+                detections=[
+                    Detection.trusted(class_name=names[index], score=score, box=box)
+                    for index, score, box in objects
+                ],
+            )
+        )
+    return frames
+
+
+def _video(info: VideoInfo, local: Local) -> VideoAnswer:
+    return VideoAnswer.trusted(
+        path=local.called,
+        container=info.container,
+        codec=info.codec,
+        width=info.width,
+        height=info.height,
+        rotation=info.rotation,
+        time_base=str(info.time_base),
+        duration_s=info.duration_s,
+        frames=info.frames,
+        size_bytes=info.size_bytes,
+        checksum=local.checksum,
+    )
+
+
+def _settings(job: Job, geometry: FrameGeometry, fingerprint: str) -> SettingsAnswer:
+    return SettingsAnswer.trusted(
+        mode=job.mode,
+        fps=str(job.fps),
+        chunk_s=str(job.chunk_s),
+        handoff=job.args.handoff,
+        frame_size=job.args.frame_size,
+        frame_width=geometry.width,
+        frame_height=geometry.height,
+        pixel_format=geometry.pixel_format,
+        keyframes_only=job.args.keyframes_only,
+        prune=job.args.prune,
+        overlap=job.args.overlap,
+        window=job.args.window,
+        chunk_mb=job.args.chunk_mb,
+        model=job.args.model.name,
+        model_fingerprint=fingerprint,
+    )
+
+
+def _replicas(reports: Sequence[Report]) -> list[ReplicaAnswer]:
+    """One entry per replica, in the order in which they took the request up."""
+    own: dict[str, list[Report]] = {}
+    for one in reports:
+        own.setdefault(one.place.replica, []).append(one)
+    return [
+        ReplicaAnswer.trusted(
+            replica=name,
+            node=each[-1].place.node,
+            deployment_id=each[-1].deployment_id,
+            settings=merged([one.settings for one in each]),
+            calls=[(one.number, one.frames, one.batches) for one in each],
+            work=[_work(one) for one in each if one.work is not None],
+        )
+        for name, each in own.items()
+    ]
+
+
+def _work(report: Report) -> WorkAnswer:
+    assert report.work is not None
+    return WorkAnswer.trusted(
+        call=report.number,
+        passes=list(report.work.passes),
+        pass_cpu_ms=report.work.pass_cpu_ms,
+        decoder_cpu_ms=report.work.decoder_cpu_ms,
+    )
+
+
+def _span(span: Span) -> SpanAnswer:
+    return SpanAnswer.trusted(
+        stage=span.stage,
+        kind=span.kind,
+        chunk=span.chunk,
+        node=span.node,
+        replica=span.replica,
+        start_s=span.start_s,
+        end_s=span.end_s,
+        bytes=span.bytes,
+    )

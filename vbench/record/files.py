@@ -1,0 +1,206 @@
+"""The folder of a trial: the files of its record, each written whole or not at all, and read back."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vbench.config.schema import Config
+from vbench.record.typed_json import MismatchError, OtherFieldsError, loads, present, reader
+from vbench.record.types import (
+    SCHEMA_VERSION,
+    Clip,
+    MachineSample,
+    NodeSample,
+    Observed,
+    Request,
+    SpanLine,
+    Trial,
+)
+
+TRIAL = "trial.json"
+REQUESTS = "requests.jsonl"
+SPANS = "spans.jsonl"
+NODES = "nodes.jsonl"
+MACHINES = "machines.jsonl"
+OBSERVED = "observed.json"
+
+ALWAYS = ("mode", "outputs", "cluster.nodes", "runtime.name", "model.name", "load.name", "pipeline")
+"""What the configuration of every record has, whatever its version."""
+
+ENVIRONMENT: Mapping[str, Any] = {
+    "code": str | None,
+    "git_revision": str | None,
+    "git_clean": bool | None,
+    "python": str,
+    "packages": Mapping[str, str | None],
+}
+"""What of a trial's environment is more than shown."""
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a dataclass or plain value as JSON, whole or not at all."""
+    data = (
+        dataclasses.asdict(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type)
+        else value
+    )
+    if isinstance(value, Trial):
+        data.pop("folder")
+    _write(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+
+def write_lines(path: Path, lines: Iterable[Any]) -> None:
+    """Write dataclasses as JSON lines, whole or not at all."""
+    encode = json.JSONEncoder(allow_nan=False, default=_fields).encode
+    _write(path, "".join(encode(line) + "\n" for line in lines))
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """A dataclass by its fields, for a line of JSON; ``dataclasses.asdict`` would copy all of it first."""
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class RecordError(ValueError):
+    """A folder holds no record that can be read; the message names it."""
+
+
+class DamagedError(RecordError):
+    """A file of a record is not what any version of vbench writes."""
+
+
+def _read(path: Path) -> str:
+    """A file's text; FileNotFoundError if there is none, DamagedError if it cannot be read."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {error}") from error
+
+
+def _wrong(path: Path, error: ValueError, place: str = "") -> RecordError:
+    """The error for a file that says ``error`` at ``place``."""
+    if isinstance(error, OtherFieldsError):
+        return RecordError(f"{path} is damaged, or of another version of vbench: {place}{error}")
+    return DamagedError(f"{path} is damaged: {place}{error}")
+
+
+def _read_lines(path: Path, kind: Any, dropped: str = "") -> list[Any]:
+    """A file's lines; ``dropped``: a key that records of before have, and that says nothing."""
+    convert, found = reader(kind), []
+    try:
+        lines = _read(path).splitlines()
+    except FileNotFoundError:
+        return []
+    for number, line in enumerate(lines, start=1):
+        try:
+            data = loads(line)
+            if dropped and isinstance(data, dict):
+                data.pop(dropped, None)
+            found.append(convert(data))
+        except ValueError as error:
+            raise _wrong(path, error, f"line {number}: ") from error
+    return found
+
+
+def read_requests(folder: Path) -> list[Request]:
+    """The measured requests; none where the trial did not come so far."""
+    return _read_lines(folder / REQUESTS, Request)
+
+
+def read_spans(folder: Path) -> list[SpanLine]:
+    """The stage spans of the measured requests."""
+    return _read_lines(folder / SPANS, SpanLine)
+
+
+def read_samples(folder: Path) -> list[NodeSample]:
+    """The samples of all nodes."""
+    return _read_lines(folder / NODES, NodeSample, "gpu_percent")
+
+
+def read_machines(folder: Path) -> list[MachineSample]:
+    """The samples of all machines."""
+    return _read_lines(folder / MACHINES, MachineSample)
+
+
+def read_observed(folder: Path) -> Observed | None:
+    """What the load process saw; None where it did not come so far."""
+    path = folder / OBSERVED
+    try:
+        found: Observed = reader(Observed)(loads(_read(path)))
+    except FileNotFoundError:
+        return None
+    except RecordError:
+        raise
+    except ValueError as error:
+        raise _wrong(path, error) from error
+    return found
+
+
+def clip_of(data: dict[str, Any]) -> Clip:
+    """The clip that was written as plain values; ValueError if it is none."""
+    found: Clip = reader(Clip)(data)
+    return found
+
+
+def read_trial(folder: Path) -> Trial:
+    """A trial's record; RecordError where there is none, or one of another schema version."""
+    path = folder / TRIAL
+    try:
+        data = loads(_read(path))
+    except FileNotFoundError as error:
+        raise RecordError(f"{folder} holds no {TRIAL}: it is not the folder of a trial") from error
+    except RecordError:
+        raise
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {error}") from error
+    if not isinstance(data, dict):
+        raise DamagedError(f"{path} is damaged: it holds no object")
+    if data.get("schema_version") != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path} has schema version {data.get('schema_version')}, this vbench reads {SCHEMA_VERSION}"
+        )
+    try:
+        trial: Trial = reader(Trial)(data)
+        _check_plain(trial)
+    except ValueError as error:
+        raise _wrong(path, error) from error
+    return dataclasses.replace(trial, folder=str(folder))
+
+
+def _check_plain(trial: Trial) -> None:
+    """MismatchError where configuration or environment have other types than the schema says. They stay plain
+    values, since those of other versions have other keys."""
+    try:
+        present(Config, trial.config)
+        for key in ALWAYS:
+            node: Any = trial.config
+            for name in key.split("."):
+                if not isinstance(node, dict) or name not in node:
+                    raise OtherFieldsError(f"'{key}' is missing")
+                node = node[name]
+    except MismatchError as error:
+        raise error.below("config") from None
+    for name, kind in ENVIRONMENT.items():
+        if name in trial.environment:
+            try:
+                reader(kind)(trial.environment[name])
+            except MismatchError as error:
+                raise error.below(f"environment.{name}") from None

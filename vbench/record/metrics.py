@@ -1,0 +1,236 @@
+"""The metrics of a trial, one small function each; units are in their names, formulas in their docstrings."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+from vbench.record import link_fidelity
+from vbench.record.cpu_use import by_machine, cpu_use
+from vbench.record.network import Network
+from vbench.record.steady_window import halves, makespan_s, steady
+from vbench.record.transfers import crossings
+from vbench.record.types import Clip, MachineSample, NodeSample, Request, SpanLine
+from vbench.validity.own_cpu import used_by_role
+
+STAGES = ("chunk", "decode", "infer")
+KINDS = ("queue", "transfer", "compute")
+
+QUANTILES = {"latency_p50_s": (50, 1), "latency_p90_s": (90, 10), "latency_p99_s": (99, 100)}
+"""Metric -> percentile, and the fewest requests that support it: n (1 - q) >= 1, so that at least one request
+is expected beyond it. With fewer it is the maximum under another name."""
+
+
+def supported(name: str, requests: float) -> bool:
+    """Whether a metric may be reported of so many requests: all but quantiles that too few support."""
+    return name not in QUANTILES or requests >= QUANTILES[name][1]
+
+
+def summarize(
+    clip: Clip | None,
+    requests: Sequence[Request],
+    spans: Sequence[SpanLine],
+    nodes: Sequence[NodeSample],
+    machines: Sequence[MachineSample],
+    network: Network | None,
+    late_sent_bytes: Mapping[str, int] | None = None,
+) -> dict[str, float]:
+    """All metrics of a trial whose requests were all answered; latencies only where each was.
+
+    A mean over the successes alone would flatter a failing arm, so a trial with failures has none. ``clip``
+    is None for a load that has no video, ``network`` for a cluster that is not emulated; ``late_sent_bytes``
+    is what nodes sent after the last answer.
+    """
+    metrics: dict[str, float] = {"requests": len(requests)}
+    if not requests or any(r.error is not None for r in requests):
+        return metrics
+    metrics |= latencies([r.latency_s for r in requests])
+    metrics |= halves(requests)
+    metrics |= steady(requests)
+    metrics |= transfer_rate(requests) if clip is None else throughput(requests)
+    metrics |= stage_times(spans, len(requests))
+    metrics |= bytes_moved(requests, spans)
+    metrics |= machine_use(machines)
+    metrics |= cpu_of_roles(machines)
+    metrics |= gpu_use(machines, len(requests))
+    metrics |= node_use(nodes)
+    metrics |= wire_use(requests, spans, nodes, sum((late_sent_bytes or {}).values()))
+    if network is not None:
+        metrics |= link_fidelity.metrics(network, nodes, machines)
+    metrics["client_late_max_ms"] = 1000 * max(r.late_s for r in requests)
+    if clip is not None and clip.reference_map50 is not None:
+        metrics["reference_map50"] = clip.reference_map50
+    return metrics
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Linear interpolation between the closest ranks (Hyndman and Fan 1996, type 7: numpy's default)."""
+    ordered = sorted(values)
+    position = (len(ordered) - 1) * percent / 100
+    low = int(position)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (position - low)
+
+
+def latencies(values_s: Sequence[float]) -> dict[str, float]:
+    """Seconds from when a request was due to its answer: mean, quantiles that so many requests support,
+    extremes, standard deviation."""
+    return {
+        "latency_mean_s": statistics.fmean(values_s),
+        **{
+            name: percentile(values_s, percent)
+            for name, (percent, _) in QUANTILES.items()
+            if supported(name, len(values_s))
+        },
+        "latency_max_s": max(values_s),
+        "latency_min_s": min(values_s),
+        "latency_stdev_s": statistics.stdev(values_s) if len(values_s) > 1 else 0.0,
+    }
+
+
+def throughput(requests: Sequence[Request]) -> dict[str, float]:
+    """Work done over the time from the first request's due time to the last answer."""
+    measured_s = makespan_s(requests)
+    return {
+        "makespan_s": measured_s,
+        "throughput_requests_per_s": len(requests) / measured_s,
+        "throughput_video_s_per_s": sum(r.video_s for r in requests) / measured_s,
+        "throughput_frames_per_s": sum(r.frames_got for r in requests) / measured_s,
+    }
+
+
+def transfer_rate(requests: Sequence[Request]) -> dict[str, float]:
+    """Mbit/s of the objects' own bytes over the time that requests took, one after the other; making the
+    objects is not in it."""
+    moving_s = sum(r.latency_s for r in requests)
+    return {
+        "makespan_s": moving_s,
+        "transfer_mbps": 8e-6 * sum(r.frame_bytes for r in requests) / moving_s,
+    }
+
+
+def stage_times(spans: Sequence[SpanLine], requests: int) -> dict[str, float]:
+    """Seconds of each stage and kind, summed over a request's chunks, mean over requests.
+
+    Chunks work side by side, so these sums can exceed the latency.
+    """
+    totals = {(stage, kind): 0.0 for stage in STAGES for kind in KINDS}
+    for span in spans:
+        totals[span.stage, span.kind] += span.end_s - span.start_s
+    return {
+        f"{stage}_{kind}_s": total / requests
+        for (stage, kind), total in totals.items()
+        if (stage, kind) != ("chunk", "transfer") or total
+    }
+
+
+def bytes_moved(requests: Sequence[Request], spans: Sequence[SpanLine]) -> dict[str, float]:
+    """MB of frames a request needed at the model, and how often they were handed over on their way."""
+    needed = sum(r.frame_bytes for r in requests)
+    handed = sum(s.bytes for s in spans if s.stage == "infer" and s.kind == "transfer")
+    return {
+        "frames_mb_per_request": needed / len(requests) / 1e6,
+        "frames_handed_over_times": handed / needed if needed else 0.0,
+    }
+
+
+def cpu_of_roles(machines: Sequence[MachineSample]) -> dict[str, float]:
+    """CPU seconds of the trial's processes over the measured time, by role: ``cpu_load_process_s``,
+    ``cpu_VideoDecoder_s`` and so on; none for records that do not have them by role."""
+    used_s, _ = used_by_role(machines)
+    return {f"cpu_{role.replace(chr(39), '').replace(' ', '_')}_s": used for role, used in used_s.items()}
+
+
+def machine_use(machines: Sequence[MachineSample]) -> dict[str, float]:
+    """CPU shares over the measured time and peak of memory; nothing where there is no sample."""
+    use = cpu_use(machines)
+    if use is None:
+        return {}
+    return {
+        "cpu_busy_percent": use.busy,
+        "cpu_trial_percent": use.trial,
+        "cpu_foreign_percent": use.foreign,
+        "memory_used_max_mb": max(s.memory_used_mb for s in machines),
+    }
+
+
+def gpu_use(machines: Sequence[MachineSample], requests: int) -> dict[str, float]:
+    """Of all GPUs of all machines, those without work included: mean share of the time in which one computes,
+    the fullest one's memory, the lowest clock of one that was in use for most of a look's time, energy a
+    request. Only what all of them tell; nothing where there is none."""
+    looks = [gpu for sample in machines for gpu in sample.gpus]
+    metrics: dict[str, float] = {}
+    busy = [gpu.busy_percent for gpu in looks if gpu.busy_percent is not None]
+    if busy:
+        metrics["gpu_busy_percent"] = statistics.fmean(busy)
+    memory = [gpu.memory_used_mb for gpu in looks if gpu.memory_used_mb is not None]
+    if memory:
+        metrics["gpu_memory_used_max_mb"] = max(memory)
+    clocks = [gpu.sm_mhz for gpu in looks if gpu.sm_mhz is not None and (gpu.busy_percent or 0) > 50]
+    if clocks:
+        metrics["gpu_sm_busy_min_mhz"] = min(clocks)
+    used = [_used_j(own) for own in by_machine(machines).values()]
+    known = [joules for joules in used if joules is not None]
+    if looks and len(known) == len(used):
+        metrics["gpu_energy_j_per_request"] = sum(known) / requests
+    return metrics
+
+
+def _used_j(own: Sequence[MachineSample]) -> float | None:
+    """Joules of one machine's GPUs over its samples; None where one does not tell."""
+    ends = [(first.energy_j, last.energy_j) for first, last in zip(own[0].gpus, own[-1].gpus, strict=False)]
+    spent = [last - first for first, last in ends if first is not None and last is not None]
+    return sum(spent) if len(spent) == len(own[0].gpus) else None
+
+
+def node_use(nodes: Sequence[NodeSample]) -> dict[str, float]:
+    """Peaks over all nodes and samples: MB in the fullest object store, MB spilled by one node."""
+    if not nodes:
+        return {}
+    return {
+        "object_store_used_max_mb": max(s.object_store_used_mb for s in nodes),
+        "spilled_max_mb": max(s.spilled_mb for s in nodes),
+    }
+
+
+def wire_use(
+    requests: Sequence[Request], spans: Sequence[SpanLine], nodes: Sequence[NodeSample], late_bytes: int
+) -> dict[str, float]:
+    """What went over the network between nodes; nothing for one node.
+
+    ``transfer_mb_per_request``: array bytes that had to cross, chunks' packets and frames.
+    ``wire_mb_per_request``: what all NICs sent while requests were measured, which has headers (see
+    vbench.linux.nics) and what Ray's nodes tell each other in it; ``wire_mb_per_request.NODE`` of one,
+    ``wire_received_mb_per_request.NODE`` what it received.
+    ``payload_crossings``: sent bytes over bytes of frames that the model needed; ``payload_crossings.NODE``:
+    of one link, the busier direction.
+    A video that a service fetches from elsewhere is among what its node received.
+    ``sent_over_needed``: sent bytes over those that had to cross, with those (``late_bytes``) that came after
+    the last answer. About 1% above 1 are headers and what Ray's nodes say to each other; more is that Ray
+    pulls again what has not come after 10 s (``object_manager_pull_timeout_ms``).
+    """
+    ends: dict[str, tuple[NodeSample, NodeSample]] = {}
+    for sample in nodes:
+        first, _ = ends.get(sample.node, (sample, sample))
+        ends[sample.node] = (first, sample)
+    if len(ends) < 2:
+        return {}
+    sent = {node: last.nic_sent_bytes - first.nic_sent_bytes for node, (first, last) in ends.items()}
+    received = {
+        node: last.nic_received_bytes - first.nic_received_bytes for node, (first, last) in ends.items()
+    }
+    frames = sum(r.frame_bytes for r in requests)
+    needed = sum(one.bytes for one in crossings(spans))
+    each_mb = 1e6 * len(requests)
+    metrics = {
+        "transfer_mb_per_request": needed / each_mb,
+        "wire_mb_per_request": sum(sent.values()) / each_mb,
+    }
+    if frames:
+        metrics["payload_crossings"] = sum(sent.values()) / frames
+    if needed:
+        metrics["sent_over_needed"] = (sum(sent.values()) + late_bytes) / needed
+    for node in ends:
+        metrics[f"wire_mb_per_request.{node}"] = sent[node] / each_mb
+        metrics[f"wire_received_mb_per_request.{node}"] = received[node] / each_mb
+        if frames:
+            metrics[f"payload_crossings.{node}"] = max(sent[node], received[node]) / frames
+    return metrics

@@ -1,0 +1,1 @@
+"""A call, a sweep, a trial: composed, validated, run, resumed."""

@@ -1,0 +1,48 @@
+"""Whether this Python environment lies where Ray can start processes from it."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+from vbench.config.quoting import example_folder
+from vbench.errors import InputError
+
+UNQUOTED = re.compile(r"[\s'\"\\$`&;|<>()*?\[\]{}]")
+"""Characters that end or change a word of a shell command. Ray 2.60 starts its workers through ``bash -c``
+and does not quote the interpreter's path."""
+
+NO_CLUSTER = {"--help", "-h", "--cfg", "-c", "--info", "-i"}
+"""Options with which no cluster is started."""
+
+
+def unusable_path() -> Path | None:
+    """The interpreter's path, or that of Ray's package, if Ray cannot start workers from it."""
+    ray = importlib.util.find_spec("ray")
+    paths = [Path(sys.executable), *map(Path, ray.submodule_search_locations or () if ray else ())]
+    return next((path for path in paths if UNQUOTED.search(str(path))), None)
+
+
+def sentence(path: Path) -> str:
+    """What is wrong with a path of ``unusable_path``, and the remedy."""
+    sign = UNQUOTED.search(str(path))
+    assert sign is not None, "only an unusable path has a sentence"
+    name = "a space" if sign[0] == " " else repr(sign[0])
+    return (
+        f"Ray cannot start its workers from {path}, which has {name} in it: make the virtual environment in"
+        f" another folder, such as {example_folder('vbench-venv', UNQUOTED)}, and run vbench from there."
+    )
+
+
+def check_installation() -> None:
+    """InputError if Ray cannot start workers from this environment."""
+    if (path := unusable_path()) is not None:
+        raise InputError(sentence(path))
+
+
+def starts_a_cluster(arguments: list[str]) -> bool:
+    """Whether a command line surely starts Ray on this machine: an attached cluster runs elsewhere."""
+    if any(argument.split("=")[0] in NO_CLUSTER for argument in arguments):
+        return False
+    may_be_elsewhere = ("resume=", "cluster=attached", "+experiments")
+    return not any(argument.startswith(may_be_elsewhere) for argument in arguments)

@@ -1,0 +1,190 @@
+"""Overrides of the command line: read as Hydra reads them, and expanded to the arms of a sweep."""
+
+import itertools
+import math
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, RangeSweep, ValueType
+from hydra.errors import HydraException
+
+from vbench.config.path_option import home_path
+from vbench.config.quoting import hydra_quoted, shell_quoted, unquoted
+from vbench.config.quoting import override as pasteable
+from vbench.config.utf8 import not_utf8
+from vbench.errors import ConfigError
+
+ENUMERABLE = (ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.RANGE_SWEEP)
+"""Sweeps whose trials can be listed, and so checked, before the first one runs."""
+
+KEY = re.compile(r"\+{0,2}[\w.][^\s=]*")
+"""What somebody may have meant as a key, right or wrong."""
+
+SWEEP = re.compile(r"(choice|range|interval|glob|sort|shuffle)\(.*\)", re.DOTALL)
+"""Hydra's functions that give several values."""
+
+MOST_ARMS = 1000
+"""More trials than anybody waits for; a range may ask for a billion."""
+
+OPEN_ENDED = ("nodes", "resources", "addresses")
+"""Keys whose parts the user names: these can be taken out, and no others can be added."""
+
+PATHS = ("outputs", "video.path", "model.weights", "hydra.run.dir", "hydra.sweep.dir")
+"""Keys of folders and files, whose ``~`` is a home folder."""
+
+
+def parse(arguments: Sequence[str]) -> list[Override]:
+    """Overrides as Hydra reads them; ConfigError for what is not one."""
+    overrides = []
+    for argument in map(_at_home, arguments):
+        try:
+            overrides += OverridesParser.create().parse_overrides([argument])
+        except HydraException as error:
+            raise ConfigError(_not_an_override(argument)) from error
+    for override in overrides:
+        if override.is_sweep_override() and override.value_type not in ENUMERABLE:
+            raise ConfigError(
+                f"'{override.input_line}': a sweep takes values one by one, as in KEY=1,2,4, or a range(...)."
+            )
+        if override.is_sweep_override() and getattr(override.value(), "shuffle", False):
+            raise ConfigError(
+                f"'{override.input_line}': a sweep draws the order of its trials itself, balanced over its"
+                f" blocks; give the values without shuffle(...)."
+            )
+        if override.value_type == ValueType.RANGE_SWEEP:
+            _check_range(override)
+        if override.is_delete():
+            _check_delete(override)
+    return overrides
+
+
+def _check_delete(override: Override) -> None:
+    """ConfigError for what no configuration can do without, and for a value, which Hydra would compare."""
+    parent, _, name = override.key_or_group.rpartition(".")
+    if not parent.endswith(OPEN_ENDED):
+        raise ConfigError(
+            f"'{override.input_line}': nothing can be taken out of the configuration but a node, a resource"
+            f" or an address, as in ~cluster.nodes.chunk2."
+        )
+    if override.value_type is not None:
+        plain = shell_quoted(f"~{parent}.{name}")
+        raise ConfigError(f"'{override.input_line}': to take it out, give it no value: {plain}.")
+
+
+def _check_range(override: Override) -> None:
+    """ConfigError for a range that never ends, or that holds more values than a sweep can have."""
+    swept = override.value()
+    assert isinstance(swept, RangeSweep)
+    start, stop, step = (float(part or 0) for part in (swept.start, swept.stop, swept.step))
+    if step == 0:
+        raise ConfigError(f"'{override.input_line}': the step of a range must not be 0.")
+    if not all(map(math.isfinite, (start, stop, step))) or (stop - start) / step > MOST_ARMS:
+        raise ConfigError(
+            f"'{override.input_line}': a sweep has {MOST_ARMS} arms at most; give a shorter range."
+        )
+
+
+def _not_an_override(argument: str) -> str:
+    """The sentence for what Hydra cannot read; it offers only what Hydra can."""
+    key, equals, value = argument.partition("=")
+    if not equals or not KEY.fullmatch(key):
+        return (
+            f"'{argument}' is neither an option nor an override such as load.requests=8;"
+            f" python -m vbench --help lists what there is."
+        )
+    if not _is_read(f"{key}=1"):
+        return _wrong_key(argument, key, value)
+    quoted = pasteable(key, unquoted(value))
+    as_one = f"quote this value for Hydra and the shell: {quoted}"
+    if not _is_read(shlex.split(quoted)[0]):
+        return f"'{argument}': Hydra cannot read this value."
+    if SWEEP.fullmatch(value):
+        return (
+            f"'{argument}': Hydra cannot expand this; name the values one by one, as in {key}=A,B; if it is"
+            f" one value, {as_one}."
+        )
+    values = [part for part in value.split(",") if part.strip()]
+    fewer = f"{key}={','.join(values)}"
+    if values and len(values) <= value.count(",") and _is_read(fewer):
+        return f"'{argument}' has a comma too many: give {shell_quoted(fewer)}; if it is one value, {as_one}."
+    return f"{argument}: {as_one}."
+
+
+def _wrong_key(argument: str, key: str, value: str) -> str:
+    plus = key[: len(key) - len(key.lstrip("+"))]
+    mended = f"{plus}{'.'.join(part for part in key.lstrip('+').split('.') if part)}={value}"
+    if mended != argument and _is_read(mended):
+        return f"'{argument}': the key has a dot too many: give {shell_quoted(mended)}."
+    return (
+        f"'{argument}': Hydra cannot read the key '{key.lstrip('+')}': take names of letters, digits, _ and"
+        " - with dots between them."
+    )
+
+
+def _is_read(argument: str) -> bool:
+    """Whether Hydra can read this override."""
+    try:
+        OverridesParser.create().parse_overrides([argument])
+    except HydraException:
+        return False
+    return True
+
+
+def check_utf8(arguments: Sequence[str]) -> None:
+    """ConfigError for an argument, or a current folder, that records could not hold: JSON is UTF-8."""
+    if (sentence := not_utf8(arguments)) is not None:
+        raise ConfigError(f"{sentence}.")
+
+
+def _at_home(argument: str) -> str:
+    """``argument`` with the ``~`` of a path written out, which not every shell does behind an equals sign."""
+    key, _, value = argument.partition("=")
+    plain = unquoted(value)
+    if key.lstrip("+") not in PATHS or not plain.startswith("~"):
+        return argument
+    return f"{key}={hydra_quoted(str(written_out(key, plain)))}"
+
+
+def written_out(key: str, path: str) -> Path:
+    """``path`` with its ``~`` or ``~user`` replaced by that home folder; ConfigError if there is none."""
+    try:
+        return home_path(path)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{key}={path}: there is no user of this name; for a folder called so give"
+            f" {pasteable(key, f'./{path}')}."
+        ) from error
+
+
+def swept_keys(overrides: Sequence[Override]) -> list[str]:
+    """Keys that take several values in a ``--multirun``, in the order given."""
+    return [o.key_or_group for o in overrides if o.is_sweep_override()]
+
+
+def expand(overrides: Sequence[Override]) -> list[list[str]]:
+    """The command lines of all trials of a sweep, in Hydra's order; one if nothing is swept.
+
+    ConfigError if there are more than anybody can run.
+    """
+    values: list[list[str]] = []
+    for override in overrides:
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            values.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            values.append([override.input_line or ""])
+    arms = math.prod(map(len, values))
+    if arms > MOST_ARMS:
+        raise ConfigError(
+            f"{', '.join(swept_keys(overrides))} make {arms:,} arms, and a sweep has {MOST_ARMS:,} at most;"
+            f" give fewer values."
+        )
+    return [list(combination) for combination in itertools.product(*values)]
+
+
+def is_hydras(override: Override) -> bool:
+    """Whether it sets something of Hydra itself (``hydra.run.dir=...``) and nothing of vbench."""
+    return override.key_or_group.split(".")[0].split("/")[0] == "hydra"

@@ -1,0 +1,50 @@
+"""Says in a sentence of its own, with a remedy, what Hydra and OmegaConf refuse about an override."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from vbench.config.quoting import shell_quoted, unquoted
+from vbench.errors import first_line
+
+KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+
+WITH_UNIT = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*[A-Za-z%]+")
+"""A number and a unit, which the key's own name has already."""
+
+
+def sentence(error: Exception, line: Sequence[str], composes: Callable[[list[str]], bool]) -> str:
+    """What is wrong with which override of ``line``, and what to give instead.
+
+    ``composes`` tries a remedy before it is offered.
+    """
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    key = getattr(cause, "full_key", None)
+    reason = first_line(cause).rstrip(".")
+    if isinstance(cause, MissingMandatoryValue):
+        return f"{key} has no value; give one."
+    given = next((item for item in line if key and item.lstrip("+").startswith(f"{key}=")), None)
+    if given is None:
+        return f"{key or 'the configuration'}: {reason}."
+    if reason.startswith("Key '"):
+        others = [item for item in line if item != given]
+        if not given.startswith("+") and composes([*others, f"+{given}"]):
+            return f"{given}: {key} is not there yet: add a plus: {shell_quoted(f'+{given}')}."
+        return f"{given}: '{key}' does not exist."
+    if "is not Optional" in reason:
+        return f"{given}: this key needs a value, and null is none: leave it out, or give one."
+    return _of_another_kind(given, reason) or f"{given}: {reason}."
+
+
+def _of_another_kind(given: str, reason: str) -> str | None:
+    """The sentence for a value that is no number, or no truth value."""
+    key, _, value = given.partition("=")
+    kind = next((KINDS[name] for name in KINDS if reason.endswith(f"converted to {name}")), None)
+    if "is not a valid bool" in reason:
+        kind = KINDS["Boolean"]
+    if kind is None:
+        return None
+    number = WITH_UNIT.fullmatch(unquoted(value))
+    remedy = f": give {key}={number[1]}" if number and "number" in kind else ""
+    return f"{given} must be {kind}{remedy}."

@@ -1,0 +1,136 @@
+"""How a sweep goes on: what of it is done, what is run again, and whether that would measure the same."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vbench.errors import ConfigError
+from vbench.record.files import RecordError, read_trial
+from vbench.record.types import Clip, Trial
+from vbench.run.compose import Asked
+from vbench.run.sweep import Planned, Sweep, plan
+from vbench.run.trial import NOT_FINGERPRINTED, fingerprint
+from vbench.telemetry import environment
+from vbench.telemetry.environment import MEASURED
+from vbench.tracking.mlflow import EARLIER
+
+START_NEW = "start a new sweep"
+
+
+def finished(folder: Path, sweep: Sweep) -> dict[str, Trial]:
+    """Folder -> record of each trial that came to its end, valid or not: what was measured stays."""
+    trials: dict[str, Trial] = {}
+    for planned in sweep.trials:
+        try:
+            trial = read_trial(folder / planned.folder)
+        except RecordError:
+            continue
+        if trial.status == "finished":
+            trials[planned.folder] = trial
+    return trials
+
+
+def set_aside(folder: Path, planned: Planned) -> None:
+    """Keep what was left of a trial that is run again, under ``earlier/``."""
+    old = folder / planned.folder
+    if not old.exists():
+        return
+    below = folder / EARLIER
+    below.mkdir(exist_ok=True)
+    number = 1 + sum(1 for _ in below.glob(f"{planned.folder}-*"))
+    old.rename(below / f"{planned.folder}-{number}")
+
+
+def check_same(folder: Path, sweep: Sweep, asked: Asked, trials: Mapping[str, Trial]) -> None:
+    """ConfigError where what is left to run would not measure what ``trials`` have measured."""
+    if plan(asked, sweep.sweep_id) != sweep.trials:
+        raise ConfigError(
+            f"resume={folder}: its command does not ask for the same trials any more (its study or conf/ has"
+            f" changed); {START_NEW}."
+        )
+    configs = {tuple(line): config for line, config in zip(asked.lines, asked.arms, strict=True)}
+    here = environment.describe()
+    clips: list[tuple[str, str]] = []
+    for planned in sweep.trials:
+        if planned.folder not in trials:
+            continue
+        trial = trials[planned.folder]
+        its = f"resume={folder}: its trial {planned.folder}"
+        _check_environment(its, trial.environment, here)
+        config = asdict(configs[tuple(planned.overrides[:-1])])
+        if fingerprint(config) != trial.config_fingerprint:
+            keys = ", ".join(_differing(config, trial.config))
+            raise ConfigError(
+                f"resume={folder}: the configuration of its trial {planned.folder} is another now ({keys}):"
+                f" they could not be compared; {START_NEW}."
+            )
+        clip = trial.clip
+        if clip is not None and (clip.path, clip.fingerprint) not in clips:
+            _check_clip(its, clip)
+            clips.append((clip.path, clip.fingerprint))
+
+
+def _check_environment(its: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    from vbench.analysis.comparability import MACHINE, code_in_words, code_keys
+
+    for name in (*code_keys([was, now]), *MACHINE):
+        if was.get(name) == now[name]:
+            continue
+        before, here = _brief(was.get(name), now[name]), _brief(now[name], was.get(name))
+        remedy = START_NEW
+        if name in ("code", "git_revision", "git_clean"):
+            remedy = f"{_back_to(was, now)}, or {START_NEW}"
+        if name == "code":
+            before, here = code_in_words(was), code_in_words(now)
+        raise ConfigError(
+            f"{its} was measured with {name} {before}, and here is {here}: they could not be compared;"
+            f" {remedy}."
+        )
+
+
+def _back_to(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What brings the code of a trial back."""
+    revision = was.get("git_revision")
+    if revision and was.get("git_clean") and revision != now["git_revision"]:
+        return f"check out {revision}"
+    return f"bring {', '.join(MEASURED)} back to what they were"
+
+
+def _check_clip(its: str, clip: Clip) -> None:
+    from vbench.video.digest import file_digest
+    from vbench.video.errors import ToolMissingError
+    from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+
+    try:
+        ffmpeg = ffmpeg_version(ffmpeg_path())
+    except ToolMissingError as error:
+        raise ConfigError(f"{error}.") from error
+    if clip.ffmpeg != ffmpeg:
+        raise ConfigError(
+            f"{its} was measured with FFmpeg {clip.ffmpeg}, and here is {ffmpeg}: they could not be compared;"
+            f" bring that back, or {START_NEW}."
+        )
+    path = Path(clip.path)
+    # A scene whose file is gone is rendered again; a video that is gone is missed by its next trial.
+    if path.is_file() and file_digest(path) != clip.fingerprint:
+        raise ConfigError(
+            f"{its} was measured with another video than {path} holds now: they could not be compared;"
+            f" put that back, or {START_NEW}."
+        )
+
+
+def _brief(value: object, other: object) -> str:
+    """A value; of a mapping only what differs from the other."""
+    if isinstance(value, Mapping) and isinstance(other, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in value.items() if v != other.get(k)) or "less"
+    return str(value)
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key in dict.fromkeys([*one, *other]):
+        a, b = one.get(key), other.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            yield from _differing(a, b, f"{prefix}{key}.")
+        elif a != b and not (prefix == "" and key in NOT_FINGERPRINTED):
+            yield f"{prefix}{key}"

@@ -1,0 +1,217 @@
+"""The plan of a sweep: every arm once in each block, in balanced random order; kept on disk to go on."""
+
+import fcntl
+import random
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vbench.config.quoting import resume_command
+from vbench.config.schema import Config
+from vbench.errors import ConfigError
+from vbench.record.files import TRIAL, write_json
+from vbench.record.typed_json import MismatchError, loads, reader
+from vbench.run.compose import Asked
+from vbench.run.trial import NOT_FINGERPRINTED
+from vbench.run.validate import value_at
+from vbench.telemetry import environment
+from vbench.tracking.mlflow import SWEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One trial of a sweep that is to be run, or was."""
+
+    folder: str
+    """Its name within the sweep's folder."""
+    block: int
+    arm: str
+    overrides: list[str]
+    """Its whole command line, but what concerns Hydra itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """``sweep.json``: what was asked for and what came of it, written before the first trial."""
+
+    sweep_id: str
+    """Random; the order of its trials comes from it (and load.seed), so no two sweeps share one."""
+    started: str
+    """ISO 8601, UTC."""
+    swept: list[str]
+    """Keys with several values."""
+    arguments: list[str]
+    """The command line."""
+    cwd: str
+    """Where it was given; its relative paths start there."""
+    blocks: int
+    trials: list[Planned]
+    """In running order."""
+
+
+def order(arms: int, blocks: int, seed: int | str) -> list[list[int]]:
+    """For each block the indices of all arms: random, and balanced over the blocks.
+
+    Every second block is the one before it backwards, so of each two arms either comes first equally often,
+    and what drifts evenly over two blocks drops out. As many blocks as there are arms (twice as many for an
+    odd number) make a Williams square (1949): every arm is at every place once (twice). Arms are dealt to
+    each square at random, its pairs of blocks shuffled. Equal for equal seeds, however many blocks follow.
+    """
+    draw = random.Random(seed)
+    found: list[list[int]] = []
+    while len(found) < blocks:
+        dealt = draw.sample(range(arms), arms)
+        pairs = list(_williams(arms))
+        draw.shuffle(pairs)
+        for pair in pairs:
+            found += [[dealt[arm] for arm in row] for row in draw.sample(pair, len(pair))]
+    return found[:blocks]
+
+
+def _williams(arms: int) -> Iterator[list[list[int]]]:
+    """The rows of a Williams square, each with itself backwards: 0, 1, n - 1, 2, n - 2 ... and that plus 1 to
+    n - 1, modulo n. Of an even n the second half of the rows are the first half backwards."""
+    if arms == 1:
+        yield [[0], [0]]
+        return
+    first = [0]
+    for step in range(1, arms):
+        first.append((step + 1) // 2 if step % 2 else arms - step // 2)
+    for shift in range(arms // 2 if arms % 2 == 0 else arms):
+        row = [(arm + shift) % arms for arm in first]
+        yield [row, row[::-1]]
+
+
+def shown(keys: Sequence[str]) -> tuple[str, ...]:
+    """Of ``keys``, those that make an arm's name; mode and runtime where none does."""
+    kept = (key for key in keys if key == "label" or key.split(".")[0] not in NOT_FINGERPRINTED)
+    return tuple(dict.fromkeys(kept)) or ("mode", "runtime")
+
+
+def arm_of(config: Config, keys: Sequence[str]) -> dict[str, str]:
+    """Key -> value as it is shown: the option chosen from a group, or the value itself."""
+    return {key: _shown(config, key) for key in keys}
+
+
+def _shown(config: Config, key: str) -> str:
+    try:
+        node = value_at(config, key.replace("/", "."))
+    except KeyError:  # the command line takes it out
+        return "none"
+    node = getattr(node, "name", node)
+    if isinstance(node, float):
+        return str(node).removesuffix(".0")
+    return "null" if node is None else str(node)
+
+
+def name_of(arm: Mapping[str, str]) -> str:
+    """An arm in one line."""
+    return " ".join(f"{key}={value}" for key, value in arm.items())
+
+
+def plan(asked: Asked, sweep_id: str = "") -> list[Planned]:
+    """All trials in running order, which ``sweep_id`` and load.seed decide; ConfigError where two arms bear
+    one name."""
+    keys = shown(asked.swept)
+    nameless = [key for key in asked.swept if key not in keys]
+    if nameless:
+        raise ConfigError(
+            f"{nameless[0]} cannot be swept, because it cannot change a result: give it one value."
+        )
+    names = [name_of(arm_of(config, keys)) for config in asked.arms]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"two arms of the sweep are '{twice}'; give each value once, or add label=a,b to measure an arm"
+            f" against itself."
+        )
+    first = asked.arms[0]
+    rounds = order(len(names), first.blocks, f"{sweep_id} {first.load.seed}")
+    turns = [(block, arm) for block, arms in enumerate(rounds) for arm in arms]
+    return [
+        Planned(
+            folder=str(number),
+            block=block,
+            arm=names[arm],
+            overrides=[*asked.lines[arm], f"block={block}"],
+        )
+        for number, (block, arm) in enumerate(turns)
+    ]
+
+
+def in_words(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
+    """The plan for a person: the arms by number, and the order in each block."""
+    arms = sorted({planned.arm for planned in sweep.trials})
+    rounds = "once" if sweep.blocks == 1 else f"once in each of {sweep.blocks} blocks"
+    ran = len(sweep.trials) - left
+    rest = f", of which {ran} ran before" if ran else ""
+    trials = f"{len(sweep.trials)} trial{'' if len(sweep.trials) == 1 else 's'}"
+    of_arms = "1 arm" if len(arms) == 1 else f"{len(arms)} arms, each"
+    yield f"{trials}{rest}: {of_arms} {rounds}, into {folder}"
+    width = len(str(len(arms)))
+    for number, arm in enumerate(arms, start=1):
+        yield f"  {number:>{width}}  {arm}"
+    for block in range(sweep.blocks):
+        turns = [arms.index(planned.arm) + 1 for planned in sweep.trials if planned.block == block]
+        yield f"order in block {block + 1}: {' '.join(map(str, turns))}"
+
+
+def begin(folder: Path, asked: Asked, arguments: Sequence[str]) -> Sweep:
+    """Plan it and write the plan; ConfigError where the folder holds a sweep or trials already."""
+    sweep_id = secrets.token_hex(8)
+    sweep = Sweep(
+        sweep_id=sweep_id,
+        started=environment.now(),
+        swept=list(asked.swept),
+        arguments=list(arguments),
+        cwd=str(Path.cwd()),
+        blocks=asked.arms[0].blocks,
+        trials=plan(asked, sweep_id),
+    )
+    if (folder / SWEEP).exists():
+        raise ConfigError(
+            f"{folder} holds a sweep already: go on with it by {resume_command(folder)}, or give another"
+            f" hydra.sweep.dir."
+        )
+    if any(folder.glob(f"*/{TRIAL}")):
+        raise ConfigError(f"{folder} holds trials already; give another hydra.sweep.dir, or none.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / SWEEP, sweep)
+    except OSError as error:
+        raise ConfigError(
+            f"hydra.sweep.dir={folder} cannot be written to ({error.strerror}); give another."
+        ) from error
+    return sweep
+
+
+def read(folder: Path) -> Sweep:
+    """The sweep that a folder holds; ConfigError where it holds none that can go on."""
+    path = folder / SWEEP
+    try:
+        data = loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConfigError(f"resume={folder}: there is no {SWEEP} in it: it is no sweep's folder.") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"resume={folder}: {path} cannot be read: {error}.") from error
+    try:
+        sweep: Sweep = reader(Sweep)(data)
+    except MismatchError as error:
+        raise ConfigError(
+            f"resume={folder}: its {SWEEP} is damaged, or of another version of vbench ({error}); start a new"
+            f" sweep."
+        ) from error
+    return sweep
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the sweep's folder, so that no two processes run its trials; ConfigError where one does."""
+    with (folder / SWEEP).open() as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(f"{folder} is being run right now, by another process.") from error
+        yield

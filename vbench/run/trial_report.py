@@ -1,0 +1,206 @@
+"""What is printed at the end of a trial and of a sweep."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vbench.analysis.bottleneck import Limits
+from vbench.config.quoting import shell_quoted
+from vbench.config.transfer import TRANSFER
+from vbench.record.metrics import KINDS, QUANTILES, STAGES
+from vbench.record.types import Trial, marks
+from vbench.validity import bounds, speed
+
+FEW = QUANTILES["latency_p99_s"][1]
+"""Below so many requests the 99th percentile is hardly more than the maximum. Trials do not have it any more
+then; older records do."""
+
+THROUGHPUTS = {
+    "video-s/s": "throughput_video_s_per_s",
+    "frames/s": "throughput_frames_per_s",
+    "Mbit/s": "transfer_mbps",
+}
+"""Unit -> metric. A transfer has the last alone, a load of videos the others."""
+
+SWEEP_UNITS = ("video-s/s", "Mbit/s")
+"""Of them, what a sweep's table has room for."""
+
+
+def show_trial(console: Console, trial: Trial) -> None:
+    """Latency, throughput, where the time went, and whether the trial is valid."""
+    console.print()
+    console.print(_verdict(trial))
+    for mark in marks([trial]):
+        console.print(Text(mark, "yellow"), soft_wrap=True)
+    if "latency_mean_s" in trial.metrics:
+        n = int(trial.metrics["requests"])
+        console.print(
+            f"Latency of n = {n} requests{_each(trial)}, {trial.config['load']['concurrency']} at a time"
+        )
+        console.print(_latency(trial))
+        if n < FEW and "latency_p99_s" in trial.metrics:
+            console.print(f"* of {n} requests: hardly more than the maximum", style="dim")
+        for line in over_time(trial.metrics):
+            console.print(Text(line), soft_wrap=True)
+        if not _is_transfer(trial):
+            console.print("Time of each stage a request, summed over its chunks, which work side by side (s)")
+            console.print(_stages(trial))
+    for rule in trial.broken:
+        console.print(Text(f"  broken: {rule.line}", style="red"), soft_wrap=True)
+        console.print(Text(f"          {rule.remedy}"), soft_wrap=True)
+    if trial.error:
+        console.print(Text(f"  {trial.error}", style="red"), soft_wrap=True)
+
+
+def over_time(metrics: Mapping[str, float]) -> list[str]:
+    """How the latency changed within the trial: its halves, the makespan, the window with all slots busy.
+    Nothing of what an older record does not have."""
+    lines = []
+    if "latency_mean_first_half_s" in metrics:
+        lines.append(
+            f"First half {metrics['latency_mean_first_half_s']:.2f} s, second half"
+            f" {metrics['latency_mean_second_half_s']:.2f} s; makespan {metrics['makespan_s']:.1f} s"
+        )
+    if "steady_latency_mean_s" in metrics:
+        lines.append(
+            f"All slots busy for {metrics['steady_s']:.1f} s: mean {metrics['steady_latency_mean_s']:.2f} s"
+            f" of n = {metrics['steady_requests']:.0f} requests,"
+            f" {metrics['steady_throughput_requests_per_s']:.3g} requests/s"
+        )
+    return lines
+
+
+def show_limits(console: Console, reached: Limits) -> None:
+    """The bottleneck and the efficiency in a line, and in another what the other resources needed."""
+    bottleneck, *others = reached.limits
+    console.print(
+        Text(
+            f"Limit: {bottleneck.resource} ({bottleneck.where}) need {bottleneck.needed_s:.1f} s of the"
+            f" {reached.measured_s:.1f} s measured: efficiency {100 * reached.efficiency:.0f}%"
+        ),
+        soft_wrap=True,
+    )
+    rest = ", ".join(f"{each.resource} {each.needed_s:.1f} s" for each in others)
+    if rest:
+        console.print(Text(f"       others: {rest}", "dim"), soft_wrap=True)
+
+
+def _is_transfer(trial: Trial) -> bool:
+    """Whether it moved objects and had no video: it has no stages, and its work is told in bits."""
+    return bool(trial.config["load"]["name"] == TRANSFER)
+
+
+def _each(trial: Trial) -> str:
+    """What one request was."""
+    if _is_transfer(trial):
+        load = trial.config["load"]
+        return f" of {load['objects']} objects of {load['object_mb']:g} MB"
+    return f" of {trial.clip.duration_s:g} s of video" if trial.clip else ""
+
+
+def _verdict(trial: Trial) -> Text:
+    count = f"{sum(rule.holds for rule in trial.rules)} of {len(trial.rules)} rules hold"
+    text = Text(trial.arm, style="bold")
+    text.append("  ")
+    loosened = bounds.loosened(trial.config)
+    if loosened:
+        count += f"; loosened: {', '.join(loosened)}"
+    colour = "red" if not trial.valid else "yellow" if loosened else "green"
+    text.append(f"valid ({count})" if trial.valid else f"NOT VALID ({count})", colour)
+    return text
+
+
+def _latency(trial: Trial) -> Table:
+    m = trial.metrics
+    n = int(m["requests"])
+    table = Table()
+    values = []
+    for name in ("mean", "p50", "p90", "p99", "max"):
+        value = m.get(f"latency_{name}_s")
+        if value is not None:
+            table.add_column("p99 *" if name == "p99" and n < FEW else name, justify="right")
+            values.append(f"{value:.2f} s")
+    for unit, name in THROUGHPUTS.items():
+        if name in m:
+            table.add_column(unit, justify="right")
+            values.append(f"{m[name]:.1f}")
+    table.add_row(*values)
+    return table
+
+
+def _stages(trial: Trial) -> Table:
+    table = Table()
+    table.add_column("stage")
+    for kind in KINDS:
+        table.add_column(kind, justify="right")
+    for stage in STAGES:
+        values = [trial.metrics.get(f"{stage}_{kind}_s") for kind in KINDS]
+        table.add_row(stage, *("" if value is None else f"{value:.3f}" for value in values))
+    return table
+
+
+def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
+    """A line a trial."""
+    table = Table()
+    table.add_column("trial")
+    units = [unit for unit in SWEEP_UNITS if any(THROUGHPUTS[unit] in trial.metrics for trial in trials)]
+    p90 = ["p90"] if any("latency_p90_s" in trial.metrics for trial in trials) else []
+    for name in ("n", "mean latency", *p90, *units, "valid"):
+        table.add_column(name, justify="right")
+    for trial in trials:
+        m = trial.metrics
+        if "latency_mean_s" in m:
+            cells = [
+                f"{m['requests']:.0f}",
+                f"{m['latency_mean_s']:.2f} s",
+                *(f"{m['latency_p90_s']:.2f} s" if "latency_p90_s" in m else "" for _ in p90),
+                *(f"{m[THROUGHPUTS[unit]]:.1f}" if THROUGHPUTS[unit] in m else "" for unit in units),
+            ]
+        else:
+            cells = [""] * (2 + len(p90) + len(units))
+        table.add_row(Text(trial.arm), *cells, _valid(trial))
+    console.print(f"\n{len(trials)} trials")
+    console.print(table)
+    for line in cautions(trials):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _valid(trial: Trial) -> Text:
+    if not trial.valid:
+        return Text("no", "red")
+    return Text("yes, loosened", "yellow") if bounds.loosened(trial.config) else Text("yes")
+
+
+def cautions(trials: Sequence[Trial]) -> list[str]:
+    """What a reader of the sweep's table must know before concluding anything from it."""
+    lines = []
+    if any(not trial.valid for trial in trials):
+        lines.append("A trial that is not valid stays out of every comparison; its trial.json says why.")
+    if len({trial.block for trial in trials}) == 1 and len(trials) > 1:
+        lines.append("One trial an arm: no interval, so a difference here is not told apart from noise.")
+    lines += [*marks(trials), *bounds.marks(trials), *speed.apart(trials)]
+    single = [trial for trial in trials if len(trial.config["cluster"]["nodes"]) == 1]
+    settings = {(t.config["runtime"]["name"], t.config["runtime"].get("connections")) for t in single}
+    if len(settings) > 1:
+        lines.append("One node has no peers, so the runtime setting cannot make a difference on it.")
+    return lines
+
+
+def show_where(console: Console, folder: Path, outputs: Path, page: str | None) -> None:
+    """Where the record is, and how to open MLflow's UI at ``page``, if it was told."""
+    console.print(Text(f"record     {_short(folder)}"), soft_wrap=True)
+    if page is not None:
+        mlflow = str(_short(Path(sys.executable).with_name("mlflow")))
+        store = f"sqlite:///{outputs / 'mlflow.db'}"
+        command = " ".join(map(shell_quoted, (mlflow, "ui", "--backend-store-uri", store)))
+        console.print(Text(f"MLflow UI  {command}"), soft_wrap=True)
+        console.print(Text(f"           then open http://127.0.0.1:5000/{page}"), soft_wrap=True)
+
+
+def _short(path: Path) -> Path:
+    """As seen from the current folder, where it lies below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

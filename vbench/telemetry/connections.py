@@ -1,0 +1,39 @@
+"""Proof of the connections: what the runtime setting asks for, beside what was counted."""
+
+from collections.abc import Iterable, Mapping
+
+from vbench.record.types import Connections, NodeSample
+
+RAYS_OWN = 2
+"""Connections that Ray 2.60.0 opens to each peer where nothing is set (ray pull request 61440)."""
+
+
+def expected(connections: int | None) -> int:
+    """Connections to each peer that ``runtime.connections`` asks for."""
+    return RAYS_OWN if connections is None else connections
+
+
+def connections(
+    asked: int | None, moved_bytes: Mapping[tuple[str, str], int], samples: Iterable[NodeSample]
+) -> list[Connections]:
+    """Of each (sender, receiver) between which frames had to move: the most connections in any sample.
+
+    Ray pushes: the bytes go over the sender's connections to the receiver's object manager. They open one
+    at a time, with each chunk that is sent, and idle out after 30 minutes, so the most is what there was.
+    """
+    most: dict[tuple[str, str], int] = {}
+    for sample in samples:
+        for peer, count in sample.connections.items():
+            way = (sample.node, peer)
+            most[way] = max(most.get(way, 0), count)
+    return [
+        Connections(
+            sender=sender,
+            receiver=receiver,
+            expected=expected(asked),
+            found=most.get((sender, receiver), 0),
+            moved_bytes=moved,
+        )
+        for (sender, receiver), moved in sorted(moved_bytes.items())
+        if moved
+    ]

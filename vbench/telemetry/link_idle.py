@@ -1,0 +1,65 @@
+"""Waiting until the links are quiet: what was sent before must not delay what is measured, and what comes
+after the last answer is counted.
+
+Ray repeats a pull that takes more than 10 s, so bytes of a request can be on the links after its answer.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vbench.errors import TrialError
+from vbench.linux.nics import NicBytes, nic_bytes
+from vbench.record.link_use import least_mbps
+from vbench.record.network import Link
+from vbench.telemetry.raylet_end import raylet_end_named
+
+QUIET_S = 1.0
+"""For so long no link may carry anything worth the name."""
+
+POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quiet:
+    """The links have been quiet for ``QUIET_S``."""
+
+    after_s: float
+    """Since they were first looked at, ``QUIET_S`` included."""
+    sent_bytes: Mapping[str, int]
+    """Node -> what its NIC has sent meanwhile."""
+
+
+def wait_until_quiet(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> Quiet:
+    """Return once every link has carried less than ``links.least_mbps`` for ``QUIET_S``.
+
+    ``pids``: node -> process id of its raylet. TrialError if they are not quiet within ``timeout_s``, or if a
+    raylet ends.
+    """
+    with raylet_end_named(pids):
+        return _quiet(links, pids, timeout_s)
+
+
+def _quiet(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> Quiet:
+    first = before = {link.node: nic_bytes(pids[link.node]) for link in links}
+    began_s = looked_s = busy_s = time.monotonic()
+    while looked_s - busy_s < QUIET_S:
+        if looked_s - began_s > timeout_s:
+            raise TrialError(
+                f"the links still carried bytes {timeout_s:g} s after the last request was answered:"
+                " something sends that no request asked for; see ray.log"
+            )
+        time.sleep(POLL_S)
+        now = {link.node: nic_bytes(pids[link.node]) for link in links}
+        now_s = time.monotonic()
+        for link in links:
+            if _moved(before[link.node], now[link.node]) * 8e-6 >= least_mbps(link) * (now_s - looked_s):
+                busy_s = now_s
+        before, looked_s = now, now_s
+    sent = {node: nic.sent - first[node].sent for node, nic in before.items()}
+    return Quiet(after_s=looked_s - began_s, sent_bytes=sent)
+
+
+def _moved(before: NicBytes, after: NicBytes) -> int:
+    """Bytes of the busier direction."""
+    return max(after.sent - before.sent, after.received - before.received)

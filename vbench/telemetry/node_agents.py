@@ -1,0 +1,295 @@
+"""An actor on each node of a cluster that is on other machines: flags, samples and clock of its node.
+
+The load process sees only the machine it runs on. What it does itself elsewhere (``NodeSampler``,
+``MachineSampler``, the raylets' environment) an agent does here for its own node, and hands over at the end.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from vbench.config.runtime_flags import found_flags
+from vbench.errors import TrialError
+from vbench.linux import procfs
+from vbench.load.events import progress
+from vbench.load.spec import Place
+from vbench.record.types import MachineSample, NodeRuntime, NodeSample, Speed, SpeedChange, Stall
+from vbench.telemetry import conditions, environment, speed
+from vbench.telemetry.machine import MachineSampler
+from vbench.telemetry.nodes import NodeSampler, RayNode
+from vbench.telemetry.stall_watch import StallWatch
+from vbench.validity.conditions import MACHINE
+
+START_S = 120.0
+"""Time within which an agent must be up: its node may have to fetch the package first."""
+
+INSTALL_S = 1800.0
+"""The same where its node has to install the dependencies."""
+
+SAY_S = 30.0
+"""Whoever waits hears of it at least so often."""
+
+ANSWER_S = 60.0
+
+CLOCK_ROUNDS = 8
+"""Questions for an agent's clock; the one answered fastest tells most."""
+
+HARDWARE = ("cpu", "cores", "memory_mb", "gpus", "kernel", "machine", "python", "packages")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What an agent finds on its node as it starts."""
+
+    runtime: NodeRuntime
+    hardware: Mapping[str, Any]
+    machine: tuple[str, int]
+    """Boot id and PID namespace: nodes that share them are on one machine and see each other's processes."""
+    roots: tuple[int, ...]
+    """Processes that, with all below them, are the node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What an agent saw while it watched."""
+
+    nodes: list[NodeSample]
+    machines: list[MachineSample]
+    oom_kills: int | None
+    """Processes that the kernel of its machine killed; None where it does not count, or another counts."""
+    stall: Stall
+    conditions: Mapping[str, Mapping[str, Any]]
+
+
+class NodeAgent:
+    """The actor. It is a worker of the raylet of its node, so its parent is that raylet."""
+
+    def __init__(self, name: str, place: Place, nodes: Sequence[RayNode], period_s: float) -> None:
+        self._name = name
+        self._place = place
+        self._nodes = nodes
+        self._period_s = period_s
+        self._raylet = os.getppid()
+        self._stack = ExitStack()
+
+    def facts(self) -> Facts:
+        """Flags, hardware and processes; RuntimeError where the parent is no raylet."""
+        command = procfs.command(self._raylet)
+        if not command or Path(command[0]).name != "raylet":
+            raise RuntimeError(f"the parent of a worker on {self._name} is no raylet: {command[:1]}")
+        found = procfs.environ(self._raylet)
+        facts = environment.describe()
+        return Facts(
+            runtime=NodeRuntime(
+                node=self._name,
+                raylet_pid=self._raylet,
+                flags=None if found is None else found_flags(found),
+            ),
+            hardware={name: facts[name] for name in HARDWARE},
+            machine=(
+                Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+                Path("/proc/self/ns/pid").stat().st_ino,
+            ),
+            roots=(self._root(),),
+        )
+
+    def _root(self) -> int:
+        """``ray start --block``, which all of a node is below; the raylet alone where that has gone."""
+        line = procfs.stat(self._raylet)
+        parent = line.parent if line else self._raylet
+        command = procfs.command(parent)
+        return (
+            parent
+            if "start" in command and any(Path(word).name == "ray" for word in command)
+            else self._raylet
+        )
+
+    def clock(self) -> tuple[float, float]:
+        """Monotonic and Unix seconds now."""
+        return time.monotonic(), time.time()
+
+    def speed(self, before: Speed | None, percent: float) -> Speed:
+        """Of its machine, now; again where it differs by more than ``percent`` from the one before."""
+        return speed.measure() if before is None else speed.measure_again(before, percent)
+
+    def begin(self, machine_roots: Sequence[int]) -> None:
+        """Watch from now on; with roots, the machine too, on which these are the trial's processes."""
+        self._samplers = (
+            NodeSampler(
+                self._place, self._nodes, self._period_s, {self._name: self._raylet}, roots=[self._root()]
+            ),
+            MachineSampler(machine_roots, self._period_s) if machine_roots else None,
+        )
+        self._kills = procfs.oom_kills()
+        self._stalls = StallWatch(f"agent of {self._name}")
+        self._stack.enter_context(self._stalls.running())
+        for sampler in self._samplers:
+            if sampler is not None:
+                self._stack.enter_context(sampler.running())
+
+    def end(self) -> Watched:
+        """Stop watching; what a sample raised is raised here."""
+        self._stack.close()
+        nodes, machines = self._samplers
+        kills = procfs.oom_kills()
+        counted = machines is not None and kills is not None
+        return Watched(
+            nodes=nodes.samples,
+            machines=machines.samples if machines else [],
+            oom_kills=(kills or 0) - (self._kills or 0) if counted else None,
+            stall=self._stalls.worst(),
+            conditions={
+                **conditions.of_node(self._name, self._raylet),
+                f"{self._name}{MACHINE}": conditions.of_machine(),
+            },
+        )
+
+
+class Agents:
+    """One agent on each node of a place, and what they tell, in this process's time."""
+
+    def __init__(
+        self,
+        place: Place,
+        ids: Mapping[str, str],
+        nodes: Sequence[RayNode],
+        period_s: float,
+        speed_percent: float,
+        start_s: float = START_S,
+    ) -> None:
+        """``ids``: name -> Ray's node id; ``speed_percent``: the bound on changes of the machines' speed.
+        TrialError where an agent is not up within ``start_s``."""
+        self.samples: list[NodeSample] = []
+        self.machines: list[MachineSample] = []
+        self.oom_kills: int | None = None
+        self.stalls: list[Stall] = []
+        self.conditions: dict[str, Mapping[str, Any]] = {}
+        self.speeds: dict[str, SpeedChange] = {}
+        self._speed_percent = speed_percent
+        self._names = [node.name for node in place.nodes]
+        actor: Any = ray.remote(num_cpus=0, max_restarts=0)(NodeAgent)
+        self._agents: dict[str, Any] = {
+            name: actor.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(ids[name], soft=False)
+            ).remote(name, place, nodes, period_s)
+            for name in self._names
+        }
+        facts: dict[str, Facts] = self._all("facts", start_s)
+        self.runtime = [facts[name].runtime for name in self._names]
+        self.hardware = {name: facts[name].hardware for name in self._names}
+        clocks = {name: self._clock(name) for name in self._names}
+        self._monotonic_off_s = {name: monotonic for name, (monotonic, _) in clocks.items()}
+        self.clocks_off_s = {name: unix for name, (_, unix) in clocks.items()}
+        self._machines = _machines(facts)
+        self._speed_before = self._speed({})
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Watch all nodes while the block runs."""
+        roots = {machine.watcher: machine.roots for machine in self._machines}
+        self._all("begin", ANSWER_S, {name: (roots.get(name, ()),) for name in self._names})
+        yield
+        watched: dict[str, Watched] = self._all("end", ANSWER_S)
+        for name, one in watched.items():
+            off_s = self._monotonic_off_s[name]
+            self.samples += [_shifted(sample, off_s) for sample in one.nodes]
+            at_s = one.stall.at_s
+            self.stalls.append(replace(one.stall, at_s=None if at_s is None else at_s - off_s))
+            self.conditions |= one.conditions
+        for machine in self._machines:
+            off_s = self._monotonic_off_s[machine.watcher]
+            self.machines += [
+                replace(sample, at_s=sample.at_s - off_s, machine=machine.name)
+                for sample in watched[machine.watcher].machines
+            ]
+        after = self._speed(self._speed_before)
+        self.speeds = {
+            machine.name: SpeedChange(before=self._speed_before[watcher], after=after[watcher])
+            for machine in self._machines
+            if (watcher := machine.watcher) in after
+        }
+        kills = [watched[machine.watcher].oom_kills for machine in self._machines]
+        counted = [count for count in kills if count is not None]
+        self.oom_kills = sum(counted) if len(counted) == len(kills) else None
+
+    def _speed(self, before: Mapping[str, Speed]) -> dict[str, Speed]:
+        """Watcher -> its machine's speed; empty where no change could break the rule."""
+        if not speed.is_bounded(self._speed_percent):
+            return {}
+        watchers = [machine.watcher for machine in self._machines]
+        asked = {watcher: (before.get(watcher), self._speed_percent) for watcher in watchers}
+        return self._all("speed", ANSWER_S, asked)
+
+    def _all(
+        self, method: str, timeout_s: float, arguments: Mapping[str, tuple[Any, ...]] | None = None
+    ) -> dict[str, Any]:
+        """One call to every agent, or to those that ``arguments`` names, at a time; TrialError for the first
+        that fails."""
+        asked = dict.fromkeys(self._names, ()) if arguments is None else arguments
+        calls = {name: getattr(self._agents[name], method).remote(*given) for name, given in asked.items()}
+        answers = {}
+        deadline = time.monotonic() + timeout_s
+        waiting = list(calls.values())
+        while waiting and time.monotonic() < deadline:
+            _, waiting = ray.wait(
+                waiting, num_returns=len(waiting), timeout=min(SAY_S, deadline - time.monotonic())
+            )
+            if waiting:
+                progress("looking at every node", len(calls) - len(waiting), len(calls))
+        for name, call in calls.items():
+            if call in waiting:
+                raise TrialError(f"{name} could not be watched: no answer within {timeout_s:g} s")
+            try:
+                answers[name] = ray.get(call)
+            except ray.exceptions.RayError as error:
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+                raise TrialError(f"{name} could not be watched: {reason}") from error
+        return answers
+
+    def _clock(self, name: str) -> tuple[float, float]:
+        """How far an agent's two clocks are ahead of ours, as if its answer was given half way."""
+        rounds = []
+        for _ in range(CLOCK_ROUNDS):
+            asked, asked_unix = time.monotonic(), time.time()
+            monotonic, unix = ray.get(self._agents[name].clock.remote(), timeout=ANSWER_S)
+            took_s = time.monotonic() - asked
+            rounds.append((took_s, monotonic - asked - took_s / 2, unix - asked_unix - took_s / 2))
+        _, monotonic_off_s, unix_off_s = min(rounds)
+        return monotonic_off_s, unix_off_s
+
+
+@dataclass(slots=True, kw_only=True)
+class _Machine:
+    """One that carries nodes, of which the first watches it."""
+
+    nodes: list[str]
+    roots: list[int]
+
+    @property
+    def name(self) -> str:
+        return "+".join(self.nodes)
+
+    @property
+    def watcher(self) -> str:
+        return self.nodes[0]
+
+
+def _machines(facts: Mapping[str, Facts]) -> list[_Machine]:
+    found: dict[tuple[str, int], _Machine] = {}
+    for name, one in facts.items():
+        machine = found.setdefault(one.machine, _Machine(nodes=[], roots=[]))
+        machine.nodes.append(name)
+        machine.roots += one.roots
+    return list(found.values())
+
+
+def _shifted(sample: NodeSample, off_s: float) -> NodeSample:
+    """With times of the harness's clock, of which the node's is ``off_s`` ahead."""
+    return replace(sample, at_s=sample.at_s - off_s, began_s=sample.earliest_s - off_s)

@@ -1,0 +1,1 @@
+"""MLflow, which is filled from records; nothing else knows MLflow."""

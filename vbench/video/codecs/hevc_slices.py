@@ -1,0 +1,130 @@
+"""Reads HEVC slice headers as far as they say whether a picture is handed out, and in which order."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vbench.video.codecs.bits import Bits, unescaped
+from vbench.video.codecs.bitstream import HEVC_IDR, HEVC_IRAP
+from vbench.video.codecs.picture_facts import skip_profile_tier_level
+from vbench.video.codecs.picture_order import OrderCount
+from vbench.video.decoder_state import HEVC_PPS, HEVC_SPS
+
+_HEAD_BYTES = 24
+"""Of a picture parameter set: more than it takes to reach what slice headers depend on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HevcSlice:
+    """What the first slice of a picture says of it."""
+
+    is_output: bool = True
+    """``pic_output_flag``: whether decoders hand the picture out."""
+    count: OrderCount | None = None
+    """The picture's place in order; None if the header cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sequence:
+    separate_planes: bool
+    order_bits: int
+    """Of ``slice_pic_order_cnt_lsb``."""
+    reordered: int
+    """How many pictures decoders hold back to put them in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    sequence: int
+    """Id of its sequence parameter set."""
+    output_flags: bool
+    """``output_flag_present_flag``."""
+    extra_bits: int
+    """``num_extra_slice_header_bits``."""
+
+
+class HevcSliceReader:
+    """Reads slice headers up to ``slice_pic_order_cnt_lsb``, with the parameter sets in force."""
+
+    def __init__(self) -> None:
+        self._sequences: dict[int, _Sequence] = {}
+        self._pictures: dict[int, _Picture] = {}
+
+    def see(self, units: Iterable[bytes]) -> None:
+        """Note the parameter sets of the base layer among these NAL units; damaged ones are left out."""
+        for unit in units:
+            if len(unit) < 3 or hevc_layer(unit):
+                continue
+            try:
+                if unit[0] >> 1 & 63 == HEVC_SPS:
+                    number, sequence = _sequence(unit[2:])
+                    self._sequences[number] = sequence
+                elif unit[0] >> 1 & 63 == HEVC_PPS:
+                    number, picture = _picture(unit[2:_HEAD_BYTES])
+                    self._pictures[number] = picture
+            except EOFError:
+                continue
+
+    def held_back(self) -> int | None:
+        """How many pictures decoders hold back at least to put them in order; None if that is not known."""
+        return min((sequence.reordered for sequence in self._sequences.values()), default=None)
+
+    def slice(self, head: bytes) -> HevcSlice:
+        """What the first slice of a picture says (ITU-T H.265 7.3.6.1); a picture to hand out, if damaged.
+
+        Args:
+            head: the first 24 bytes of the slice's NAL unit.
+        """
+        kind, bits = head[0] >> 1 & 63, Bits(unescaped(head[2:]))
+        is_output = True
+        try:
+            # first_slice_segment_in_pic_flag, no_output_of_prior_pics_flag
+            bits.take(2 if kind in HEVC_IRAP else 1)
+            picture = self._pictures.get(bits.unsigned())
+            sequence = self._sequences.get(picture.sequence) if picture else None
+            if picture is None or sequence is None:
+                return HevcSlice()
+            bits.take(picture.extra_bits)
+            bits.unsigned()  # slice_type
+            is_output = not picture.output_flags or bits.take(1) == 1
+            if sequence.separate_planes:
+                bits.take(2)
+            lsb = 0 if kind in HEVC_IDR else bits.take(sequence.order_bits)
+            return HevcSlice(is_output=is_output, count=OrderCount(lsb=lsb, lsb_bits=sequence.order_bits))
+        except EOFError:
+            return HevcSlice(is_output=is_output)
+
+
+def hevc_layer(unit: bytes) -> int:
+    """``nuh_layer_id`` of a NAL unit (ITU-T H.265 7.3.1.2); 0 is the base layer."""
+    return (unit[0] & 1) << 5 | unit[1] >> 3
+
+
+def _sequence(sps: bytes) -> tuple[int, _Sequence]:
+    """Id and facts of a sequence parameter set without its NAL header (7.3.2.2.1)."""
+    bits = Bits(unescaped(sps))
+    bits.take(4)  # sps_video_parameter_set_id
+    layers = bits.take(3) + 1
+    skip_profile_tier_level(bits, layers)
+    number = bits.unsigned()
+    separate_planes = bits.unsigned() == 3 and bits.take(1) == 1  # chroma_format_idc
+    bits.unsigned()  # pic_width_in_luma_samples
+    bits.unsigned()  # pic_height_in_luma_samples
+    if bits.take(1):  # conformance_window_flag
+        for _ in range(4):
+            bits.unsigned()
+    bits.unsigned()  # bit_depth_luma_minus8
+    bits.unsigned()  # bit_depth_chroma_minus8
+    order_bits, reordered = bits.unsigned() + 4, 0
+    for _ in range(layers if bits.take(1) else 1):  # sps_sub_layer_ordering_info_present_flag
+        bits.unsigned()  # sps_max_dec_pic_buffering_minus1
+        reordered = bits.unsigned()
+        bits.unsigned()  # sps_max_latency_increase_plus1
+    return number, _Sequence(separate_planes=separate_planes, order_bits=order_bits, reordered=reordered)
+
+
+def _picture(pps: bytes) -> tuple[int, _Picture]:
+    """Id and facts of the head of a picture parameter set without its NAL header (7.3.2.3.1)."""
+    bits = Bits(unescaped(pps))
+    number, sequence = bits.unsigned(), bits.unsigned()
+    bits.take(1)  # dependent_slice_segments_enabled_flag
+    return number, _Picture(sequence=sequence, output_flags=bits.take(1) == 1, extra_bits=bits.take(3))

@@ -1,0 +1,1 @@
+"""Reads and checks container formats: MP4, Matroska, MPEG transport streams."""

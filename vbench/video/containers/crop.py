@@ -1,0 +1,164 @@
+"""Reads how much of each picture a container cuts off: MP4's clean aperture, Matroska's pixel crop."""
+
+import math
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from vbench.video.containers.mp4_tree import MOST_HEADER_BYTES, boxes, descend, movie_header, track_id
+from vbench.video.errors import VideoError
+
+NO_CROP = (0, 0, 0, 0)
+Crop = tuple[int, int, int, int]
+"""Pixels cut off at the left, top, right and bottom of a decoded picture, before it is turned."""
+
+_EBML, _SEGMENT, _TRACKS, _CLUSTER = (
+    b"\x1a\x45\xdf\xa3",
+    b"\x18\x53\x80\x67",
+    b"\x16\x54\xae\x6b",
+    b"\x1f\x43\xb6\x75",
+)
+_ENTRY, _TYPE, _VIDEO = b"\xae", b"\x83", b"\xe0"
+_PIXEL_CROPS = (b"\x54\xcc", b"\x54\xbb", b"\x54\xdd", b"\x54\xaa")
+"""Element ids of Matroska (RFC 9559); the crops are left, top, right, bottom."""
+_STREAM_TYPES = (1, 2, 17)
+"""Video, audio, subtitles: the tracks that FFmpeg makes a stream of."""
+_SAMPLE_ENTRY_BYTES = 78
+"""ISO/IEC 14496-12, 12.1.3: a VisualSampleEntry up to its own boxes."""
+_SIZE_AT = 24
+"""Where its width and height are, two bytes each."""
+
+
+def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int, height: int) -> Crop:
+    """What the container of ``path`` cuts off the pictures of a video stream.
+
+    Args:
+        path: the file.
+        stream_index: the stream's number in its file.
+        stream_id: in MP4 the track's id.
+        width: of the decoded pictures, before the cut.
+        height: likewise.
+
+    Raises:
+        VideoError: it cuts off more than there is.
+    """
+    with path.open("rb") as file:
+        head = file.read(8)
+        size = os.fstat(file.fileno()).st_size
+        if head[:4] == _EBML:
+            crop = _matroska_crop(_tracks(file.fileno(), size), stream_index)
+        elif len(head) == 8:
+            crop = _clean_aperture(movie_header(file.fileno(), size), stream_id)
+        else:
+            crop = NO_CROP
+    left, top, right, bottom = crop
+    if left + right >= width or top + bottom >= height:
+        raise VideoError(
+            f"{path} is cropped by its container to nothing: {left} + {right} of {width} pixels in width, "
+            f"{top} + {bottom} of {height} in height"
+        )
+    return crop
+
+
+def _clean_aperture(movie: bytes, track: int) -> Crop:
+    """What ``clap`` leaves out (ISO/IEC 14496-12, 12.1.4). Of several boxes FFmpeg takes the last that leaves
+    a part of the picture out, whichever sample entry it is in."""
+    crop = NO_CROP
+    for kind, start, end in boxes(movie):
+        if kind != b"trak" or track_id(movie, start, end) != track:
+            continue
+        table = descend(movie, start, end, b"mdia", b"minf", b"stbl", b"stsd")
+        if table is None:
+            return NO_CROP
+        for _, entry, entry_end in boxes(movie, table[0] + 8, table[1]):
+            size = movie[entry + _SIZE_AT : entry + _SIZE_AT + 4]
+            width, height = int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
+            for name, at, until in boxes(movie, entry + _SAMPLE_ENTRY_BYTES, entry_end):
+                if name == b"clap":
+                    crop = _aperture(movie[at:until], width, height) or crop
+        return crop
+    return NO_CROP
+
+
+def _aperture(clap: bytes, width: int, height: int) -> Crop | None:
+    """A box's crop in whole pixels, as FFmpeg rounds them; None if it leaves the picture whole or is invalid.
+
+    Pictures are as large as the sample entry says, whatever the bitstream says. FFmpeg takes no notice of a
+    box whose numbers are negative, whose aperture is not inside the picture, or that leaves nothing.
+    """
+    numbers = [int.from_bytes(clap[at : at + 4], "big", signed=True) for at in range(0, 32, 4)]
+    if len(clap) < 32 or any(below <= 0 for below in numbers[1::2]) or min(numbers[0], numbers[2]) < 0:
+        return None
+    across, down, right_by, down_by = (
+        Fraction(above, below) for above, below in zip(numbers[::2], numbers[1::2], strict=True)
+    )
+    center_x, center_y = Fraction(width - 1, 2) + right_by, Fraction(height - 1, 2) + down_by
+    left, top = center_x - (across - 1) / 2, center_y - (down - 1) / 2
+    right, bottom = width - 1 - (center_x + (across - 1) / 2), height - 1 - (center_y + (down - 1) / 2)
+    if min(left, top, right, bottom) < 0:
+        return None
+    crop = math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
+    if crop == NO_CROP or crop[0] + crop[2] >= width or crop[1] + crop[3] >= height:
+        return None
+    return crop
+
+
+def _tracks(descriptor: int, size: int) -> bytes:
+    """The content of Matroska's ``Tracks`` element; empty without one before the first cluster."""
+    at = 0
+    while at < size:
+        found = _element(os.pread(descriptor, 12, at), 0)
+        if found is None:
+            return b""
+        kind, start, length = found
+        if kind == _TRACKS:
+            return os.pread(descriptor, min(length or 0, MOST_HEADER_BYTES), at + start)
+        if kind == _CLUSTER or (length is None and kind != _SEGMENT):
+            return b""
+        at += start if kind == _SEGMENT else start + (length or 0)
+    return b""
+
+
+def _matroska_crop(tracks: bytes, stream_index: int) -> Crop:
+    streams = 0
+    for kind, start, end in _elements(tracks, 0, len(tracks)):
+        if kind != _ENTRY:
+            continue
+        fields = {field: tracks[a:b] for field, a, b in _elements(tracks, start, end)}
+        if int.from_bytes(fields.get(_TYPE, b""), "big") not in _STREAM_TYPES:
+            continue
+        if streams == stream_index:
+            video = fields.get(_VIDEO, b"")
+            sizes = {
+                field: int.from_bytes(video[a:b], "big") for field, a, b in _elements(video, 0, len(video))
+            }
+            left, top, right, bottom = (sizes.get(field, 0) for field in _PIXEL_CROPS)
+            return left, top, right, bottom
+        streams += 1
+    return NO_CROP
+
+
+def _elements(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Id, start and end of the content of each EBML element (RFC 8794)."""
+    at = start
+    while at < end:
+        found = _element(data, at)
+        if found is None or found[2] is None:
+            return
+        kind, begin, length = found
+        yield kind, begin, min(begin + (length or 0), end)
+        at = begin + (length or 0)
+
+
+def _element(data: bytes, at: int) -> tuple[bytes, int, int | None] | None:
+    """Id, start and length of the content of the element at ``at``; the length None if it is not known."""
+    if at + 2 > len(data) or data[at] < 0x10:
+        return None
+    body = at + 9 - data[at].bit_length()
+    if body >= len(data) or not data[body]:
+        return None
+    start = body + 9 - data[body].bit_length()
+    bits = 7 * (start - body)
+    length = int.from_bytes(data[body:start], "big") & ((1 << bits) - 1)
+    return data[at:body], start, None if length == (1 << bits) - 1 else length

@@ -1,0 +1,107 @@
+"""Checks that a Matroska or WebM file is whole, down to the blocks of its clusters."""
+
+from dataclasses import dataclass
+
+from vbench.video.containers.byte_file import ByteFile
+from vbench.video.errors import VideoError
+
+_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+_CUES, _TAGS, _SEEK_HEAD, _INFO, _TRACKS = 0x1C53BB6B, 0x1254C367, 0x114D9B74, 0x1549A966, 0x1654AE6B
+_ATTACHMENTS, _CHAPTERS = 0x1941A469, 0x1043A770
+"""Element ids of Matroska, RFC 8794 and RFC 9559."""
+
+_OUTER = {_EBML, _SEGMENT, _CLUSTER, _CUES, _TAGS, _SEEK_HEAD, _INFO, _TRACKS, _ATTACHMENTS, _CHAPTERS}
+"""What ends a cluster of unknown length, as live recordings have (RFC 8794, 6.2)."""
+
+_IN_CLUSTER = {0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF, 0xEC, 0xBF}
+"""What a cluster consists of: times, positions, blocks, padding and checksums (RFC 9559, 5.1.3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Element:
+    """An EBML element: id, where its content begins, and where it ends, if that is known."""
+
+    id: int
+    start: int
+    end: int | None
+
+
+def recognises(file: ByteFile) -> bool:
+    """Whether the file begins as Matroska does."""
+    return file.number(0, 4) == _EBML
+
+
+def check(file: ByteFile) -> None:
+    """Check the segment, its clusters and their blocks.
+
+    Raises:
+        VideoError: the file is truncated, or an element does not end where the next begins.
+    """
+    head = _element(file, 0)
+    segment = _element(file, head.end) if head and head.end else None
+    if segment is None or segment.id != _SEGMENT:
+        return
+    if segment.end is not None and segment.end > file.size:
+        raise _truncated(file, segment.end)
+    at, end = segment.start, file.size if segment.end is None else segment.end
+    while at < end:
+        element = _element(file, at)
+        if element is None or (element.end or 0) > end:
+            _check_remainder(file, at, element, known=segment.end is not None)
+            return
+        if element.id == _CLUSTER:
+            at = _cluster_end(file, element.start, element.end, end)
+        elif element.end is None:
+            return
+        else:
+            at = element.end
+
+
+def _check_remainder(file: ByteFile, at: int, element: _Element | None, *, known: bool) -> None:
+    """What stands where an element should begin, or does not fit into what holds it."""
+    if known:
+        raise VideoError(f"{file.path} is damaged at byte {at}: no Matroska element begins there")
+    if element is not None and element.id in _OUTER and element.end:
+        raise _truncated(file, element.end)
+    if any(True for _ in file.find_any((_CLUSTER.to_bytes(4, "big"),), at + 1)):
+        raise VideoError(f"{file.path} is damaged at byte {at}: no Matroska element begins there")
+
+
+def _cluster_end(file: ByteFile, start: int, end: int | None, limit: int) -> int:
+    """Where the cluster ends, once its blocks were found whole; ``end`` is None if it does not say."""
+    at = start
+    while at < (limit if end is None else end):
+        element = _element(file, at)
+        if end is None and element is not None and element.id in _OUTER:
+            return at
+        if end is None and element is not None and element.end is not None and element.end > limit:
+            if element.id not in _IN_CLUSTER:
+                return at
+            raise _truncated(file, element.end)
+        if element is None or element.end is None or element.end > (limit if end is None else end):
+            if end is None and element is None:
+                return at
+            raise VideoError(f"{file.path} is damaged at byte {at}: no Matroska block begins there")
+        at = element.end
+    return at
+
+
+def _truncated(file: ByteFile, end: int) -> VideoError:
+    return VideoError(
+        f"{file.path} is truncated: it has {file.size} bytes of the {end} that its headers announce"
+    )
+
+
+def _element(file: ByteFile, at: int) -> _Element | None:
+    """The element at ``at`` (RFC 8794, 4 and 5); None if none begins there."""
+    header = file.read(at, 12)  # an id has at most 4 bytes, a length at most 8
+    if len(header) < 2 or header[0] < 0x10:
+        return None
+    body = 9 - header[0].bit_length()
+    if body >= len(header) or not header[body]:
+        return None
+    start = body + 9 - header[body].bit_length()
+    bits = 7 * (start - body)
+    length = int.from_bytes(header[body:start], "big") & ((1 << bits) - 1)
+    end = None if length == (1 << bits) - 1 else at + start + length
+    return _Element(id=int.from_bytes(header[:body], "big"), start=at + start, end=end)

@@ -1,0 +1,1 @@
+"""Brings a video to a file: from a local path, over HTTP, from object stores."""

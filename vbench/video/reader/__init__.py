@@ -1,0 +1,1 @@
+"""Reads videos in processes of their own, which have limits."""
