@@ -1,11 +1,8 @@
-"""``python -m vbench``."""
+"""``python -m vbench``: the command ``vbench``."""
 
-import os
 import sys
 
-from vbench.cli.entry import command
-from vbench.cli.main import main
+from vbench.cli.main import entry_point
 
 if __name__ == "__main__":
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    sys.exit(command(main))
+    sys.exit(entry_point())

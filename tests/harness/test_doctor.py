@@ -42,7 +42,7 @@ def nothing_started(workplace: Workplace, output: str) -> None:
 
 def test_what_is_needed_is_here(workplace: Workplace) -> None:
     small = [override for override in EMULATED if override.startswith("cluster.")]
-    status, output = workplace.run(*small, module="vbench.cli.doctor")
+    status, output = workplace.run("doctor", *small)
     assert status == 0, output
     assert "cluster=emulated can run here" in output
     assert " NO " not in output
@@ -59,7 +59,7 @@ def test_every_need_is_tried_and_says_what_to_do() -> None:
 
 def test_a_congestion_control_that_the_kernel_lacks_is_named(workplace: Workplace) -> None:
     asked = "cluster.congestion_control=carrier-pigeon"
-    status, output = workplace.run(asked, module="vbench.cli.doctor")
+    status, output = workplace.run("doctor", asked)
     assert status == 1, output
     assert "TCP congestion control carrier-pigeon: set cluster.congestion_control to one of: " in output
     assert "cubic" in output
@@ -92,7 +92,7 @@ for need in (queueing("htb", default=1), queueing("pigeon")):
 
 
 def test_forbidden_namespaces_are_named_by_the_doctor_and_before_a_trial(workplace: Workplace) -> None:
-    status, output = forbidden(workplace, "vbench.cli.doctor")
+    status, output = forbidden(workplace, "vbench", "doctor")
     assert status == 1, output
     assert "user, network, mount and PID namespaces: allow user namespaces (sysctl " in output
     assert "cluster=emulated cannot run here" in output
@@ -116,7 +116,7 @@ def test_more_memory_than_there_is_is_refused(workplace: Workplace) -> None:
     assert f"free memory: {needed}, and " in line
     assert remedy in line
     nothing_started(workplace, output)
-    status, output = workplace.run(asked, module="vbench.cli.doctor")
+    status, output = workplace.run("doctor", asked)
     assert status == 1, output
     assert f"free memory: {remedy}" in output
 
@@ -126,7 +126,7 @@ def test_fewer_cpus_than_the_machine_has_are_refused_by_doctor_and_trial(workpla
     bound = "import os, runpy, sys; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); del sys.argv[0];"
     bound += "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
     remedy = "lift the bound (taskset, or a container's quota)"
-    status, output = ran(workplace.folder, workplace.temp, "-c", bound, "vbench.cli.doctor")
+    status, output = ran(workplace.folder, workplace.temp, "-c", bound, "vbench", "doctor")
     assert status == 1, output
     assert f"all CPUs of the machine: {remedy}" in output
     status, output = ran(workplace.folder, workplace.temp, "-c", bound, "vbench", *EMULATED)
@@ -138,14 +138,14 @@ def test_fewer_cpus_than_the_machine_has_are_refused_by_doctor_and_trial(workpla
 
 
 def test_a_value_that_is_wrong_is_the_doctors_to_refuse_too(workplace: Workplace) -> None:
-    status, output = workplace.run("cluster.scale=0", module="vbench.cli.doctor")
+    status, output = workplace.run("doctor", "cluster.scale=0")
     assert status == 2
     assert "cluster.scale=0" in only_line(output)
 
 
 @pytest.mark.parametrize("given", ["cluster.scale=50,100", "runtime=oss,anyscale", "blocks=3"])
 def test_the_doctor_advises_no_sweep_which_it_cannot_run(workplace: Workplace, given: str) -> None:
-    status, output = workplace.run(given, module="vbench.cli.doctor")
+    status, output = workplace.run("doctor", given)
     assert status == 2
     assert "--multirun" not in only_line(output)
     assert given in only_line(output)

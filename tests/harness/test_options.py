@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from vbench.cli.compare import main as compare
-from vbench.cli.efficiency import main as limits
+from vbench.cli.efficiency import main as efficiency
+from vbench.cli.log import main as log
 from vbench.cli.manifests.command import main as manifests
-from vbench.cli.revalidate import main as judge
+from vbench.cli.revalidate import main as revalidate
 from vbench.config.path_option import path_option
 from vbench.errors import ConfigError
 from vbench.run.session import run
-from vbench.tracking.mlflow import main as tracking
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_no_command_takes_a_tilde_for_a_folder(home: Path, capsys: pytest.Captur
     assert manifests(["serve", "--out=~/serve.yaml"]) == 0
     assert (home / "serve.yaml").exists()
     assert compare(["--experiment", "x", "--outputs=~/o"]) == 2
-    for command in (compare, judge, tracking, limits):
+    for command in (compare, revalidate, log, efficiency):
         assert command(["~/nothing"]) != 0
     said = capsys.readouterr().err
     assert said.count(f"{home}/nothing") == 4

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import records
 
+from vbench.cli.log import main
 from vbench.record.files import REQUESTS, TRIAL, write_json, write_lines
-from vbench.tracking.mlflow import DATABASE, SWEEP, Tracker, main, trial_folders
+from vbench.tracking.mlflow import DATABASE, SWEEP, Tracker, trial_folders
 
 
 @pytest.fixture(scope="module")

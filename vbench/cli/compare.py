@@ -1,4 +1,4 @@
-"""``python -m vbench compare``: compares the arms of a sweep, or of an MLflow experiment.
+"""``vbench compare``: compares the arms of a sweep, or of an MLflow experiment.
 
 Exit status: 0 compared; 2 bad input, trials that may not be compared, or too few blocks for
 ``--fail-on-regression``; 3 compared and written, but MLflow could not be read or told; 4 a candidate is
@@ -22,7 +22,6 @@ from vbench.analysis.comparison import compare
 from vbench.analysis.results import Comparison, Row, Table
 from vbench.analysis.statistics import WIDEST_POINTS
 from vbench.analysis.trials import Found, read_experiment, read_sweep
-from vbench.cli.entry import command
 from vbench.config.path_option import path_option
 from vbench.config.suggest import nearest
 from vbench.errors import ChangedRecordError, ConfigError, VbenchError
@@ -47,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = _Parser(
-        prog="python -m vbench compare",
+        prog="vbench compare",
         description="Compare two arms over the blocks of a sweep: tables, plots, verdicts with intervals."
         " Without --baseline and --candidate: runtime=anyscale (or 15 runtime.connections, or the last label)"
         " against each other value of that key.",
@@ -312,7 +311,3 @@ def _latency_rose(table: Table, row: Row) -> str:
         f"{row.scenario}: {table.candidate} took {-value.percent:.1f}%"
         f" [{-value.high_percent:.1f}%, {-value.low_percent:.1f}%] longer than {table.baseline}"
     )
-
-
-if __name__ == "__main__":
-    sys.exit(command(main))

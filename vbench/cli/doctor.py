@@ -1,4 +1,4 @@
-"""``python -m vbench doctor``: can this machine run an emulated cluster, and if not, what is missing?"""
+"""``vbench doctor``: can this machine run an emulated cluster, and if not, what is missing?"""
 
 import argparse
 import os
@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vbench.cli.entry import command
 from vbench.clusters.emulated.cluster import all_needs
 from vbench.clusters.emulated.requirements import Need
 from vbench.config.schema import Config
@@ -56,7 +55,7 @@ def _ffmpeg() -> Need:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print what was found; 0 where an emulated cluster can run, 1 where something is missing."""
-    parser = argparse.ArgumentParser(prog="python -m vbench doctor", description=__doc__)
+    parser = argparse.ArgumentParser(prog="vbench doctor", description=__doc__)
     parser.add_argument("overrides", nargs="*", help="as for python -m vbench, e.g. cluster.scale=50")
     options = parser.parse_args(arguments)
     try:
@@ -79,7 +78,3 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(Text(f"{need.name}: {need.remedy}"), soft_wrap=True)
     console.print("cluster=emulated cannot run here" if missing else "cluster=emulated can run here")
     return 1 if missing else 0
-
-
-if __name__ == "__main__":
-    sys.exit(command(main))

@@ -1,4 +1,4 @@
-"""``python -m vbench efficiency [FOLDER]``: how near a trial came to what this machine can do at best.
+"""``vbench efficiency [FOLDER]``: how near a trial came to what this machine can do at best.
 
 Measures the machine's own ceiling (the trial's video decoded and inferred in one plain process on all cores,
 without Ray), and prints the service's frames/s beside it, with the limits by the trial's own rates.
@@ -19,7 +19,6 @@ from rich.text import Text
 
 from vbench.analysis import bottleneck
 from vbench.analysis.comparability import MACHINE
-from vbench.cli.entry import command
 from vbench.config.path_option import path_option
 from vbench.config.schema import from_plain
 from vbench.config.sizing import machine_cpus
@@ -57,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m vbench efficiency",
+        prog="vbench efficiency",
         description="Measure what this machine can do at best with a trial's video, and print it beside what"
         " the service did: nothing else should run meanwhile.",
     )
@@ -182,7 +181,3 @@ def _plain(trial: Trial, ceiling: Ceiling) -> dict[str, Any]:
         "ceiling": asdict(ceiling),
         "limits": None if reached is None else asdict(reached),
     }
-
-
-if __name__ == "__main__":
-    sys.exit(command(main))

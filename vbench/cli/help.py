@@ -12,20 +12,23 @@ from vbench.config.checkout import CONF, EXPERIMENTS, ROOT
 HEAD = """\
 vbench: what does a Ray runtime setting do to a real video-inference service?
 
-  python -m vbench                                        the main job
-  python -m vbench mode=combined                          one trial, combined inference
-  python -m vbench video=file video.path=clip.mp4         any local video
-  python -m vbench --multirun mode=chunked,combined runtime=oss,anyscale    a sweep
-  python -m vbench +experiments=anyscale_vs_oss blocks=2  a study: its arms in blocks, in random order
-  python -m vbench resume=SWEEP_FOLDER                    what a sweep that was stopped lacks
-  python -m vbench --cfg job mode=combined                show the configuration, run nothing
-  python -m vbench request URL VIDEO                      ask a running service for one video
-  python -m vbench compare SWEEP_FOLDER                   compare the arms of a sweep
-  python -m vbench revalidate FOLDER                           judge records again, from their files
-  python -m vbench efficiency [FOLDER]                        a trial beside this machine's own ceiling
-  python -m vbench manifests KIND                         manifests for Kubernetes, ray up or Anyscale
-  python -m vbench doctor                                 what cluster=emulated needs and this machine lacks
-  python -m vbench log FOLDER                        log a record to MLflow later
+  vbench                                        the main job
+  vbench mode=combined                          one trial, combined inference
+  vbench video=file video.path=clip.mp4         any local video
+  vbench --multirun mode=chunked,combined runtime=oss,anyscale    a sweep
+  vbench +experiments=anyscale_vs_oss blocks=2  a study: its arms in blocks, in random order
+  vbench resume=SWEEP_FOLDER                    what a sweep that was stopped lacks
+  vbench --cfg job mode=combined                show the configuration, run nothing
+  vbench compare SWEEP_FOLDER                   compare the arms of a sweep
+  vbench doctor                                 what cluster=emulated needs and this machine lacks
+  vbench efficiency [FOLDER]                    a trial beside this machine's own ceiling
+  vbench log FOLDER                             log a record to MLflow later
+  vbench manifests KIND                         manifests for Kubernetes, ray up or Anyscale
+  vbench request URL VIDEO                      ask a running service for one video
+  vbench revalidate FOLDER                      judge records again, from their files
+
+vbench run KEY=VALUE ... is the same as vbench KEY=VALUE ..., and python -m vbench as vbench. Each of the
+other commands has its own --help; vbench --version prints the version.
 
 Exit status: 0 valid and logged, 1 not valid or failed, 2 bad input, 3 valid but not logged, 130 interrupted.
 """

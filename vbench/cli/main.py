@@ -1,20 +1,65 @@
-"""The door: compose, validate, then run one trial or each trial of a sweep."""
+"""The command ``vbench``: runs trials, or one of the other commands if its name comes first."""
 
 import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
-from vbench.cli.entry import FULL, UNREAD, command, is_printed, tell
+from vbench import __version__
+from vbench.cli.entry import FULL, REFUSED, UNREAD, command, is_printed, tell
+from vbench.config.suggest import nearest
 
 INTERRUPTED = 130
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+RUN = "run"
+COMMANDS = {
+    "compare": "vbench.cli.compare",
+    "doctor": "vbench.cli.doctor",
+    "efficiency": "vbench.cli.efficiency",
+    "log": "vbench.cli.log",
+    "manifests": "vbench.cli.manifests.command",
+    "request": "vbench.cli.request",
+    "revalidate": "vbench.cli.revalidate",
+}
+"""Name of a command -> the module with its ``main``, imported only for that command."""
 
-def main(arguments: list[str] | None = None) -> int:
+
+def entry_point() -> int:
+    """The exit status of the command line of this process."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    return command(main)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    name = arguments[0] if arguments else ""
+    if name in COMMANDS:
+        return _other(COMMANDS[name], arguments[1:])
+    if name == "--version":
+        print(f"vbench {__version__}")
+        return 0
+    if name.isidentifier() and name != RUN:  # KEY=VALUE and options are none
+        tell(f"vbench: there is no command {name}: {nearest(name, [*COMMANDS, RUN])}")
+        return REFUSED
+    return _run(arguments[1:] if name == RUN else arguments)
+
+
+def _other(module: str, arguments: list[str]) -> int:
+    """The exit status of another command than ``run``. It starts nothing that would have to be ended."""
+    chosen: Callable[[list[str]], int | None] = import_module(module).main
+    try:
+        return chosen(arguments) or 0
+    except KeyboardInterrupt:
+        tell("interrupted")
+        return INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
     if {"--help", "-h"} & set(arguments):
         from vbench.cli import help as page
 
@@ -59,8 +104,3 @@ def _interrupt(*_: Any) -> None:
     for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    sys.exit(command(main))

@@ -1,4 +1,4 @@
-"""Asks a running service for one video: ``python -m vbench request http://127.0.0.1:8000 clip.mp4``."""
+"""Asks a running service for one video: ``vbench request http://127.0.0.1:8000 clip.mp4``."""
 
 import argparse
 import sys
@@ -11,7 +11,6 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from vbench.cli.entry import command
 from vbench.pipeline.api_schema import PATH, Answer, FrameAnswer
 from vbench.pipeline.spans import Kind, Stage
 
@@ -115,7 +114,7 @@ def _stages_table(answer: Answer) -> Table:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; exit status 1, with one sentence on standard error, where there is no answer."""
-    parser = argparse.ArgumentParser(prog="python -m vbench request", description=__doc__)
+    parser = argparse.ArgumentParser(prog="vbench request", description=__doc__)
     parser.add_argument("url", help="where the service is, e.g. http://127.0.0.1:8000")
     parser.add_argument("video", help="path of a video file; it must be the same for the service")
     parser.add_argument("--mode", choices=["chunked", "combined"], help="default: as deployed")
@@ -139,7 +138,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         show(Answer.model_validate_json(text), Console(markup=False, highlight=False))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(command(main))

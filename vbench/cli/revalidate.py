@@ -1,4 +1,4 @@
-"""``python -m vbench revalidate FOLDER ...``: judges records again by this version's rules.
+"""``vbench revalidate FOLDER ...``: judges records again by this version's rules.
 
 The record is not touched: it keeps the verdict of the code that made it. If a ledger knows the trial, the new
 verdict is appended to it. For whoever wants to check a verdict, or to know what stricter rules say of earlier
@@ -15,7 +15,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from vbench.cli.entry import command
 from vbench.config.path_option import path_option
 from vbench.config.schema import Config, from_plain
 from vbench.errors import first_line
@@ -61,7 +60,7 @@ def _config(plain: str) -> Config:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print each trial's verdicts, then and now; 0 where they agree, 1 where one differs, 2 for no record."""
-    parser = argparse.ArgumentParser(prog="python -m vbench revalidate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="vbench revalidate", description=__doc__)
     parser.add_argument(
         "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
     )
@@ -122,7 +121,3 @@ def _append(folder: Path, trial: Trial, found: Sequence[Rule]) -> None:
         ledger.append(book.path.parent, ledger.JUDGED, facts)
     except OSError as error:
         print(f"vbench: the verdict could not be appended to {book.path}: {error.strerror}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(command(main))

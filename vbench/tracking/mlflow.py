@@ -1,13 +1,7 @@
-"""MLflow: a run for each trial, under a parent run for each sweep, from the record's files alone.
+"""MLflow: a run for each trial, under a parent run for each sweep, from the record's files alone."""
 
-``python -m vbench log FOLDER ...`` logs the records of trials and sweeps later, or again: what is
-logged already is left alone.
-"""
-
-import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from vbench.cli.entry import command
-from vbench.config.path_option import IN_A_URL, path_option, usable_outputs
+from vbench.config.path_option import IN_A_URL, usable_outputs
 from vbench.config.quoting import shell_quoted
 from vbench.errors import TrackingError, first_line
 from vbench.linux.file_lock import locked
@@ -291,60 +284,3 @@ def trial_folders(folder: Path) -> list[Path]:
         return [folder]
     below = (path.parent for path in folder.rglob(TRIAL))
     return sorted(path for path in below if not {ARTIFACTS, EARLIER} & set(path.relative_to(folder).parts))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Log records given on the command line; the exit status: 2 where some are none that can be read, 3 where
-    MLflow cannot be told."""
-    parser = argparse.ArgumentParser(
-        prog="python -m vbench log", description="Log the records of trials and sweeps to MLflow."
-    )
-    parser.add_argument(
-        "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
-    )
-    parser.add_argument(
-        "--outputs", type=path_option, help="holds the MLflow database (default: as in the record)"
-    )
-    parser.add_argument("--experiment", help="MLflow's experiment name (default: as in the record)")
-    options = parser.parse_args(arguments)
-    try:
-        found = {folder: trial_folders(folder) for folder in options.folders}
-        for folder, trials in found.items():
-            if not trials:
-                raise RecordError(f"{folder} holds no {TRIAL}, nor does any folder below it")
-        return _log_all([folder for trials in found.values() for folder in trials], options)
-    except RecordError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except TrackingError as error:
-        print(error, file=sys.stderr)
-        return error.exit_status
-    except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"{error.filename} cannot be read: {error.strerror}", file=sys.stderr)
-        return 2
-
-
-def _log_all(folders: Sequence[Path], options: argparse.Namespace) -> int:
-    """Log each; a record that cannot be read, such as one of another version, is named and left out."""
-    status = 0
-    trackers: dict[tuple[Path, str], Tracker] = {}
-    for folder in folders:
-        try:
-            config = read_trial(folder).config
-            where = options.outputs or Path(config["outputs"])
-            name = options.experiment or config["tracking"]["experiment"]
-            if (where, name) not in trackers:
-                trackers[where, name] = Tracker(where, name)
-            new = trackers[where, name].log(folder)
-        except RecordError as error:
-            print(f"left out: {error}", file=sys.stderr)
-            status = 2
-            continue
-        print(f"{'logged' if new else 'was logged before'}  {folder}")
-    return status
-
-
-if __name__ == "__main__":
-    sys.exit(command(main))

@@ -1,4 +1,4 @@
-"""``python -m vbench manifests KIND [overrides]``: what other tools bring cluster and graph up from."""
+"""``vbench manifests KIND [overrides]``: what other tools bring cluster and graph up from."""
 
 import argparse
 import sys
@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vbench.cli.entry import command
 from vbench.cli.manifests.anyscale import compute_config, service_config
 from vbench.cli.manifests.kuberay import ray_cluster, ray_service
 from vbench.cli.manifests.ray_up import ray_up
@@ -35,7 +34,7 @@ SAID = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the manifest, or write it to ``--out``; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m vbench manifests", description=__doc__)
+    parser = argparse.ArgumentParser(prog="vbench manifests", description=__doc__)
     parser.add_argument("kind", choices=KINDS, help=SAID)
     parser.add_argument(
         "overrides", nargs="*", help="as for python -m vbench, e.g. cluster=aws runtime=anyscale"
@@ -66,7 +65,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text)
     except OSError as error:
         raise ConfigError(f"--out {path} cannot be written ({error.strerror})") from error
-
-
-if __name__ == "__main__":
-    sys.exit(command(main))

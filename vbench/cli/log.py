@@ -1,0 +1,67 @@
+"""``vbench log FOLDER ...``: logs the records of trials and sweeps to MLflow later, or again.
+
+What is logged already is left alone.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vbench.config.path_option import path_option
+from vbench.errors import TrackingError
+from vbench.record.files import TRIAL, RecordError, read_trial
+from vbench.tracking.mlflow import Tracker, trial_folders
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Log records given on the command line; the exit status: 2 where some are none that can be read, 3 where
+    MLflow cannot be told."""
+    parser = argparse.ArgumentParser(
+        prog="vbench log", description="Log the records of trials and sweeps to MLflow."
+    )
+    parser.add_argument(
+        "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
+    )
+    parser.add_argument(
+        "--outputs", type=path_option, help="holds the MLflow database (default: as in the record)"
+    )
+    parser.add_argument("--experiment", help="MLflow's experiment name (default: as in the record)")
+    options = parser.parse_args(arguments)
+    try:
+        found = {folder: trial_folders(folder) for folder in options.folders}
+        for folder, trials in found.items():
+            if not trials:
+                raise RecordError(f"{folder} holds no {TRIAL}, nor does any folder below it")
+        return _log_all([folder for trials in found.values() for folder in trials], options)
+    except RecordError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except TrackingError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"{error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+def _log_all(folders: Sequence[Path], options: argparse.Namespace) -> int:
+    """Log each; a record that cannot be read, such as one of another version, is named and left out."""
+    status = 0
+    trackers: dict[tuple[Path, str], Tracker] = {}
+    for folder in folders:
+        try:
+            config = read_trial(folder).config
+            where = options.outputs or Path(config["outputs"])
+            name = options.experiment or config["tracking"]["experiment"]
+            if (where, name) not in trackers:
+                trackers[where, name] = Tracker(where, name)
+            new = trackers[where, name].log(folder)
+        except RecordError as error:
+            print(f"left out: {error}", file=sys.stderr)
+            status = 2
+            continue
+        print(f"{'logged' if new else 'was logged before'}  {folder}")
+    return status
