@@ -31,7 +31,7 @@ import numpy.typing as npt
 from torchcodec.decoders import VideoDecoder
 
 from vbench.config.sizing import machine_cpus
-from vbench.models.registry import input_spec
+from vbench.models.inputs import input_spec
 from vbench.telemetry import environment
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.frames import decode_chunk, decode_video

@@ -12,13 +12,12 @@ import records
 
 from vbench.config.schema import Config
 from vbench.record import files
-from vbench.record.files import write_json, write_lines
+from vbench.record.files import SWEEP, write_json, write_lines
 from vbench.record.metrics import summarize
 from vbench.record.question import question
 from vbench.record.types import Request, Trial
 from vbench.record import ledger
 from vbench.run.trial import fingerprint
-from vbench.tracking.mlflow import SWEEP
 from vbench.validity import rules
 
 LATENCIES_S = {"a": 4.0, "b": 5.0}

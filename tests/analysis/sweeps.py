@@ -10,10 +10,9 @@ from typing import Any
 
 import records
 
-from vbench.record.files import MACHINES, NODES, REQUESTS, SPANS, TRIAL, write_json, write_lines
+from vbench.record.files import MACHINES, NODES, REQUESTS, SPANS, SWEEP, TRIAL, write_json, write_lines
 from vbench.record.network import Link
 from vbench.record.types import NodeSample, Request, Rule, SpanLine
-from vbench.tracking.mlflow import SWEEP
 
 NODES_OF_PUBLISHED = ("head", "gpu", "chunk1", "chunk2", "decode")
 NIC_MBPS = {"head": 125.0, "gpu": 500.0, "chunk1": 250.0, "chunk2": 250.0, "decode": 250.0}

@@ -20,8 +20,8 @@ from vbench.analysis.comparison import compare
 from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
 from vbench.cli.compare import CHANGED, main, status
-from vbench.record.files import NODES, TRIAL
-from vbench.tracking.mlflow import COMPARISON, SWEEP, Tracker
+from vbench.record.files import NODES, SWEEP, TRIAL
+from vbench.tracking.mlflow import COMPARISON, Tracker
 
 PNG = b"\x89PNG\r\n\x1a\n"
 NOISE = (0.01, -0.01, 0.0, 0.005, -0.005)

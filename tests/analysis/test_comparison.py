@@ -14,9 +14,8 @@ from vbench.analysis import compare_sweep
 from vbench.analysis.arms import PER_BLOCK
 from vbench.analysis.comparability import NotComparable
 from vbench.errors import ConfigError
-from vbench.record.files import TRIAL, RecordError
+from vbench.record.files import SWEEP, TRIAL, RecordError
 from vbench.run.trial import NOT_FINGERPRINTED
-from vbench.tracking.mlflow import SWEEP
 
 LATENCIES = {"single": 90.0, "oss": 80.0, "anyscale": 60.0}
 RUNTIMES = tuple(LATENCIES)

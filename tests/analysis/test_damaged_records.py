@@ -17,10 +17,9 @@ from vbench.analysis import compare_sweep
 from vbench.analysis import data as data_of
 from vbench.cli import compare, revalidate
 from vbench.errors import VbenchError
-from vbench.record.files import MACHINES, NODES, REQUESTS, TRIAL, RecordError
+from vbench.record.files import MACHINES, NODES, REQUESTS, SWEEP, TRIAL, RecordError
 from vbench.record.ledger import LEDGER
 from vbench.tracking import mlflow
-from vbench.tracking.mlflow import SWEEP
 
 FILES = (f"0/{TRIAL}", f"0/{REQUESTS}", f"0/{NODES}", f"0/{MACHINES}", f"../../{LEDGER}", SWEEP)
 VALUES = (None, [], {}, "x", "\ud800", -1, 10**400, 1e308, float("inf"), float("nan"), True, [1], {"a": 1})

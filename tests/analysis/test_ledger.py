@@ -15,11 +15,11 @@ from vbench.analysis import compare_sweep
 from vbench.analysis.audit import audit
 from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
-from vbench.cli.revalidate import judged, main
-from vbench.record.files import REQUESTS, TRIAL, read_trial, write_json
+from vbench.cli.revalidate import main
+from vbench.record.files import REQUESTS, SWEEP, TRIAL, read_trial, write_json
 from vbench.record import ledger
 from vbench.telemetry import environment
-from vbench.tracking.mlflow import SWEEP
+from vbench.validity.revalidation import judged
 
 
 def compared(sweep: Path) -> Comparison:

@@ -19,7 +19,8 @@ import pytest
 import sweeps
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
-from vbench.tracking.mlflow import DATABASE, Tracker
+from vbench.record.files import DATABASE
+from vbench.tracking.mlflow import Tracker
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "outputs" / "mlflow_ui"
 

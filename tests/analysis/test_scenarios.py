@@ -11,8 +11,8 @@ import sweeps
 from vbench.analysis import PAGE, compare_sweep
 from vbench.analysis.results import Comparison
 from vbench.cli.compare import main
-from vbench.record.files import TRIAL, RecordError
-from vbench.tracking.mlflow import ARTIFACTS, SWEEP, Tracker
+from vbench.record.files import ARTIFACTS, SWEEP, TRIAL, RecordError
+from vbench.tracking.mlflow import Tracker
 
 SWEPT = {"mode": ["chunked", "combined"], "runtime": ["oss", "anyscale"]}
 """In a block: 0 and 1 are chunked, 2 and 3 combined; the even ones are OSS."""

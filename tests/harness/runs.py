@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vbench.linux import procfs
-from vbench.record.files import read_trial
-from vbench.tracking.mlflow import trial_folders
+from vbench.record.files import read_trial, trial_folders
 
 DEADLINE_S = 240
 

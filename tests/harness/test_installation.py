@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vbench.run import installation
+from vbench.clusters import installation
 
 ROOT = Path(__file__).resolve().parents[2]
 

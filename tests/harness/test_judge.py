@@ -7,9 +7,10 @@ import honest
 import pytest
 import records
 
-from vbench.cli.revalidate import judged, main
+from vbench.cli.revalidate import main
 from vbench.record import files
 from vbench.validity import rules
+from vbench.validity.revalidation import judged
 
 
 @pytest.fixture

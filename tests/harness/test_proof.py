@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import records
 
+from vbench.clusters.base import NodePlace
 from vbench.config.runtime_flags import CONNECTIONS, MULTIPLE
 from vbench.linux import nics, procfs
 from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, Address, Remotes, remotes_of
-from vbench.load.spec import NodePlace
 from vbench.telemetry import connections, raylet_flags
 from vbench.telemetry.node_processes import NodeProcesses
 

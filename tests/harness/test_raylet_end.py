@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from waiting import until
 
+from vbench.clusters.base import NodePlace, Place
 from vbench.clusters.local import NEEDED, _exit_status
 from vbench.errors import TrialError
 from vbench.linux import procfs
 from vbench.linux.guard import Guarded, guarded
-from vbench.load.spec import NodePlace, Place
 from vbench.record.network import Link
 from vbench.telemetry.link_idle import wait_until_quiet
 from vbench.telemetry.nodes import NodeSampler, RayNode

@@ -11,11 +11,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from vbench.analysis.trials import read_experiment
+from vbench.clusters.installation import UNQUOTED, sentence
 from vbench.errors import ConfigError, TrackingError
+from vbench.record.files import DATABASE
 from vbench.run.compose import check
-from vbench.run.installation import UNQUOTED, sentence
 from vbench.run.preflight import check_outputs
-from vbench.tracking.mlflow import DATABASE, Tracker, unusable_outputs
+from vbench.tracking.mlflow import Tracker, unusable_outputs
 
 AWKWARD = [
     "50%",

@@ -9,8 +9,8 @@ import pytest
 import records
 
 from vbench.cli.log import main
-from vbench.record.files import REQUESTS, TRIAL, write_json, write_lines
-from vbench.tracking.mlflow import DATABASE, SWEEP, Tracker, trial_folders
+from vbench.record.files import DATABASE, REQUESTS, SWEEP, TRIAL, trial_folders, write_json, write_lines
+from vbench.tracking.mlflow import Tracker
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from vbench.errors import ConfigError
+from vbench.record.files import DATABASE
 from vbench.run.preflight import check_outputs
 from vbench.tracking.database import unusable_database
-from vbench.tracking.mlflow import DATABASE, Tracker
+from vbench.tracking.mlflow import Tracker
 
 EXPERIMENT = "vbench"
 

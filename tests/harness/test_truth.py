@@ -218,7 +218,7 @@ def test_an_index_that_lacks_frames_disagrees_with_the_reference(
 ) -> None:
     """Half the frames, by the code that service and reference once shared."""
     from vbench.video import sampling
-    from vbench.video.probe import Index
+    from vbench.video.index import Index
 
     right = Index.targets
     monkeypatch.setattr(Index, "targets", lambda *given, **named: right(*given, **named)[::2])

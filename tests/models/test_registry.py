@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
+from vbench.models.inputs import input_spec, names
 from vbench.models.protocol import InputSpec, ModelError, ModelSettings
-from vbench.models.registry import create, input_spec, names
+from vbench.models.registry import create
 
 
 @pytest.mark.parametrize("name", names())

@@ -17,7 +17,7 @@ from serving import (
 )
 from waiting import until
 
-from vbench.models.registry import input_spec
+from vbench.models.inputs import input_spec
 from vbench.pipeline.api_schema import Answer
 from vbench.pipeline.config import PipelineArgs
 from vbench.video.scenes.scene import load_truth

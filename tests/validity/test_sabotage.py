@@ -19,8 +19,8 @@ import records
 from runs import SCENE, SMALL
 
 from vbench.clusters import local
-from vbench.clusters.base import RunningCluster
-from vbench.load.spec import PREPARED, Job, Place, read_clip, write_job
+from vbench.clusters.base import Place, RunningCluster
+from vbench.load.spec import PREPARED, Job, read_clip, write_job
 from vbench.record.files import read_observed, read_requests, read_samples, read_spans
 from vbench.validity.rules import judge
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.config.runtime_flags import expected
 from vbench.config.suggest import nearest
 from vbench.errors import ConfigError
 from vbench.record.types import Trial
-from vbench.telemetry.connections import expected
 
 RUNTIME_KEYS = ("runtime", "runtime.connections")
 CANDIDATES = {"runtime": "anyscale", "runtime.connections": "15"}

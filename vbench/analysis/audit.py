@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vbench.analysis.trials import Found, Measured
-from vbench.cli.revalidate import judged
 from vbench.errors import first_line
 from vbench.record.files import (
+    EARLIER,
     DamagedError,
     RecordError,
     read_machines,
@@ -22,7 +22,7 @@ from vbench.record.metrics import summarize
 from vbench.record.types import Rule, Trial
 from vbench.record import ledger
 from vbench.telemetry import environment
-from vbench.tracking.mlflow import EARLIER
+from vbench.validity.revalidation import judged
 
 ALWAYS = (
     "requests",

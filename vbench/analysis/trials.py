@@ -11,11 +11,11 @@ from typing import Any
 
 from vbench.config.suggest import nearest
 from vbench.errors import ConfigError, TrackingError, first_line
-from vbench.record.files import TRIAL, RecordError, read_trial
+from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, TRIAL, RecordError, read_trial
 from vbench.record.ledger import HASHED
 from vbench.record.typed_json import anything, loads
 from vbench.record.types import Trial
-from vbench.tracking.mlflow import ARTIFACTS, DATABASE, SWEEP, unusable_outputs
+from vbench.tracking.mlflow import unusable_outputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

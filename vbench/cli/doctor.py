@@ -13,11 +13,11 @@ from rich.text import Text
 
 from vbench.clusters.emulated.cluster import all_needs
 from vbench.clusters.emulated.requirements import Need
+from vbench.clusters.installation import sentence, unusable_path
 from vbench.config.schema import Config
 from vbench.config.sizing import machine_cpus
 from vbench.errors import VbenchError
 from vbench.run.compose import check_one
-from vbench.run.installation import sentence, unusable_path
 from vbench.video.errors import ToolMissingError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from vbench.config.path_option import path_option
 from vbench.errors import TrackingError
-from vbench.record.files import TRIAL, RecordError, read_trial
-from vbench.tracking.mlflow import Tracker, trial_folders
+from vbench.record.files import TRIAL, RecordError, read_trial, trial_folders
+from vbench.tracking.mlflow import Tracker
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import Any
 
 from vbench import __version__
-from vbench.cli.entry import FULL, REFUSED, UNREAD, command, is_printed, tell
+from vbench.cli.entry import REFUSED, command
 from vbench.config.suggest import nearest
+from vbench.linux.standard_streams import FULL, UNREAD, is_printed, tell
 
 INTERRUPTED = 130
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -70,9 +71,9 @@ def _run(arguments: list[str]) -> int:
         # nohup ignores SIGHUP so that a run survives its terminal: it stays ignored.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    from vbench.clusters.installation import check_installation, starts_a_cluster
     from vbench.errors import VbenchError
     from vbench.load.disk_room import no_room
-    from vbench.run.installation import check_installation, starts_a_cluster
 
     try:
         # Before the imports below, which take seconds.

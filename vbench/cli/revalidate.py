@@ -6,8 +6,6 @@ trials.
 """
 
 import argparse
-import functools
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,46 +14,16 @@ from rich.console import Console
 from rich.text import Text
 
 from vbench.config.path_option import path_option
-from vbench.config.schema import Config, from_plain
-from vbench.errors import first_line
 from vbench.record.files import (
-    DamagedError,
     RecordError,
-    read_machines,
-    read_requests,
-    read_samples,
-    read_spans,
     read_trial,
+    trial_folders,
 )
 from vbench.record.types import Rule, Trial, marks
 from vbench.record import ledger
 from vbench.telemetry import environment
-from vbench.tracking.mlflow import trial_folders
-from vbench.validity import bounds, rules
-
-
-def judged(folder: Path, trial: Trial) -> list[Rule]:
-    """All rules of this version over a record's files; RecordError where its configuration is of another, or
-    no rules can be applied to what the files say."""
-    try:
-        # No rule depends on the block: the arms of a sweep are composed once each.
-        config = _config(json.dumps({**trial.config, "block": 0}, sort_keys=True))
-    except Exception as error:
-        raise RecordError(f"{folder} was configured by another version: {error}") from error
-    lines = (read_requests(folder), read_samples(folder), read_machines(folder), read_spans(folder))
-    observed = trial.observed if trial.status == "finished" else None
-    try:
-        return rules.judge(config, observed, *lines, trial.network, trial.clip, harness=trial.harness)
-    except Exception as error:
-        raise DamagedError(
-            f"{folder} cannot be judged: its files do not fit together ({type(error).__name__}:"
-            f" {first_line(error)})"
-        ) from error
-
-
-@functools.lru_cache(maxsize=64)
-def _config(plain: str) -> Config:
-    return from_plain(json.loads(plain))
+from vbench.validity import bounds
+from vbench.validity.revalidation import judged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vbench.linux.guard import GRACE_S
-from vbench.load.spec import NodePlace
-from vbench.record.network import Network
+from vbench.record.network import Link, Network
 
 
 class Progress(Protocol):
@@ -14,6 +13,30 @@ class Progress(Protocol):
 
     def __call__(self, name: str, done: int = 0, total: int = 0, note: str = "") -> None:
         """Show it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlace:
+    """Where one node of the configuration is."""
+
+    name: str
+    ip: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The cluster, as the load process must know it."""
+
+    address: str
+    temp_dir: str
+    """Ray's temp dir: the same path in every node."""
+    nodes: list[NodePlace]
+    """Head first."""
+    links: list[Link]
+    """Of each node, where they are network namespaces with shaped links, whose processes this process can
+    see; else none."""
+    is_here: bool = True
+    """Whether this process sees the processes of all nodes; else an actor on each looks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

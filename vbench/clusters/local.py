@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from vbench.clusters import private_network
-from vbench.clusters.base import Progress, RunningCluster
+from vbench.clusters.base import NodePlace, Progress, RunningCluster
+from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import (
     environment,
     listens,
@@ -26,10 +27,8 @@ from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.linux.guard import Guarded, guarded
 from vbench.linux.ports import free_ports, port_is_free, taken
-from vbench.load.spec import NodePlace
-from vbench.load.video_copy import is_elsewhere
-from vbench.run.installation import check_installation
 from vbench.video.fetch.download import shown
+from vbench.video.source import is_remote
 
 LOOPBACK = "127.0.0.2"
 """Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""
@@ -131,7 +130,7 @@ def _isolated(config: Config, progress: Progress) -> bool:
 
 def _reaches_out(config: Config) -> str | None:
     """What the service fetches from elsewhere while it runs; None if nothing."""
-    if is_elsewhere(config.video):
+    if is_remote(config.video.path or ""):
         return f"video.path={shown(config.video.path or '')}"
     weights = config.model.weights
     if weights not in ("bundled", "random") and not Path(weights).expanduser().exists():

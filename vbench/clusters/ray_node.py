@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from vbench.clusters.installation import UNQUOTED
 from vbench.config.runtime_flags import apply
 from vbench.config.schema import NodeConfig
 from vbench.config.sizing import node_cpus
 from vbench.linux.proxies import bypassed
 from vbench.pipeline import request_count
-from vbench.run.installation import UNQUOTED
 
 RAY_ENV = {
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -14,6 +14,10 @@ MOST_CONNECTIONS = 64
 """Far above what helps; a typing error such as 1500 is found."""
 
 
+RAYS_OWN = 2
+"""Connections that Ray 2.60.0 opens to each peer where nothing is set (ray pull request 61440)."""
+
+
 class RuntimeFlagError(ValueError):
     """A flag's value that must not reach Ray."""
 
@@ -44,3 +48,8 @@ def apply(base: Mapping[str, str], connections: int | None) -> dict[str, str]:
 def found_flags(environ: Mapping[str, str]) -> dict[str, str]:
     """The flags in a process's environment."""
     return {name: environ[name] for name in FLAGS if name in environ}
+
+
+def expected(connections: int | None) -> int:
+    """Connections to each peer that ``runtime.connections`` asks for."""
+    return RAYS_OWN if connections is None else connections

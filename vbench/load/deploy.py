@@ -12,12 +12,12 @@ from ray._private.state import actors  # the public list of actors needs the das
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_PROXY_NAME
 from ray.serve.schema import ApplicationStatus
 
+from vbench.clusters.base import Place
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
 from vbench.linux.ports import held_port, taken
 from vbench.load.events import progress
 from vbench.load.pipeline_args import pipeline_args
-from vbench.load.spec import Place
 from vbench.pipeline.build import APPLICATION, build
 from vbench.record.types import PlacedReplica
 

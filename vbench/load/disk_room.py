@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vbench.cli.entry import FULL
 from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.ray_node import LONGEST_TEMP, temp_folder
 from vbench.config.schema import Config
 from vbench.errors import NoRoomError
+from vbench.linux.standard_streams import FULL
 from vbench.record.types import Clip
 from vbench.video.scenes.scene import clip_path
 from vbench.video.scenes.settings import SceneSettings

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from vbench.clusters.attached.validate import PIP
+from vbench.clusters.base import Place
 from vbench.config.runtime_flags import environment
 from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.load.events import emit, progress
-from vbench.load.spec import Job, Place
+from vbench.load.spec import Job
 from vbench.record import clock_skew
+from vbench.record.condition_owners import LOAD
 from vbench.record.files import MACHINES, NODES, OBSERVED, REQUESTS, SPANS, write_json, write_lines
 from vbench.record.phases import timed
 from vbench.record.types import Graph, NodeRuntime, NodeSample, Observed, Request, SpanLine, Stall
@@ -21,7 +23,6 @@ from vbench.telemetry import conditions, connections, raylet_flags
 from vbench.telemetry.link_idle import Quiet, wait_until_quiet
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
 from vbench.telemetry.stall_watch import StallWatch
-from vbench.validity.conditions import LOAD
 
 if TYPE_CHECKING:
     from vbench.telemetry.node_agents import Agents
@@ -65,6 +66,7 @@ class Observation:
         load = self._job.config.load
         agents = Agents(
             *(self.place, ids, ray_nodes(ray.nodes()), load.sample_period_s),
+            progress=progress,
             speed_percent=load.max_speed_change_percent,
             start_s=start_s,
         )

@@ -16,7 +16,7 @@ from vbench.load.known_scene import KnownScene
 from vbench.load.pipeline_args import pipeline_args
 from vbench.load.reference import Reference, ensure_reference
 from vbench.load.spec import PREPARED, Job
-from vbench.load.video_copy import is_elsewhere, local_copy
+from vbench.load.video_copy import local_copy
 from vbench.models.protocol import Detector, ModelError, ModelSettings
 from vbench.models.registry import create
 from vbench.pipeline.api_schema import ProcessRequest
@@ -34,6 +34,7 @@ from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.rotate import ensure_rotated, first_frame
 from vbench.video.scenes.scene import ensure_clip, load_truth
 from vbench.video.scenes.settings import SceneSettings
+from vbench.video.source import is_remote
 from vbench.video.types import FrameGeometry
 
 LARGEST_VARIED_BYTES = 512 * 2**20
@@ -85,7 +86,7 @@ def _prepare(job: Job) -> Clip:
         variants = _variants(config, clip, known, request, geometry, detector, expected, cache)
     prepared = Clip(
         path=str(clip),
-        address=config.video.path if is_elsewhere(config.video) else None,
+        address=config.video.path if is_remote(config.video.path or "") else None,
         fingerprint=fingerprint,
         codec=info.codec,
         width=info.width,

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vbench.clusters.base import NodePlace, Place
 from vbench.config.schema import Config, from_plain
 from vbench.record.files import clip_of, write_json
 from vbench.record.network import Link
@@ -13,30 +14,6 @@ from vbench.record.types import Clip
 JOB = "job.json"
 PREPARED = "clip.json"
 """What ``prepare`` leaves for ``drive``: a vbench.record.types.Clip."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodePlace:
-    """Where one node of the configuration is."""
-
-    name: str
-    ip: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """The cluster, as the load process must know it."""
-
-    address: str
-    temp_dir: str
-    """Ray's temp dir: the same path in every node."""
-    nodes: list[NodePlace]
-    """Head first."""
-    links: list[Link]
-    """Of each node, where they are network namespaces with shaped links, whose processes this process can
-    see; else none."""
-    is_here: bool = True
-    """Whether this process sees the processes of all nodes; else an actor on each looks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,7 @@ from vbench.load.events import note, progress
 from vbench.pipeline.config import LimitArgs
 from vbench.video.digest import file_digest
 from vbench.video.fetch.download import fetched
-from vbench.video.source import path_of, scheme_of
-
-
-def is_elsewhere(video: VideoConfig) -> bool:
-    """Whether services fetch the video, rather than read it on their own node."""
-    return scheme_of(video.path or "") != "file"
+from vbench.video.source import is_remote, path_of
 
 
 def local_copy(video: VideoConfig, folder: Path) -> Path:
@@ -25,7 +20,7 @@ def local_copy(video: VideoConfig, folder: Path) -> Path:
     had. VideoError where it cannot be had.
     """
     source = video.path or ""
-    if not is_elsewhere(video):
+    if not is_remote(source):
         return path_of(source).expanduser().resolve()
     progress("fetching the video")
     usual = LimitArgs().limits()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vbench.errors import first_line
 from vbench.models.forward_pass import CpuPasses, GpuPasses, Passes, Rows
+from vbench.models.inputs import input_spec
 from vbench.models.malloc import keep_large_blocks
 from vbench.models.pass_witness import PassWitness
 from vbench.models.preprocess import fitted, picture_size, to_pictures
@@ -23,7 +24,6 @@ from vbench.models.protocol import (
     ModelSettings,
     Precision,
 )
-from vbench.models.registry import input_spec
 from vbench.video.types import FrameGeometry
 
 DTYPES = {

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from vbench.models.inputs import input_spec
 from vbench.models.preprocess import to_pictures
-from vbench.models.registry import input_spec
 from vbench.models.shapes_net import HEIGHT, WIDTH
 from vbench.video.frames import decode_video
 from vbench.video.scenes.scene import SceneSettings, ensure_clip, load_truth

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from vbench.models.registry import input_spec
+from vbench.models.inputs import input_spec
 from vbench.pipeline.config import DeploymentName, PipelineArgs
 from vbench.video.fetch.local_files import default_roots
 

@@ -1,6 +1,6 @@
 """The frames that travel: of which size and kind, and how many of them in one chunk."""
 
-from vbench.models.registry import input_spec
+from vbench.models.inputs import input_spec
 from vbench.pipeline.config import PipelineArgs
 from vbench.video.types import FrameGeometry, VideoInfo
 

@@ -27,6 +27,16 @@ NODES = "nodes.jsonl"
 MACHINES = "machines.jsonl"
 OBSERVED = "observed.json"
 
+SWEEP = "sweep.json"
+"""What a sweep's folder holds beside its trials."""
+
+EARLIER = "earlier"
+"""Folder of a sweep that keeps what was left of trials that are run again."""
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "mlartifacts"
+"""What MLflow keeps in a folder of outputs."""
+
 ALWAYS = ("mode", "outputs", "cluster.nodes", "runtime.name", "model.name", "load.name", "pipeline")
 """What the configuration of every record has, whatever its version."""
 
@@ -204,3 +214,12 @@ def _check_plain(trial: Trial) -> None:
                 reader(kind)(trial.environment[name])
             except MismatchError as error:
                 raise error.below(f"environment.{name}") from None
+
+
+def trial_folders(folder: Path) -> list[Path]:
+    """The folder itself where it holds a trial, else all trials below it but MLflow's own copies, and those
+    of a sweep that were run again."""
+    if (folder / TRIAL).exists():
+        return [folder]
+    below = (path.parent for path in folder.rglob(TRIAL))
+    return sorted(path for path in below if not {ARTIFACTS, EARLIER} & set(path.relative_to(folder).parts))

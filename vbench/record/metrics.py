@@ -4,12 +4,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from vbench.record import link_fidelity
+from vbench.record.cpu_by_role import used_by_role
 from vbench.record.cpu_use import by_machine, cpu_use
 from vbench.record.network import Network
 from vbench.record.steady_window import halves, makespan_s, steady
 from vbench.record.transfers import crossings
 from vbench.record.types import Clip, MachineSample, NodeSample, Request, SpanLine
-from vbench.validity.own_cpu import used_by_role
 
 STAGES = ("chunk", "decode", "infer")
 KINDS = ("queue", "transfer", "compute")

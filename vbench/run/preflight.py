@@ -62,7 +62,8 @@ def check_outputs(outputs: Path, *, tracked: bool, experiments: Iterable[str] = 
     NoRoomError if the disk is full.
     """
     if tracked:
-        from vbench.tracking.mlflow import DATABASE, unusable_outputs
+        from vbench.record.files import DATABASE
+        from vbench.tracking.mlflow import unusable_outputs
 
         if (problem := unusable_outputs(outputs)) is not None:
             raise ConfigError(

@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from vbench.cli import entry
+from vbench.linux import standard_streams
 
 PLAIN_EVERY_S = 5.0
 """Without a terminal, a phase says how far it is so often at most."""
@@ -41,8 +41,8 @@ class LastingStream:
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        entry.not_printed.append(error)
-        entry.give_up_on(self._stream.fileno())
+        standard_streams.not_printed.append(error)
+        standard_streams.give_up_on(self._stream.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

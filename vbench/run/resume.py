@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import ConfigError
-from vbench.record.files import RecordError, read_trial
+from vbench.record.files import EARLIER, RecordError, read_trial
 from vbench.record.types import Clip, Trial
 from vbench.run.compose import Asked
 from vbench.run.sweep import Planned, Sweep, plan
 from vbench.run.trial import NOT_FINGERPRINTED, fingerprint
 from vbench.telemetry import environment
 from vbench.telemetry.environment import MEASURED
-from vbench.tracking.mlflow import EARLIER
 
 START_NEW = "start a new sweep"
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from vbench.config.quoting import resume_command
 from vbench.config.schema import Config
 from vbench.errors import ConfigError
-from vbench.record.files import TRIAL, write_json
+from vbench.record.files import SWEEP, TRIAL, write_json
 from vbench.record.typed_json import MismatchError, loads, reader
 from vbench.run.compose import Asked
 from vbench.run.trial import NOT_FINGERPRINTED
 from vbench.run.validate import value_at
 from vbench.telemetry import environment
-from vbench.tracking.mlflow import SWEEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

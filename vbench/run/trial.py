@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from vbench.clusters.attached.validate import ATTACHED
+from vbench.clusters.base import Place
 from vbench.clusters.ray_node import inherited
 from vbench.clusters.registry import kind
 from vbench.config.schema import Config
@@ -24,21 +25,22 @@ from vbench.errors import InputError, TrialError, VbenchError
 from vbench.linux.guard import GRACE_S, guarded
 from vbench.load import disk_room
 from vbench.load.pipeline_args import fetched_at_once
-from vbench.load.spec import PREPARED, Job, Place, read_clip, write_job
+from vbench.load.spec import PREPARED, Job, read_clip, write_job
 from vbench.record import files
+from vbench.record.condition_owners import HARNESS, MACHINE
+from vbench.record.files import SWEEP
 from vbench.record.metrics import summarize
 from vbench.record.network import Network
 from vbench.record.phases import timed
 from vbench.record.question import question
+from vbench.record.speed_change import is_bounded
 from vbench.record.types import Clip, Harness, Status, Trial
 from vbench.record import ledger
 from vbench.run.progress import Display
 from vbench.telemetry import conditions, environment, speed
 from vbench.telemetry.machine import MachineSampler
 from vbench.telemetry.stall_watch import StallWatch
-from vbench.tracking.mlflow import SWEEP
 from vbench.validity import bounds, rules
-from vbench.validity.conditions import HARNESS, MACHINE
 
 LOAD_LOG = "load.log"
 CRASH = "crash.log"
@@ -184,7 +186,7 @@ def _conditions(config: Config) -> dict[str, dict[str, Any]]:
 
 def _measures_speed(config: Config) -> bool:
     """Not that of a machine on which nothing runs but the harness: agents measure those of the nodes."""
-    return config.cluster.name != ATTACHED and speed.is_bounded(config.load.max_speed_change_percent)
+    return config.cluster.name != ATTACHED and is_bounded(config.load.max_speed_change_percent)
 
 
 def _load_step(

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from vbench.linux.cgroups import CpuGroups
 from vbench.linux.procfs import Stat
+from vbench.record.cpu_by_role import WORKERS
 from vbench.record.types import CpuBounds
 from vbench.telemetry.conditions import POLICIES
-from vbench.validity.own_cpu import WORKERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

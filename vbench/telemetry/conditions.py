@@ -10,7 +10,7 @@ import psutil
 
 from vbench.linux import procfs
 from vbench.linux.cgroups import cpu_quota, memory_limit_bytes
-from vbench.validity.conditions import RAYLET, WORKERS
+from vbench.record.condition_owners import RAYLET, WORKERS
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version

@@ -2,15 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from vbench.config.runtime_flags import expected
 from vbench.record.types import Connections, NodeSample
-
-RAYS_OWN = 2
-"""Connections that Ray 2.60.0 opens to each peer where nothing is set (ray pull request 61440)."""
-
-
-def expected(connections: int | None) -> int:
-    """Connections to each peer that ``runtime.connections`` asks for."""
-    return RAYS_OWN if connections is None else connections
 
 
 def connections(

@@ -15,17 +15,17 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from vbench.clusters.base import Place, Progress
 from vbench.config.runtime_flags import found_flags
 from vbench.errors import TrialError
 from vbench.linux import procfs
-from vbench.load.events import progress
-from vbench.load.spec import Place
+from vbench.record.condition_owners import MACHINE
+from vbench.record.speed_change import is_bounded
 from vbench.record.types import MachineSample, NodeRuntime, NodeSample, Speed, SpeedChange, Stall
 from vbench.telemetry import conditions, environment, speed
 from vbench.telemetry.machine import MachineSampler
 from vbench.telemetry.nodes import NodeSampler, RayNode
 from vbench.telemetry.stall_watch import StallWatch
-from vbench.validity.conditions import MACHINE
 
 START_S = 120.0
 """Time within which an agent must be up: its node may have to fetch the package first."""
@@ -161,6 +161,7 @@ class Agents:
         ids: Mapping[str, str],
         nodes: Sequence[RayNode],
         period_s: float,
+        progress: Progress,
         speed_percent: float,
         start_s: float = START_S,
     ) -> None:
@@ -172,6 +173,7 @@ class Agents:
         self.stalls: list[Stall] = []
         self.conditions: dict[str, Mapping[str, Any]] = {}
         self.speeds: dict[str, SpeedChange] = {}
+        self._progress = progress
         self._speed_percent = speed_percent
         self._names = [node.name for node in place.nodes]
         actor: Any = ray.remote(num_cpus=0, max_restarts=0)(NodeAgent)
@@ -221,7 +223,7 @@ class Agents:
 
     def _speed(self, before: Mapping[str, Speed]) -> dict[str, Speed]:
         """Watcher -> its machine's speed; empty where no change could break the rule."""
-        if not speed.is_bounded(self._speed_percent):
+        if not is_bounded(self._speed_percent):
             return {}
         watchers = [machine.watcher for machine in self._machines]
         asked = {watcher: (before.get(watcher), self._speed_percent) for watcher in watchers}
@@ -242,7 +244,7 @@ class Agents:
                 waiting, num_returns=len(waiting), timeout=min(SAY_S, deadline - time.monotonic())
             )
             if waiting:
-                progress("looking at every node", len(calls) - len(waiting), len(calls))
+                self._progress("looking at every node", len(calls) - len(waiting), len(calls))
         for name, call in calls.items():
             if call in waiting:
                 raise TrialError(f"{name} could not be watched: no answer within {timeout_s:g} s")

@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.clusters.base import NodePlace, Place
 from vbench.errors import TrialError
 from vbench.linux import nics
 from vbench.linux.tcp_connections import Address, Remotes, remotes_of
-from vbench.load.spec import NodePlace, Place
 from vbench.record.network import LinkSample
 from vbench.record.types import NodeSample
 from vbench.telemetry.node_processes import NodeProcesses

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from vbench.clusters.base import NodePlace, Place
 from vbench.config.runtime_flags import found_flags
 from vbench.errors import TrialError
 from vbench.linux import procfs
-from vbench.load.spec import NodePlace, Place
 from vbench.record.types import NodeRuntime
 
 IP_ARGUMENT = "--node_ip_address="

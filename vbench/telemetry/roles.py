@@ -6,8 +6,8 @@ from pathlib import Path
 
 from vbench.linux import procfs
 from vbench.linux.procfs import Stat
-from vbench.validity.conditions import HARNESS, LOAD
-from vbench.validity.own_cpu import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS
+from vbench.record.condition_owners import HARNESS, LOAD
+from vbench.record.cpu_by_role import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS
 
 REPLICA = re.compile(r"ServeReplica:[^:]*:(\w+)|SERVE_REPLICA::[^#]*#(\w+)#")
 """In the title of a replica, which is ``ray::ServeReplica:APP:DEPLOYMENT``, or, while it runs a method,

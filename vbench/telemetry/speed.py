@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from vbench.config.sizing import machine_cpus
+from vbench.record.speed_change import differs
 from vbench.record.types import Speed
-from vbench.validity.speed import differs
 
 WORK = Path(__file__).with_name("speed_work.py")
 
@@ -18,14 +18,6 @@ MEASURE_S = 0.5
 ANSWER_S = 60.0
 
 TRIES = 3
-
-ANY_PERCENT = 100.0
-"""A change cannot be larger: with such a bound nothing is measured."""
-
-
-def is_bounded(percent: float) -> bool:
-    """Whether a change could break the rule."""
-    return percent < ANY_PERCENT
 
 
 def measure() -> Speed:

@@ -11,23 +11,17 @@ from typing import Any
 
 from vbench.config.path_option import IN_A_URL, usable_outputs
 from vbench.config.quoting import shell_quoted
+from vbench.config.runtime_flags import expected
 from vbench.errors import TrackingError, first_line
 from vbench.linux.file_lock import locked
-from vbench.record.files import TRIAL, RecordError, read_requests, read_trial
+from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, RecordError, read_requests, read_trial
 from vbench.record.metrics import supported
 from vbench.record.types import Trial
-from vbench.telemetry.connections import expected
 from vbench.validity.bounds import loosened
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-
-SWEEP = "sweep.json"
-"""What a sweep's folder holds beside its trials."""
-
-EARLIER = "earlier"
-"""Folder of a sweep that keeps what was left of trials that are run again."""
 
 COMPARISON = "comparison"
 """Folder of a sweep's run with what a comparison left."""
@@ -51,12 +45,10 @@ VIEW_STATE = {
 }
 """What tells trials apart, in columns of the table of runs."""
 
-DATABASE = "mlflow.db"
 LOCK = ".mlflow.lock"
 LOCK_S = 600.0
 """Many trials may be logged by one process before another has its turn."""
 
-ARTIFACTS = "mlartifacts"
 BATCH = 100
 """MLflow takes so many params or metrics in one call."""
 
@@ -275,12 +267,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def trial_folders(folder: Path) -> list[Path]:
-    """The folder itself where it holds a trial, else all trials below it but MLflow's own copies, and those
-    of a sweep that were run again."""
-    if (folder / TRIAL).exists():
-        return [folder]
-    below = (path.parent for path in folder.rglob(TRIAL))
-    return sorted(path for path in below if not {ARTIFACTS, EARLIER} & set(path.relative_to(folder).parts))

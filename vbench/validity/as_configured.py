@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from vbench.config.schema import Config, DeploymentConfig
-from vbench.models.registry import input_spec
+from vbench.models.inputs import input_spec
 from vbench.pipeline.config import REQUESTS_AT_ONCE
 from vbench.pipeline.resources import resources_text
 from vbench.record import clock_skew

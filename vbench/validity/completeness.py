@@ -6,10 +6,10 @@ from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
+from vbench.record.condition_owners import HARNESS, LOAD, MACHINE, RAYLET
 from vbench.record.network import Network
+from vbench.record.speed_change import is_bounded
 from vbench.record.types import Clip, Graph, Harness, MachineSample, NodeSample, Observed, Request, Rule
-from vbench.telemetry import speed
-from vbench.validity.conditions import HARNESS, LOAD, MACHINE, RAYLET
 
 STAGES_SEEN = ("VideoDecoder", "ModelInference")
 """Deployments whose work is watched where it is done."""
@@ -49,7 +49,7 @@ def _of_harness(config: Config, harness: Harness) -> Iterator[str]:
         yield "the machine's conditions"
     if is_here and not harness.stalls:
         yield "the harness's stalls"
-    if is_here and speed.is_bounded(config.load.max_speed_change_percent):
+    if is_here and is_bounded(config.load.max_speed_change_percent):
         if harness.speed_before is None:
             yield "the machine's speed before the trial"
         if harness.speed_after is None:
@@ -140,6 +140,6 @@ def _of_watchers(
         yield "the network's links"
     elif network is not None and any(sample.link is None for sample in nodes):
         yield "the links' counters"
-    bounded = speed.is_bounded(config.load.max_speed_change_percent)
+    bounded = is_bounded(config.load.max_speed_change_percent)
     if bounded and config.cluster.name == ATTACHED and not observed.speeds:
         yield "the speed of the nodes' machines"

@@ -4,15 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vbench.config.schema import Config
+from vbench.record.condition_owners import HARNESS, MACHINE, RAYLET, WORKERS
 from vbench.record.types import Harness, MachineSample, Observed, Rule, Trial
 from vbench.validity import bounds_during
-
-HARNESS = "harness"
-LOAD = "load process"
-RAYLET = "raylet of "
-WORKERS = "workers of "
-MACHINE = "'s machine"
-"""What the record calls those whose conditions it holds: ``raylet of head``, ``head's machine``."""
 
 ALTERING = ("LD_PRELOAD", "LD_AUDIT")
 """Variables by which other code runs in a program than it was built with: ld.so(8)."""

@@ -1,22 +1,13 @@
 """Whether the trial's own processes that do no work on requests left the CPUs to those that do."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
-from vbench.record.cpu_use import by_machine
+from vbench.record.condition_owners import HARNESS, LOAD
+from vbench.record.cpu_by_role import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS, used_by_role
 from vbench.record.transfers import crossings
 from vbench.record.types import MachineSample, Request, Rule, SpanLine
-from vbench.validity.conditions import HARNESS, LOAD
-
-RAYLET = "raylets"
-GCS = "GCS"
-PROXY = "proxy"
-CONTROLLER = "controller"
-AGENTS = "Ray's agents"
-WORKERS = "other workers"
-"""Roles of a trial's processes. A replica's role is the name of its deployment."""
 
 BOUNDED = (HARNESS, LOAD, RAYLET, GCS, PROXY, CONTROLLER, AGENTS, WORKERS)
 
@@ -84,17 +75,3 @@ def judge(
         found="; ".join(problems) or f"the {most} used most of them, {shares[most]:.0%} of a core",
         remedy="see what runs in that process (a sitecustomize, a plugin, a debugger, py-spy top) and end it",
     )
-
-
-def used_by_role(machines: Sequence[MachineSample]) -> tuple[dict[str, float], float]:
-    """CPU seconds by role over all machines, and for how long the one that was sampled longest was."""
-    used_s: defaultdict[str, float] = defaultdict(float)
-    measured_s = 0.0
-    for samples in by_machine(machines).values():
-        first, last = samples[0], samples[-1]
-        if last.at_s <= first.at_s or not last.cpu_by_role_s:
-            continue
-        measured_s = max(measured_s, last.at_s - first.at_s)
-        for role, seconds in last.cpu_by_role_s.items():
-            used_s[role] += seconds - first.cpu_by_role_s.get(role, 0.0)
-    return used_s, measured_s

@@ -4,24 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import LoadConfig
+from vbench.record.speed_change import change_percent, differs
 from vbench.record.types import Harness, Observed, Rule, Speed, Trial
 
 APART_PERCENT = 15.0
 """Trials whose machine's speed differs by more are said to: their latencies differ for that alone."""
 
 NAME = "the machine kept its speed"
-
-
-def change_percent(before: Speed, after: Speed) -> float:
-    """The larger change of both figures, in percent of the faster; below 0 if the machine became slower."""
-    pairs = ((before.single_per_s, after.single_per_s), (before.all_per_s, after.all_per_s))
-    changes = [100 * (now - then) / max(now, then) if max(now, then) > 0 else -100.0 for then, now in pairs]
-    return max(changes, key=abs)
-
-
-def differs(before: Speed, after: Speed, percent: float) -> bool:
-    """Whether one of the figures changed by more than ``percent``."""
-    return abs(change_percent(before, after)) > percent
 
 
 def judge(load: LoadConfig, harness: Harness | None, observed: Observed) -> Iterator[Rule]:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
-from vbench.models.registry import input_spec
+from vbench.models.inputs import input_spec
 from vbench.record.types import Clip, Request, Rule
 
 MOST_OFF_SHARE = 0.05

@@ -31,6 +31,11 @@ def scheme_of(source: str | Path) -> str:
     return parts.scheme.lower()
 
 
+def is_remote(source: str | Path) -> bool:
+    """Whether a video has to be fetched, rather than read where it is. VideoError as for ``scheme_of``."""
+    return scheme_of(source) != "file"
+
+
 def local_video(source: str | Path, limits: VideoLimits | None = None) -> Path:
     """Absolute path of the video file that ``source`` names: a path or a ``file:`` URI.
 

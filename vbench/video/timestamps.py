@@ -14,7 +14,7 @@ from vbench.video.errors import VideoError
 from vbench.video.types import VideoLimits
 
 if TYPE_CHECKING:
-    from vbench.video.probe import Index
+    from vbench.video.index import Index
     from vbench.video.types import VideoInfo
 
 _REORDERING = ("h264", "hevc")
@@ -145,16 +145,3 @@ def check_reordering(info: VideoInfo, index: Index, limits: VideoLimits, rate: F
             f"{info.time_s(int(times[back[0]])):.3f} s: encode it again at its frame rate, for example with "
             f"'ffmpeg -r {rate} -i INPUT -c:v libx264 OUTPUT.mp4'"
         )
-
-
-def ambiguous(index: Index, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Those of the pts ``wanted`` (int64[K], rising) at which no decoder says which picture comes first.
-
-    Where two segments of an edit list share a pts, the picture of the first segment does.
-    """
-    decoded = ~(index.hidden | index.needless | index.discarded)
-    pts, runs = index.pts[decoded], index.runs[decoded]
-    order = np.lexsort((runs, pts))
-    pts, runs = pts[order], runs[order]
-    twice = pts[1:][(pts[1:] == pts[:-1]) & (runs[1:] == runs[:-1])]
-    return np.intersect1d(wanted, twice)

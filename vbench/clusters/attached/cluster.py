@@ -9,12 +9,10 @@ from pathlib import Path
 
 from vbench.clusters.attached import api
 from vbench.clusters.attached.node_matching import match
-from vbench.clusters.base import Progress, RunningCluster
+from vbench.clusters.base import NodePlace, Progress, RunningCluster
 from vbench.clusters.ray_node import inherited
 from vbench.config.schema import Config
 from vbench.errors import InputError
-from vbench.load.ray_job.entrypoint import LEAVE_S
-from vbench.load.spec import NodePlace
 
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """What of the user's own environment lets the courier into the cluster."""
@@ -23,6 +21,9 @@ LOOK_S = 15.0
 """Before anything else is done, nodes are waited for no longer."""
 
 POLL_S = 0.5
+
+LEAVE_S = 45.0
+"""Time that Ray gives the load process, once it is asked to end, to take down what it has served."""
 
 STOP_S = LEAVE_S + 30.0
 """Time that the courier has, once asked to end, to stop its job: more than it takes itself."""

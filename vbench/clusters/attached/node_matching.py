@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from vbench.clusters.base import NodePlace
 from vbench.config.schema import NodeConfig
 from vbench.errors import InputError
-from vbench.load.spec import NodePlace
 
 STORE = "object_store_memory"
 """Ray's name of the resource, in bytes."""

@@ -13,10 +13,11 @@ from typing import Any
 
 import psutil
 
-from vbench.clusters.base import Progress, RunningCluster
+from vbench.clusters.base import NodePlace, Progress, RunningCluster
 from vbench.clusters.emulated import control
 from vbench.clusters.emulated.requirements import Need, needs
 from vbench.clusters.emulated.topology import GCS_PORT, OBJECT_MANAGER_PORT, Spec, hosts
+from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import environment, reason, start_command, temp_folder
 from vbench.config.schema import ClusterConfig, Config
 from vbench.config.sizing import machine_cpus
@@ -24,9 +25,7 @@ from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.linux.guard import Guarded, guarded
 from vbench.linux.proxies import bypassed
-from vbench.load.spec import NodePlace
 from vbench.record.network import LinkCheck, Network, read_network
-from vbench.run.installation import check_installation
 from vbench.video.source import path_of
 
 NODE_MB = 500

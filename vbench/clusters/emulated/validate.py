@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 
 from vbench.clusters.emulated.topology import DATA_CLASSES
+from vbench.config.runtime_flags import expected
 from vbench.config.schema import ClusterConfig, Config
-from vbench.telemetry.connections import expected
 
 EMULATED = "emulated"
 

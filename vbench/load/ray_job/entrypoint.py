@@ -25,9 +25,6 @@ JOB_VARIABLE = "VBENCH_JOB"
 INPUTS = "inputs"
 """Folder of the package that holds what the job reads."""
 
-LEAVE_S = 45.0
-"""Time that Ray gives it, once it is asked to end, to take down what it has served."""
-
 STOP = signal.SIGINT
 """What it is asked by. SIGTERM, which is Ray's own choice, would leave it 3 s: Ray's library takes it for a
 failure, and aborts a process that is still there by then."""

@@ -24,10 +24,11 @@ import aiohttp
 from ray.exceptions import AuthenticationError
 
 from vbench.clusters.attached.api import ApiServer, connect
+from vbench.clusters.attached.cluster import LEAVE_S
 from vbench.clusters.attached.validate import PIP
 from vbench.errors import InputError, VbenchError
 from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
-from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, LEAVE_S, STOP
+from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, STOP
 from vbench.load.spec import PREPARED, Job, read_clip, read_job, to_plain
 from vbench.record.files import write_json
 from vbench.record.types import Clip

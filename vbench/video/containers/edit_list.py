@@ -20,7 +20,7 @@ from vbench.video.errors import VideoError
 from vbench.video.types import VideoLimits
 
 if TYPE_CHECKING:
-    from vbench.video.probe import Index
+    from vbench.video.index import Index
     from vbench.video.types import VideoInfo
 
 NO_PTS = -(2**63)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, Protocol, get_args
+from typing import IO, Literal, get_args
 from urllib.parse import urlsplit
 
 from vbench.video.deadline import Deadline, TimeIsUpError
@@ -24,6 +24,7 @@ from vbench.video.fetch.disk_room import COPIES
 from vbench.video.fetch.fetched_copy import FetchedCopy as _Copy
 from vbench.video.fetch.local_files import opened_below
 from vbench.video.fetch.public_addresses import PrivateSources
+from vbench.video.fetch.reader import InterruptedFetchError, Reader
 from vbench.video.source import local_video, scheme_of
 from vbench.video.types import VideoLimits
 
@@ -37,26 +38,6 @@ have to be read from its beginning again."""
 BLOCK_BYTES = 1 << 20
 BACK_OFF_S = (0.1, 0.2, 0.4, 0.8)
 """Waits between attempts, each drawn anew between half of it and all of it."""
-
-
-class InterruptedFetchError(Exception):
-    """The source broke off or is busy: what is missing may come yet."""
-
-
-class Reader(Protocol):
-    """One source, read from any byte on; each method raises InterruptedFetchError, or VideoError for good."""
-
-    size: int | None
-    """Bytes of the whole, once begun; None where the source does not say."""
-
-    def begin(self, at: int) -> int:
-        """Get ready to read from byte ``at`` on; where it begins, which is 0 where it cannot begin there."""
-
-    def read(self, most: int) -> bytes:
-        """The next bytes, ``most`` at most, as soon as there are some; none at the end."""
-
-    def close(self) -> None:
-        """Let go of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from vbench.video.deadline import Deadline
 from vbench.video.errors import VideoError
-from vbench.video.fetch.download import InterruptedFetchError
 from vbench.video.fetch.http_body import (
     Body,
     BrokenBodyError,
@@ -31,6 +30,7 @@ from vbench.video.fetch.http_connection import (
     reason_of,
 )
 from vbench.video.fetch.public_addresses import Address, PrivateSources, is_public
+from vbench.video.fetch.reader import InterruptedFetchError
 from vbench.video.fetch.tls_socket import TooLongError
 from vbench.video.source import scheme_of
 

@@ -17,7 +17,7 @@ from pyarrow import ArrowException, fs
 from vbench.video.deadline import Deadline, TimeIsUpError
 from vbench.video.errors import VideoError
 from vbench.video.fetch.abandonable_call import call
-from vbench.video.fetch.download import InterruptedFetchError
+from vbench.video.fetch.reader import InterruptedFetchError
 
 T = TypeVar("T")
 
