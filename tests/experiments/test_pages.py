@@ -76,7 +76,7 @@ COMPARISONS = sorted(STUDIES.rglob("comparison.json"))
 
 @pytest.mark.parametrize("path", COMPARISONS, ids=lambda path: str(path.parent.relative_to(STUDIES)))
 def test_every_counted_trial_can_be_checked_by_a_reader(path: Path) -> None:
-    """Its id, the code and the machine that it was measured with, the hashes of its files, and that it is valid."""
+    """Its id, code and machine, the hashes of its files, and that all rules hold."""
     data = json.loads(path.read_text())
     counted = [source for source in data["provenance"]["sources"] if source["counted"]]
     points = [point for scenario in data["scenarios"] for arm in scenario["arms"] for point in arm["points"]]
