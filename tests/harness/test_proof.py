@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import records
 
-from vbench.clusters.base import NodePlace
+from vbench.clusters.base import NodeAddress
 from vbench.config.runtime_flags import CONNECTIONS, MULTIPLE
 from vbench.linux import nics, procfs
 from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, Address, Remotes, remotes_of
@@ -83,7 +83,7 @@ def established(pid: int) -> Counter[Address]:
 
 
 def test_each_nodes_flags_are_those_of_its_own_raylet(tmp_path: Path) -> None:
-    nodes = [NodePlace(name="head", ip="10.7.0.1"), NodePlace(name="gpu", ip="10.7.0.2")]
+    nodes = [NodeAddress(name="head", ip="10.7.0.1"), NodeAddress(name="gpu", ip="10.7.0.2")]
     with (
         raylet("10.7.0.1", tmp_path / "a", **{MULTIPLE: "1", CONNECTIONS: "15"}) as head,
         raylet("10.7.0.2", tmp_path / "a") as gpu,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from waiting import until
 
-from vbench.clusters.base import NodePlace, Place
+from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.clusters.local import NEEDED, _exit_status
 from vbench.errors import TrialError
 from vbench.linux import procfs
@@ -65,11 +65,11 @@ def ended_process() -> Iterator[int]:
         process.wait()
 
 
-def place(*links: Link) -> Place:
-    return Place(
+def place(*links: Link) -> ClusterEndpoint:
+    return ClusterEndpoint(
         address="127.0.0.2:1",
         temp_dir="/tmp",
-        nodes=[NodePlace(name="head", ip="127.0.0.2")],
+        nodes=[NodeAddress(name="head", ip="127.0.0.2")],
         links=list(links),
         is_here=True,
     )

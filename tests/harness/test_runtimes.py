@@ -11,21 +11,21 @@ from vbench.config.runtime_flags import (
     MULTIPLE,
     RuntimeFlagError,
     apply,
-    environment,
+    flag_variables,
     found_flags,
 )
 
 
 def test_each_runtime_sets_what_the_design_says() -> None:
-    assert environment(None) == {}
-    assert environment(1) == {MULTIPLE: "0"}
-    assert environment(15) == {MULTIPLE: "1", CONNECTIONS: "15"}
+    assert flag_variables(None) == {}
+    assert flag_variables(1) == {MULTIPLE: "0"}
+    assert flag_variables(15) == {MULTIPLE: "1", CONNECTIONS: "15"}
 
 
 @given(st.integers().filter(lambda n: not 1 <= n <= MOST_CONNECTIONS))
 def test_a_number_that_would_crash_ray_is_refused(connections: int) -> None:
     with pytest.raises(RuntimeFlagError, match=f"runtime.connections={connections} "):
-        environment(connections)
+        flag_variables(connections)
 
 
 @given(
@@ -34,7 +34,7 @@ def test_a_number_that_would_crash_ray_is_refused(connections: int) -> None:
 )
 def test_what_the_shell_had_set_never_leaks_through(shell: dict[str, str], connections: int | None) -> None:
     applied = apply(shell, connections)
-    assert found_flags(applied) == environment(connections)
+    assert found_flags(applied) == flag_variables(connections)
     assert {name: applied[name] for name in applied if name not in FLAGS} == {
         name: value for name, value in shell.items() if name not in FLAGS
     }

@@ -18,7 +18,7 @@ from vbench.models.protocol import Detections, Detector
 from vbench.models.registry import create
 from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.frame_size import frame_geometry
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.types import Clip, Request
 from vbench.validity import truth
 from vbench.validity.rules import judge
@@ -140,7 +140,7 @@ def detector() -> Detector:
 
 def reference_of(path: Path, detector: Detector, cache: Path) -> tuple[Reference, FrameGeometry]:
     args = pipeline_args(configured(*SCENE))
-    job = Job.of(ProcessRequest(video=str(path)), args)
+    job = RequestSettings.of(ProcessRequest(video=str(path)), args)
     with job.splitter(path) as splitter:
         info = splitter.info
     geometry = frame_geometry(args, info)
@@ -224,7 +224,7 @@ def test_an_index_that_lacks_frames_disagrees_with_the_reference(
     monkeypatch.setattr(Index, "targets", lambda *given, **named: right(*given, **named)[::2])
     monkeypatch.setattr(sampling, "sampled", lambda pts, *_: pts[::2])
     args = pipeline_args(configured(*SCENE))
-    with Job.of(ProcessRequest(video=str(scene)), args).splitter(scene) as splitter:
+    with RequestSettings.of(ProcessRequest(video=str(scene)), args).splitter(scene) as splitter:
         served = splitter.targets.tolist()
 
     reference, _ = reference_of(scene, detector, tmp_path)

@@ -11,7 +11,7 @@ from dockerfile_parse import DockerfileParser
 
 from vbench.cli.manifests.kuberay import USER_ID
 from vbench.cli.manifests.serve import IMPORT_PATH
-from vbench.config.runtime_flags import environment
+from vbench.config.runtime_flags import flag_variables
 from vbench.pipeline import front
 from vbench.pipeline.config import PipelineArgs
 from vbench.run.compose import ROOT, check, groups
@@ -50,7 +50,7 @@ def test_an_image_has_its_runtimes_flags_and_no_others(runtime: str) -> None:
     assert steps[0] == ("FROM", f"base AS runtime-{runtime}")
     given = [shlex.split(value) for kind, value in steps if kind == "ENV"]
     flags = dict(pair.split("=", 1) for pairs in given for pair in pairs)
-    assert flags == environment(config.runtime.connections)
+    assert flags == flag_variables(config.runtime.connections)
 
 
 def test_no_other_stage_has_a_flag() -> None:

@@ -14,7 +14,7 @@ from anyscale.service.models import ServiceConfig
 from ray.serve.schema import ServeDeploySchema
 
 from vbench.cli.manifests.command import main, rendered
-from vbench.config.runtime_flags import environment
+from vbench.config.runtime_flags import flag_variables
 from vbench.errors import ConfigError
 from vbench.pipeline.config import PipelineArgs
 from vbench.run.compose import check
@@ -167,7 +167,7 @@ def test_ray_ups_own_schema_takes_the_file_and_every_ray_start_has_the_flags(cas
         if "ray start" in command
     ]
     (config,) = check(CASES[case][1:], multirun=False)
-    flags = [f"{name}={value}" for name, value in environment(config.runtime.connections).items()]
+    flags = [f"{name}={value}" for name, value in flag_variables(config.runtime.connections).items()]
     assert len(starts) == 2
     for command in starts:
         before, _, _ = command.partition("ray start")

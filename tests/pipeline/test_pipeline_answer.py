@@ -17,9 +17,9 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import IncompleteError, VideoMissingError, cause_of, status_of
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
 from vbench.pipeline.replica import Report, Work
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.response import assemble
-from vbench.pipeline.spans import Place, Span
+from vbench.pipeline.spans import ReplicaId, Span
 from vbench.video.digest import combine
 from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
 from vbench.video.fetch.download import Local
@@ -79,12 +79,14 @@ def reply(*found: ChunkFindings, fingerprint: str = "f") -> InferenceReply:
 
 
 def report(replica: str, **call: int) -> Report:
-    return Report(place=Place(node="n", replica=replica), deployment_id="id", settings={"threads": 1}, **call)
+    return Report(
+        place=ReplicaId(node="n", replica=replica), deployment_id="id", settings={"threads": 1}, **call
+    )
 
 
 def written(replies: Sequence[InferenceReply], chunks: Sequence[ChunkSpan] = CHUNKS) -> bytes:
     return assemble(
-        job=Job.of(ProcessRequest(video="/a.mp4", fps="1/2"), PipelineArgs(mode="combined")),
+        job=RequestSettings.of(ProcessRequest(video="/a.mp4", fps="1/2"), PipelineArgs(mode="combined")),
         info=INFO,
         local=Local(path=Path(INFO.path), called="/a.mp4"),
         chunks=chunks,
@@ -135,7 +137,7 @@ def test_an_answer_says_which_replicas_worked_on_it_and_in_which_of_their_calls(
 
 
 def test_settings_that_change_during_a_request_are_all_named() -> None:
-    place = Place(node="n", replica="ModelInference#m")
+    place = ReplicaId(node="n", replica="ModelInference#m")
     reports = [
         Report(
             place=place,

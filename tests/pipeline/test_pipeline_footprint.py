@@ -10,7 +10,7 @@ from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import Footprint, footprint
 from vbench.pipeline.frame_size import frame_geometry
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 
 NATIVE_BYTES, MODEL_BYTES = 480 * 360 * 3, 640 * 360 * 3
 
@@ -18,7 +18,7 @@ NATIVE_BYTES, MODEL_BYTES = 480 * 360 * 3, 640 * 360 * 3
 def wanted(clip: Path, mode: str = "chunked", **changes: Any) -> Footprint:
     """For the clip of 12 s at 2 frames/s, in chunks of 5, 5 and 2 s: 10, 10 and 4 frames."""
     args = PipelineArgs.model_validate({"window": 1, "chunk_s": 5, "fps": 2} | changes)
-    job = Job.of(ProcessRequest.model_validate({"video": str(clip), "mode": mode}), args)
+    job = RequestSettings.of(ProcessRequest.model_validate({"video": str(clip), "mode": mode}), args)
     with job.splitter(clip) as splitter:
         return footprint(job, splitter, frame_geometry(args, splitter.info))
 
@@ -68,6 +68,6 @@ def test_relayed_frames_lie_twice_in_the_services_store(clip: Path) -> None:
 def test_what_a_request_leaves_out_is_as_deployed(fps: str | None, expected: Fraction) -> None:
     args = PipelineArgs(mode="combined", fps=3, chunk_s=0.5)
 
-    job = Job.of(ProcessRequest(video="/a.mp4", fps=fps), args)
+    job = RequestSettings.of(ProcessRequest(video="/a.mp4", fps=fps), args)
 
     assert (job.mode, job.fps, job.chunk_s) == ("combined", expected, Fraction(1, 2))

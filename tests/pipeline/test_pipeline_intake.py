@@ -20,7 +20,7 @@ from vbench.pipeline.errors import OverloadedError, VideoMissingError, retry_aft
 from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.footprint import check_packets
 from vbench.pipeline.memory_budget import FramesBudget, packets_capacity_bytes
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.request_video import Means, Opening
 from vbench.run.compose import check
 from vbench.video.errors import StoppedError, VideoBusyError, VideoError, VideoTooLargeError
@@ -41,7 +41,7 @@ def readers() -> Iterator[ReaderServer]:
 @pytest.fixture
 def opening(readers: ReaderServer) -> Callable[..., Opening]:
     def make(video: str, fetches: FetchSlots | None = None, **args: object) -> Opening:
-        job = Job.of(ProcessRequest(video=video), PipelineArgs.model_validate(args))
+        job = RequestSettings.of(ProcessRequest(video=video), PipelineArgs.model_validate(args))
         packets = FramesBudget(100_000_000)
         return Opening(
             video, job, Means(fetches=fetches or FetchSlots(1, 0), readers=readers, packets=packets)

@@ -12,11 +12,11 @@ from serving import Cluster
 
 from vbench.pipeline.messages import ChunkMessage, FramesMessage, InferenceCall
 from vbench.pipeline.replica import Report
-from vbench.pipeline.spans import Place, Span, SpanRecorder
+from vbench.pipeline.spans import ReplicaId, Span, SpanRecorder
 from vbench.video.types import Chunk, FrameGeometry, Frames, VideoInfo
 
 GEOMETRY = FrameGeometry.fitted(32, 16, 32, 16, "stretch")
-REPORT = Report(place=Place(node="n", replica="r"), deployment_id="", settings={}, number=1)
+REPORT = Report(place=ReplicaId(node="n", replica="r"), deployment_id="", settings={}, number=1)
 SPAN = Span(stage="decode", kind="compute", chunk=3, node="n", replica="r", start_s=1.0, end_s=2.5)
 
 
@@ -56,7 +56,7 @@ def chunk_message() -> ChunkMessage:
 
 
 def test_a_message_knows_when_it_arrived_and_not_before() -> None:
-    service = Place(node="n", replica="VideoProcessingService#1")
+    service = ReplicaId(node="n", replica="VideoProcessingService#1")
     sent = InferenceCall(sent_s=1.0, sender=service, whole=True, relayed=False, held=True, fetched=False)
     before = time.time()
 
@@ -104,7 +104,7 @@ def test_ray_hands_out_read_only_views_of_the_arrays(cluster: Cluster) -> None:
 
 
 def test_spans_name_the_place_they_ended_at() -> None:
-    recorder = SpanRecorder(Place(node="n", replica="r"))
+    recorder = SpanRecorder(ReplicaId(node="n", replica="r"))
 
     recorder.add("decode", "compute", 3, 1.0, 2.5)
     recorder.add("infer", "transfer", None, 2.0, 1.5, 100)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vbench.clusters.ray_node import environment
+from vbench.clusters.ray_node import node_environment
 from vbench.pipeline import front, request_count
 from vbench.pipeline.request_count import API_COUNT, NUMBER, PROXY_COUNT, CountsRequests, read_count
 
@@ -81,7 +81,7 @@ def test_a_count_is_read_from_a_response(headers: dict[str, str], count: int | N
 
 
 def test_the_proxies_of_trials_count() -> None:
-    assert environment(None)[request_count.CALLBACK] == "vbench.pipeline.request_count:middleware"
+    assert node_environment(None)[request_count.CALLBACK] == "vbench.pipeline.request_count:middleware"
     assert [one.cls for one in request_count.middleware()] == [CountsRequests]
 
 

@@ -22,7 +22,7 @@ from vbench.load.known_scene import KnownScene
 from vbench.load.prepare import prepare
 from vbench.load.reference import Reference, ReferenceFrame, check, read_reference
 from vbench.load.reference_checks import is_checked
-from vbench.load.spec import Job
+from vbench.load.spec import LoadSpec
 from vbench.load.video_copy import local_copy
 from vbench.models import torch_detector
 from vbench.record.types import Clip, Request
@@ -174,7 +174,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(outputs: Path, *overrides: str) -> Clip:
     config = configured(*overrides)
     config.outputs = str(outputs)
-    clip = prepare(Job(config=config, folder=outputs, place=None))
+    clip = prepare(LoadSpec(config=config, folder=outputs, place=None))
     assert clip is not None
     assert len(clip.checks) == 1 + len(clip.variants)
     return clip

@@ -19,8 +19,8 @@ import records
 from runs import SCENE, SMALL
 
 from vbench.clusters import local
-from vbench.clusters.base import Place, RunningCluster
-from vbench.load.spec import PREPARED, Job, read_clip, write_job
+from vbench.clusters.base import ClusterEndpoint, RunningCluster
+from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_job
 from vbench.record.files import read_observed, read_requests, read_samples, read_spans
 from vbench.validity.rules import judge
 
@@ -85,8 +85,10 @@ class Lab:
     def _drive(self, folder: Path, sabotage: str, *clients: str) -> Path:
         """In a folder that a reference pass has prepared."""
         cluster = self.cluster
-        place = Place(address=cluster.address, temp_dir=cluster.temp_dir, nodes=list(cluster.nodes), links=[])
-        job = write_job(Job(config=CONFIG, folder=folder, place=place))
+        place = ClusterEndpoint(
+            address=cluster.address, temp_dir=cluster.temp_dir, nodes=list(cluster.nodes), links=[]
+        )
+        job = write_job(LoadSpec(config=CONFIG, folder=folder, place=place))
         self.chosen.write_text(sabotage)
         try:
             run([str(SABOTAGE / "run_load.py"), str(job), *clients], cluster.load_env, enter=cluster.enter)
@@ -100,7 +102,7 @@ class Lab:
         folder.mkdir()
         config = copy.deepcopy(CONFIG)
         config.outputs = str(folder / "outputs")  # a cache of its own
-        job = write_job(Job(config=config, folder=folder, place=None))
+        job = write_job(LoadSpec(config=config, folder=folder, place=None))
         self.chosen.write_text(sabotage)
         try:
             run(["-m", "vbench.load", "prepare", str(job)], dict(os.environ))
@@ -136,7 +138,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     try:
         config = CONFIG
         config.outputs = str(folder / "outputs")
-        job = write_job(Job(config=config, folder=folder, place=None))
+        job = write_job(LoadSpec(config=config, folder=folder, place=None))
         run(["-m", "vbench.load", "prepare", str(job)], dict(os.environ))
         with local.start(config, folder / "ray.log", lambda *_, **__: None) as cluster:
             yield Lab(cluster=cluster, folder=folder, prepared=folder / PREPARED, chosen=chosen)

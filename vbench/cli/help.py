@@ -7,7 +7,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from vbench.config.checkout import CONF, EXPERIMENTS, ROOT
+from vbench.config.checkout import CONF, EXPERIMENTS
+
+SCHEMA = Path(__file__).parents[1] / "config" / "schema.py"
 
 HEAD = """\
 vbench: what does a Ray runtime setting do to a real video-inference service?
@@ -68,7 +70,7 @@ def _defaults_lines() -> list[str]:
 
 def fields() -> Iterator[tuple[str, str]]:
     """(dotted key, its line) of every field of the schema, from the docstrings under the fields."""
-    tree = ast.parse((ROOT / "vbench" / "config" / "schema.py").read_text())
+    tree = ast.parse(SCHEMA.read_text())
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     yield from _fields(classes, classes["Config"], "")
 

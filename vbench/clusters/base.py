@@ -16,7 +16,7 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodePlace:
+class NodeAddress:
     """Where one node of the configuration is."""
 
     name: str
@@ -24,13 +24,13 @@ class NodePlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ClusterEndpoint:
     """The cluster, as the load process must know it."""
 
     address: str
     temp_dir: str
     """Ray's temp dir: the same path in every node."""
-    nodes: list[NodePlace]
+    nodes: list[NodeAddress]
     """Head first."""
     links: list[Link]
     """Of each node, where they are network namespaces with shaped links, whose processes this process can
@@ -51,7 +51,7 @@ class RunningCluster:
     """The environment of the load process."""
     exit_status: Callable[[], int | None]
     """Exit status of a node's Ray that has ended by itself; None while all is well."""
-    nodes: tuple[NodePlace, ...]
+    nodes: tuple[NodeAddress, ...]
     """Head first."""
     enter: tuple[str, ...] = ()
     """What stands before a command that shall run on the head; empty where that is this machine."""

@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 
 from vbench.clusters import private_network
-from vbench.clusters.base import NodePlace, Progress, RunningCluster
+from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import (
-    environment,
     listens,
+    node_environment,
     raylet_socket,
     reason,
     start_command,
@@ -75,7 +75,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     ``cluster.start_timeout_s``.
     """
     ((name, node),) = config.cluster.nodes.items()
-    env = environment(config.runtime.connections)
+    env = node_environment(config.runtime.connections)
     private = temp_folder()
     folder = private / SESSIONS
     names = ("port", "dashboard-agent-listen-port")
@@ -101,7 +101,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             temp_dir=str(folder),
             load_env=env,
             exit_status=lambda: _exit_status(ray),
-            nodes=(NodePlace(name=name, ip=LOOPBACK),),
+            nodes=(NodeAddress(name=name, ip=LOOPBACK),),
             enter=(sys.executable, "-m", "vbench.clusters.emulated.nsenter", str(pid)) if isolated else (),
         )
 

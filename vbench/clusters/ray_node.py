@@ -49,7 +49,7 @@ def inherited() -> dict[str, str]:
     return bypassed(kept)
 
 
-def environment(connections: int | None) -> dict[str, str]:
+def node_environment(connections: int | None) -> dict[str, str]:
     """Of all of a cluster's processes: the runtime's flags, and a token of this cluster's own.
 
     By the token no other user of the machine can run code in it, and no process of ours can end up in

@@ -22,7 +22,7 @@ class RuntimeFlagError(ValueError):
     """A flag's value that must not reach Ray."""
 
 
-def environment(connections: int | None) -> dict[str, str]:
+def flag_variables(connections: int | None) -> dict[str, str]:
     """The variables that make a raylet open ``connections`` to each peer; none for None.
 
     One connection turns the feature off; more turn it on with that number.
@@ -42,7 +42,7 @@ def environment(connections: int | None) -> dict[str, str]:
 def apply(base: Mapping[str, str], connections: int | None) -> dict[str, str]:
     """``base`` with exactly the asked flags: those the user's own shell may have set are taken out."""
     kept = {name: value for name, value in base.items() if name not in FLAGS}
-    return kept | environment(connections)
+    return kept | flag_variables(connections)
 
 
 def found_flags(environ: Mapping[str, str]) -> dict[str, str]:

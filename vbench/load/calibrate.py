@@ -12,7 +12,7 @@ import numpy as np
 
 from vbench.models.protocol import ModelSettings
 from vbench.models.registry import create
-from vbench.pipeline.request_settings import Job as RequestJob
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.types import Request, SpanLine
 from vbench.validity.work_done import STAGES, compute_per_frame_s
 from vbench.video.frames import decode_chunk
@@ -33,7 +33,7 @@ CPU_BATCH = 2
 
 
 def compute_alone_s(
-    request: RequestJob, video: Path, geometry: FrameGeometry, settings: ModelSettings
+    request: RequestSettings, video: Path, geometry: FrameGeometry, settings: ModelSettings
 ) -> dict[str, float]:
     """Stage -> the least seconds of compute per frame that a replica can take, for one chunk of ``video`` and
     one batch of its frames: their CPU time over the replica's threads.

@@ -12,7 +12,7 @@ from ray._private.state import actors  # the public list of actors needs the das
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_PROXY_NAME
 from ray.serve.schema import ApplicationStatus
 
-from vbench.clusters.base import Place
+from vbench.clusters.base import ClusterEndpoint
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
 from vbench.linux.ports import held_port, taken
@@ -26,7 +26,7 @@ POLL_S = 0.1
 
 
 @contextmanager
-def serve_to_ourselves(place: Place) -> Iterator[None]:
+def serve_to_ourselves(place: ClusterEndpoint) -> Iterator[None]:
     """On somebody else's cluster: Serve runs for this block alone, and is gone with it.
 
     TrialError where it runs already: both would be measured, and taking down ours would take down theirs. A

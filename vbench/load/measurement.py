@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import ray
 
 from vbench.clusters.attached.validate import PIP
-from vbench.clusters.base import Place
-from vbench.config.runtime_flags import environment
+from vbench.clusters.base import ClusterEndpoint
+from vbench.config.runtime_flags import flag_variables
 from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.load.events import emit, progress
-from vbench.load.spec import Job
+from vbench.load.spec import LoadSpec
 from vbench.record import clock_skew
 from vbench.record.condition_owners import LOAD
 from vbench.record.files import MACHINES, NODES, OBSERVED, REQUESTS, SPANS, write_json, write_lines
@@ -37,7 +37,7 @@ class Observation:
     one, ``measuring`` around the measured requests, ``write``.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: LoadSpec) -> None:
         assert job.place is not None, "a load needs a cluster"
         self._job = job
         self.place = job.place
@@ -71,7 +71,7 @@ class Observation:
             start_s=start_s,
         )
         runtime = self._job.config.runtime
-        asked = environment(runtime.connections)
+        asked = flag_variables(runtime.connections)
         for found in agents.runtime:
             if found.flags is not None and dict(found.flags) != asked:
                 raise InputError(
@@ -173,7 +173,7 @@ class Observation:
             phases_s=self.phases_s,
             measured_from_s=min(request.scheduled_s for request in requests),
             measured_to_s=max(request.done_s for request in requests),
-            runtime_asked=environment(config.runtime.connections),
+            runtime_asked=flag_variables(config.runtime.connections),
             runtime_found=self._flags,
             placement=placement,
             connections=connections.connections(config.runtime.connections, moved_bytes, self._samples),
@@ -199,7 +199,7 @@ def _in_words(flags: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in flags.items()) or "no flag set"
 
 
-def _node_names(place: Place, timeout_s: float) -> dict[str, str]:
+def _node_names(place: ClusterEndpoint, timeout_s: float) -> dict[str, str]:
     """Ray's node id -> name; a node that has just started may not be known to the others for a moment.
 
     TrialError where one of ``place`` is not there within ``timeout_s``.

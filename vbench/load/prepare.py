@@ -15,7 +15,7 @@ from vbench.load.events import note, progress
 from vbench.load.known_scene import KnownScene
 from vbench.load.pipeline_args import pipeline_args
 from vbench.load.reference import Reference, ensure_reference
-from vbench.load.spec import PREPARED, Job
+from vbench.load.spec import PREPARED, LoadSpec
 from vbench.load.video_copy import local_copy
 from vbench.models.protocol import Detector, ModelError, ModelSettings
 from vbench.models.registry import create
@@ -24,7 +24,7 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import footprint
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.pipeline.memory_budget import capacity_bytes
-from vbench.pipeline.request_settings import Job as Request
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.files import write_json
 from vbench.record.types import Clip
 from vbench.video.containers.times import periods_filled
@@ -41,7 +41,7 @@ LARGEST_VARIED_BYTES = 512 * 2**20
 """Packets of a scene that is varied are held in memory."""
 
 
-def prepare(job: Job) -> Clip | None:
+def prepare(job: LoadSpec) -> Clip | None:
     """Make ready everything that needs no cluster; InputError, in one sentence, for what cannot be used.
 
     None, and nothing is left, for a load without video.
@@ -54,7 +54,7 @@ def prepare(job: Job) -> Clip | None:
         raise InputError(str(error)) from error
 
 
-def _prepare(job: Job) -> Clip:
+def _prepare(job: LoadSpec) -> Clip:
     config = job.config
     args = pipeline_args(config)
     detector_settings = _reference_settings(config, args)
@@ -62,7 +62,7 @@ def _prepare(job: Job) -> Clip:
     model = None if config.video.scene is None else _loaded(detector_settings)
     cache = Path(config.outputs) / "cache"
     clip, known = _clip(config, cache)
-    request = Request.of(ProcessRequest(video=str(clip)), args)
+    request = RequestSettings.of(ProcessRequest(video=str(clip)), args)
     with request.splitter(clip) as splitter:
         info = splitter.info
         geometry = frame_geometry(args, info)
@@ -140,7 +140,7 @@ def _variants(
     config: Config,
     clip: Path,
     known: KnownScene,
-    request: Request,
+    request: RequestSettings,
     geometry: FrameGeometry,
     detector: Detector,
     expected: int,

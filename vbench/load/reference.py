@@ -16,7 +16,7 @@ from vbench.load.reference_checks import ReferenceChecker, is_checked
 from vbench.models.average_precision import mean_average_precision
 from vbench.models.matching import Found, disagreements
 from vbench.models.protocol import Detections, Detector
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.files import write_json
 from vbench.record.types import ReferenceChecks
 from vbench.video.cached import is_kept, keep
@@ -72,7 +72,7 @@ def _found(names: list[str], scores: list[float], boxes: list[list[float]]) -> F
 def ensure_reference(
     info: VideoInfo,
     clip_fingerprint: str,
-    request: Job,
+    request: RequestSettings,
     geometry: FrameGeometry,
     detector: Detector,
     known: KnownScene | None,

@@ -14,7 +14,7 @@ from vbench.models.registry import create
 from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.frame_size import frame_geometry
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.video.digest import frame_digests
 from vbench.video.errors import StoppedError
 from vbench.video.frames import decode_chunk
@@ -153,7 +153,7 @@ class _Source:
 
     def _split(self, video: Path, args: PipelineArgs, videos: int) -> Generator[tuple[Chunk, FrameGeometry]]:
         for _ in range(videos):
-            with Job.of(ProcessRequest(video=str(video)), args).splitter(video) as splitter:
+            with RequestSettings.of(ProcessRequest(video=str(video)), args).splitter(video) as splitter:
                 self.duration_s = splitter.info.duration_s
                 geometry = frame_geometry(args, splitter.info)
                 yield from ((chunk, geometry) for chunk in splitter if len(chunk.targets))

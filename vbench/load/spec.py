@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vbench.clusters.base import NodePlace, Place
+from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.config.schema import Config, from_plain
 from vbench.record.files import clip_of, write_json
 from vbench.record.network import Link
@@ -17,24 +17,24 @@ PREPARED = "clip.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class LoadSpec:
     """One run of the load process."""
 
     config: Config
     folder: Path
     """The record's folder."""
-    place: Place | None
+    place: ClusterEndpoint | None
     """None while no cluster is up yet."""
 
 
-def write_job(job: Job) -> Path:
+def write_job(job: LoadSpec) -> Path:
     """Write it into the record's folder; the file's path."""
     path = job.folder / JOB
     write_json(path, to_plain(job))
     return path
 
 
-def to_plain(job: Job) -> dict[str, Any]:
+def to_plain(job: LoadSpec) -> dict[str, Any]:
     """As plain values, of which ``from_plain_job`` makes it again."""
     place = asdict(job.place) if job.place else None
     return {"config": asdict(job.config), "folder": str(job.folder), "place": place}
@@ -46,15 +46,17 @@ def read_clip(folder: Path) -> Clip | None:
     return clip_of(json.loads(path.read_text())) if path.exists() else None
 
 
-def read_job(path: Path) -> Job:
+def read_job(path: Path) -> LoadSpec:
     """Read what ``write_job`` wrote, through the schema."""
     return from_plain_job(json.loads(path.read_text()))
 
 
-def from_plain_job(data: dict[str, Any]) -> Job:
+def from_plain_job(data: dict[str, Any]) -> LoadSpec:
     """The job that ``to_plain`` gave."""
     place = data["place"]
     if place is not None:
-        nodes = [NodePlace(**node) for node in place["nodes"]]
-        place = Place(**{**place, "nodes": nodes, "links": [Link(**link) for link in place["links"]]})
-    return Job(config=from_plain(data["config"]), folder=Path(data["folder"]), place=place)
+        nodes = [NodeAddress(**node) for node in place["nodes"]]
+        place = ClusterEndpoint(
+            **{**place, "nodes": nodes, "links": [Link(**link) for link in place["links"]]}
+        )
+    return LoadSpec(config=from_plain(data["config"]), folder=Path(data["folder"]), place=place)

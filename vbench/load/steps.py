@@ -8,10 +8,10 @@ from vbench.config.transfer import TRANSFER
 from vbench.errors import InputError, TrialError, VbenchError, first_line
 from vbench.load.disk_room import is_full, no_room
 from vbench.load.events import emit
-from vbench.load.spec import Job
+from vbench.load.spec import LoadSpec
 
 
-def run_step(step: str, job: Job, finish: Callable[[], None] = lambda: None) -> int:
+def run_step(step: str, job: LoadSpec, finish: Callable[[], None] = lambda: None) -> int:
     """Run ``prepare`` or ``drive``, then ``finish``; the exit status.
 
     What it ends with goes to the harness as an event, the traceback to standard error.

@@ -16,7 +16,7 @@ from vbench.config.transfer import ends, object_bytes
 from vbench.errors import TrialError
 from vbench.load.events import progress
 from vbench.load.measurement import Observation
-from vbench.load.spec import Job
+from vbench.load.spec import LoadSpec
 from vbench.load.transfer_actors import Moved, Pair, Receiver, Sender, reason
 from vbench.record.transfers import crossed
 from vbench.record.types import ReplicaReport, Request, SpanLine
@@ -26,7 +26,7 @@ OK = 200
 """Status of a request whose objects came: there is no HTTP, but whoever reads the record knows the word."""
 
 
-def drive(job: Job) -> None:
+def drive(job: LoadSpec) -> None:
     """Run the load and write the record's lines and ``observed.json`` into the job's folder.
 
     Raises TrialError where the two ends do not come up, or the warm-up's objects do not arrive whole.
@@ -65,7 +65,7 @@ def drive(job: Job) -> None:
 
 
 @contextmanager
-def _pair(job: Job, sender_id: str, receiver_id: str) -> Iterator[Pair]:
+def _pair(job: LoadSpec, sender_id: str, receiver_id: str) -> Iterator[Pair]:
     load, timeout_s = job.config.load, job.config.cluster.deploy_timeout_s
     with ExitStack() as stack:
         progress("starting sender and receiver")

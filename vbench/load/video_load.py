@@ -18,7 +18,7 @@ from vbench.load.deploy import HOST, deploy, placement, port_of_our_own, proxies
 from vbench.load.events import progress
 from vbench.load.measurement import Observation
 from vbench.load.reference import check
-from vbench.load.spec import Job, read_clip
+from vbench.load.spec import LoadSpec, read_clip
 from vbench.load.videos import Videos
 from vbench.pipeline.build import NAMES
 from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
@@ -47,7 +47,7 @@ class Service:
     """Of its port."""
 
 
-def drive(job: Job) -> None:
+def drive(job: LoadSpec) -> None:
     """Run the load and write the record's lines and ``observed.json`` into the job's folder.
 
     Raises TrialError where the graph does not come up or the warm-up is not answered rightly.
@@ -58,7 +58,7 @@ def drive(job: Job) -> None:
 
 
 @contextmanager
-def serving(job: Job, observation: Observation) -> Iterator[Service]:
+def serving(job: LoadSpec, observation: Observation) -> Iterator[Service]:
     """The graph, deployed, for as long as the block runs; TrialError where it does not come up."""
     identity = secrets.token_hex(8)
     clip = read_clip(job.folder)
@@ -70,7 +70,7 @@ def serving(job: Job, observation: Observation) -> Iterator[Service]:
         yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxies()))
 
 
-def measure(job: Job, observation: Observation, service: Service) -> None:
+def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
     """Warm up, send the measured requests, check the answers, write the record."""
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
@@ -121,7 +121,7 @@ def _body(videos: Videos, index: int) -> dict[str, object]:
 
 
 def _warm_up(
-    job: Job,
+    job: LoadSpec,
     url: str,
     clip: Clip,
     videos: Videos,
@@ -174,11 +174,11 @@ def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -
     return found
 
 
-def _measure(job: Job, url: str, videos: Videos) -> list[Outcome]:
+def _measure(job: LoadSpec, url: str, videos: Videos) -> list[Outcome]:
     return _loop(job, url, videos, job.config.load.requests, "requests")
 
 
-def _loop(job: Job, url: str, videos: Videos, count: int, phase: str) -> list[Outcome]:
+def _loop(job: LoadSpec, url: str, videos: Videos, count: int, phase: str) -> list[Outcome]:
     done: list[float] = []
     progress(phase, 0, count)
 
@@ -197,7 +197,7 @@ def _loop(job: Job, url: str, videos: Videos, count: int, phase: str) -> list[Ou
 
 
 def _checked(
-    job: Job, outcome: Outcome, clip: Clip, videos: Videos, names: Mapping[str, str]
+    job: LoadSpec, outcome: Outcome, clip: Clip, videos: Videos, names: Mapping[str, str]
 ) -> tuple[Request, Sequence[SpanLine]]:
     """An outcome read, and held against the reference; ``names`` says how Ray's node ids are called."""
     answer, error = _answer(outcome)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.video.errors import VideoTooLargeError
 from vbench.video.reader.pool import SplitVideo
 from vbench.video.split import Splitter
@@ -28,7 +28,7 @@ class Footprint:
             )
 
 
-def footprint(job: Job, splitter: Splitter | SplitVideo, geometry: FrameGeometry) -> Footprint:
+def footprint(job: RequestSettings, splitter: Splitter | SplitVideo, geometry: FrameGeometry) -> Footprint:
     """What the request holds, relayed frames twice: as they came to the service and as they leave it."""
     frames, which = job.frames_held(splitter)
     per_pixel = geometry.frame_bytes / (geometry.width * geometry.height)

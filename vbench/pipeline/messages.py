@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.pipeline.replica import Report
-from vbench.pipeline.spans import Place, Span
+from vbench.pipeline.spans import ReplicaId, Span
 from vbench.video.types import Chunk, FrameGeometry, Frames
 
 
@@ -79,7 +79,7 @@ class InferenceCall(Envelope):
 
     sent_s: float
     """Unix seconds at which the service made the call."""
-    sender: Place
+    sender: ReplicaId
     """The service: what the frames waited there for ended there."""
     whole: bool
     """Whether all frames of the video are in this one call (combined mode)."""

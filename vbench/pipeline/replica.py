@@ -8,15 +8,15 @@ import ray
 from ray import serve
 
 from vbench.pipeline.resources import resources_text
-from vbench.pipeline.spans import Place
+from vbench.pipeline.spans import ReplicaId
 
 Setting = str | int | float | bool | None
 
 
-def place() -> Place:
+def place() -> ReplicaId:
     """This replica and its Ray node. Only inside a Serve replica."""
     replica_id = serve.get_replica_context().replica_id
-    return Place(
+    return ReplicaId(
         node=ray.get_runtime_context().get_node_id(),
         replica=f"{replica_id.deployment_id.name}#{replica_id.unique_id}",
     )
@@ -39,7 +39,7 @@ class Work:
 class Report:
     """What a replica says of itself with its reply to one call."""
 
-    place: Place
+    place: ReplicaId
     deployment_id: str
     settings: Mapping[str, Setting]
     """How it works, from the objects that do the work where they know it."""

@@ -18,7 +18,7 @@ from vbench.video.types import VideoInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class RequestSettings:
     """One request, complete."""
 
     args: PipelineArgs

@@ -10,7 +10,7 @@ from pathlib import Path
 from vbench.pipeline.errors import VideoMissingError
 from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.memory_budget import FramesBudget
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.video.errors import VideoError
 from vbench.video.fetch.download import Local, fetched, shown
 from vbench.video.fetch.local_files import real_roots
@@ -32,7 +32,7 @@ class Means:
 class Opening:
     """Opens the video that a request names; all that is said of it uses the name that its user knows."""
 
-    def __init__(self, video: str, job: Job, means: Means) -> None:
+    def __init__(self, video: str, job: RequestSettings, means: Means) -> None:
         self._video = video
         self._job = job
         self._means = means

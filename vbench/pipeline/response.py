@@ -22,7 +22,7 @@ from vbench.pipeline.errors import IncompleteError
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
 from vbench.pipeline.replica import Report, merged
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.spans import Span
 from vbench.video.digest import combine
 from vbench.video.fetch.download import Local
@@ -31,7 +31,7 @@ from vbench.video.types import FrameGeometry, VideoInfo
 
 def assemble(  # noqa: PLR0913 - an answer is made of all that
     *,
-    job: Job,
+    job: RequestSettings,
     info: VideoInfo,
     local: Local,
     chunks: Sequence[ChunkSpan],
@@ -156,7 +156,7 @@ def _video(info: VideoInfo, local: Local) -> VideoAnswer:
     )
 
 
-def _settings(job: Job, geometry: FrameGeometry, fingerprint: str) -> SettingsAnswer:
+def _settings(job: RequestSettings, geometry: FrameGeometry, fingerprint: str) -> SettingsAnswer:
     return SettingsAnswer.trusted(
         mode=job.mode,
         fps=str(job.fps),

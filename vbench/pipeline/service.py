@@ -21,7 +21,7 @@ from vbench.pipeline.health import Health
 from vbench.pipeline.memory_budget import FramesBudget, capacity_bytes, packets_capacity_bytes
 from vbench.pipeline.replica import Report, Reporter
 from vbench.pipeline.request_flow import Flow
-from vbench.pipeline.request_settings import Job
+from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.request_video import Means, Opening
 from vbench.pipeline.response import assemble
 from vbench.pipeline.spans import SpanRecorder
@@ -87,7 +87,7 @@ class VideoProcessingService:
         recorder.add("chunk", "queue", None, received_s, time.time())
         own = self._reporter.report(self._reporter.number(), seen={"at_once": self._admission.slots})
         reports = [api, own]
-        job = Job.of(request, self._args)
+        job = RequestSettings.of(request, self._args)
         opening = Opening(request.video, job, self._means)
         try:
             return await self._process(job, opening, received_s, recorder, reports)
@@ -95,7 +95,12 @@ class VideoProcessingService:
             raise cause_of(error) from None
 
     async def _process(
-        self, job: Job, opening: Opening, received_s: float, recorder: SpanRecorder, reports: list[Report]
+        self,
+        job: RequestSettings,
+        opening: Opening,
+        received_s: float,
+        recorder: SpanRecorder,
+        reports: list[Report],
     ) -> bytes:
         async with ChunkSource(opening.splitter, self._means.packets) as source:
             if opening.local.checksum is not None:
@@ -134,7 +139,7 @@ class VideoProcessingService:
 
     @asynccontextmanager
     async def _admitted(
-        self, job: Job, splitter: SplitVideo, geometry: FrameGeometry, recorder: SpanRecorder
+        self, job: RequestSettings, splitter: SplitVideo, geometry: FrameGeometry, recorder: SpanRecorder
     ) -> AsyncIterator[None]:
         """Have room in the object stores for the frames that this request holds at a time."""
         held = footprint(job, splitter, geometry)

@@ -72,7 +72,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ReplicaId:
     """A replica, and the node it runs on; see ``Span``."""
 
     node: str
@@ -82,7 +82,7 @@ class Place:
 class SpanRecorder:
     """Collects the spans that end in one replica."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ReplicaId) -> None:
         self.place = place
         self.spans: list[Span] = []
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from vbench.clusters.attached.validate import ATTACHED
-from vbench.clusters.base import Place
+from vbench.clusters.base import ClusterEndpoint
 from vbench.clusters.ray_node import inherited
 from vbench.clusters.registry import kind
 from vbench.config.schema import Config
@@ -25,7 +25,7 @@ from vbench.errors import InputError, TrialError, VbenchError
 from vbench.linux.guard import GRACE_S, guarded
 from vbench.load import disk_room
 from vbench.load.pipeline_args import fetched_at_once
-from vbench.load.spec import PREPARED, Job, read_clip, write_job
+from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_job
 from vbench.record import files
 from vbench.record.condition_owners import HARNESS, MACHINE
 from vbench.record.files import SWEEP
@@ -105,7 +105,7 @@ def _run(config: Config, begun: "_Begun", display: Display) -> None:
     folder, phases_s = begun.folder, begun.phases_s
     clusters = kind(config.cluster.name)
     clusters.check(config)
-    job = Job(config=config, folder=folder.resolve(), place=None)
+    job = LoadSpec(config=config, folder=folder.resolve(), place=None)
     with timed(phases_s, "prepare"):
         display.phase("preparing")
         _load_step("prepare", job, inherited(), display)
@@ -121,14 +121,14 @@ def _run(config: Config, begun: "_Begun", display: Display) -> None:
         begun.network = cluster.network
         phases_s["link_check"] = cluster.link_check_s
         phases_s["cluster"] = time.monotonic() - began_s - cluster.link_check_s
-        place = Place(
+        place = ClusterEndpoint(
             address=cluster.address,
             temp_dir=cluster.temp_dir,
             nodes=list(cluster.nodes),
             links=cluster.network.links if cluster.network else [],
             is_here=cluster.is_here,
         )
-        job = Job(config=config, folder=folder.resolve(), place=place)
+        job = LoadSpec(config=config, folder=folder.resolve(), place=place)
         machine = MachineSampler([os.getpid()], config.load.sample_period_s)
         stalls = StallWatch(HARNESS)
         try:
@@ -191,7 +191,7 @@ def _measures_speed(config: Config) -> bool:
 
 def _load_step(
     step: str,
-    job: Job,
+    job: LoadSpec,
     env: Mapping[str, str],
     display: Display,
     *,

@@ -11,7 +11,7 @@ from vbench.clusters.emulated.validate import network
 from vbench.config import transfer
 from vbench.config.path_option import IN_A_URL, LOOP, leads_to_itself, usable_outputs
 from vbench.config.quoting import override
-from vbench.config.runtime_flags import RuntimeFlagError, environment
+from vbench.config.runtime_flags import RuntimeFlagError, flag_variables
 from vbench.config.schema import (
     MISSING,
     ClusterConfig,
@@ -130,7 +130,7 @@ def _problems(config: Config) -> Iterator[str]:
             f" lower the one or raise the other."
         )
     try:
-        environment(config.runtime.connections)
+        flag_variables(config.runtime.connections)
     except RuntimeFlagError as error:
         yield str(error)
     yield from rate("pipeline.fps", config.pipeline.fps)

@@ -15,7 +15,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from vbench.clusters.base import Place, Progress
+from vbench.clusters.base import ClusterEndpoint, Progress
 from vbench.config.runtime_flags import found_flags
 from vbench.errors import TrialError
 from vbench.linux import procfs
@@ -71,7 +71,7 @@ class Watched:
 class NodeAgent:
     """The actor. It is a worker of the raylet of its node, so its parent is that raylet."""
 
-    def __init__(self, name: str, place: Place, nodes: Sequence[RayNode], period_s: float) -> None:
+    def __init__(self, name: str, place: ClusterEndpoint, nodes: Sequence[RayNode], period_s: float) -> None:
         self._name = name
         self._place = place
         self._nodes = nodes
@@ -157,7 +157,7 @@ class Agents:
 
     def __init__(
         self,
-        place: Place,
+        place: ClusterEndpoint,
         ids: Mapping[str, str],
         nodes: Sequence[RayNode],
         period_s: float,

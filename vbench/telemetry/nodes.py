@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from vbench.clusters.base import NodePlace, Place
+from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.errors import TrialError
 from vbench.linux import nics
 from vbench.linux.tcp_connections import Address, Remotes, remotes_of
@@ -51,7 +51,7 @@ class NodeSampler:
 
     def __init__(
         self,
-        place: Place,
+        place: ClusterEndpoint,
         nodes: Sequence[RayNode],
         period_s: float,
         raylets: Mapping[str, int],
@@ -111,7 +111,7 @@ class NodeSampler:
 
     def _sample(
         self,
-        node: NodePlace,
+        node: NodeAddress,
         link: LinkSample | None,
         cpu_s: Mapping[str, float],
         private: Mapping[str, int],

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vbench.clusters.base import NodePlace, Place
+from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.config.runtime_flags import found_flags
 from vbench.errors import TrialError
 from vbench.linux import procfs
@@ -24,7 +24,7 @@ def raylets(temp_dir: str) -> list[tuple[str, int]]:
     ]
 
 
-def raylet_of_each(place: Place) -> dict[str, int]:
+def raylet_of_each(place: ClusterEndpoint) -> dict[str, int]:
     """Node -> process id of its raylet; TrialError where one is not seen."""
     pids = dict(raylets(place.temp_dir))
     missing = [node.name for node in place.nodes if node.ip not in pids]
@@ -38,7 +38,7 @@ def _ip(argv: Sequence[str]) -> str:
     return next((text.removeprefix(IP_ARGUMENT) for text in argv if text.startswith(IP_ARGUMENT)), "")
 
 
-def found(temp_dir: str, nodes: Sequence[NodePlace]) -> list[NodeRuntime]:
+def found(temp_dir: str, nodes: Sequence[NodeAddress]) -> list[NodeRuntime]:
     """The flags in the environment of each raylet; one that belongs to no node is called by its address."""
     names = {node.ip: node.name for node in nodes}
     return [

@@ -4,13 +4,13 @@ from typing import Any
 
 
 def service(job: Any) -> None:
-    honest = job.Job._options
+    honest = job.RequestSettings._options
 
     def options(self: Any) -> dict[str, Any]:
         asked: dict[str, Any] = honest(self)
         return asked | {"fps": asked["fps"] / 2}
 
-    job.Job._options = options
+    job.RequestSettings._options = options
 
 
 def reference(plain_pass: Any) -> None:

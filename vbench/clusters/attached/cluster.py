@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vbench.clusters.attached import api
 from vbench.clusters.attached.node_matching import match
-from vbench.clusters.base import NodePlace, Progress, RunningCluster
+from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.ray_node import inherited
 from vbench.config.schema import Config
 from vbench.errors import InputError
@@ -55,7 +55,7 @@ def _authentication(runtime: str) -> dict[str, str]:
     return {name: os.environ[name] for name in AUTHENTICATION if name in os.environ}
 
 
-def _nodes(config: Config, wait_s: float) -> tuple[str, list[NodePlace]]:
+def _nodes(config: Config, wait_s: float) -> tuple[str, list[NodeAddress]]:
     """Nodes that have not joined yet are waited for: a cluster that has just been made takes its time."""
     address, nodes = address_of(config), config.cluster.nodes
     token = own_token(config.runtime.name)

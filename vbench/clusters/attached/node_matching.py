@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from vbench.clusters.base import NodePlace
+from vbench.clusters.base import NodeAddress
 from vbench.config.schema import NodeConfig
 from vbench.errors import InputError
 
@@ -27,7 +27,7 @@ class FoundNode:
     """In all, used or not."""
 
 
-def match(nodes: Mapping[str, NodeConfig], found: Sequence[FoundNode], address: str) -> list[NodePlace]:
+def match(nodes: Mapping[str, NodeConfig], found: Sequence[FoundNode], address: str) -> list[NodeAddress]:
     """Each node of the configuration, head first, on a node of the cluster that has what it asks for.
 
     InputError where one fits none, or the cluster has nodes that the configuration does not know: they could
@@ -60,7 +60,7 @@ def match(nodes: Mapping[str, NodeConfig], found: Sequence[FoundNode], address: 
             f" {', '.join(node.ip for node in extra)} would take part unseen; add it to cluster.nodes, or"
             " take it out of the cluster."
         )
-    return [NodePlace(name=name, ip=pairs[name].ip) for name in names]
+    return [NodeAddress(name=name, ip=pairs[name].ip) for name in names]
 
 
 def _lacks(node: NodeConfig, found: FoundNode, *, head: bool) -> Iterator[str]:

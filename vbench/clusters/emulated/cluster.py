@@ -13,12 +13,12 @@ from typing import Any
 
 import psutil
 
-from vbench.clusters.base import NodePlace, Progress, RunningCluster
+from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.emulated import control
 from vbench.clusters.emulated.requirements import Need, needs
 from vbench.clusters.emulated.topology import GCS_PORT, OBJECT_MANAGER_PORT, Spec, hosts
 from vbench.clusters.installation import check_installation
-from vbench.clusters.ray_node import environment, reason, start_command, temp_folder
+from vbench.clusters.ray_node import node_environment, reason, start_command, temp_folder
 from vbench.config.schema import ClusterConfig, Config
 from vbench.config.sizing import machine_cpus
 from vbench.errors import InputError, TrialError
@@ -107,7 +107,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     """
     folder = temp_folder()
     spec = _spec(config.cluster, folder)
-    env = bypassed(environment(config.runtime.connections), [host.ip for host in spec.hosts])
+    env = bypassed(node_environment(config.runtime.connections), [host.ip for host in spec.hosts])
     command = [sys.executable, "-m", "vbench.clusters.emulated.init", spec.to_json()]
     with (
         log.open("wb") as output,
@@ -121,7 +121,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             temp_dir=str(folder),
             load_env=env,
             exit_status=lambda: _exit_status(init),
-            nodes=tuple(NodePlace(name=host.name, ip=host.ip) for host in spec.hosts),
+            nodes=tuple(NodeAddress(name=host.name, ip=host.ip) for host in spec.hosts),
             enter=(sys.executable, "-m", "vbench.clusters.emulated.nsenter", str(head)),
             network=network,
             links_again=lambda: _links_again(folder, network),

@@ -29,7 +29,7 @@ from vbench.clusters.attached.validate import PIP
 from vbench.errors import InputError, VbenchError
 from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
 from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, STOP
-from vbench.load.spec import PREPARED, Job, read_clip, read_job, to_plain
+from vbench.load.spec import PREPARED, LoadSpec, read_clip, read_job, to_plain
 from vbench.record.files import write_json
 from vbench.record.types import Clip
 from vbench.telemetry.environment import JUNK, ROOT
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
 
 
 @contextmanager
-def _package(job: Job) -> Iterator[tuple[Path, Job]]:
+def _package(job: LoadSpec) -> Iterator[tuple[Path, LoadSpec]]:
     """A folder with the code and all that the job reads, and the job as it is seen from there.
 
     InputError where it is too much for Ray to carry.
@@ -111,7 +111,7 @@ def _with_clip(clip: Clip, folder: Path) -> Clip:
 
 
 @contextmanager
-def _submitted(server: ApiServer, dependencies: str, package: Path, job: Job) -> Iterator[str]:
+def _submitted(server: ApiServer, dependencies: str, package: Path, job: LoadSpec) -> Iterator[str]:
     """The job's name while it runs; stopped, and waited for, on leaving before its end."""
     name = f"vbench-{secrets.token_hex(6)}"
     runtime_env: dict[str, Any] = {
