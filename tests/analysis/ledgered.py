@@ -11,12 +11,11 @@ from typing import Any
 import records
 
 from vbench.config.schema import Config
-from vbench.record import files
+from vbench.record import files, ledger
 from vbench.record.files import SWEEP, write_json, write_lines
 from vbench.record.metrics import summarize
 from vbench.record.question import question
 from vbench.record.types import Request, Trial
-from vbench.record import ledger
 from vbench.run.trial import fingerprint
 from vbench.validity import rules
 

@@ -16,8 +16,8 @@ from vbench.analysis.audit import audit
 from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
 from vbench.cli.revalidate import main
-from vbench.record.files import REQUESTS, SWEEP, TRIAL, read_trial, write_json
 from vbench.record import ledger
+from vbench.record.files import REQUESTS, SWEEP, TRIAL, read_trial, write_json
 from vbench.telemetry import environment
 from vbench.validity.revalidation import judged
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vbench.analysis.trials import Found, Measured
 from vbench.errors import first_line
+from vbench.record import ledger
 from vbench.record.files import (
     EARLIER,
     DamagedError,
@@ -20,7 +21,6 @@ from vbench.record.files import (
 from vbench.record.ledger import Begun, Ledger
 from vbench.record.metrics import summarize
 from vbench.record.types import Rule, Trial
-from vbench.record import ledger
 from vbench.telemetry import environment
 from vbench.validity.revalidation import judged
 

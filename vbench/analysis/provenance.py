@@ -7,8 +7,8 @@ from vbench.analysis.audit import Audited, Ledgered
 from vbench.analysis.blocks import counts
 from vbench.analysis.comparability import MACHINE
 from vbench.analysis.results import Provenance, Source
-from vbench.record.types import Trial
 from vbench.record import ledger
+from vbench.record.types import Trial
 
 
 def of(audited: Sequence[Audited], ledgered: Ledgered) -> Provenance:

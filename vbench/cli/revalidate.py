@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.text import Text
 
 from vbench.config.path_option import path_option
+from vbench.record import ledger
 from vbench.record.files import (
     RecordError,
     read_trial,
     trial_folders,
 )
 from vbench.record.types import Rule, Trial, marks
-from vbench.record import ledger
 from vbench.telemetry import environment
 from vbench.validity import bounds
 from vbench.validity.revalidation import judged

@@ -26,7 +26,7 @@ from vbench.linux.guard import GRACE_S, guarded
 from vbench.load import disk_room
 from vbench.load.pipeline_args import fetched_at_once
 from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_job
-from vbench.record import files
+from vbench.record import files, ledger
 from vbench.record.condition_owners import HARNESS, MACHINE
 from vbench.record.files import SWEEP
 from vbench.record.metrics import summarize
@@ -35,7 +35,6 @@ from vbench.record.phases import timed
 from vbench.record.question import question
 from vbench.record.speed_change import is_bounded
 from vbench.record.types import Clip, Harness, Status, Trial
-from vbench.record import ledger
 from vbench.run.progress import Display
 from vbench.telemetry import conditions, environment, speed
 from vbench.telemetry.machine import MachineSampler
