@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 from vbench.analysis import compare_sweep
 from vbench.analysis import data as data_of
-from vbench.cli import compare, revalidate
+from vbench.cli import compare, log, revalidate
 from vbench.errors import VbenchError
 from vbench.record.files import MACHINES, NODES, REQUESTS, SWEEP, TRIAL, RecordError
 from vbench.record.ledger import LEDGER
-from vbench.tracking import mlflow
 
 FILES = (f"0/{TRIAL}", f"0/{REQUESTS}", f"0/{NODES}", f"0/{MACHINES}", f"../../{LEDGER}", SWEEP)
 VALUES = (None, [], {}, "x", "\ud800", -1, 10**400, 1e308, float("inf"), float("nan"), True, [1], {"a": 1})
@@ -173,7 +172,7 @@ def test_faults_come_before_the_bounds_of_a_regression(
 
 
 @pytest.mark.parametrize(
-    ("main", "file"), [(revalidate.main, TRIAL), (revalidate.main, NODES), (mlflow.main, TRIAL)]
+    ("main", "file"), [(revalidate.main, TRIAL), (revalidate.main, NODES), (log.main, TRIAL)]
 )
 def test_a_file_that_is_a_folder_is_named(
     sweep: Path, main: Any, file: str, capsys: pytest.CaptureFixture[str]

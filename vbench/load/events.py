@@ -118,9 +118,9 @@ class Files:
         (self._folder / name).write_bytes(data)
 
 
-def progress(phase: str, done: int = 0, total: int = 0, note: str = "") -> None:
+def progress(name: str, done: int = 0, total: int = 0, note: str = "") -> None:
     """Say how far a phase is; ``total`` 0 where that is not known."""
-    emit({"event": "progress", "phase": phase, "done": done, "total": total, "note": note})
+    emit({"event": "progress", "phase": name, "done": done, "total": total, "note": note})
 
 
 def note(sentence: str) -> None:

@@ -26,13 +26,14 @@ from ray.exceptions import AuthenticationError
 from vbench.clusters.attached.api import ApiServer, connect
 from vbench.clusters.attached.cluster import LEAVE_S
 from vbench.clusters.attached.validate import PIP
+from vbench.config.checkout import ROOT
 from vbench.errors import InputError, VbenchError
 from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
 from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, STOP
 from vbench.load.spec import PREPARED, LoadSpec, read_clip, read_job, to_plain
 from vbench.record.files import write_json
 from vbench.record.types import Clip
-from vbench.telemetry.environment import JUNK, ROOT
+from vbench.telemetry.environment import JUNK
 from vbench.telemetry.node_agents import INSTALL_S
 
 MOST_MB = 400
