@@ -36,7 +36,7 @@ from vbench.telemetry import environment
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import read_index
-from vbench.video.scenes.scene import ensure_clip
+from vbench.video.scene import ensure_clip
 from vbench.video.scenes.settings import SceneSettings
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry, Frames, PixelFormat, VideoInfo

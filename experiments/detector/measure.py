@@ -26,7 +26,7 @@ from vbench.models.protocol import Detections, Detector, ModelSettings
 from vbench.models.registry import create
 from vbench.telemetry import environment
 from vbench.video.frames import decode_video
-from vbench.video.scenes.scene import ensure_clip
+from vbench.video.scene import ensure_clip
 from vbench.video.scenes.settings import SceneSettings
 from vbench.video.types import FrameGeometry, PixelFormat
 

@@ -22,7 +22,7 @@ from vbench.linux import procfs
 from vbench.record.files import read_trial
 from vbench.run.commands import ROOT, timed
 from vbench.telemetry import environment
-from vbench.video.scenes.scene import ensure_clip
+from vbench.video.scene import ensure_clip
 from vbench.video.scenes.settings import SceneSettings
 
 HERE = Path(__file__).resolve().parent

@@ -30,7 +30,7 @@ from vbench.pipeline import build, front
 from vbench.pipeline.api_schema import PATH
 from vbench.pipeline.config import PipelineArgs
 from vbench.telemetry import environment
-from vbench.video.scenes.scene import SceneSettings, ensure_clip
+from vbench.video.scene import SceneSettings, ensure_clip
 
 HERE = Path(__file__).resolve().parent
 SCENE = SceneSettings(width=480, height=360, fps="10", length_s=1, unique_s=1, gop_s=1, objects=5)

@@ -19,7 +19,7 @@ from vbench.telemetry import environment
 from vbench.video.digest import file_digest, frame_digests
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_video
-from vbench.video.scenes.scene import SceneSettings, ensure_clip
+from vbench.video.scene import SceneSettings, ensure_clip
 
 ARGS = PipelineArgs.model_validate({"chunk_s": 1, "fps": 2})
 

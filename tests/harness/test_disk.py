@@ -16,7 +16,7 @@ from vbench.errors import VbenchError
 from vbench.load import disk_room
 from vbench.record.files import read_trial
 from vbench.run.compose import check
-from vbench.video.scenes.scene import SceneSettings, ensure_clip
+from vbench.video.scene import SceneSettings, ensure_clip
 
 TMPFS = (
     'mount -t tmpfs -o size="$1" none "$2" && shift 2 && "$@"; status=$?; cp -r "$OUT" "$KEPT"; exit $status'

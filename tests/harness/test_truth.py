@@ -25,7 +25,7 @@ from vbench.validity.rules import judge
 from vbench.validity.truth import scene_frames
 from vbench.video.containers.times import periods_filled
 from vbench.video.digest import file_digest
-from vbench.video.scenes.scene import SceneSettings, ensure_clip, load_truth
+from vbench.video.scene import SceneSettings, ensure_clip, load_truth
 from vbench.video.types import FrameGeometry
 
 COUNT = "the number of frames fits the video's length"

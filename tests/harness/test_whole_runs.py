@@ -16,7 +16,7 @@ from vbench.run.compose import check
 from vbench.video.cached import digest_path
 from vbench.video.digest import file_digest
 from vbench.video.ffmpeg import ffmpeg_path
-from vbench.video.scenes.scene import SceneSettings, ensure_clip
+from vbench.video.scene import SceneSettings, ensure_clip
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import pytest
 
 from vbench.models.protocol import Detector, ModelSettings
 from vbench.models.registry import create
-from vbench.video.scenes.scene import Scene, SceneSettings
+from vbench.video.scene import Scene, SceneSettings
 
 Pictures = npt.NDArray[np.uint8]
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 from vbench.models.preprocess import PAD_VALUE, picture_size, scaled_like_bytes, to_pictures
 from vbench.models.protocol import InputSpec
 from vbench.video.frames import decode_video
-from vbench.video.scenes.scene import Scene, SceneSettings, ensure_clip
+from vbench.video.scene import Scene, SceneSettings, ensure_clip
 from vbench.video.types import FrameGeometry, PixelFormat
 
 SPEC = InputSpec(width=64, height=32, fit="letterbox")

@@ -16,7 +16,7 @@ from vbench.models.plain_shapes import PlainShapes
 from vbench.models.protocol import Detections, Detector, ModelError, ModelSettings, Precision
 from vbench.models.registry import create
 from vbench.models.shapes import BUNDLED
-from vbench.video.scenes.scene import Scene, SceneSettings
+from vbench.video.scene import Scene, SceneSettings
 from vbench.video.scenes.shapes import SHAPES
 
 Pictures = npt.NDArray[np.uint8]

@@ -20,7 +20,7 @@ from vbench.models.registry import create
 from vbench.models.shapes import BUNDLED
 from vbench.models.train_data import decode_scene
 from vbench.video.frames import decode_video
-from vbench.video.scenes.scene import Scene, SceneSettings, ensure_clip
+from vbench.video.scene import Scene, SceneSettings, ensure_clip
 from vbench.video.scenes.shapes import SHAPES
 from vbench.video.types import FrameGeometry
 

@@ -13,7 +13,7 @@ from vbench.models.protocol import Detector, ModelSettings
 from vbench.models.registry import create
 from vbench.models.shapes import AT_ONCE, SUPPRESS_ABOVE, ShapesDetector, decide_at_once
 from vbench.models.torch_detector import DROPPED, KEPT, UNDECIDED, as_rows
-from vbench.video.scenes.scene import Scene, SceneSettings
+from vbench.video.scene import Scene, SceneSettings
 
 Pictures = npt.NDArray[np.uint8]
 

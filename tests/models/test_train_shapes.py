@@ -14,7 +14,7 @@ from vbench.models.registry import create
 from vbench.models.shapes_net import COLUMNS, HEIGHT, ROWS, STRIDE, WIDTH, ShapesNet, cell_centres, decode
 from vbench.models.train_data import CLASS_NAMES, Sample, decode_scene, draw_settings
 from vbench.models.train_loss import assign, complete_iou, detection_loss
-from vbench.video.scenes.scene import SceneSettings
+from vbench.video.scene import SceneSettings
 
 
 def test_script_trains_two_steps_and_writes_weights_that_load(

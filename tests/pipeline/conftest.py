@@ -14,7 +14,7 @@ import pytest
 from serving import Cluster
 
 from vbench.linux.ports import free_ports
-from vbench.video.scenes.scene import SceneSettings, ensure_clip
+from vbench.video.scene import SceneSettings, ensure_clip
 
 
 @pytest.fixture(scope="session")

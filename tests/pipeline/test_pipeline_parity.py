@@ -20,7 +20,7 @@ from waiting import until
 from vbench.models.inputs import input_spec
 from vbench.pipeline.api_schema import Answer
 from vbench.pipeline.config import PipelineArgs
-from vbench.video.scenes.scene import load_truth
+from vbench.video.scene import load_truth
 from vbench.video.types import FrameGeometry, VideoInfo
 
 pytestmark = pytest.mark.slow

@@ -30,7 +30,7 @@ from vbench.validity.known_answers import judge
 from vbench.video.cached import digest_path
 from vbench.video.plain import one_pass
 from vbench.video.rotate import first_frame
-from vbench.video.scenes.scene import SceneSettings, SceneTruth, clip_path, load_truth
+from vbench.video.scene import SceneSettings, SceneTruth, clip_path, load_truth
 from vbench.video.types import TruthBox
 
 DETECTOR = "the detector agrees with a plain implementation"

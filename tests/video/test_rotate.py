@@ -8,7 +8,7 @@ import pytest
 from vbench.video.frames import decode_video
 from vbench.video.probe import probe
 from vbench.video.rotate import ensure_rotated, first_frame
-from vbench.video.scenes.scene import SceneSettings, ensure_clip
+from vbench.video.scene import SceneSettings, ensure_clip
 from vbench.video.types import FrameGeometry
 
 FPS = Fraction(5)

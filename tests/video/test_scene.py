@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from vbench.video.cached import digest_path
 from vbench.video.errors import VideoError
-from vbench.video.scenes.scene import (
+from vbench.video.scene import (
     Scene,
     SceneSettings,
     SceneTruth,

@@ -11,7 +11,7 @@ from oracle import ALL, found, one_chunk, truth
 
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk, decode_video
-from vbench.video.scenes.scene import SceneSettings, ensure_clip
+from vbench.video.scene import SceneSettings, ensure_clip
 from vbench.video.types import FrameGeometry
 
 

@@ -14,7 +14,7 @@ from vbench.config.schema import Config
 from vbench.errors import NoRoomError
 from vbench.linux.standard_streams import FULL
 from vbench.record.types import Clip
-from vbench.video.scenes.scene import clip_path
+from vbench.video.scene import clip_path
 from vbench.video.scenes.settings import SceneSettings
 
 RESERVE = ".reserve"

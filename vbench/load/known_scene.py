@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.models.average_precision import IGNORE_BELOW
-from vbench.video.scenes.scene import Scene, SceneSettings, SceneTruth
+from vbench.video.scene import Scene, SceneSettings, SceneTruth
 from vbench.video.types import TruthBox
 
 MOVED_PX = 2.0

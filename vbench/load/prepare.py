@@ -32,7 +32,7 @@ from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
 from vbench.video.rotate import ensure_rotated, first_frame
-from vbench.video.scenes.scene import ensure_clip, load_truth
+from vbench.video.scene import ensure_clip, load_truth
 from vbench.video.scenes.settings import SceneSettings
 from vbench.video.source import is_remote
 from vbench.video.types import FrameGeometry

@@ -18,7 +18,7 @@ from vbench.models.average_precision import Precision, mean_average_precision
 from vbench.models.protocol import Detections, Detector, ModelSettings
 from vbench.models.registry import create
 from vbench.models.train_data import UNSEEN_SEED, decode_scene
-from vbench.video.scenes.scene import SceneSettings
+from vbench.video.scene import SceneSettings
 from vbench.video.types import FrameGeometry, TruthBox
 
 SIZES = ((1280, 720), (1920, 1080))

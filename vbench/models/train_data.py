@@ -17,7 +17,7 @@ from vbench.models.inputs import input_spec
 from vbench.models.preprocess import to_pictures
 from vbench.models.shapes_net import HEIGHT, WIDTH
 from vbench.video.frames import decode_video
-from vbench.video.scenes.scene import SceneSettings, ensure_clip, load_truth
+from vbench.video.scene import SceneSettings, ensure_clip, load_truth
 from vbench.video.scenes.shapes import SHAPES
 from vbench.video.types import FrameGeometry, TruthBox, VideoInfo
 
