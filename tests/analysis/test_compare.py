@@ -7,12 +7,11 @@ import re
 import shutil
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import records
 import sweeps
 
 from vbench.analysis import DATA, PAGE
@@ -287,43 +286,6 @@ def test_a_comparison_is_logged_to_the_sweeps_run(sweep: Path, tmp_path: Path) -
     name = "chunked inference/Anyscale setting 15 connections against OSS 2 connections"
     assert parent.data.metrics[f"improvement_percent/{name}"] == pytest.approx(20, abs=0.5)
     assert parent.data.metrics[f"improvement_low_percent/{name}"] < 20
-
-
-def transfers(tmp_path: Path, *counts: str) -> Path:
-    """Two blocks of objects moved from decode to gpu, over connections of 100 Mbit/s and a NIC of 250."""
-
-    def config(settings: Mapping[str, str], block: int) -> dict[str, Any]:
-        number = f"runtime.connections={settings['runtime.connections']}"
-        return asdict(records.config("cluster=emulated", "load=transfer", number))
-
-    def metrics(settings: Mapping[str, str], block: int) -> dict[str, float]:
-        rate = min(float(settings["runtime.connections"]) * 100, 250) * 0.93 - block
-        return {"latency_mean_s": 10.0, "makespan_s": 80.0, "requests": 8.0, "transfer_mbps": rate}
-
-    ends = records.observed(placement={"Sender": {"decode": 1}, "Receiver": {"gpu": 1}})
-    return sweeps.write_sweep(
-        tmp_path / "sweep",
-        {"runtime.connections": counts},
-        2,
-        lambda *_: 10.0,
-        config=config,
-        metrics=metrics,
-        clip=lambda *_: None,
-        observed=lambda *_: ends,
-    )
-
-
-def test_what_connections_give_is_drawn_against_the_caps(tmp_path: Path) -> None:
-    sweep = transfers(tmp_path, "1", "2", "15")
-    assert main([str(sweep)]) == 0
-    assert (sweep / "rate.png").read_bytes().startswith(PNG)
-    page = (sweep / PAGE).read_text()
-    assert "](rate.png)" in page
-    assert "| 15 connections | 15 | 232 ± 6 Mbit/s | 250 Mbit/s | 92.8 ± 2.5% | 2 |" in page
-    assert "| 1 connection | 1 | 92.5 ± 6.4 Mbit/s | 100 Mbit/s | 92.5 ± 6.4% | 2 |" in page
-    arms = json.loads((sweep / DATA).read_text())["scenarios"][0]["arms"]
-    assert [arm["reached"]["cap_mbps"] for arm in arms] == [100, 200, 250]
-    assert arms[2]["reached"]["share_percent"]["value"] == pytest.approx(92.8)
 
 
 def test_a_pipelines_links_are_not_held_against_the_cap_of_one_pair(written: Written) -> None:
