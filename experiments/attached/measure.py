@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vbench.clusters.emulated import cluster as emulated
-from vbench.run.commands import ROOT, timed
+from vbench.config.checkout import ROOT
+from vbench.run.commands import timed
 from vbench.run.compose import check
 
 HERE = Path(__file__).resolve().parent

@@ -22,8 +22,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from vbench.config.checkout import ROOT
 from vbench.record.files import TRIAL, read_trial, write_json
-from vbench.run.commands import ROOT, timed
+from vbench.run.commands import timed
 
 HERE = Path(__file__).resolve().parent
 OUTPUTS = ROOT / "outputs" / "false_alarms"

@@ -18,9 +18,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from vbench.config.checkout import ROOT
 from vbench.linux import procfs
 from vbench.record.files import read_trial
-from vbench.run.commands import ROOT, timed
+from vbench.run.commands import timed
 from vbench.telemetry import environment
 from vbench.video.scene import ensure_clip
 from vbench.video.scenes.settings import SceneSettings

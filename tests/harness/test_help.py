@@ -6,7 +6,8 @@ import sys
 from records import config
 
 from vbench.cli.help import comment, fields, text
-from vbench.run.compose import ROOT, groups, studies
+from vbench.config.checkout import ROOT
+from vbench.run.compose import groups, studies
 from vbench.run.validate import value_at
 
 

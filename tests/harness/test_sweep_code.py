@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from runs import SMALL, Wait, Workplace
 
-from vbench.run.compose import ROOT
+from vbench.config.checkout import ROOT
 from vbench.telemetry.environment import MEASURED, code, describe
 
 

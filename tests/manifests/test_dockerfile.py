@@ -11,10 +11,11 @@ from dockerfile_parse import DockerfileParser
 
 from vbench.cli.manifests.kuberay import USER_ID
 from vbench.cli.manifests.serve import IMPORT_PATH
+from vbench.config.checkout import ROOT
 from vbench.config.runtime_flags import flag_variables
 from vbench.pipeline import front
 from vbench.pipeline.config import PipelineArgs
-from vbench.run.compose import ROOT, check, groups
+from vbench.run.compose import check, groups
 
 STEPS = DockerfileParser(path=str(ROOT / "Dockerfile")).structure
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from vbench.config.checkout import CONF, ROOT
+from vbench.config.checkout import CONF, EXPERIMENTS
 from vbench.config.path_option import IN_A_URL
 from vbench.config.quoting import example_folder, shell_quoted, unquoted
 from vbench.config.quoting import override as pasteable
@@ -29,8 +29,8 @@ from vbench.run.overrides import OPEN_ENDED, expand, is_hydras, parse, swept_key
 from vbench.run.refusals import sentence
 from vbench.run.validate import no_folder, problems
 
-EXPERIMENTS = "experiments"
-"""Folder of whole studies beside ``conf/``, and the group they are chosen from."""
+STUDIES = EXPERIMENTS.name
+"""The group that whole studies are chosen from."""
 
 NAMED_BY_USER = ("resources", "addresses")
 """Of these, those that the command line can add one by one."""
@@ -83,7 +83,7 @@ def check_one(arguments: Sequence[str]) -> Config:
     ask for a sweep."""
     for override in parse(arguments):
         line, key = override.input_line or "", override.key_or_group
-        if key == EXPERIMENTS:
+        if key == STUDIES:
             raise ConfigError(f"'{line}': this command takes one configuration, and a study has several.")
         if override.is_sweep_override():
             raise ConfigError(
@@ -130,7 +130,7 @@ def ask(arguments: Sequence[str], *, multirun: bool) -> Asked:
         lines=lines,
         arms=arms,
         swept=tuple(swept_keys(merged)),
-        given=tuple(o.key_or_group for o in ours if o.key_or_group != EXPERIMENTS),
+        given=tuple(o.key_or_group for o in ours if o.key_or_group != STUDIES),
         hydras=hydras,
         sweep_dir=sweep_dir,
     )
@@ -138,20 +138,20 @@ def ask(arguments: Sequence[str], *, multirun: bool) -> Asked:
 
 def studies() -> list[str]:
     """The names that ``+experiments=NAME`` may give."""
-    return sorted(file.stem for file in (ROOT / EXPERIMENTS).glob("*.yaml"))
+    return sorted(file.stem for file in EXPERIMENTS.glob("*.yaml"))
 
 
 def _study(overrides: Sequence[Override]) -> list[str]:
     """The override that chooses a study, if there is one."""
-    chosen = [o for o in overrides if o.key_or_group == EXPERIMENTS]
+    chosen = [o for o in overrides if o.key_or_group == STUDIES]
     for override in chosen:
         if override.is_sweep_override() or len(chosen) > 1:
             raise ConfigError(f"'{override.input_line}': one study at a time.")
         name = str(override.value())
         if name not in studies():
-            raise ConfigError(f"+{EXPERIMENTS}={name} does not exist: {nearest(name, studies())}.")
+            raise ConfigError(f"+{STUDIES}={name} does not exist: {nearest(name, studies())}.")
         if not override.is_add():
-            raise ConfigError(f"'{override.input_line}' lacks a plus sign: +{EXPERIMENTS}={name}.")
+            raise ConfigError(f"'{override.input_line}' lacks a plus sign: +{STUDIES}={name}.")
         _make_known(name)
     return [o.input_line or "" for o in chosen]
 
@@ -162,21 +162,21 @@ def _make_known(study: str) -> None:
     Its folder's parent on Hydra's search path would do so too, and make a config group of every other folder
     there: with ``outputs/`` in place, ``outputs=FOLDER`` would choose an option.
     """
-    path = ROOT / EXPERIMENTS / f"{study}.yaml"
+    path = EXPERIMENTS / f"{study}.yaml"
     try:
         node = OmegaConf.load(path)
     except (OSError, YAMLError) as error:
         raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-    ConfigStore.instance().store(group=EXPERIMENTS, name=study, node=node, package="_global_")
+    ConfigStore.instance().store(group=STUDIES, name=study, node=node, package="_global_")
 
 
 def _merged(overrides: Sequence[Override], params: Mapping[str, str]) -> list[Override]:
     """The command line's overrides with a study's, in whose places they stand where both name a key."""
     left = {o.key_or_group: o for o in overrides}
-    merged = [o for o in overrides if o.key_or_group == EXPERIMENTS]
+    merged = [o for o in overrides if o.key_or_group == STUDIES]
     for key, values in params.items():
         merged.append(left[key] if key in left else parse([f"{key}={values}"])[0])
-    return merged + [o for o in overrides if o.key_or_group not in (EXPERIMENTS, *params)]
+    return merged + [o for o in overrides if o.key_or_group not in (STUDIES, *params)]
 
 
 def _check_hydras(overrides: Sequence[Override]) -> None:
@@ -247,7 +247,7 @@ def check_names(overrides: Sequence[Override]) -> None:
                 f"'{line}': @{override.package} would put it elsewhere in the configuration: leave that out:"
                 f" {shell_quoted(plain)}."
             )
-        if key == EXPERIMENTS:
+        if key == STUDIES:
             chosen.append(line)
         if key not in known:
             continue
@@ -258,7 +258,7 @@ def check_names(overrides: Sequence[Override]) -> None:
     _check_deleted(overrides)
     for override in overrides:
         key = override.key_or_group
-        if key in known or key == EXPERIMENTS:
+        if key in known or key == STUDIES:
             continue
         parent, _, last = key.rpartition(".")
         if last == "name" and parent in known:
@@ -389,7 +389,7 @@ def composed(line: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
 
 def _files() -> tuple[tuple[str, int], ...]:
     """The files that a configuration is made of, and when each was changed last."""
-    files = (*CONF.rglob("*.yaml"), *(ROOT / EXPERIMENTS).glob("*.yaml"))
+    files = (*CONF.rglob("*.yaml"), *EXPERIMENTS.glob("*.yaml"))
     return tuple((str(file), file.stat().st_mtime_ns) for file in sorted(files))
 
 
