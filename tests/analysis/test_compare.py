@@ -18,7 +18,8 @@ from vbench.analysis import DATA, PAGE
 from vbench.analysis.comparison import compare
 from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
-from vbench.cli.compare import CHANGED, main, status
+from vbench.cli.compare import main
+from vbench.cli.gates import CHANGED, status
 from vbench.record.files import NODES, SWEEP, TRIAL
 from vbench.tracking.mlflow import COMPARISON, Tracker
 
