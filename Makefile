@@ -37,8 +37,8 @@ test: $(STAMP) lint
 		--no-loadscope-reorder
 
 test-kill: $(STAMP)
-	$(VENV)/bin/python -m pytest tests/harness/test_emulated_interrupts.py tests/harness/test_attached.py \
-		tests/harness/test_interrupts.py --every-phase
+	$(VENV)/bin/python -m pytest tests/clusters/emulated/test_interrupts.py tests/clusters/attached/test_trials.py \
+		tests/run/test_interrupts.py --every-phase
 
 test-differential: $(STAMP)
 	VBENCH_DIFFERENTIAL_EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/video/differential --timeout=0

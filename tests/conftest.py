@@ -1,11 +1,27 @@
-"""Options of the whole suite."""
+"""Options of the whole suite, its order, a folder to run in, and proof that no run leaves anything."""
 
+import codecs
+import contextlib
+import ctypes
 import os
+import select
 import signal
+import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.ordinary import NOBODY
+from tests.support.runs import DEADLINE_S, Wait, Workplace, below
+
+PR_SET_CHILD_SUBREAPER = 36
 
 # The tests start some thousand Python processes: they compile the code once, not each for itself.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -27,16 +43,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+TESTS = Path(__file__).parent
 LONGEST = (
-    "test_emulated_interrupts",
-    "test_interference",
-    "test_attached",
-    "test_sabotage",
-    "test_interrupts",
-    "test_pipeline_parity",
-    "test_emulated_run",
-    "test_sweep_runs",
-    "test_whole_runs",
+    "clusters/emulated/test_interrupts.py",
+    "validity/test_interference.py",
+    "clusters/attached/test_trials.py",
+    "validity/test_sabotage.py",
+    "run/test_interrupts.py",
+    "pipeline/test_parity.py",
+    "clusters/emulated/test_trial.py",
+    "run/test_whole_sweeps.py",
+    "run/test_whole_runs.py",
 )
 """Files of slow tests that take minutes, the longest first: what is begun last keeps one process busy while
 the others have nothing left to do."""
@@ -44,10 +61,74 @@ the others have nothing left to do."""
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    items.sort(key=lambda item: places.get(item.path.relative_to(TESTS).as_posix(), len(places)))
 
 
 def pytest_configure() -> None:
     """In the background of a shell Ctrl-C is ignored, and would be by all that tests start and interrupt."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def adopting() -> Iterator[None]:
+    """What a killed process leaves running becomes a child of the tests, and so can be found; zombies that
+    came this way are reaped at the end."""
+    libc = ctypes.CDLL(None)
+    own = {child.pid for child in psutil.Process().children()}
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        for child in psutil.Process().children():
+            if child.pid not in own and child.status() == psutil.STATUS_ZOMBIE:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(child.pid, 0)
+
+
+@pytest.fixture
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    # Ray's sockets need a short path.
+    temp = Path(os.path.realpath(f"/tmp/vt{os.getpid()}-{time.monotonic_ns() % 10**9}"))
+    temp.mkdir()
+    with adopting():
+        place = Workplace(tmp_path_factory.mktemp("work"), temp, set(below(os.getpid())))
+        yield place
+        for process in place.started:
+            if process.poll() is None:
+                process.terminate()
+            process.communicate(timeout=30)
+        left = place.left()
+        if not left:
+            temp.rmdir()
+        assert left == [], "a run left this behind"
+
+
+@pytest.fixture
+def nobodys() -> Iterator[tuple[Path, Path]]:
+    """A folder to run in and one for temp files, which only nobody and root can use; where all can go."""
+    with ExitStack() as stack:
+        made = [stack.enter_context(tempfile.TemporaryDirectory(prefix="vt", dir="/tmp")) for _ in range(2)]
+        for path in made:
+            os.chown(path, NOBODY, NOBODY)
+        yield Path(made[0]), Path(made[1])
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Wait:
+    """Reads a run's output until a text appears."""
+
+    def wait(process: "subprocess.Popen[str]", text: str) -> str:
+        assert process.stdout is not None
+        deadline = time.monotonic() + DEADLINE_S
+        seen, decoder = "", codecs.getincrementaldecoder("utf-8")()
+        while text not in seen:
+            # Unbuffered, or a line could lie in Python's buffer while select waits for the pipe.
+            ready = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]
+            data = os.read(process.stdout.fileno(), 65536) if ready else b""
+            assert data, f"the run did not say '{text}':\n{seen}"
+            seen += decoder.decode(data)
+        return seen
+
+    return wait

@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import records
-
+from tests.support import records
 from vbench.config.schema import Config
 from vbench.record import files, ledger
 from vbench.record.files import SWEEP, write_json, write_lines

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import ledgered
 import pytest
 
+from tests.analysis import ledgered
 from vbench.analysis import compare_sweep
 from vbench.analysis.audit import audit
 from vbench.analysis.results import Comparison

@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.analysis.bottleneck import limits
 from vbench.record.metrics import summarize
 from vbench.record.network import Link

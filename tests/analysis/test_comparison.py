@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sweeps
 
+from tests.support import sweeps
 from vbench.analysis import compare_sweep
 from vbench.analysis.arms import PER_BLOCK
 from vbench.analysis.comparability import NotComparable

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ledgered
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.analysis import ledgered
 from vbench.analysis import compare_sweep
 from vbench.analysis import data as data_of
 from vbench.cli import compare, log, revalidate

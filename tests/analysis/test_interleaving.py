@@ -2,8 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-import records
-
+from tests.support import records
 from vbench.analysis.interleaving import notes
 from vbench.record.types import Trial
 

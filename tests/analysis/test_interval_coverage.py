@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import simulated
 
+from tests.analysis import simulated
 from vbench.analysis.statistics import Improvement, improvement
 
 EXACT = ("normal", "resampled from measured trials")

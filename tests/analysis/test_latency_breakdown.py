@@ -1,10 +1,10 @@
 """Each moment of a request is counted once, for what was done for it then."""
 
 import pytest
-import records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import records
 from vbench.analysis.latency_breakdown import PARTS, where_it_went
 from vbench.record.types import SpanLine
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import sweeps
 
+from tests.support import sweeps
 from vbench.analysis import PAGE, compare_sweep
 from vbench.analysis.results import Comparison
 from vbench.cli.compare import main

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import records
-import sweeps
 
+from tests.support import records, sweeps
 from vbench.analysis import DATA, PAGE
 from vbench.cli.compare import main
 

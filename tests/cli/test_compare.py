@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sweeps
 
+from tests.support import sweeps
 from vbench.analysis import DATA, PAGE
 from vbench.analysis.comparison import compare
 from vbench.analysis.results import Comparison

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from emulated import EMULATED
-from runs import ORDINARY, Workplace, ran
 
+from tests.support.emulated import EMULATED
+from tests.support.runs import ORDINARY, Workplace, ran
 from vbench.clusters.emulated.requirements import needs
 
 FORBIDDEN = """

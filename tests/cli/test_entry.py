@@ -7,8 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.cli.main import COMMANDS, main
 from vbench.clusters.ray_node import inherited
 from vbench.record.files import MACHINES, NODES, REQUESTS, SPANS, TRIAL, write_json, write_lines

@@ -3,8 +3,7 @@
 import subprocess
 import sys
 
-from records import config
-
+from tests.support.records import config
 from vbench.cli.help import comment, fields, text
 from vbench.config.checkout import ROOT
 from vbench.run.compose import groups, studies

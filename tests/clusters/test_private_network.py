@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from runs import below
 
+from tests.support.runs import below
 from vbench.clusters import local, private_network
 from vbench.errors import ConfigError, InputError
 from vbench.linux import procfs

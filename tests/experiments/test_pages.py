@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from figures import INTERVAL, ROOT, Page, bold_figures, headline_lines, prose
+
+from tests.experiments.figures import INTERVAL, ROOT, Page, bold_figures, headline_lines, prose
 
 STUDIES = ROOT / "experiments"
 NO_DATA = {

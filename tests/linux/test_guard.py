@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from waiting import until
 
+from tests.support.waiting import until
 from vbench.linux import procfs
 from vbench.linux.guard import Guarded, guarded
 

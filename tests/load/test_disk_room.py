@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from http_files import Behaviour, serving
 
+from tests.support.http_files import Behaviour, serving
 from vbench.errors import VbenchError
 from vbench.load import disk_room
 from vbench.record.files import read_trial

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.cli import efficiency
 from vbench.load.single_process import PlainProcess
 from vbench.pipeline.config import PipelineArgs

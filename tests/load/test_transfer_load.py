@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import ray
-import records
 from ray import cluster_utils
 from ray._private.internal_api import node_stats
 
+from tests.support import records
 from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
 from vbench.config.transfer import ends, problems
 from vbench.load.transfer_actors import Pair

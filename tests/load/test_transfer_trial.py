@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from emulated import BETWEEN_ENDS, ENDS
-from ordinary import NOBODY
-from runs import ORDINARY, Workplace, ran
 
+from tests.support.emulated import BETWEEN_ENDS, ENDS
+from tests.support.ordinary import NOBODY
+from tests.support.runs import ORDINARY, Workplace, ran
 from vbench.record.files import read_requests, read_spans, read_trial
 from vbench.telemetry.link_idle import QUIET_S
 

@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-import records
-
+from tests.support import records
 from vbench.load.video_load import cold
 from vbench.record.types import SpanLine
 

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pytest
 import torch
 import transformers
-from agreeing import needs_gpu
 from safetensors.torch import load_file, save_file
 
+from tests.models.agreeing import needs_gpu
 from vbench.models.protocol import Detector, ModelError, ModelSettings
 from vbench.models.registry import create
 

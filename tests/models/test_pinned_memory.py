@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from agreeing import needs_gpu
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.models.agreeing import needs_gpu
 from vbench.models.pinned_memory import Staging
 
 pytestmark = needs_gpu

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from agreeing import agree
 from safetensors.torch import load_file, save_file
 
+from tests.models.agreeing import agree
 from vbench.models.average_precision import pairwise_iou
 from vbench.models.evaluate import evaluate, unseen_settings
 from vbench.models.protocol import Detector, ModelError, ModelSettings, Precision

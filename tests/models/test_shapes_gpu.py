@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from agreeing import agree, needs_gpu
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.models.agreeing import agree, needs_gpu
 from vbench.models.nms import suppress
 from vbench.models.protocol import Detector, ModelSettings
 from vbench.models.registry import create

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import Cluster
 
+from tests.pipeline.serving import Cluster
 from vbench.linux.ports import free_ports
 from vbench.video.scene import SceneSettings, ensure_clip
 

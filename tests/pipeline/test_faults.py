@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from ray import serve
-from serving import Cluster, Service, pipeline_args
-from waiting import until
 
+from tests.pipeline.serving import Cluster, Service, pipeline_args
+from tests.support.waiting import until
 from vbench.pipeline import build
 
 pytestmark = pytest.mark.slow

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from http_files import Behaviour, serving
 from pydantic import ValidationError
-from waiting import until
 
+from tests.support.http_files import Behaviour, serving
+from tests.support.waiting import until
 from vbench.errors import ConfigError
 from vbench.load.pipeline_args import pipeline_args
 from vbench.pipeline.api_schema import ProcessRequest

@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import ray
-from serving import Cluster
 
+from tests.pipeline.serving import Cluster
 from vbench.pipeline.messages import ChunkMessage, FramesMessage, InferenceCall
 from vbench.pipeline.replica import Report
 from vbench.pipeline.spans import ReplicaId, Span, SpanRecorder

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import requests
 from playwright.sync_api import expect, sync_playwright
-from serving import Cluster, Service
-from waiting import until
 
+from tests.pipeline.serving import Cluster, Service
+from tests.support.waiting import until
 from vbench.pipeline.api_schema import PATH
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from serving import (
+
+from tests.pipeline.serving import (
     Cluster,
     Reference,
     Service,
@@ -15,8 +16,7 @@ from serving import (
     pipeline_args,
     reference_pass,
 )
-from waiting import until
-
+from tests.support.waiting import until
 from vbench.models.inputs import input_spec
 from vbench.pipeline.api_schema import Answer
 from vbench.pipeline.config import PipelineArgs

@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from serving import Service
-from waiting import until
 
+from tests.pipeline.serving import Service
+from tests.support.waiting import until
 from vbench.cli.manifests.command import main
 from vbench.linux.ports import free_ports
 from vbench.pipeline import front

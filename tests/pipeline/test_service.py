@@ -14,10 +14,10 @@ from pathlib import Path
 import av
 import pytest
 import requests
-from http_files import Behaviour, serving
-from serving import Cluster, Service
-from waiting import until
 
+from tests.pipeline.serving import Cluster, Service
+from tests.support.http_files import Behaviour, serving
+from tests.support.waiting import until
 from vbench.pipeline.api_schema import Answer
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.record.files import (
     MACHINES,
     NODES,

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.record import link_fidelity
 from vbench.record.link_use import rounds
 from vbench.record.network import LinkCheck, LinkSample

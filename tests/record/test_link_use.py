@@ -1,10 +1,10 @@
 """Counters become bytes and rates, and what moved in an interval is told from what was only said."""
 
 import pytest
-import records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import records
 from vbench.record.link_use import PEAK_S, is_moving, link_use, peak_mbps, rounds
 from vbench.record.network import Link
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import records
 from vbench.record.metrics import percentile, summarize
 from vbench.record.types import GpuSample, NodeSample
 

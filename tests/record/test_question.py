@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.record.question import question
 
 EMULATED = asdict(records.config("cluster=emulated"))

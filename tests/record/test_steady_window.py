@@ -4,10 +4,10 @@ import random
 from dataclasses import replace
 
 import pytest
-import records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import records
 from vbench.record.metrics import latencies, summarize, supported
 from vbench.record.steady_window import Busy, all_slots_busy, halves, steady
 from vbench.record.types import Request

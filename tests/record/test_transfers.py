@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import records
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import records
 from vbench.record.transfers import crossings, frames_moved, handovers
 from vbench.record.types import SpanLine
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from runs import SMALL, Workplace
 
+from tests.support.runs import SMALL, Workplace
 from vbench.video.ffmpeg import ffmpeg_path
 
 SECONDS = 60

@@ -9,8 +9,8 @@ import sys
 import termios
 
 import pytest
-from runs import DEADLINE_S, SCENE, SMALL, Wait, Workplace
 
+from tests.support.runs import DEADLINE_S, SCENE, SMALL, Wait, Workplace
 from vbench.linux import procfs
 from vbench.record.files import read_trial
 

@@ -3,8 +3,8 @@
 import shlex
 
 import pytest
-from refusals import refused
 
+from tests.support.refusals import refused
 from vbench.cli.manifests.command import main as render
 from vbench.run.compose import ask
 

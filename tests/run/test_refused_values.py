@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
-from refusals import refused
 
+from tests.support.refusals import refused
 from vbench.config.path_option import path_option
 from vbench.errors import ConfigError, InputError, VbenchError
 from vbench.load.video_copy import local_copy

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import xxhash
-from records import clip, request, trial
 
+from tests.support.records import clip, request, trial
 from vbench.errors import ConfigError
 from vbench.record.files import REQUESTS, TRIAL, write_json, write_lines
 from vbench.record.types import Trial

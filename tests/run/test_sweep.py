@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import config
 
+from tests.support.records import config
 from vbench.errors import ConfigError
 from vbench.record.files import TRIAL
 from vbench.run.compose import Asked, ask

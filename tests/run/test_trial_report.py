@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from io import StringIO
 
-import records
 from rich.console import Console
 
+from tests.support import records
 from vbench.analysis.bottleneck import Limit, Limits
 from vbench.record.types import Rule
 from vbench.run.trial_report import cautions, show_limits, show_sweep, show_trial

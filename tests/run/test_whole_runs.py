@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from http_files import Behaviour, serving
-from runs import SMALL, Workplace
 
+from tests.support.http_files import Behaviour, serving
+from tests.support.runs import SMALL, Workplace
 from vbench.load.spec import LoadSpec, write_job
 from vbench.record.files import read_spans, read_trial
 from vbench.record.types import Trial

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from runs import SCENE, SMALL, Wait, Workplace
 
+from tests.support.runs import SCENE, SMALL, Wait, Workplace
 from vbench.record.files import read_requests, read_samples, read_spans, read_trial
 from vbench.record.types import Trial
 from vbench.run.sweep import Sweep, read

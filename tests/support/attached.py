@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from emulated import ENDS, SCALE, of
-from runs import Workplace, below
-from waiting import until
 
+from tests.support.emulated import ENDS, SCALE, of
+from tests.support.runs import Workplace, below
+from tests.support.waiting import until
 from vbench.clusters.emulated import cluster as emulated
 from vbench.linux import procfs
 from vbench.run.compose import check
@@ -87,14 +87,9 @@ class Stranger:
         """A trial attached to the cluster."""
         return self.run(workplace, *PLACED, f"cluster.address={self.address}", *arguments, **env)
 
-    @property
-    def tests_path(self) -> dict[str, str]:
-        """With it, modules of this folder can be run there."""
-        return {"PYTHONPATH": str(Path(__file__).parent)}
-
     def there(self, workplace: Workplace) -> dict[str, list[str]]:
         """``jobs``: the state of each there was; ``actors``: the class of each alive; told from inside."""
-        status, output = self.run(workplace, self.address, module="jobs_there", **self.tests_path)
+        status, output = self.run(workplace, self.address, module="tests.support.jobs_there")
         assert status == 0, output
         found: dict[str, list[str]] = json.loads(output.splitlines()[-1])
         return found

@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from waiting import came_true
-
+from tests.support.waiting import came_true
 from vbench.linux import procfs
 
 NODES = ("head", "gpu", "chunk1", "chunk2", "decode")

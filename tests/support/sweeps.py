@@ -8,8 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import records
-
+from tests.support import records
 from vbench.record.files import MACHINES, NODES, REQUESTS, SPANS, SWEEP, TRIAL, write_json, write_lines
 from vbench.record.network import Link
 from vbench.record.types import NodeSample, Request, Rule, SpanLine

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from runs import SMALL, Wait, Workplace
 
+from tests.support.runs import SMALL, Wait, Workplace
 from vbench.config.checkout import ROOT
 from vbench.telemetry.environment import MEASURED, code, describe
 

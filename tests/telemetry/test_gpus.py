@@ -47,7 +47,7 @@ def test_a_real_gpu_tells_what_it_is_and_how_it_is() -> None:
 
 def test_two_gpus_are_told_apart_and_what_one_cannot_tell_is_none(tmp_path: Path) -> None:
     """NVML's calls, answered by a library built for this test: what is real is in the study of GPUs."""
-    source = Path(__file__).with_name("fake_nvml.c")
+    source = Path(__file__).parents[1] / "support" / "fake_nvml.c"
     subprocess.run(
         ["gcc", "-shared", "-fPIC", "-o", tmp_path / "libnvidia-ml.so.1", source], check=True, timeout=60
     )

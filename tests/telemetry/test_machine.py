@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from waiting import until
 
+from tests.support.waiting import until
 from vbench.linux import procfs
 from vbench.telemetry.machine import CpuWatch, MachineSampler
 from vbench.telemetry.periodic import repeated

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.clusters.base import NodeAddress
 from vbench.config.runtime_flags import CONNECTIONS, MULTIPLE
 from vbench.linux import nics, procfs

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from waiting import until
 
+from tests.support.waiting import until
 from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.clusters.local import NEEDED, _exit_status
 from vbench.errors import TrialError

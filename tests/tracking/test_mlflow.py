@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.cli.log import main
 from vbench.record.files import DATABASE, REQUESTS, SWEEP, TRIAL, trial_folders, write_json, write_lines
 from vbench.tracking.mlflow import Tracker

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sweeps
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from tests.support import sweeps
 from vbench.record.files import DATABASE
 from vbench.tracking.mlflow import Tracker
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-import records
-
+from tests.support import records
 from vbench.config.schema import Config
 from vbench.record.network import Link, Network
 from vbench.record.types import (

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-import records
-
+from tests.support import records
 from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
 from vbench.record.types import Harness, Observed, Speed, Stall
 

@@ -3,11 +3,11 @@
 import io
 from dataclasses import asdict, fields
 
-import parts
 import pytest
-import records
 from rich.console import Console
 
+from tests.support import records
+from tests.validity import parts
 from vbench.config.schema import Config, LoadConfig
 from vbench.record.types import Trial
 from vbench.run.trial_report import show_sweep, show_trial

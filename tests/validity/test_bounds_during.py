@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import parts
 import pytest
-import records
-from quota import cpu_quota
-from waiting import until
 
+from tests.support import records
+from tests.support.quota import cpu_quota
+from tests.support.waiting import until
+from tests.validity import parts
 from vbench.linux import procfs
 from vbench.record.types import CpuBounds, Rule
 from vbench.telemetry.bounds import BoundsWatch

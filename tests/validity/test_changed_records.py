@@ -4,13 +4,13 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-import honest
 import pytest
-from honest import Record
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_honest_records import broken
 
+from tests.validity import honest
+from tests.validity.honest import Record
+from tests.validity.test_honest_records import broken
 from vbench.record.types import CallWork, Listener, PlacedReplica, Request
 from vbench.validity.as_configured import expected_settings
 from vbench.validity.rules import judge

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import honest
-import parts
 import pytest
-import records
 
+from tests.support import records
+from tests.validity import honest, parts
 from vbench.record.types import Rule
 from vbench.validity.completeness import judge
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import parts
 import pytest
-import records
-from waiting import until
 
+from tests.support import records
+from tests.support.waiting import until
+from tests.validity import parts
 from vbench.analysis import comparability
 from vbench.linux.cgroups import CpuGroups, cpu_quota, memory_limit_bytes
 from vbench.record.types import Rule, Trial

@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import parts
 import pytest
-import records
 
+from tests.support import records
+from tests.validity import parts
 from vbench.linux import procfs
 from vbench.record.types import GpuSample, MachineSample, Rule
 from vbench.validity import foreign_gpu
 
-NVML = Path(__file__).parents[1] / "harness" / "fake_nvml.c"
+NVML = Path(__file__).parents[1] / "support" / "fake_nvml.c"
 
 LOOKS = """
 import os

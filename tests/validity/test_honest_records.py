@@ -1,9 +1,9 @@
 """No rule of who answered, what ran and what must balance alarms on a record of an honest trial."""
 
-import honest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.validity import honest
 from vbench.record.types import Rule
 from vbench.validity.trial_checks import judge
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from emulated import TRANSFER, processes
-from interfere import halve_what_it_receives, lift_flow_caps
-from quota import cpu_quota, joining
-from runs import SCENE, SMALL, Wait, Workplace, below
-from waiting import came_true, until
 
+from tests.support.emulated import TRANSFER, processes
+from tests.support.interfere import halve_what_it_receives, lift_flow_caps
+from tests.support.quota import cpu_quota, joining
+from tests.support.runs import SCENE, SMALL, Wait, Workplace, below
+from tests.support.waiting import came_true, until
 from vbench.linux import procfs
 from vbench.record.files import read_requests, read_spans, read_trial
 from vbench.record.types import Graph, Rule, Trial

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
-import honest
-import parts
 import pytest
-import records
 
+from tests.support import records
+from tests.validity import honest, parts
 from vbench.config.schema import Config, NodeConfig
 from vbench.record.types import GpuSample
 from vbench.validity import bounds, rules

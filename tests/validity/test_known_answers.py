@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import records
-from http_files import Behaviour, serving
 
+from tests.support import records
+from tests.support.http_files import Behaviour, serving
 from vbench.config.schema import Config, VideoConfig
 from vbench.load import events
 from vbench.load.known_scene import KnownScene

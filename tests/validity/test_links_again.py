@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from interfere import halve_what_it_receives, lift_flow_caps
 
+from tests.support.interfere import halve_what_it_receives, lift_flow_caps
 from vbench.clusters.emulated import control
 from vbench.clusters.emulated.host import STARTED
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Host, Spec

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.clusters.emulated import topology
 from vbench.config.schema import ClusterConfig
 from vbench.record.network import Network

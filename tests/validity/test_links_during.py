@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import parts
 import pytest
-import records
 
+from tests.support import records
+from tests.validity import parts
 from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
 from vbench.record.network import LinkCheck, LinkSample
 from vbench.record.types import NodeSample, Rule, SpanLine

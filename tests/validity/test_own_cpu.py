@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import honest
 import pytest
-import records
-from waiting import until
 
+from tests.support import records
+from tests.support.waiting import until
+from tests.validity import honest
 from vbench.linux import procfs
 from vbench.record.types import MachineSample, Rule
 from vbench.telemetry.roles import RoleWatch, role_of

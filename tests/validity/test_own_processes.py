@@ -5,17 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from emulated import SCALE, TRANSFER
-from quota import cpu_quota
-from runs import SCENE, SMALL, Wait, Workplace, below
-from waiting import until
 
+from tests.support.emulated import SCALE, TRANSFER
+from tests.support.quota import cpu_quota
+from tests.support.runs import SCENE, SMALL, Wait, Workplace, below
+from tests.support.waiting import until
 from vbench.linux import procfs
 from vbench.record.files import read_machines, read_trial
 
 pytestmark = pytest.mark.slow
 
-SABOTAGE = Path(__file__).parents[1] / "validity" / "sabotage"
+SABOTAGE = Path(__file__).with_name("sabotage")
 
 CPUS = "the trial had the CPUs it counts on"
 SLOWLY_SAMPLED = tuple(one for one in SMALL if not one.startswith("load.sample_period_s="))

@@ -3,10 +3,10 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import honest
 import pytest
-import records
 
+from tests.support import records
+from tests.validity import honest
 from vbench.cli.revalidate import main
 from vbench.record import files
 from vbench.validity import rules

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-import records
 
+from tests.support import records
 from vbench.config.runtime_flags import MULTIPLE
 from vbench.record.types import Connections, MachineSample, NodeRuntime, Rule
 from vbench.validity import trial_checks

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import records
-from runs import SCENE, SMALL
 
+from tests.support import records
+from tests.support.runs import SCENE, SMALL
 from vbench.clusters import local
 from vbench.clusters.base import ClusterEndpoint, RunningCluster
 from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_job

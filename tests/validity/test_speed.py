@@ -3,10 +3,10 @@
 import os
 from dataclasses import replace
 
-import parts
 import pytest
-import records
 
+from tests.support import records
+from tests.validity import parts
 from vbench.record.types import Observed, Rule, Speed, SpeedChange
 from vbench.telemetry import speed as telemetry
 from vbench.validity import speed

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from typing import Any
 
-import parts
 import pytest
-import records
-from waiting import came_true, until
 
+from tests.support import records
+from tests.support.waiting import came_true, until
+from tests.validity import parts
 from vbench.linux import procfs
 from vbench.record.types import MachineSample, NodeSample, Rule, Stall
 from vbench.telemetry.machine import CpuWatch

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import records
 
+from tests.support import records
 from vbench.config.schema import Config
 from vbench.load.known_scene import KnownScene
 from vbench.load.pipeline_args import pipeline_args

@@ -3,10 +3,10 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import parts
 import pytest
-import records
 
+from tests.support import records
+from tests.validity import parts
 from vbench.record.files import (
     MACHINES,
     NODES,

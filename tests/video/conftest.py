@@ -6,9 +6,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from as_ffmpeg import Make
-from clips import ClipStore, run_ffmpeg
-from oracle import Truth, truth
+
+from tests.video.support.as_ffmpeg import Make
+from tests.video.support.clips import ClipStore, run_ffmpeg
+from tests.video.support.oracle import Truth, truth
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from clips import ClipStore, run_ffmpeg, source
 
+from tests.video.support.clips import ClipStore, run_ffmpeg, source
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import probe

@@ -6,11 +6,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clips import run_ffmpeg, source
-from joins import in_band_sets, join, packets_of
-from mp4_edits import Movie, own_boxes, with_boxes
-from oracle import ALL, found, truth
 
+from tests.video.support.clips import run_ffmpeg, source
+from tests.video.support.joins import in_band_sets, join, packets_of
+from tests.video.support.mp4_edits import Movie, own_boxes, with_boxes
+from tests.video.support.oracle import ALL, found, truth
 from vbench.video.codecs.av1_obu import sequence_header_obu, sequence_headers
 from vbench.video.codecs.bits import escaped
 from vbench.video.codecs.bitstream import PacketReader

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
-from clips import ClipStore
 
+from tests.video.support.clips import ClipStore
 from vbench.video.errors import ToolMissingError
 from vbench.video.ffmpeg import OVERRIDE, ffmpeg_path, ffmpeg_version, is_at_least, require_hwaccel
 from vbench.video.frames import decode_video

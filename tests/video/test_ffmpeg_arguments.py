@@ -4,8 +4,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clips import ClipStore
 
+from tests.video.support.clips import ClipStore
 from vbench.video.ffmpeg import OVERRIDE, ffmpeg_path
 from vbench.video.ffmpeg_arguments import decode_settings
 from vbench.video.ffmpeg_process import FFmpegRun

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from clips import ClipStore
 
+from tests.video.support.clips import ClipStore
 from vbench.video import ffmpeg_process
 from vbench.video.errors import DecoderKilledError, StoppedError, VideoError, VideoTimeoutError
 from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 import pytest
-from clips import ClipStore, run_ffmpeg, source
-from oracle import ALL, PLAIN, Truth, found, one_chunk, pixel_md5, truth
 
+from tests.video.support.clips import ClipStore, run_ffmpeg, source
+from tests.video.support.oracle import ALL, PLAIN, Truth, found, one_chunk, pixel_md5, truth
 from vbench.video.digest import combine, frame_digests
 from vbench.video.errors import ToolMissingError, VideoError, VideoTimeoutError
 from vbench.video.ffmpeg import ffmpeg_path, require_hwaccel

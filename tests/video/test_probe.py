@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from clips import ClipStore
 
+from tests.video.support.clips import ClipStore
 from vbench.video.codecs.bitstream import PacketReader
 from vbench.video.probe import probe, read_index
 

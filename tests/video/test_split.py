@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bare import without_usability_information
-from clips import RECIPES, ClipStore, run_ffmpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import Truth, found, truth
 
+from tests.video.support.bare import without_usability_information
+from tests.video.support.clips import RECIPES, ClipStore, run_ffmpeg
+from tests.video.support.oracle import Truth, found, truth
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import read_index

@@ -10,13 +10,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from as_ffmpeg import SHORT, Make, service
-from clean_aperture import with_clean_aperture
-from clips import RECIPES, ClipStore, run_ffmpeg, source
-from joins import in_band_sets, join, packets_of
-from mp4_edits import Movie, box, with_own_boxes
-from oracle import ALL, found, one_chunk, truth
 
+from tests.video.support.as_ffmpeg import SHORT, Make, service
+from tests.video.support.clean_aperture import with_clean_aperture
+from tests.video.support.clips import RECIPES, ClipStore, run_ffmpeg, source
+from tests.video.support.joins import in_band_sets, join, packets_of
+from tests.video.support.mp4_edits import Movie, box, with_own_boxes
+from tests.video.support.oracle import ALL, found, one_chunk, truth
 from vbench.video.codecs.bits import escaped
 from vbench.video.codecs.bitstream import PacketReader
 from vbench.video.decoder_state import StateScan

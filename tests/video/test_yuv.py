@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from clips import ClipStore, run_ffmpeg
-from oracle import ALL, found, one_chunk, truth
 
+from tests.video.support.clips import ClipStore, run_ffmpeg
+from tests.video.support.oracle import ALL, found, one_chunk, truth
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.scene import SceneSettings, ensure_clip

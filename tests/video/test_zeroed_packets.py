@@ -7,8 +7,8 @@ from pathlib import Path
 
 import av
 import pytest
-from clips import run_ffmpeg, source
 
+from tests.video.support.clips import run_ffmpeg, source
 from vbench.video.errors import VideoError
 from vbench.video.ffmpeg import ffmpeg_path
 from vbench.video.frames import decode_chunk

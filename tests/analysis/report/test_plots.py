@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-import sweeps
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from tests.support import sweeps
 from vbench.analysis.comparison import compare
 from vbench.analysis.report import plot_nics
 from vbench.analysis.report.plots import legend, new_figure

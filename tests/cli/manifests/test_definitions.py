@@ -20,7 +20,7 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.run.compose import check
 
 GOLDEN = Path(__file__).with_name("golden")
-SCHEMAS = Path(__file__).resolve().parents[3] / "shared" / "schemas"
+SCHEMAS = Path(__file__).resolve().parents[4] / "shared" / "schemas"
 CASES = {
     "kuberay-anyscale": (
         "kuberay",

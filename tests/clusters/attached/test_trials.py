@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attached import NODES, PLACED, Stranger, records, stranger
-from emulated import CONNECTIONS, WHOLE
-from runs import Wait, Workplace, below
-from waiting import until
 
+from tests.support.attached import NODES, PLACED, Stranger, records, stranger
+from tests.support.emulated import CONNECTIONS, WHOLE
+from tests.support.runs import Wait, Workplace, below
+from tests.support.waiting import until
 from vbench.linux import procfs
 from vbench.record.files import read_machines, read_requests, read_samples, read_spans, read_trial
 from vbench.record.types import Trial
@@ -53,7 +53,7 @@ def test_a_trial_is_whole_over_connections_that_are_cut(cluster: Stranger, workp
     for some: the log is read anew, nothing is said twice. The cluster has a token of its own."""
     host, port = cluster.address.removeprefix("http://").split(":")
     cuts = (host, port, str(OLDEST_S), str(OUT_S))
-    proxy = cluster.start(workplace, *cuts, module="cutting_proxy", **cluster.tests_path)
+    proxy = cluster.start(workplace, *cuts, module="tests.support.cutting_proxy")
     assert proxy.stdout is not None
     through = f"cluster.address=http://127.0.0.1:{proxy.stdout.readline().strip()}"
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from emulated import BOUNDS, EMULATED, OBJECTS, Machine, Processes, namespaces_of, of, processes
-from runs import SCENE, Wait, Workplace
-from waiting import until
 
+from tests.support.emulated import BOUNDS, EMULATED, OBJECTS, Machine, Processes, namespaces_of, of, processes
+from tests.support.runs import SCENE, Wait, Workplace
+from tests.support.waiting import until
 from vbench.linux import procfs
 from vbench.record.files import read_trial
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab import LOOK_S, Seen, checked, host, transfers
-from records import config
 
+from tests.support.lab import LOOK_S, Seen, checked, host, transfers
+from tests.support.records import config
 from vbench.clusters.emulated import link_check, topology
 from vbench.record.network import LinkCheck
 from vbench.telemetry.link_idle import POLL_S, QUIET_S

@@ -5,9 +5,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from emulated import BETWEEN_ENDS, CHUNKERS, CONNECTIONS, EMULATED, NODES, SCALE, WHOLE, Machine
-from runs import Workplace
 
+from tests.support.emulated import BETWEEN_ENDS, CHUNKERS, CONNECTIONS, EMULATED, NODES, SCALE, WHOLE, Machine
+from tests.support.runs import Workplace
 from vbench.load.video_load import WARM_UP_ROUNDS
 from vbench.record.files import read_machines, read_requests, read_samples, read_spans, read_trial
 from vbench.record.network import LINK_TOLERANCE

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import av
 import pytest
-from as_ffmpeg import Make, assert_as_ffmpeg
-from clips import source
-from oracle import ALL, found, truth
 
+from tests.video.support.as_ffmpeg import Make, assert_as_ffmpeg
+from tests.video.support.clips import source
+from tests.video.support.oracle import ALL, found, truth
 from vbench.video.codecs.av1_frame_sizes import FrameSizes
 from vbench.video.codecs.av1_obu import configured_sequence_header
 from vbench.video.errors import VideoError, VideoTooLargeError

@@ -6,10 +6,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from as_ffmpeg import Make, service
-from clips import ClipStore, source
-from oracle import truth
 
+from tests.video.support.as_ffmpeg import Make, service
+from tests.video.support.clips import ClipStore, source
+from tests.video.support.oracle import truth
 from vbench.video.codecs.picture_order import OrderCount, PictureOrder
 from vbench.video.probe import read_index
 

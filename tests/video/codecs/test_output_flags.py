@@ -4,9 +4,10 @@ from collections.abc import Container
 from pathlib import Path
 
 import pytest
-from as_ffmpeg import Make, assert_as_ffmpeg
-from clips import source
-from output_flags import X265, with_output_flags
+
+from tests.video.support.as_ffmpeg import Make, assert_as_ffmpeg
+from tests.video.support.clips import source
+from tests.video.support.output_flags import X265, with_output_flags
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import av
 import pytest
-from as_ffmpeg import Make, assert_as_ffmpeg
-from clips import ClipStore, run_ffmpeg, source
-from fields import BitCopy
-from joins import in_band_sets, join
 
+from tests.video.support.as_ffmpeg import Make, assert_as_ffmpeg
+from tests.video.support.clips import ClipStore, run_ffmpeg, source
+from tests.video.support.fields import BitCopy
+from tests.video.support.joins import in_band_sets, join
 from vbench.video.codecs.picture_order import OrderCount, PictureOrder
 from vbench.video.errors import VideoError
 from vbench.video.probe import probe

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from as_ffmpeg import assert_as_ffmpeg
-from redundant import with_redundant_slices
 
+from tests.video.support.as_ffmpeg import assert_as_ffmpeg
+from tests.video.support.redundant import with_redundant_slices
 from vbench.video.codecs.h264_fields import Field, Slice, SliceReader
 from vbench.video.errors import VideoError
 from vbench.video.probe import probe

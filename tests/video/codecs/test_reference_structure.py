@@ -5,10 +5,10 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from clips import ClipStore
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.video.support.clips import ClipStore
 from vbench.video.codecs.bitstream import PacketReader
 from vbench.video.codecs.parameter_sets import has_frames_only
 from vbench.video.codecs.reference_structure import References

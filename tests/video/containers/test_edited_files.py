@@ -8,14 +8,14 @@ from pathlib import Path
 
 import av
 import pytest
-from as_ffmpeg import SHORT, X264, Make, assert_as_ffmpeg, service
-from clips import ClipStore, run_ffmpeg, source
-from edit_lists import EMPTY, Segment, with_edit_list
-from fields import Packing, field_coded
-from mp4_edits import Movie
-from oracle import truth
-from vfw import as_vfw
 
+from tests.video.support.as_ffmpeg import SHORT, X264, Make, assert_as_ffmpeg, service
+from tests.video.support.clips import ClipStore, run_ffmpeg, source
+from tests.video.support.edit_lists import EMPTY, Segment, with_edit_list
+from tests.video.support.fields import Packing, field_coded
+from tests.video.support.mp4_edits import Movie
+from tests.video.support.oracle import truth
+from tests.video.support.vfw import as_vfw
 from vbench.video.errors import VideoError
 from vbench.video.probe import probe, read_index
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from as_ffmpeg import SHORT, Make, assert_as_ffmpeg
-from fragment_edits import SEPARATE, Fragment, edited
 
+from tests.video.support.as_ffmpeg import SHORT, Make, assert_as_ffmpeg
+from tests.video.support.fragment_edits import SEPARATE, Fragment, edited
 from vbench.video.containers.fragments import FragmentOrder
 from vbench.video.errors import VideoError
 from vbench.video.probe import probe

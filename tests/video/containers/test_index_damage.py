@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import RECIPES, ClipStore, run_ffmpeg, source
-from mp4_edits import Movie
-from oracle import ALL, found, truth
 
+from tests.video.support.clips import RECIPES, ClipStore, run_ffmpeg, source
+from tests.video.support.mp4_edits import Movie
+from tests.video.support.oracle import ALL, found, truth
 from vbench.video.codecs.bitstream import PacketReader
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.frames import decode_video

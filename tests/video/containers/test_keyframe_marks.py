@@ -6,9 +6,9 @@ from pathlib import Path
 
 import av
 import pytest
-from as_ffmpeg import Make, assert_as_ffmpeg
-from clips import source
 
+from tests.video.support.as_ffmpeg import Make, assert_as_ffmpeg
+from tests.video.support.clips import source
 from vbench.video.containers.times import periods_filled
 
 ENCODERS = {

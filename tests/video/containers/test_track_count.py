@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clips import ClipStore, run_ffmpeg
 
+from tests.video.support.clips import ClipStore, run_ffmpeg
 from vbench.video.demux import open_video
 from vbench.video.errors import VideoTooLargeError
 from vbench.video.probe import probe

@@ -4,10 +4,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from as_ffmpeg import SHORT, X264, Make, assert_as_ffmpeg
-from clips import source
-from oracle import ALL, found, truth
-from ts_packets import (
+
+from tests.video.support.as_ffmpeg import SHORT, X264, Make, assert_as_ffmpeg
+from tests.video.support.clips import source
+from tests.video.support.oracle import ALL, found, truth
+from tests.video.support.ts_packets import (
     NULL_PACKET,
     TS_PACKET,
     VIDEO_PID,
@@ -19,8 +20,7 @@ from ts_packets import (
     pid,
     with_clock_reference,
 )
-from ts_packets import joined as join_packets
-
+from tests.video.support.ts_packets import joined as join_packets
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_video
 from vbench.video.plain.one_pass import plain_pass

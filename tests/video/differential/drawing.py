@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
-from recipes import Clip, Step
+
+from tests.video.differential.recipes import Clip, Step
 
 NOTHING = Step(tool="append", arguments="", suffix="mp4")
 """Stands for a clip that is made elsewhere."""

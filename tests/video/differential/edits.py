@@ -1,6 +1,6 @@
 """Edits that FFmpeg does not do: edit lists, joins, damage, rewritten headers.
 
-``PYTHONPATH=tests/video python tests/video/differential/edits.py EDIT ARGUMENT... OUTPUT``
+``python -m tests.video.differential.edits EDIT ARGUMENT... OUTPUT``
 """
 
 import random
@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
-from clean_aperture import with_clean_aperture
-from fields import Packing, as_fields
-from fragment_edits import edited
-from ts_packets import joined, packets_of, with_clock_reference
-from vfw import as_vfw
+from tests.video.support.clean_aperture import with_clean_aperture
+from tests.video.support.fields import Packing, as_fields
+from tests.video.support.fragment_edits import edited
+from tests.video.support.ts_packets import joined, packets_of, with_clock_reference
+from tests.video.support.vfw import as_vfw
 
 
 def cat(*paths: str) -> bytes:

@@ -6,10 +6,11 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import edits
-from edits import EDITS
-
+from tests.video.differential import edits
+from tests.video.differential.edits import EDITS
 from vbench.video.ffmpeg import ffmpeg_path
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ def _print(step: Step, lines: list[str], names: dict[Step, str]) -> str:
         program = (
             ["$FFMPEG", "-v", "error", "-y"]
             if step.tool == "ffmpeg"
-            else [f"PYTHONPATH={Path(edits.__file__).parents[1]}", "python", edits.__file__, step.tool]
+            else [f"PYTHONPATH={ROOT}", "python", "-m", edits.__name__, step.tool]
         )
         lines.append(" ".join([*program, *(shlex.quote(word) for word in words)]))
     return names[step]

@@ -1,11 +1,12 @@
 """Draws clips whose headers no encoder or muxer at hand writes: fields, times as in AVI, clean apertures."""
 
-from drawing import CONTAINERS, H264_CONTAINERS, NOISE, SIZES, encoded, pick
-from fields import RATE, half_coder
-from fragment_edits import SEPARATE
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
-from recipes import Clip, Step
+
+from tests.video.differential.drawing import CONTAINERS, H264_CONTAINERS, NOISE, SIZES, encoded, pick
+from tests.video.differential.recipes import Clip, Step
+from tests.video.support.fields import RATE, half_coder
+from tests.video.support.fragment_edits import SEPARATE
 
 
 def _fields(draw: DrawFn, kinds: set[str]) -> Step:

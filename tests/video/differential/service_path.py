@@ -11,8 +11,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from plain import picture_name
 
+from tests.video.differential.plain import picture_name
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk
 from vbench.video.split import Splitter

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import drawing
 import pytest
-import rewritten
-from clips import RECIPES, ClipStore
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from plain import PlainPass, decoder_times, is_turned, plain_pass, rises
-from recipes import CannotBeMadeError, Clip, Workshop
-from service_path import ALL, Answer, Service, Way
+
+from tests.video.differential import drawing, rewritten
+from tests.video.differential.plain import PlainPass, decoder_times, is_turned, plain_pass, rises
+from tests.video.differential.recipes import CannotBeMadeError, Clip, Workshop
+from tests.video.differential.service_path import ALL, Answer, Service, Way
+from tests.video.support.clips import RECIPES, ClipStore
 
 EXAMPLES = int(os.environ.get("VBENCH_DIFFERENTIAL_EXAMPLES", "80"))
 """Drawn clips in all; half of them plain ones."""

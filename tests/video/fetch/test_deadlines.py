@@ -4,8 +4,8 @@ import threading
 import time
 
 import pytest
-from remote_servers import LIMITS, answering, fetch, forever
 
+from tests.video.support.remote_servers import LIMITS, answering, fetch, forever
 from vbench.video.errors import StoppedError, VideoTimeoutError, VideoUnreachableError
 from vbench.video.fetch import fetched_copy, http_connection
 from vbench.video.fetch.download import fetched

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from remote_servers import OK, answering, fetch, forever
 
+from tests.video.support.remote_servers import OK, answering, fetch, forever
 from vbench.video.errors import VideoBusyError, VideoTooLargeError
 from vbench.video.fetch import disk_room, download
 from vbench.video.types import VideoLimits

@@ -4,8 +4,8 @@ import socket
 import threading
 
 import pytest
-from remote_servers import OK, answering, fetch, forever
 
+from tests.video.support.remote_servers import OK, answering, fetch, forever
 from vbench.video.errors import VideoError, VideoUnreachableError
 from vbench.video.fetch import http
 

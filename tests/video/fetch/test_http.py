@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xxhash
-from http_files import Behaviour, serving
-from remote_servers import answering
 
+from tests.support.http_files import Behaviour, serving
+from tests.video.support.remote_servers import answering
 from vbench.video.errors import (
     StoppedError,
     VideoError,

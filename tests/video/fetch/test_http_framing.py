@@ -4,8 +4,8 @@ import socket
 import threading
 
 import pytest
-from remote_servers import answering, fetch
 
+from tests.video.support.remote_servers import answering, fetch
 from vbench.video.errors import VideoError, VideoUnreachableError
 from vbench.video.fetch import download
 

@@ -8,8 +8,8 @@ import threading
 from ipaddress import ip_address
 
 import pytest
-from remote_servers import OK, answering, fetch, forever
 
+from tests.video.support.remote_servers import OK, answering, fetch, forever
 from vbench.video.errors import VideoError
 from vbench.video.fetch import http_connection
 from vbench.video.fetch.own_addresses import is_own

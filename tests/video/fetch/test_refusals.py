@@ -4,8 +4,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from remote_servers import OK, answering, answering_securely, fetch
 
+from tests.video.support.remote_servers import OK, answering, answering_securely, fetch
 from vbench.video.errors import VideoError, VideoUnreachableError
 from vbench.video.fetch import download, http_connection
 from vbench.video.fetch.download import fetched, shown

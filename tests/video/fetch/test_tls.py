@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from remote_servers import LIMITS, OK, answering, answering_securely, fetch
 
+from tests.video.support.remote_servers import LIMITS, OK, answering, answering_securely, fetch
 from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, VideoUnreachableError
 from vbench.video.fetch import http_connection, tls_socket
 from vbench.video.fetch.download import fetched

@@ -6,9 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from clips import ClipStore, run_ffmpeg, source
-from oracle import ALL, Truth, found
 
+from tests.video.support.clips import ClipStore, run_ffmpeg, source
+from tests.video.support.oracle import ALL, Truth, found
 from vbench.video.containers import ts_continuity
 from vbench.video.errors import VideoError, VideoTimeoutError
 from vbench.video.frames import decode_chunk

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from clips import ClipStore
-from waiting import came_true, until
 
+from tests.support.waiting import came_true, until
+from tests.video.support.clips import ClipStore
 from vbench.linux.procfs import MARK
 from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
 from vbench.video.ffmpeg import ffmpeg_path

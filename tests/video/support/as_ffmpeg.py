@@ -4,9 +4,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from clips import source
-from oracle import ALL, Truth, found, truth
-
+from tests.video.support.clips import source
+from tests.video.support.oracle import ALL, Truth, found, truth
 from vbench.video.frames import decode_chunk
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry

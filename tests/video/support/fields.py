@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 import av
-from clips import run_ffmpeg
+
+from tests.video.support.clips import run_ffmpeg
 
 Packing = Literal["together", "apart", "apart_without_times"]
 """Both fields of a frame in one packet; each in its own; or so, and only the first has a time stamp."""

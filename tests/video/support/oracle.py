@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
-from clips import run_ffmpeg
 
+from tests.video.support.clips import run_ffmpeg
 from vbench.video.split import Splitter
 from vbench.video.types import Chunk, Frames
 

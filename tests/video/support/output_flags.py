@@ -6,9 +6,8 @@ from collections.abc import Container
 from itertools import pairwise
 from pathlib import Path
 
-from fields import BitCopy
-from joins import in_band_sets, join
-
+from tests.video.support.fields import BitCopy
+from tests.video.support.joins import in_band_sets, join
 from vbench.video.ffmpeg import ffmpeg_path
 
 X265 = (

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 import av
-from clips import run_ffmpeg, source
-from fields import START, BitCopy
+
+from tests.video.support.clips import run_ffmpeg, source
+from tests.video.support.fields import START, BitCopy
 
 Packing = Literal["together", "apart"]
 """Both codings of a picture in one packet, or each in its own."""
