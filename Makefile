@@ -4,8 +4,10 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 
 EXAMPLES ?= 500
+# Material announces with every build when its support ends (docs/dependencies.md).
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs
 
-.PHONY: help setup bench test test-kill test-differential lint clean
+.PHONY: help setup bench test test-kill test-differential lint docs clean
 help:
 	@echo "make setup  the environment in $(VENV), pinned by constraints.txt"
 	@echo "make bench  set up what is missing, run the main job, print where the record is;"
@@ -13,6 +15,7 @@ help:
 	@echo "make test   set up what is missing, lint, check types, run the whole test suite"
 	@echo "make test-kill  kill each process of an emulated trial in each phase, and attached trials (23 min)"
 	@echo "make test-differential  compare vbench with plain FFmpeg on EXAMPLES=500 drawn clips"
+	@echo "make docs   write the generated pages of docs/ again, and build the manual into site/"
 	@echo "make clean  remove $(VENV) and the caches (outputs/ stays)"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -30,6 +33,12 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/lint-imports --no-cache
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python docs/generate.py --check
+	$(MKDOCS) build --strict --quiet --site-dir $(VENV)/site
+
+docs: $(STAMP)
+	$(VENV)/bin/python docs/generate.py
+	$(MKDOCS) build --strict
 
 test: $(STAMP) lint
 	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4
@@ -44,4 +53,4 @@ test-differential: $(STAMP)
 	VBENCH_DIFFERENTIAL_EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/video/differential --timeout=0
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,192 @@
+"""The manual names every rule, every metric, every span and every study, and nothing that does not exist."""
+
+import ast
+import importlib.util
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import vbench.pipeline.spans
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+VALIDITY = [*sorted((ROOT / "vbench/validity").glob("*.py")), ROOT / "vbench/record/link_fidelity.py"]
+
+STANDS_FOR = {"NODE": r"[\w-]+", "ROLE": r"\w+"}
+"""Words of the metrics page that stand for a part of a name."""
+
+
+def rows(page: str) -> Iterator[list[str]]:
+    """The cells of every row of every table of a page of the manual."""
+    for line in (DOCS / page).read_text().splitlines():
+        if line.startswith("|") and not set(line) <= set("|-: "):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def rule_names() -> set[str]:
+    """What the code gives as the name of a ``Rule``, or to a helper that makes one."""
+    names: set[str] = set()
+    for file in VALIDITY:
+        tree = ast.parse(file.read_text())
+        constants = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            called = getattr(call.func, "id", "")
+            name = next((item.value for item in call.keywords if item.arg == "name"), None)
+            if called == "_rule":
+                name = call.args[0]
+            if called in ("Rule", "_rule") and name is not None:
+                names |= {
+                    constants.get(part.id, "") if isinstance(part, ast.Name) else str(part.value)
+                    for part in ast.walk(name)
+                    if isinstance(part, ast.Constant) or (isinstance(part, ast.Name) and part.id in constants)
+                }
+    return names
+
+
+def test_every_rule_is_explained() -> None:
+    explained = {cells[0].strip("*") for cells in rows("validity.md") if cells[0].startswith("*")}
+    names = rule_names()
+    assert len(names) > 45
+    assert names - explained == set(), "docs/validity.md lacks these rules"
+    assert explained - names == set(), "no rule has these names"
+
+
+def test_every_rule_has_a_meaning_and_a_remedy() -> None:
+    for cells in rows("validity.md"):
+        assert len(cells) == 3
+        assert all(cells), cells
+
+
+def test_every_rule_that_a_trial_has_been_judged_by_is_explained() -> None:
+    explained = {cells[0].strip("*") for cells in rows("validity.md")}
+    judged = {
+        rule["name"]
+        for path in (ROOT / "experiments").rglob("comparison.json")
+        for source in json.loads(path.read_text())["provenance"]["sources"]
+        for rule in source.get("rules", [])
+    }
+    assert len(judged) > 30
+    assert judged <= explained
+
+
+def documented_metrics() -> list[re.Pattern[str]]:
+    names = [name for cells in rows("metrics.md") for name in re.findall(r"`([^`]+)`", cells[0])]
+    return [re.compile(re.sub("|".join(STANDS_FOR), lambda m: STANDS_FOR[m[0]], re.escape(n))) for n in names]
+
+
+def measured_metrics() -> set[str]:
+    """Names in the committed results of whole trials."""
+    return {
+        name
+        for path in (ROOT / "experiments").rglob("comparison.json")
+        for source in json.loads(path.read_text())["provenance"]["sources"]
+        for name in source.get("metrics", {})
+    }
+
+
+def literal_metrics() -> set[str]:
+    """Names that the code spells out as keys of a dictionary of metrics."""
+    files = ("metrics.py", "steady_window.py", "link_fidelity.py")
+    return {
+        key.value
+        for file in files
+        for node in ast.walk(ast.parse((ROOT / "vbench/record" / file).read_text()))
+        for key in [
+            *(node.keys if isinstance(node, ast.Dict) else ()),
+            *((node.slice,) if isinstance(node, ast.Subscript) else ()),
+        ]
+        if isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value != "requests"
+    }
+
+
+@pytest.mark.parametrize("names", [measured_metrics(), literal_metrics()], ids=["measured", "in the code"])
+def test_every_metric_is_explained(names: set[str]) -> None:
+    assert len(names) > 25
+    patterns = documented_metrics()
+    assert {name for name in names if not any(p.fullmatch(name) for p in patterns)} == set()
+
+
+def test_every_metric_has_its_formula_and_its_name_its_unit() -> None:
+    of_units = {
+        "s": "_s",
+        "ms": "_ms",
+        "%": "percent",
+        "MB": "_mb",
+        "Mbit/s": "_mbps",
+        "J": "_j_",
+        "MHz": "_mhz",
+    }
+    for cells in rows("metrics.md"):
+        assert len(cells) == 3
+        assert cells[2], cells
+        if cells[1] in of_units:
+            for name in re.findall(r"`([^`]+)`", cells[0]):
+                assert of_units[cells[1]] in name, name
+
+
+def test_every_span_is_in_the_record_format() -> None:
+    table = vbench.pipeline.spans.__doc__ or ""
+    spans = re.findall(r"^(chunk|decode|infer) +(queue|transfer|compute) +(None|i) ", table, re.MULTILINE)
+    assert len(spans) > 10
+    listed = [tuple(cells[:3]) for cells in rows("record-format.md") if len(cells) == 4]
+    assert [(stage, kind, "null" if c == "None" else c) for stage, kind, c in spans] == listed[1:]
+
+
+def test_every_study_is_among_the_results() -> None:
+    text = (DOCS / "results.md").read_text()
+    for page in sorted((ROOT / "experiments").glob("*/README.md")):
+        assert f"(../experiments/{page.parent.name}/README.md)" in text
+
+
+def test_figures_among_the_results_are_those_of_their_pages() -> None:
+    for cells in rows("results.md"):
+        if match := re.search(r"\((.+?)\)", cells[0]):
+            page = (DOCS / match[1]).read_text()
+            for figure in re.findall(r"\d[\d.]*", cells[2]):
+                assert re.search(rf"(?<![\d.]){re.escape(figure.rstrip('.'))}(?![\d])", page), (
+                    cells[0],
+                    figure,
+                )
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *(each for extra in extras for each in extra)]
+    text = (DOCS / "dependencies.md").read_text()
+    names = {re.split(r"[\[=]", each)[0] for each in wanted}
+    assert {name for name in names if f"`{name}" not in text and not name.startswith("types-")} == set()
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_pages_are_current() -> None:
+    for name, text in generator().pages().items():
+        assert (DOCS / name).read_text() == text, f"docs/{name} is stale: run python docs/generate.py"
+
+
+def test_the_configuration_page_has_every_field_of_the_schema() -> None:
+    from vbench.cli.help import fields
+
+    text = (DOCS / "configuration.md").read_text()
+    for key, _ in fields():
+        group = not key.count(".") and (ROOT / "conf" / key).is_dir()
+        assert f"`{key}`" in text or group, key
