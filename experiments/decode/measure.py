@@ -33,7 +33,7 @@ from torchcodec.decoders import VideoDecoder
 from vbench.config.sizing import machine_cpus
 from vbench.models.inputs import input_spec
 from vbench.telemetry import environment
-from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import read_index
 from vbench.video.scene import ensure_clip

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.runs import SMALL, Workplace
-from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.ffmpeg.executable import ffmpeg_path
 
 SECONDS = 60
 """Bound on each; about a tenth is used on an idle machine."""

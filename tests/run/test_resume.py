@@ -19,7 +19,7 @@ from vbench.run.sweep import Planned, Sweep, begin
 from vbench.run.trial import CRASH, fingerprint
 from vbench.telemetry.environment import describe
 from vbench.tracking.mlflow import Tracker
-from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
 

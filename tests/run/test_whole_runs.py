@@ -13,9 +13,9 @@ from vbench.load.spec import LoadSpec, write_job
 from vbench.record.files import read_spans, read_trial
 from vbench.record.types import Trial
 from vbench.run.compose import check
-from vbench.video.cached import digest_path
+from vbench.video.cache import digest_path
 from vbench.video.digest import file_digest
-from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.ffmpeg.executable import ffmpeg_path
 from vbench.video.scene import SceneSettings, ensure_clip
 
 pytestmark = pytest.mark.slow

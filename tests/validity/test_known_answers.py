@@ -27,10 +27,10 @@ from vbench.load.video_copy import local_copy
 from vbench.models import torch_detector
 from vbench.record.types import Clip, Request
 from vbench.validity.known_answers import judge
-from vbench.video.cached import digest_path
-from vbench.video.plain import one_pass
-from vbench.video.rotate import first_frame
+from vbench.video.cache import digest_path
+from vbench.video.cross_check import one_pass
 from vbench.video.scene import SceneSettings, SceneTruth, clip_path, load_truth
+from vbench.video.scenes.rotate import first_frame
 from vbench.video.types import TruthBox
 
 DETECTOR = "the detector agrees with a plain implementation"

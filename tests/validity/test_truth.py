@@ -23,7 +23,7 @@ from vbench.record.types import Clip, Request
 from vbench.validity import truth
 from vbench.validity.rules import judge
 from vbench.validity.truth import scene_frames
-from vbench.video.containers.times import periods_filled
+from vbench.video.cross_check.container_periods import periods_filled
 from vbench.video.digest import file_digest
 from vbench.video.scene import SceneSettings, ensure_clip, load_truth
 from vbench.video.types import FrameGeometry
@@ -218,7 +218,7 @@ def test_an_index_that_lacks_frames_disagrees_with_the_reference(
 ) -> None:
     """Half the frames, by the code that service and reference once shared."""
     from vbench.video import sampling
-    from vbench.video.index import Index
+    from vbench.video.index.packet_index import Index
 
     right = Index.targets
     monkeypatch.setattr(Index, "targets", lambda *given, **named: right(*given, **named)[::2])

@@ -17,8 +17,8 @@ from tests.video.support.clips import ClipStore, run_ffmpeg, source
 from tests.video.support.oracle import ALL, PLAIN, Truth, found, one_chunk, pixel_md5, truth
 from vbench.video.digest import combine, frame_digests
 from vbench.video.errors import ToolMissingError, VideoError, VideoTimeoutError
-from vbench.video.ffmpeg import ffmpeg_path, require_hwaccel
-from vbench.video.ffmpeg_filters import select_expression
+from vbench.video.ffmpeg.executable import ffmpeg_path, require_hwaccel
+from vbench.video.ffmpeg.filters import select_expression
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.probe import probe
 from vbench.video.split import Splitter

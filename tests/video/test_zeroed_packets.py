@@ -10,7 +10,7 @@ import pytest
 
 from tests.video.support.clips import run_ffmpeg, source
 from vbench.video.errors import VideoError
-from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.ffmpeg.executable import ffmpeg_path
 from vbench.video.frames import decode_chunk
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry

@@ -19,7 +19,7 @@ from vbench.config.sizing import machine_cpus
 from vbench.errors import VbenchError
 from vbench.run.compose import check_one
 from vbench.video.errors import ToolMissingError
-from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 
 FEWEST_CPUS = 2
 

@@ -27,8 +27,8 @@ from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.linux.guard import Guarded, guarded
 from vbench.linux.ports import free_ports, port_is_free, taken
+from vbench.video.addresses import is_remote
 from vbench.video.fetch.download import shown
-from vbench.video.source import is_remote
 
 LOOPBACK = "127.0.0.2"
 """Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""

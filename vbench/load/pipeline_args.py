@@ -11,7 +11,7 @@ from vbench.config.schema import Config
 from vbench.config.sizing import deployments, replicas
 from vbench.errors import ConfigError
 from vbench.pipeline.config import REQUESTS_AT_ONCE, LimitArgs, PipelineArgs
-from vbench.video.source import path_of, scheme_of
+from vbench.video.addresses import path_of, scheme_of
 
 
 def pipeline_args(config: Config, *clips: Path) -> PipelineArgs:

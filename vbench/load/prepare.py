@@ -27,14 +27,14 @@ from vbench.pipeline.memory_budget import capacity_bytes
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.files import write_json
 from vbench.record.types import Clip
-from vbench.video.containers.times import periods_filled
+from vbench.video.addresses import is_remote
+from vbench.video.cross_check.container_periods import periods_filled
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError, VideoError
-from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
-from vbench.video.rotate import ensure_rotated, first_frame
+from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 from vbench.video.scene import ensure_clip, load_truth
+from vbench.video.scenes.rotate import ensure_rotated, first_frame
 from vbench.video.scenes.settings import SceneSettings
-from vbench.video.source import is_remote
 from vbench.video.types import FrameGeometry
 
 LARGEST_VARIED_BYTES = 512 * 2**20

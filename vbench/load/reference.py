@@ -19,10 +19,10 @@ from vbench.models.protocol import Detections, Detector
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.files import write_json
 from vbench.record.types import ReferenceChecks
-from vbench.video.cached import is_kept, keep
+from vbench.video.cache import is_kept, keep
+from vbench.video.cross_check.one_pass import plain_pass
 from vbench.video.digest import frame_digests
-from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
-from vbench.video.plain.one_pass import plain_pass
+from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 from vbench.video.scenes.shapes import SHAPES
 from vbench.video.types import FrameGeometry, TruthBox, VideoInfo
 

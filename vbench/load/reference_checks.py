@@ -14,7 +14,7 @@ from vbench.models.protocol import Precision
 from vbench.models.shapes import BUNDLED
 from vbench.pipeline.config import ModelArgs
 from vbench.record.types import ReferenceChecks
-from vbench.video.plain.scale import Plane, decoded_luma, detail, frame_luma, rgb_luma, scaled
+from vbench.video.cross_check.luma import Plane, decoded_luma, detail, frame_luma, rgb_luma, scaled
 from vbench.video.types import FrameGeometry, VideoInfo
 
 MOST_PICTURES = 2

@@ -8,9 +8,9 @@ from pathlib import Path
 from vbench.config.schema import VideoConfig
 from vbench.load.events import note, progress
 from vbench.pipeline.config import LimitArgs
+from vbench.video.addresses import is_remote, path_of
 from vbench.video.digest import file_digest
 from vbench.video.fetch.download import fetched
-from vbench.video.source import is_remote, path_of
 
 
 def local_copy(video: VideoConfig, folder: Path) -> Path:

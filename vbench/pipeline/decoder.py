@@ -10,9 +10,9 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkMessage, FramesMessage
 from vbench.pipeline.replica import Reporter, Work, merged
 from vbench.pipeline.spans import SpanRecorder
-from vbench.video.ffmpeg import require_hwaccel
-from vbench.video.ffmpeg_arguments import decode_settings
-from vbench.video.ffmpeg_process import FFmpegRun
+from vbench.video.ffmpeg.arguments import decode_settings
+from vbench.video.ffmpeg.executable import require_hwaccel
+from vbench.video.ffmpeg.process import FFmpegRun
 from vbench.video.frames import decode_chunk
 
 

@@ -11,12 +11,12 @@ from vbench.pipeline.errors import VideoMissingError
 from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.memory_budget import FramesBudget
 from vbench.pipeline.request_settings import RequestSettings
+from vbench.video.addresses import scheme_of
 from vbench.video.errors import VideoError
 from vbench.video.fetch.download import Local, fetched, shown
 from vbench.video.fetch.local_files import real_roots
 from vbench.video.fetch.public_addresses import PrivateSources
 from vbench.video.reader.pool import ReaderServer, SplitVideo
-from vbench.video.source import scheme_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

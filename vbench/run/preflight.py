@@ -15,7 +15,7 @@ from vbench.errors import ConfigError, InputError, NoRoomError
 from vbench.load.disk_room import is_full, no_room
 from vbench.tracking.database import unusable_database
 from vbench.video.errors import ToolMissingError
-from vbench.video.ffmpeg import require_hwaccel
+from vbench.video.ffmpeg.executable import require_hwaccel
 
 
 def check_machine(configs: Sequence[Config]) -> None:

@@ -99,7 +99,7 @@ def _back_to(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def _check_clip(its: str, clip: Clip) -> None:
     from vbench.video.digest import file_digest
     from vbench.video.errors import ToolMissingError
-    from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+    from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 
     try:
         ffmpeg = ffmpeg_version(ffmpeg_path())

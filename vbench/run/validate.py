@@ -34,11 +34,11 @@ from vbench.pipeline.config import (
     Handoff,
     Mode,
 )
+from vbench.video.addresses import path_of, scheme_of
 from vbench.video.errors import VideoError
 from vbench.video.fetch.download import SCHEMES, shown
 from vbench.video.fetch.local_files import NEVER
 from vbench.video.scenes.settings import SceneSettings
-from vbench.video.source import path_of, scheme_of
 from vbench.video.types import PixelFormat
 
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -13,7 +13,7 @@ from vbench.linux.cgroups import cpu_quota, memory_limit_bytes
 from vbench.record.condition_owners import RAYLET, WORKERS
 from vbench.video.digest import file_digest
 from vbench.video.errors import ToolMissingError
-from vbench.video.ffmpeg import ffmpeg_path, ffmpeg_version
+from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 
 VARIABLES = (
     "OMP_",

@@ -9,12 +9,12 @@ import ffmpeg
 import numpy as np
 import numpy.typing as npt
 
+from vbench.video.addresses import media_url
 from vbench.video.errors import VideoError
-from vbench.video.ffmpeg import file_options, pipe_options
-from vbench.video.ffmpeg_filters import decoder_options, ffmpeg_command, frame_graph
-from vbench.video.ffmpeg_process import FFmpegProcess, FFmpegRun
+from vbench.video.ffmpeg.executable import file_options, pipe_options
+from vbench.video.ffmpeg.filters import decoder_options, ffmpeg_command, frame_graph
+from vbench.video.ffmpeg.process import FFmpegProcess, FFmpegRun
 from vbench.video.probe import read_index
-from vbench.video.source import media_url
 from vbench.video.types import Chunk, FrameGeometry, Frames, VideoInfo, VideoLimits
 
 _BATCH_BYTES = 64 << 20

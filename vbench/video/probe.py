@@ -17,21 +17,32 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from vbench.video.addresses import local_video
 from vbench.video.codecs.bitstream import HEVC_BLA, HEVC_CRA, HEVC_LEADING, HEVC_RASL, PacketReader
 from vbench.video.codecs.packet_pictures import PictureCounter
 from vbench.video.codecs.reference_structure import References
+from vbench.video.containers.completeness import check_complete
 from vbench.video.containers.crop import Crop, container_crop
-from vbench.video.containers.edit_list import NO_PTS, Jumps, check_jumps
 from vbench.video.containers.sample_table import check_sample_table
-from vbench.video.containers.whole_boxes import check_complete
-from vbench.video.decoder_state import StateScan, StateUnit, framed_sets
-from vbench.video.demux import OpenVideo, open_video
-from vbench.video.display_metadata import color_matrix, color_range, orientation, picture_facts, whole_chroma
 from vbench.video.errors import VideoError, VideoTooLargeError
-from vbench.video.index import Index
-from vbench.video.source import local_video
-from vbench.video.stream_facts import FactsScan
-from vbench.video.timestamps import NO_ORDER, check_order, check_output_order, check_reordering
+from vbench.video.index.decoder_state import StateScan, StateUnit, framed_sets
+from vbench.video.index.demux import OpenVideo, open_video
+from vbench.video.index.display_metadata import (
+    color_matrix,
+    color_range,
+    orientation,
+    picture_facts,
+    whole_chroma,
+)
+from vbench.video.index.edit_list import NO_PTS, Jumps, check_jumps
+from vbench.video.index.packet_index import Index
+from vbench.video.index.picture_changes import FactsScan
+from vbench.video.index.timestamps import (
+    NO_ORDER,
+    check_order,
+    check_output_order,
+    check_reordering,
+)
 from vbench.video.types import VideoInfo, VideoLimits
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vbench.video.cached import Say, is_kept, keep
+from vbench.video.cache import Say, is_kept, keep
 from vbench.video.errors import VideoError
 from vbench.video.scenes.encode import encode_audio, encode_video, join
 from vbench.video.scenes.render import Scene

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vbench.video.containers.edit_list import NO_PTS, payload_times
-from vbench.video.demux import OpenVideo, open_video
+from vbench.video.chunks.nut import to_nut
 from vbench.video.errors import VideoError, VideoTooLargeError
+from vbench.video.index.demux import OpenVideo, open_video
+from vbench.video.index.edit_list import NO_PTS, payload_times
 from vbench.video.probe import read_index
-from vbench.video.remux import to_nut
 from vbench.video.sampling import bins
 from vbench.video.types import Chunk, VideoInfo, VideoLimits
 

@@ -17,4 +17,4 @@ def change(module: Any) -> None:
     module.picture_filters = picture_filters
 
 
-CHANGES = {"vbench.video.ffmpeg_filters": change}
+CHANGES = {"vbench.video.ffmpeg.filters": change}

@@ -22,4 +22,4 @@ def reference(plain_pass: Any) -> None:
     plain_pass.plain_pass = passes
 
 
-CHANGES = {"vbench.pipeline.request_settings": service, "vbench.video.plain.one_pass": reference}
+CHANGES = {"vbench.pipeline.request_settings": service, "vbench.video.cross_check.one_pass": reference}

@@ -52,6 +52,6 @@ def fewer_slots(service: Any) -> None:
 CHANGES = {
     "vbench.pipeline.service": fewer_slots,
     "vbench.pipeline.batching": more_threads,
-    "vbench.video.ffmpeg_process": more_threads_in_ffmpeg,
+    "vbench.video.ffmpeg.process": more_threads_in_ffmpeg,
     "vbench.models.torch_detector": one_by_one,
 }

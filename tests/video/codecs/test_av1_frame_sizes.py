@@ -10,8 +10,8 @@ from tests.video.support.clips import source
 from tests.video.support.oracle import ALL, found, truth
 from vbench.video.codecs.av1_frame_sizes import FrameSizes
 from vbench.video.codecs.av1_obu import configured_sequence_header
+from vbench.video.cross_check.one_pass import plain_pass
 from vbench.video.errors import VideoError, VideoTooLargeError
-from vbench.video.plain.one_pass import plain_pass
 from vbench.video.probe import probe
 from vbench.video.types import FrameGeometry, VideoLimits
 

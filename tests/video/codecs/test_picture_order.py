@@ -149,7 +149,7 @@ def test_a_packet_without_a_picture_is_no_reason_to_call_a_video_damaged(make: M
 def test_nothing_is_decoded_twice_where_the_order_is_sound(
     name: str, clip: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr("vbench.video.timestamps.decoded_times")
+    monkeypatch.delattr("vbench.video.index.timestamps.decoded_times")
 
     assert probe(clip(name)).frames
 
@@ -159,8 +159,8 @@ def test_a_doubt_far_into_a_large_video_is_not_decoded(
 ) -> None:
     whole = make("no_b.mkv", f"{source(2, '24', '96x64')} {X264} -bf 0 -x264-params keyint=12:scenecut=0")
     path = retimed(whole, tmp_path / "retimed.mkv", lambda place, ms: ms + {40: 42, 41: -42}.get(place, 0))
-    monkeypatch.delattr("vbench.video.timestamps.decoded_times")
-    monkeypatch.setattr("vbench.video.timestamps._MOST_PIXELS", 39 * 96 * 64)
+    monkeypatch.delattr("vbench.video.index.timestamps.decoded_times")
+    monkeypatch.setattr("vbench.video.index.timestamps._MOST_PIXELS", 39 * 96 * 64)
 
     with pytest.raises(VideoError, match=r"has time stamps that go back after 1\.7\d\d s"):
         probe(path)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.video.support.as_ffmpeg import assert_as_ffmpeg
 from tests.video.support.redundant import with_redundant_slices
-from vbench.video.codecs.h264_fields import Field, Slice, SliceReader
+from vbench.video.codecs.h264_slices import Field, Slice, SliceReader
 from vbench.video.errors import VideoError
 from vbench.video.probe import probe
 

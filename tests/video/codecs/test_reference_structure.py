@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.video.support.clips import ClipStore
 from vbench.video.codecs.bitstream import PacketReader
-from vbench.video.codecs.parameter_sets import has_frames_only
+from vbench.video.codecs.h264_parameter_sets import has_frames_only
 from vbench.video.codecs.reference_structure import References
 from vbench.video.probe import read_index
 from vbench.video.split import Splitter

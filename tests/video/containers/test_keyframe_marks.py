@@ -9,7 +9,7 @@ import pytest
 
 from tests.video.support.as_ffmpeg import Make, assert_as_ffmpeg
 from tests.video.support.clips import source
-from vbench.video.containers.times import periods_filled
+from vbench.video.cross_check.container_periods import periods_filled
 
 ENCODERS = {
     "h264": "-c:v libx264 -preset ultrafast -bf 2 -threads 1 -x264-params keyint=12:scenecut=0",

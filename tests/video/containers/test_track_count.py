@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.video.support.clips import ClipStore, run_ffmpeg
-from vbench.video.demux import open_video
 from vbench.video.errors import VideoTooLargeError
+from vbench.video.index.demux import open_video
 from vbench.video.probe import probe
 from vbench.video.reader.pool import ReaderServer
 from vbench.video.reader.server import _named
@@ -97,6 +97,6 @@ def test_tracks_are_counted_before_the_file_is_opened(
     tracks: Callable[[int, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tracks(101, "mp4")
-    monkeypatch.setattr("vbench.video.demux.av.open", lambda *_, **__: pytest.fail("it was opened"))
+    monkeypatch.setattr("vbench.video.index.demux.av.open", lambda *_, **__: pytest.fail("it was opened"))
     with pytest.raises(VideoTooLargeError), open_video(path, VideoLimits()):
         pass

@@ -21,9 +21,9 @@ from tests.video.support.ts_packets import (
     with_clock_reference,
 )
 from tests.video.support.ts_packets import joined as join_packets
+from vbench.video.cross_check.one_pass import plain_pass
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_video
-from vbench.video.plain.one_pass import plain_pass
 from vbench.video.probe import probe
 from vbench.video.types import FrameGeometry
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 
-from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.ffmpeg.executable import ffmpeg_path
 
 RGB = "scale=flags=bicubic+accurate_rnd+full_chroma_int+bitexact,format=rgb24"
 _FRAME = re.compile(r"\[info\] n: *\d+ pts: *(-?\d+|NOPTS) .* s:(\d+)x(\d+) .* plane_checksum:\[([0-9A-F]+)")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.video.differential import edits
 from tests.video.differential.edits import EDITS
-from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.ffmpeg.executable import ffmpeg_path
 
 ROOT = Path(__file__).resolve().parents[3]
 

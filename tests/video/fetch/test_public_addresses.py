@@ -12,7 +12,7 @@ import pytest
 from tests.video.support.remote_servers import OK, answering, fetch, forever
 from vbench.video.errors import VideoError
 from vbench.video.fetch import http_connection
-from vbench.video.fetch.own_addresses import is_own
+from vbench.video.fetch.host_addresses import is_own
 from vbench.video.fetch.public_addresses import PrivateSources, is_public
 
 NOBODY = PrivateSources.of([])
@@ -128,7 +128,7 @@ def test_the_address_that_is_checked_is_the_one_connected_to(monkeypatch: pytest
 ASK_A_PUBLIC_ADDRESS_OF_THIS_MACHINE = """
 import select, socket
 from vbench.video.errors import VideoError
-from vbench.video.fetch.own_addresses import is_own
+from vbench.video.fetch.host_addresses import is_own
 from vbench.video.fetch.public_addresses import PrivateSources
 from vbench.video.fetch.download import fetched
 from vbench.video.types import VideoLimits

@@ -21,11 +21,11 @@ import pytest
 from tests.support.waiting import came_true, until
 from tests.video.support.clips import ClipStore
 from vbench.linux.procfs import MARK
+from vbench.video.child_environment import child_environment
 from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
-from vbench.video.ffmpeg import ffmpeg_path
-from vbench.video.ffmpeg_process import FFmpegProcess
+from vbench.video.ffmpeg.executable import ffmpeg_path
+from vbench.video.ffmpeg.process import FFmpegProcess
 from vbench.video.reader import messages, pool
-from vbench.video.reader.child_environment import child_environment
 from vbench.video.reader.messages import ForeignTypeError, receive, send
 from vbench.video.reader.pool import ReaderServer
 from vbench.video.reader.process import Reader

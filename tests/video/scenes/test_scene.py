@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from vbench.video.cached import digest_path
+from vbench.video.cache import digest_path
 from vbench.video.errors import VideoError
 from vbench.video.scene import (
     Scene,

@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 
 from vbench.video.codecs.bits import Bits, unescaped
-from vbench.video.codecs.parameter_sets import skip_to_frames_only
+from vbench.video.codecs.h264_parameter_sets import skip_to_frames_only
 
 
 def without_usability_information(path: Path, copy: Path) -> Path:

@@ -4,7 +4,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.ffmpeg.executable import ffmpeg_path
 
 TEXTURE = "noise=alls=10:allf=t:all_seed=7"
 X264 = "-c:v libx264 -preset ultrafast -bf 2 -g 30 -threads 2"

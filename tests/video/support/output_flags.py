@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.video.support.fields import BitCopy
 from tests.video.support.joins import in_band_sets, join
-from vbench.video.ffmpeg import ffmpeg_path
+from vbench.video.ffmpeg.executable import ffmpeg_path
 
 X265 = (
     "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=12:min-keyint=12:scenecut=0:bframes=3:"

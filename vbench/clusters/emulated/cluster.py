@@ -26,7 +26,7 @@ from vbench.linux import procfs
 from vbench.linux.guard import Guarded, guarded
 from vbench.linux.proxies import bypassed
 from vbench.record.network import LinkCheck, Network, read_network
-from vbench.video.source import path_of
+from vbench.video.addresses import path_of
 
 NODE_MB = 500
 """Measured need of one node beside its object store: Ray's processes and a Serve replica."""

@@ -14,7 +14,7 @@ from vbench.video.codecs.av1_obu import (
     obus,
 )
 from vbench.video.codecs.bits import Bits
-from vbench.video.codecs.picture_facts import PictureFacts
+from vbench.video.codecs.picture_format import PictureFacts
 
 _KEY, _INTRA_ONLY, _SWITCH = 0, 2, 3
 """``frame_type``, AV1 bitstream specification 6.8.2."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vbench.video.codecs.bits import Bits
-from vbench.video.codecs.picture_facts import PictureFacts
+from vbench.video.codecs.picture_format import PictureFacts
 
 SEQUENCE_HEADER, FRAME_HEADER, FRAME = 1, 3, 6
 """OBU types, AV1 bitstream specification 6.2.2."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from vbench.video.codecs.bits import Bits, unescaped
 from vbench.video.codecs.bitstream import HEVC_IDR, HEVC_IRAP
-from vbench.video.codecs.picture_facts import skip_profile_tier_level
+from vbench.video.codecs.picture_format import skip_profile_tier_level
 from vbench.video.codecs.picture_order import OrderCount
-from vbench.video.decoder_state import HEVC_PPS, HEVC_SPS
+from vbench.video.index.decoder_state import HEVC_PPS, HEVC_SPS
 
 _HEAD_BYTES = 24
 """Of a picture parameter set: more than it takes to reach what slice headers depend on."""

@@ -13,7 +13,7 @@ from vbench.video.codecs.bitstream import (
     HEVC_SUB_LAYER_NON_REFERENCE,
     PacketReader,
 )
-from vbench.video.codecs.h264_fields import Field, SliceReader
+from vbench.video.codecs.h264_slices import Field, SliceReader
 from vbench.video.codecs.hevc_slices import HevcSliceReader, hevc_layer
 from vbench.video.codecs.picture_order import PictureOrder
 from vbench.video.codecs.vpx_headers import vp9_frames

@@ -14,7 +14,7 @@ from vbench.video.codecs.bitstream import (
     HEVC_SUB_LAYER_NON_REFERENCE,
     PacketReader,
 )
-from vbench.video.codecs.parameter_sets import has_frames_only
+from vbench.video.codecs.h264_parameter_sets import has_frames_only
 
 H264_SPS = 7
 """NAL unit type of a sequence parameter set, ITU-T H.264 table 7-1."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vbench.video.codecs.bits import Bits
-from vbench.video.codecs.picture_facts import PictureFacts
+from vbench.video.codecs.picture_format import PictureFacts
 
 _VP9_MATRICES = (2, 5, 1, 6, 7, 9, 2, 0)
 """VP9's ``color_space`` as matrix coefficients of ITU-T H.273 (VP9 bitstream specification 7.2.2)."""

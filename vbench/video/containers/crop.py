@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from vbench.video.containers.mp4_tree import MOST_HEADER_BYTES, boxes, descend, movie_header, track_id
+from vbench.video.containers.mp4_boxes import MOST_HEADER_BYTES, boxes, descend, movie_header, track_id
 from vbench.video.errors import VideoError
 
 NO_CROP = (0, 0, 0, 0)

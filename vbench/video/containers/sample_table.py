@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vbench.video.containers.mp4_tree import boxes, data_boxes, descend, movie_header, track_id
+from vbench.video.containers.mp4_boxes import boxes, data_boxes, descend, movie_header, track_id
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.types import VideoLimits
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vbench.video.containers import box_chain
+from vbench.video.containers import mp4_completeness
 from vbench.video.containers.byte_file import open_bytes
-from vbench.video.containers.mp4_tree import boxes, movie_header
+from vbench.video.containers.mp4_boxes import boxes, movie_header
 from vbench.video.errors import VideoTooLargeError
 
 MOST_TRACKS = 100
@@ -14,7 +14,7 @@ MOST_TRACKS = 100
 def check_track_count(path: Path) -> None:
     """VideoTooLargeError if an MP4/MOV file has more than ``MOST_TRACKS``; files of other formats pass."""
     with open_bytes(path) as file:
-        if not box_chain.recognises(file):
+        if not mp4_completeness.recognises(file):
             return
         movie = movie_header(file.descriptor, file.size)
     count = sum(kind == b"trak" for kind, _, _ in boxes(movie))

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from vbench.video.deadline import Deadline
+from vbench.video.fetch.deadline import Deadline
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Literal, get_args
 from urllib.parse import urlsplit
 
-from vbench.video.deadline import Deadline, TimeIsUpError
+from vbench.video.addresses import local_video, scheme_of
 from vbench.video.errors import (
     StoppedError,
     VideoBusyError,
@@ -20,12 +20,12 @@ from vbench.video.errors import (
     VideoTimeoutError,
     VideoUnreachableError,
 )
+from vbench.video.fetch.byte_source import InterruptedFetchError, Reader
+from vbench.video.fetch.deadline import Deadline, TimeIsUpError
 from vbench.video.fetch.disk_room import COPIES
 from vbench.video.fetch.fetched_copy import FetchedCopy as _Copy
 from vbench.video.fetch.local_files import opened_below
 from vbench.video.fetch.public_addresses import PrivateSources
-from vbench.video.fetch.reader import InterruptedFetchError, Reader
-from vbench.video.source import local_video, scheme_of
 from vbench.video.types import VideoLimits
 
 Scheme = Literal["file", "http", "https", "s3", "gs"]

@@ -11,8 +11,10 @@ import socket
 from http import HTTPStatus
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
-from vbench.video.deadline import Deadline
+from vbench.video.addresses import scheme_of
 from vbench.video.errors import VideoError
+from vbench.video.fetch.byte_source import InterruptedFetchError
+from vbench.video.fetch.deadline import Deadline
 from vbench.video.fetch.http_body import (
     Body,
     BrokenBodyError,
@@ -30,9 +32,7 @@ from vbench.video.fetch.http_connection import (
     reason_of,
 )
 from vbench.video.fetch.public_addresses import Address, PrivateSources, is_public
-from vbench.video.fetch.reader import InterruptedFetchError
 from vbench.video.fetch.tls_socket import TooLongError
-from vbench.video.source import scheme_of
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 20.0

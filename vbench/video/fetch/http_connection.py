@@ -15,9 +15,9 @@ from typing import Any
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-from vbench.video.deadline import Deadline
 from vbench.video.fetch.abandonable_call import call
-from vbench.video.fetch.own_addresses import is_own
+from vbench.video.fetch.deadline import Deadline
+from vbench.video.fetch.host_addresses import is_own
 from vbench.video.fetch.public_addresses import Address, address_of
 from vbench.video.fetch.tls_socket import TlsSocket, TooLongError
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from vbench.video.addresses import local_video, path_of
 from vbench.video.errors import VideoError
 from vbench.video.fetch.path_walk import KernelFileError, UnreachableError, open_path, path_of_descriptor
-from vbench.video.source import local_video, path_of
 from vbench.video.types import VideoLimits
 
 NEVER = (Path("/proc"), Path("/dev"), Path("/sys"))

@@ -14,10 +14,10 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import ArrowException, fs
 
-from vbench.video.deadline import Deadline, TimeIsUpError
 from vbench.video.errors import VideoError
 from vbench.video.fetch.abandonable_call import call
-from vbench.video.fetch.reader import InterruptedFetchError
+from vbench.video.fetch.byte_source import InterruptedFetchError
+from vbench.video.fetch.deadline import Deadline, TimeIsUpError
 
 T = TypeVar("T")
 

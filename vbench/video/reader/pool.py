@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vbench.video.child_environment import child_environment
 from vbench.video.errors import VideoError
-from vbench.video.reader.child_environment import child_environment
 from vbench.video.reader.messages import Order
 from vbench.video.reader.process import Reader
 from vbench.video.split import ChunkPlan

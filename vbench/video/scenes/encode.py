@@ -13,9 +13,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from vbench.video.child_environment import child_environment
 from vbench.video.errors import VideoError
-from vbench.video.ffmpeg import ffmpeg_path
-from vbench.video.reader.child_environment import child_environment
+from vbench.video.ffmpeg.executable import ffmpeg_path
 from vbench.video.scenes.settings import SceneSettings
 
 AnyPacket: TypeAlias = "av.Packet[av.VideoStream] | av.Packet[av.AudioStream]"

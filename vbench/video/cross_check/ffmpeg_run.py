@@ -1,0 +1,231 @@
+"""Runs FFmpeg on a whole file as it is, and reads pictures with their times from it."""
+
+import re
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.stream import Disposition
+
+from vbench.video.addresses import media_url
+from vbench.video.cross_check.frame_times import FrameTimes
+from vbench.video.errors import VideoError
+from vbench.video.ffmpeg.executable import (
+    CODECS,
+    command_prefix,
+    ffmpeg_path,
+    ffmpeg_version,
+    file_options,
+    is_at_least,
+    max_pixels,
+    words,
+)
+from vbench.video.ffmpeg.filters import SCALE_FLAGS, YUV_OUT
+from vbench.video.ffmpeg.process import FFmpegProcess
+from vbench.video.types import FrameGeometry
+
+FilterOptions = tuple[str, dict[str, Any]]
+"""A filter's name and options."""
+
+_FACTS_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstFrame:
+    """The first frame of a video as FFmpeg shows it."""
+
+    time_base: Fraction
+    """Seconds per tick of every pts."""
+    pts: int
+    width: int
+    height: int
+    """Of the picture, cropped and turned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One frame with its time."""
+
+    pts: int
+    pixels: npt.NDArray[np.uint8]
+
+
+def only_video(path: Path) -> int | None:
+    """The number of the only stream that can be the video; None if there are several, or none.
+
+    Covers and thumbnails cannot: pictures of other codecs than vbench decodes. FFmpeg prefers them to a
+    larger video if they are marked as the default.
+
+    Raises:
+        VideoError: the file cannot be opened.
+    """
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    with _opened(path) as file:
+        numbers = [
+            stream.index
+            for stream in file.streams.video
+            if not stream.disposition & covers
+            and stream.codec_context is not None
+            and stream.codec_context.codec.canonical_name in CODECS
+        ]
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def announced_pixels(path: Path) -> int:
+    """Pixels of the largest picture that an AV1 stream of the file may have; 0 without one.
+
+    Raises:
+        VideoError: the file cannot be opened.
+    """
+    with _opened(path) as file:
+        contexts = [stream.codec_context for stream in file.streams.video]
+        sizes = [
+            context.width * context.height
+            for context in contexts
+            if context is not None and context.codec.canonical_name == "av1"
+        ]
+    return max(sizes, default=0)
+
+
+def _opened(path: Path) -> InputContainer:
+    try:
+        return av.open(media_url(path), container_options=file_options(), metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise VideoError(f"{path} cannot be opened as a video: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainRun:
+    """Runs of FFmpeg over one file; each ends at the first error."""
+
+    path: Path
+    """The video, for messages."""
+    opened: Path
+    """The file to open: the video, or a copy of it."""
+    geometry: FrameGeometry
+    threads: int
+    timeout_s: float
+    stream: int | None = None
+    """The video stream's number in the file; None: the one that FFmpeg chooses."""
+    announced_pixels: int = 0
+    """Without as large a ``max_pixels``, FFmpeg's AV1 decoder does not open."""
+
+    def first_frame(self, *, turned: bool = True) -> FirstFrame:
+        """What the first frame is, ``turned`` upright by FFmpeg or not; VideoError if FFmpeg shows none."""
+        time_base = "demux" if is_at_least(ffmpeg_version(ffmpeg_path()), 6, 1) else "-1"
+        output = ["-enc_time_base", time_base, "-f", "framehash", "-hash", "crc32"]
+        before = [] if turned else ["-noautorotate"]
+        text = self._output(before, ["-frames:v", "1", *output], _FACTS_BYTES).decode()
+        base = re.search(r"^#tb 0: (\d+/\d+)$", text, re.MULTILINE)
+        size = re.search(r"^#dimensions 0: (\d+)x(\d+)$", text, re.MULTILINE)
+        frame = re.search(r"^0, *-?\d+, *(-?\d+),", text, re.MULTILINE)
+        if base is None or size is None or frame is None:
+            raise VideoError(f"{self.path} has no picture that FFmpeg shows")
+        return FirstFrame(
+            time_base=Fraction(base[1]), pts=int(frame[1]), width=int(size[1]), height=int(size[2])
+        )
+
+    def upright_frame(self, *, channels: int) -> npt.NDArray[np.uint8]:
+        """The first frame, turned by FFmpeg itself and as large as the picture in the frames.
+
+        uint8[inner_height, inner_width, ``channels``], 3 for rgb24 and 1 for the luma of yuv420p.
+        """
+        width, height = self.geometry.inner_width, self.geometry.inner_height
+        colors = YUV_OUT if channels == 1 else {}
+        scale: FilterOptions = ("scale", {"w": width, "h": height, "flags": SCALE_FLAGS, **colors})
+        filters = _text([scale, ("format", {"pix_fmts": self.geometry.pixel_format})])
+        size = width * height * channels
+        surplus = width * height // 2 if channels == 1 else 0  # the chroma
+        data = self._output([], ["-frames:v", "1", "-vf", filters, "-f", "rawvideo"], size + surplus)
+        if len(data) != size + surplus:
+            raise VideoError(f"{self.path} has no picture that FFmpeg shows")
+        return np.frombuffer(data, np.uint8)[:size].reshape(height, width, channels)
+
+    def pictures(
+        self, choose: Iterable[FilterOptions], convert: Iterable[FilterOptions], *, all_times: bool = False
+    ) -> Generator[tuple[Picture | None, list[int]]]:
+        """The pictures that pass the filters ``choose``, as ``convert`` makes them, not turned by FFmpeg.
+
+        Yields:
+            A picture, and with ``all_times`` the pts of all frames that came out of the decoder since the
+            picture before, the picture itself included. In the end None, and the pts left.
+        """
+        with FrameTimes() as decoded, FrameTimes() as chosen:
+            filters = [*(decoded.filters() if all_times else []), *choose, *chosen.filters(), *convert]
+            output = ["-vf", _text(filters), "-f", "rawvideo", "-pix_fmt", self.geometry.pixel_format]
+            command = self._command(["-noautorotate"], output)
+            with self._process(command, (decoded.descriptor, chosen.descriptor)) as process:
+                decoded.inherited()
+                chosen.inherited()
+                while True:
+                    pixels = np.empty(self.geometry.frame_shape, np.uint8)
+                    got = process.read_into(pixels.data.cast("B"))
+                    if got < pixels.nbytes:
+                        break
+                    pts = self._time(chosen)
+                    assert pts is not None
+                    yield Picture(pts=pts, pixels=pixels), self._until(decoded, pts) if all_times else []
+                process.finish()
+                if got:
+                    raise VideoError(f"{self.path}: FFmpeg ended within a frame")
+            yield None, self._until(decoded, None) if all_times else []
+
+    def _until(self, times: FrameTimes, last: int | None) -> list[int]:
+        """The times up to this one; None: all that are left."""
+        until: list[int] = []
+        while (pts := self._time(times)) is not None:
+            until.append(pts)
+            if pts == last:
+                break
+        return until
+
+    def _time(self, times: FrameTimes) -> int | None:
+        try:
+            return times.next()
+        except ValueError as error:
+            raise VideoError(
+                f"{self.path} has pictures without a time, even for FFmpeg: encode it again"
+            ) from error
+
+    def _output(self, before: Sequence[str], options: Sequence[str], most_bytes: int) -> bytes:
+        """The bytes that a short run of FFmpeg writes."""
+        data = bytearray(most_bytes)
+        with self._process(self._command(before, options), ()) as process:
+            length = process.read_into(memoryview(data))
+            process.finish()
+        return bytes(data[:length])
+
+    def _command(self, before: Sequence[str], after: Sequence[str]) -> list[str]:
+        pixels = max_pixels(self.geometry.source_width, self.geometry.source_height, self.announced_pixels)
+        options = file_options() | {"threads": str(self.threads), "max_pixels": str(pixels)}
+        mapped = [] if self.stream is None else ["-map", f"0:{self.stream}"]
+        source = [*before, "-i", media_url(self.opened), *mapped, "-an", "-sn", "-dn"]
+        prefix = command_prefix(self.threads)
+        return [*prefix, *words(options), *source, "-fps_mode", "passthrough", *after, "pipe:1"]
+
+    def _process(self, command: Sequence[str], descriptors: tuple[int, ...]) -> FFmpegProcess:
+        pictures = 32 + 2 * self.threads  # at most 16 references, one per thread, some on their way
+        source = (self.geometry.source_width + 128) * (self.geometry.source_height + 128) * 8
+        memory = pictures * (source + self.geometry.frame_bytes) + (256 << 20) * self.threads
+        return FFmpegProcess(
+            command,
+            descriptors=descriptors,
+            subject=str(self.path),
+            timeout_s=self.timeout_s,
+            threads=self.threads,
+            memory_bytes=(3 << 30) + memory,
+        )
+
+
+def _text(filters: Iterable[FilterOptions]) -> str:
+    """Filters in FFmpeg's notation."""
+    return ",".join(
+        f"{name}=" + ":".join(f"{key}='{value}'" for key, value in options.items()) if options else name
+        for name, options in filters
+    )

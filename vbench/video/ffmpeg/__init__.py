@@ -1,0 +1,1 @@
+"""Runs FFmpeg: where it is, its options and filters, and its process."""

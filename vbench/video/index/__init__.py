@@ -1,0 +1,1 @@
+"""The index of a video: its packets, when frames are presented, and where decoding can start."""
