@@ -21,7 +21,7 @@ from ray import serve
 from ray.serve.config import HTTPOptions
 
 from vbench.linux.ports import free_ports
-from vbench.pipeline.build import deployment_options
+from vbench.pipeline.application import deployment_options
 from vbench.pipeline.config import PipelineArgs
 from vbench.record.metrics import percentile
 from vbench.telemetry import environment

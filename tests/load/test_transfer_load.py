@@ -16,7 +16,8 @@ from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
 from vbench.config.transfer import ends, problems
 from vbench.load.transfer_actors import Pair
 from vbench.load.transfer_load import loop, request_line, span_lines
-from vbench.record.types import ReplicaReport, Request, Rule
+from vbench.pipeline.reports import ReplicaReport
+from vbench.record.types import Request, Rule
 from vbench.validity.conservation import each_pull_once
 from vbench.validity.rules import judge
 
@@ -214,7 +215,7 @@ def test_rules_of_a_transfer_speak_of_objects() -> None:
 def pulled(index: int, *numbers: int) -> Request:
     """A request that the receiver says were these pulls."""
     reports = [
-        ReplicaReport(replica="Receiver", node="gpu", deployment_id="", settings={}, calls=[[number, 4, 0]])
+        ReplicaReport(replica="Receiver", node="gpu", deployment_id="", settings={}, calls=[(number, 4, 0)])
         for number in numbers
     ]
     return records.request(index, replicas=reports)

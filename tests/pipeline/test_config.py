@@ -11,7 +11,7 @@ from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
 
 from vbench.models.protocol import ModelError, ModelSettings
 from vbench.pipeline import build
-from vbench.pipeline.build import NAMES, deployment_options
+from vbench.pipeline.application import NAMES, deployment_options
 from vbench.pipeline.config import DeploymentArgs, PipelineArgs, exact
 from vbench.video.types import VideoLimits
 

@@ -11,12 +11,12 @@ import ray
 
 from tests.pipeline.serving import Cluster
 from vbench.pipeline.messages import ChunkMessage, FramesMessage, InferenceCall
-from vbench.pipeline.replica import Report
+from vbench.pipeline.replica import CallReport
 from vbench.pipeline.spans import ReplicaId, Span, SpanRecorder
 from vbench.video.types import Chunk, FrameGeometry, Frames, VideoInfo
 
 GEOMETRY = FrameGeometry.fitted(32, 16, 32, 16, "stretch")
-REPORT = Report(place=ReplicaId(node="n", replica="r"), deployment_id="", settings={}, number=1)
+REPORT = CallReport(sender=ReplicaId(node="n", replica="r"), deployment_id="", settings={}, number=1)
 SPAN = Span(stage="decode", kind="compute", chunk=3, node="n", replica="r", start_s=1.0, end_s=2.5)
 
 

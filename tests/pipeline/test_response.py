@@ -3,7 +3,7 @@
 import json
 import tracemalloc
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,10 +16,13 @@ from vbench.pipeline.chunk_source import ChunkSpan
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import IncompleteError, VideoMissingError, cause_of, status_of
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
-from vbench.pipeline.replica import Report, Work
+from vbench.pipeline.replica import CallReport
+from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.response import assemble
 from vbench.pipeline.spans import ReplicaId, Span
+from vbench.record.typed_json import reader
+from vbench.record.types import SpanLine
 from vbench.video.digest import combine
 from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
 from vbench.video.fetch.download import Local
@@ -78,9 +81,9 @@ def reply(*found: ChunkFindings, fingerprint: str = "f") -> InferenceReply:
     )
 
 
-def report(replica: str, **call: int) -> Report:
-    return Report(
-        place=ReplicaId(node="n", replica=replica), deployment_id="id", settings={"threads": 1}, **call
+def report(replica: str, **call: int) -> CallReport:
+    return CallReport(
+        sender=ReplicaId(node="n", replica=replica), deployment_id="id", settings={"threads": 1}, **call
     )
 
 
@@ -137,14 +140,14 @@ def test_an_answer_says_which_replicas_worked_on_it_and_in_which_of_their_calls(
 
 
 def test_settings_that_change_during_a_request_are_all_named() -> None:
-    place = ReplicaId(node="n", replica="ModelInference#m")
+    sender = ReplicaId(node="n", replica="ModelInference#m")
     reports = [
-        Report(
-            place=place,
+        CallReport(
+            sender=sender,
             deployment_id="id",
             settings={"threads": threads, "device": "cpu"},
             number=number,
-            work=Work(passes=[(number, 3)], pass_cpu_ms=2.5),
+            work=CallWork(call=number, passes=[(number, 3)], pass_cpu_ms=2.5),
         )
         for number, threads in enumerate([1, 8, 1])
     ]
@@ -161,7 +164,7 @@ def test_an_answer_has_all_fields_and_no_more() -> None:
     answer = Answer.model_validate_json(raw)
 
     assert json.loads(raw) == answer.model_dump(mode="json")
-    assert [span.span() for span in answer.spans] == [SPANS[1], SPANS[0]]
+    assert list(answer.spans) == [SPANS[1], SPANS[0]]
 
 
 def test_writing_an_answer_takes_memory_for_its_bytes_and_not_for_all_it_tells_of() -> None:
@@ -227,3 +230,13 @@ def test_a_lost_replica_is_500_with_the_first_line_of_rays_reason() -> None:
 
 def test_anything_else_is_500_with_its_kind() -> None:
     assert status_of(KeyError("x")) == (500, "KeyError: 'x'")
+
+
+def test_a_record_holds_spans_and_reports_as_the_response_has_them() -> None:
+    response = json.loads(written([reply(*FOUND)]))
+    spans = [reader(SpanLine)({"request": 3, **span}) for span in response["spans"]]
+    replicas = [reader(ReplicaReport)(report) for report in response["replicas"]]
+
+    assert [asdict(span) for span in spans] == [{"request": 3, **span} for span in response["spans"]]
+    assert [json.loads(json.dumps(asdict(report))) for report in replicas] == response["replicas"]
+    assert {field.name for field in fields(SpanLine)} == {field.name for field in fields(Span)} | {"request"}

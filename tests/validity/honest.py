@@ -11,9 +11,9 @@ from typing import Any
 
 from tests.support import records
 from vbench.config.schema import Config
+from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.record.network import Link, Network
 from vbench.record.types import (
-    CallWork,
     Clip,
     Connections,
     Graph,
@@ -22,7 +22,6 @@ from vbench.record.types import (
     NodeRuntime,
     Observed,
     PlacedReplica,
-    ReplicaReport,
     Request,
     SpanLine,
 )

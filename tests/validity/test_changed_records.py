@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.validity import honest
 from tests.validity.honest import Record
 from tests.validity.test_honest_records import broken
-from vbench.record.types import CallWork, Listener, PlacedReplica, Request
+from vbench.pipeline.reports import CallWork
+from vbench.record.types import Listener, PlacedReplica, Request
 from vbench.validity.as_configured import expected_settings
 from vbench.validity.rules import judge
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from vbench.pipeline.spans import STAGES
 from vbench.record.types import Request, SpanLine
 
-STAGES = ("chunk", "decode", "infer")
 OTHER = "other"
 """No span at all: HTTP, results on their way back, writing the answer."""
 

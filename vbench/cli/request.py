@@ -12,10 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from vbench.pipeline.api_schema import PATH, Answer, FrameAnswer
-from vbench.pipeline.spans import Kind, Stage
+from vbench.pipeline.spans import KINDS, STAGES
 
-STAGES: tuple[Stage, ...] = ("chunk", "decode", "infer")
-KINDS: tuple[Kind, ...] = ("queue", "transfer", "compute")
 FRAMES_SHOWN = 5
 DETECTIONS_SHOWN = 10
 CONNECT_TIMEOUT_S = 10.0

@@ -18,7 +18,7 @@ from vbench.errors import InputError, TrialError
 from vbench.linux.ports import held_port, taken
 from vbench.load.events import progress
 from vbench.load.pipeline_args import pipeline_args
-from vbench.pipeline.build import APPLICATION, build
+from vbench.pipeline.application import APPLICATION, build
 from vbench.record.types import PlacedReplica
 
 HOST = "127.0.0.1"

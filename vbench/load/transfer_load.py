@@ -18,8 +18,9 @@ from vbench.load.events import progress
 from vbench.load.measurement import Observation
 from vbench.load.spec import LoadSpec
 from vbench.load.transfer_actors import Moved, Pair, Receiver, Sender, reason
+from vbench.pipeline.reports import ReplicaReport
 from vbench.record.transfers import crossed
-from vbench.record.types import ReplicaReport, Request, SpanLine
+from vbench.record.types import Request, SpanLine
 from vbench.video.digest import combine
 
 OK = 200
@@ -122,7 +123,7 @@ def pull_report(moved: Moved, node: str) -> list[ReplicaReport]:
             node=node,
             deployment_id="",
             settings={},
-            calls=[[moved.pulled.number, objects, 0]],
+            calls=[(moved.pulled.number, objects, 0)],
         )
     ]
 

@@ -20,18 +20,20 @@ from vbench.load.measurement import Observation
 from vbench.load.reference import check
 from vbench.load.spec import LoadSpec, read_clip
 from vbench.load.videos import Videos
-from vbench.pipeline.build import NAMES
+from vbench.pipeline.application import NAMES
+from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
+from vbench.pipeline.spans import STAGES
 from vbench.record.transfers import crossed, frames_moved
-from vbench.record.types import CallWork, Clip, Graph, ReplicaReport, Request, SpanLine
+from vbench.record.types import Clip, Graph, Request, SpanLine
 from vbench.telemetry.listeners import PortWatch
 
 WARM_UP_ROUNDS = 4
 
-STAGES = {"VideoProcessingService": "chunk", "VideoDecoder": "decode", "ModelInference": "infer"}
-"""Deployment -> the stage that is its work."""
-
 API = NAMES[0]
+
+STAGE_OF: dict[str, str] = dict(zip(NAMES[1:], STAGES, strict=True))
+"""Deployment -> the stage that is its work."""
 
 SERVED_AS = dict(zip(("api", "service", "decoder", "inference"), NAMES, strict=True))
 """Deployment as the configuration names it -> as Serve does."""
@@ -167,7 +169,7 @@ def _served(requests: Sequence[Request]) -> dict[str, int]:
 def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -> list[str]:
     """Deployments of which a replica has done no work; ``replicas``: deployment -> node -> how many."""
     found = []
-    for deployment, stage in STAGES.items():
+    for deployment, stage in STAGE_OF.items():
         seen = {span.replica for span in spans if span.stage == stage and span.kind == "compute"}
         if len(seen) < sum(replicas.get(deployment, {}).values()):
             found.append(deployment)

@@ -7,6 +7,7 @@ What both share is the file of weights. It tells whether the served detector saw
 
 import hashlib
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,6 @@ import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 from safetensors import safe_open
 from torch import Tensor
 
-from vbench.config.quoting import override
 from vbench.models.matching import Found
 from vbench.models.protocol import ModelError
 
@@ -55,7 +55,7 @@ class PlainShapes:
         if hashlib.sha256(bundled.read_bytes()).hexdigest() != BUNDLED_SHA256:
             raise ModelError(
                 f"the weights in {bundled} are not those of this version of vbench: install it again, or"
-                f" say that you mean these: {override('model.weights', str(bundled))}"
+                f" say that you mean these: {shlex.quote(f'model.weights={bundled}')}"
             )
         return cls(bundled)
 

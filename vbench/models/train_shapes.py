@@ -19,7 +19,6 @@ import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vbench.config.path_option import path_option
 from vbench.models.plain_shapes import BUNDLED_SHA256
 from vbench.models.preprocess import PAD_VALUE
 from vbench.models.shapes import BUNDLED
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m vbench.models.train_shapes", description=__doc__)
-    parser.add_argument("--out", type=path_option, default=BUNDLED, help="where the weights go (%(default)s)")
+    parser.add_argument("--out", type=_path, default=BUNDLED, help="where the weights go (%(default)s)")
     parser.add_argument("--scenes", type=int, default=1200, help="scenes to render (%(default)s)")
     parser.add_argument("--frames", type=int, default=6, help="frames a scene (%(default)s)")
     parser.add_argument("--epochs", type=float, default=5.0, help="passes over all frames (%(default)s)")
@@ -63,6 +62,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, default=2, help="threads and processes to use (%(default)s)")
     return parser.parse_args(arguments)
+
+
+def _path(text: str) -> Path:
+    """A shell leaves ``~`` as it is in ``--out=~/x``."""
+    return Path(text).expanduser()
 
 
 def _collect(options: argparse.Namespace, store: np.memmap) -> list[Sample]:

@@ -33,7 +33,7 @@ from vbench.pipeline.problems import (
     explain_refusal,
     problem,
 )
-from vbench.pipeline.replica import Report, Reporter
+from vbench.pipeline.replica import CallReport, Reporter
 from vbench.pipeline.request_body import (
     BodyReceiver,
     ClientLeftError,
@@ -162,7 +162,9 @@ class VideoProcessingAPI:
     async def process(self, request: ProcessRequest, http_request: Request) -> Response:
         """The service's answer, as it wrote it: it is not parsed again here."""
         received_s = time.time()
-        report = self._reporter.report(http_request.scope[NUMBER], seen={"at_once": self._admission.slots})
+        report = self._reporter.report(
+            http_request.scope[NUMBER], observed={"at_once": self._admission.slots}
+        )
         timeout_s = min(self._timeout_s, _patience_s(http_request.headers.get(TIMEOUT_HEADER)))
         try:
             async with asyncio.timeout(timeout_s) as limit:
@@ -173,7 +175,7 @@ class VideoProcessingAPI:
                 return problem(error)
             return problem(_too_late(shown(request.video), timeout_s, self._timeout_s))
 
-    async def _ask(self, request: ProcessRequest, received_s: float, report: Report) -> bytes:
+    async def _ask(self, request: ProcessRequest, received_s: float, report: CallReport) -> bytes:
         answering = self._service.process.remote(request, received_s=received_s, api=report)
         try:
             answer: bytes = await answering

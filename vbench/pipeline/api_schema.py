@@ -6,8 +6,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vbench.pipeline.config import ChunkSeconds, FrameSize, FramesPerSecond, Handoff, Mode
+from vbench.pipeline.reports import ReplicaReport
 from vbench.pipeline.shortened import shortened
-from vbench.pipeline.spans import Kind, Span, Stage
+from vbench.pipeline.spans import Span
 from vbench.video.types import PixelFormat
 
 PATH = "/v1/videos:process"
@@ -167,53 +168,6 @@ class Counts(_Part):
     """Bytes of all frames that arrived at the model."""
 
 
-class SpanAnswer(_Part):
-    """One stretch of one stage's time; vbench.pipeline.spans says what each means."""
-
-    stage: Stage
-    kind: Kind
-    chunk: int | None
-    node: str
-    replica: str
-    start_s: float
-    end_s: float
-    bytes: int
-
-    def span(self) -> Span:
-        """The same as a Span."""
-        return Span(**self.model_dump())
-
-
-class WorkAnswer(_Part):
-    """What was seen of the work on one call, where it was done."""
-
-    call: int
-    """The call's number among all calls to the replica."""
-    passes: list[tuple[int, int]]
-    """Of each forward pass with frames of the call: its number among all passes of the replica's network, and
-    the frames in the network's input."""
-    pass_cpu_ms: float | None
-    """The least CPU milliseconds per frame of one of these passes, of the thread that ran it; null for
-    decoders and on a GPU."""
-    decoder_cpu_ms: float | None
-    """CPU milliseconds of the FFmpeg process that decoded the chunk; null for models, and if none ran."""
-
-
-class ReplicaAnswer(_Part):
-    """What one replica that worked on the request says of itself."""
-
-    replica: str
-    node: str
-    deployment_id: str
-    """What its deployment was given to be known by; empty if nothing."""
-    settings: dict[str, str | int | float | bool | None]
-    calls: list[tuple[int, int, int]]
-    """Of each call for this request: its number among all calls to the replica, from 1; the frames in it; and
-    the batches that these were in (0 for other stages)."""
-    work: list[WorkAnswer]
-    """Of each call to a decoder or a model."""
-
-
 class Answer(_Part):
     """Everything that was found in one video: each expected frame exactly once, in order."""
 
@@ -223,8 +177,8 @@ class Answer(_Part):
     digest: str
     """Over all frames' digests, in order: equal digests mean that the model saw the same bytes."""
     chunks: list[ChunkAnswer]
-    spans: list[SpanAnswer]
-    replicas: list[ReplicaAnswer]
+    spans: list[Span]
+    replicas: list[ReplicaReport]
     received_s: float
     """Unix seconds at which the API had the request, on the API's clock."""
     finished_s: float

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkMessage, FramesMessage
-from vbench.pipeline.replica import Reporter, Work, merged
+from vbench.pipeline.replica import Reporter, merge_settings
+from vbench.pipeline.reports import CallWork
 from vbench.pipeline.spans import SpanRecorder
 from vbench.video.ffmpeg.arguments import decode_settings
 from vbench.video.ffmpeg.executable import require_hwaccel
@@ -33,7 +34,7 @@ class VideoDecoder:
     async def decode(self, message: ChunkMessage) -> FramesMessage:
         """The chunk's frames; VideoError where it is damaged or takes longer than ``decode_timeout_s``."""
         stop = threading.Event()
-        number = self._reporter.number()
+        number = self._reporter.next_number()
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._slots, self._decode, message, number, stop)
@@ -56,7 +57,7 @@ class VideoDecoder:
             ended=runs.append,
         )
         end_s = time.time()
-        recorder = SpanRecorder(self._reporter.place)
+        recorder = SpanRecorder(self._reporter.replica)
         nbytes = chunk.payload.nbytes + chunk.targets.nbytes
         recorder.add("decode", "transfer", chunk.index, message.sent_s, arrived_s, nbytes)
         recorder.add("decode", "queue", chunk.index, arrived_s, start_s)
@@ -69,8 +70,8 @@ class VideoDecoder:
             report=self._reporter.report(
                 number,
                 frames=len(frames.pts),
-                seen=merged([decode_settings(run.arguments) for run in runs]),
-                work=Work(decoder_cpu_ms=_cpu_ms(runs)),
+                observed=merge_settings([decode_settings(run.arguments) for run in runs]),
+                work=CallWork(call=number, decoder_cpu_ms=_cpu_ms(runs)),
             ),
         )
 

@@ -16,7 +16,8 @@ from vbench.models.registry import create
 from vbench.pipeline.batching import Batched, Batcher
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkFindings, FramesMessage, InferenceCall, InferenceReply
-from vbench.pipeline.replica import Reporter, Setting, Work, merged
+from vbench.pipeline.replica import Reporter, merge_settings
+from vbench.pipeline.reports import CallWork, Setting
 from vbench.pipeline.spans import Span, SpanRecorder
 from vbench.video.digest import frame_digests
 
@@ -34,7 +35,7 @@ class ModelInference:
         self._reporter = Reporter(
             args.deployment_id, {**asdict(settings), "batch_wait_ms": args.model.batch_wait_ms}
         )
-        self._place = self._reporter.place
+        self._replica = self._reporter.replica
         self._batcher = Batcher(
             self._detector, size=args.model.batch_size, wait_s=args.model.batch_wait_ms / 1000
         )
@@ -48,7 +49,7 @@ class ModelInference:
         When the request is cancelled, frames that wait are dropped; a batch that runs comes to its end.
         """
         stop = threading.Event()
-        number = self._reporter.number()
+        number = self._reporter.next_number()
         loop = asyncio.get_running_loop()
         # Beside the model's thread, which leaves Python while it computes.
         hashing = loop.run_in_executor(self._hashing, _digests, chunks)
@@ -75,7 +76,7 @@ class ModelInference:
 
     def _fetch(self, frames: Sequence[ObjectRef]) -> list[Span]:
         """On a thread: awaiting an ObjectRef leaves a reference cycle that holds its frames (Ray 2.60)."""
-        recorder = SpanRecorder(self._place)
+        recorder = SpanRecorder(self._replica)
         for reference in frames:
             chunk: FramesMessage = ray.get(reference, timeout=self._args.request_timeout_s)
             recorder.add("infer", "transfer", chunk.chunk, chunk.decoded_s, chunk.arrival_s, chunk.nbytes)
@@ -106,24 +107,24 @@ class ModelInference:
                     number,
                     frames=len(batched.detections),
                     batches=batched.batches,
-                    seen=self._seen(batched.passes),
-                    work=_work(batched.passes),
+                    observed=self._observed(batched.passes),
+                    work=_work(number, batched.passes),
                 ),
             ],
         )
 
-    def _seen(self, passes: Sequence[ForwardPass]) -> dict[str, Setting]:
+    def _observed(self, passes: Sequence[ForwardPass]) -> dict[str, Setting]:
         """The settings of these passes, as the network and the batcher have them."""
         return {
             "batch_size": self._batcher.size,
             "batch_wait_ms": self._batcher.wait_ms,
-            **merged([one.how for one in passes]),
+            **merge_settings([one.how for one in passes]),
         }
 
     def _spans(
         self, call: InferenceCall, chunks: Sequence[FramesMessage], start_s: float, end_s: float
     ) -> list[Span]:
-        recorder = SpanRecorder(self._place)
+        recorder = SpanRecorder(self._replica)
         # All arguments of a call are unpickled together, after the last of them is there.
         arrived_s = max(message.arrival_s for message in (call, *chunks))
         index = None if call.whole else chunks[0].chunk
@@ -140,9 +141,10 @@ class ModelInference:
         return recorder.spans
 
 
-def _work(passes: Sequence[ForwardPass]) -> Work:
+def _work(number: int, passes: Sequence[ForwardPass]) -> CallWork:
     per_frame_ms = [1000 * one.cpu_s / one.frames for one in passes if one.cpu_s is not None]
-    return Work(
+    return CallWork(
+        call=number,
         passes=[(one.number, one.frames) for one in passes],
         pass_cpu_ms=min(per_frame_ms, default=None),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vbench.pipeline.replica import Report
+from vbench.pipeline.replica import CallReport
 from vbench.pipeline.spans import ReplicaId, Span
 from vbench.video.types import Chunk, FrameGeometry, Frames
 
@@ -64,7 +64,7 @@ class FramesMessage(Envelope):
     """What happened to this chunk in the decoder."""
     decoded_s: float
     """Unix seconds at which the frames were ready, by the decoder's clock."""
-    report: Report
+    report: CallReport
     """The decoder's."""
 
     @property
@@ -122,5 +122,5 @@ class InferenceReply:
     class_names: tuple[str, ...]
     fingerprint: str
     """The detector's: equal ones give the same detections."""
-    reports: list[Report]
+    reports: list[CallReport]
     """The decoders' on these chunks, then the model's."""

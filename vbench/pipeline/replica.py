@@ -1,4 +1,4 @@
-"""Which replica this code runs in, and what it says of itself: for spans and for the answer."""
+"""The replica that this code runs in: its identity, and the report that it adds to each of its replies."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import ray
 from ray import serve
 
+from vbench.pipeline.reports import CallWork, ReplicaReport, Setting
 from vbench.pipeline.resources import resources_text
 from vbench.pipeline.spans import ReplicaId
 
-Setting = str | int | float | bool | None
 
-
-def place() -> ReplicaId:
-    """This replica and its Ray node. Only inside a Serve replica."""
+def current_replica() -> ReplicaId:
+    """This replica and its Ray node. Works only inside a Serve replica."""
     replica_id = serve.get_replica_context().replica_id
     return ReplicaId(
         node=ray.get_runtime_context().get_node_id(),
@@ -23,41 +22,46 @@ def place() -> ReplicaId:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What was seen of the work on one call, where it was done and whatever is configured."""
+class CallReport:
+    """What a replica reports with its reply to one call."""
 
-    passes: Sequence[tuple[int, int]] = ()
-    """Of each forward pass with frames of the call: its number among the network's passes, and the frames in
-    the network's input."""
-    pass_cpu_ms: float | None = None
-    """The least CPU milliseconds per frame of one of these passes, of the thread that ran it."""
-    decoder_cpu_ms: float | None = None
-    """CPU milliseconds of the FFmpeg process that decoded the chunk, as the kernel counted them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a replica says of itself with its reply to one call."""
-
-    place: ReplicaId
+    sender: ReplicaId
     deployment_id: str
     settings: Mapping[str, Setting]
-    """How it works, from the objects that do the work where they know it."""
+    """How it works, read from the objects that do the work if they know it."""
     number: int
     """Of the call, among all calls to this replica, from 1."""
     frames: int = 0
-    """That came with the call."""
+    """Frames in the call."""
     batches: int = 0
-    """Batches in which these frames were, other calls' beside them."""
-    work: Work | None = None
-    """None for a stage of which nothing is seen."""
+    """Batches that these frames were in, together with frames of other calls."""
+    work: CallWork | None = None
+    """None for a stage whose work is not measured."""
 
 
-def merged(settings: Sequence[Mapping[str, Setting]]) -> dict[str, Setting]:
-    """Settings that were seen several times: the value if all agree, else all values in one text."""
+def by_replica(reports: Sequence[CallReport]) -> list[ReplicaReport]:
+    """One report per replica, in the order in which the replicas took up the request."""
+    of_replica: dict[str, list[CallReport]] = {}
+    for report in reports:
+        of_replica.setdefault(report.sender.replica, []).append(report)
+    return [
+        ReplicaReport(
+            replica=name,
+            node=calls[-1].sender.node,
+            deployment_id=calls[-1].deployment_id,
+            settings=merge_settings([call.settings for call in calls]),
+            calls=[(call.number, call.frames, call.batches) for call in calls],
+            work=[call.work for call in calls if call.work is not None],
+        )
+        for name, calls in of_replica.items()
+    ]
+
+
+def merge_settings(settings: Sequence[Mapping[str, Setting]]) -> dict[str, Setting]:
+    """Settings that were read several times: the value if all agree, else all values in one text."""
     values: dict[str, list[Setting]] = {}
-    for one in settings:
-        for name, value in one.items():
+    for reading in settings:
+        for name, value in reading.items():
             known = values.setdefault(name, [])
             if value not in known:
                 known.append(value)
@@ -71,14 +75,14 @@ class Reporter:
 
     def __init__(self, deployment_id: str, settings: Mapping[str, Setting]) -> None:
         """To ``settings`` it adds what Ray has reserved for the replica, which decides where it may run."""
-        self.place = place()
+        self.replica = current_replica()
         self._deployment_id = deployment_id
         reserved = resources_text(ray.get_runtime_context().get_assigned_resources())
         self._settings = {**settings, "resources": reserved}
         self._numbers = itertools.count(1)
 
-    def number(self) -> int:
-        """The number of a call that begins; safe from any thread."""
+    def next_number(self) -> int:
+        """The number of a call that starts; safe from any thread."""
         return next(self._numbers)
 
     def report(
@@ -87,17 +91,17 @@ class Reporter:
         *,
         frames: int = 0,
         batches: int = 0,
-        seen: Mapping[str, Setting] | None = None,
-        work: Work | None = None,
-    ) -> Report:
+        observed: Mapping[str, Setting] | None = None,
+        work: CallWork | None = None,
+    ) -> CallReport:
         """The report on the call that was given ``number``.
 
-        ``seen``: settings that were read where the work was done. They take the place of those configured.
+        ``observed``: settings that were read where the work was done. They replace the configured ones.
         """
-        return Report(
-            place=self.place,
+        return CallReport(
+            sender=self.replica,
             deployment_id=self._deployment_id,
-            settings={**self._settings, **(seen or {})},
+            settings={**self._settings, **(observed or {})},
             number=number,
             frames=frames,
             batches=batches,

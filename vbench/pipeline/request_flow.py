@@ -168,7 +168,7 @@ class Flow:
         its node's store until the reply."""
         call = InferenceCall(
             sent_s=time.time(),
-            sender=self._recorder.place,
+            sender=self._recorder.replica,
             whole=self._combined,
             relayed=self._relayed,
             held=self._held,

@@ -11,17 +11,14 @@ from vbench.pipeline.api_schema import (
     Counts,
     Detection,
     FrameAnswer,
-    ReplicaAnswer,
     SettingsAnswer,
-    SpanAnswer,
     VideoAnswer,
-    WorkAnswer,
 )
 from vbench.pipeline.chunk_source import ChunkSpan
 from vbench.pipeline.errors import IncompleteError
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.pipeline.messages import ChunkFindings, InferenceReply
-from vbench.pipeline.replica import Report, merged
+from vbench.pipeline.replica import CallReport, by_replica
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.spans import Span
 from vbench.video.digest import combine
@@ -37,7 +34,7 @@ def assemble(  # noqa: PLR0913 - an answer is made of all that
     chunks: Sequence[ChunkSpan],
     replies: Sequence[InferenceReply],
     spans: Sequence[Span],
-    reports: Sequence[Report],
+    reports: Sequence[CallReport],
     received_s: float,
     finished_s: float,
 ) -> bytes:
@@ -69,8 +66,8 @@ def assemble(  # noqa: PLR0913 - an answer is made of all that
         ),
         digest=combine(digests),
         chunks=[],
-        spans=[_span(span) for span in sorted(every_span, key=lambda span: span.start_s)],
-        replicas=_replicas([*reports, *(report for reply in replies for report in reply.reports)]),
+        spans=sorted(every_span, key=lambda span: span.start_s),
+        replicas=by_replica([*reports, *(report for reply in replies for report in reply.reports)]),
         received_s=received_s,
         finished_s=finished_s,
     )
@@ -173,45 +170,4 @@ def _settings(job: RequestSettings, geometry: FrameGeometry, fingerprint: str) -
         chunk_mb=job.args.chunk_mb,
         model=job.args.model.name,
         model_fingerprint=fingerprint,
-    )
-
-
-def _replicas(reports: Sequence[Report]) -> list[ReplicaAnswer]:
-    """One entry per replica, in the order in which they took the request up."""
-    own: dict[str, list[Report]] = {}
-    for one in reports:
-        own.setdefault(one.place.replica, []).append(one)
-    return [
-        ReplicaAnswer.trusted(
-            replica=name,
-            node=each[-1].place.node,
-            deployment_id=each[-1].deployment_id,
-            settings=merged([one.settings for one in each]),
-            calls=[(one.number, one.frames, one.batches) for one in each],
-            work=[_work(one) for one in each if one.work is not None],
-        )
-        for name, each in own.items()
-    ]
-
-
-def _work(report: Report) -> WorkAnswer:
-    assert report.work is not None
-    return WorkAnswer.trusted(
-        call=report.number,
-        passes=list(report.work.passes),
-        pass_cpu_ms=report.work.pass_cpu_ms,
-        decoder_cpu_ms=report.work.decoder_cpu_ms,
-    )
-
-
-def _span(span: Span) -> SpanAnswer:
-    return SpanAnswer.trusted(
-        stage=span.stage,
-        kind=span.kind,
-        chunk=span.chunk,
-        node=span.node,
-        replica=span.replica,
-        start_s=span.start_s,
-        end_s=span.end_s,
-        bytes=span.bytes,
     )

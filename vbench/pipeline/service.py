@@ -19,7 +19,7 @@ from vbench.pipeline.footprint import check_packets, footprint
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.pipeline.health import Health
 from vbench.pipeline.memory_budget import FramesBudget, capacity_bytes, packets_capacity_bytes
-from vbench.pipeline.replica import Report, Reporter
+from vbench.pipeline.replica import CallReport, Reporter
 from vbench.pipeline.request_flow import Flow
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.request_video import Means, Opening
@@ -42,7 +42,7 @@ class VideoProcessingService:
             args.deployment_id,
             {"at_once": args.requests_at_once, "frames_budget_mb": args.frames_budget_mb},
         )
-        self._place = self._reporter.place
+        self._replica = self._reporter.replica
         self._decoder = decoder
         self._inference = inference
         nodes = ray.nodes()
@@ -72,7 +72,7 @@ class VideoProcessingService:
         """The deployments behind this one of which no replica answers."""
         return await self._health.silent()
 
-    async def process(self, request: ProcessRequest, received_s: float, api: Report) -> bytes:
+    async def process(self, request: ProcessRequest, received_s: float, api: CallReport) -> bytes:
         """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds;
         ``api``: its report.
 
@@ -82,10 +82,10 @@ class VideoProcessingService:
         """
         return await self._admission.run(lambda: self._answer(request, received_s, api))
 
-    async def _answer(self, request: ProcessRequest, received_s: float, api: Report) -> bytes:
-        recorder = SpanRecorder(self._place)
+    async def _answer(self, request: ProcessRequest, received_s: float, api: CallReport) -> bytes:
+        recorder = SpanRecorder(self._replica)
         recorder.add("chunk", "queue", None, received_s, time.time())
-        own = self._reporter.report(self._reporter.number(), seen={"at_once": self._admission.slots})
+        own = self._reporter.report(self._reporter.next_number(), observed={"at_once": self._admission.slots})
         reports = [api, own]
         job = RequestSettings.of(request, self._args)
         opening = Opening(request.video, job, self._means)
@@ -100,7 +100,7 @@ class VideoProcessingService:
         opening: Opening,
         received_s: float,
         recorder: SpanRecorder,
-        reports: list[Report],
+        reports: list[CallReport],
     ) -> bytes:
         async with ChunkSource(opening.splitter, self._means.packets) as source:
             if opening.local.checksum is not None:

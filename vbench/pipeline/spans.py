@@ -41,20 +41,26 @@ frame has spans of stage ``chunk`` only. Not in any span: a chunk's results on t
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, get_args
 
 Stage = Literal["chunk", "decode", "infer"]
 Kind = Literal["queue", "transfer", "compute"]
 
+STAGES: tuple[Stage, ...] = get_args(Stage)
+"""In the order in which a video goes through them."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One stretch of one stage's time; the table above says which."""
+    """One stretch of one stage's time; vbench.pipeline.spans lists them all."""
+
+    __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
 
     stage: Stage
     kind: Kind
     chunk: int | None
-    """The chunk's index, None where the span is the whole request's."""
+    """The chunk's index; null if the span belongs to the whole request."""
     node: str
     """Ray's node id (hex) of the process where the span ended."""
     replica: str
@@ -82,8 +88,8 @@ class ReplicaId:
 class SpanRecorder:
     """Collects the spans that end in one replica."""
 
-    def __init__(self, place: ReplicaId) -> None:
-        self.place = place
+    def __init__(self, replica: ReplicaId) -> None:
+        self.replica = replica
         self.spans: list[Span] = []
 
     def add(
@@ -95,8 +101,8 @@ class SpanRecorder:
                 stage=stage,
                 kind=kind,
                 chunk=chunk,
-                node=self.place.node,
-                replica=self.place.replica,
+                node=self.replica.node,
+                replica=self.replica.replica,
                 start_s=start_s,
                 end_s=end_s,
                 bytes=nbytes,

@@ -51,20 +51,25 @@ def _refuse(name: str) -> NoReturn:
 @functools.cache
 def reader(kind: Any) -> Convert:
     """What turns plain values into ``kind``: a dataclass, a scalar, ``X | None``, ``Literal``, ``list[X]``,
-    ``Sequence[X]`` (a tuple is made), ``Mapping[str, X]`` or ``Any``."""
+    ``Sequence[X]`` (a tuple is made), ``tuple[X, Y]``, ``Mapping[str, X]``, a union of scalars, or
+    ``Any``."""
     if dataclasses.is_dataclass(kind):
         return _object(kind)
-    scalar = SCALARS.get(kind)
-    if scalar is not None:
-        return scalar
+    return SCALARS.get(kind) or _generic(kind)
+
+
+def _generic(kind: Any) -> Convert:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        (inner,) = (each for each in arguments if each is not type(None))
-        return _optional(reader(inner))
+        choices = [reader(each) for each in arguments if each is not type(None)]
+        inner = choices[0] if len(choices) == 1 else _first_fitting(choices)
+        return _optional(inner) if type(None) in arguments else inner
     if origin is Literal:
         return _literal(arguments)
     if origin in (list, Sequence):
         return _array(list if origin is list else tuple, reader(arguments[0]))
+    if origin is tuple:
+        return _tuple([reader(each) for each in arguments])
     if origin in (dict, Mapping):
         return _mapping(reader(arguments[1]))
     raise TypeError(f"no reader for {kind}")
@@ -150,6 +155,19 @@ def _optional(inner: Convert) -> Convert:
     return lambda value: None if value is None else inner(value)
 
 
+def _first_fitting(choices: Sequence[Convert]) -> Convert:
+    def convert(value: Any) -> Any:
+        wanted = []
+        for choice in choices:
+            try:
+                return choice(value)
+            except MismatchError as error:
+                wanted.append(str(error).partition(" is not ")[2])
+        raise _mismatch(" or ".join(wanted), value)
+
+    return convert
+
+
 def _literal(allowed: Sequence[Any]) -> Convert:
     def convert(value: Any) -> Any:
         if type(value) is str and value in allowed:
@@ -167,6 +185,21 @@ def _array(made: Callable[..., Any], inner: Convert) -> Convert:
             return made(map(inner, value))
         except MismatchError:
             raise _first_wrong(value, inner) from None
+
+    return convert
+
+
+def _tuple(inner: Sequence[Convert]) -> Convert:
+    def convert(value: Any) -> Any:
+        if type(value) is not list or len(value) != len(inner):
+            raise _mismatch(f"a list of {len(inner)}", value)
+        made = []
+        for position, (item, one) in enumerate(zip(value, inner, strict=True)):
+            try:
+                made.append(one(item))
+            except MismatchError as error:
+                raise error.below(f"[{position}]") from None
+        return tuple(made)
 
     return convert
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from vbench.pipeline.reports import ReplicaReport
+from vbench.pipeline.spans import Span
 from vbench.record.network import LinkSample, Network
 
 SCHEMA_VERSION = 2
@@ -52,7 +54,7 @@ class Request:
     """When its last result was there, in Unix seconds of the service's node; None without an answer."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """How the service says it worked on it: the answer's ``settings``."""
-    replicas: Sequence["ReplicaReport"] = ()
+    replicas: Sequence[ReplicaReport] = ()
     """What each replica that worked on it says of itself."""
     api_requests: int | None = None
     """HTTP requests of any kind that had reached its API replica when that began its response; None in
@@ -76,58 +78,11 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicaReport:
-    """What one replica said of itself in the answer to one request."""
-
-    replica: str
-    """As in spans: ``VideoDecoder#k3x9...``."""
-    node: str
-    deployment_id: str
-    """What the trial that deployed it gave it."""
-    settings: Mapping[str, Any]
-    """How it works: threads, batch size, precision, ..."""
-    calls: Sequence[Sequence[int]]
-    """Of each call for this request: its number among all calls to the replica, from 1; the frames in it; and
-    the batches that these were in (0 for other stages)."""
-    work: Sequence["CallWork"] = ()
-    """Of each call to a decoder or a model; nothing in records of earlier versions."""
-
-    @property
-    def deployment(self) -> str:
-        """The deployment that it is a replica of."""
-        return self.replica.partition("#")[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallWork:
-    """What was seen of the work on one call, where it was done and whatever was configured."""
-
-    call: int
-    """The call's number."""
-    passes: Sequence[Sequence[int]] = ()
-    """Of each forward pass with frames of the call: its number among all passes of the replica's network, and
-    the frames in the network's input."""
-    pass_cpu_ms: float | None = None
-    """The least CPU milliseconds per frame of one of these passes, of the thread that ran it; None for
-    decoders and on a GPU."""
-    decoder_cpu_ms: float | None = None
-    """CPU milliseconds of the FFmpeg process that decoded the chunk; None for models, and if none ran."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpanLine:
-    """One stage span of one measured request: a line of ``spans.jsonl``; vbench.pipeline.spans says more."""
+class SpanLine(Span):
+    """One span of one measured request: a line of ``spans.jsonl``."""
 
     request: int
-    stage: str
-    kind: str
-    chunk: int | None
-    node: str
-    replica: str
-    start_s: float
-    """Unix seconds."""
-    end_s: float
-    bytes: int
+    """The request's index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from rich.text import Text
 from vbench.analysis.bottleneck import Limits
 from vbench.config.quoting import shell_quoted
 from vbench.config.transfer import TRANSFER
-from vbench.record.metrics import KINDS, QUANTILES, STAGES
+from vbench.pipeline.spans import KINDS, STAGES
+from vbench.record.metrics import QUANTILES
 from vbench.record.types import Trial, marks
 from vbench.validity import bounds, speed
 

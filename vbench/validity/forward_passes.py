@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import Config, ModelConfig
-from vbench.record.types import CallWork, Request
+from vbench.pipeline.reports import CallWork
+from vbench.record.types import Request
 from vbench.validity.span_sets import DEPLOYMENTS
 
 MODEL = DEPLOYMENTS["infer"]

@@ -7,7 +7,7 @@ from vbench.analysis.bottleneck import RESOURCES
 from vbench.analysis.latency_breakdown import PARTS
 from vbench.analysis.report import formatting
 from vbench.analysis.results import Arm, Comparison, Scenario, Table
-from vbench.record.metrics import KINDS, STAGES
+from vbench.pipeline.spans import KINDS, STAGES
 
 METHOD = """\
 Improvement is how much lower the candidate's mean latency is, in percent of the baseline's. In each block

@@ -4,7 +4,7 @@ from typing import Any
 
 from vbench.config.schema import Config
 from vbench.load.pipeline_args import pipeline_args
-from vbench.pipeline.build import APPLICATION
+from vbench.pipeline.application import APPLICATION
 from vbench.pipeline.config import PipelineArgs
 
 IMPORT_PATH = "vbench.pipeline:build"
