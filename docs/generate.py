@@ -12,11 +12,12 @@ import sys
 import textwrap
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vbench.config import schema
+from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.record import network
 from vbench.record import types as record
 
@@ -65,7 +66,7 @@ RECORD: dict[str, tuple[type, ...]] = {
         record.SpeedChange,
         record.Speed,
     ),
-    "requests.jsonl": (record.Request, record.ReplicaReport, record.CallWork),
+    "requests.jsonl": (record.Request, ReplicaReport, CallWork),
     "spans.jsonl": (record.SpanLine,),
     "nodes.jsonl": (record.NodeSample, network.LinkSample),
     "machines.jsonl": (record.MachineSample, record.GpuSample, record.CpuBounds),
@@ -212,7 +213,8 @@ def _type(hint: Any) -> str:
     if origin is typing.Literal:
         return " or ".join(f"`{each}`" for each in inside)
     if origin is not None:
-        return f"map of {_type(inside[1])}" if len(inside) == 2 else f"list of {_type(inside[0])}"
+        is_map = isinstance(origin, type) and issubclass(origin, Mapping)
+        return f"map of {_type(inside[1])}" if is_map else f"list of {_type(inside[0])}"
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
     return PLAIN_TYPES.get(hint, "any")

@@ -58,7 +58,9 @@ class Span:
     __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
 
     stage: Stage
+    """The step of the service: split the video, decode, or infer."""
     kind: Kind
+    """What the time was spent on: waiting, moving bytes, or working."""
     chunk: int | None
     """The chunk's index; null if the span belongs to the whole request."""
     node: str
@@ -68,6 +70,7 @@ class Span:
     start_s: float
     """Unix seconds."""
     end_s: float
+    """Unix seconds."""
     bytes: int = 0
     """Array bytes of a transfer, or those of a video that was fetched; 0 for other kinds."""
 
