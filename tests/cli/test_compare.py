@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import sweeps
+from tests.support import mlflow_runs, sweeps
 from vbench.analysis import DATA, PAGE
 from vbench.analysis.comparison import compare
 from vbench.analysis.results import Comparison
@@ -280,8 +280,10 @@ def test_a_comparison_is_logged_to_the_sweeps_run(sweep: Path, tmp_path: Path) -
     for _ in range(2):  # again in place of the first
         arguments = [str(sweep), "--out", str(tmp_path / "out"), "--log", "--outputs", str(outputs)]
         assert main(arguments) == 0
-    (parent,) = tracker._client.search_runs([tracker._experiment], "tags.`vbench.sweep_id` != ''")
-    logged = {item.path for item in tracker._client.list_artifacts(parent.info.run_id, COMPARISON)}
+    (parent,) = mlflow_runs.runs(outputs, "vbench", "tags.`vbench.sweep_id` != ''")
+    logged = {
+        item.path for item in mlflow_runs.client(outputs).list_artifacts(parent.info.run_id, COMPARISON)
+    }
     assert f"{COMPARISON}/{PAGE}" in logged
     assert f"{COMPARISON}/latency.png" in logged
     name = "chunked inference/Anyscale setting 15 connections against OSS 2 connections"

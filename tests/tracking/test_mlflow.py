@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import records
+from tests.support import mlflow_runs, records
 from vbench.cli.log import main
 from vbench.record.files import DATABASE, REQUESTS, SWEEP, TRIAL, trial_folders, write_json, write_lines
 from vbench.tracking.mlflow import Tracker
@@ -32,8 +32,8 @@ def test_a_trial_is_logged_whole_and_once(outputs: Path, tmp_path: Path) -> None
     tracker = Tracker(outputs, "single")
     assert tracker.log(folder) is True
     assert tracker.log(folder) is False
-    client = tracker._client
-    (run,) = client.search_runs([tracker._experiment])
+    client = mlflow_runs.client(outputs)
+    (run,) = mlflow_runs.runs(outputs, "single")
     assert run.info.run_name == "mode=chunked runtime=oss"
     assert run.data.params["mode"] == "chunked"
     assert run.data.params["runtime"] == "oss"
@@ -52,7 +52,7 @@ def test_a_quantile_that_too_few_requests_support_is_not_logged(outputs: Path, t
     write_json(folder / TRIAL, records.trial(trial_id="few", metrics=few))
     tracker = Tracker(outputs, "quantiles")
     tracker.log(folder)
-    (run,) = tracker._client.search_runs([tracker._experiment])
+    (run,) = mlflow_runs.runs(outputs, "quantiles")
     assert {name: run.data.metrics[name] for name in metrics} == metrics
     assert not {"latency_p90_s", "latency_p99_s"} & set(run.data.metrics)
 
@@ -72,7 +72,7 @@ def test_trials_of_a_sweep_lie_under_one_parent(outputs: Path, tmp_path: Path) -
     tracker = Tracker(outputs, "sweeps")
     for folder in folders:
         tracker.log(folder)
-    runs = tracker._client.search_runs([tracker._experiment])
+    runs = mlflow_runs.runs(outputs, "sweeps")
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [run for run in runs if run is not parent]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
@@ -172,8 +172,7 @@ def test_processes_that_begin_on_a_new_database_together_all_log(tmp_path: Path)
         assert run.returncode == 0, err
         said.append(out.strip())
     assert sorted(said) == ["False", "True", "True"], "the same trial is logged once"
-    tracker = Tracker(outputs, "together")
-    assert len(tracker._client.search_runs([tracker._experiment])) == 2
+    assert len(mlflow_runs.runs(outputs, "together")) == 2
     assert [path.name for path in outputs.glob(".making-*")] == []
 
 
