@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import records
+from vbench.analysis.bottleneck import find_bottleneck
 from vbench.config.schema import Config
 from vbench.record import files, ledger
 from vbench.record.files import SWEEP, write_json, write_lines
+from vbench.record.measurements import Measurements
 from vbench.record.metrics import summarize
 from vbench.record.question import question
 from vbench.record.types import Request, Trial
@@ -85,11 +87,12 @@ def run(
     first, last = 100.0, max(r.done_s for r in requests)
     nodes = [records.sample(first), records.sample(last)]
     machines = [records.machine(first), records.machine(last)]
-    observed = records.observed(measured_from_s=first, measured_to_s=last)
+    observed = records.observed()
+    measured = Measurements(requests=requests, nodes=nodes, machines=machines)
     plain = _composed()
     held = [
         rule
-        for rule in rules.judge(plain, observed, requests, nodes, machines, [], None)
+        for rule in rules.judge(plain, observed, measured)
         # What small records cannot keep is as if this record were of a version before that rule.
         if rule.holds
     ]
@@ -103,13 +106,14 @@ def run(
         status=status,
         valid=status == "finished",
         rules=held,
-        metrics=summarize(records.clip(), requests, [], nodes, machines, None),
+        metrics=summarize(records.clip(), measured),
         config=config,
         config_fingerprint=fingerprint(config),
         environment={"host": "bench", "cores": 2, "code": "c0de", "packages": {"ray": "2.60.0"}},
         observed=observed,
         ledger=begun,
     )
+    trial = replace(trial, bottleneck=find_bottleneck(trial, measured))
     write_lines(folder / files.REQUESTS, requests)
     write_lines(folder / files.SPANS, [])
     write_lines(folder / files.NODES, nodes)

@@ -1,4 +1,4 @@
-"""Limits are the least time that each resource needs, and the largest names the bottleneck."""
+"""Each resource is busy for as long as its work takes at least, and the busiest is the bottleneck."""
 
 from dataclasses import asdict, replace
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from tests.support import records
-from vbench.analysis.bottleneck import limits
+from vbench.analysis.bottleneck import find_bottleneck
+from vbench.record.bottleneck import Bottleneck
+from vbench.record.measurements import Measurements
 from vbench.record.metrics import summarize
 from vbench.record.network import Link
-from vbench.record.types import Harness, SpanLine, Trial
+from vbench.record.types import Harness, MachineSample, SpanLine, Trial
 
 MB = 10**6
 
@@ -36,16 +38,20 @@ def spans(decode_s: float, infer_s: float, nbytes: int) -> list[SpanLine]:
     ]
 
 
-def needed(resource: str, *arguments: Any) -> float:
-    found = limits(*arguments)
+def found_in(of: Trial, lines: list[SpanLine], machines: list[MachineSample]) -> Bottleneck | None:
+    return find_bottleneck(of, Measurements(spans=lines, machines=machines))
+
+
+def busy_s(resource: str, *arguments: Any) -> float:
+    found = found_in(*arguments)
     assert found is not None
-    return next(each.needed_s for each in found.limits if each.resource == resource)
+    return next(each.busy_s for each in found.resources if each.resource == resource)
 
 
 def test_decoders_share_their_work_and_the_model_has_its_own() -> None:
     lines = spans(60, 20, MB)
-    assert needed("decoders", trial(), lines, []) == pytest.approx(30, abs=1e-5)
-    assert needed("models", trial(), lines, []) == pytest.approx(20, abs=1e-5)
+    assert busy_s("decoders", trial(), lines, []) == pytest.approx(30, abs=1e-5)
+    assert busy_s("models", trial(), lines, []) == pytest.approx(20, abs=1e-5)
 
 
 def test_time_in_which_a_replica_works_on_several_calls_counts_once() -> None:
@@ -56,49 +62,49 @@ def test_time_in_which_a_replica_works_on_several_calls_counts_once() -> None:
         )
 
     lines = [infer("m#1", 0, 10), infer("m#1", 4, 3), infer("m#1", 8, 6), infer("m#1", 20, 1)]
-    assert needed("models", trial(), lines, []) == pytest.approx(15)
-    assert needed("models", trial(), [*lines, infer("m#2", 0, 10)], []) == pytest.approx(25)
+    assert busy_s("models", trial(), lines, []) == pytest.approx(15)
+    assert busy_s("models", trial(), [*lines, infer("m#2", 0, 10)], []) == pytest.approx(25)
 
 
 @pytest.mark.parametrize(("connections", "seconds"), [(1, 90), (None, 45), (15, 6)])
 def test_connections_times_their_cap_bound_a_pair_of_nodes(connections: int | None, seconds: float) -> None:
     """900 MB at 10 MB/s a connection; where nothing is set Ray opens two."""
-    assert needed("flows", trial(connections), spans(1, 1, 900 * MB), []) == pytest.approx(seconds)
+    assert busy_s("flows", trial(connections), spans(1, 1, 900 * MB), []) == pytest.approx(seconds)
 
 
 def test_a_nic_bounds_all_that_a_node_sends_or_receives() -> None:
-    found = limits(trial(15), spans(1, 1, 900 * MB), [])
+    found = found_in(trial(15), spans(1, 1, 900 * MB), [])
     assert found is not None
-    assert found.bottleneck.resource == "NIC"
-    assert found.bottleneck.needed_s == pytest.approx(9)
-    assert found.bottleneck.where == "d sends at 800 Mbit/s"
+    assert found.busiest.resource == "NIC"
+    assert found.busiest.busy_s == pytest.approx(9)
+    assert found.busiest.where == "d sends at 800 Mbit/s"
 
 
 def test_the_largest_limit_is_the_bottleneck_and_gives_the_efficiency() -> None:
-    found = limits(trial(1), spans(60, 20, 900 * MB), [])
+    found = found_in(trial(1), spans(60, 20, 900 * MB), [])
     assert found is not None
-    assert [each.resource for each in found.limits] == ["flows", "decoders", "models", "NIC"]
-    assert found.bottleneck.where == "d to m, 1 connection of 80 Mbit/s"
-    assert found.efficiency == pytest.approx(0.9)
+    assert [each.resource for each in found.resources] == ["flows", "decoders", "models", "NIC"]
+    assert found.busiest.where == "d to m, 1 connection of 80 Mbit/s"
+    assert found.utilisation == pytest.approx(0.9)
 
 
 def test_what_stays_on_a_node_needs_no_wire() -> None:
     lines = [records.span("decode", "compute", 1, node="m"), *spans(1, 1, MB)[2:]]
-    found = limits(trial(), lines, [])
+    found = found_in(trial(), lines, [])
     assert found is not None
-    assert {each.resource for each in found.limits} == {"decoders", "models"}
+    assert {each.resource for each in found.resources} == {"decoders", "models"}
 
 
 def test_without_a_shaped_link_the_wire_has_no_known_cap() -> None:
-    found = limits(trial(network=None), spans(1, 1, 900 * MB), [])
+    found = found_in(trial(network=None), spans(1, 1, 900 * MB), [])
     assert found is not None
-    assert {each.resource for each in found.limits} == {"decoders", "models"}
+    assert {each.resource for each in found.resources} == {"decoders", "models"}
 
 
 def test_cores_are_needed_for_the_cpu_seconds_that_were_used() -> None:
     """Two cores, idle for 15%, over 100 s."""
     machines = [records.machine(at_s, cpu_idle_s=0.3 * at_s) for at_s in (1000.0, 1100.0)]
-    assert needed("cores", trial(), spans(1, 1, MB), machines) == pytest.approx(85)
+    assert busy_s("cores", trial(), spans(1, 1, MB), machines) == pytest.approx(85)
 
 
 def test_a_transfer_is_held_against_the_time_in_which_its_objects_moved() -> None:
@@ -130,11 +136,11 @@ def test_a_transfer_is_held_against_the_time_in_which_its_objects_moved() -> Non
         used_s += 10.0
     machines.append(records.machine(126.0, cpu_all_s=252.0, cpu_idle_s=252.0 - used_s))
     config = asdict(records.config("load=transfer", "cluster=emulated", "runtime=single"))
-    found = limits(
+    found = found_in(
         trial(
             config=config,
             clip=None,
-            metrics=summarize(None, requests, lines, [], machines, None),
+            metrics=summarize(None, Measurements(requests=requests, spans=lines, machines=machines)),
             observed=records.observed(placement={"Sender": {"d": 1}, "Receiver": {"m": 1}}),
         ),
         lines,
@@ -142,9 +148,9 @@ def test_a_transfer_is_held_against_the_time_in_which_its_objects_moved() -> Non
     )
     assert found is not None
     assert found.measured_s == pytest.approx(20)
-    assert found.bottleneck.where == "d to m, 1 connection of 80 Mbit/s"
-    assert found.efficiency == pytest.approx(0.9)
-    assert {each.resource: round(each.needed_s, 3) for each in found.limits} == {
+    assert found.busiest.where == "d to m, 1 connection of 80 Mbit/s"
+    assert found.utilisation == pytest.approx(0.9)
+    assert {each.resource: round(each.busy_s, 3) for each in found.resources} == {
         "flows": 18.0,
         "cores": 10.0,
         "NIC": 1.8,
@@ -152,8 +158,8 @@ def test_a_transfer_is_held_against_the_time_in_which_its_objects_moved() -> Non
 
 
 def test_a_trial_that_did_not_end_has_no_limits() -> None:
-    assert limits(trial(observed=None), [], []) is None
-    assert limits(trial(metrics={}), spans(1, 1, 1), []) is None
+    assert found_in(trial(observed=None), [], []) is None
+    assert found_in(trial(metrics={}), spans(1, 1, 1), []) is None
 
 
 def narrowed(*, cpus: list[int], quota: float | None = None, raylets: list[int] | None = None) -> Trial:
@@ -191,11 +197,11 @@ FOUR_CORES_OF_WHICH_ONE_WORKS = [
 def test_cores_that_the_trial_may_not_use_do_not_hide_that_the_others_are_its_limit(
     bound: Trial, where: str, seconds: float
 ) -> None:
-    found = limits(bound, spans(1, 1, 0), FOUR_CORES_OF_WHICH_ONE_WORKS)
+    found = found_in(bound, spans(1, 1, 0), FOUR_CORES_OF_WHICH_ONE_WORKS)
     assert found is not None
-    (cores,) = (each for each in found.limits if each.resource == "cores")
+    (cores,) = (each for each in found.resources if each.resource == "cores")
     assert cores.where == where
-    assert cores.needed_s == pytest.approx(seconds)
+    assert cores.busy_s == pytest.approx(seconds)
 
 
 def test_the_cores_of_machines_elsewhere_are_those_of_their_own_nodes() -> None:
@@ -215,9 +221,9 @@ def test_the_cores_of_machines_elsewhere_are_those_of_their_own_nodes() -> None:
     machines = [
         replace(sample, machine=name) for name in ("a+b", "c") for sample in FOUR_CORES_OF_WHICH_ONE_WORKS
     ]
-    found = limits(elsewhere, spans(1, 1, 0), machines)
+    found = found_in(elsewhere, spans(1, 1, 0), machines)
     assert found is not None
-    assert found.bottleneck.where == "1 usable of the 4 of c"
-    only_wide = limits(elsewhere, spans(1, 1, 0), machines[:2])
+    assert found.busiest.where == "1 usable of the 4 of c"
+    only_wide = found_in(elsewhere, spans(1, 1, 0), machines[:2])
     assert only_wide is not None
-    assert next(each.where for each in only_wide.limits if each.resource == "cores") == "4 of a+b"
+    assert next(each.where for each in only_wide.resources if each.resource == "cores") == "4 of a+b"

@@ -115,7 +115,7 @@ def test_data_holds_what_the_page_says(written: Written) -> None:
     point = arms[0]["points"][0]
     assert len(point["latencies_s"]) == 8
     assert sum(point["parts_s"].values()) == pytest.approx(point["latency_mean_s"])
-    assert point["limits"]["limits"][0]["resource"] == "cores"
+    assert point["bottleneck"]["resources"][0]["resource"] == "cores"
 
 
 def test_a_regression_beyond_the_bound_sets_the_exit_status_of_the_command(

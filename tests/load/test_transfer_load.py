@@ -17,6 +17,7 @@ from vbench.config.transfer import ends, problems
 from vbench.load.transfer_actors import Pair
 from vbench.load.transfer_load import loop, request_line, span_lines
 from vbench.pipeline.reports import ReplicaReport
+from vbench.record.measurements import Measurements
 from vbench.record.types import Request, Rule
 from vbench.validity.conservation import each_pull_once
 from vbench.validity.rules import judge
@@ -198,7 +199,7 @@ def test_what_cannot_be_moved_is_refused_in_one_sentence(config: Config, complai
 
 def rules_of(*requests: Request) -> dict[str, Rule]:
     config = records.config("load=transfer", "cluster=emulated", "load.requests=2")
-    judged = judge(config, records.observed(), requests, [], [], [], None)
+    judged = judge(config, records.observed(), Measurements(requests=requests))
     return {rule.name: rule for rule in judged}
 
 

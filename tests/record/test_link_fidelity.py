@@ -6,10 +6,18 @@ from typing import Any
 import pytest
 
 from tests.support import records
-from vbench.record import link_fidelity
+from vbench.record.link_fidelity import (
+    cpu_saturated_percent,
+    cpu_while_moving_percent,
+    link_fidelity,
+    metrics,
+    shaped_percent,
+)
 from vbench.record.link_use import rounds
+from vbench.record.measurements import Measurements
 from vbench.record.network import LinkCheck, LinkSample
-from vbench.record.types import MachineSample, NodeSample
+from vbench.record.types import MachineSample, NodeSample, SpanLine
+from vbench.validity import links_set_the_pace
 
 NAMES = ("decode", "gpu", "head")
 NETWORK = records.network(*NAMES)
@@ -44,14 +52,24 @@ def machines(idle: float = 0.6) -> list[MachineSample]:
     return [records.machine(100.0 + at, cpu_idle_s=idle * at) for at in range(5)]
 
 
+def moved(nbytes: int) -> list[SpanLine]:
+    """The spans of a request whose frames, so many bytes, went from ``decode`` to ``gpu``."""
+    return [
+        records.span("decode", "compute", node="decode"),
+        records.span("infer", "transfer", nbytes=nbytes, node="gpu"),
+    ]
+
+
 def broken(**changes: Any) -> list[str]:
     parts: dict[str, Any] = {
         "network": NETWORK,
         "nodes": trial(),
         "machines": machines(),
-        "needed_bytes": 19 * MB,
+        "spans": moved(19 * MB),
     }
-    rules = list(link_fidelity.judge(records.config().load, **(parts | changes)))
+    measured = Measurements(**(parts | changes))
+    assert measured.network is not None
+    rules = list(links_set_the_pace.judge(records.config().load, measured.network, measured))
     assert all(rule.found and rule.remedy for rule in rules)
     return [rule.name for rule in rules if not rule.holds]
 
@@ -75,14 +93,14 @@ def test_cpus_without_idle_time_while_bytes_moved_break_the_rule() -> None:
 def test_idle_time_counts_only_while_bytes_moved() -> None:
     samples = [records.machine(at, cpu_idle_s=idle) for at, idle in ((90.0, 0), (100.0, 20.0))]
     busy = [records.machine(100.0 + at, cpu_idle_s=20.0 + 0.1 * at) for at in (2, 4)]
-    percent = link_fidelity.cpu_while_moving(rounds(trial()), NETWORK.links, [*samples, *busy])
+    percent = cpu_while_moving_percent(rounds(trial()), NETWORK.links, [*samples, *busy])
     assert percent == pytest.approx(95.0)
 
 
 def test_samples_of_the_machine_count_by_the_time_they_share_with_moving_bytes() -> None:
     half = [records.machine(98.0, cpu_idle_s=0), records.machine(102.0, cpu_idle_s=8.0)]
     rest = records.machine(104.0, cpu_idle_s=8.0)
-    percent = link_fidelity.cpu_while_moving(rounds(trial()), NETWORK.links, [*half, rest])
+    percent = cpu_while_moving_percent(rounds(trial()), NETWORK.links, [*half, rest])
     assert percent == pytest.approx((2 * 0 + 2 * 100) / 4)
 
 
@@ -95,10 +113,10 @@ def test_bytes_that_waited_in_no_queue_break_the_rule() -> None:
 def test_cpus_that_were_used_up_for_most_bytes_break_the_rule_though_the_mean_is_low() -> None:
     idle_s = [0.0, 0.05, 0.1, 0.15, 2.1]
     samples = [records.machine(100.0 + at, cpu_idle_s=idle) for at, idle in enumerate(idle_s)]
-    mean = link_fidelity.cpu_while_moving(rounds(trial()), NETWORK.links, samples)
+    mean = cpu_while_moving_percent(rounds(trial()), NETWORK.links, samples)
     assert mean is not None
     assert mean < 85
-    saturated = link_fidelity.saturated_percent(rounds(trial()), NETWORK.links, samples)
+    saturated = cpu_saturated_percent(rounds(trial()), NETWORK.links, samples)
     assert saturated == pytest.approx(75)
     assert broken(machines=samples) == [CPU]
 
@@ -110,16 +128,16 @@ def test_the_receivers_link_counts_as_well(waits_at: str, percent: float) -> Non
         replace(s, link=records.queues(in_waits=int(s.at_s))) if s.node == waits_at else s
         for s in trial(waits=0, queued=0)
     ]
-    assert link_fidelity.held_percent(rounds(nodes), NETWORK.links) == pytest.approx(percent)
+    assert shaped_percent(rounds(nodes), NETWORK.links) == pytest.approx(percent)
 
 
 def test_a_trial_in_which_nothing_moved_proves_nothing() -> None:
-    assert broken(nodes=trial(sent=1000), needed_bytes=0) == [CROSSED, CPU, LINKS]
+    assert broken(nodes=trial(sent=1000), spans=[]) == [CROSSED, CPU, LINKS]
     assert broken(nodes=[]) == [CROSSED, CPU, LINKS]
 
 
 def test_bytes_that_took_another_way_break_the_rule() -> None:
-    assert broken(needed_bytes=21 * MB) == [CROSSED]
+    assert broken(spans=moved(21 * MB)) == [CROSSED]
 
 
 @pytest.mark.parametrize(("measured", "holds"), [(18.1, True), (17.9, False), (22.1, False)])
@@ -147,17 +165,18 @@ def test_what_nodes_say_to_each_other_all_the_time_is_not_taken_for_moving_bytes
         else s
         for s in trial(sent=2 * MB)
     ]
-    assert "link_rate_mbps.head" not in link_fidelity.metrics(slow, nodes, machines())
-    assert "link_rate_mbps.gpu" in link_fidelity.metrics(slow, nodes, machines())
+    found = metrics(link_fidelity(slow, nodes, machines()))
+    assert "link_rate_mbps.head" not in found
+    assert "link_rate_mbps.gpu" in found
 
 
-def test_rates_are_told_for_each_link_that_carried_something() -> None:
-    metrics = link_fidelity.metrics(NETWORK, trial(out_dropped=2), machines())
-    assert metrics["link_rate_mbps.decode"] == pytest.approx(40.0)
-    assert metrics["link_use_percent.gpu"] == pytest.approx(50.0)
-    assert "link_rate_mbps.head" not in metrics
-    assert metrics["link_dropped_packets"] == 8
-    assert metrics["link_held_percent"] == pytest.approx(100)
-    assert metrics["link_queued_percent"] == pytest.approx(100)
-    assert metrics["cpu_saturated_percent"] == 0
-    assert metrics["cpu_while_moving_percent"] == pytest.approx(70)
+def test_rates_are_reported_for_each_link_that_carried_something() -> None:
+    found = metrics(link_fidelity(NETWORK, trial(out_dropped=2), machines()))
+    assert found["link_rate_mbps.decode"] == pytest.approx(40.0)
+    assert found["link_use_percent.gpu"] == pytest.approx(50.0)
+    assert "link_rate_mbps.head" not in found
+    assert found["link_dropped_packets"] == 8
+    assert found["link_held_percent"] == pytest.approx(100)
+    assert found["link_queued_percent"] == pytest.approx(100)
+    assert found["cpu_saturated_percent"] == 0
+    assert found["cpu_while_moving_percent"] == pytest.approx(70)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import records
+from vbench.record.measurements import Measurements
 from vbench.record.metrics import latencies, summarize, supported
 from vbench.record.steady_window import Busy, all_slots_busy, halves, steady
 from vbench.record.types import Request
@@ -64,7 +65,7 @@ def test_what_passes_between_two_requests_of_a_transfer_is_not_time_with_all_slo
     ]
     assert all_slots_busy(requests) == Busy(begin_s=100.0, end_s=107.0, length_s=6.0)
     assert steady(requests)["steady_throughput_requests_per_s"] == pytest.approx(0.5)
-    metrics = summarize(None, requests, [], [], [], None)
+    metrics = summarize(None, Measurements(requests=requests))
     assert metrics["steady_s"] == pytest.approx(metrics["makespan_s"])
 
 
@@ -77,7 +78,7 @@ def test_a_drain_that_is_faster_does_not_change_the_steady_mean() -> None:
 
 def test_a_trial_has_them_beside_the_mean() -> None:
     requests = closed_loop([2.0, 2.0, 3.0, 3.0, 4.0, 4.0, 5.0, 5.0], 4)
-    metrics = summarize(records.clip(), requests, [], [], [], None)
+    metrics = summarize(records.clip(), Measurements(requests=requests))
     assert metrics["latency_mean_first_half_s"] == pytest.approx(2.5)
     assert metrics["latency_mean_second_half_s"] == pytest.approx(4.5)
     assert metrics["makespan_s"] == pytest.approx(8.0)

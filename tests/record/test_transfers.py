@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import records
-from vbench.record.transfers import crossings, frames_moved, handovers
+from vbench.record.transfers import frame_bytes_by_route, inter_node_transfers, transfers
 from vbench.record.types import SpanLine
 
 SERVICE = "VideoProcessingService#s"
@@ -75,14 +75,18 @@ def requests(draw: st.DrawFn) -> list[SpanLine]:
 
 
 @given(requests())
+def moved_frames(spans: list[SpanLine]) -> dict[tuple[str, str], int]:
+    return frame_bytes_by_route(inter_node_transfers(spans))
+
+
 def test_every_byte_of_a_transfer_is_handed_over_once(spans: list[SpanLine]) -> None:
     expected = sum(span.bytes for span in spans if span.kind == "transfer")
-    assert sum(one.bytes for one in handovers(spans)) == expected
+    assert sum(one.bytes for one in transfers(spans)) == expected
 
 
 @given(requests())
 def test_what_leaves_the_decoders_and_what_the_model_gets_is_the_same(spans: list[SpanLine]) -> None:
-    frames = [one for one in handovers(spans) if one.what == "frames"]
+    frames = [one for one in transfers(spans) if one.what == "frames"]
     model = {span.node for span in spans if span.replica.startswith("ModelInference")}
     assert {one.receiver for one in frames} <= model | {
         span.node for span in spans if span.replica == SERVICE
@@ -94,11 +98,11 @@ def test_what_leaves_the_decoders_and_what_the_model_gets_is_the_same(spans: lis
 
 @given(requests())
 def test_only_what_goes_to_another_node_crosses(spans: list[SpanLine]) -> None:
-    stay = sum(one.bytes for one in handovers(spans) if one.sender == one.receiver)
-    crossed = crossings(spans)
+    stay = sum(one.bytes for one in transfers(spans) if one.sender == one.receiver)
+    crossed = inter_node_transfers(spans)
     assert all(one.sender != one.receiver for one in crossed)
     assert stay + sum(one.bytes for one in crossed) == sum(s.bytes for s in spans if s.kind == "transfer")
-    assert sum(frames_moved(spans).values()) == sum(one.bytes for one in crossed if one.what == "frames")
+    assert sum(moved_frames(spans).values()) == sum(one.bytes for one in crossed if one.what == "frames")
 
 
 @pytest.mark.parametrize("combined", [False, True])
@@ -113,9 +117,14 @@ def test_frames_go_straight_or_by_way_of_the_service(combined: bool) -> None:
     }
     direct = spans_of(0, relay=False, **common)
     relay = spans_of(0, relay=True, **common)
-    assert frames_moved(direct) == {("decode", "gpu"): 700}
-    assert frames_moved(relay) == {("decode", "chunk1"): 700, ("chunk1", "gpu"): 700}
-    packets = {(one.sender, one.receiver, one.bytes) for one in crossings(direct) if one.what == "chunk"}
+    assert moved_frames(direct) == {("decode", "gpu"): 700}
+    assert moved_frames(relay) == {
+        ("decode", "chunk1"): 700,
+        ("chunk1", "gpu"): 700,
+    }
+    packets = {
+        (one.sender, one.receiver, one.bytes) for one in inter_node_transfers(direct) if one.what == "chunk"
+    }
     assert packets == {("chunk1", "decode", 10), ("chunk1", "decode", 20)}
 
 
@@ -130,7 +139,10 @@ def test_a_relays_frames_keep_their_sizes_in_a_call_of_all_of_them() -> None:
         packets=[1, 1],
         frames=[300, 100],
     )
-    assert frames_moved(spans) == {("decode", "chunk1"): 300, ("chunk1", "gpu"): 400}
+    assert moved_frames(spans) == {
+        ("decode", "chunk1"): 300,
+        ("chunk1", "gpu"): 400,
+    }
 
 
 def test_frames_of_unknown_sizes_are_taken_as_equal_parts() -> None:
@@ -144,7 +156,10 @@ def test_frames_of_unknown_sizes_are_taken_as_equal_parts() -> None:
         packets=[1, 1, 1],
         frames=[300, 300, 101],
     )
-    assert frames_moved(spans) == {("decode", "gpu"): 234 + 233, ("head", "gpu"): 234}
+    assert moved_frames(spans) == {
+        ("decode", "gpu"): 234 + 233,
+        ("head", "gpu"): 234,
+    }
 
 
 def test_clocks_that_are_apart_do_not_turn_the_way_around() -> None:
@@ -161,13 +176,16 @@ def test_clocks_that_are_apart_do_not_turn_the_way_around() -> None:
         packets=[1],
         frames=[5],
     )
-    assert frames_moved([early, *hops[:-1]]) == {("decode", "chunk1"): 5, ("chunk1", "gpu"): 5}
+    assert moved_frames([early, *hops[:-1]]) == {
+        ("decode", "chunk1"): 5,
+        ("chunk1", "gpu"): 5,
+    }
 
 
 def test_spans_of_half_a_request_are_refused() -> None:
     with pytest.raises(ValueError, match="which no decoder had"):
-        crossings([records.span("infer", "transfer", nbytes=5)])
+        inter_node_transfers([records.span("infer", "transfer", nbytes=5)])
     with pytest.raises(ValueError, match="was split on"):
-        crossings([records.span("decode", "transfer", nbytes=5)])
+        inter_node_transfers([records.span("decode", "transfer", nbytes=5)])
     with pytest.raises(ValueError, match="no chunk was decoded"):
-        crossings([records.span("infer", "transfer", nbytes=5, chunk=None)])
+        inter_node_transfers([records.span("infer", "transfer", nbytes=5, chunk=None)])

@@ -7,9 +7,9 @@ from io import StringIO
 from rich.console import Console
 
 from tests.support import records
-from vbench.analysis.bottleneck import Limit, Limits
+from vbench.record.bottleneck import Bottleneck, ResourceTime
 from vbench.record.types import Rule
-from vbench.run.trial_report import cautions, show_limits, show_sweep, show_trial
+from vbench.run.trial_report import cautions, show_sweep, show_trial
 
 METRICS = {
     "requests": 3.0,
@@ -48,18 +48,18 @@ def test_a_trial_without_answers_shows_no_latency() -> None:
     assert "Ray ended" in text
 
 
-def test_the_limit_is_named_with_what_it_needs_and_how_near_it_came() -> None:
-    reached = Limits(
+def test_the_bottleneck_is_named_with_its_utilisation() -> None:
+    bottleneck = Bottleneck(
         measured_s=20.0,
-        limits=(
-            Limit(resource="flows", where="d to m, 1 connection of 80 Mbit/s", needed_s=18.0),
-            Limit(resource="models", where="1 replica", needed_s=2.5),
+        resources=(
+            ResourceTime(resource="flows", where="d to m, 1 connection of 80 Mbit/s", busy_s=18.0),
+            ResourceTime(resource="models", where="1 replica", busy_s=2.5),
         ),
     )
-    text = printed(show_limits, reached)
-    assert "flows (d to m, 1 connection of 80 Mbit/s) need 18.0 s of the 20.0 s measured" in text
-    assert "efficiency 90%" in text
-    assert "others: models 2.5 s" in text
+    text = printed(show_trial, records.trial(metrics=METRICS, bottleneck=bottleneck))
+    assert "Bottleneck: flows (d to m, 1 connection of 80 Mbit/s), busy 18.0 of 20.0 s (90%)" in text
+    assert "others busy: models 2.5 s" in text
+    assert "Bottleneck" not in printed(show_trial, records.trial(metrics=METRICS))
 
 
 def test_what_is_approximate_says_so_wherever_it_is_shown() -> None:

@@ -4,12 +4,14 @@ import functools
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tests.support import records
+from vbench.analysis.bottleneck import find_bottleneck
 from vbench.record.files import MACHINES, NODES, REQUESTS, SPANS, SWEEP, TRIAL, write_json, write_lines
+from vbench.record.measurements import Measurements
 from vbench.record.network import Link
 from vbench.record.types import NodeSample, Request, Rule, SpanLine
 
@@ -102,17 +104,21 @@ def write_trial(
         "metrics": metrics,
         "network": network,
         "observed": records.observed(
-            measured_from_s=first,
-            measured_to_s=last,
             placement={"VideoDecoder": {"decode": 2}, "ModelInference": {"gpu": 1}},
         ),
         **changes,
     }
-    write_json(folder / TRIAL, records.trial(**fields))
+    trial = records.trial(**fields)
+    samples = _samples(first, last, latency_s)
+    machines = [records.machine(first), records.machine(last)]
+    measured = Measurements(
+        requests=requests, spans=spans, nodes=samples, machines=machines, network=trial.network
+    )
+    write_json(folder / TRIAL, replace(trial, bottleneck=find_bottleneck(trial, measured)))
     write_lines(folder / REQUESTS, requests)
     write_lines(folder / SPANS, spans)
-    write_lines(folder / NODES, _samples(first, last, latency_s))
-    write_lines(folder / MACHINES, [records.machine(first), records.machine(last)])
+    write_lines(folder / NODES, samples)
+    write_lines(folder / MACHINES, machines)
 
 
 @functools.cache

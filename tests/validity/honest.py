@@ -12,6 +12,7 @@ from typing import Any
 from tests.support import records
 from vbench.config.schema import Config
 from vbench.pipeline.reports import CallWork, ReplicaReport
+from vbench.record.measurements import Measurements
 from vbench.record.network import Link, Network
 from vbench.record.types import (
     Clip,
@@ -48,6 +49,13 @@ class Record:
     machines: list[MachineSample]
     clip: Clip
     network: Network | None = None
+
+    @property
+    def measured(self) -> Measurements:
+        """The lines of the record."""
+        return Measurements(
+            requests=self.requests, spans=self.spans, machines=self.machines, network=self.network
+        )
 
     @property
     def graph(self) -> Graph:
@@ -333,8 +341,6 @@ class _Simulation:
             ray_version="2.60.0",
             ray_commit="abc",
             phases_s={"measure": last_s - first_s + 0.1},
-            measured_from_s=first_s,
-            measured_to_s=last_s,
             runtime_asked={},
             runtime_found=[NodeRuntime(node="head", raylet_pid=1, flags={})],
             placement={replica.deployment: {replica.node: 1} for replica in placed},
@@ -345,7 +351,6 @@ class _Simulation:
             else [],
             oom_kills=0,
             not_sent=0,
-            url="http://127.0.0.1:1",
             graph=graph,
         )
         links = [Link(node=name, nic_mbps=20.0, flow_mbps=5.0) for name in (self._front, self._back)]

@@ -596,9 +596,7 @@ def test_a_record_that_no_rule_can_read_is_not_valid() -> None:
         replace(one, replicas=[replace(each, calls=[]) for each in one.replicas]) for one in record.requests
     ]
     changed = replace(record, requests=requests)
-    found = judge(
-        *(changed.config, changed.observed, changed.requests, [], changed.machines, changed.spans, None)
-    )
+    found = judge(changed.config, changed.observed, replace(changed.measured, network=None))
     (rule,) = [rule for rule in found if rule.name == "the record can be judged"]
     assert not rule.holds
 

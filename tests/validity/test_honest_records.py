@@ -9,17 +9,7 @@ from vbench.validity.trial_checks import judge
 
 
 def judged(record: honest.Record) -> list[Rule]:
-    return list(
-        judge(
-            record.config,
-            record.observed,
-            record.requests,
-            record.spans,
-            record.network,
-            record.machines,
-            record.clip,
-        )
-    )
+    return list(judge(record.config, record.observed, record.measured, record.clip))
 
 
 def broken(record: honest.Record) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 from tests.support import records
 from tests.validity import honest, parts
 from vbench.config.schema import Config, NodeConfig
+from vbench.record.measurements import Measurements
 from vbench.record.types import GpuSample
 from vbench.validity import bounds, rules
 
@@ -82,11 +83,13 @@ def keys_read(load: str, *, shaped: bool) -> set[str]:
     rules.judge(
         Reads(record.config, "", found),  # type: ignore[arg-type]
         replace(record.observed, stalls=watched.stalls, conditions=watched.conditions),
-        record.requests,
-        [records.sample(100.0), records.sample(101.0)],
-        [records.machine(at_s, gpus=(gpu,)) for at_s in (100.0, 101.0)],
-        record.spans,
-        record.network,
+        Measurements(
+            requests=record.requests,
+            nodes=[records.sample(100.0), records.sample(101.0)],
+            machines=[records.machine(at_s, gpus=(gpu,)) for at_s in (100.0, 101.0)],
+            spans=record.spans,
+            network=record.network,
+        ),
         records.clip(),
         parts.harness(),
     )
@@ -123,6 +126,6 @@ def test_what_leaves_out_a_rule_is_named(key: str) -> None:
 def test_without_a_warm_up_no_rule_says_whether_replicas_were_warm() -> None:
     config: Config = parts.config(warmup=0)
     observed = parts.observed(cold=None)
-    names = {rule.name for rule in rules.judge(config, observed, [], [], [], [], None)}
+    names = {rule.name for rule in rules.judge(config, observed, Measurements())}
     assert "every replica was warm" not in names
     assert bounds.loosened(asdict(config)) != []

@@ -10,6 +10,7 @@ import pytest
 from tests.support import records
 from tests.validity import parts
 from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
+from vbench.record.measurements import Measurements
 from vbench.record.network import LinkCheck, LinkSample
 from vbench.record.types import NodeSample, Rule, SpanLine
 from vbench.validity.links_during import OVERHEAD, PULL_TIMEOUT_S, judge
@@ -72,9 +73,8 @@ def spans(took_s: float = 1.0, nbytes: int = NEEDED) -> list[SpanLine]:
 def rules(
     nodes: list[NodeSample] | None = None, network: Any = NETWORK, lines: Any = None, observed: Any = None
 ) -> dict[str, Rule]:
-    judged = judge(
-        observed or parts.observed(), network, samples() if nodes is None else nodes, lines or spans()
-    )
+    measured = Measurements(nodes=samples() if nodes is None else nodes, spans=lines or spans())
+    judged = judge(observed or parts.observed(), network, measured)
     return {rule.name: rule for rule in judged}
 
 

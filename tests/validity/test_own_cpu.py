@@ -45,7 +45,7 @@ def samples(measured_s: float = 20.0, machine: str = "host", **used_s: float) ->
 
 def judged(machines: Sequence[MachineSample], load: str = "closed") -> Rule:
     config = replace(RECORD.config, load=replace(RECORD.config.load, name=load))
-    (rule,) = judge(config, RECORD.requests, RECORD.spans, machines)
+    (rule,) = judge(config, replace(RECORD.measured, machines=machines))
     return rule
 
 
@@ -84,7 +84,7 @@ def test_a_role_counts_on_all_machines_together() -> None:
 
 def test_records_of_before_roles_were_told_are_not_judged() -> None:
     machines = [replace(one, cpu_by_role_s={}) for one in samples()]
-    assert list(judge(RECORD.config, RECORD.requests, RECORD.spans, machines)) == []
+    assert list(judge(RECORD.config, replace(RECORD.measured, machines=machines))) == []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from tests.support import records
 from tests.validity import honest
 from vbench.cli.revalidate import main
 from vbench.record import files
+from vbench.record.measurements import Measurements
 from vbench.validity import rules
 from vbench.validity.revalidation import judged
 
@@ -20,7 +21,8 @@ def folder(tmp_path: Path) -> Path:
     requests, spans = record.requests, record.spans
     nodes = [records.sample(100.0), records.sample(101.0)]
     machines = [records.machine(100.0), records.machine(101.0)]
-    found = rules.judge(record.config, record.observed, requests, nodes, machines, spans, None)
+    measured = Measurements(requests=requests, spans=spans, nodes=nodes, machines=machines)
+    found = rules.judge(record.config, record.observed, measured)
     assert all(rule.holds for rule in found)
     trial = records.trial(config=asdict(record.config), observed=record.observed, rules=found, clip=None)
     files.write_json(tmp_path / files.TRIAL, trial)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support import records
 from vbench.config.runtime_flags import MULTIPLE
+from vbench.record.measurements import Measurements
 from vbench.record.types import Connections, MachineSample, NodeRuntime, Rule
 from vbench.validity import trial_checks
 from vbench.validity.rules import judge
@@ -22,11 +23,13 @@ def broken(**changes: Any) -> list[str]:
         "network": None,
     }
     parts |= changes
-    rules = judge(config, **parts)
+    observed = parts.pop("observed")
+    measured = Measurements(**parts)
+    rules = judge(config, observed, measured)
     # On who answered, what ran and what must balance: tests/validity has records for these.
-    graph = {name: parts[name] for name in ("observed", "requests", "spans", "network", "machines")}
-    graph["clip"] = None
-    others = {rule.name for rule in trial_checks.judge(config, **graph)} if parts["observed"] else set()
+    others = (
+        {rule.name for rule in trial_checks.judge(config, observed, measured, None)} if observed else set()
+    )
     return [rule.name for rule in rules if not rule.holds and rule.name not in others]
 
 
@@ -124,7 +127,7 @@ def five_nodes(*pairs: Connections, **changes: Any) -> Rule:
     config = records.config("cluster=emulated")
     raylets = [NodeRuntime(node=name, raylet_pid=1, flags={}) for name in config.cluster.nodes]
     observed = records.observed(**({"runtime_found": raylets, "connections": list(pairs)} | changes))
-    rules = judge(config, observed, [], [], [], [], None)
+    rules = judge(config, observed, Measurements())
     return next(rule for rule in rules if rule.name == RUNTIME)
 
 

@@ -22,6 +22,7 @@ from vbench.clusters import local
 from vbench.clusters.base import ClusterEndpoint, RunningCluster
 from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_job
 from vbench.record.files import read_observed, read_requests, read_samples, read_spans
+from vbench.record.measurements import Measurements
 from vbench.validity.rules import judge
 
 pytestmark = pytest.mark.slow
@@ -153,11 +154,7 @@ def broken(folder: Path) -> dict[str, str]:
     rules = judge(
         CONFIG,
         read_observed(folder),
-        read_requests(folder),
-        read_samples(folder),
-        [],
-        read_spans(folder),
-        None,
+        Measurements(requests=read_requests(folder), nodes=read_samples(folder), spans=read_spans(folder)),
         read_clip(folder),
     )
     return {rule.name: rule.found for rule in rules if not rule.holds and rule.name != UNWATCHED}

@@ -12,6 +12,7 @@ from tests.support import records
 from tests.support.waiting import came_true, until
 from tests.validity import parts
 from vbench.linux import procfs
+from vbench.record.measurements import Measurements
 from vbench.record.types import MachineSample, NodeSample, Rule, Stall
 from vbench.telemetry.machine import CpuWatch
 from vbench.telemetry.stall_watch import StallWatch, _Gap
@@ -39,7 +40,9 @@ def judged(**changes: Any) -> Rule | None:
         "nodes": [records.sample(at) for at in (100.0, 101.1, 102.0)],
         "machines": [records.machine(at) for at in (100.0, 101.1, 102.0)],
     }
-    return next(stalls.judge(**(given | changes)), None)
+    given |= changes
+    lines = {name: given.pop(name) for name in ("requests", "nodes", "machines")}
+    return next(stalls.judge(**given, measured=Measurements(**lines)), None)
 
 
 def test_a_stopped_process_is_a_gap_of_its_heartbeat() -> None:

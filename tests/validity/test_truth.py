@@ -19,6 +19,7 @@ from vbench.models.registry import create
 from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.pipeline.request_settings import RequestSettings
+from vbench.record.measurements import Measurements
 from vbench.record.types import Clip, Request
 from vbench.validity import truth
 from vbench.validity.rules import judge
@@ -61,7 +62,10 @@ def test_an_honest_trial_keeps_the_rules() -> None:
 
 def test_the_rules_are_among_those_of_a_trial() -> None:
     rules = judge(
-        configured(*SCENE), records.observed(), [request()], [], [], [], None, clip(reference_map50=0.0)
+        configured(*SCENE),
+        records.observed(),
+        Measurements(requests=[request()]),
+        clip(reference_map50=0.0),
     )
     assert OBJECTS in [rule.name for rule in rules if not rule.holds]
 

@@ -5,20 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vbench.analysis.bottleneck import find_bottleneck
+from vbench.analysis.ledger_account import LedgerAccount, account
 from vbench.analysis.trials import Found, Measured
 from vbench.errors import first_line
 from vbench.record import ledger
-from vbench.record.files import (
-    EARLIER,
-    DamagedError,
-    RecordError,
-    read_machines,
-    read_requests,
-    read_samples,
-    read_spans,
-    read_trial,
-)
-from vbench.record.ledger import Begun, Ledger
+from vbench.record.bottleneck import Bottleneck
+from vbench.record.files import DamagedError, RecordError
+from vbench.record.ledger import Ledger
+from vbench.record.measurements import Measurements, read_measurements
 from vbench.record.metrics import summarize
 from vbench.record.types import Rule, Trial
 from vbench.telemetry import environment
@@ -60,28 +55,14 @@ class Audited:
     """What does not disqualify it, and a reader should know."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledgered:
-    """What the ledger says of the trials of a comparison."""
-
-    text: str
-    """How many were begun and what came of them; or that there is no ledger."""
-    faults: tuple[str, ...]
-    """Lines that were changed, and trials that are gone."""
-    earlier: tuple[str, ...]
-    """Other sweeps and trials that measured the same."""
-    superseded: tuple[Mapping[str, str | int], ...]
-    """Trials that were begun and are not among the records: id, arm, block, at, status, fate."""
-
-
-def audit(found: Found) -> tuple[list[Audited], Ledgered]:
+def audit(found: Found) -> tuple[list[Audited], LedgerAccount]:
     """Audit all trials that were found, in their order."""
     others = (Path(each.trial.config.get("outputs", "outputs")) for each in found.trials)
     book = ledger.find(found.folder, *dict.fromkeys(others))
     code = environment.code()
     known = book is not None and any(each.trial.trial_id in book.begun for each in found.trials)
     audited = [_audit(each, book, code, others_known=known) for each in found.trials]
-    return audited, _ledgered(found, audited, book)
+    return audited, account(found, [each.measured.trial for each in audited], book)
 
 
 def _audit(measured: Measured, book: Ledger | None, code: str, *, others_known: bool) -> Audited:
@@ -105,8 +86,11 @@ def _examined(measured: Measured, book: Ledger | None, code: str, *, others_know
     remarks: list[str] = []
     is_of_this_code = trial.environment.get("code") == code
     try:
-        metrics = _metrics(trial, folder)
+        lines = read_measurements(folder, trial.network)
+        metrics = _metrics(trial, lines)
         faults += _differing(trial, metrics, is_of_this_code)
+        if is_of_this_code:
+            faults += _other_bottleneck(trial, find_bottleneck(trial, lines))
         added = {name: value for name, value in metrics.items() if _is_new(name) and math.isfinite(value)}
         trial = replace(trial, metrics={**added, **trial.metrics})
     except DamagedError as error:
@@ -131,20 +115,11 @@ def _is_new(name: str) -> bool:
     return name in NEW or name.startswith(NEW_PREFIX)
 
 
-def _metrics(trial: Trial, folder: Path) -> dict[str, float]:
+def _metrics(trial: Trial, lines: Measurements) -> dict[str, float]:
     """The metrics again, from the record's lines; none for a trial that has no latency."""
     if "latency_mean_s" not in trial.metrics:
         return {}
-    observed = trial.observed
-    return summarize(
-        trial.clip,
-        read_requests(folder),
-        read_spans(folder),
-        read_samples(folder),
-        read_machines(folder),
-        trial.network,
-        observed.late_sent_bytes if observed else None,
-    )
+    return summarize(trial.clip, lines, trial.observed.late_sent_bytes if trial.observed else None)
 
 
 def _differing(trial: Trial, again: Mapping[str, float], is_of_this_code: bool) -> Iterator[str]:
@@ -157,6 +132,29 @@ def _differing(trial: Trial, again: Mapping[str, float], is_of_this_code: bool) 
             continue
         if not math.isclose(value, again[name], rel_tol=TOLERANCE, abs_tol=1e-9):
             yield f"it says {name} = {value:.6g}, and its lines give {again[name]:.6g}"
+
+
+def _other_bottleneck(trial: Trial, again: Bottleneck | None) -> Iterator[str]:
+    """A phrase if the record's lines give another bottleneck than the record has."""
+    stored, computed = _busy_times(trial.bottleneck), _busy_times(again)
+    if stored.keys() != computed.keys():
+        yield f"it says that the resources were {_listed(stored)}, and its lines give {_listed(computed)}"
+        return
+    for name, seconds in stored.items():
+        if not math.isclose(seconds, computed[name], rel_tol=TOLERANCE, abs_tol=1e-9):
+            yield f"it says {name}: {seconds:.6g} s, and its lines give {computed[name]:.6g} s"
+
+
+def _busy_times(bottleneck: Bottleneck | None) -> dict[str, float]:
+    """Resource, and which of its kind -> seconds; with them the measured time."""
+    if bottleneck is None:
+        return {}
+    times = {f"{one.resource} ({one.where})": one.busy_s for one in bottleneck.resources}
+    return {**times, "measured time": bottleneck.measured_s}
+
+
+def _listed(times: Mapping[str, float]) -> str:
+    return ", ".join(times) or "unknown"
 
 
 def _own_verdict(trial: Trial) -> Iterator[str]:
@@ -215,106 +213,3 @@ def _against_ledger(trial: Trial, folder: Path, book: Ledger | None, *, others_k
             yield f"{name} is gone"
         elif now[name] != digest:
             yield f"{name} is not the file whose hash the ledger has (of {ended.at})"
-
-
-def _ledgered(found: Found, audited: Sequence[Audited], book: Ledger | None) -> Ledgered:
-    counted = sum(_counts(each.measured.trial) for each in audited)
-    ours = _ours(found, audited, book) if book else {}
-    if book is None or not ours:
-        where = "" if book is None else f"; {ledger.LEDGER} knows none of these trials"
-        return Ledgered(
-            text=f"No ledger: {len(audited)} records, {counted} counted. Whether other trials were begun, or"
-            f" files were changed since, cannot be told{where}.",
-            faults=tuple(book.faults) if book else (),
-            earlier=(),
-            superseded=(),
-        )
-    here = {each.measured.trial.trial_id: each.measured.trial for each in audited}
-    aside = _set_aside(found)
-    tally = dict.fromkeys(("counted", "invalid", "interrupted", "missing"), 0)
-    faults = list(book.faults)
-    superseded: list[Mapping[str, str | int]] = []
-    for one, line in ours.items():
-        ended = book.ended.get(one)
-        finished = ended is not None and ended.status == "finished"
-        if one in here:
-            trial = here[one]
-            fate = "counted" if _counts(trial) else "invalid" if finished else "interrupted"
-        else:
-            fate = "interrupted" if not finished else "missing"
-            superseded.append(
-                {
-                    "trial_id": one,
-                    "arm": line.arm,
-                    "block": line.block + 1,
-                    "at": line.at,
-                    "status": ended.status if ended else "no end",
-                    "fate": "kept under earlier/" if one in aside else fate,
-                }
-            )
-        if fate == "missing":
-            assert ended is not None
-            faults.append(
-                f"trial {one} ({line.arm}, block {line.block + 1}), which ended"
-                f" {'valid' if ended.valid else 'not valid'} at {ended.at} in folder"
-                f" {Path(line.folder).name}, has no record here any more"
-            )
-        tally[fate] += 1
-    text = (
-        f"{len(ours)} begun, {tally['counted']} counted ({tally['invalid']} invalid, {tally['interrupted']}"
-        f" interrupted, {tally['missing']} missing), by {ledger.LEDGER}."
-    )
-    return Ledgered(
-        text=text,
-        faults=tuple(faults),
-        earlier=tuple(_earlier(ours, book)),
-        superseded=tuple(superseded),
-    )
-
-
-def _ours(found: Found, audited: Sequence[Audited], book: Ledger) -> dict[str, Begun]:
-    """The trials that belong to this comparison, with records or without: those of its sweeps, whatever
-    ``sweep.json`` says by now, or of its experiment."""
-    ids = {each.measured.trial.trial_id for each in audited}
-    sweeps = {found.sweep_id, *(line.sweep_id for one, line in book.begun.items() if one in ids)} - {""}
-    experiment = None if found.sweep_id else found.name
-    return {
-        one: line
-        for one, line in book.begun.items()
-        if one in ids or line.sweep_id in sweeps or line.experiment == experiment
-    }
-
-
-def _counts(trial: Trial) -> bool:
-    return trial.valid and "latency_mean_s" in trial.metrics
-
-
-def _set_aside(found: Found) -> set[str]:
-    """Ids of the trials that were run again, whose records a sweep keeps."""
-    ids = set()
-    for path in (found.folder / EARLIER).glob("*"):
-        try:
-            ids.add(read_trial(path).trial_id)
-        except RecordError:
-            continue
-    return ids
-
-
-def _earlier(ours: Mapping[str, Begun], book: Ledger) -> Iterator[str]:
-    """A sentence for each other sweep that measured one of these questions, and one for all single trials."""
-    questions = {line.question for line in ours.values()}
-    sweeps: dict[str, list[Begun]] = {}
-    for one, line in book.begun.items():
-        if one not in ours and line.question in questions:
-            sweeps.setdefault(line.sweep_id, []).append(line)
-    for name, lines in sweeps.items():
-        same = len({line.question for line in lines})
-        of = f"{same} of these {len(questions)} configurations"
-        if not name:
-            yield f"Measured before or since by {len(lines)} single trials too: {of}."
-            continue
-        folder = Path(lines[0].folder).parent
-        yield (
-            f"Measured before or since by the sweep {folder.name} too ({name}, begun {lines[0].at},"
-            f" {len(lines)} trials begun): {of}."
-        )

@@ -1,91 +1,66 @@
-"""What a trial could at best have reached: the time that decoders, models, links and cores need.
+"""Finds a trial's bottleneck: how long decoders, models, links and cores were busy with its requests.
 
-Each limit is a time for all measured requests together, and is held against the time that they took (from the
-first request's due time to the last answer). The largest names the bottleneck; limit / measured is the
-efficiency. Rates are the trial's own: a decoder that had to share its cores was slow, and counts as it was.
+For each resource, this computes the least time that all measured requests together take of it, and compares
+that with the time that they took (from the first request's due time to the last response). The busiest
+resource is the bottleneck. Rates are the trial's own: a decoder that had to share its cores was slow, and
+counts as it was.
 
-With ``load=transfer``, one request at a time whose objects are made beforehand, only the time counts in which
-they moved: the sum of the requests' latencies.
+With ``load=transfer``, which sends one request at a time and makes its objects beforehand, only the time in
+which objects moved counts: the sum of the requests' latencies.
 """
 
 import bisect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from vbench.analysis.arms import connections
-from vbench.record.files import read_machines, read_spans
-from vbench.record.transfers import by_way, crossings
+from vbench.record.bottleneck import RESOURCES, Bottleneck, Resource, ResourceTime
+from vbench.record.measurements import Measurements, read_measurements
+from vbench.record.transfers import bytes_by_route
 from vbench.record.types import MachineSample, SpanLine, Trial
 from vbench.validity.conditions import usable_cpus
 
-Resource = Literal["decoders", "models", "flows", "NIC", "cores"]
-RESOURCES: tuple[Resource, ...] = ("decoders", "models", "flows", "NIC", "cores")
+STORED_SINCE = 3
+"""Schema version from which on records hold their bottleneck."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """The time that one resource needs for the work of a trial."""
+def of_record(trial: Trial, folder: Path) -> Bottleneck | None:
+    """The bottleneck of a trial as its record has it; for an earlier record, computed from its lines.
 
-    resource: Resource
-    where: str
-    """Which of its kind: ``chunk1 to gpu, 2 connections of 100 Mbit/s``."""
-    needed_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a trial could reach and what it did."""
-
-    measured_s: float
-    """From the first request's due time to the last answer; of a transfer while objects moved."""
-    limits: tuple[Limit, ...]
-    """The largest of each resource, the largest first."""
-
-    @property
-    def bottleneck(self) -> Limit:
-        """The largest limit."""
-        return self.limits[0]
-
-    @property
-    def efficiency(self) -> float:
-        """The largest limit over the measured time: 1 where the bottleneck was never idle."""
-        return self.bottleneck.needed_s / self.measured_s
-
-
-def limits(trial: Trial, spans: Sequence[SpanLine], machines: Sequence[MachineSample]) -> Limits | None:
-    """The limits of a trial that was measured to its end; None for another.
-
-    ``spans`` and ``machines`` are the trial's lines, of the measured time alone.
+    None for a trial that was not measured to its end. RecordError if lines that are needed cannot be read.
     """
-    observed = trial.observed
+    if trial.schema_version >= STORED_SINCE:
+        return trial.bottleneck
+    return find_bottleneck(trial, read_measurements(folder, trial.network))
+
+
+def find_bottleneck(trial: Trial, measured: Measurements) -> Bottleneck | None:
+    """Compute the bottleneck of a trial from its lines; None if it was not measured to its end."""
     measured_s = trial.metrics.get("makespan_s")
-    if observed is None or not measured_s:
+    if trial.observed is None or not measured_s:
         return None
-    found = [*_workers(trial, spans), *_wire(trial, spans), *_cores(trial, machines, _moving(trial, spans))]
-    largest = [max(group, key=lambda each: each.needed_s) for group in _grouped(found)]
-    if not largest:
+    times = [
+        *_workers(trial, measured.spans),
+        *_links(trial, measured),
+        *_cores(trial, measured.machines, _moving(trial, measured.spans)),
+    ]
+    busiest = [max(group, key=lambda one: one.busy_s) for group in _by_resource(times)]
+    if not busiest:
         return None
-    return Limits(
+    return Bottleneck(
         measured_s=measured_s,
-        limits=tuple(sorted(largest, key=lambda each: each.needed_s, reverse=True)),
+        resources=tuple(sorted(busiest, key=lambda one: one.busy_s, reverse=True)),
     )
 
 
-def of_record(trial: Trial, folder: Path) -> Limits | None:
-    """The limits of a trial, from the lines of its record; RecordError where these cannot be read."""
-    return limits(trial, read_spans(folder), read_machines(folder))
-
-
-def _grouped(found: Sequence[Limit]) -> Iterator[list[Limit]]:
+def _by_resource(times: Sequence[ResourceTime]) -> Iterator[list[ResourceTime]]:
     for resource in RESOURCES:
-        group = [each for each in found if each.resource == resource]
+        group = [one for one in times if one.resource == resource]
         if group:
             yield group
 
 
-def _workers(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[Limit]:
+def _workers(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[ResourceTime]:
     """Seconds of FFmpeg over the places to run it in, and seconds of the model over its replicas.
 
     A replica of a decoder runs as many FFmpegs at a time as its CPUs allow, a replica of the model forward
@@ -102,7 +77,7 @@ def _workers(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[Limit]:
         busy_s = sum(_covered_s([s for s in own if s.replica == name]) for name in {s.replica for s in own})
         if replicas and busy_s:
             where = f"{replicas} replica{'s' if replicas > 1 else ''}"
-            yield Limit(resource=resource, where=where, needed_s=busy_s / replicas)
+            yield ResourceTime(resource=resource, where=where, busy_s=busy_s / replicas)
 
 
 def _covered_s(spans: Sequence[SpanLine]) -> float:
@@ -114,33 +89,35 @@ def _covered_s(spans: Sequence[SpanLine]) -> float:
     return covered_s
 
 
-def _wire(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[Limit]:
-    """Bytes that had to cross, each once, over the caps of connections (a pair of nodes) and NICs (a node,
-    each way); nothing where no link is shaped."""
+def _links(trial: Trial, measured: Measurements) -> Iterator[ResourceTime]:
+    """Bytes that had to cross, each once, over the caps of connections (per pair of nodes) and NICs (per node
+    and direction); nothing if no link is shaped."""
     if trial.network is None:
         return
     links = {link.node: link for link in trial.network.links}
     count = connections(trial)
-    ways = by_way(crossings(spans))
-    for (sender, receiver), nbytes in ways.items():
+    routes = bytes_by_route(measured.transfers)
+    for (sender, receiver), nbytes in routes.items():
+        if sender not in links:
+            continue
         flow_mbps = links[sender].flow_mbps
-        yield Limit(
+        yield ResourceTime(
             resource="flows",
             where=(
                 f"{sender} to {receiver}, {count} connection{'s' if count > 1 else ''} of"
                 f" {flow_mbps:g} Mbit/s"
             ),
-            needed_s=_seconds(nbytes, count * flow_mbps),
+            busy_s=_seconds(nbytes, count * flow_mbps),
         )
     for node, link in links.items():
-        sent = sum(nbytes for (sender, _), nbytes in ways.items() if sender == node)
-        received = sum(nbytes for (_, receiver), nbytes in ways.items() if receiver == node)
+        sent = sum(nbytes for (sender, _), nbytes in routes.items() if sender == node)
+        received = sum(nbytes for (_, receiver), nbytes in routes.items() if receiver == node)
         for nbytes, what in ((sent, "sends"), (received, "receives")):
             if nbytes:
-                yield Limit(
+                yield ResourceTime(
                     resource="NIC",
                     where=f"{node} {what} at {link.nic_mbps:g} Mbit/s",
-                    needed_s=_seconds(nbytes, link.nic_mbps),
+                    busy_s=_seconds(nbytes, link.nic_mbps),
                 )
 
 
@@ -161,7 +138,7 @@ def _moving(trial: Trial, spans: Sequence[SpanLine]) -> list[Window] | None:
 
 def _cores(
     trial: Trial, machines: Sequence[MachineSample], windows: Sequence[Window] | None
-) -> Iterator[Limit]:
+) -> Iterator[ResourceTime]:
     """CPU seconds that were used, interrupts included, over the cores of the machine.
 
     If the trial's affinity or a quota leaves it fewer cores, also the CPU seconds of the trial over those.
@@ -175,12 +152,12 @@ def _cores(
         counted = [(own[0].unix_s, own[-1].unix_s)] if windows is None else windows
         cores = all_s / passed_s
         used_s = _within_s(own, [each.cpu_all_s - each.cpu_idle_s for each in own], counted)
-        yield Limit(resource="cores", where=f"{round(cores)} of {name}", needed_s=used_s / cores)
+        yield ResourceTime(resource="cores", where=f"{round(cores)} of {name}", busy_s=used_s / cores)
         usable = usable_cpus(trial, name)
         if usable is not None and usable < round(cores):
             trial_s = _within_s(own, [each.cpu_trial_s for each in own], counted)
             where = f"{usable:g} usable of the {round(cores)} of {name}"
-            yield Limit(resource="cores", where=where, needed_s=trial_s / usable)
+            yield ResourceTime(resource="cores", where=where, busy_s=trial_s / usable)
 
 
 def _within_s(samples: Sequence[MachineSample], used_s: Sequence[float], windows: Sequence[Window]) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vbench.analysis import comparability, interleaving, provenance
+from vbench.analysis import bottleneck, comparability, interleaving, provenance
 from vbench.analysis.arms import (
     RUNTIME_KEYS,
     Pair,
@@ -19,7 +19,6 @@ from vbench.analysis.arms import (
 )
 from vbench.analysis.audit import Audited, audit
 from vbench.analysis.blocks import LATENCY, Blocks, Group, counts, group, label, table
-from vbench.analysis.bottleneck import limits
 from vbench.analysis.latency_breakdown import where_it_went
 from vbench.analysis.placeholders import stand_ins
 from vbench.analysis.results import Arm, Comparison, LeftOut, Point, Provenance, Scenario, Table
@@ -27,7 +26,7 @@ from vbench.analysis.statistics import WIDEST_POINTS, mean
 from vbench.analysis.transfer_rate import reached
 from vbench.analysis.trials import Found, Measured
 from vbench.errors import ChangedRecordError, ConfigError, VbenchError, first_line
-from vbench.record.files import RecordError, read_machines, read_requests, read_spans
+from vbench.record.files import RecordError, read_requests, read_spans
 from vbench.record.types import Trial, marks
 from vbench.validity import bounds, speed
 
@@ -210,7 +209,7 @@ def _point(block: str, measured: Measured) -> Point:
         parts_s=where_it_went(requests, spans),
         metrics=dict(measured.trial.metrics),
         phases_s=dict(measured.trial.phases_s),
-        limits=limits(measured.trial, spans, read_machines(measured.folder)),
+        bottleneck=bottleneck.of_record(measured.trial, measured.folder),
         loosened=tuple(bounds.loosened(measured.trial.config)),
     )
 

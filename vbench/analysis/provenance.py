@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vbench.analysis.audit import Audited, Ledgered
+from vbench.analysis.audit import Audited
 from vbench.analysis.blocks import counts
 from vbench.analysis.comparability import MACHINE
+from vbench.analysis.ledger_account import LedgerAccount
 from vbench.analysis.results import Provenance, Source
 from vbench.record import ledger
 from vbench.record.types import Trial
 
 
-def of(audited: Sequence[Audited], ledgered: Ledgered) -> Provenance:
+def of(audited: Sequence[Audited], ledgered: LedgerAccount) -> Provenance:
     """The provenance of a comparison, from the audit of its trials."""
     return Provenance(
         ledger=ledgered.text,

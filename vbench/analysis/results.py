@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.analysis.arms import Settings
-from vbench.analysis.bottleneck import Limits
 from vbench.analysis.drift import Drift
 from vbench.analysis.statistics import Improvement, Mean, WithoutOne
 from vbench.analysis.transfer_rate import Reached
+from vbench.record.bottleneck import Bottleneck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,8 @@ class Point:
     """As in the trial's record."""
     phases_s: Mapping[str, float]
     """What the harness itself took, as in the trial's record."""
-    limits: Limits | None
+    bottleneck: Bottleneck | None
+    """None for a trial that moved nothing and computed nothing."""
     loosened: tuple[str, ...] = ()
     """Bounds of rules that were looser than the shipped ones."""
 

@@ -30,7 +30,7 @@ from vbench.models.protocol import ModelError
 from vbench.record.files import TRIAL, RecordError, read_trial, write_json
 from vbench.record.types import Clip, Trial, marks
 from vbench.run.progress import Display
-from vbench.run.trial_report import show_limits
+from vbench.run.trial_report import show_bottleneck
 from vbench.telemetry import environment
 from vbench.validity import bounds
 from vbench.video.digest import file_digest
@@ -163,14 +163,14 @@ def _show(console: Console, trial: Trial, clip: Clip, ceiling: Ceiling) -> None:
         f"{100 * _share(trial, ceiling):.0f}%",
     )
     console.print(table)
-    reached = bottleneck.of_record(trial, Path(trial.folder))
-    if reached is not None:
-        show_limits(console, reached)
+    limited_by = bottleneck.of_record(trial, Path(trial.folder))
+    if limited_by is not None:
+        show_bottleneck(console, limited_by)
 
 
 def _plain(trial: Trial, ceiling: Ceiling) -> dict[str, Any]:
     """Everything as plain values."""
-    reached = bottleneck.of_record(trial, Path(trial.folder))
+    limited_by = bottleneck.of_record(trial, Path(trial.folder))
     return {
         "trial": trial.folder,
         "arm": trial.arm,
@@ -179,5 +179,5 @@ def _plain(trial: Trial, ceiling: Ceiling) -> dict[str, Any]:
         "ceiling_frames_per_s": ceiling.frames_per_s,
         "service_over_ceiling": _share(trial, ceiling),
         "ceiling": asdict(ceiling),
-        "limits": None if reached is None else asdict(reached),
+        "bottleneck": None if limited_by is None else asdict(limited_by),
     }

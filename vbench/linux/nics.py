@@ -10,8 +10,6 @@ class NicBytes:
 
     sent: int
     received: int
-    loopback: int
-    """Sent over loopback, which is received there too."""
 
 
 def nic_bytes(pid: int) -> NicBytes:
@@ -21,16 +19,14 @@ def nic_bytes(pid: int) -> NicBytes:
     takes up to 64 KiB with one set of headers, where a real one sends them with each packet of 1.5 kB. So
     what a shaped link receives, cut to packets by its shaper, can count up to 5% more than what was sent.
     """
-    sent = received = loopback = 0
+    sent = received = 0
     for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]:
         name, _, numbers = line.partition(":")
         fields = numbers.split()
-        if name.strip() == "lo":
-            loopback = int(fields[8])
-        else:
+        if name.strip() != "lo":
             received += int(fields[0])
             sent += int(fields[8])
-    return NicBytes(sent=sent, received=received, loopback=loopback)
+    return NicBytes(sent=sent, received=received)
 
 
 def namespace(pid: int) -> int | None:

@@ -19,7 +19,6 @@ from vbench.load.measurement import Observation
 from vbench.load.spec import LoadSpec
 from vbench.load.transfer_actors import Moved, Pair, Receiver, Sender, reason
 from vbench.pipeline.reports import ReplicaReport
-from vbench.record.transfers import crossed
 from vbench.record.types import Request, SpanLine
 from vbench.video.digest import combine
 
@@ -50,18 +49,13 @@ def drive(job: LoadSpec) -> None:
     moved_bytes = sum(moved.arrived.bytes for moved in (*warm, *measured) if moved.arrived)
     observation.write(
         requests=[
-            replace(
-                request_line(moved, index),
-                crossed_bytes=crossed(spans[index]),
-                replicas=pull_report(moved, receiver),
-            )
+            replace(request_line(moved, index), replicas=pull_report(moved, receiver))
             for index, moved in enumerate(measured)
         ],
         spans=[span for of_one in spans for span in of_one],
         moved_bytes={(sender, receiver): moved_bytes},
         placement={Sender.__name__: {sender: 1}, Receiver.__name__: {receiver: 1}},
         cold=[] if warm else None,
-        url="",
     )
 
 

@@ -24,7 +24,7 @@ from vbench.pipeline.application import NAMES
 from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
 from vbench.pipeline.spans import STAGES
-from vbench.record.transfers import crossed, frames_moved
+from vbench.record.transfers import frame_bytes_by_route, inter_node_transfers
 from vbench.record.types import Clip, Graph, Request, SpanLine
 from vbench.telemetry.listeners import PortWatch
 
@@ -109,10 +109,9 @@ def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
     observation.write(
         requests=[request for request, _ in checked],
         spans=spans,
-        moved_bytes=Counter(frames_moved(warm_spans)) + Counter(frames_moved(spans)),
+        moved_bytes=Counter(_moved_bytes(warm_spans)) + Counter(_moved_bytes(spans)),
         placement=placed,
         cold=cold(placed, warm_spans) if job.config.load.warmup else None,
-        url=service.url,
         graph=graph,
     )
 
@@ -236,7 +235,6 @@ def _checked(
         frame_bytes=answer["counts"]["frame_bytes"] if answer else 0,
         video_s=clip.duration_s,
         video=video.name,
-        crossed_bytes=crossed(spans),
         received_s=answer.get("received_s") if answer else None,
         finished_s=answer.get("finished_s") if answer else None,
         settings=answer.get("settings", {}) if answer else {},
@@ -245,6 +243,11 @@ def _checked(
         proxy_requests=read_count(outcome.headers, PROXY_COUNT),
     )
     return request, spans
+
+
+def _moved_bytes(spans: Sequence[SpanLine]) -> Mapping[tuple[str, str], int]:
+    """(sender, receiver) -> bytes of frames that had to move between these nodes."""
+    return frame_bytes_by_route(inter_node_transfers(spans))
 
 
 def _report(said: Mapping[str, Any], names: Mapping[str, str]) -> ReplicaReport:

@@ -22,6 +22,8 @@ class CpuUse:
     them on whom they hit, the trial most of all: leaving them out of the one side would hide as much foreign
     time as the trial's packets cost. The two sides are rounded to ticks apart, so it can come out a little
     below 0."""
+    stolen: float
+    """Of other virtual machines, a part of ``foreign``."""
 
 
 def by_machine(samples: Sequence[MachineSample]) -> dict[str, list[MachineSample]]:
@@ -34,7 +36,7 @@ def by_machine(samples: Sequence[MachineSample]) -> dict[str, list[MachineSample
 
 def cpu_use(samples: Sequence[MachineSample]) -> CpuUse | None:
     """Of all machines together, over the time that their samples span; None where one has fewer than two."""
-    passed_s = busy_s = trial_s = kernel_s = used_s = 0.0
+    passed_s = busy_s = trial_s = kernel_s = used_s = stolen_s = 0.0
     for own in by_machine(samples).values():
         first, last = own[0], own[-1]
         its_s = last.cpu_all_s - first.cpu_all_s
@@ -44,6 +46,7 @@ def cpu_use(samples: Sequence[MachineSample]) -> CpuUse | None:
         busy_s += last.cpu_busy_s - first.cpu_busy_s
         trial_s += last.cpu_trial_s - first.cpu_trial_s
         kernel_s += last.cpu_kernel_s - first.cpu_kernel_s
+        stolen_s += last.cpu_stolen_s - first.cpu_stolen_s
         used_s += its_s - (last.cpu_idle_s - first.cpu_idle_s)
     if passed_s <= 0:
         return None
@@ -51,4 +54,5 @@ def cpu_use(samples: Sequence[MachineSample]) -> CpuUse | None:
         busy=100 * busy_s / passed_s,
         trial=100 * trial_s / passed_s,
         foreign=100 * (used_s - trial_s - kernel_s) / passed_s,
+        stolen=100 * stolen_s / passed_s,
     )

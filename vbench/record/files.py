@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from vbench.config.schema import Config
+from vbench.record.earlier_versions import GONE, READABLE, to_current
 from vbench.record.typed_json import MismatchError, OtherFieldsError, loads, present, reader
 from vbench.record.types import (
-    SCHEMA_VERSION,
     Clip,
     MachineSample,
     NodeSample,
@@ -112,9 +112,10 @@ def _wrong(path: Path, error: ValueError, place: str = "") -> RecordError:
     return DamagedError(f"{path} is damaged: {place}{error}")
 
 
-def _read_lines(path: Path, kind: Any, dropped: str = "") -> list[Any]:
-    """A file's lines; ``dropped``: a key that records of before have, and that says nothing."""
+def _read_lines(path: Path, kind: Any) -> list[Any]:
+    """A file's lines, without the keys that only earlier versions have."""
     convert, found = reader(kind), []
+    gone = GONE.get(path.name, ())
     try:
         lines = _read(path).splitlines()
     except FileNotFoundError:
@@ -122,8 +123,9 @@ def _read_lines(path: Path, kind: Any, dropped: str = "") -> list[Any]:
     for number, line in enumerate(lines, start=1):
         try:
             data = loads(line)
-            if dropped and isinstance(data, dict):
-                data.pop(dropped, None)
+            if gone and isinstance(data, dict):
+                for key in gone:
+                    data.pop(key, None)
             found.append(convert(data))
         except ValueError as error:
             raise _wrong(path, error, f"line {number}: ") from error
@@ -142,7 +144,7 @@ def read_spans(folder: Path) -> list[SpanLine]:
 
 def read_samples(folder: Path) -> list[NodeSample]:
     """The samples of all nodes."""
-    return _read_lines(folder / NODES, NodeSample, "gpu_percent")
+    return _read_lines(folder / NODES, NodeSample)
 
 
 def read_machines(folder: Path) -> list[MachineSample]:
@@ -183,12 +185,13 @@ def read_trial(folder: Path) -> Trial:
         raise DamagedError(f"{path} is damaged: {error}") from error
     if not isinstance(data, dict):
         raise DamagedError(f"{path} is damaged: it holds no object")
-    if data.get("schema_version") != SCHEMA_VERSION:
+    if data.get("schema_version") not in READABLE:
         raise RecordError(
-            f"{path} has schema version {data.get('schema_version')}, this vbench reads {SCHEMA_VERSION}"
+            f"{path} has schema version {data.get('schema_version')}; this vbench reads versions"
+            f" {' and '.join(map(str, READABLE))}"
         )
     try:
-        trial: Trial = reader(Trial)(data)
+        trial: Trial = reader(Trial)(to_current(data))
         _check_plain(trial)
     except ValueError as error:
         raise _wrong(path, error) from error

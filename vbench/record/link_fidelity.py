@@ -5,30 +5,19 @@ CoNEXT 2012: an emulation that shares a machine's CPUs proves of each run that t
 for.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
-from vbench.config.schema import LoadConfig
-from vbench.record.link_use import PEAK_S, LinkUse, Round, is_moving, link_use, peak_mbps, rounds
-from vbench.record.network import LINK_TOLERANCE, Link, Network
-from vbench.record.types import MachineSample, NodeSample, Rule
-
-LEAST_QUEUED_PERCENT = 50.0
-"""Of all bytes, so many must have moved while packets were waiting in a link's queue: more than half of them
-waited for a link. Below, something else made the bytes come more slowly than the links could take them.
-Judged by what waits at the looks, not by the shaper's counter of waits: any burst raises that."""
-
-WHOLE = 100.0
+from vbench.record.link_use import LinkUse, Round, is_moving, link_use, rounds
+from vbench.record.network import Link, Network
+from vbench.record.types import MachineSample, NodeSample
 
 SATURATED_PERCENT = 95.0
 """From here on the CPUs have nothing to spare."""
 
-MOST_SATURATED_PERCENT = 50.0
-"""Of all bytes, at most so many may have moved while the CPUs had nothing to spare: the mean over a trial
-can hide that they were the limit for most of it."""
 
-
-def cpu_while_moving(
+def cpu_while_moving_percent(
     each: Sequence[Round], links: Sequence[Link], machines: Sequence[MachineSample]
 ) -> float | None:
     """Percent of the machine's CPU that was not idle, interrupts included, while any link carried something:
@@ -63,7 +52,7 @@ def _anything_moves(one: Round, links: Sequence[Link]) -> bool:
     return any(is_moving(one[link.node], link) for link in links if link.node in one)
 
 
-def saturated_percent(
+def cpu_saturated_percent(
     each: Sequence[Round], links: Sequence[Link], machines: Sequence[MachineSample]
 ) -> float | None:
     """Percent of all bytes sent that moved while the machine's CPUs were used to ``SATURATED_PERCENT`` or
@@ -82,7 +71,7 @@ def saturated_percent(
     return 100 * saturated / moved if moved else None
 
 
-def held_percent(each: Sequence[Round], links: Sequence[Link]) -> float | None:
+def shaped_percent(each: Sequence[Round], links: Sequence[Link]) -> float | None:
     """Percent of all bytes sent that moved while a shaper of their sender or their receiver held packets
     back; None where nothing moved.
 
@@ -95,7 +84,7 @@ def held_percent(each: Sequence[Round], links: Sequence[Link]) -> float | None:
 
 
 def queued_percent(each: Sequence[Round], links: Sequence[Link]) -> float | None:
-    """As ``held_percent``, of bytes that moved in intervals at an end of which bytes were waiting: the sign
+    """As ``shaped_percent``, of bytes that moved in intervals at an end of which bytes were waiting: the sign
     that is judged, since a look sees only what waits at that moment."""
     return _share(each, links, _queued)
 
@@ -134,135 +123,53 @@ def _held_by(
     return sum(count for node, count in received.items() if held(one, node)[1]) / total if total else 0.0
 
 
-def metrics(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFidelity:
+    """How the shaped links of an emulated trial were used, and whether the machine's CPUs kept up with
+    them."""
+
+    intervals: Sequence[Round]
+    """Between each two samples of all nodes."""
+    uses: Sequence[LinkUse]
+    """Of each link, in the network's order."""
+    shaped_percent: float | None
+    queued_percent: float | None
+    cpu_while_moving_percent: float | None
+    cpu_saturated_percent: float | None
+    """Each as the function below of the same name says."""
+
+
+def link_fidelity(
     network: Network, nodes: Sequence[NodeSample], machines: Sequence[MachineSample]
-) -> dict[str, float]:
+) -> LinkFidelity:
+    """Compute all of it from a trial's samples, once: metrics and rules both read the result."""
+    intervals, links = rounds(nodes), network.links
+    return LinkFidelity(
+        intervals=intervals,
+        uses=[link_use(intervals, link) for link in links],
+        shaped_percent=shaped_percent(intervals, links),
+        queued_percent=queued_percent(intervals, links),
+        cpu_while_moving_percent=cpu_while_moving_percent(intervals, links, machines),
+        cpu_saturated_percent=cpu_saturated_percent(intervals, links, machines),
+    )
+
+
+def metrics(fidelity: LinkFidelity) -> dict[str, float]:
     """Of each link that carried something, over the intervals in which it did: ``link_rate_mbps.NODE``,
     ``link_use_percent.NODE`` (the rate as a share of the NIC's cap) and ``link_moving_s.NODE``; of all links
-    ``link_dropped_packets``; ``link_held_percent``, ``link_queued_percent``, ``cpu_while_moving_percent`` and
-    ``cpu_saturated_percent`` as the functions here say.
+    ``link_dropped_packets``; ``link_held_percent`` (``shaped_percent``), ``link_queued_percent``,
+    ``cpu_while_moving_percent`` and ``cpu_saturated_percent`` as the functions of these names say.
     """
-    each = rounds(nodes)
-    uses = [link_use(each, link) for link in network.links]
     found: dict[str, float | None] = {
-        "link_held_percent": held_percent(each, network.links),
-        "link_queued_percent": queued_percent(each, network.links),
-        "cpu_while_moving_percent": cpu_while_moving(each, network.links, machines),
-        "cpu_saturated_percent": saturated_percent(each, network.links, machines),
-        "link_dropped_packets": float(sum(use.dropped for use in uses)),
+        "link_held_percent": fidelity.shaped_percent,
+        "link_queued_percent": fidelity.queued_percent,
+        "cpu_while_moving_percent": fidelity.cpu_while_moving_percent,
+        "cpu_saturated_percent": fidelity.cpu_saturated_percent,
+        "link_dropped_packets": float(sum(use.dropped for use in fidelity.uses)),
     }
-    for use in uses:
+    for use in fidelity.uses:
         if use.moving_s:
             found[f"link_rate_mbps.{use.node}"] = use.rate_mbps
             found[f"link_use_percent.{use.node}"] = use.percent
             found[f"link_moving_s.{use.node}"] = use.moving_s
     return {name: value for name, value in found.items() if value is not None}
-
-
-def judge(
-    load: LoadConfig,
-    network: Network,
-    nodes: Sequence[NodeSample],
-    machines: Sequence[MachineSample],
-    needed_bytes: int,
-) -> Iterator[Rule]:
-    """The rules of an emulated trial. ``needed_bytes``: what had to cross between its nodes."""
-    each = rounds(nodes)
-    yield _checks(network)
-    yield _crossed(each, needed_bytes)
-    yield _capped(each, network.links)
-    yield _cpu(
-        load,
-        cpu_while_moving(each, network.links, machines),
-        saturated_percent(each, network.links, machines),
-    )
-    uses = [link_use(each, link) for link in network.links]
-    yield _links(queued_percent(each, network.links), uses)
-
-
-def _checks(network: Network) -> Rule:
-    wrong = [check for check in network.checks if not check.holds]
-    worst = max(network.checks, key=lambda check: check.error, default=None)
-    found = "no link was checked"
-    if worst is not None:
-        found = (
-            f"{len(network.checks)} transfers of the harness's own, {len(wrong)} more than"
-            f" {LINK_TOLERANCE:.0%} off; the worst: {worst.sender} to {worst.receiver}, {worst.flows} at a"
-            f" time, {worst.measured_mbps:.4g} of {worst.expected_mbps:.4g} Mbit/s"
-        )
-    return Rule(
-        name="the links had their rates before the trial",
-        holds=bool(network.checks) and not wrong,
-        found=found,
-        remedy="stop other programs, or raise cluster.scale: this machine does not keep up with such links",
-    )
-
-
-def _crossed(each: Sequence[Round], needed_bytes: int) -> Rule:
-    sent = sum(interval.sent_bytes for one in each for interval in one.values())
-    return Rule(
-        name="what had to cross went over the shaped links",
-        holds=0 < needed_bytes <= sent,
-        found=f"{sent / 1e6:.1f} MB on the links, {needed_bytes / 1e6:.1f} MB had to cross between nodes",
-        remedy=(
-            "place decoder and model on nodes of their own (cluster.deployments.*.resources)"
-            if not needed_bytes
-            else "a way beside the links was taken, or samples are missing: do not use the numbers"
-        ),
-    )
-
-
-def _capped(each: Sequence[Round], links: Sequence[Link]) -> Rule:
-    peaks = [(peak_mbps(each, link.node) / link.nic_mbps, link) for link in links]
-    share, link = max(peaks, key=lambda peak: peak[0])
-    return Rule(
-        name="no link carried more than its cap",
-        holds=share <= 1 + LINK_TOLERANCE,
-        found=(
-            f"the most over {PEAK_S:g} s: {link.node} {share * link.nic_mbps:.4g} of {link.nic_mbps:.4g}"
-            f" Mbit/s ({share:.0%}); {LINK_TOLERANCE:.0%} more are allowed, for headers that the shaper adds"
-        ),
-        remedy="the links were not shaped as asked for: do not use the numbers; run python -m vbench doctor",
-    )
-
-
-def _cpu(load: LoadConfig, percent: float | None, saturated: float | None) -> Rule:
-    """Both bounds fall with ``load.max_machine_cpu_percent=100``, which asks not to look at the CPUs."""
-    bound = load.max_machine_cpu_percent
-    found = "no two samples of the machine were taken while bytes moved"
-    holds = False
-    if percent is not None and saturated is not None:
-        holds = bound == WHOLE or (percent <= bound and saturated <= MOST_SATURATED_PERCENT)
-        found = (
-            f"{percent:.1f}% of the CPUs in use while bytes moved, bound {bound:g}%; {saturated:.1f}% of the"
-            f" bytes moved while they were used to {SATURATED_PERCENT:g}% or more, bound"
-            f" {MOST_SATURATED_PERCENT:g}%"
-        )
-    return Rule(
-        name="the machine's CPUs were not what transfers waited for",
-        holds=holds,
-        found=found,
-        remedy=(
-            "raise cluster.scale and shorten the video with it, take smaller pictures or fewer frames"
-            " (video.scene, pipeline.fps), lower load.concurrency, or give the machine more cores"
-        ),
-    )
-
-
-def _links(percent: float | None, uses: Sequence[LinkUse]) -> Rule:
-    rates = ", ".join(f"{use.node} {use.rate_mbps:.4g} of {use.nic_mbps:.4g}" for use in uses if use.moving_s)
-    dropped = sum(use.dropped for use in uses)
-    return Rule(
-        name="the shaped links were what transfers waited for",
-        holds=percent is not None and percent >= LEAST_QUEUED_PERCENT,
-        found=(
-            f"{percent:.1f}% of the bytes moved while packets waited in a link's queue, at least"
-            f" {LEAST_QUEUED_PERCENT:g}% must; Mbit/s while bytes moved: {rates}; {dropped} packets dropped"
-            if percent is not None
-            else "no bytes moved over the links"
-        ),
-        remedy=(
-            "make the links slower (raise cluster.scale) or send more over them at a time (load.concurrency,"
-            " pipeline.frame_size=native): something else sets the pace"
-        ),
-    )

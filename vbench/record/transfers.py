@@ -1,4 +1,4 @@
-"""Which bytes had to go from which node to which, as the spans of the requests tell."""
+"""Which bytes had to move from which node to which, derived from the spans of the requests."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from typing import Literal
 
 from vbench.record.types import SpanLine
 
-Way = tuple[str, str]
-"""Sender and receiver."""
+Route = tuple[str, str]
+"""Sender and receiver: names of nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crossing:
-    """Array bytes that were handed from a process on one node to a process on another."""
+class Transfer:
+    """Array bytes that one process handed to another, on the same node or on another."""
 
     request: int
     what: Literal["chunk", "frames"]
@@ -25,36 +25,35 @@ class Crossing:
     """Seconds of the transfer that they were part of."""
 
 
-def handovers(spans: Iterable[SpanLine]) -> list[Crossing]:
-    """All hand-overs, those within one node included; together they have the bytes of all transfer spans of
-    stages decode and infer: what a service fetches comes from outside.
+def transfers(spans: Iterable[SpanLine]) -> list[Transfer]:
+    """All transfers, including those within a node. Their bytes are those of all transfer spans of the stages
+    decode and infer: what a service fetches comes from outside.
     ValueError for spans that are not those of whole requests.
 
     A chunk's packets go from the node of its service (where all spans of stage ``chunk`` end) to that of its
     decoder. Frames begin at the decoder and go to where each transfer of stage ``infer`` ended: in relay the
     service first, then the model. A transfer of the whole request (combined mode) takes each chunk's frames
-    from where they were, which is the model's own node where they were fetched ahead. How many bytes of it
-    are each chunk's is told by the relay's transfers before it, and where there are none (direct) equal parts
-    are taken, which is exact where all decoders are on one node, and else but for a last chunk that is
-    shorter.
+    from where they were, which is the model's own node if they were fetched ahead. The relay's transfers
+    before it say how many of its bytes belong to each chunk. Without these (direct), equal parts are assumed.
+    That is exact if all decoders are on one node, and otherwise except for a last chunk that is shorter.
     """
-    found: list[Crossing] = []
+    found: list[Transfer] = []
     ordered = sorted(spans, key=lambda span: span.request)
     for request, lines in groupby(ordered, key=lambda span: span.request):
         found += _of_request(request, list(lines))
     return found
 
 
-def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Crossing]:
+def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Transfer]:
     services = {span.replica: span.node for span in spans if span.stage == "chunk"}
     holders = {span.chunk: span.node for span in spans if span.stage == "decode" and span.chunk is not None}
     held_bytes: dict[int, int] = {}
-    found: list[Crossing] = []
+    found: list[Transfer] = []
 
     def add(what: Literal["chunk", "frames"], sender: str, span: SpanLine, nbytes: int) -> None:
         took_s = span.end_s - span.start_s
         found.append(
-            Crossing(
+            Transfer(
                 request=request, what=what, sender=sender, receiver=span.node, bytes=nbytes, took_s=took_s
             )
         )
@@ -94,25 +93,21 @@ def _parts(nbytes: int, chunks: Sequence[int], known: Mapping[int, int]) -> dict
     return {chunk: each + (position < rest) for position, chunk in enumerate(chunks)}
 
 
-def crossings(spans: Iterable[SpanLine]) -> list[Crossing]:
-    """The hand-overs between two nodes: their bytes HAD to cross a network."""
-    return [one for one in handovers(spans) if one.sender != one.receiver]
+def inter_node_transfers(spans: Iterable[SpanLine]) -> list[Transfer]:
+    """The transfers between two nodes: their bytes had to cross a network. ValueError as for
+    ``transfers``."""
+    return [transfer for transfer in transfers(spans) if transfer.sender != transfer.receiver]
 
 
-def by_way(each: Iterable[Crossing]) -> dict[Way, int]:
-    """Bytes that had to go each way."""
-    moved: dict[Way, int] = {}
-    for one in each:
-        way = (one.sender, one.receiver)
-        moved[way] = moved.get(way, 0) + one.bytes
+def bytes_by_route(transfers: Iterable[Transfer]) -> dict[Route, int]:
+    """Bytes that had to move on each route."""
+    moved: dict[Route, int] = {}
+    for transfer in transfers:
+        route = (transfer.sender, transfer.receiver)
+        moved[route] = moved.get(route, 0) + transfer.bytes
     return moved
 
 
-def crossed(spans: Iterable[SpanLine]) -> dict[str, int]:
-    """``sender>receiver`` -> bytes of chunks and frames that had to go this way between nodes."""
-    return {f"{sender}>{receiver}": nbytes for (sender, receiver), nbytes in by_way(crossings(spans)).items()}
-
-
-def frames_moved(spans: Iterable[SpanLine]) -> dict[Way, int]:
-    """Bytes of frames that had to go each way between nodes."""
-    return by_way(one for one in crossings(spans) if one.what == "frames")
+def frame_bytes_by_route(transfers: Iterable[Transfer]) -> dict[Route, int]:
+    """Bytes of frames, without packets, that had to move on each route."""
+    return bytes_by_route(transfer for transfer in transfers if transfer.what == "frames")

@@ -1,4 +1,14 @@
-"""What a trial leaves: the types of its schema-versioned record, whose files vbench.record.files holds."""
+"""What a trial leaves: the types of its schema-versioned record, whose files vbench.record.files holds.
+
+Schema versions of ``trial.json`` and the files next to it (vbench.record.earlier_versions reads the old
+ones):
+
+- 2: the first version that is still read.
+- 3: the bottleneck is stored (``bottleneck``). Fields that can be derived from others, or that nothing read,
+  are gone: ``observed.url``, ``observed.measured_from_s``, ``observed.measured_to_s``,
+  ``observed.quiet_after_s`` (the phase ``settle``), ``crossed_bytes`` of requests, ``loopback_bytes`` and
+  ``unix_s`` of nodes' samples.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,9 +16,10 @@ from typing import Any, Literal
 
 from vbench.pipeline.reports import ReplicaReport
 from vbench.pipeline.spans import Span
+from vbench.record.bottleneck import Bottleneck
 from vbench.record.network import LinkSample, Network
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Status = Literal["finished", "failed", "interrupted"]
 
@@ -44,8 +55,6 @@ class Request:
     """Bytes of all frames that arrived at the model."""
     video_s: float
     """Length of the video, in seconds."""
-    crossed_bytes: Mapping[str, int] = field(default_factory=dict)
-    """``sender>receiver`` -> bytes of its chunks and frames that had to go this way between nodes."""
     video: str = ""
     """Fingerprint of the video that it asked for: the clip's, or that of one of its variants."""
     received_s: float | None = None
@@ -168,7 +177,6 @@ class NodeSample:
     node: str
     at_s: float
     """Monotonic seconds of the node."""
-    unix_s: float
     cpu_s: float
     """CPU seconds so far of the trial's processes on this node, of those that have ended included."""
     memory_mb: float
@@ -176,8 +184,6 @@ class NodeSample:
     nic_sent_bytes: int
     """Since boot, over all interfaces but loopback."""
     nic_received_bytes: int
-    loopback_bytes: int
-    """Since boot."""
     link: LinkSample | None
     """The queues of the node's shaped link; None where nothing is shaped."""
     connections: Mapping[str, int]
@@ -342,10 +348,6 @@ class Observed:
     ray_commit: str
     phases_s: Mapping[str, float]
     """Seconds of connect, deploy, warm_up, settle, measure and drain."""
-    measured_from_s: float
-    """Monotonic seconds of the first measured request's due time."""
-    measured_to_s: float
-    """Monotonic seconds of the last measured answer."""
     runtime_asked: Mapping[str, str]
     """Environment variables asked for; empty for what Ray does by itself."""
     runtime_found: list[NodeRuntime]
@@ -355,15 +357,12 @@ class Observed:
     """Of each pair of nodes between which frames had to move; empty on one node."""
     cold: list[str] | None = None
     """Deployments of which a replica saw no warm-up request; None where that was not looked at."""
-    quiet_after_s: float | None = None
-    """Seconds from the warm-up's last answer until the links had been quiet for one; None without links."""
     late_sent_bytes: Mapping[str, int] = field(default_factory=dict)
     """Node -> bytes that it sent after the last answer, until the links were quiet; empty without links."""
     oom_kills: int | None
     """Processes the kernel killed for want of memory while the load ran; None where it does not count."""
     not_sent: int
     """Requests that were not sent any more after one had failed."""
-    url: str
     hardware: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Node -> cpu, cores, memory_mb, kernel, python, packages; empty for clusters on this machine."""
     clocks_off_s: Mapping[str, float] = field(default_factory=dict)
@@ -494,6 +493,8 @@ class Trial:
     network: Network | None
     """The emulated network; None for clusters that have a real one, or none."""
     observed: Observed | None
+    bottleneck: Bottleneck | None = None
+    """None for a trial that was not measured to its end, and in records of schema version 2."""
     loosened: Sequence[str] = ()
     """``KEY=VALUE (shipped: VALUE)`` of each bound of a rule that is looser than the shipped one, and
     ``KEY=0 (WHAT is not judged)`` of each rule that was left out."""

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vbench.analysis import bottleneck
 from vbench.config.path_option import LOOP, leads_to_itself
 from vbench.config.quoting import resume_command, shell_quoted
 from vbench.config.schema import Config
@@ -25,7 +24,7 @@ from vbench.run.preflight import check_machine, check_outputs
 from vbench.run.progress import Display, time_left
 from vbench.run.sweep import Planned, Sweep
 from vbench.run.trial import CRASH, run_trial
-from vbench.run.trial_report import show_limits, show_trial, show_where
+from vbench.run.trial_report import show_trial, show_where
 from vbench.telemetry import environment
 from vbench.telemetry.environment import MEASURED
 
@@ -200,9 +199,6 @@ def _one(session: Session, config: Config, folder: Path) -> None:
         session.display.say(f"vbench: {error}", style="red")
         return
     show_trial(session.display.console, trial)
-    reached = bottleneck.of_record(trial, folder)
-    if reached is not None:
-        show_limits(session.display.console, reached)
     page = _track(config, folder, session) if config.tracking.name != "off" else None
     show_where(session.display.console, folder, Path(config.outputs), page)
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
+from vbench.analysis.bottleneck import find_bottleneck
 from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.base import ClusterEndpoint
 from vbench.clusters.ray_node import inherited
@@ -29,6 +30,7 @@ from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_job
 from vbench.record import files, ledger
 from vbench.record.condition_owners import HARNESS, MACHINE
 from vbench.record.files import SWEEP
+from vbench.record.measurements import read_measurements
 from vbench.record.metrics import summarize
 from vbench.record.network import Network
 from vbench.record.phases import timed
@@ -331,18 +333,12 @@ class _Begun:
         folder = self.folder
         observed = files.read_observed(folder)
         clip = read_clip(folder)
-        requests = files.read_requests(folder)
-        nodes = files.read_samples(folder)
-        machines = files.read_machines(folder)
-        spans = files.read_spans(folder)
-        network = self.network
+        measured = read_measurements(folder, self.network)
         finished = observed if status == "finished" else None
-        judged = rules.judge(
-            self.config, finished, requests, nodes, machines, spans, network, clip, harness=self.harness
-        )
+        judged = rules.judge(self.config, finished, measured, clip, self.harness)
         metrics: dict[str, float] = {}
         if observed is not None:
-            metrics = summarize(clip, requests, spans, nodes, machines, network, observed.late_sent_bytes)
+            metrics = summarize(clip, measured, observed.late_sent_bytes)
         phases_s = {**self.phases_s, **(observed.phases_s if observed else {})}
         if "latency_mean_s" in metrics:
             spent_s = time.monotonic() - self.began_s
@@ -350,7 +346,7 @@ class _Begun:
         for name in (files.OBSERVED, PREPARED):
             (folder / name).unlink(missing_ok=True)
         plain = asdict(self.config)
-        return Trial(
+        trial = Trial(
             trial_id=self.trial_id,
             arm=self.arm,
             swept=self.swept,
@@ -367,12 +363,13 @@ class _Begun:
             config_fingerprint=fingerprint(plain),
             environment=self.environment,
             clip=clip,
-            network=network,
+            network=self.network,
             observed=observed,
             loosened=tuple(bounds.loosened(plain)),
             harness=self.harness,
             ledger=self.ledger,
         )
+        return replace(trial, bottleneck=find_bottleneck(trial, measured))
 
 
 def _sweep_of(folder: Path) -> Mapping[str, Any]:

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vbench.analysis.bottleneck import Limits
 from vbench.config.quoting import shell_quoted
 from vbench.config.transfer import TRANSFER
 from vbench.pipeline.spans import KINDS, STAGES
+from vbench.record.bottleneck import Bottleneck
 from vbench.record.metrics import QUANTILES
 from vbench.record.types import Trial, marks
 from vbench.validity import bounds, speed
@@ -50,6 +50,8 @@ def show_trial(console: Console, trial: Trial) -> None:
         if not _is_transfer(trial):
             console.print("Time of each stage a request, summed over its chunks, which work side by side (s)")
             console.print(_stages(trial))
+        if trial.bottleneck is not None:
+            show_bottleneck(console, trial.bottleneck)
     for rule in trial.broken:
         console.print(Text(f"  broken: {rule.line}", style="red"), soft_wrap=True)
         console.print(Text(f"          {rule.remedy}"), soft_wrap=True)
@@ -75,19 +77,19 @@ def over_time(metrics: Mapping[str, float]) -> list[str]:
     return lines
 
 
-def show_limits(console: Console, reached: Limits) -> None:
-    """The bottleneck and the efficiency in a line, and in another what the other resources needed."""
-    bottleneck, *others = reached.limits
+def show_bottleneck(console: Console, bottleneck: Bottleneck) -> None:
+    """The bottleneck with its utilisation, and in a second line how busy the other resources were."""
+    busiest, *others = bottleneck.resources
     console.print(
         Text(
-            f"Limit: {bottleneck.resource} ({bottleneck.where}) need {bottleneck.needed_s:.1f} s of the"
-            f" {reached.measured_s:.1f} s measured: efficiency {100 * reached.efficiency:.0f}%"
+            f"Bottleneck: {busiest.resource} ({busiest.where}), busy {busiest.busy_s:.1f} of"
+            f" {bottleneck.measured_s:.1f} s ({100 * bottleneck.utilisation:.0f}%)"
         ),
         soft_wrap=True,
     )
-    rest = ", ".join(f"{each.resource} {each.needed_s:.1f} s" for each in others)
+    rest = ", ".join(f"{each.resource} {each.busy_s:.1f} s" for each in others)
     if rest:
-        console.print(Text(f"       others: {rest}", "dim"), soft_wrap=True)
+        console.print(Text(f"            others busy: {rest}", "dim"), soft_wrap=True)
 
 
 def _is_transfer(trial: Trial) -> bool:

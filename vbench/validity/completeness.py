@@ -7,9 +7,9 @@ from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
 from vbench.record.condition_owners import HARNESS, LOAD, MACHINE, RAYLET
-from vbench.record.network import Network
+from vbench.record.measurements import Measurements
 from vbench.record.speed_change import is_bounded
-from vbench.record.types import Clip, Graph, Harness, MachineSample, NodeSample, Observed, Request, Rule
+from vbench.record.types import Clip, Graph, Harness, Observed, Request, Rule
 
 STAGES_SEEN = ("VideoDecoder", "ModelInference")
 """Deployments whose work is watched where it is done."""
@@ -18,10 +18,7 @@ STAGES_SEEN = ("VideoDecoder", "ModelInference")
 def judge(
     config: Config,
     observed: Observed,
-    requests: Sequence[Request],
-    nodes: Sequence[NodeSample],
-    machines: Sequence[MachineSample],
-    network: Network | None,
+    measured: Measurements,
     clip: Clip | None,
     harness: Harness | None,
 ) -> Iterator[Rule]:
@@ -30,8 +27,8 @@ def judge(
         return
     missing = [
         *_of_harness(config, harness),
-        *_of_load(config, observed, requests, clip),
-        *_of_watchers(config, observed, nodes, machines, network),
+        *_of_load(config, observed, measured.requests, clip),
+        *_of_watchers(config, observed, measured),
     ]
     yield Rule(
         name="the record is complete",
@@ -118,13 +115,8 @@ def _of_checks(clip: Clip | None, requests: Sequence[Request]) -> Iterator[str]:
         yield "the checks of a reference pass"
 
 
-def _of_watchers(
-    config: Config,
-    observed: Observed,
-    nodes: Sequence[NodeSample],
-    machines: Sequence[MachineSample],
-    network: Network | None,
-) -> Iterator[str]:
+def _of_watchers(config: Config, observed: Observed, measured: Measurements) -> Iterator[str]:
+    nodes, machines, network = measured.nodes, measured.machines, measured.network
     sampled = {sample.node for sample in nodes}
     for name in config.cluster.nodes:
         if name not in sampled:

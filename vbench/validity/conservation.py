@@ -10,9 +10,10 @@ from itertools import pairwise
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
+from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Network
 from vbench.record.steady_window import makespan_s
-from vbench.record.transfers import crossings
+from vbench.record.transfers import frame_bytes_by_route
 from vbench.record.types import Observed, Request, Rule, SpanLine
 from vbench.validity.as_configured import expected_of_replicas
 from vbench.validity.first_problem import first_problem
@@ -36,11 +37,10 @@ BURST_BYTES = 2**17
 def judge(
     config: Config,
     observed: Observed,
-    requests: Sequence[Request],
-    spans: Sequence[SpanLine],
-    network: Network | None,
+    measured: Measurements,
 ) -> Iterator[Rule]:
     """The laws as rules; they hold for each kind of load as far as it has what they speak of."""
+    requests, spans = measured.requests, measured.spans
     if not requests:
         return
     moved = config.load.name == TRANSFER
@@ -66,8 +66,8 @@ def judge(
         "spans were invented, copied or lost: do not use what is said of stages and bottlenecks",
     )
     busy = [*overbusy(config, requests, spans)]
-    if network is not None:
-        busy += too_fast(observed, spans, network)
+    if measured.network is not None:
+        busy += too_fast(observed, measured, measured.network)
     yield _rule(
         "nothing was busy for longer than the measured time",
         busy,
@@ -199,7 +199,7 @@ def overbusy(config: Config, requests: Sequence[Request], spans: Sequence[SpanLi
             yield f"{replica} worked on {most} chunks at once, it has room for {places}"
 
 
-def too_fast(observed: Observed, spans: Sequence[SpanLine], network: Network) -> Iterator[str]:
+def too_fast(observed: Observed, measured: Measurements, network: Network) -> Iterator[str]:
     """Frames went from node to node no faster than the connections between these and the NICs allow.
 
     Bytes that had to cross, over the time in which any transfer to the receiver was under way; with room for
@@ -208,18 +208,15 @@ def too_fast(observed: Observed, spans: Sequence[SpanLine], network: Network) ->
     links = {link.node: link for link in network.links}
     connections = {(one.sender, one.receiver): one.found for one in observed.connections}
     moving: dict[str, list[SpanLine]] = {}
-    for span in spans:
+    for span in measured.spans:
         if span.kind == "transfer" and span.stage != "chunk":
             moving.setdefault(span.node, []).append(span)
     try:
-        ways = Counter[tuple[str, str]]()
-        for one in crossings(spans):
-            if one.what == "frames":
-                ways[one.sender, one.receiver] += one.bytes
+        routes = frame_bytes_by_route(measured.transfers)
     except ValueError as error:
         yield f"the transfers do not fit together: {error}"
         return
-    for (sender, receiver), nbytes in ways.items():
+    for (sender, receiver), nbytes in routes.items():
         if not {sender, receiver} <= links.keys():
             yield f"frames went from {sender} to {receiver}, between which there is no link"
             continue

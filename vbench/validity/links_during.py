@@ -5,9 +5,10 @@ from itertools import pairwise
 
 from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
 from vbench.record.link_use import CHATTER_MBPS, PEAK_S
+from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Link, LinkSample, Network
-from vbench.record.transfers import Crossing, crossings
-from vbench.record.types import NodeSample, Observed, Rule, SpanLine
+from vbench.record.transfers import Transfer
+from vbench.record.types import NodeSample, Observed, Rule
 
 READ_TOLERANCE = 0.01
 """A rate that is read back from the kernel was rounded to 1 kbit/s on its way there."""
@@ -40,19 +41,17 @@ LEAST_WAITED_S = 2.0
 BROKEN = "something changed the links (tc), or sent over them, while the trial ran: do not use the numbers"
 
 
-def judge(
-    observed: Observed, network: Network, nodes: Sequence[NodeSample], spans: Sequence[SpanLine]
-) -> Iterator[Rule]:
+def judge(observed: Observed, network: Network, measured: Measurements) -> Iterator[Rule]:
     """The rules; none for a record of before the links were watched."""
     if not observed.stalls:
         return
     series: dict[str, list[NodeSample]] = {}
-    for sample in nodes:
+    for sample in measured.nodes:
         series.setdefault(sample.node, []).append(sample)
     yield _configured(network.links, series)
     yield _flows_capped(network.links, series)
     yield _near_cap(network.links, series)
-    yield _explained(network.links, series, observed, crossings(spans))
+    yield _explained(network.links, series, observed, measured.transfers)
     yield _after(network)
 
 
@@ -210,7 +209,7 @@ def _full_times(links: Mapping[str, Link], series: Series) -> list[tuple[float, 
     ]
 
 
-def _explained(links: Sequence[Link], series: Series, observed: Observed, each: Sequence[Crossing]) -> Rule:
+def _explained(links: Sequence[Link], series: Series, observed: Observed, each: Sequence[Transfer]) -> Rule:
     found = []
     for link in links:
         samples = series.get(link.node, ())
@@ -246,7 +245,7 @@ def _explained(links: Sequence[Link], series: Series, observed: Observed, each: 
     )
 
 
-def _repeats(one: Crossing) -> int:
+def _repeats(one: Transfer) -> int:
     """How often Ray may have sent an object again, by the time that its transfer took."""
     return int(max(0.0, one.took_s) // PULL_TIMEOUT_S)
 

@@ -1,13 +1,13 @@
 """Whether the trial's own processes that do no work on requests left the CPUs to those that do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
 from vbench.record.condition_owners import HARNESS, LOAD
 from vbench.record.cpu_by_role import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS, used_by_role
-from vbench.record.transfers import crossings
-from vbench.record.types import MachineSample, Request, Rule, SpanLine
+from vbench.record.measurements import Measurements
+from vbench.record.types import Rule
 
 BOUNDED = (HARNESS, LOAD, RAYLET, GCS, PROXY, CONTROLLER, AGENTS, WORKERS)
 
@@ -40,10 +40,9 @@ PER_MOVED_GB_S = 40.0
 """On top for the raylets, for each GB that had to cross between nodes."""
 
 
-def judge(
-    config: Config, requests: Sequence[Request], spans: Sequence[SpanLine], machines: Sequence[MachineSample]
-) -> Iterator[Rule]:
+def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
     """The rule; none for records of before CPU seconds were recorded by role."""
+    requests, machines = measured.requests, measured.machines
     used_s, measured_s = used_by_role(machines)
     if not used_s:
         return
@@ -61,7 +60,7 @@ def judge(
         if role in (HARNESS, LOAD):
             bound_s += PER_SAMPLE_S * len(machines)
         if role == RAYLET:
-            bound_s += PER_MOVED_GB_S * sum(one.bytes for one in crossings(spans)) / 1e9
+            bound_s += PER_MOVED_GB_S * measured.transferred_bytes / 1e9
         shares[role] = used_s[role] / measured_s
         if used_s[role] > bound_s:
             problems.append(

@@ -6,30 +6,27 @@ from pathlib import Path
 
 from vbench.config.schema import Config, from_plain
 from vbench.errors import first_line
-from vbench.record.files import (
-    DamagedError,
-    RecordError,
-    read_machines,
-    read_requests,
-    read_samples,
-    read_spans,
-)
+from vbench.record.files import DamagedError, RecordError
+from vbench.record.measurements import Measurements, read_measurements
 from vbench.record.types import Rule, Trial
 from vbench.validity import rules
 
 
-def judged(folder: Path, trial: Trial) -> list[Rule]:
-    """All rules of this version over a record's files; RecordError where its configuration is of another, or
-    no rules can be applied to what the files say."""
+def judged(folder: Path, trial: Trial, measured: Measurements | None = None) -> list[Rule]:
+    """All rules of this version over a record's files, ``measured`` if its lines are read already.
+
+    RecordError if its configuration is of another version, or no rules can be applied to what the files say.
+    """
     try:
         # No rule depends on the block: the arms of a sweep are composed once each.
         config = _config(json.dumps({**trial.config, "block": 0}, sort_keys=True))
     except Exception as error:
         raise RecordError(f"{folder} was configured by another version: {error}") from error
-    lines = (read_requests(folder), read_samples(folder), read_machines(folder), read_spans(folder))
+    if measured is None:
+        measured = read_measurements(folder, trial.network)
     observed = trial.observed if trial.status == "finished" else None
     try:
-        return rules.judge(config, observed, *lines, trial.network, trial.clip, harness=trial.harness)
+        return rules.judge(config, observed, measured, trial.clip, trial.harness)
     except Exception as error:
         raise DamagedError(
             f"{folder} cannot be judged: its files do not fit together ({type(error).__name__}:"

@@ -9,10 +9,9 @@ from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config, LoadConfig
 from vbench.config.transfer import TRANSFER
 from vbench.errors import first_line
-from vbench.record import clock_skew, link_fidelity
+from vbench.record import clock_skew
 from vbench.record.cpu_use import by_machine, cpu_use
-from vbench.record.network import Network
-from vbench.record.transfers import crossings
+from vbench.record.measurements import Measurements
 from vbench.record.types import (
     Clip,
     Connections,
@@ -22,7 +21,6 @@ from vbench.record.types import (
     Observed,
     Request,
     Rule,
-    SpanLine,
 )
 from vbench.validity import (
     completeness,
@@ -31,6 +29,7 @@ from vbench.validity import (
     known_answers,
     links_configured,
     links_during,
+    links_set_the_pace,
     own_cpu,
     speed,
     stalls,
@@ -43,20 +42,18 @@ CHUNK_BYTES = 5 * 2**20
 connections, which open at their first."""
 
 
-def judge(  # noqa: PLR0913, PLR0917 - one argument per part of the record
+def judge(
     config: Config,
     observed: Observed | None,
-    requests: Sequence[Request],
-    nodes: Sequence[NodeSample],
-    machines: Sequence[MachineSample],
-    spans: Sequence[SpanLine],
-    network: Network | None,
+    measured: Measurements,
     clip: Clip | None = None,
     harness: Harness | None = None,
 ) -> list[Rule]:
-    """All rules, judged over the measured requests and the samples taken while they ran; ``network`` is the
-    emulated one, if there is one; ``clip`` is the video, None for a load without one; ``harness`` is what the
-    harness saw itself, None for earlier records."""
+    """Judge all rules over the measured requests and the samples taken while they ran.
+
+    ``observed``: what the load process reported, None if it did not come to its end; ``clip``: the video,
+    None for a load without one; ``harness``: what the harness saw itself, None for earlier records.
+    """
     if observed is None:
         return [
             Rule(
@@ -66,28 +63,27 @@ def judge(  # noqa: PLR0913, PLR0917 - one argument per part of the record
                 remedy="see the error and load.log in the record's folder",
             )
         ]
+    requests, machines, network = measured.requests, measured.machines, measured.network
     judges: list[Callable[[], Iterable[Rule]]] = [
         lambda: _answers(config.load, requests, observed),
         lambda: [_runtime(config, observed), *_warm(observed), _on_time(config.load, requests)],
-        lambda: _resources(config.load, observed, nodes, machines),
-        lambda: completeness.judge(config, observed, requests, nodes, machines, network, clip, harness),
+        lambda: _resources(config.load, observed, measured.nodes, machines),
+        lambda: completeness.judge(config, observed, measured, clip, harness),
         lambda: truth.judge(config, clip, requests),
         lambda: known_answers.judge(config, clip, requests),
-        lambda: trial_checks.judge(config, observed, requests, spans, network, machines, clip),
-        lambda: stalls.judge(config.load, observed, requests, harness, nodes, machines),
+        lambda: trial_checks.judge(config, observed, measured, clip),
+        lambda: stalls.judge(config.load, observed, measured, harness),
         lambda: conditions.judge(config, observed, harness, machines),
         lambda: speed.judge(config.load, harness, observed),
         lambda: foreign_gpu.judge(config, machines),
-        lambda: own_cpu.judge(config, requests, spans, machines),
+        lambda: own_cpu.judge(config, measured),
     ]
     if network is not None and config.cluster.name == EMULATED:
-        judges.append(lambda: links_configured.judge(config, observed, network, nodes))
+        judges.append(lambda: links_configured.judge(config, observed, network, measured.nodes))
     if network is not None:
         judges += [
-            lambda: link_fidelity.judge(
-                config.load, network, nodes, machines, sum(one.bytes for one in crossings(spans))
-            ),
-            lambda: links_during.judge(observed, network, nodes, spans),
+            lambda: links_set_the_pace.judge(config.load, network, measured),
+            lambda: links_during.judge(observed, network, measured),
         ]
     return [rule for judge_some in judges for rule in _judged(judge_some)]
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from vbench.config.schema import LoadConfig
+from vbench.record.measurements import Measurements
 from vbench.record.steady_window import makespan_s
-from vbench.record.types import Harness, MachineSample, NodeSample, Observed, Request, Rule, Stall
+from vbench.record.types import Harness, MachineSample, NodeSample, Observed, Rule, Stall
 
 REMEDY = (
     "see who stopped it (a signal, a debugger, a suspended machine, memory that is swapped), or give the"
@@ -19,10 +20,8 @@ MOST_TOGETHER = 2.0
 def judge(
     load: LoadConfig,
     observed: Observed,
-    requests: Sequence[Request],
+    measured: Measurements,
     harness: Harness | None,
-    nodes: Sequence[NodeSample],
-    machines: Sequence[MachineSample],
 ) -> Iterator[Rule]:
     """The rule "nothing stalled"; none for a record that was made before stalls were watched.
 
@@ -38,11 +37,11 @@ def judge(
         return
     watched = [*observed.stalls, *harness.stalls]
     unwatched = [stall.where for stall in watched if not stall.wakes]
-    seen = [*watched, *_samples(load, nodes, machines)]
+    seen = [*watched, *_samples(load, measured.nodes, measured.machines)]
     worst = max(seen, key=lambda stall: stall.worst_ms)
     summed = max(watched, key=lambda stall: stall.stood_ms or 0.0)
-    stopped = sorted({name for sample in machines for name in sample.stopped})
-    share_ms = 10 * load.max_stall_percent * makespan_s(requests)
+    stopped = sorted({name for sample in measured.machines for name in sample.stopped})
+    share_ms = 10 * load.max_stall_percent * makespan_s(measured.requests)
     bound_ms = max(load.max_stall_ms, share_ms)
     if unwatched:
         found = f"nobody watched {', '.join(unwatched)}"

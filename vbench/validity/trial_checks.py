@@ -1,11 +1,11 @@
 """The rules on who answered, what ran and what must balance, over one record."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
-from vbench.record.network import Network
-from vbench.record.types import Clip, MachineSample, Observed, Request, Rule, SpanLine
+from vbench.record.measurements import Measurements
+from vbench.record.types import Clip, Observed, Rule
 from vbench.validity import (
     answered_by,
     as_configured,
@@ -21,17 +21,15 @@ from vbench.validity import (
 def judge(
     config: Config,
     observed: Observed,
-    requests: Sequence[Request],
-    spans: Sequence[SpanLine],
-    network: Network | None,
-    machines: Sequence[MachineSample],
+    measured: Measurements,
     clip: Clip | None,
 ) -> Iterator[Rule]:
     """All of them; none if no request was answered, which breaks a rule by itself."""
+    requests, spans = measured.requests, measured.spans
     if not any(request.error is None for request in requests):
         return
-    yield from conservation.judge(config, observed, requests, spans, network)
-    yield from measured_time.judge(config, observed, requests, machines)
+    yield from conservation.judge(config, observed, measured)
+    yield from measured_time.judge(config, observed, requests, measured.machines)
     if config.load.name == TRANSFER:
         return
     graph = observed.graph

@@ -8,10 +8,12 @@ import pytest
 
 from tests.support.emulated import BETWEEN_ENDS, CHUNKERS, CONNECTIONS, EMULATED, NODES, SCALE, WHOLE, Machine
 from tests.support.runs import Workplace
+from vbench.analysis.bottleneck import find_bottleneck
 from vbench.load.video_load import WARM_UP_ROUNDS
 from vbench.record.files import read_machines, read_requests, read_samples, read_spans, read_trial
+from vbench.record.measurements import read_measurements
 from vbench.record.network import LINK_TOLERANCE
-from vbench.record.transfers import crossings
+from vbench.record.transfers import bytes_by_route, inter_node_transfers
 from vbench.record.types import NodeSample, Observed, Trial
 from vbench.telemetry.link_idle import QUIET_S
 
@@ -34,10 +36,13 @@ def test_a_trial_is_whole_and_proven(workplace: Workplace) -> None:
     _samples_agree_with_what_had_to_move(trial, folder)
     requests = read_requests(folder)
     assert [request.frames_got for request in requests] == [80, 80, 80]
+    transfers = inter_node_transfers(read_spans(folder))
     for request in requests:
-        assert request.crossed_bytes["decode>gpu"] == 80 * (FRAME_BYTES + 8)
-        (chunks,) = set(request.crossed_bytes) - {"decode>gpu"}
-        assert chunks in {f"{node}>decode" for node in CHUNKERS}
+        moved = bytes_by_route(one for one in transfers if one.request == request.index)
+        assert moved["decode", "gpu"] == 80 * (FRAME_BYTES + 8)
+        (chunks,) = set(moved) - {("decode", "gpu")}
+        assert chunks in {(node, "decode") for node in CHUNKERS}
+    assert trial.bottleneck == find_bottleneck(trial, read_measurements(folder, trial.network))
     assert workplace.left() == []
     assert machine.left() == []
 
@@ -122,7 +127,7 @@ def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
     last = by_node["decode"][-1].link
     assert last is not None
     assert last.out_waits > 0
-    needed = sum(one.bytes for one in crossings(read_spans(folder)))
+    needed = sum(one.bytes for one in inter_node_transfers(read_spans(folder)))
     assert needed >= frames
     assert trial.metrics["sent_over_needed"] >= 1
     machines = read_machines(folder)

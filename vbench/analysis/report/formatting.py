@@ -1,8 +1,8 @@
 """Numbers of a comparison in words, the same on the terminal and in Markdown."""
 
-from vbench.analysis.bottleneck import Limits
 from vbench.analysis.results import Arm, Comparison, Row
 from vbench.analysis.statistics import MOST_BLOCKS, Improvement, Mean
+from vbench.record.bottleneck import Bottleneck
 
 FACTS = (
     ("transfer_mbps", "object transfer", "Mbit/s"),
@@ -164,33 +164,39 @@ def number(value: float | None, unit: str) -> str:
 
 
 def bottleneck(arm: Arm) -> tuple[str, str, str, str]:
-    """An arm's limit, the time it needs, the time measured, and limit / measured: means over its trials.
+    """An arm's bottleneck, for how long it was busy, the time measured, and its utilisation: means over
+    trials.
 
     The bottleneck is that of most trials.
     """
-    every = [point.limits for point in arm.points if point.limits is not None]
-    if not every:
-        return ("not known", "", "", "")
-    resources = [each.bottleneck.resource for each in every]
+    known = bottlenecks(arm)
+    if not known:
+        return ("unknown", "", "", "")
+    resources = [each.busiest.resource for each in known]
     most = max(dict.fromkeys(resources), key=resources.count)
-    like = [each for each in every if each.bottleneck.resource == most]
-    needed = sum(each.bottleneck.needed_s for each in like) / len(like)
+    like = [each for each in known if each.busiest.resource == most]
+    busy = sum(each.busiest.busy_s for each in like) / len(like)
     measured = sum(each.measured_s for each in like) / len(like)
-    name = f"{most}: {like[0].bottleneck.where}"
-    if len(like) < len(every):
-        name += f" (in {len(like)} of {len(every)} trials)"
-    efficiency = sum(each.efficiency for each in like) / len(like)
+    name = f"{most}: {like[0].busiest.where}"
+    if len(like) < len(known):
+        name += f" (in {len(like)} of {len(known)} trials)"
+    utilisation = sum(each.utilisation for each in like) / len(like)
     return (
         name,
-        f"{needed:.{decimals(needed)}f} s",
+        f"{busy:.{decimals(busy)}f} s",
         f"{measured:.{decimals(measured)}f} s",
-        f"{100 * efficiency:.0f}%",
+        f"{100 * utilisation:.0f}%",
     )
 
 
-def needs(every: list[Limits], resource: str) -> str:
-    """The time one resource needs, mean over trials; empty where it is not known."""
-    found = [limit.needed_s for each in every for limit in each.limits if limit.resource == resource]
+def bottlenecks(arm: Arm) -> list[Bottleneck]:
+    """The bottleneck of each of an arm's trials, as far as they are known."""
+    return [point.bottleneck for point in arm.points if point.bottleneck is not None]
+
+
+def busy(known: list[Bottleneck], resource: str) -> str:
+    """For how long one resource was busy, mean over trials; empty if it is not known."""
+    found = [one.busy_s for each in known for one in each.resources if one.resource == resource]
     if not found:
         return ""
     value = sum(found) / len(found)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vbench.analysis.bottleneck import RESOURCES
 from vbench.analysis.latency_breakdown import PARTS
 from vbench.analysis.report import formatting
 from vbench.analysis.results import Arm, Comparison, Scenario, Table
 from vbench.pipeline.spans import KINDS, STAGES
+from vbench.record.bottleneck import RESOURCES
 
 METHOD = """\
 Improvement is how much lower the candidate's mean latency is, in percent of the baseline's. In each block
@@ -260,9 +260,9 @@ def _limits(scenario: Scenario) -> Iterator[str]:
         "l" + "r" * len(RESOURCES) + "lrr",
     )
     for arm in scenario.arms:
-        every = [point.limits for point in arm.points if point.limits is not None]
+        known = formatting.bottlenecks(arm)
         yield _row(
-            arm.name, *(formatting.needs(every, name) for name in RESOURCES), *formatting.bottleneck(arm)
+            arm.name, *(formatting.busy(known, name) for name in RESOURCES), *formatting.bottleneck(arm)
         )
 
 

@@ -1,14 +1,14 @@
 """Pictures of the nodes' NICs over time, one trial an arm, against the caps of their links."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from vbench.analysis.report.plots import legend, new_figure, save, tidy, title
-from vbench.analysis.results import Arm, Scenario
-from vbench.record.files import read_samples, read_trial
-from vbench.record.link_use import Interval, rounds
-from vbench.record.types import Trial
+from vbench.analysis.results import Scenario
+from vbench.record.files import read_requests, read_samples, read_trial
+from vbench.record.link_use import Round, rounds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,10 +22,10 @@ IDLE = 0.05
 def links(scenario: Scenario, path: Path) -> Path | None:
     """The NICs of one trial of each arm (its first), a row a node that carried something and a column an arm;
     None for trials on one node, whose NIC nothing has to use."""
-    shown = [(arm, _trial(arm), rounds(read_samples(Path(arm.points[0].folder)))) for arm in scenario.arms]
+    shown = [(arm, _OfTrial.read(Path(arm.points[0].folder))) for arm in scenario.arms]
     peaks: dict[str, float] = {}
-    for _, _, each in shown:
-        for one in each:
+    for _, trial in shown:
+        for one in trial.intervals:
             for node, interval in one.items():
                 peaks[node] = max(peaks.get(node, 0.0), interval.rate_mbps)
     if len(peaks) < 2:
@@ -34,10 +34,10 @@ def links(scenario: Scenario, path: Path) -> Path | None:
     idle = [node for node in peaks if node not in nodes]
     figure = new_figure(max(6.0, 3.6 * len(shown)), 1.5 * len(nodes) + 1.5)
     panels = figure.subplots(len(nodes), len(shown), squeeze=False, sharex=True, sharey="row")
-    for column, (arm, trial, each) in enumerate(shown):
+    for column, (arm, trial) in enumerate(shown):
         for row, node in enumerate(nodes):
             axes = panels[row, column]
-            _node(axes, trial, node, [one[node] for one in each if node in one])
+            _node(axes, trial, node)
             if column == 0:
                 axes.set_ylabel(f"{node}\n(Mbit/s)", fontsize=9)
             if row == 0:
@@ -52,20 +52,34 @@ def links(scenario: Scenario, path: Path) -> Path | None:
     return save(figure, path)
 
 
-def _trial(arm: Arm) -> Trial:
-    return read_trial(Path(arm.points[0].folder))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfTrial:
+    """What the plot shows of one trial."""
+
+    intervals: Sequence[Round]
+    start_s: float
+    """When the first request was due, in monotonic seconds."""
+    caps_mbps: Mapping[str, float]
+    """Node -> cap of its NIC; empty if no link is shaped."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """From the trial's record in ``folder``."""
+        network = read_trial(folder).network
+        return cls(
+            intervals=rounds(read_samples(folder)),
+            start_s=min(request.scheduled_s for request in read_requests(folder)),
+            caps_mbps={link.node: link.nic_mbps for link in network.links} if network else {},
+        )
 
 
-def _node(axes: "Axes", trial: Trial, node: str, intervals: Sequence[Interval]) -> None:
-    """Each rate stands in the middle between its two looks."""
-    moments = [(each.from_s + each.to_s) / 2 for each in intervals]
-    start_s = trial.observed.measured_from_s if trial.observed else (moments or [0.0])[0]
-    times = [moment - start_s for moment in moments]
+def _node(axes: "Axes", trial: _OfTrial, node: str) -> None:
+    """One node's rates; each stands in the middle between its two samples."""
+    intervals = [one[node] for one in trial.intervals if node in one]
+    times = [(each.from_s + each.to_s) / 2 - trial.start_s for each in intervals]
     axes.plot(times, [each.sent_mbps for each in intervals], color=SENT, lw=1.1, label="sent")
     axes.plot(times, [each.received_mbps for each in intervals], color=RECEIVED, lw=1.1, label="received")
-    for link in trial.network.links if trial.network else []:
-        if link.node != node:
-            continue
-        axes.axhline(link.nic_mbps, color="black", lw=0.9, ls="--", label="cap of the NIC")
+    if node in trial.caps_mbps:
+        axes.axhline(trial.caps_mbps[node], color="black", lw=0.9, ls="--", label="cap of the NIC")
     axes.tick_params(labelsize=8)
     tidy(axes)

@@ -1,0 +1,128 @@
+"""What became of every trial that was begun for a comparison, as the ledger has it: counted, invalid or
+missing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vbench.analysis.blocks import counts
+from vbench.analysis.trials import Found
+from vbench.record import ledger
+from vbench.record.files import EARLIER, RecordError, read_trial
+from vbench.record.ledger import Begun, Ledger
+from vbench.record.types import Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerAccount:
+    """What the ledger says of the trials of a comparison."""
+
+    text: str
+    """How many were begun and what came of them; or that there is no ledger."""
+    faults: tuple[str, ...]
+    """Lines that were changed, and trials that are gone."""
+    earlier: tuple[str, ...]
+    """Other sweeps and trials that measured the same."""
+    superseded: tuple[Mapping[str, str | int], ...]
+    """Trials that were begun and are not among the records: id, arm, block, at, status, fate."""
+
+
+def account(found: Found, trials: Sequence[Trial], book: Ledger | None) -> LedgerAccount:
+    """What became of all trials of this comparison, by the ledger ``book``; ``trials``: those that were
+    audited."""
+    counted = sum(counts(trial) for trial in trials)
+    ours = _ours(found, trials, book) if book else {}
+    if book is None or not ours:
+        where = "" if book is None else f"; {ledger.LEDGER} knows none of these trials"
+        return LedgerAccount(
+            text=f"No ledger: {len(trials)} records, {counted} counted. Whether other trials were begun, or"
+            f" files were changed since, cannot be told{where}.",
+            faults=tuple(book.faults) if book else (),
+            earlier=(),
+            superseded=(),
+        )
+    here = {trial.trial_id: trial for trial in trials}
+    aside = _set_aside(found)
+    tally = dict.fromkeys(("counted", "invalid", "interrupted", "missing"), 0)
+    faults = list(book.faults)
+    superseded: list[Mapping[str, str | int]] = []
+    for one, line in ours.items():
+        ended = book.ended.get(one)
+        finished = ended is not None and ended.status == "finished"
+        if one in here:
+            trial = here[one]
+            fate = "counted" if counts(trial) else "invalid" if finished else "interrupted"
+        else:
+            fate = "interrupted" if not finished else "missing"
+            superseded.append(
+                {
+                    "trial_id": one,
+                    "arm": line.arm,
+                    "block": line.block + 1,
+                    "at": line.at,
+                    "status": ended.status if ended else "no end",
+                    "fate": "kept under earlier/" if one in aside else fate,
+                }
+            )
+        if fate == "missing":
+            assert ended is not None
+            faults.append(
+                f"trial {one} ({line.arm}, block {line.block + 1}), which ended"
+                f" {'valid' if ended.valid else 'not valid'} at {ended.at} in folder"
+                f" {Path(line.folder).name}, has no record here any more"
+            )
+        tally[fate] += 1
+    text = (
+        f"{len(ours)} begun, {tally['counted']} counted ({tally['invalid']} invalid, {tally['interrupted']}"
+        f" interrupted, {tally['missing']} missing), by {ledger.LEDGER}."
+    )
+    return LedgerAccount(
+        text=text,
+        faults=tuple(faults),
+        earlier=tuple(_earlier(ours, book)),
+        superseded=tuple(superseded),
+    )
+
+
+def _ours(found: Found, trials: Sequence[Trial], book: Ledger) -> dict[str, Begun]:
+    """The trials that belong to this comparison, with records or without: those of its sweeps, whatever
+    ``sweep.json`` says by now, or of its experiment."""
+    ids = {trial.trial_id for trial in trials}
+    sweeps = {found.sweep_id, *(line.sweep_id for one, line in book.begun.items() if one in ids)} - {""}
+    experiment = None if found.sweep_id else found.name
+    return {
+        one: line
+        for one, line in book.begun.items()
+        if one in ids or line.sweep_id in sweeps or line.experiment == experiment
+    }
+
+
+def _set_aside(found: Found) -> set[str]:
+    """Ids of the trials that were run again, whose records a sweep keeps."""
+    ids = set()
+    for path in (found.folder / EARLIER).glob("*"):
+        try:
+            ids.add(read_trial(path).trial_id)
+        except RecordError:
+            continue
+    return ids
+
+
+def _earlier(ours: Mapping[str, Begun], book: Ledger) -> Iterator[str]:
+    """A sentence for each other sweep that measured one of these questions, and one for all single trials."""
+    questions = {line.question for line in ours.values()}
+    sweeps: dict[str, list[Begun]] = {}
+    for one, line in book.begun.items():
+        if one not in ours and line.question in questions:
+            sweeps.setdefault(line.sweep_id, []).append(line)
+    for name, lines in sweeps.items():
+        same = len({line.question for line in lines})
+        of = f"{same} of these {len(questions)} configurations"
+        if not name:
+            yield f"Measured before or since by {len(lines)} single trials too: {of}."
+            continue
+        folder = Path(lines[0].folder).parent
+        yield (
+            f"Measured before or since by the sweep {folder.name} too ({name}, begun {lines[0].at},"
+            f" {len(lines)} trials begun): {of}."
+        )
