@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.analysis import ledgered
 from vbench.analysis import compare_sweep
 from vbench.analysis import data as data_of
-from vbench.cli import compare, log, revalidate
+from vbench.cli import compare, gates, log, revalidate
 from vbench.errors import VbenchError
 from vbench.record.files import MACHINES, NODES, REQUESTS, SWEEP, TRIAL, RecordError
 from vbench.record.ledger import LEDGER
@@ -167,7 +167,7 @@ def test_faults_come_before_the_bounds_of_a_regression(
 ) -> None:
     for number in "13":
         shutil.rmtree(sweep / number)
-    assert compare.main([str(sweep), "--fail-on-regression", "5"]) == compare.CHANGED
+    assert compare.main([str(sweep), "--fail-on-regression", "5"]) == gates.CHANGED
     assert "not what the trials wrote" in capsys.readouterr().err
 
 

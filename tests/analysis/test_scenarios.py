@@ -95,7 +95,7 @@ def test_records_of_another_version_are_left_out_by_name(tmp_path: Path) -> None
     assert found is not None
     (out,) = found.left_out
     assert (out.folder, out.arm, out.block) == ("6", "mode=combined runtime=oss", "2")
-    assert out.reason.startswith("trial.json has schema version 1, this vbench reads")
+    assert out.reason.startswith("trial.json has schema version 1; this vbench reads versions 2 and 3")
 
 
 def test_a_folder_of_nothing_but_another_version_is_refused_with_the_reason(tmp_path: Path) -> None:
