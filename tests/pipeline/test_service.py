@@ -275,6 +275,23 @@ def test_the_request_command_gives_the_answer_as_it_came(service: Service, clip:
     assert Answer.model_validate(json.loads(done.stdout)).counts.frames == 24
 
 
+def test_the_client_among_the_examples_prints_a_line_per_frame(service: Service, clip: Path) -> None:
+    script = Path(__file__).resolve().parents[2] / "examples/service_client/client.py"
+    done = subprocess.run(
+        [sys.executable, str(script), service.url, str(clip)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    *frames, total = done.stdout.splitlines()
+    assert len(frames) == 12
+    assert frames[1].startswith("   1.000 s  ")
+    assert total.endswith("detections in 12 frames")
+
+
 def test_the_request_command_fails_with_one_sentence(service: Service, tmp_path: Path) -> None:
     missing = request_command(service.url, str(tmp_path / "none.mp4"))
     nobody = request_command("http://127.0.0.1:9", "clip.mp4")
