@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from vbench.config import schema
-from vbench.pipeline.reports import CallWork, ReplicaReport
-from vbench.record import network
 from vbench.record import types as record
 
 DOCS = Path(__file__).resolve().parent
@@ -46,32 +44,14 @@ Every field of every file of a trial's [record](record-format.md). Times that ar
 clock that starts at an arbitrary moment and never jumps; those of processes on one machine can be compared.
 """
 
-RECORD: dict[str, tuple[type, ...]] = {
-    "trial.json": (
-        record.Trial,
-        record.Rule,
-        record.Clip,
-        record.ReferenceChecks,
-        network.Network,
-        network.Link,
-        network.LinkCheck,
-        record.Observed,
-        record.NodeRuntime,
-        record.Connections,
-        record.Graph,
-        record.Listener,
-        record.PlacedReplica,
-        record.Stall,
-        record.Harness,
-        record.SpeedChange,
-        record.Speed,
-    ),
-    "requests.jsonl": (record.Request, ReplicaReport, CallWork),
-    "spans.jsonl": (record.SpanLine,),
-    "nodes.jsonl": (record.NodeSample, network.LinkSample),
-    "machines.jsonl": (record.MachineSample, record.GpuSample, record.CpuBounds),
+RECORD: dict[str, type] = {
+    "trial.json": record.Trial,
+    "requests.jsonl": record.Request,
+    "spans.jsonl": record.SpanLine,
+    "nodes.jsonl": record.NodeSample,
+    "machines.jsonl": record.MachineSample,
 }
-"""File -> the dataclass of its lines or of its whole, and those inside it."""
+"""File -> the dataclass of its lines, or of its whole."""
 
 
 def pages() -> dict[str, str]:
@@ -148,7 +128,14 @@ def _rows(prefix: str, kind: Any, *, nested: bool) -> Iterator[tuple[str, str, s
 
 def _dataclass_in(hint: Any) -> Any:
     """The dataclass that a field holds, by itself or in a dictionary; None for plain values."""
-    return next((each for each in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(each)), None)
+    return next(_dataclasses_in(hint), None)
+
+
+def _dataclasses_in(hint: Any) -> Iterator[Any]:
+    if dataclasses.is_dataclass(hint):
+        yield hint
+    for part in typing.get_args(hint):
+        yield from _dataclasses_in(part)
 
 
 def _default(item: dataclasses.Field[Any]) -> str:
@@ -163,24 +150,35 @@ def _default(item: dataclasses.Field[Any]) -> str:
 
 def record_fields() -> str:
     """The page of all fields of a record."""
-    listed = {kind for kinds in RECORD.values() for kind in kinds}
-    for module in (record, network):
-        for name, kind in inspect.getmembers(module, dataclasses.is_dataclass):
-            if kind not in listed and kind.__module__ == module.__name__:
-                raise SystemExit(f"docs/generate.py: RECORD has no place for {module.__name__}.{name}")
     parts = [NOTICE, RECORD_HEAD]
-    for file, kinds in RECORD.items():
+    shown: list[type] = []
+    for file, outermost in RECORD.items():
         parts.append(f"## {file}\n")
-        for kind in kinds:
-            parts += [f"### {kind.__name__}\n", _plain(inspect.getdoc(kind) or "") + "\n"]
-            parts.append("| field | type | meaning |\n|---|---|---|")
-            hints, meanings = typing.get_type_hints(kind), _meanings(kind)
-            for item in dataclasses.fields(kind):
-                if not item.metadata.get("transient"):
-                    meaning = meanings.get(item.name, "")
-                    parts.append(f"| `{item.name}` | {_type(hints[item.name])} | {meaning} |")
-            parts.append("")
+        for kind in _with_those_inside(outermost):
+            if kind not in shown:
+                shown.append(kind)
+                parts += _record_table(kind)
     return "\n".join(parts)
+
+
+def _record_table(kind: Any) -> Iterator[str]:
+    """The section of one dataclass of a record."""
+    yield f"### {kind.__name__}\n"
+    yield _plain(inspect.getdoc(kind) or "") + "\n"
+    yield "| field | type | meaning |\n|---|---|---|"
+    hints, meanings = typing.get_type_hints(kind), _meanings(kind)
+    for item in dataclasses.fields(kind):
+        if not item.metadata.get("transient"):
+            yield f"| `{item.name}` | {_type(hints[item.name])} | {meanings.get(item.name, '')} |"
+    yield ""
+
+
+def _with_those_inside(kind: Any) -> Iterator[Any]:
+    """A dataclass and all that its fields hold, each after the one that holds it."""
+    yield kind
+    for hint in typing.get_type_hints(kind).values():
+        for inner in _dataclasses_in(hint):
+            yield from _with_those_inside(inner)
 
 
 def _meanings(kind: type) -> dict[str, str]:
