@@ -23,7 +23,7 @@ from pathlib import Path
 from vbench.clusters.emulated import cluster as emulated
 from vbench.config.checkout import ROOT
 from vbench.run.commands import timed
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 
 HERE = Path(__file__).resolve().parent
 SWEEPS = ROOT / "outputs" / "sweeps"
@@ -47,7 +47,7 @@ class Running:
 
 def told() -> list[str]:
     """What one tells a trial of what was really started, where the configuration of ``attached`` is EC2's."""
-    (config,) = check(["cluster=emulated"], multirun=False)
+    (config,) = compose_configs(["cluster=emulated"], multirun=False)
     parts = config.cluster.deployments
     return [
         *(
@@ -66,7 +66,7 @@ def told() -> list[str]:
 @contextmanager
 def started(runtime: str, log: Path) -> Iterator[Running]:
     """An emulated cluster with a runtime's flags, and a port of this machine that leads to its dashboard."""
-    (config,) = check(
+    (config,) = compose_configs(
         [
             *("cluster=emulated", f"cluster.scale={SCALE}", f"runtime={runtime}"),
             f"cluster.dashboard_port={DASHBOARD_PORT}",

@@ -13,11 +13,11 @@ from vbench.analysis.bottleneck import find_bottleneck
 from vbench.config.schema import Config
 from vbench.record import files, ledger
 from vbench.record.files import SWEEP, write_json, write_lines
+from vbench.record.fingerprint import fingerprint
 from vbench.record.measurements import Measurements
 from vbench.record.metrics import summarize
 from vbench.record.question import question
 from vbench.record.types import Request, Trial
-from vbench.run.trial import fingerprint
 from vbench.validity import rules
 
 LATENCIES_S = {"a": 4.0, "b": 5.0}

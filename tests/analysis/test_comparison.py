@@ -15,7 +15,7 @@ from vbench.analysis.arms import PER_BLOCK
 from vbench.analysis.comparability import NotComparable
 from vbench.errors import ConfigError
 from vbench.record.files import SWEEP, TRIAL, RecordError
-from vbench.run.trial import NOT_FINGERPRINTED
+from vbench.record.fingerprint import NOT_FINGERPRINTED
 
 LATENCIES = {"single": 90.0, "oss": 80.0, "anyscale": 60.0}
 RUNTIMES = tuple(LATENCIES)

@@ -6,13 +6,13 @@ import sys
 from tests.support.records import config
 from vbench.cli.help import comment, fields, text
 from vbench.config.checkout import ROOT
-from vbench.run.compose import groups, studies
+from vbench.config.option_files import OptionFiles
 from vbench.run.validate import value_at
 
 
 def test_every_group_option_and_field_has_its_line() -> None:
     page = text()
-    for group, options in groups().items():
+    for group, options in OptionFiles().groups().items():
         assert f"\n  {group}\n" in page
         for option in options:
             line = next(line for line in page.splitlines() if line.startswith(f"    {option} "))
@@ -23,8 +23,8 @@ def test_every_group_option_and_field_has_its_line() -> None:
 
 def test_every_study_has_its_line_and_its_command() -> None:
     page = text()
-    assert studies()
-    for name in studies():
+    assert OptionFiles().studies()
+    for name in OptionFiles().studies():
         assert any(line.startswith(f"  {name} ") and len(line) > 60 for line in page.splitlines())
         assert (
             f"# python -m vbench +experiments={name}\n" in (ROOT / "experiments" / f"{name}.yaml").read_text()

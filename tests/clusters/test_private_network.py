@@ -15,7 +15,7 @@ from tests.support.runs import below
 from vbench.clusters import local, private_network
 from vbench.errors import ConfigError, InputError
 from vbench.linux import procfs
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 
 SEES = """
 import psutil, socket, sys
@@ -78,7 +78,7 @@ def test_who_listens_on_this_machine_is_found() -> None:
 
 @pytest.mark.slow
 def test_ray_opens_no_port_on_this_machine_and_no_folder_to_other_users(tmp_path: Path) -> None:
-    (config,) = check(["cluster.nodes.head.object_store_mb=100"], multirun=False)
+    (config,) = compose_configs(["cluster.nodes.head.object_store_mb=100"], multirun=False)
     before = below(os.getpid())
     with local.start(config, tmp_path / "ray.log", lambda *_, **__: None) as cluster:
         assert cluster.enter, "it has a network of its own"
@@ -106,10 +106,10 @@ def test_ray_opens_no_port_on_this_machine_and_no_folder_to_other_users(tmp_path
 
 def test_a_service_that_fetches_its_video_keeps_the_machines_network() -> None:
     said: list[str] = []
-    (config,) = check(["video=file", "video.path=https://example.com/a.mp4"], multirun=False)
+    (config,) = compose_configs(["video=file", "video.path=https://example.com/a.mp4"], multirun=False)
     assert local._isolated(config, lambda name, **_: said.append(name)) is False
     assert said == []
-    (config,) = check(
+    (config,) = compose_configs(
         ["video=file", "video.path=https://example.com/a.mp4", "cluster.private_network=true"], multirun=False
     )
     with pytest.raises(InputError, match=r"leaves the service no way to video\.path="):
@@ -117,7 +117,7 @@ def test_a_service_that_fetches_its_video_keeps_the_machines_network() -> None:
 
 
 def test_it_can_be_declined_and_is_for_the_local_cluster_alone() -> None:
-    (config,) = check(["cluster.private_network=false"], multirun=False)
+    (config,) = compose_configs(["cluster.private_network=false"], multirun=False)
     assert local._isolated(config, lambda *_, **__: None) is False
     with pytest.raises(ConfigError, match=r"cluster\.private_network=true is for cluster=local"):
-        check(["cluster=emulated", "cluster.private_network=true"], multirun=False)
+        compose_configs(["cluster=emulated", "cluster.private_network=true"], multirun=False)

@@ -15,7 +15,7 @@ from tests.support.http_files import Behaviour, serving
 from vbench.errors import VbenchError
 from vbench.load import disk_room
 from vbench.record.files import read_trial
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 from vbench.video.scene import SceneSettings, ensure_clip
 
 TMPFS = (
@@ -130,7 +130,7 @@ def test_a_disk_that_fills_up_leaves_a_record_that_says_so(tmp_path: Path) -> No
 
 
 def test_what_a_trial_needs_grows_with_what_it_writes() -> None:
-    (config,) = check(["tracking=off"], multirun=False)
+    (config,) = compose_configs(["tracking=off"], multirun=False)
     more = replace(config, load=replace(config.load, requests=100 * config.load.requests))
     assert disk_room.needed_bytes(more) > disk_room.needed_bytes(config)
     assert disk_room.needed_bytes(replace(config, tracking=replace(config.tracking, name="sqlite"))) > (

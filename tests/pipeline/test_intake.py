@@ -22,7 +22,7 @@ from vbench.pipeline.footprint import check_packets
 from vbench.pipeline.memory_budget import FramesBudget, packets_capacity_bytes
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.request_video import Means, Opening
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 from vbench.video.errors import StoppedError, VideoBusyError, VideoError, VideoTooLargeError
 from vbench.video.reader.pool import ReaderServer
 from vbench.video.types import VideoLimits
@@ -245,10 +245,10 @@ def test_chunks_without_frames_come_in_order_among_the_others(opening: Open, cli
 
 def test_a_trial_reads_its_video_and_no_other(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
-    (local,) = check(["video=file", f"video.path={clip}"], multirun=False)
-    (scene,) = check([], multirun=False)
-    (web,) = check(["video=file", "video.path=http://127.0.0.1:9/clip.mp4"], multirun=False)
-    (store,) = check(["video=file", "video.path=s3://videos/clip.mp4"], multirun=False)
+    (local,) = compose_configs(["video=file", f"video.path={clip}"], multirun=False)
+    (scene,) = compose_configs([], multirun=False)
+    (web,) = compose_configs(["video=file", "video.path=http://127.0.0.1:9/clip.mp4"], multirun=False)
+    (store,) = compose_configs(["video=file", "video.path=s3://videos/clip.mp4"], multirun=False)
 
     assert pipeline_args(local).roots == pipeline_args(scene, clip).roots == (str(tmp_path),)
     assert pipeline_args(scene).roots is None
@@ -263,7 +263,7 @@ def test_a_trial_reads_its_video_and_no_other(tmp_path: Path) -> None:
 
 def test_an_address_with_options_is_refused_before_a_trial_starts() -> None:
     with pytest.raises(ConfigError, match=r"video.path: s3://videos/clip.mp4 is followed by options"):
-        check(["video=file", "video.path='s3://videos/clip.mp4?region=eu-west-1'"], multirun=False)
+        compose_configs(["video=file", "video.path='s3://videos/clip.mp4?region=eu-west-1'"], multirun=False)
 
 
 def test_a_fetch_that_others_leave_no_room_for_may_be_tried_again() -> None:
@@ -278,6 +278,6 @@ def test_the_default_limits_of_a_fetch_suit_a_laptop() -> None:
 
 
 def test_a_trial_fetches_its_video_whatever_its_size() -> None:
-    (web,) = check(["video=file", "video.path=http://127.0.0.1:9/clip.mp4"], multirun=False)
+    (web,) = compose_configs(["video=file", "video.path=http://127.0.0.1:9/clip.mp4"], multirun=False)
     limits = pipeline_args(web, Path("/clip.mp4")).limits
     assert (limits.max_fetched_bytes, limits.max_disk_share) == (limits.max_size_bytes, 1.0)

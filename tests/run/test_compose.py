@@ -7,23 +7,24 @@ import pytest
 
 from vbench.clusters.attached.cluster import address_of
 from vbench.clusters.emulated.validate import network
-from vbench.config.schema import Config
+from vbench.config.option_files import OptionFiles
 from vbench.config.sizing import replicas
 from vbench.errors import ConfigError, InputError
 from vbench.load.pipeline_args import pipeline_args
-from vbench.run.compose import ask, check, groups, studies
-from vbench.run.hydra_app import run, split
+from vbench.run.command_line import read_command_line
+from vbench.run.compose import compose_configs, compose_trials
+from vbench.run.hydra_app import run_in_folder
 from vbench.run.overrides import expand, parse, swept_keys
 
 
 def refused(*overrides: str, multirun: bool = False) -> str:
     with pytest.raises(ConfigError) as caught:
-        check(overrides, multirun=multirun)
+        compose_configs(overrides, multirun=multirun)
     return str(caught.value)
 
 
 def test_the_main_job_composes() -> None:
-    (config,) = check([], multirun=False)
+    (config,) = compose_configs([], multirun=False)
     assert (config.cluster.name, config.runtime.name, config.mode) == ("local", "oss", "chunked")
 
 
@@ -38,16 +39,16 @@ def test_the_main_job_composes() -> None:
 def test_no_request_of_a_trials_closed_loop_is_refused_by_default(
     overrides: list[str], queue_length: int
 ) -> None:
-    (config,) = check(overrides, multirun=False)
+    (config,) = compose_configs(overrides, multirun=False)
 
     assert pipeline_args(config).queue_length == queue_length
 
 
-@pytest.mark.parametrize("group", groups())
+@pytest.mark.parametrize("group", OptionFiles().groups())
 def test_every_option_file_composes(group: str) -> None:
-    for option in groups()[group]:
+    for option in OptionFiles().groups()[group]:
         extra = {"file": ["video.path=clip.mp4"], "transfer": ["cluster=emulated"]}.get(option, [])
-        (config,) = check([f"{group}={option}", *extra], multirun=False)
+        (config,) = compose_configs([f"{group}={option}", *extra], multirun=False)
         chosen = getattr(config, group)
         assert option in (chosen, getattr(chosen, "name", None))
 
@@ -116,7 +117,7 @@ def test_every_option_file_composes(group: str) -> None:
         ("mode=chunked,combined", "add --multirun"),
         ("runtime.connectionz=2", "did you mean 'connections'?"),
         ("label=a,b", "add --multirun"),
-        ("blocks=2", "blocks=2 asks for rounds of a sweep; add --multirun"),
+        ("blocks=2", "blocks=2 is for a sweep: add --multirun"),
         ("blocks=0", "blocks=0 must lie between 1 and 1000"),
         ("block=-1", "block=-1"),
         ("load=opened", "did you mean 'closed'?"),
@@ -136,7 +137,7 @@ def test_every_option_file_composes(group: str) -> None:
 def test_a_wrong_value_is_named_with_its_remedy(override: str, named: str) -> None:
     if override.startswith("--"):
         with pytest.raises(ConfigError, match=override):
-            split([override])
+            read_command_line([override])
     else:
         assert named in refused(override)
 
@@ -173,29 +174,29 @@ def test_a_video_that_no_node_could_read_is_refused_without_what_may_be_secret_i
 
 
 def test_more_connections_than_can_be_shaped_are_refused() -> None:
-    (config,) = check(["cluster=emulated", "runtime.connections=64"], multirun=False)
+    (config,) = compose_configs(["cluster=emulated", "runtime.connections=64"], multirun=False)
     config.cluster.nodes["one more"] = config.cluster.nodes["decode"]
     assert "makes 320 connections of a node, of which at most 256 can be shaped" in " ".join(network(config))
 
 
 def test_an_emulated_cluster_of_one_node_is_refused() -> None:
-    (config,) = check(["cluster=emulated"], multirun=False)
+    (config,) = compose_configs(["cluster=emulated"], multirun=False)
     config.cluster.nodes = {"head": config.cluster.nodes["head"]}
     assert "joins two nodes or more" in " ".join(network(config))
 
 
-@pytest.mark.parametrize("study", studies())
+@pytest.mark.parametrize("study", OptionFiles().studies())
 def test_every_study_composes_to_a_sweep_in_blocks(
     study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked = ask([f"+experiments={study}"], multirun=False)
+    asked = compose_trials([f"+experiments={study}"], multirun=False)
     assert asked.multirun
     assert asked.swept
-    assert len(asked.arms) > 1
-    assert {config.blocks for config in asked.arms} == {5}
-    assert {config.load.sample_period_s for config in asked.arms} == {0.25}
-    for config in asked.arms:
+    assert len(asked.configs) > 1
+    assert {config.blocks for config in asked.configs} == {5}
+    assert {config.load.sample_period_s for config in asked.configs} == {0.25}
+    for config in asked.configs:
         if config.load.name == "transfer":
             continue
         # Start and drain are a small part, and a request has chunks to work on side by side.
@@ -221,22 +222,22 @@ def test_a_value_with_a_comma_is_told_how_to_be_one_value(line: str, remedy: str
 
 
 def test_the_main_study_is_the_published_comparison() -> None:
-    asked = ask(["+experiments=anyscale_vs_oss"], multirun=False)
+    asked = compose_trials(["+experiments=anyscale_vs_oss"], multirun=False)
     assert asked.swept == ("cluster.flow_mbps", "runtime", "mode")
-    assert len(asked.arms) == 12
-    one = asked.arms[0]
+    assert len(asked.configs) == 12
+    one = asked.configs[0]
     assert (one.cluster.name, one.cluster.scale, one.pipeline.name) == ("emulated", 100, "published")
     assert (one.video.scene and one.video.scene.height, one.load.requests, one.load.concurrency) == (
         1080,
         48,
         4,
     )
-    assert {config.runtime.connections for config in asked.arms} == {1, None, 15}
+    assert {config.runtime.connections for config in asked.configs} == {1, None, 15}
 
 
 def test_the_main_study_composes_on_two_clusters_that_run_already() -> None:
     """As the README has it: one cluster a runtime."""
-    arms = check(
+    arms = compose_configs(
         [
             "+experiments=anyscale_vs_oss",
             "cluster=attached",
@@ -260,7 +261,9 @@ def test_the_main_study_composes_on_two_clusters_that_run_already() -> None:
         ("anyscale", "chunked"): "http://127.0.0.1:8265",
         ("anyscale", "combined"): "http://127.0.0.1:8265",
     }
-    (no_other,) = check(["cluster=attached", "+cluster.addresses.single=http://h:1"], multirun=False)
+    (no_other,) = compose_configs(
+        ["cluster=attached", "+cluster.addresses.single=http://h:1"], multirun=False
+    )
     with pytest.raises(InputError, match=r"no address for runtime=oss; cluster.addresses has single: give"):
         address_of(no_other)
 
@@ -282,15 +285,15 @@ def test_an_address_that_is_no_dashboards_is_refused(address: str, named: str) -
 
 def test_the_command_line_wins_over_a_study() -> None:
     mine = ["runtime=single,anyscale", "mode=chunked", "blocks=2", "load.requests=6", "load.seed=3,4"]
-    asked = ask([*mine, "+experiments=anyscale_vs_oss", "cluster.flow_mbps=5000"], multirun=False)
+    asked = compose_trials([*mine, "+experiments=anyscale_vs_oss", "cluster.flow_mbps=5000"], multirun=False)
     assert asked.swept == ("runtime", "load.seed")
-    assert [(c.runtime.name, c.load.seed) for c in asked.arms] == [
+    assert [(c.runtime.name, c.load.seed) for c in asked.configs] == [
         ("single", 3),
         ("single", 4),
         ("anyscale", 3),
         ("anyscale", 4),
     ]
-    one = asked.arms[0]
+    one = asked.configs[0]
     assert (one.mode, one.blocks, one.load.requests, one.cluster.flow_mbps) == ("chunked", 2, 6, 5000)
 
 
@@ -307,13 +310,13 @@ def test_a_group_is_chosen_by_its_folder_and_by_no_other(
     monkeypatch.chdir(tmp_path)
     for name in ("outputs", "label", "block"):
         (tmp_path / name).mkdir()
-    (config,) = check(["outputs=elsewhere", "label=x", "block=3"], multirun=False)
+    (config,) = compose_configs(["outputs=elsewhere", "label=x", "block=3"], multirun=False)
     assert (config.outputs, config.label, config.block) == ("elsewhere", "x", 3)
 
 
 def test_blocks_are_numbered_by_the_sweep_alone() -> None:
-    assert "say how many with blocks=2" in refused("block=0,1", multirun=True)
-    assert "say how many with blocks=2" in refused("block=1", "mode=chunked,combined", multirun=True)
+    assert "set how many with blocks=2" in refused("block=0,1", multirun=True)
+    assert "set how many with blocks=2" in refused("block=1", "mode=chunked,combined", multirun=True)
     assert "one number of rounds" in refused("blocks=1,2", multirun=True)
 
 
@@ -328,7 +331,7 @@ def test_a_sweep_is_checked_whole_before_it_starts() -> None:
 
 
 def test_a_sweep_without_a_value_or_of_no_values_is_refused() -> None:
-    assert "no trial at all" in refused("load.requests=range(5,5)", multirun=True)
+    assert "makes no trial" in refused("load.requests=range(5,5)", multirun=True)
     assert "one by one" in refused("load.requests=interval(1,4)", multirun=True)
     assert "one by one" in refused("mode=glob(*)", multirun=True)
 
@@ -336,7 +339,7 @@ def test_a_sweep_without_a_value_or_of_no_values_is_refused() -> None:
 @pytest.mark.parametrize("cores", [1, 2, 16, 128, 448])
 def test_the_main_job_fits_machines_of_any_size(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vbench.config.sizing.machine_cpus", lambda: cores)
-    (config,) = check([], multirun=False)
+    (config,) = compose_configs([], multirun=False)
     sizes = {name: replicas(config.cluster, name) for name in ("decoder", "inference")}
     assert sizes["decoder"] == cores
     assert 1 <= sizes["inference"] <= max(1, cores // 3)
@@ -353,27 +356,29 @@ def test_a_sweep_expands_to_all_its_arms() -> None:
 
 
 def test_published_sets_all_choices_of_the_data_path() -> None:
-    (config,) = check(["pipeline=published"], multirun=False)
+    (config,) = compose_configs(["pipeline=published"], multirun=False)
     assert (config.pipeline.handoff, config.pipeline.frame_size) == ("relay", "native")
     assert (config.pipeline.prune, config.pipeline.overlap) == (False, False)
     assert config.model.batch_size == 1
 
 
 def test_resources_may_be_added_by_name() -> None:
-    (config,) = check(["+cluster.nodes.head.resources.spare=2"], multirun=False)
+    (config,) = compose_configs(["+cluster.nodes.head.resources.spare=2"], multirun=False)
     assert config.cluster.nodes["head"].resources["spare"] == 2
 
 
 def test_a_home_folder_is_written_out_wherever_a_path_may_stand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     for outputs in ("outputs=~/runs", "outputs='~/runs'"):
-        asked = ask([outputs, "video=file", "video.path=~/clip.mp4", "model.weights=~/w"], multirun=True)
-        (config,) = asked.arms
+        asked = compose_trials(
+            [outputs, "video=file", "video.path=~/clip.mp4", "model.weights=~/w"], multirun=True
+        )
+        (config,) = asked.configs
         assert config.outputs == "/home/ada/runs"
         assert config.video.path == "/home/ada/clip.mp4"
         assert config.model.weights == "/home/ada/w"
         assert asked.sweep_dir.startswith("/home/ada/runs/sweeps/")
-    (config,) = check(["outputs='./~/runs'"], multirun=False)
+    (config,) = compose_configs(["outputs='./~/runs'"], multirun=False)
     assert config.outputs == "./~/runs"
 
 
@@ -381,13 +386,14 @@ def test_relative_paths_mean_the_same_in_a_trial_that_changes_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["vbench"])
     seen: list[tuple[Path, Path]] = []
     folder = tmp_path / "it's, a {folder}"
 
-    def task(config: Config, where: Path) -> None:
+    composition = compose_trials(["hydra.job.chdir=true"], multirun=False)
+
+    def task(where: Path) -> None:
         seen.append((Path.cwd(), where))
 
-    run(["hydra.job.chdir=true"], task, folder)
+    run_in_folder(composition, composition.arms[0], task, folder=folder)
     assert seen == [(tmp_path, folder)]
     assert Path.cwd() == tmp_path

@@ -3,38 +3,42 @@
 import pytest
 
 from vbench.errors import ConfigError
-from vbench.run.compose import ask, check
-from vbench.run.sweep import arm_of
+from vbench.run.compose import compose_configs, compose_trials
+from vbench.run.sweep import arm_settings
 
 EMULATED = ("cluster=emulated",)
 WITHOUT_CHUNK1, WITHOUT_CHUNK2 = "~cluster.nodes.chunk1", "~cluster.nodes.chunk2"
 
 
 def test_a_node_can_be_taken_out() -> None:
-    (config,) = check([*EMULATED, WITHOUT_CHUNK2, "cluster.deployments.service.replicas=1"], multirun=False)
+    (config,) = compose_configs(
+        [*EMULATED, WITHOUT_CHUNK2, "cluster.deployments.service.replicas=1"], multirun=False
+    )
     assert list(config.cluster.nodes) == ["head", "gpu", "chunk1", "decode"]
 
 
 def test_a_transfer_needs_no_node_for_the_pipeline() -> None:
-    (config,) = check([*EMULATED, "load=transfer", WITHOUT_CHUNK1, WITHOUT_CHUNK2], multirun=False)
+    (config,) = compose_configs([*EMULATED, "load=transfer", WITHOUT_CHUNK1, WITHOUT_CHUNK2], multirun=False)
     assert list(config.cluster.nodes) == ["head", "gpu", "decode"]
 
 
 def test_a_resource_can_be_taken_out() -> None:
     resource = "cluster.deployments.service.resources.chunk_only"
-    (config,) = check([f"~{resource}"], multirun=False)
+    (config,) = compose_configs([f"~{resource}"], multirun=False)
     assert config.cluster.deployments.service.resources == {}
 
 
 def test_a_node_that_is_out_shows_in_the_arms_name() -> None:
-    asked = ask([*EMULATED, "load=transfer", WITHOUT_CHUNK2], multirun=False)
+    asked = compose_trials([*EMULATED, "load=transfer", WITHOUT_CHUNK2], multirun=False)
     assert asked.given == ("cluster", "load", "cluster.nodes.chunk2")
-    assert arm_of(asked.arms[0], asked.given)["cluster.nodes.chunk2"] == "none"
+    assert arm_settings(asked.configs[0], asked.given)["cluster.nodes.chunk2"] == "none"
 
 
 def test_a_node_is_out_of_all_arms_of_a_sweep() -> None:
-    asked = ask([*EMULATED, "load=transfer", "runtime=oss,anyscale", WITHOUT_CHUNK2], multirun=True)
-    assert [list(arm.cluster.nodes) for arm in asked.arms] == [["head", "gpu", "chunk1", "decode"]] * 2
+    asked = compose_trials(
+        [*EMULATED, "load=transfer", "runtime=oss,anyscale", WITHOUT_CHUNK2], multirun=True
+    )
+    assert [list(arm.cluster.nodes) for arm in asked.configs] == [["head", "gpu", "chunk1", "decode"]] * 2
 
 
 @pytest.mark.parametrize(
@@ -55,11 +59,11 @@ def test_a_node_is_out_of_all_arms_of_a_sweep() -> None:
 )
 def test_what_a_node_is_needed_for_is_said(line: list[str], said: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        check([*EMULATED, *line], multirun=False)
+        compose_configs([*EMULATED, *line], multirun=False)
     assert said in str(refused.value)
 
 
 def test_the_remedy_for_a_missing_resource_composes() -> None:
     remedies = ("+cluster.nodes.decode.resources.chunk_only=1", "cluster.deployments.service.replicas=1")
-    (config,) = check([*EMULATED, WITHOUT_CHUNK1, WITHOUT_CHUNK2, *remedies], multirun=False)
+    (config,) = compose_configs([*EMULATED, WITHOUT_CHUNK1, WITHOUT_CHUNK2, *remedies], multirun=False)
     assert config.cluster.nodes["decode"].resources == {"decode_only": 1, "chunk_only": 1}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.refusals import refused
 from vbench.cli.manifests.command import main as render
-from vbench.run.compose import ask
+from vbench.run.compose import compose_trials
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from vbench.run.compose import ask
         ("load.requests=range(4,8,0)", "the step of a range must not be 0"),
         ("load.requests=range(0,1e9)", "a sweep has 1000 arms at most"),
         ("load.requests=range(0,inf)", "a sweep has 1000 arms at most"),
-        ("load.requests=range(4,8,-1)", "no trial at all"),
+        ("load.requests=range(4,8,-1)", "makes no trial"),
         ("mode=choice()", "name the values one by one, as in mode=A,B"),
         ("load.requests=sort(1,a,3)", "name the values one by one, as in load.requests=A,B"),
         ("mode=chunked,", "has a comma too many: give mode=chunked;"),
@@ -52,7 +52,7 @@ def test_a_sweep_of_more_arms_than_anybody_can_run_is_refused() -> None:
 def test_the_remedy_for_a_wrong_key_or_value_composes(override: str, remedy: str) -> None:
     said = refused(override)
     assert remedy in said
-    ask(shlex.split(remedy), multirun=False)
+    compose_trials(shlex.split(remedy), multirun=False)
 
 
 @pytest.mark.parametrize("override", ["cluster.nodes={new: {cpus: 1}}", "+cluster.nodes.new={cpus: 1}"])
@@ -78,11 +78,11 @@ def test_a_key_that_hydra_cannot_read_is_named_and_not_its_value(key: str) -> No
         ("pipeline.prune=maybe", "pipeline.prune=maybe must be true or false."),
         ("hydra.run.dir=", "hydra.run.dir= names no folder: give one, such as hydra.run.dir=/"),
         ("hydra.sweep.dir=", "hydra.sweep.dir= names no folder: give one, such as hydra.sweep.dir=/"),
-        ("cluster.nodes.head.resources=${now:x}", "cluster.nodes.head.resources must have parts of its own"),
-        ("cluster.deployments.api.resources=${now:x}", "api.resources must have parts of its own"),
-        ("cluster.nodes.head=${load}", "cluster.nodes.head must have parts of its own"),
-        ("cluster.addresses=${now:x}", "cluster.addresses must have parts of its own"),
-        ("video.scene=${load}", "video.scene must have parts of its own"),
+        ("cluster.nodes.head.resources=${now:x}", "cluster.nodes.head.resources is a section"),
+        ("cluster.deployments.api.resources=${now:x}", "api.resources is a section"),
+        ("cluster.nodes.head=${load}", "cluster.nodes.head is a section"),
+        ("cluster.addresses=${now:x}", "cluster.addresses is a section"),
+        ("video.scene=${load}", "video.scene is a section"),
     ],
 )
 def test_a_value_that_cannot_be_is_named_as_it_was_given(override: str, says: str) -> None:

@@ -12,13 +12,13 @@ from vbench.errors import ConfigError, InputError, VbenchError
 from vbench.load.video_copy import local_copy
 from vbench.models.protocol import ModelError
 from vbench.models.shapes import read_weights
-from vbench.run.compose import ask
-from vbench.run.hydra_app import run as run_with_hydra
-from vbench.run.hydra_app import split
+from vbench.run.command_line import read_command_line
+from vbench.run.compose import compose_trials
+from vbench.run.hydra_app import run_in_folder
 from vbench.run.overrides import check_utf8
 from vbench.run.preflight import check_machine
 from vbench.run.session import run
-from vbench.run.sweep import Sweep, in_words, plan
+from vbench.run.sweep import Sweep, describe, plan
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_value_that_no_trial_can_have_is_refused(overrides: list[str], says: s
 
 
 def test_an_experiment_that_is_not_used_may_have_any_name() -> None:
-    ask(["tracking=off", "tracking.experiment="], multirun=False)
+    compose_trials(["tracking=off", "tracking.experiment="], multirun=False)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_links_that_form_a_loop_are_named_for_other_folders_too(loop: str) -> No
 def test_a_file_uri_is_the_path_that_it_names(tmp_path: Path) -> None:
     path = tmp_path / "a b.mp4"
     path.write_bytes(b"0")
-    (arm,) = ask(["video=file", f"video.path='{path.as_uri()}'"], multirun=False).arms
+    (arm,) = compose_trials(["video=file", f"video.path='{path.as_uri()}'"], multirun=False).configs
     assert local_copy(arm.video, tmp_path / "cache") == path
 
 
@@ -101,7 +101,7 @@ def test_a_name_that_is_not_in_utf_8_is_refused(argument: bytes) -> None:
 
 @pytest.mark.parametrize("key", ["outputs", "tracking.experiment"])
 def test_what_cannot_change_a_result_is_not_swept(key: str) -> None:
-    asked = ask([f"{key}=x,y", "mode=chunked,combined"], multirun=True)
+    asked = compose_trials([f"{key}=x,y", "mode=chunked,combined"], multirun=True)
     with pytest.raises(ConfigError, match=f"{key} cannot be swept, because it cannot change a result"):
         plan(asked)
 
@@ -109,29 +109,24 @@ def test_what_cannot_change_a_result_is_not_swept(key: str) -> None:
 @pytest.mark.parametrize("arguments", [["-p", "load"], ["--resolve"]])
 def test_options_that_only_say_how_to_print_start_no_trial(arguments: list[str]) -> None:
     with pytest.raises(ConfigError, match="add --cfg job"):
-        split(arguments)
+        read_command_line(arguments)
 
 
-def test_a_trials_folder_that_cannot_be_made_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.argv", ["vbench"])
+def test_a_trials_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    composition = compose_trials([f"hydra.run.dir={tmp_path}/file/x"], multirun=False)
     with pytest.raises(ConfigError, match=r"file.* cannot be made \(Not a directory\): give another"):
-        run_with_hydra([f"hydra.run.dir={tmp_path}/file/x"], lambda config, folder: None)
+        run_in_folder(composition, composition.arms[0], lambda folder: None)
 
 
-def test_a_package_that_does_not_exist_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["vbench"])
-    with pytest.raises(SystemExit) as caught:
+def test_a_package_that_does_not_exist_is_bad_input() -> None:
+    with pytest.raises(ConfigError, match="--package nope: the configuration has no such part"):
         run(["--cfg", "job", "-p", "nope"])
-    assert caught.value.code == 2
 
 
 def test_the_configuration_that_is_shown_of_a_sweep_is_said_to_be_its_first(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["vbench"])
     assert run(["--multirun", "--cfg", "job", "mode=chunked,combined"]) == 0
     printed = capsys.readouterr()
     assert printed.err == "vbench: the first of 2 arms: mode=chunked\n"
@@ -139,7 +134,7 @@ def test_the_configuration_that_is_shown_of_a_sweep_is_said_to_be_its_first(
 
 
 def test_hardware_that_is_not_there_is_named_before_anything_starts() -> None:
-    (arm,) = ask(["pipeline.hwaccel=drm"], multirun=False).arms
+    (arm,) = compose_trials(["pipeline.hwaccel=drm"], multirun=False).configs
     with pytest.raises(InputError, match=r"pipeline.hwaccel=drm: FFmpeg cannot .* or pipeline.hwaccel=null"):
         check_machine([arm])
 
@@ -155,7 +150,7 @@ def test_the_remedy_for_weights_is_a_command_with_its_path_quoted(tmp_path: Path
 
 
 def test_one_trial_is_told_as_one() -> None:
-    asked = ask(["mode=chunked"], multirun=True)
+    asked = compose_trials(["mode=chunked"], multirun=True)
     trials = plan(asked)
     sweep = Sweep(sweep_id="1", started="", swept=["mode"], arguments=[], cwd="", blocks=1, trials=trials)
-    assert next(in_words(Path("folder"), sweep, 1)) == "1 trial: 1 arm once, into folder"
+    assert next(describe(Path("folder"), sweep, 1)) == "1 trial: 1 arm once, into folder"

@@ -14,7 +14,7 @@ from vbench.analysis.trials import read_experiment
 from vbench.clusters.installation import UNQUOTED, sentence
 from vbench.errors import ConfigError, TrackingError
 from vbench.record.files import DATABASE
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 from vbench.run.preflight import check_outputs
 from vbench.tracking.mlflow import Tracker, unusable_outputs
 
@@ -79,11 +79,11 @@ def test_outputs_that_mlflow_cannot_take_are_refused_with_some_that_it_can(tempo
 @pytest.mark.parametrize("sign", "?#%")
 def test_an_override_that_mlflow_cannot_take_is_refused_with_one_that_it_can(sign: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        check([f"outputs='/tmp/a{sign}b'"], multirun=False)
+        compose_configs([f"outputs='/tmp/a{sign}b'"], multirun=False)
     found = re.search(r"such as (.*), or tracking=off\.$", str(refused.value))
     assert found is not None
     usable(found[1])
-    (config,) = check([f"outputs='/tmp/a{sign}b'", "tracking=off"], multirun=False)
+    (config,) = compose_configs([f"outputs='/tmp/a{sign}b'", "tracking=off"], multirun=False)
     assert config.outputs == f"/tmp/a{sign}b"
 
 

@@ -12,12 +12,13 @@ from tests.support import mlflow_runs
 from tests.support.records import clip, request, trial
 from vbench.errors import ConfigError
 from vbench.record.files import REQUESTS, TRIAL, write_json, write_lines
+from vbench.record.fingerprint import fingerprint
 from vbench.record.types import Trial
-from vbench.run.compose import Asked, ask
-from vbench.run.resume import check_same, finished, set_aside
+from vbench.run.compose import Composition, compose_trials
+from vbench.run.resume import archive_attempt, check_same, finished
 from vbench.run.session import run
-from vbench.run.sweep import Planned, Sweep, begin
-from vbench.run.trial import CRASH, fingerprint
+from vbench.run.sweep import Planned, Sweep, create
+from vbench.run.trial import CRASH
 from vbench.telemetry.environment import describe
 from vbench.tracking.mlflow import Tracker
 from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
@@ -26,11 +27,11 @@ ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
 
 
 @cache
-def asked(*overrides: str) -> Asked:
-    return ask(overrides, multirun=True)
+def asked(*overrides: str) -> Composition:
+    return compose_trials(overrides, multirun=True)
 
 
-def refused(folder: Path, sweep: Sweep, now: Asked, trials: dict[str, Trial]) -> str:
+def refused(folder: Path, sweep: Sweep, now: Composition, trials: dict[str, Trial]) -> str:
     with pytest.raises(ConfigError) as caught:
         check_same(folder, sweep, now, trials)
     return str(caught.value)
@@ -43,7 +44,7 @@ def leave(folder: Path, record: Trial) -> None:
 
 
 def test_what_was_measured_stays_and_all_else_is_run_again(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
+    sweep = create(tmp_path, asked(*ARMS), [])
     leave(tmp_path / "0", trial())
     leave(tmp_path / "1", trial(valid=False))
     leave(tmp_path / "2", trial(status="failed", valid=False, error="no"))
@@ -55,20 +56,20 @@ def test_what_was_measured_stays_and_all_else_is_run_again(tmp_path: Path) -> No
 
 
 def test_what_is_run_again_is_kept_under_another_name(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
+    sweep = create(tmp_path, asked(*ARMS), [])
     for said in ("first", "second"):
         (tmp_path / "2").mkdir()
         (tmp_path / "2" / "load.log").write_text(said)
-        set_aside(tmp_path, sweep.trials[2])
+        archive_attempt(tmp_path, sweep.trials[2])
         assert not (tmp_path / "2").exists()
-    set_aside(tmp_path, sweep.trials[2])
+    archive_attempt(tmp_path, sweep.trials[2])
     kept = [path.read_text() for path in sorted(tmp_path.glob("earlier/2-*/load.log"))]
     assert kept == ["first", "second"]
 
 
-def as_measured(planned: Planned, now: Asked, **changes: Any) -> Trial:
+def as_measured(planned: Planned, now: Composition, **changes: Any) -> Trial:
     """A planned trial, as this machine and code would have left it."""
-    one = now.arms[now.lines.index(planned.overrides[:-1])]
+    one = next(arm.config for arm in now.arms if arm.overrides == planned.overrides[:-1])
     plain = asdict(one) | {"block": planned.block}
     record = trial(
         trial_id=planned.folder,
@@ -84,38 +85,41 @@ def as_measured(planned: Planned, now: Asked, **changes: Any) -> Trial:
     return replace(record, **changes)
 
 
-def first(sweep: Sweep, now: Asked, **environment: object) -> dict[str, Trial]:
+def first(sweep: Sweep, now: Composition, **environment: object) -> dict[str, Trial]:
     """The first planned trial alone; ``environment``: what of it was another when it was measured."""
     record = as_measured(sweep.trials[0], now)
     return {sweep.trials[0].folder: replace(record, environment={**record.environment, **environment})}
 
 
 def test_a_sweep_goes_on_where_nothing_has_changed(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
+    sweep = create(tmp_path, asked(*ARMS), [])
     check_same(tmp_path, sweep, asked(*ARMS), first(sweep, asked(*ARMS)))
 
 
 def test_a_sweep_does_not_go_on_with_another_plan_machine_or_configuration(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
+    sweep = create(tmp_path, asked(*ARMS), [])
     now = asked(*ARMS)
     assert "does not ask for the same trials" in refused(tmp_path, sweep, asked(*ARMS, "load.seed=2"), {})
     assert "cores 448, and here is" in refused(tmp_path, sweep, now, first(sweep, now, cores=448))
     packages = {**describe()["packages"], "ray": "1.0"}
     said = refused(tmp_path, sweep, now, first(sweep, now, packages=packages))
     assert "packages ray 1.0, and here is ray 2" in said
-    more = [replace(arm, load=replace(arm.load, requests=5)) for arm in now.arms]
+    more = [
+        replace(arm, config=replace(arm.config, load=replace(arm.config.load, requests=5)))
+        for arm in now.arms
+    ]
     said = refused(tmp_path, sweep, replace(now, arms=more), first(sweep, now))
     assert "is another now (load.requests)" in said
 
 
 def test_a_sweep_goes_on_after_a_commit_that_leaves_the_measured_code_alone(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
+    sweep = create(tmp_path, asked(*ARMS), [])
     now = asked(*ARMS)
     check_same(tmp_path, sweep, now, first(sweep, now, git_revision="abc123", git_clean=True))
 
 
 def test_a_sweep_does_not_go_on_with_other_code(tmp_path: Path) -> None:
-    sweep = begin(tmp_path, asked(*ARMS), [])
+    sweep = create(tmp_path, asked(*ARMS), [])
     now = asked(*ARMS)
     committed = first(sweep, now, code="0123", git_revision="abc123", git_clean=True)
     said = refused(tmp_path, sweep, now, committed)
@@ -128,7 +132,7 @@ def test_a_sweep_does_not_go_on_with_other_code(tmp_path: Path) -> None:
 
 
 def test_a_sweep_does_not_go_on_with_another_ffmpeg_or_video(tmp_path: Path) -> None:
-    sweep = begin(tmp_path / "s", asked(*ARMS), [])
+    sweep = create(tmp_path / "s", asked(*ARMS), [])
     now = asked(*ARMS)
     video = tmp_path / "clip.mp4"
     video.write_bytes(b"as it was")
@@ -152,7 +156,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def all_measured(folder: Path, *arguments: str) -> Sweep:
     """A sweep all of whose trials have come to their end, and that was stopped before it said so."""
-    sweep = begin(folder, asked(*arguments), ["--multirun", *arguments])
+    sweep = create(folder, asked(*arguments), ["--multirun", *arguments])
     for planned in sweep.trials:
         leave(folder / planned.folder, as_measured(planned, asked(*arguments)))
     return sweep

@@ -11,18 +11,17 @@ from hypothesis import strategies as st
 from tests.support.records import config
 from vbench.errors import ConfigError
 from vbench.record.files import TRIAL
-from vbench.run.compose import Asked, ask
+from vbench.run.compose import Composition, compose_trials
 from vbench.run.progress import Display, duration, time_left
-from vbench.run.session import Session
-from vbench.run.session import _planned as run_planned
-from vbench.run.sweep import Planned, alone, arm_of, begin, in_words, name_of, order, plan, read
+from vbench.run.sweep import arm_name, arm_settings, create, describe, lock_sweep, order, plan, read
+from vbench.run.trials import Session, run_planned
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
 
 
 @cache
-def asked(*overrides: str) -> Asked:
-    return ask(overrides, multirun=True)
+def asked(*overrides: str) -> Composition:
+    return compose_trials(overrides, multirun=True)
 
 
 @given(arms=st.integers(1, 12), blocks=st.integers(1, 8), seed=st.integers())
@@ -70,7 +69,7 @@ def test_no_arm_is_at_a_place_twice_before_all_were(arms: int, seed: int) -> Non
 
 
 def test_two_sweeps_of_one_command_have_other_orders_and_the_id_gives_each_back(tmp_path: Path) -> None:
-    sweeps = [begin(tmp_path / str(number), asked(*ARMS), []) for number in range(6)]
+    sweeps = [create(tmp_path / str(number), asked(*ARMS), []) for number in range(6)]
     orders = [tuple(each.arm for each in sweep.trials) for sweep in sweeps]
     assert len(set(orders)) >= 5
     for sweep in sweeps:
@@ -100,35 +99,35 @@ def test_an_arm_against_itself_needs_a_label() -> None:
 def test_an_arm_is_named_by_what_it_sets() -> None:
     one = config("cluster=emulated", "cluster.flow_mbps=5000", "runtime=anyscale", "pipeline=published")
     keys = ("cluster.flow_mbps", "runtime", "pipeline", "mode", "cluster", "model.precision", "video.path")
-    assert name_of(arm_of(one, keys)) == (
+    assert arm_name(arm_settings(one, keys)) == (
         "cluster.flow_mbps=5000 runtime=anyscale pipeline=published mode=chunked cluster=emulated"
         " model.precision=fp32 video.path=null"
     )
 
 
 def test_the_plan_is_written_before_anything_runs_and_read_again(tmp_path: Path) -> None:
-    sweep = begin(tmp_path / "s", asked(*ARMS), ["--multirun", *ARMS])
+    sweep = create(tmp_path / "s", asked(*ARMS), ["--multirun", *ARMS])
     data = json.loads((tmp_path / "s" / "sweep.json").read_text())
     assert set(data) == {"sweep_id", "started", "swept", "arguments", "cwd", "blocks", "trials"}
     assert read(tmp_path / "s") == sweep
     assert sweep.swept == ["mode", "runtime"]
-    words = list(in_words(tmp_path, sweep, left=18))
+    words = list(describe(tmp_path, sweep, left=18))
     assert words[0].startswith("18 trials: 6 arms, each once in each of 3 blocks")
     assert len(words) == 1 + 6 + 3
     assert sorted(words[-1].split(": ")[1].split()) == list("123456")
 
 
 def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
-    begin(tmp_path / "s", asked(*ARMS), [])
+    create(tmp_path / "s", asked(*ARMS), [])
     with pytest.raises(ConfigError, match="holds a sweep already: go on with it by python -m vbench resume="):
-        begin(tmp_path / "s", asked(*ARMS), [])
+        create(tmp_path / "s", asked(*ARMS), [])
     (tmp_path / "t" / "0").mkdir(parents=True)
     (tmp_path / "t" / "0" / TRIAL).write_text("{}")
     with pytest.raises(ConfigError, match="holds trials already"):
-        begin(tmp_path / "t", asked(*ARMS), [])
+        create(tmp_path / "t", asked(*ARMS), [])
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="cannot be written to"):
-        begin(tmp_path / "file" / "s", asked(*ARMS), [])
+        create(tmp_path / "file" / "s", asked(*ARMS), [])
 
 
 @pytest.mark.parametrize(
@@ -143,10 +142,14 @@ def test_a_folder_that_holds_no_sweep_cannot_go_on(tmp_path: Path, content: str 
 
 
 def test_only_one_process_at_a_time_runs_a_sweep(tmp_path: Path) -> None:
-    begin(tmp_path, asked(*ARMS), [])
-    with alone(tmp_path), pytest.raises(ConfigError, match="is being run right now"), alone(tmp_path):
+    create(tmp_path, asked(*ARMS), [])
+    with (
+        lock_sweep(tmp_path),
+        pytest.raises(ConfigError, match="is being run right now"),
+        lock_sweep(tmp_path),
+    ):
         pass
-    with alone(tmp_path):
+    with lock_sweep(tmp_path):
         pass
 
 
@@ -163,23 +166,21 @@ def test_the_time_left_goes_by_the_trials_so_far() -> None:
 
 
 def test_whatever_goes_wrong_with_a_trial_does_not_stop_the_others(tmp_path: Path) -> None:
-    session = Session(display=Display(), shown=("mode",))
-    (tmp_path / "0").write_text("in the way")
-    planned = [
-        Planned(folder="0", block=0, arm="mode=chunked", overrides=["load.requests=0"]),
-        Planned(folder="1", block=0, arm="mode=chunked", overrides=["no.such.key=1"]),
-    ]
+    session = Session(display=Display(), arm_keys=("mode",))
+    composition = asked(*ARMS)
+    (tmp_path / "earlier").write_text("in the way of what the trials left")
+    planned = plan(composition)[:2]
     for each in planned:
-        run_planned(session, asked(*ARMS), each, tmp_path)
-    assert "load.requests=0 must be" in (tmp_path / "0" / "crash.log").read_text()
+        (tmp_path / each.folder).mkdir()
+        run_planned(session, composition, each, tmp_path)
+    assert "FileExistsError" in (tmp_path / "0" / "crash.log").read_text()
     assert [str(failure).split(":")[0] for failure in session.failures] == ["trial 0", "trial 1"]
     assert session.trials == {}
-    assert (tmp_path / "earlier" / "0-1").read_text() == "in the way"
 
 
 @pytest.mark.parametrize("values", ["shuffle(chunked,combined)", "shuffle(chunked, combined)"])
 def test_a_shuffled_sweep_is_refused_since_resuming_would_draw_it_again(values: str) -> None:
     with pytest.raises(ConfigError, match="draws the order of its trials itself"):
-        ask([f"mode={values}"], multirun=True)
+        compose_trials([f"mode={values}"], multirun=True)
     with pytest.raises(ConfigError, match="draws the order of its trials itself"):
-        ask(["load.concurrency=shuffle(range(1,3))"], multirun=True)
+        compose_trials(["load.concurrency=shuffle(range(1,3))"], multirun=True)

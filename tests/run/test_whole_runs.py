@@ -12,7 +12,7 @@ from tests.support.runs import SMALL, Workplace
 from vbench.load.spec import LoadSpec, write_job
 from vbench.record.files import read_spans, read_trial
 from vbench.record.types import Trial
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 from vbench.video.cache import digest_path
 from vbench.video.digest import file_digest
 from vbench.video.ffmpeg.executable import ffmpeg_path
@@ -84,7 +84,7 @@ def _wrong_answers(workplace: Workplace, url: str, size_bytes: int) -> None:
 
 def _reference(workplace: Workplace, arguments: Sequence[str]) -> Path:
     """The cached reference pass, made as a trial makes it."""
-    (config,) = check([*arguments, f"outputs={workplace.folder / 'outputs'}"], multirun=False)
+    (config,) = compose_configs([*arguments, f"outputs={workplace.folder / 'outputs'}"], multirun=False)
     folder = workplace.folder / "earlier"
     folder.mkdir()
     job = write_job(LoadSpec(config=config, folder=folder, place=None))

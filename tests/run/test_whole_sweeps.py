@@ -50,7 +50,7 @@ def test_trials_that_fail_are_recorded_and_run_again(workplace: Workplace) -> No
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["resume=here", "load.requests=2"], "stands alone"),
+        (["resume=here", "load.requests=2"], "and nothing else"),
         (["resume=here"], "it is no sweep's folder"),
         (["resume="], "it is no sweep's folder"),
         (["--multirun", "mode=chunked,chunked"], "two arms of the sweep are 'mode=chunked'"),

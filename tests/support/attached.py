@@ -16,7 +16,7 @@ from tests.support.runs import Workplace, below
 from tests.support.waiting import until
 from vbench.clusters.emulated import cluster as emulated
 from vbench.linux import procfs
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 
 DEADLINE_S = 240
 DASHBOARD_PORT = 8265
@@ -99,7 +99,7 @@ class Stranger:
 def stranger(log: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Iterator[Stranger]:
     """A cluster with these overrides beside those of all tests, for the block. All its processes are there:
     a raylet registers before its agents are up, and what comes later would be taken for a run's."""
-    (config,) = check([*STARTED, *overrides], multirun=False)
+    (config,) = compose_configs([*STARTED, *overrides], multirun=False)
     # On the nodes of a cluster, python is the one that has Ray, as in an image.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     others = _raylets()

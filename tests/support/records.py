@@ -19,7 +19,7 @@ from vbench.record.types import (
     SpanLine,
     Trial,
 )
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 
 
 def config(*overrides: str) -> Config:
@@ -29,7 +29,7 @@ def config(*overrides: str) -> Config:
 
 @functools.cache
 def _composed(*overrides: str) -> Config:
-    return check(overrides, multirun=False)[0]
+    return compose_configs(overrides, multirun=False)[0]
 
 
 def request(index: int = 0, **changes: Any) -> Request:

@@ -3,10 +3,10 @@
 import pytest
 
 from vbench.errors import ConfigError
-from vbench.run.compose import ask
+from vbench.run.compose import compose_trials
 
 
 def refused(*overrides: str, multirun: bool = False) -> str:
     with pytest.raises(ConfigError) as caught:
-        ask(overrides, multirun=multirun)
+        compose_trials(overrides, multirun=multirun)
     return str(caught.value)

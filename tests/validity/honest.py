@@ -26,7 +26,7 @@ from vbench.record.types import (
     Request,
     SpanLine,
 )
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 from vbench.validity.as_configured import expected_of_replicas, expected_settings
 
 UNIX_S = 1.7e9
@@ -99,7 +99,7 @@ def record(
 
 @cache
 def _composed() -> Config:
-    return check((), multirun=False)[0]
+    return compose_configs((), multirun=False)[0]
 
 
 class _Simulation:

@@ -17,7 +17,7 @@ from vbench.clusters.installation import sentence, unusable_path
 from vbench.config.schema import Config
 from vbench.config.sizing import machine_cpus
 from vbench.errors import VbenchError
-from vbench.run.compose import check_one
+from vbench.run.compose import compose_one
 from vbench.video.errors import ToolMissingError
 from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", help="as for python -m vbench, e.g. cluster.scale=50")
     options = parser.parse_args(arguments)
     try:
-        config = check_one(["cluster=emulated", *options.overrides])
+        config = compose_one(["cluster=emulated", *options.overrides])
     except VbenchError as error:
         print(f"vbench: {error}", file=sys.stderr)
         return error.exit_status

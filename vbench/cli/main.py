@@ -73,7 +73,6 @@ def _run(arguments: list[str]) -> int:
             signal.signal(number, _interrupt)
     from vbench.clusters.installation import check_installation, starts_a_cluster
     from vbench.errors import VbenchError
-    from vbench.load.disk_room import no_room
 
     try:
         # Before the imports below, which take seconds.
@@ -95,6 +94,8 @@ def _run(arguments: list[str]) -> int:
             raise
         if error.filename is None and not is_printed():
             raise
+        from vbench.load.disk_room import no_room
+
         tell(f"vbench: {no_room(error)}")
         return VbenchError.exit_status
 

@@ -1,9 +1,15 @@
-"""Where the files beside the package are: the configuration's groups, and the studies."""
+"""Where the option files and the studies are: in the checkout, or installed inside the package."""
 
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-"""The folder that holds the package, ``conf/`` and ``experiments/``."""
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The folder of the package ``vbench``."""
 
-CONF = ROOT / "conf"
-EXPERIMENTS = ROOT / "experiments"
+ROOT = PACKAGE.parent
+"""The folder that holds the package: the checkout, unless vbench is installed from a wheel."""
+
+IS_INSTALLED = (PACKAGE / "conf").is_dir()
+"""Whether vbench is installed from a wheel, which has ``conf/`` and ``experiments/`` in the package."""
+
+CONF = (PACKAGE if IS_INSTALLED else ROOT) / "conf"
+EXPERIMENTS = (PACKAGE if IS_INSTALLED else ROOT) / "experiments"

@@ -1,106 +1,136 @@
-"""What Hydra does for a trial: it composes the configuration, makes the folder, leaves ``.hydra/`` in it."""
+"""What Hydra does beside composing: the folder of a trial with its ``.hydra/``, ``--cfg`` and ``--info``."""
 
 import contextlib
+import copy
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import run_job
 from hydra.errors import HydraException
+from hydra.types import HydraContext
 from hydra.utils import get_original_cwd
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 
 from vbench.config.checkout import CONF
+from vbench.config.option_files import OptionFiles
 from vbench.config.quoting import hydra_quoted
-from vbench.config.schema import Config
 from vbench.errors import ConfigError, first_line
-from vbench.run.compose import typed
+from vbench.run.command_line import CommandLine
+from vbench.run.compose import Arm, Composition
+from vbench.run.composer import VERSION_BASE, composer
 
-OPTIONS = ("--cfg", "-c", "--resolve", "--package", "-p", "--info", "-i", "--multirun", "-m")
-"""What of Hydra's own command line is passed on; the others make no sense here."""
-
-WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--info", "-i")
-MULTIRUN = ("--multirun", "-m")
-
-Task = Callable[[Config, Path], None]
-"""Given a trial's configuration and its folder."""
+Task = Callable[[Path], None]
+"""Given a trial's folder."""
 
 
-def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Hydra's options with their values, and the overrides; ConfigError for an unknown option."""
-    options: list[str] = []
-    overrides: list[str] = []
-    waiting = iter(arguments)
-    for argument in waiting:
-        if not argument.startswith("-"):
-            overrides.append(argument)
-            continue
-        name = argument.split("=")[0]
-        if name not in OPTIONS:
-            raise ConfigError(
-                f"there is no option '{argument}'; python -m vbench --help lists what there is."
-            )
-        options.append(argument)
-        if name in WITH_VALUE and "=" not in argument:
-            value = next(waiting, None)
-            if value is not None:
-                options.append(value)
-    names = {option.split("=")[0] for option in options}
-    if names & {"--package", "-p", "--resolve"} and not names & {"--cfg", "-c"}:
-        raise ConfigError(
-            f"'{' '.join(options)}': --package and --resolve say how to print a configuration: add --cfg job."
-        )
-    return options, overrides
+def show_config(arm: Arm, line: CommandLine) -> None:
+    """Print the configuration of an arm as ``--cfg`` asks for it; ConfigError if it has no such package."""
+    config = copy.deepcopy(arm.composed)
+    HydraConfig.instance().set_config(config)
+    with flag_override(config, ["struct", "readonly"], [False, False]):
+        if line.cfg == "job":
+            del config["hydra"]
+        elif line.cfg == "hydra":
+            for key in [key for key in config if key != "hydra"]:
+                del config[key]
+            with flag_override(config.hydra, ["struct", "readonly"], [False, False]):
+                del config.hydra["help"], config.hydra["hydra_help"]
+    package = None if line.package == "_global_" else line.package
+    part = config if package is None else OmegaConf.select(config, package)
+    if part is None:
+        raise ConfigError(f"--package {package}: the configuration has no such part.")
+    if not OmegaConf.is_config(part):
+        print(part)
+        return
+    if package is not None:
+        print(f"# @package {package}")
+    if line.is_resolved:
+        OmegaConf.resolve(part)
+    print(OmegaConf.to_yaml(part), end="")
 
 
-def only_shows(options: Sequence[str]) -> bool:
-    """Whether Hydra is asked to print something and run nothing."""
-    return any(option.split("=")[0] in ("--cfg", "-c", "--info", "-i") for option in options)
+def show_info(composition: Composition, overrides: Sequence[str], info: str) -> None:
+    """Let Hydra print how it composes a configuration."""
+    call_hydra(["--info", info], overrides, composition.files)
 
 
-def show(options: Sequence[str], overrides: Sequence[str]) -> None:
-    """Let Hydra print what ``options`` ask for, of one trial."""
-    try:
-        _call([option for option in options if option not in MULTIRUN], overrides, lambda _: None)
-    except SystemExit as error:
-        # Hydra has said why, and ends with 1 for some of what the command line has wrong.
-        raise SystemExit(ConfigError.exit_status if error.code else 0) from error
+def call_hydra(options: Sequence[str], overrides: Sequence[str], files: OptionFiles) -> None:
+    """Run Hydra's own command line, for what it prints; ConfigError if it cannot."""
+    folder = [] if files.user_folder is None else ["--config-dir", str(files.user_folder)]
+    sys.argv = ["vbench", *options, *folder, *overrides]
+    main = hydra.main(version_base=VERSION_BASE, config_path=str(CONF), config_name="config")
+    with _hydra_errors(overrides):
+        main(lambda _: None)()
 
 
-def run(overrides: Sequence[str], task: Task, folder: Path | None = None) -> None:
-    """Let Hydra call ``task`` with one trial; in ``folder``, or where ``hydra.run.dir`` says.
+def run_in_folder(
+    composition: Composition, arm: Arm, task: Task, *, block: int | None = None, folder: Path | None = None
+) -> None:
+    """Let Hydra call ``task`` for one trial of an arm, in ``folder`` or where ``hydra.run.dir`` says.
 
-    What the task raises comes out as it is; ConfigError for what Hydra cannot do.
+    ``block``: its block, for a trial of a sweep. What the task raises comes out as it is; ConfigError for
+    what Hydra cannot do.
     """
+    # Here, because it takes a tenth of a second and no other command needs it.
+    from hydra._internal.callbacks import Callbacks
+
+    config = _hydra_config(arm, block, folder)
     raised: list[Exception] = []
 
-    def called(config: DictConfig) -> None:
+    def called(_: DictConfig) -> None:
         try:
             # With hydra.job.chdir=true Hydra has gone into the trial's folder; relative paths of the command
             # line mean what they meant where it was given.
             with contextlib.chdir(get_original_cwd()):
-                task(typed(config), Path(HydraConfig.get().runtime.output_dir))
+                task(Path(HydraConfig.get().runtime.output_dir))
         except Exception as error:  # noqa: BLE001 - raised again below, where Hydra cannot take it for its own
             raised.append(error)
 
-    place = [f"hydra.run.dir={hydra_quoted(str(folder))}"] if folder else []
-    _call([], [*overrides, "hydra.mode=RUN", *place], called)
+    with composer(composition.files), _hydra_errors(arm.overrides):
+        callbacks = Callbacks(config)
+        callbacks.on_run_start(config=config, config_name="config")
+        done = run_job(
+            task_function=called,
+            config=config,
+            job_dir_key="hydra.run.dir",
+            job_subdir_key=None,
+            hydra_context=HydraContext(
+                config_loader=GlobalHydra.instance().config_loader(), callbacks=callbacks
+            ),
+        )
+        callbacks.on_run_end(config=config, config_name="config", job_return=done)
     if raised:
         raise raised[0]
 
 
-def _call(options: Sequence[str], overrides: Sequence[str], task: Callable[[DictConfig], None]) -> None:
-    sys.argv = ["vbench", *options, *overrides]
-    # Hydra prints and exits by itself unless told to raise.
+def _hydra_config(arm: Arm, block: int | None, folder: Path | None) -> DictConfig:
+    """The arm as Hydra would compose it with this block and folder on the command line."""
+    config = copy.deepcopy(arm.composed)
+    if block is not None:
+        config.block = block
+        config.hydra.overrides.task.append(f"block={block}")
+    if folder is not None:
+        config.hydra.run.dir = str(folder)
+        config.hydra.overrides.hydra.append(f"hydra.run.dir={hydra_quoted(str(folder))}")
+    return config
+
+
+@contextlib.contextmanager
+def _hydra_errors(overrides: Sequence[str]) -> Iterator[None]:
+    """Hydra's errors as ConfigError."""
+    # Hydra prints and exits unless told to raise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     # It also logs to standard output. If nobody reads that, it is no error in logging.
     logging.raiseExceptions = False
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
+        yield
     except OSError as error:
         if error.filename is None:  # of a stream: Hydra's output
             raise

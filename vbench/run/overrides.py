@@ -29,7 +29,7 @@ SWEEP = re.compile(r"(choice|range|interval|glob|sort|shuffle)\(.*\)", re.DOTALL
 MOST_ARMS = 1000
 """More trials than anybody waits for; a range may ask for a billion."""
 
-OPEN_ENDED = ("nodes", "resources", "addresses")
+EXTENSIBLE_KEYS = ("nodes", "resources", "addresses")
 """Keys whose parts the user names: these can be taken out, and no others can be added."""
 
 PATHS = ("outputs", "video.path", "model.weights", "hydra.run.dir", "hydra.sweep.dir")
@@ -39,7 +39,7 @@ PATHS = ("outputs", "video.path", "model.weights", "hydra.run.dir", "hydra.sweep
 def parse(arguments: Sequence[str]) -> list[Override]:
     """Overrides as Hydra reads them; ConfigError for what is not one."""
     overrides = []
-    for argument in map(_at_home, arguments):
+    for argument in map(_with_home_expanded, arguments):
         try:
             overrides += OverridesParser.create().parse_overrides([argument])
         except HydraException as error:
@@ -64,7 +64,7 @@ def parse(arguments: Sequence[str]) -> list[Override]:
 def _check_delete(override: Override) -> None:
     """ConfigError for what no configuration can do without, and for a value, which Hydra would compare."""
     parent, _, name = override.key_or_group.rpartition(".")
-    if not parent.endswith(OPEN_ENDED):
+    if not parent.endswith(EXTENSIBLE_KEYS):
         raise ConfigError(
             f"'{override.input_line}': nothing can be taken out of the configuration but a node, a resource"
             f" or an address, as in ~cluster.nodes.chunk2."
@@ -139,7 +139,7 @@ def check_utf8(arguments: Sequence[str]) -> None:
         raise ConfigError(f"{sentence}.")
 
 
-def _at_home(argument: str) -> str:
+def _with_home_expanded(argument: str) -> str:
     """``argument`` with the ``~`` of a path written out, which not every shell does behind an equals sign."""
     key, _, value = argument.partition("=")
     plain = unquoted(value)
@@ -157,6 +157,11 @@ def written_out(key: str, path: str) -> Path:
             f"{key}={path}: there is no user of this name; for a folder called so give"
             f" {pasteable(key, f'./{path}')}."
         ) from error
+
+
+def expand_home(key: str, path: str) -> str:
+    """As ``written_out`` if the path has a ``~`` at its start; else the path as it is."""
+    return str(written_out(key, path)) if path.startswith("~") else path
 
 
 def swept_keys(overrides: Sequence[Override]) -> list[str]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from vbench.errors import ConfigError
 from vbench.record.files import EARLIER, RecordError, read_trial
+from vbench.record.fingerprint import NOT_FINGERPRINTED, fingerprint
 from vbench.record.types import Clip, Trial
-from vbench.run.compose import Asked
+from vbench.run.compose import Composition
 from vbench.run.sweep import Planned, Sweep, plan
-from vbench.run.trial import NOT_FINGERPRINTED, fingerprint
 from vbench.telemetry import environment
 from vbench.telemetry.environment import MEASURED
 
@@ -30,7 +30,7 @@ def finished(folder: Path, sweep: Sweep) -> dict[str, Trial]:
     return trials
 
 
-def set_aside(folder: Path, planned: Planned) -> None:
+def archive_attempt(folder: Path, planned: Planned) -> None:
     """Keep what was left of a trial that is run again, under ``earlier/``."""
     old = folder / planned.folder
     if not old.exists():
@@ -41,14 +41,14 @@ def set_aside(folder: Path, planned: Planned) -> None:
     old.rename(below / f"{planned.folder}-{number}")
 
 
-def check_same(folder: Path, sweep: Sweep, asked: Asked, trials: Mapping[str, Trial]) -> None:
+def check_same(folder: Path, sweep: Sweep, composition: Composition, trials: Mapping[str, Trial]) -> None:
     """ConfigError where what is left to run would not measure what ``trials`` have measured."""
-    if plan(asked, sweep.sweep_id) != sweep.trials:
+    if plan(composition, sweep.sweep_id) != sweep.trials:
         raise ConfigError(
             f"resume={folder}: its command does not ask for the same trials any more (its study or conf/ has"
             f" changed); {START_NEW}."
         )
-    configs = {tuple(line): config for line, config in zip(asked.lines, asked.arms, strict=True)}
+    configs = {tuple(arm.overrides): arm.config for arm in composition.arms}
     here = environment.describe()
     clips: list[tuple[str, str]] = []
     for planned in sweep.trials:
@@ -76,10 +76,10 @@ def _check_environment(its: str, was: Mapping[str, Any], now: Mapping[str, Any])
     for name in (*code_keys([was, now]), *MACHINE):
         if was.get(name) == now[name]:
             continue
-        before, here = _brief(was.get(name), now[name]), _brief(now[name], was.get(name))
+        before, here = _diff_text(was.get(name), now[name]), _diff_text(now[name], was.get(name))
         remedy = START_NEW
         if name in ("code", "git_revision", "git_clean"):
-            remedy = f"{_back_to(was, now)}, or {START_NEW}"
+            remedy = f"{_restore_hint(was, now)}, or {START_NEW}"
         if name == "code":
             before, here = code_in_words(was), code_in_words(now)
         raise ConfigError(
@@ -88,7 +88,7 @@ def _check_environment(its: str, was: Mapping[str, Any], now: Mapping[str, Any])
         )
 
 
-def _back_to(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _restore_hint(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What brings the code of a trial back."""
     revision = was.get("git_revision")
     if revision and was.get("git_clean") and revision != now["git_revision"]:
@@ -119,7 +119,7 @@ def _check_clip(its: str, clip: Clip) -> None:
         )
 
 
-def _brief(value: object, other: object) -> str:
+def _diff_text(value: object, other: object) -> str:
     """A value; of a mapping only what differs from the other."""
     if isinstance(value, Mapping) and isinstance(other, Mapping):
         return ", ".join(f"{k} {v}" for k, v in value.items() if v != other.get(k)) or "less"

@@ -12,9 +12,9 @@ from vbench.config.quoting import resume_command
 from vbench.config.schema import Config
 from vbench.errors import ConfigError
 from vbench.record.files import SWEEP, TRIAL, write_json
+from vbench.record.fingerprint import NOT_FINGERPRINTED
 from vbench.record.typed_json import MismatchError, loads, reader
-from vbench.run.compose import Asked
-from vbench.run.trial import NOT_FINGERPRINTED
+from vbench.run.compose import Composition
 from vbench.run.validate import value_at
 from vbench.telemetry import environment
 
@@ -83,18 +83,18 @@ def _williams(arms: int) -> Iterator[list[list[int]]]:
         yield [row, row[::-1]]
 
 
-def shown(keys: Sequence[str]) -> tuple[str, ...]:
+def arm_keys(keys: Sequence[str]) -> tuple[str, ...]:
     """Of ``keys``, those that make an arm's name; mode and runtime where none does."""
     kept = (key for key in keys if key == "label" or key.split(".")[0] not in NOT_FINGERPRINTED)
     return tuple(dict.fromkeys(kept)) or ("mode", "runtime")
 
 
-def arm_of(config: Config, keys: Sequence[str]) -> dict[str, str]:
+def arm_settings(config: Config, keys: Sequence[str]) -> dict[str, str]:
     """Key -> value as it is shown: the option chosen from a group, or the value itself."""
-    return {key: _shown(config, key) for key in keys}
+    return {key: _value_text(config, key) for key in keys}
 
 
-def _shown(config: Config, key: str) -> str:
+def _value_text(config: Config, key: str) -> str:
     try:
         node = value_at(config, key.replace("/", "."))
     except KeyError:  # the command line takes it out
@@ -105,28 +105,28 @@ def _shown(config: Config, key: str) -> str:
     return "null" if node is None else str(node)
 
 
-def name_of(arm: Mapping[str, str]) -> str:
+def arm_name(arm: Mapping[str, str]) -> str:
     """An arm in one line."""
     return " ".join(f"{key}={value}" for key, value in arm.items())
 
 
-def plan(asked: Asked, sweep_id: str = "") -> list[Planned]:
+def plan(composition: Composition, sweep_id: str = "") -> list[Planned]:
     """All trials in running order, which ``sweep_id`` and load.seed decide; ConfigError where two arms bear
     one name."""
-    keys = shown(asked.swept)
-    nameless = [key for key in asked.swept if key not in keys]
+    keys = arm_keys(composition.swept)
+    nameless = [key for key in composition.swept if key not in keys]
     if nameless:
         raise ConfigError(
             f"{nameless[0]} cannot be swept, because it cannot change a result: give it one value."
         )
-    names = [name_of(arm_of(config, keys)) for config in asked.arms]
+    names = [arm_name(arm_settings(config, keys)) for config in composition.configs]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(
             f"two arms of the sweep are '{twice}'; give each value once, or add label=a,b to measure an arm"
             f" against itself."
         )
-    first = asked.arms[0]
+    first = composition.configs[0]
     rounds = order(len(names), first.blocks, f"{sweep_id} {first.load.seed}")
     turns = [(block, arm) for block, arms in enumerate(rounds) for arm in arms]
     return [
@@ -134,13 +134,13 @@ def plan(asked: Asked, sweep_id: str = "") -> list[Planned]:
             folder=str(number),
             block=block,
             arm=names[arm],
-            overrides=[*asked.lines[arm], f"block={block}"],
+            overrides=[*composition.arms[arm].overrides, f"block={block}"],
         )
         for number, (block, arm) in enumerate(turns)
     ]
 
 
-def in_words(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
+def describe(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
     """The plan for a person: the arms by number, and the order in each block."""
     arms = sorted({planned.arm for planned in sweep.trials})
     rounds = "once" if sweep.blocks == 1 else f"once in each of {sweep.blocks} blocks"
@@ -157,17 +157,17 @@ def in_words(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
         yield f"order in block {block + 1}: {' '.join(map(str, turns))}"
 
 
-def begin(folder: Path, asked: Asked, arguments: Sequence[str]) -> Sweep:
+def create(folder: Path, composition: Composition, arguments: Sequence[str]) -> Sweep:
     """Plan it and write the plan; ConfigError where the folder holds a sweep or trials already."""
     sweep_id = secrets.token_hex(8)
     sweep = Sweep(
         sweep_id=sweep_id,
         started=environment.now(),
-        swept=list(asked.swept),
+        swept=list(composition.swept),
         arguments=list(arguments),
         cwd=str(Path.cwd()),
-        blocks=asked.arms[0].blocks,
-        trials=plan(asked, sweep_id),
+        blocks=composition.configs[0].blocks,
+        trials=plan(composition, sweep_id),
     )
     if (folder / SWEEP).exists():
         raise ConfigError(
@@ -206,7 +206,7 @@ def read(folder: Path) -> Sweep:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def lock_sweep(folder: Path) -> Iterator[None]:
     """Hold the sweep's folder, so that no two processes run its trials; ConfigError where one does."""
     with (folder / SWEEP).open() as held:
         try:

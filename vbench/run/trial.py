@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import hashlib
 import json
 import os
 import secrets
@@ -30,6 +29,7 @@ from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_job
 from vbench.record import files, ledger
 from vbench.record.condition_owners import HARNESS, MACHINE
 from vbench.record.files import SWEEP
+from vbench.record.fingerprint import fingerprint
 from vbench.record.measurements import read_measurements
 from vbench.record.metrics import summarize
 from vbench.record.network import Network
@@ -50,24 +50,21 @@ RAY_LOG = "ray.log"
 PREPARE_SILENCE_S = 3600.0
 """The reference pass of a long video says something once a batch of frames."""
 
-APART = ("prepare", "link_check", "warm_up", "settle", "measure", "drain", "link_check_after")
+NOT_HARNESS_PHASES = ("prepare", "link_check", "warm_up", "settle", "measure", "drain", "link_check_after")
 """Phases that are not the harness's own cost; all else of a trial's time is: metric ``harness_s``. In those
 before and after the measured requests it waits for what Ray still moves."""
 
-NOT_FINGERPRINTED = ("label", "block", "blocks", "outputs", "tracking")
-"""Parts of a configuration that cannot change a result."""
-
 
 def run_trial(
-    config: Config, folder: Path, swept: Mapping[str, str], display: Display
+    config: Config, folder: Path, swept: Mapping[str, str], display: Display, *, command: Sequence[str]
 ) -> tuple[Trial, VbenchError | None]:
     """Run one trial into ``folder``, write its record, whatever happened, and say why it failed, if it did.
 
     A trial that fails has a record that is not valid and says why. An interrupt is raised on, after the
-    record is written.
+    record is written. ``command``: the arguments of the command line, for the ledger.
     """
     # A copy: what changes the configuration while the trial runs must not change what it is judged by.
-    begun = _Begun(config=copy.deepcopy(config), folder=folder, swept=swept)
+    begun = TrialInProgress(config=copy.deepcopy(config), folder=folder, swept=swept, command=command)
     status: Status = "finished"
     error: VbenchError | None = None
     try:
@@ -102,7 +99,7 @@ def _unexpected(failure: Exception, folder: Path) -> TrialError:
     return TrialError(f"{type(failure).__name__}: {failure}; see {folder / CRASH}")
 
 
-def _run(config: Config, begun: "_Begun", display: Display) -> None:
+def _run(config: Config, begun: "TrialInProgress", display: Display) -> None:
     folder, phases_s = begun.folder, begun.phases_s
     clusters = kind(config.cluster.name)
     clusters.check(config)
@@ -261,13 +258,15 @@ def _lines(pipe: IO[bytes], silence_s: float, step: str) -> Iterator[bytes]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Begun:
+class TrialInProgress:
     """What of the record is known when the trial begins, the code's revision at that moment with it, and
     what the harness sees while it runs."""
 
     config: Config
     folder: Path
     swept: Mapping[str, str]
+    command: Sequence[str]
+    """Arguments of the command line, unless a sweep has its own."""
     started: str = field(default_factory=environment.now)
     environment: Mapping[str, Any] = field(default_factory=environment.describe)
     phases_s: dict[str, float] = field(default_factory=dict)
@@ -294,7 +293,7 @@ class _Begun:
                 "arm": self.arm,
                 "block": self.config.block,
                 "question": question(asdict(self.config)),
-                "command": list(sweep.get("arguments", sys.argv[1:])),
+                "command": list(sweep.get("arguments", self.command)),
                 "code": self.environment["code"],
                 "host": self.environment["host"],
             },
@@ -342,7 +341,7 @@ class _Begun:
         phases_s = {**self.phases_s, **(observed.phases_s if observed else {})}
         if "latency_mean_s" in metrics:
             spent_s = time.monotonic() - self.began_s
-            metrics["harness_s"] = spent_s - sum(phases_s.get(name, 0.0) for name in APART)
+            metrics["harness_s"] = spent_s - sum(phases_s.get(name, 0.0) for name in NOT_HARNESS_PHASES)
         for name in (files.OBSERVED, PREPARED):
             (folder / name).unlink(missing_ok=True)
         plain = asdict(self.config)
@@ -379,9 +378,3 @@ def _sweep_of(folder: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return plan
-
-
-def fingerprint(config: Mapping[str, Any]) -> str:
-    """Equal for configurations that measure the same thing."""
-    kept = {name: value for name, value in config.items() if name not in NOT_FINGERPRINTED}
-    return hashlib.blake2b(json.dumps(kept, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -17,7 +17,7 @@ from vbench.cli.manifests.command import main, rendered
 from vbench.config.runtime_flags import flag_variables
 from vbench.errors import ConfigError
 from vbench.pipeline.config import PipelineArgs
-from vbench.run.compose import check
+from vbench.run.compose import compose_configs
 
 GOLDEN = Path(__file__).with_name("golden")
 SCHEMAS = Path(__file__).resolve().parents[4] / "shared" / "schemas"
@@ -62,7 +62,7 @@ CASES = {
 
 def manifest(case: str) -> str:
     kind, *overrides = CASES[case]
-    (config,) = check(overrides, multirun=False)
+    (config,) = compose_configs(overrides, multirun=False)
     return rendered(kind, config, overrides)
 
 
@@ -166,7 +166,7 @@ def test_ray_ups_own_schema_takes_the_file_and_every_ray_start_has_the_flags(cas
         for command in cluster[f"{place}_start_ray_commands"]
         if "ray start" in command
     ]
-    (config,) = check(CASES[case][1:], multirun=False)
+    (config,) = compose_configs(CASES[case][1:], multirun=False)
     flags = [f"{name}={value}" for name, value in flag_variables(config.runtime.connections).items()]
     assert len(starts) == 2
     for command in starts:
@@ -176,13 +176,13 @@ def test_ray_ups_own_schema_takes_the_file_and_every_ray_start_has_the_flags(cas
 
 
 def test_ray_up_needs_instance_types() -> None:
-    (config,) = check(["cluster=local", "runtime.image=r/v:1"], multirun=False)
+    (config,) = compose_configs(["cluster=local", "runtime.image=r/v:1"], multirun=False)
     with pytest.raises(ConfigError, match=r"cluster.nodes of head have no instance type"):
         rendered("rayup", config, [])
 
 
 def test_ray_up_needs_an_image_that_can_be_pulled() -> None:
-    (config,) = check(["cluster=aws"], multirun=False)
+    (config,) = compose_configs(["cluster=aws"], multirun=False)
     with pytest.raises(ConfigError, match=r"runtime.image=null: ray up's nodes pull the image"):
         rendered("rayup", config, [])
 
@@ -250,4 +250,4 @@ def test_a_trial_does_not_bring_up_what_is_only_rendered() -> None:
     from vbench.run.preflight import check_machine
 
     with pytest.raises(InputError, match=r"cluster=aws is brought up by other tools: render it by"):
-        check_machine(check(["cluster=aws"], multirun=False))
+        check_machine(compose_configs(["cluster=aws"], multirun=False))

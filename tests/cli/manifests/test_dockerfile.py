@@ -12,10 +12,11 @@ from dockerfile_parse import DockerfileParser
 from vbench.cli.manifests.kuberay import USER_ID
 from vbench.cli.manifests.serve import IMPORT_PATH
 from vbench.config.checkout import ROOT
+from vbench.config.option_files import OptionFiles
 from vbench.config.runtime_flags import flag_variables
 from vbench.pipeline import front
 from vbench.pipeline.config import PipelineArgs
-from vbench.run.compose import check, groups
+from vbench.run.compose import compose_configs
 
 STEPS = DockerfileParser(path=str(ROOT / "Dockerfile")).structure
 
@@ -44,9 +45,9 @@ def test_the_linter_has_nothing_to_say() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("runtime", groups()["runtime"])
+@pytest.mark.parametrize("runtime", OptionFiles().groups()["runtime"])
 def test_an_image_has_its_runtimes_flags_and_no_others(runtime: str) -> None:
-    (config,) = check([f"runtime={runtime}"], multirun=False)
+    (config,) = compose_configs([f"runtime={runtime}"], multirun=False)
     steps = stages()[f"runtime-{runtime}"]
     assert steps[0] == ("FROM", f"base AS runtime-{runtime}")
     given = [shlex.split(value) for kind, value in steps if kind == "ENV"]

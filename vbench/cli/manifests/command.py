@@ -15,7 +15,7 @@ from vbench.config.path_option import path_option
 from vbench.config.quoting import shell_quoted
 from vbench.config.schema import Config
 from vbench.errors import ConfigError, VbenchError
-from vbench.run.compose import check_one
+from vbench.run.compose import compose_one
 
 KINDS: dict[str, Callable[[Config], dict[str, Any]]] = {
     "kuberay": ray_service,
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=path_option, metavar="FILE", help="write it there")
     options = parser.parse_args(arguments)
     try:
-        config = check_one(options.overrides)
+        config = compose_one(options.overrides)
         text = rendered(options.kind, config, options.overrides)
         if options.out is None:
             sys.stdout.write(text)

@@ -1,0 +1,72 @@
+"""From a composed configuration to validated dataclasses."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, get_args, get_origin, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from vbench.config.schema import MISSING, Config
+from vbench.errors import ConfigError
+from vbench.load.pipeline_args import pipeline_args
+from vbench.run.overrides import expand_home
+from vbench.run.refusals import sentence
+from vbench.run.validate import problems
+
+
+def typed(composed: DictConfig) -> Config:
+    """The configuration as dataclasses, validated; ConfigError if a value is missing or not allowed."""
+    try:
+        value = Config(**{item.name: _plain(composed, item.name) for item in fields(Config)})
+    except OmegaConfBaseException as error:
+        raise ConfigError(sentence(error, [], lambda _: False)) from error
+    if wrong := list(misshapen(value)):
+        raise ConfigError(" ".join(wrong))
+    value = _with_home_expanded(value)
+    if wrong := problems(value):
+        raise ConfigError(" ".join(wrong))
+    pipeline_args(value)
+    return value
+
+
+def _plain(composed: DictConfig, name: str) -> Any:
+    value = composed[name]
+    return OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+
+
+def _with_home_expanded(config: Config) -> Config:
+    """With every ``~`` of a path replaced by the home folder, also that of an option file."""
+    video, model = config.video, config.model
+    if video.path not in (None, MISSING):
+        video = replace(video, path=expand_home("video.path", video.path))
+    if model.weights != MISSING:
+        model = replace(model, weights=expand_home("model.weights", model.weights))
+    return replace(config, outputs=expand_home("outputs", config.outputs), video=video, model=model)
+
+
+def misshapen(node: Any, prefix: str = "") -> Iterator[str]:
+    """A sentence for each part of a dataclass that an interpolation has replaced by something else, which
+    OmegaConf does not check."""
+    hints = get_type_hints(type(node))
+    for item in fields(node):
+        yield from _misshapen_part(getattr(node, item.name), hints[item.name], f"{prefix}{item.name}")
+
+
+def _is_section(hint: Any) -> bool:
+    return is_dataclass(hint) or get_origin(hint) is dict
+
+
+def _misshapen_part(value: Any, hint: Any, key: str) -> Iterator[str]:
+    alternatives = get_args(hint) if get_origin(hint) is not dict else ()
+    wanted = next(filter(_is_section, (hint, *alternatives)), None)
+    if value is None or wanted is None:
+        return
+    is_dict = get_origin(wanted) is dict
+    if not isinstance(value, dict if is_dict else wanted):
+        yield f"{key} is a section: set its keys one by one, not the section as a whole."
+    elif is_dict:
+        for name, part in value.items():
+            yield from _misshapen_part(part, get_args(wanted)[1], f"{key}.{name}")
+    else:
+        yield from misshapen(value, f"{key}.")
