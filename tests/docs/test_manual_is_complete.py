@@ -10,11 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 import vbench.pipeline.spans
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 VALIDITY = [*sorted((ROOT / "vbench/validity").glob("*.py")), ROOT / "vbench/record/link_fidelity.py"]
 
 STANDS_FOR = {"NODE": r"[\w-]+", "ROLE": r"\w+"}
@@ -190,3 +192,34 @@ def test_the_configuration_page_has_every_field_of_the_schema() -> None:
     for key, _ in fields():
         group = not key.count(".") and (ROOT / "conf" / key).is_dir()
         assert f"`{key}`" in text or group, key
+
+
+def test_layers_are_those_that_are_checked() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    layers = tools["importlinter"]["contracts"][0]["layers"]
+    listed = [
+        match[1] for cells in rows("architecture.md") if (match := re.fullmatch(r"`(\w+)(/|\.py)`", cells[0]))
+    ]
+    assert listed == layers
+
+
+NAMED = re.compile(r"`((?:vbench|tests|conf|docs|docker|experiments|examples)/[\w./-]*)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_exist(page: Path) -> None:
+    for name in NAMED.findall(page.read_text()):
+        assert "NAME" in name or "TIME" in name or (ROOT / name).exists(), name
+
+
+def test_the_readme_has_one_page() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 140
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors"} <= citation.keys()
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"]
