@@ -23,6 +23,7 @@ from ray.serve.config import HTTPOptions
 from vbench.linux.ports import free_ports
 from vbench.pipeline.application import deployment_options
 from vbench.pipeline.config import PipelineArgs
+from vbench.ray_internals.objects import response_reference
 from vbench.record.metrics import percentile
 from vbench.telemetry import environment
 
@@ -45,7 +46,7 @@ class Service:
         self._decoder, self._model = decoder, model
 
     async def process(self, chunk: bytes) -> int:
-        reference = await self._decoder.decode.remote(chunk)._to_object_ref()
+        reference = await response_reference(self._decoder.decode.remote(chunk))
         length: int = await self._model.infer.remote(reference)
         return length
 

@@ -15,6 +15,7 @@ from tests.support.runs import below
 from vbench.clusters import local, private_network
 from vbench.errors import ConfigError, InputError
 from vbench.linux import procfs
+from vbench.ray_internals.node import session_folder
 from vbench.run.compose import compose_configs
 
 SEES = """
@@ -99,7 +100,7 @@ def test_ray_opens_no_port_on_this_machine_and_no_folder_to_other_users(tmp_path
         )
         assert reached.returncode == 0, "the load process reaches it"
         sessions = Path(cluster.temp_dir)
-        for folder in (sessions.parent, sessions, (sessions / "session_latest").resolve()):
+        for folder in (sessions.parent, sessions, session_folder(sessions).resolve()):
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
     assert not sessions.parent.exists()
 

@@ -5,21 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vbench.config.runtime_flags import (
-    CONNECTIONS,
     FLAGS,
     MOST_CONNECTIONS,
-    MULTIPLE,
     RuntimeFlagError,
     apply,
     flag_variables,
     found_flags,
 )
+from vbench.ray_internals.object_manager import COUNT_VARIABLE, ENABLE_VARIABLE
 
 
 def test_each_runtime_sets_what_the_design_says() -> None:
     assert flag_variables(None) == {}
-    assert flag_variables(1) == {MULTIPLE: "0"}
-    assert flag_variables(15) == {MULTIPLE: "1", CONNECTIONS: "15"}
+    assert flag_variables(1) == {ENABLE_VARIABLE: "0"}
+    assert flag_variables(15) == {ENABLE_VARIABLE: "1", COUNT_VARIABLE: "15"}
 
 
 @given(st.integers().filter(lambda n: not 1 <= n <= MOST_CONNECTIONS))

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import ray
 from ray import cluster_utils
-from ray._private.internal_api import node_stats
 
 from tests.support import records
 from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
@@ -17,6 +16,7 @@ from vbench.config.transfer import ends, problems
 from vbench.load.transfer_actors import Pair
 from vbench.load.transfer_load import loop, request_line, span_lines
 from vbench.pipeline.reports import ReplicaReport
+from vbench.ray_internals.node_manager import NodeManagerClient
 from vbench.record.measurements import Measurements
 from vbench.record.types import Request, Rule
 from vbench.validity.conservation import each_pull_once
@@ -34,15 +34,12 @@ class TwoNodes:
     """Address -> Ray's node id."""
 
     def spilled_bytes(self) -> int:
-        return sum(
-            stats.spilled_bytes_total + stats.object_store_bytes_fallback
-            for node in ray.nodes()
-            for stats in [
-                node_stats(
-                    node["NodeManagerAddress"], node["NodeManagerPort"], include_memory_info=False
-                ).store_stats
-            ]
-        )
+        stats = []
+        for node in ray.nodes():
+            raylet = NodeManagerClient(node["NodeManagerAddress"], node["NodeManagerPort"])
+            stats.append(raylet.object_store_stats(TIMEOUT_S)())
+            raylet.close()
+        return sum(store.spilled_bytes + store.fallback_bytes for store in stats)
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,14 @@ import psutil
 import ray
 import requests
 from ray import cluster_utils, serve
-from ray._private.internal_api import node_stats
 from ray.serve.config import HTTPOptions
 
 from vbench.models.registry import create
 from vbench.pipeline import build
 from vbench.pipeline.api_schema import Answer, Detection
 from vbench.pipeline.config import PipelineArgs
+from vbench.ray_internals.node import session_folder
+from vbench.ray_internals.node_manager import NodeManagerClient, ObjectStoreStats
 from vbench.video.digest import frame_digests
 from vbench.video.frames import decode_video
 from vbench.video.types import FrameGeometry, VideoInfo
@@ -78,11 +79,14 @@ class Cluster:
             ray.shutdown()
             nodes.shutdown()
 
-    def store(self, node_id: str) -> Any:
-        """The object store of a node: ``cumulative_created_bytes``, ``object_store_bytes_used``, ..."""
+    def store(self, node_id: str) -> ObjectStoreStats:
+        """The object store of a node."""
         node = next(node for node in ray.nodes() if node["NodeID"] == node_id)
-        stats = node_stats(node["NodeManagerAddress"], node["NodeManagerPort"], include_memory_info=False)
-        return stats.store_stats
+        raylet = NodeManagerClient(node["NodeManagerAddress"], node["NodeManagerPort"])
+        try:
+            return raylet.object_store_stats(DEADLINE_S)()
+        finally:
+            raylet.close()
 
     def replica_processes(self, deployment: str) -> list[psutil.Process]:
         title = f"ray::ServeReplica:vbench:{deployment}"
@@ -101,7 +105,7 @@ class Cluster:
 
     def log_lines(self, deployment: str, text: str) -> list[str]:
         """Lines of the logs of a deployment's replicas that hold ``text``."""
-        logs = (self.temp_dir / "session_latest" / "logs" / "serve").glob(f"replica_*{deployment}*.log")
+        logs = (session_folder(self.temp_dir) / "logs" / "serve").glob(f"replica_*{deployment}*.log")
         return [line for log in logs for line in log.read_text().splitlines() if text in line]
 
 

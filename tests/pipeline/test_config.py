@@ -6,8 +6,6 @@ from fractions import Fraction
 
 import pytest
 from pydantic import ValidationError
-from ray.serve import Application
-from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
 
 from vbench.models.protocol import ModelError, ModelSettings
 from vbench.pipeline import build
@@ -59,12 +57,6 @@ def test_strings_from_the_command_line_do() -> None:
 
     assert (args.mode, args.model.name, args.overlap, args.window) == ("combined", "shapes", False, 3)
     assert args.fps_fraction == Fraction(30000, 1001)
-
-
-def test_serve_builds_the_application_from_such_strings() -> None:
-    built = call_user_app_builder_with_args_if_necessary(build, {"mode": "combined", "model": "shapes"})
-
-    assert isinstance(built, Application)
 
 
 def test_an_unknown_model_is_refused_before_anything_starts() -> None:

@@ -181,11 +181,11 @@ def test_frames_pass_the_services_node_only_when_relayed(
     cluster: Cluster, service: Service, args: PipelineArgs, clip: Path, mode: str
 ) -> None:
     for _ in range(2):  # which way they take must not depend on what is faster
-        before = cluster.store(cluster.front).cumulative_created_bytes
+        before = cluster.store(cluster.front).created_bytes
 
         answer = service.ask(clip, mode=mode)
 
-        written = cluster.store(cluster.front).cumulative_created_bytes - before
+        written = cluster.store(cluster.front).created_bytes - before
         payloads = sum(span.bytes for span in answer.spans if span.stage == "decode")
         transfers = [span for span in answer.spans if (span.stage, span.kind) == ("infer", "transfer")]
         nodes, handed_over = {span.node for span in transfers}, sum(span.bytes for span in transfers)
@@ -208,7 +208,7 @@ def test_no_frames_stay_in_the_object_stores_after_an_answer(
         one_chunk = answer.counts.frame_bytes / 6
 
         def less_than_one_chunk(most: float = one_chunk) -> bool:
-            used = [cluster.store(node).object_store_bytes_used for node in (cluster.front, cluster.back)]
+            used = [cluster.store(node).used_bytes for node in (cluster.front, cluster.back)]
             return max(used) < 0.75 * most
 
         # Serve keeps some 0.5 MB of its own there.

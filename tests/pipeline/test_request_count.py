@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vbench.clusters.ray_node import node_environment
 from vbench.pipeline import front, request_count
 from vbench.pipeline.request_count import API_COUNT, NUMBER, PROXY_COUNT, CountsRequests, read_count
+from vbench.ray_internals.serve import PROXY_CALLBACK_VARIABLE
 
 COUNT = API_COUNT.lower().encode()
 PROXIED = PROXY_COUNT.lower().encode()
@@ -81,7 +82,7 @@ def test_a_count_is_read_from_a_response(headers: dict[str, str], count: int | N
 
 
 def test_the_proxies_of_trials_count() -> None:
-    assert node_environment(None)[request_count.CALLBACK] == "vbench.pipeline.request_count:middleware"
+    assert node_environment(None)[PROXY_CALLBACK_VARIABLE] == "vbench.pipeline.request_count:middleware"
     assert [one.cls for one in request_count.middleware()] == [CountsRequests]
 
 

@@ -121,7 +121,7 @@ def test_damage_found_by_a_decoder_fails_the_request_with_ffmpegs_reason(
     assert "\n" not in sentence
 
     def frames_gone() -> bool:
-        return bool(cluster.store(cluster.back).object_store_bytes_used < 2_000_000)
+        return bool(cluster.store(cluster.back).used_bytes < 2_000_000)
 
     until(frames_gone, "frames of a failed request are freed", 30)
 

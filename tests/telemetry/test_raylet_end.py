@@ -12,10 +12,11 @@ import pytest
 
 from tests.support.waiting import until
 from vbench.clusters.base import ClusterEndpoint, NodeAddress
-from vbench.clusters.local import NEEDED, _exit_status
+from vbench.clusters.local import _exit_status
 from vbench.errors import TrialError
 from vbench.linux import procfs
 from vbench.linux.guard import Guarded, guarded
+from vbench.ray_internals.node import ESSENTIAL_PROCESSES
 from vbench.record.network import Link
 from vbench.telemetry.link_idle import wait_until_quiet
 from vbench.telemetry.nodes import NodeSampler, RayNode
@@ -32,20 +33,20 @@ exit 7
 @contextmanager
 def ray_in(folder: Path) -> Iterator[tuple[Guarded, dict[str, int]]]:
     """A guarded stand-in for Ray's processes; their process ids by name."""
-    for name in NEEDED:
+    for name in ESSENTIAL_PROCESSES:
         shutil.copy(str(shutil.which("sleep")), folder / name)
 
     with guarded(["bash", "-c", RAY, "ray", str(folder)], env=os.environ) as ray:
 
         def pids() -> dict[str, int]:
             lines = (procfs.stat(pid) for pid in ray.pids())
-            return {line.name: line.pid for line in lines if line and line.name in NEEDED}
+            return {line.name: line.pid for line in lines if line and line.name in ESSENTIAL_PROCESSES}
 
-        until(lambda: pids().keys() == NEEDED, "both are up")
+        until(lambda: pids().keys() == ESSENTIAL_PROCESSES, "both are up")
         yield ray, pids()
 
 
-@pytest.mark.parametrize("name", sorted(NEEDED))
+@pytest.mark.parametrize("name", sorted(ESSENTIAL_PROCESSES))
 def test_whoever_asks_for_rays_status_after_a_part_of_it_has_ended_is_told(tmp_path: Path, name: str) -> None:
     with ray_in(tmp_path) as (ray, pids):
         assert _exit_status(ray) is None

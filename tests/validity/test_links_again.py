@@ -16,11 +16,11 @@ import pytest
 
 from tests.support.interfere import halve_what_it_receives, lift_flow_caps
 from vbench.clusters.emulated import control
-from vbench.clusters.emulated.host import STARTED
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Host, Spec
 from vbench.linux import procfs
 from vbench.linux.guard import guarded
 from vbench.linux.nics import namespace
+from vbench.ray_internals.node import STARTED_LINE
 from vbench.record.network import Link, LinkCheck, LinkSample
 from vbench.validity.links_during import AFTER_TOLERANCE
 
@@ -38,7 +38,7 @@ listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 listening.bind((sys.argv[1], {OBJECT_MANAGER_PORT}))
 listening.listen()
-print({STARTED!r}, flush=True)
+print({STARTED_LINE!r}, flush=True)
 signal.pause()
 """
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support import records
-from vbench.config.runtime_flags import MULTIPLE
+from vbench.ray_internals.object_manager import ENABLE_VARIABLE
 from vbench.record.measurements import Measurements
 from vbench.record.types import Connections, MachineSample, NodeRuntime, Rule
 from vbench.validity import trial_checks
@@ -61,9 +61,9 @@ def test_a_request_that_is_missing_breaks_the_rule() -> None:
 
 def test_flags_other_than_asked_break_the_rule() -> None:
     name = "the runtime flags are in force"
-    one = NodeRuntime(node="head", raylet_pid=1, flags={MULTIPLE: "0"})
+    one = NodeRuntime(node="head", raylet_pid=1, flags={ENABLE_VARIABLE: "0"})
     assert broken(observed=records.observed(runtime_found=[one])) == [name]
-    assert broken(observed=records.observed(runtime_asked={MULTIPLE: "0"})) == [name]
+    assert broken(observed=records.observed(runtime_asked={ENABLE_VARIABLE: "0"})) == [name]
 
 
 def test_flags_that_were_not_seen_on_every_node_are_not_proven() -> None:

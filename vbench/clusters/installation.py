@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vbench.config.quoting import example_folder
 from vbench.errors import InputError
+from vbench.ray_internals.version import version_problem
 
 UNQUOTED = re.compile(r"[\s'\"\\$`&;|<>()*?\[\]{}]")
 """Characters that end or change a word of a shell command. Ray 2.60 starts its workers through ``bash -c``
@@ -35,9 +36,11 @@ def sentence(path: Path) -> str:
 
 
 def check_installation() -> None:
-    """InputError if Ray cannot start workers from this environment."""
+    """InputError if Ray cannot start workers from this environment, or vbench cannot use this Ray."""
     if (path := unusable_path()) is not None:
         raise InputError(sentence(path))
+    if (problem := version_problem()) is not None:
+        raise InputError(problem)
 
 
 def starts_a_cluster(arguments: list[str]) -> bool:

@@ -17,7 +17,6 @@ from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import (
     listens,
     node_environment,
-    raylet_socket,
     reason,
     start_command,
     temp_folder,
@@ -27,6 +26,7 @@ from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.linux.guard import Guarded, guarded
 from vbench.linux.ports import free_ports, port_is_free, taken
+from vbench.ray_internals.node import ESSENTIAL_PROCESSES, raylet_socket, session_folder
 from vbench.video.addresses import is_remote
 from vbench.video.fetch.download import shown
 
@@ -40,9 +40,6 @@ POLL_S = 0.05
 
 ENDING_S = 15.0
 """``ray start --block`` checks its processes once a second, and its guard then ends the rest."""
-
-NEEDED = frozenset({"raylet", "gcs_server"})
-"""Processes without which ``ray start --block`` ends."""
 
 SESSIONS = "r"
 """Ray's temp dir, in a folder that only this user can enter: Ray opens its own to everybody."""
@@ -94,7 +91,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
         ) as ray,
     ):
         pid = _wait(ray, folder, ports["port"], config.cluster.start_timeout_s, log, isolated=isolated)
-        for opened in (folder, (folder / "session_latest").resolve()):
+        for opened in (folder, session_folder(folder).resolve()):
             opened.chmod(0o700)  # Ray opens both to everybody
         yield RunningCluster(
             address=f"{LOOPBACK}:{ports['port']}",
@@ -145,7 +142,7 @@ def _exit_status(ray: Guarded) -> int | None:
     in between waits for it.
     """
     names = {line.name for pid in ray.pids() if (line := procfs.stat(pid))}
-    if not names >= NEEDED:
+    if not names >= ESSENTIAL_PROCESSES:
         with suppress(subprocess.TimeoutExpired):
             ray.guard.wait(ENDING_S)
     return ray.exit_status()

@@ -16,15 +16,10 @@ from vbench.config.schema import NodeConfig
 from vbench.config.sizing import node_cpus
 from vbench.linux.proxies import bypassed
 from vbench.pipeline import request_count
+from vbench.ray_internals import start
+from vbench.ray_internals.node import LONGEST_SOCKET, NODE_VARIABLES
 
-RAY_ENV = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    **request_count.environment(),
-}
+RAY_ENV = {**NODE_VARIABLES, **request_count.environment()}
 """Set for every Ray process of a trial; none of it touches the data path, but Serve's proxy counts its
 requests."""
 
@@ -34,8 +29,9 @@ KEPT = frozenset({"RAY_BACKEND_LOG_LEVEL"})
 DROPPED = frozenset({"PYTHONOPTIMIZE"})
 """Python's own variables that no process of a trial may have: Ray cannot do without docstrings."""
 
-LONGEST_TEMP = 26
-"""A socket's path may have 107 signs; Ray adds a session's name of 46 and ``/sockets/plasma_store``."""
+LONGEST_TEMP = 107 - len("/vb-01234567/r") - LONGEST_SOCKET
+"""Characters of the path of the folder for temporary files, at most, below which ``temp_folder`` and
+``clusters.local`` add theirs: the kernel allows 107 bytes for a socket's path (unix(7))."""
 
 
 def inherited() -> dict[str, str]:
@@ -90,7 +86,7 @@ def start_command(
             f"--dashboard-port={dashboard_port}",
         ]
     return [
-        *(sys.executable, "-m", "vbench.clusters.ray_start", "--block", f"--node-ip-address={ip}"),
+        *(sys.executable, "-m", start.MODULE, "--block", f"--node-ip-address={ip}"),
         # Nothing here is scaled by load.
         *(("--head", "--no-monitor", *dashboard) if head is None else (f"--address={head}",)),
         f"--num-cpus={node_cpus(node)}",
@@ -110,11 +106,6 @@ def listens(family: socket.AddressFamily, address: tuple[str, int] | str) -> boo
     with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         probe.settimeout(1)
         return probe.connect_ex(address) == 0
-
-
-def raylet_socket(folder: Path | str) -> str:
-    """Where the raylet of a temp dir listens once it is up."""
-    return f"{folder}/session_latest/sockets/raylet"
 
 
 def reason(log: Path) -> str:

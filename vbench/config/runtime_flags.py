@@ -6,16 +6,12 @@ ignored), so nothing reaches it unchecked. The flags are read once, by each rayl
 
 from collections.abc import Mapping
 
-MULTIPLE = "RAY_experimental_object_manager_enable_multiple_connections"
-CONNECTIONS = "RAY_object_manager_client_connection_num"
-FLAGS = (MULTIPLE, CONNECTIONS)
+from vbench.ray_internals.object_manager import COUNT_VARIABLE, DEFAULT_CONNECTIONS, ENABLE_VARIABLE
+
+FLAGS = (ENABLE_VARIABLE, COUNT_VARIABLE)
 
 MOST_CONNECTIONS = 64
 """Far above what helps; a typing error such as 1500 is found."""
-
-
-RAYS_OWN = 2
-"""Connections that Ray 2.60.0 opens to each peer where nothing is set (ray pull request 61440)."""
 
 
 class RuntimeFlagError(ValueError):
@@ -35,8 +31,8 @@ def flag_variables(connections: int | None) -> dict[str, str]:
             f" what Ray does by itself."
         )
     if connections == 1:
-        return {MULTIPLE: "0"}
-    return {MULTIPLE: "1", CONNECTIONS: str(connections)}
+        return {ENABLE_VARIABLE: "0"}
+    return {ENABLE_VARIABLE: "1", COUNT_VARIABLE: str(connections)}
 
 
 def apply(base: Mapping[str, str], connections: int | None) -> dict[str, str]:
@@ -52,4 +48,4 @@ def found_flags(environ: Mapping[str, str]) -> dict[str, str]:
 
 def expected(connections: int | None) -> int:
     """Connections to each peer that ``runtime.connections`` asks for."""
-    return RAYS_OWN if connections is None else connections
+    return DEFAULT_CONNECTIONS if connections is None else connections

@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 
 from vbench.config.schema import ClusterConfig, Config
+from vbench.ray_internals.object_manager import SPILLING_THRESHOLD
 
 TRANSFER = "transfer"
 """``load.name`` of the load that moves objects and has no video."""
 
 ROUNDS = 2
 """Requests whose objects a store must hold: one's may still be on their way out when the next's come."""
-
-USABLE = 0.8
-"""Of an object store: beyond it Ray spills (``object_spilling_threshold``)."""
 
 
 def ends(cluster: ClusterConfig) -> tuple[str, str]:
@@ -62,10 +60,10 @@ def problems(config: Config) -> Iterator[str]:
     needed_mb = ROUNDS * load.objects * load.object_mb
     name = min(ends(cluster), key=lambda end: cluster.nodes[end].object_store_mb)
     store_mb = cluster.nodes[name].object_store_mb
-    if needed_mb > USABLE * store_mb:
+    if needed_mb > SPILLING_THRESHOLD * store_mb:
         yield (
             f"load.objects={load.objects} of load.object_mb={load.object_mb:g} do not fit into {name}:"
-            f" {ROUNDS} requests are {needed_mb:g} MB, and {USABLE:.0%} of"
+            f" {ROUNDS} requests are {needed_mb:g} MB, and {SPILLING_THRESHOLD:.0%} of"
             f" cluster.nodes.{name}.object_store_mb={store_mb} may be used;"
             f" lower the ones or raise the other."
         )

@@ -16,9 +16,6 @@ NO_PROXY = ("no_proxy", "NO_PROXY", "no_grpc_proxy")
 GRPC_OPTIONS = (("grpc.enable_http_proxy", 0),)
 """For every gRPC channel to a trial's cluster."""
 
-DIRECT = {"http": "", "https": ""}
-"""For ``requests``' ``proxies``: no proxy, whatever the environment says."""
-
 
 def bypassed(env: Mapping[str, str], hosts: Iterable[str] = ()) -> dict[str, str]:
     """``env`` with this machine's loopback addresses and ``hosts`` excepted from every proxy."""

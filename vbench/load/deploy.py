@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ray import serve
-from ray._private.state import actors  # the public list of actors needs the dashboard
-from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_PROXY_NAME
 from ray.serve.schema import ApplicationStatus
 
 from vbench.clusters.base import ClusterEndpoint
@@ -19,6 +17,7 @@ from vbench.linux.ports import held_port, taken
 from vbench.load.events import progress
 from vbench.load.pipeline_args import pipeline_args
 from vbench.pipeline.application import APPLICATION, build
+from vbench.ray_internals.serve import controller_is_running, replica_actors
 from vbench.record.types import PlacedReplica
 
 HOST = "127.0.0.1"
@@ -35,9 +34,7 @@ def serve_to_ourselves(place: ClusterEndpoint) -> Iterator[None]:
     if place.is_here:
         yield
         return
-    if any(
-        actor["Name"] == SERVE_CONTROLLER_NAME and actor["State"] == "ALIVE" for actor in actors().values()
-    ):
+    if controller_is_running():
         there = ", ".join(serve.status().applications) or "no application"
         raise TrialError(
             f"Ray Serve runs on this cluster already ({there}), and the trial would measure both: end it"
@@ -117,37 +114,22 @@ def _reason(application: Any) -> str:
     return (errors or lines or ["Serve gives no reason"])[-1]
 
 
-def proxies() -> list[int]:
-    """Process ids of Serve's proxies, each on its own node."""
-    return [
-        actor["Pid"]
-        for actor in actors().values()
-        if actor["State"] == "ALIVE" and SERVE_PROXY_NAME in (actor["Name"] or "")
-    ]
-
-
 def replicas(node_names: Mapping[str, str]) -> list[PlacedReplica]:
     """The graph's replicas, as spans name them."""
     return sorted(
         (
-            PlacedReplica(
-                replica=actor["Name"].partition("#")[2],
-                node=node_names.get(actor["Address"]["NodeID"], actor["Address"]["NodeID"]),
-            )
-            for actor in actors().values()
-            if actor["State"] == "ALIVE" and actor["Name"].startswith(f"SERVE_REPLICA::{APPLICATION}#")
+            PlacedReplica(replica=actor.replica, node=node_names.get(actor.node_id, actor.node_id))
+            for actor in replica_actors()
+            if actor.application == APPLICATION
         ),
-        key=lambda one: one.replica,
+        key=lambda placed: placed.replica,
     )
 
 
 def placement(node_names: Mapping[str, str]) -> dict[str, dict[str, int]]:
     """Deployment -> node -> replicas; ``node_names`` says how Ray's node ids are called."""
-    found: dict[str, Counter[str]] = {}
-    for actor in actors().values():
-        name = actor["Name"]
-        if actor["State"] == "ALIVE" and name.startswith("SERVE_REPLICA::"):
-            deployment = name.split("#")[1]
-            node = actor["Address"]["NodeID"]
-            found.setdefault(deployment, Counter())[node_names.get(node, node)] += 1
-    return {deployment: dict(counts) for deployment, counts in sorted(found.items())}
+    counts: dict[str, Counter[str]] = {}
+    for actor in replica_actors():
+        node = node_names.get(actor.node_id, actor.node_id)
+        counts.setdefault(actor.deployment, Counter())[node] += 1
+    return {deployment: dict(by_node) for deployment, by_node in sorted(counts.items())}

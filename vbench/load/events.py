@@ -18,10 +18,12 @@ from typing import Literal, TextIO, TypedDict
 
 import xxhash
 
+from vbench.ray_internals.jobs import LOG_LINE_LIMIT
+
 SEPARATOR = "\x1e"
 
-PART_CHARACTERS = 12_000
-"""Of a file's text in one event: Ray's log readers may cut lines of more than 20,000."""
+PART_CHARACTERS = LOG_LINE_LIMIT * 6 // 10
+"""Of a file's text in one event, which is one line of the log."""
 
 
 class Event(TypedDict, total=False):

@@ -65,6 +65,9 @@ class Sender:
         self._objects = objects
         self._object_bytes = object_bytes
 
+    def ready(self) -> None:
+        """Return once the actor is up."""
+
     def make(self, number: int) -> tuple[list[Any], Made]:
         """References to the objects of request ``number``; equal seeds give equal content."""
         start_s = time.time()
@@ -87,6 +90,9 @@ class Receiver:
     def __init__(self) -> None:
         self._held: list[npt.NDArray[np.uint8]] = []
         self._pulls = 0
+
+    def ready(self) -> None:
+        """Return once the actor is up."""
 
     def pull(self, refs: list[Any]) -> Pulled:
         """Get all of them side by side, and hold them."""
@@ -127,7 +133,7 @@ class Pair:
         sender = _actor(Sender, sender_id).remote(seed=seed, objects=objects, object_bytes=object_bytes)
         receiver = _actor(Receiver, receiver_id).remote()
         try:
-            ray.get([actor.__ray_ready__.remote() for actor in (sender, receiver)], timeout=timeout_s)
+            ray.get([actor.ready.remote() for actor in (sender, receiver)], timeout=timeout_s)
             yield cls(sender=sender, receiver=receiver)
         finally:
             ray.kill(sender)

@@ -14,7 +14,7 @@ from vbench.config.sizing import replicas as sized_replicas
 from vbench.errors import TrialError
 from vbench.load.calibrate import compute_first_s
 from vbench.load.closed_loop import Outcome, closed_loop
-from vbench.load.deploy import HOST, deploy, placement, port_of_our_own, proxies, replicas, serve_to_ourselves
+from vbench.load.deploy import HOST, deploy, placement, port_of_our_own, replicas, serve_to_ourselves
 from vbench.load.events import progress
 from vbench.load.measurement import Observation
 from vbench.load.reference import check
@@ -24,6 +24,7 @@ from vbench.pipeline.application import NAMES
 from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
 from vbench.pipeline.spans import STAGES
+from vbench.ray_internals.serve import proxy_pids
 from vbench.record.transfers import frame_bytes_by_route, inter_node_transfers
 from vbench.record.types import Clip, Graph, Request, SpanLine
 from vbench.telemetry.listeners import PortWatch
@@ -69,7 +70,7 @@ def serving(job: LoadSpec, observation: Observation) -> Iterator[Service]:
     with port_of_our_own(job.config) as port, serve_to_ourselves(observation.place):
         with observation.phase("deploy"):
             url = deploy(job.config, clips, port, identity)
-        yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxies()))
+        yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxy_pids()))
 
 
 def measure(job: LoadSpec, observation: Observation, service: Service) -> None:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from vbench.models.protocol import ModelSettings, Precision
+from vbench.ray_internals.node import HEAD_RESOURCE
 from vbench.video.fetch.download import Scheme
 from vbench.video.fetch.local_files import real_roots
 from vbench.video.fetch.public_addresses import PrivateSources
@@ -28,9 +29,6 @@ HwAccel = Literal["amf", "cuda", "drm", "qsv", "vaapi", "vdpau", "vulkan"]
 DeploymentName = Literal["VideoProcessingAPI", "VideoProcessingService", "VideoDecoder", "ModelInference"]
 
 HWACCELS: tuple[HwAccel, ...] = get_args(HwAccel)
-
-HEAD_RESOURCE = "node:__internal_head__"
-"""The resource that Ray gives the head alone: what asks for some of it runs there."""
 
 ON_HEAD = {HEAD_RESOURCE: 0.0001}
 

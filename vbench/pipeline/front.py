@@ -5,8 +5,8 @@ Each request that Serve's proxy passes on costs it and the API some 5 ms of CPU 
 together are passed on side by side. Of a few hundred at once none is in the API within a second, and clients
 that give up after that and come again keep it so. A refusal here costs a fraction of that.
 
-Serve takes middleware for its proxies from a variable in the environment of its nodes, and from nowhere else:
-``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH``, which ``environment`` gives its value.
+Serve takes middleware for its proxies from a variable in the environment of its nodes, and from nowhere else;
+``environment`` gives its value.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ from vbench.pipeline.errors import HeadersTooLargeError, QueueFullError, Request
 from vbench.pipeline.header_bounds import check_headers
 from vbench.pipeline.problems import QUEUE_FULL, problem
 from vbench.pipeline.request_body import Message, Replayed
-from vbench.pipeline.request_count import CALLBACK, PROXY_COUNT, CountsRequests
+from vbench.pipeline.request_count import PROXY_COUNT, CountsRequests
+from vbench.ray_internals.serve import PROXY_CALLBACK_VARIABLE
 
 PLACES = "VBENCH_PROXY_PLACES"
 """Environment variable: requests for a video that a proxy has passed on and not answered yet, at most."""
@@ -47,7 +48,7 @@ FULL = (_NAME.lower().encode(), _VALUE.encode())
 
 def environment(places: int) -> dict[str, str]:
     """What nodes that run a proxy need in their environment; ``places`` for requests at each proxy."""
-    return {CALLBACK: f"{__name__}:{middleware.__name__}", PLACES: str(places)}
+    return {PROXY_CALLBACK_VARIABLE: f"{__name__}:{middleware.__name__}", PLACES: str(places)}
 
 
 def middleware() -> list[Middleware]:

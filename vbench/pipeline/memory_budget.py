@@ -8,9 +8,7 @@ from typing import Any
 
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import Footprint
-
-SPILLING_THRESHOLD = 0.8
-"""Ray's ``object_spilling_threshold``: above this share of a node's object store it writes to disk."""
+from vbench.ray_internals.object_manager import SPILLING_THRESHOLD
 
 
 def capacity_bytes(args: PipelineArgs, nodes: Iterable[Mapping[str, Any]]) -> int:

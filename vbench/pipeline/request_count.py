@@ -10,12 +10,11 @@ import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from vbench.ray_internals.serve import PROXY_CALLBACK_VARIABLE
+
 if TYPE_CHECKING:
     from starlette.middleware import Middleware
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
-"""Serve's environment variable: the function that returns the middleware of its proxies."""
 
 API_COUNT = "X-Requests-At-Api"
 PROXY_COUNT = "X-Requests-At-Proxy"
@@ -63,7 +62,7 @@ def middleware() -> list[Middleware]:
 
 def environment() -> dict[str, str]:
     """What nodes need in their environment so that a proxy on them counts its requests."""
-    return {CALLBACK: f"{__name__}:{middleware.__name__}"}
+    return {PROXY_CALLBACK_VARIABLE: f"{__name__}:{middleware.__name__}"}
 
 
 def read_count(headers: Mapping[str, str], header: str) -> int | None:

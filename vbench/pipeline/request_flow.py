@@ -6,21 +6,22 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from ray.experimental import get_local_object_locations
-
 from vbench.pipeline.chunk_source import ChunkSource, ChunkSpan
 from vbench.pipeline.config import Mode, PipelineArgs
 from vbench.pipeline.messages import ChunkMessage, FramesMessage, InferenceCall, InferenceReply
 from vbench.pipeline.spans import Span, SpanRecorder
+from vbench.ray_internals.objects import (
+    ObjectRef,
+    Response,
+    object_existence,
+    object_size,
+    response_reference,
+)
 from vbench.video.types import Chunk, FrameGeometry
 
 T = TypeVar("T")
 Handle = Any
 """A Serve DeploymentHandle: Ray is untyped here."""
-Response = Any
-"""A Serve DeploymentResponse."""
-ObjectRef = Any
-"""A Ray ObjectRef."""
 Frames = ObjectRef | FramesMessage
 """Decoded frames on their way to the model: by reference (direct), or themselves (relay)."""
 
@@ -145,10 +146,10 @@ class Flow:
         as they exist; where they lie, at times, is not. Where a decoder died nothing is known, and the
         model's call raises it.)
         """
-        reference: ObjectRef = await response._to_object_ref()
-        await _existence(reference)
-        size = get_local_object_locations([reference])[reference]["object_size"]
-        if size and size < nbytes:
+        reference = await response_reference(response)
+        await object_existence(reference)
+        size = object_size(reference)
+        if size is not None and size < nbytes:
             await response
         return reference
 
@@ -201,19 +202,3 @@ class _FirstErrorGroup(asyncio.TaskGroup):
             await super().__aexit__(*exception)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
-
-
-async def _existence(reference: ObjectRef) -> None:
-    """Wait until the object, or the error in its place, exists somewhere."""
-    loop = asyncio.get_running_loop()
-    exists: asyncio.Future[None] = loop.create_future()
-
-    def settle() -> None:
-        if not exists.done():
-            exists.set_result(None)
-
-    stop_waiting = reference._on_ready(lambda _: loop.call_soon_threadsafe(settle))
-    try:
-        await exists
-    finally:
-        stop_waiting()

@@ -25,7 +25,6 @@ from vbench.config.sizing import deployments, node_cpus, replicas
 from vbench.config.suggest import nearest
 from vbench.models.protocol import Precision
 from vbench.pipeline.config import (
-    HEAD_RESOURCE,
     HWACCELS,
     LEAST_FPS,
     MOST_CALLS,
@@ -34,6 +33,7 @@ from vbench.pipeline.config import (
     Handoff,
     Mode,
 )
+from vbench.ray_internals.node import HEAD_RESOURCE, LEAST_RESOURCE, MOST_RESOURCE, SMALLEST_OBJECT_STORE_MB
 from vbench.video.addresses import path_of, scheme_of
 from vbench.video.errors import VideoError
 from vbench.video.fetch.download import SCHEMES, shown
@@ -90,12 +90,6 @@ SHORTEST_SAMPLE_PERIOD_S = 0.02
 LONGEST_SAMPLE_PERIOD_S = 1.0
 """Whether a link or a CPU was what transfers waited for is told from one sample to the next."""
 
-LEAST_RESOURCE = 0.0001
-"""Ray counts resources in ten-thousandths."""
-
-MOST_RESOURCE = 100e12
-"""Of one resource on a node (Ray's ``MAX_RESOURCE_QUANTITY``)."""
-
 RAYS_OWN = {
     "CPU": "give cpus instead",
     "GPU": "give gpus instead",
@@ -103,9 +97,6 @@ RAYS_OWN = {
     "object_store_memory": "leave it out; a node's is object_store_mb",
 }
 """Names that Ray has itself, and what to do instead of giving them as custom resources."""
-
-SMALLEST_OBJECT_STORE_MB = 80
-"""Ray refuses to start with less than 75 MiB."""
 
 
 def problems(config: Config) -> list[str]:

@@ -19,6 +19,7 @@ from vbench.clusters.base import ClusterEndpoint, Progress
 from vbench.config.runtime_flags import found_flags
 from vbench.errors import TrialError
 from vbench.linux import procfs
+from vbench.ray_internals.processes import is_ray_start, is_raylet
 from vbench.record.condition_owners import MACHINE
 from vbench.record.speed_change import is_bounded
 from vbench.record.types import MachineSample, NodeRuntime, NodeSample, Speed, SpeedChange, Stall
@@ -82,7 +83,7 @@ class NodeAgent:
     def facts(self) -> Facts:
         """Flags, hardware and processes; RuntimeError where the parent is no raylet."""
         command = procfs.command(self._raylet)
-        if not command or Path(command[0]).name != "raylet":
+        if not is_raylet(command):
             raise RuntimeError(f"the parent of a worker on {self._name} is no raylet: {command[:1]}")
         found = procfs.environ(self._raylet)
         facts = environment.describe()
@@ -104,12 +105,7 @@ class NodeAgent:
         """``ray start --block``, which all of a node is below; the raylet alone where that has gone."""
         line = procfs.stat(self._raylet)
         parent = line.parent if line else self._raylet
-        command = procfs.command(parent)
-        return (
-            parent
-            if "start" in command and any(Path(word).name == "ray" for word in command)
-            else self._raylet
-        )
+        return parent if is_ray_start(procfs.command(parent)) else self._raylet
 
     def clock(self) -> tuple[float, float]:
         """Monotonic and Unix seconds now."""

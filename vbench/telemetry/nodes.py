@@ -12,10 +12,11 @@ from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.errors import TrialError
 from vbench.linux import nics
 from vbench.linux.tcp_connections import Address, Remotes, remotes_of
+from vbench.ray_internals.node_manager import ObjectStoreStats
 from vbench.record.network import LinkSample
 from vbench.record.types import NodeSample
 from vbench.telemetry.node_processes import NodeProcesses
-from vbench.telemetry.object_store import StoreUse, StoreWatch
+from vbench.telemetry.object_store import StoreWatch
 from vbench.telemetry.periodic import repeated
 from vbench.telemetry.raylet_end import raylet_end_named
 
@@ -84,7 +85,7 @@ class NodeSampler:
         with raylet_end_named(self._raylets), ExitStack() as stack:
             self._store = StoreWatch(self._stores)
             stack.callback(self._store.close)
-            self._store_use: dict[str, StoreUse] = {}
+            self._store_use: dict[str, ObjectStoreStats] = {}
             self._store_due_s = 0.0
             self._remotes: dict[str, Remotes] = {}
             self._links: Any = None

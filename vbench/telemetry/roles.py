@@ -1,31 +1,28 @@
 """Which part of a trial each of its processes is, and the CPU seconds of each part."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from vbench.linux import procfs
 from vbench.linux.procfs import Stat
+from vbench.ray_internals import processes
 from vbench.record.condition_owners import HARNESS, LOAD
 from vbench.record.cpu_by_role import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS
 
-REPLICA = re.compile(r"ServeReplica:[^:]*:(\w+)|SERVE_REPLICA::[^#]*#(\w+)#")
-"""In the title of a replica, which is ``ray::ServeReplica:APP:DEPLOYMENT``, or, while it runs a method,
-``ray::SERVE_REPLICA::APP#DEPLOYMENT#ID:ServeReplica:APP:DEPLOYMENT.METHOD``."""
-
 TITLES = {
-    "ProxyActor": PROXY,
-    "SERVE_PROXY_ACTOR": PROXY,
-    "ServeController": CONTROLLER,
-    "SERVE_CONTROLLER": CONTROLLER,
+    **dict.fromkeys(processes.PROXY_TITLES, PROXY),
+    **dict.fromkeys(processes.CONTROLLER_TITLES, CONTROLLER),
     "NodeAgent": HARNESS,
-    "DashboardAgent": AGENTS,
-    "RuntimeEnvAgent": AGENTS,
+    **dict.fromkeys(processes.AGENT_TITLES, AGENTS),
 }
-"""What is in the titles that other processes of Ray give themselves: ``ray::CLASS.METHOD``, or
-``ray::NAME:CLASS.METHOD``."""
+"""What is in the titles of Ray's processes other than replicas."""
 
-PROGRAMS = {"raylet": RAYLET, "gcs_server": GCS, "ray": AGENTS, "default_worker.py": WORKERS}
+PROGRAMS = {
+    processes.RAYLET: RAYLET,
+    processes.GCS_SERVER: GCS,
+    processes.RAY_PROGRAM: AGENTS,
+    processes.WORKER_SCRIPT: WORKERS,
+}
 """By the name of the program, or of the script that Python runs. Workers get a title only as they are up."""
 
 LOAD_MODULE = "vbench.load"
@@ -39,9 +36,9 @@ def role_of(command: list[str]) -> str | None:
     if not command:
         return None
     title = command[0]
-    if title.startswith("ray::"):
-        if (replica := REPLICA.search(title)) is not None:
-            return replica[1] or replica[2]
+    if title.startswith(processes.TITLE_PREFIX):
+        if (deployment := processes.replica_deployment(title)) is not None:
+            return deployment
         return next((role for text, role in TITLES.items() if text in title), WORKERS)
     if LOAD_MODULE in command[1:]:
         return LOAD

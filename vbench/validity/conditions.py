@@ -4,15 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vbench.config.schema import Config
+from vbench.ray_internals.node import PRELOADED_LIBRARY
 from vbench.record.condition_owners import HARNESS, MACHINE, RAYLET, WORKERS
 from vbench.record.types import Harness, MachineSample, Observed, Rule, Trial
 from vbench.validity import bounds_during
 
 ALTERING = ("LD_PRELOAD", "LD_AUDIT")
 """Variables by which other code runs in a program than it was built with: ld.so(8)."""
-
-RAYS_OWN = "/ray/core/libjemalloc.so"
-"""What Ray itself has its raylets and its control store preload: an allocator that comes with it."""
 
 SLOWING = (
     "PYTHONASYNCIODEBUG",
@@ -116,7 +114,11 @@ def _apart(processes: Mapping[str, Facts]) -> Iterator[Problem]:
 def _altered(processes: Mapping[str, Facts]) -> Iterator[Problem]:
     for who, facts in processes.items():
         for name, value in (facts.get("environment") or {}).items():
-            if name == "LD_PRELOAD" and value.endswith(RAYS_OWN) and who.startswith((RAYLET, WORKERS)):
+            if (
+                name == "LD_PRELOAD"
+                and value.endswith(PRELOADED_LIBRARY)
+                and who.startswith((RAYLET, WORKERS))
+            ):
                 continue
             debugs = name == "PYTHONMALLOC" and "debug" in value
             if name in ALTERING or name in SLOWING or debugs:

@@ -9,6 +9,7 @@ from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config, LoadConfig
 from vbench.config.transfer import TRANSFER
 from vbench.errors import first_line
+from vbench.ray_internals.object_manager import CHUNK_BYTES
 from vbench.record import clock_skew
 from vbench.record.cpu_use import by_machine, cpu_use
 from vbench.record.measurements import Measurements
@@ -36,10 +37,6 @@ from vbench.validity import (
     trial_checks,
     truth,
 )
-
-CHUNK_BYTES = 5 * 2**20
-"""Ray moves objects in pieces of so much (``object_manager_default_chunk_size``), each over the next of its
-connections, which open at their first."""
 
 
 def judge(

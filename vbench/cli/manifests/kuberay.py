@@ -16,11 +16,9 @@ from vbench.config.runtime_flags import flag_variables
 from vbench.config.schema import Config
 from vbench.load.pipeline_args import pipeline_args
 from vbench.pipeline import front
+from vbench.ray_internals.node import AGENT_PORT, GCS_HEALTH_PATH, GCS_PORT, RAYLET_HEALTH_PATH
 
-HEAD_PORTS = {"gcs": 6379, "dashboard": 8265, "client": 10001, "serve": SERVE_PORT}
-AGENT_PORT = 52365
-"""Of the dashboard's agent, on every node, which knows whether its raylet lives."""
-
+HEAD_PORTS = {"gcs": GCS_PORT, "dashboard": 8265, "client": 10001, "serve": SERVE_PORT}
 USER_ID = 1000
 """``ray`` in the image."""
 
@@ -151,8 +149,8 @@ def _resources(group: Group) -> dict[str, Any]:
 
 def _probes(*, is_head: bool) -> dict[str, Any]:
     """Whether the raylet lives, and on the head the control store too."""
-    raylet = {"path": "/api/local_raylet_healthz", "port": AGENT_PORT}
-    gcs = {"path": "/api/gcs_healthz", "port": HEAD_PORTS["dashboard"]}
+    raylet = {"path": RAYLET_HEALTH_PATH, "port": AGENT_PORT}
+    gcs = {"path": GCS_HEALTH_PATH, "port": HEAD_PORTS["dashboard"]}
     often = {"periodSeconds": 5, "timeoutSeconds": 2}
     return {
         "startupProbe": {"httpGet": raylet, **often, "failureThreshold": 60},

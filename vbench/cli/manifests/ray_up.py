@@ -9,11 +9,11 @@ from vbench.cli.manifests.groups import Group, head_and_workers
 from vbench.config.runtime_flags import flag_variables
 from vbench.config.schema import Config
 from vbench.errors import ConfigError
+from vbench.ray_internals.node import GCS_PORT
 
 REGION = "us-west-2"
 """Where nothing else is said; every instance type of ``cluster=aws`` is there."""
 
-PORT = 6379
 NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
 
 
@@ -49,10 +49,10 @@ def ray_up(config: Config) -> dict[str, Any]:
         "worker_setup_commands": [],
         "head_start_ray_commands": [
             "ray stop",
-            f"{start} --head --port={PORT} --dashboard-host=127.0.0.1"
+            f"{start} --head --port={GCS_PORT} --dashboard-host=127.0.0.1"
             " --autoscaling-config=~/ray_bootstrap_config.yaml",
         ],
-        "worker_start_ray_commands": ["ray stop", f"{start} --address=$RAY_HEAD_IP:{PORT}"],
+        "worker_start_ray_commands": ["ray stop", f"{start} --address=$RAY_HEAD_IP:{GCS_PORT}"],
     }
 
 

@@ -16,7 +16,7 @@ import psutil
 from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.emulated import control
 from vbench.clusters.emulated.requirements import Need, needs
-from vbench.clusters.emulated.topology import GCS_PORT, OBJECT_MANAGER_PORT, Spec, hosts
+from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Spec, hosts
 from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import node_environment, reason, start_command, temp_folder
 from vbench.config.schema import ClusterConfig, Config
@@ -25,6 +25,7 @@ from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.linux.guard import Guarded, guarded
 from vbench.linux.proxies import bypassed
+from vbench.ray_internals.node import GCS_PORT
 from vbench.record.network import LinkCheck, Network, read_network
 from vbench.video.addresses import path_of
 

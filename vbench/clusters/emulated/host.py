@@ -16,6 +16,7 @@ from typing import Any
 from vbench.clusters.emulated import link_check
 from vbench.clusters.emulated.topology import TEMP_MB, Host, Spec
 from vbench.linux import namespaces, nics, procfs
+from vbench.ray_internals.node import STARTED_LINE
 
 Message = Mapping[str, Any]
 
@@ -23,9 +24,6 @@ END_S = 10.0
 """Killed processes are gone within this time."""
 
 POLL_S = 0.02
-
-STARTED = "Ray runtime started"
-"""What ``ray start`` prints once its raylet takes connections and the control store knows the node."""
 
 
 class HostError(Exception):
@@ -115,7 +113,7 @@ class _Host:
         self._ray: subprocess.Popen[bytes] | None = None
         self._started = False
         self._last_printed = b""
-        """The end of what Ray has printed, as long as ``STARTED`` less a byte."""
+        """The end of what Ray has printed, as long as ``STARTED_LINE`` less a byte."""
 
     def leave(self) -> None:
         """For namespaces of its own."""
@@ -189,8 +187,8 @@ class _Host:
         with contextlib.suppress(BlockingIOError):
             while more := os.read(self._ray.stdout.fileno(), 65536):
                 printed = self._last_printed + more
-                self._started = self._started or STARTED.encode() in printed
-                self._last_printed = printed[1 - len(STARTED) :]
+                self._started = self._started or STARTED_LINE.encode() in printed
+                self._last_printed = printed[1 - len(STARTED_LINE) :]
                 sys.stderr.buffer.write(more)
         sys.stderr.buffer.flush()
 

@@ -11,8 +11,6 @@ from vbench.record.network import Link
 
 SUBNET = "10.77.0.0/24"
 
-GCS_PORT = 6379
-"""Of the head: where its control store listens."""
 OBJECT_MANAGER_PORT = 8076
 """Of every host: connections to it carry objects, and each gets a class of its own."""
 

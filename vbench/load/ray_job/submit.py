@@ -23,7 +23,7 @@ from typing import Any
 import aiohttp
 from ray.exceptions import AuthenticationError
 
-from vbench.clusters.attached.api import ApiServer, connect
+from vbench.clusters.attached.api import connect
 from vbench.clusters.attached.cluster import LEAVE_S
 from vbench.clusters.attached.validate import PIP
 from vbench.config.checkout import ROOT
@@ -31,13 +31,15 @@ from vbench.errors import InputError, VbenchError
 from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
 from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, STOP
 from vbench.load.spec import PREPARED, LoadSpec, read_clip, read_job, to_plain
+from vbench.ray_internals.api_server import JobsClient
+from vbench.ray_internals.jobs import PACKAGE_LIMIT_BYTES, STOP_SIGNAL_VARIABLE, STOP_WAIT_VARIABLE
 from vbench.record.files import write_json
 from vbench.record.types import Clip
 from vbench.telemetry.environment import JUNK
 from vbench.telemetry.node_agents import INSTALL_S
 
-MOST_MB = 400
-"""Of a package: Ray keeps it in the memory of the head's control store, 500 MiB of it at most."""
+MOST_MB = 0.75 * PACKAGE_LIMIT_BYTES / 1e6
+"""Of a package before it is packed."""
 
 LOST_S = 120.0
 """A cluster that cannot be reached for so long is given up."""
@@ -112,15 +114,15 @@ def _with_clip(clip: Clip, folder: Path) -> Clip:
 
 
 @contextmanager
-def _submitted(server: ApiServer, dependencies: str, package: Path, job: LoadSpec) -> Iterator[str]:
+def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSpec) -> Iterator[str]:
     """The job's name while it runs; stopped, and waited for, on leaving before its end."""
     name = f"vbench-{secrets.token_hex(6)}"
     runtime_env: dict[str, Any] = {
         "working_dir": str(package),
         "env_vars": {
             JOB_VARIABLE: json.dumps(to_plain(job)),
-            "RAY_JOB_STOP_SIGNAL": STOP.name,
-            "RAY_JOB_STOP_WAIT_TIME_S": f"{LEAVE_S:g}",
+            STOP_SIGNAL_VARIABLE: STOP.name,
+            STOP_WAIT_VARIABLE: f"{LEAVE_S:g}",
         },
     }
     if dependencies == PIP:
@@ -151,7 +153,7 @@ def _requirements() -> list[str]:
     return [requirement for requirement in found if not requirement.startswith("ray[")]
 
 
-def _stop(server: ApiServer, name: str) -> None:
+def _stop(server: JobsClient, name: str) -> None:
     """Ask the job to end, if it has not, and wait until it has taken down what it served.
 
     Tried again until a deadline where the cluster cannot be reached, or does not know the job yet.
@@ -173,7 +175,7 @@ def _stop(server: ApiServer, name: str) -> None:
 class _Follower:
     """Says what a job says, once each, until it has ended."""
 
-    def __init__(self, server: ApiServer, name: str, folder: Path) -> None:
+    def __init__(self, server: JobsClient, name: str, folder: Path) -> None:
         """``folder``: the record's, where the files go."""
         self._server = server
         self._name = name

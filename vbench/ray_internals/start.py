@@ -1,11 +1,13 @@
-"""``python -m vbench.clusters.ray_start ...``: ``ray start ...`` without what no trial uses of Ray's program.
+"""``python -m vbench.ray_internals.start ...``: ``ray start ...`` without what no trial uses.
 
-On each node the program imports its other commands first, Serve's among them, which takes more CPU time than
-to start the node. On the head it starts a server for Ray Client, to which nothing connects.
+On each node Ray's program first imports its other commands, such as Serve's, which takes more CPU time than
+starting the node. On the head it starts a server for Ray Client, to which nothing connects.
 """
 
 import sys
 from typing import Any
+
+MODULE = "vbench.ray_internals.start"
 
 COMMANDS = ("ray.serve.scripts", "ray.dashboard.modules.job.cli", "ray.util.state.state_cli")
 """Modules of the other commands. Ray's program goes without those that cannot be imported."""

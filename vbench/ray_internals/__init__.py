@@ -1,0 +1,66 @@
+"""Every private or undocumented interface of Ray that vbench uses, and nothing else.
+
+No other module names one of them, which ``tests/test_ray_internals.py`` checks. That file also has one test
+per row of this table, named like the row, that runs against the installed Ray: after an upgrade, the tests
+that fail name what moved. ``version`` refuses any Ray for which they have not been run.
+
+=========================  ==============================================  ==================================
+Interface                  Why vbench uses it                              Public alternative
+=========================  ==============================================  ==================================
+version.py
+distribution_version       check the version without importing Ray         ``ray.__version__``: 1 s to import
+
+object_manager.py
+connection_flags           the setting that is measured                    none
+default_connections        expected count if no flag is set                none
+chunk_bytes                traffic that opens all connections              none
+spilling_threshold         how much of a store frames may fill             none
+
+node.py
+node_variables             short shutdown, all log lines, GPUs unhidden    none
+session_folder             close Ray's logs and sockets to other users     none
+longest_socket             keep paths of sockets within the kernel's 107   none
+raylet_socket              see that a raylet is up, across namespaces      ``ray.init``: no, a driver per try
+started_line               see that ``ray start`` is done                  none without a driver
+essential_processes        see that a part of Ray has ended                ``ray status``: slower, a driver
+head_resource              place the ingress on the head                   none (used in Ray's own documents)
+agent_health               Kubernetes probes                               none; KubeRay's own use the same
+jemalloc_preload           a preloaded library that is no user's doing     none
+resource_bounds            refuse sizes that Ray would end on              none
+
+start.py
+lean_start                 ``ray start`` without unused imports            ``ray start``: twice the CPU time
+
+processes.py
+raylet_arguments           which raylet belongs to which node              none
+raylet_is_parent           which raylet an actor's node runs               none
+ray_start_is_root          the process that all of a node is below         none
+process_titles             CPU time per role                               none
+
+node_manager.py
+object_store_stats         use, spilling and fallback of a store, now      metrics port: up to 10 s old
+
+serve.py
+controller_actor           is Serve running on a shared cluster?           ``serve.status()`` cannot tell
+proxy_actors               which process may listen on the port            none without the dashboard
+replica_actors             node and name of each replica                   none without the dashboard
+proxy_middleware           count and refuse requests in the proxy          none
+
+objects.py
+response_reference         pass frames on without fetching them            awaiting fetches them
+object_existence           wait for an object without fetching it          ``await``: leaks a reference cycle
+object_size                tell frames from a small error value            none
+
+api_server.py
+server_version             refuse a cluster with another Ray               ``GET /api/version``: asked twice
+request_options            deadlines, no proxy, for the Jobs API           none
+state_api_client           the nodes, with a token of this cluster         ``list_nodes``: takes no token
+address_variables          keep the client to the address it was given     none
+job_stop                   let a job shut Serve down before it ends        none
+package_limit              refuse a package that Ray cannot store          none
+log_line_limit             send files through a job's log                  none
+=========================  ==============================================  ==================================
+
+Nothing here imports Ray before it is needed: what is started at ``vbench --help`` imports some of these
+modules for their constants. ``objects`` is the exception, for code that runs inside a Serve replica.
+"""

@@ -1,0 +1,16 @@
+"""Ray's object manager: the two flags for connections between nodes, and the constants they work with."""
+
+ENABLE_VARIABLE = "RAY_experimental_object_manager_enable_multiple_connections"
+COUNT_VARIABLE = "RAY_object_manager_client_connection_num"
+"""Environment variables that each raylet reads once, as it starts. Bad values are not refused: a count of 0
+ends the raylet at the first transfer, and a misspelt name is ignored."""
+
+DEFAULT_CONNECTIONS = 2
+"""Connections to each peer if neither variable is set (ray pull request 61440)."""
+
+CHUNK_BYTES = 5 * 2**20
+"""``object_manager_default_chunk_size``: objects are sent in chunks, each over the next connection in turn.
+A connection opens with the first chunk that is sent over it."""
+
+SPILLING_THRESHOLD = 0.8
+"""``object_spilling_threshold``: above this share of its object store a node writes objects to disk."""

@@ -1,0 +1,42 @@
+"""References to a deployment's response: got, waited for and measured without fetching the object."""
+
+import asyncio
+from typing import Any
+
+from ray.experimental import get_local_object_locations
+
+Response = Any
+"""A Serve DeploymentResponse."""
+ObjectRef = Any
+"""A Ray ObjectRef."""
+
+
+async def response_reference(response: Response) -> ObjectRef:
+    """The reference to what a deployment will return. Awaiting the response itself would fetch it."""
+    return await response._to_object_ref()
+
+
+async def object_existence(reference: ObjectRef) -> None:
+    """Wait until the object, or the error in its place, exists on some node.
+
+    ``await reference`` and ``ObjectRef.future()`` leave a reference cycle behind in Ray 2.60, so that objects
+    fill the stores until a full garbage collection.
+    """
+    loop = asyncio.get_running_loop()
+    exists: asyncio.Future[None] = loop.create_future()
+
+    def settle() -> None:
+        if not exists.done():
+            exists.set_result(None)
+
+    stop_waiting = reference._on_ready(lambda _: loop.call_soon_threadsafe(settle))
+    try:
+        await exists
+    finally:
+        stop_waiting()
+
+
+def object_size(reference: ObjectRef) -> int | None:
+    """Serialized bytes of an object that exists; None if unknown, as after its owner's death."""
+    size: int | None = get_local_object_locations([reference])[reference]["object_size"]
+    return size or None

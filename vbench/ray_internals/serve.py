@@ -1,0 +1,62 @@
+"""Serve's actors, by the names that it gives them, and the variable for its proxies' middleware.
+
+The public list of actors, ``ray.util.state.list_actors``, needs the dashboard, which trials do without.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+PROXY_CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+"""Environment variable of a node: ``MODULE:FUNCTION``, which returns the middleware of Serve's proxies."""
+
+_REPLICA_PREFIX = "SERVE_REPLICA::"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaActor:
+    """One replica that runs."""
+
+    application: str
+    deployment: str
+    replica: str
+    """``DEPLOYMENT#ID``; the replica itself knows the ID as ``ReplicaID.unique_id``."""
+    node_id: str
+
+
+def controller_is_running() -> bool:
+    """Whether Serve runs on the cluster that this process is connected to, with or without applications."""
+    from ray.serve._private.constants import SERVE_CONTROLLER_NAME
+
+    return any(actor["Name"] == SERVE_CONTROLLER_NAME for actor in _alive())
+
+
+def proxy_pids() -> list[int]:
+    """Process ids of Serve's proxies, each on its own node."""
+    from ray.serve._private.constants import SERVE_PROXY_NAME
+
+    return [actor["Pid"] for actor in _alive() if SERVE_PROXY_NAME in (actor["Name"] or "")]
+
+
+def replica_actors() -> list[ReplicaActor]:
+    """All replicas of all applications, in no particular order."""
+    replicas = []
+    for actor in _alive():
+        name: str = actor["Name"] or ""
+        if name.startswith(_REPLICA_PREFIX):
+            application, deployment, identity = name.removeprefix(_REPLICA_PREFIX).split("#")
+            replicas.append(
+                ReplicaActor(
+                    application=application,
+                    deployment=deployment,
+                    replica=f"{deployment}#{identity}",
+                    node_id=actor["Address"]["NodeID"],
+                )
+            )
+    return replicas
+
+
+def _alive() -> Iterator[dict[str, Any]]:
+    from ray._private.state import actors
+
+    return (actor for actor in actors().values() if actor["State"] == "ALIVE")
