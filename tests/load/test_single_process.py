@@ -105,7 +105,7 @@ def test_the_service_stands_beside_the_ceiling(
 
     shown = capsys.readouterr().out
     assert "one plain process" in shown
-    assert "Limit: decoders (1 replica) need 1.6 s of the 3.2 s measured: efficiency 50%" in shown
+    assert "Bottleneck: decoders (1 replica), busy 1.6 of 3.2 s (50%)" in shown
     numbers = json.loads(out.read_text())
     assert numbers["service_frames_per_s"] == 5.0
     assert numbers["ceiling"]["frames"] == 2 * 8
