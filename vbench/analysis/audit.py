@@ -85,6 +85,7 @@ def _examined(measured: Measured, book: Ledger | None, code: str, *, others_know
     faults = [*_against_ledger(trial, folder, book, others_known=others_known), *_own_verdict(trial)]
     remarks: list[str] = []
     is_of_this_code = trial.environment.get("code") == code
+    lines: Measurements | None = None
     try:
         lines = read_measurements(folder, trial.network)
         metrics = _metrics(trial, lines)
@@ -99,7 +100,7 @@ def _examined(measured: Measured, book: Ledger | None, code: str, *, others_know
         # Of another version. The ledger says whether it was whole once.
         remarks.append(f"its metrics could not be computed again: {str(error).replace(f'{folder}/', '')}")
     try:
-        changed, unknown = _verdicts(trial, judged(folder, trial), is_of_this_code)
+        changed, unknown = _verdicts(trial, judged(folder, trial, lines), is_of_this_code)
         faults += changed
         remarks += unknown
     except DamagedError as error:
