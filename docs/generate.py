@@ -31,7 +31,7 @@ A trial is configured by groups, each with options, and by fields: `vbench GROUP
 option is a file under `conf/`; it sets fields, and a field on the command line wins. `vbench --cfg job` shows
 the result and runs nothing. Unknown groups, options and fields are refused, and the nearest right name is
 suggested. Values of a wrong type are refused too. To add options of your own, see
-[examples](../examples/README.md).
+[examples](../examples/own_options/README.md).
 
 The default of a field is the schema's. The option that is chosen may set another one: the text of each option
 follows the fields of its group.

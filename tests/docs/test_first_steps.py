@@ -38,3 +38,13 @@ def test_a_trial_is_run_read_judged_logged_and_held_against_one_process(workplac
 
 def _read(workplace: Workplace, folder: Path) -> tuple[int, str]:
     return ran(workplace.folder, workplace.temp, str(ROOT / EXAMPLE), str(folder))
+
+
+def test_an_option_file_of_the_users_own_makes_a_trial(workplace: Workplace) -> None:
+    options = str(ROOT / "examples/own_options/vbench_conf")
+    arguments = ["--config-dir", options, "runtime=eight", "video=portrait"]
+
+    status, output = workplace.run(*arguments, *SMALL, *SCENE, "tracking=off")
+
+    assert status == 0, output
+    assert "runtime=eight" in output

@@ -80,4 +80,6 @@ def register_studies(files: OptionFiles, *names: str) -> None:
             node: Any = OmegaConf.load(path)
         except (OSError, YAMLError) as error:
             raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+        if files.user_folder is not None and path.is_relative_to(files.user_folder):
+            continue  # Hydra finds it on its search path, and refuses to be given it twice.
         ConfigStore.instance().store(group=STUDIES, name=name, node=node, package="_global_")
