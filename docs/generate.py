@@ -1,7 +1,8 @@
 """Writes the generated pages of the manual: ``python docs/generate.py``; ``--check`` names stale ones.
 
 ``configuration.md`` comes from ``vbench.config.schema`` and the files under ``conf/``, ``record-fields.md``
-from the dataclasses of ``vbench.record``. In both, a field means what the docstring under it says.
+from the dataclasses of ``vbench.record``: a field means what the docstring under it says.
+``ray-internals.md`` is the table in the docstring of ``vbench.ray_internals``.
 """
 
 import ast
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import vbench.ray_internals
 from vbench.config import schema
 from vbench.record import types as record
 
@@ -44,6 +46,15 @@ Every field of every file of a trial's [record](record-format.md). Times that ar
 clock that starts at an arbitrary moment and never jumps; those of processes on one machine can be compared.
 """
 
+RAY_INTERNALS_HEAD = """\
+# Ray's internals
+
+vbench measures Ray, and needs some things that Ray's public interfaces do not offer. All of them are in the
+package `vbench/ray_internals/`. It refuses a version of Ray for which they have not been tested, and
+`tests/test_ray_internals.py` has a test per row of this table, which runs against the installed Ray. After an
+upgrade, the tests that fail name what has changed.
+"""
+
 RECORD: dict[str, type] = {
     "trial.json": record.Trial,
     "requests.jsonl": record.Request,
@@ -56,7 +67,11 @@ RECORD: dict[str, type] = {
 
 def pages() -> dict[str, str]:
     """Name -> text of each generated page."""
-    return {"configuration.md": configuration(), "record-fields.md": record_fields()}
+    return {
+        "configuration.md": configuration(),
+        "record-fields.md": record_fields(),
+        "ray-internals.md": ray_internals(),
+    }
 
 
 def configuration() -> str:
@@ -158,6 +173,26 @@ def record_fields() -> str:
             if kind not in shown:
                 shown.append(kind)
                 parts += _record_table(kind)
+    return "\n".join(parts)
+
+
+def ray_internals() -> str:
+    """The page of Ray's private interfaces, from the table in the package's docstring."""
+    table = inspect.getdoc(vbench.ray_internals) or ""
+    head = next(line for line in table.splitlines() if line.startswith("Interface "))
+    columns = [match.start() for match in re.finditer(r"\S+(?: \S+)*", head)]
+    parts = [NOTICE, RAY_INTERNALS_HEAD]
+    for block in re.split(r"\n(?=\w+\.py\n)", table)[1:]:
+        module, *lines = block.splitlines()
+        parts.append(f"## {module}\n")
+        parts.append("| interface | why vbench uses it | public alternative |\n|---|---|---|")
+        for line in lines:
+            if line.startswith("==="):
+                break
+            if line.strip():
+                cells = [line[a:b].strip() for a, b in zip(columns, [*columns[1:], None], strict=True)]
+                parts.append(f"| `{cells[0]}` | {_plain(cells[1])} | {_plain(cells[2])} |")
+        parts.append("")
     return "\n".join(parts)
 
 
