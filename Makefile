@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+CHECK_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 EXAMPLES ?= 500
 # Material announces with every build when its support ends (docs/dependencies.md).
@@ -18,7 +19,11 @@ help:
 	@echo "make docs   write the generated pages of docs/ again, and build the manual into site/"
 	@echo "make clean  remove $(VENV) and the caches (outputs/ stays)"
 
-$(STAMP): pyproject.toml constraints.txt
+# An environment of another Python, which an earlier call has left, is made again.
+$(STAMP): pyproject.toml constraints.txt setup.py
+	@$(PYTHON) -c '$(CHECK_PYTHON)' || { echo "vbench needs Python 3.11, 3.12 or 3.13, and PYTHON=$(PYTHON) is not:" \
+		"make setup PYTHON=python3.11" >&2; exit 1; }
+	@! [ -e $(VENV) ] || $(VENV)/bin/python -c '$(CHECK_PYTHON)' || rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@

@@ -2,7 +2,7 @@
 
 import sys
 
-from vbench.cli.main import entry_point
+from vbench.cli.start import entry_point
 
 if __name__ == "__main__":
     sys.exit(entry_point())

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO, cast
 
+from vbench.cli.start import REFUSED
 from vbench.config.utf8 import not_utf8
 from vbench.linux.standard_streams import (
     FULL,
@@ -17,7 +18,6 @@ from vbench.linux.standard_streams import (
     tell,
 )
 
-REFUSED = 2
 NOT_WRITTEN = 1
 
 OPTIMIZED = 2

@@ -7,46 +7,64 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from vbench.config.checkout import CONF, EXPERIMENTS
+from vbench.config.checkout import CONF
+from vbench.config.option_files import find_option_files
 
 SCHEMA = Path(__file__).parents[1] / "config" / "schema.py"
 
 HEAD = """\
 vbench: what does a Ray runtime setting do to a real video-inference service?
 
-  vbench                                        the main job
-  vbench mode=combined                          one trial, combined inference
-  vbench video=file video.path=clip.mp4         any local video
-  vbench --multirun mode=chunked,combined runtime=oss,anyscale    a sweep
-  vbench +experiments=anyscale_vs_oss blocks=2  a study: its arms in blocks, in random order
-  vbench resume=SWEEP_FOLDER                    what a sweep that was stopped lacks
-  vbench --cfg job mode=combined                show the configuration, run nothing
-  vbench compare SWEEP_FOLDER                   compare the arms of a sweep
-  vbench doctor                                 what cluster=emulated needs and this machine lacks
-  vbench efficiency [FOLDER]                    a trial beside this machine's own ceiling
-  vbench log FOLDER                             log a record to MLflow later
-  vbench manifests KIND                         manifests for Kubernetes, ray up or Anyscale
-  vbench request URL VIDEO                      ask a running service for one video
-  vbench revalidate FOLDER                      judge records again, from their files
+Usage:
+  vbench [run] [OPTIONS] [KEY=VALUE ...]        run one trial, or a sweep of trials
+  vbench COMMAND --help                         how to use another command
 
-vbench run KEY=VALUE ... is the same as vbench KEY=VALUE ..., and python -m vbench as vbench. Each of the
-other commands has its own --help; vbench --version prints the version.
+Run:
+  vbench                                        run one trial with the defaults
+  vbench mode=combined                          run one trial with combined inference
+  vbench video=file video.path=clip.mp4         use a video of your own
+  vbench --multirun mode=chunked,combined runtime=oss,anyscale    run a sweep: every combination once
+  vbench +experiments=anyscale_vs_oss blocks=2  run a study: every arm once per block, in random order
+  vbench resume=SWEEP_FOLDER                    finish a sweep that was stopped
+
+Commands:
+  vbench compare SWEEP_FOLDER                   compare the arms of a sweep
+  vbench doctor                                 check whether cluster=emulated can run on this machine
+  vbench efficiency [FOLDER]                    compare a trial with what this machine can reach
+  vbench log FOLDER                             log a record to MLflow
+  vbench manifests KIND                         write manifests for Kubernetes, ray up or Anyscale
+  vbench request URL VIDEO                      send one video to a running service
+  vbench revalidate FOLDER                      judge records again by the rules of this version
+
+Options:
+  --cfg job|hydra|all                           print the configuration and run nothing
+      --package KEY, --resolve                  ... one part of it, with interpolations replaced
+  --config-dir DIR                              use your own option files (default: vbench_conf/)
+  --info [all|config|defaults|...]              print how Hydra composes the configuration
+  --multirun                                    run every combination of comma-separated values
+  --shell-completion install=bash|fish|zsh      print a completion script: eval "$(vbench -sc install=bash)"
+  --help, --version
+
+python -m vbench is the same command. Your own option files go into folders named like the groups below, such
+as vbench_conf/runtime/two.yaml, which you then choose with runtime=two.
 
 Exit status: 0 valid and logged, 1 not valid or failed, 2 bad input, 3 valid but not logged, 130 interrupted.
 """
 
 
-def text() -> str:
-    """The whole help page."""
+def text(config_dir: str | None = None) -> str:
+    """The whole help page; ``config_dir``: the folder of the user's own option files, if it is given."""
+    files = find_option_files(config_dir)
+    groups = files.groups()
     parts = [HEAD, "Studies: +experiments=NAME\n"]
-    parts += [f"  {file.stem:<22} {comment(file)}" for file in sorted(EXPERIMENTS.glob("*.yaml"))]
+    parts += [f"  {study:<22} {comment(file)}" for study, file in files.studies().items()]
     parts.append("\nGroups: GROUP=OPTION (the first listed is the default)\n")
     defaults = _defaults()
-    for folder in sorted(path for path in CONF.iterdir() if path.is_dir()):
-        parts.append(f"  {folder.name}")
-        default = defaults.get(folder.name)
-        options = sorted(folder.glob("*.yaml"), key=lambda file: (file.stem != default, file.stem))
-        parts += [f"    {file.stem:<12} {comment(file)}" for file in options]
+    for group, options in groups.items():
+        parts.append(f"  {group}")
+        default = defaults.get(group)
+        for option in sorted(options, key=lambda option: (option != default, option)):
+            parts.append(f"    {option:<12} {comment(options[option])}")
     parts.append("\nFields: KEY=VALUE\n")
     parts += [f"  {key:<50} {line}" for key, line in fields()]
     return "\n".join(parts) + "\n"

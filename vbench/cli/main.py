@@ -9,12 +9,16 @@ from importlib import import_module
 from typing import Any
 
 from vbench import __version__
-from vbench.cli.entry import REFUSED, command
+from vbench.cli.entry import command
+from vbench.cli.start import REFUSED
 from vbench.config.suggest import nearest
 from vbench.linux.standard_streams import FULL, UNREAD, is_printed, tell
 
 INTERRUPTED = 130
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+HELP = {"--help", "-h"}
+COMPLETION = {"--shell-completion", "-sc"}
 
 RUN = "run"
 COMMANDS = {
@@ -61,12 +65,9 @@ def _other(module: str, arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if {"--help", "-h"} & set(arguments):
-        from vbench.cli import help as page
-
-        with contextlib.suppress(BrokenPipeError):
-            print(page.text(), end="")
-        return 0
+    for options, serve in ((HELP, _help), (COMPLETION, _complete)):
+        if not options.isdisjoint(arguments):
+            return _served(serve, arguments)
     for number in INTERRUPTS:
         # nohup ignores SIGHUP so that a run survives its terminal: it stays ignored.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -98,6 +99,37 @@ def _run(arguments: list[str]) -> int:
 
         tell(f"vbench: {no_room(error)}")
         return VbenchError.exit_status
+
+
+def _served(serve: Callable[[list[str]], None], arguments: list[str]) -> int:
+    """The exit status of what only prints."""
+    from vbench.errors import VbenchError
+
+    try:
+        serve(arguments)
+    except VbenchError as error:
+        tell(f"vbench: {error}")
+        return error.exit_status
+    return 0
+
+
+def _help(arguments: list[str]) -> None:
+    """Print the help page."""
+    from vbench.cli import help as page
+    from vbench.run.command_line import config_dir
+
+    text = page.text(config_dir(arguments))
+    with contextlib.suppress(BrokenPipeError):
+        print(text, end="")
+
+
+def _complete(arguments: list[str]) -> None:
+    """Serve the shell that completes a command line, or the user who installs that."""
+    from vbench.cli.completion import complete
+    from vbench.config.option_files import find_option_files
+
+    given = [argument for argument in arguments if argument not in COMPLETION]
+    complete(given, find_option_files(), COMMANDS)
 
 
 def _interrupt(*_: Any) -> None:

@@ -23,7 +23,12 @@ class OptionFiles:
     """Absolute folder with the user's own, in one folder per group; None if there is none."""
 
     def groups(self) -> dict[str, dict[str, Path]]:
-        """Group -> option -> file."""
+        """Group -> option -> file; ConfigError if vbench's own are gone."""
+        if not CONF.is_dir():
+            raise ConfigError(
+                f"the option files of vbench are missing: there is no folder {CONF}. Put conf/ and"
+                " experiments/ back beside vbench/, or install the package with 'pip install .'"
+            )
         return {
             folder.name: self._files(folder, folder.name)
             for folder in sorted(CONF.iterdir())

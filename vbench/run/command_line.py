@@ -12,14 +12,15 @@ SHORT = {
     "-i": "--info",
     "-m": "--multirun",
     "-cd": "--config-dir",
-    "-sc": "--shell-completion",
 }
-FLAGS = ("--multirun", "--resolve", "--shell-completion")
+FLAGS = ("--multirun", "--resolve")
 CHOICES: dict[str, tuple[str, ...]] = {
     "--cfg": ("job", "hydra", "all"),
     "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
 }
 WITH_VALUE = (*CHOICES, "--package", "--config-dir")
+ELSEWHERE = ("--help", "--version", "--shell-completion")
+"""Options that ``vbench.cli.main`` serves before it comes to this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +40,6 @@ class CommandLine:
     """Whether its interpolations are replaced by their values."""
     info: str | None = None
     """What Hydra prints about the composition instead of running."""
-    completes: bool = False
-    """Whether Hydra's shell completion is installed or queried."""
 
 
 @dataclass(slots=True)
@@ -65,7 +64,7 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
             options.values[name] = _checked(name, value if equals else next(waiting, ""))
         else:
             raise ConfigError(
-                f"there is no option '{argument}': {nearest(given, [*FLAGS, *WITH_VALUE, '--help'])}."
+                f"there is no option '{argument}': {nearest(given, [*FLAGS, *WITH_VALUE, *ELSEWHERE])}."
             )
     if (
         options.flags & {"--resolve"} | options.values.keys() & {"--package"}
@@ -80,8 +79,16 @@ def read_command_line(arguments: Sequence[str]) -> CommandLine:
         package=options.values.get("--package"),
         is_resolved="--resolve" in options.flags,
         info=options.values.get("--info"),
-        completes="--shell-completion" in options.flags,
     )
+
+
+def config_dir(arguments: Sequence[str]) -> str | None:
+    """The value of ``--config-dir`` among arguments that may be wrong otherwise; None if it is not given."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, equals, value = argument.partition("=")
+        if SHORT.get(name, name) == "--config-dir":
+            return value if equals else following
+    return None
 
 
 def _checked(name: str, value: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -25,6 +26,9 @@ VERSION_BASE = "1.3"
 FAILURES = (HydraException, OmegaConfBaseException, AssertionError, TypeError, ValueError)
 """What Hydra raises for overrides that it cannot compose; the last three for unexpected values."""
 
+GLOBAL_HEADER = "# @package _global_"
+"""Tells Hydra that the keys of an option file are those of the whole configuration."""
+
 Compose = Callable[[Sequence[str]], DictConfig]
 """Makes a configuration of overrides, with Hydra's own under ``hydra``; ConfigError if it cannot."""
 
@@ -40,7 +44,7 @@ def composer(files: OptionFiles) -> Iterator[Compose]:
     def composes(line: Sequence[str]) -> bool:
         try:
             compose("config", overrides=[*path, *line])
-        except FAILURES:
+        except (*FAILURES, OSError, YAMLError):
             return False
         return True
 
@@ -51,6 +55,8 @@ def composer(files: OptionFiles) -> Iterator[Compose]:
             raise ConfigError(sentence(error, line, composes)) from error
         except FAILURES as error:
             raise ConfigError(f"Hydra cannot compose '{' '.join(line)}': {first_line(error)}.") from error
+        except (OSError, YAMLError) as error:
+            raise ConfigError(f"an option file cannot be read: {' '.join(str(error).split())}.") from error
 
     with initialize_config_dir(str(CONF), version_base=VERSION_BASE, job_name="vbench"):
         yield composed
@@ -68,18 +74,31 @@ def search_path(files: OptionFiles) -> str:
     return f"hydra.searchpath=[{hydra_quoted(f'file://{files.user_folder}')}]"
 
 
-def register_studies(files: OptionFiles, *names: str) -> None:
-    """Give Hydra the files of these studies, and of vbench's own, which they may extend.
+def register_studies(files: OptionFiles, name: str | None = None) -> None:
+    """Give Hydra the file of a study of vbench, or of all of them for a user's study, which may extend them.
 
     The folder ``experiments/`` on Hydra's search path would do so too, and make a config group of every other
-    folder beside it: with ``outputs/`` in place, ``outputs=FOLDER`` would choose an option.
+    folder beside it: with ``outputs/`` in place, ``outputs=FOLDER`` would choose an option. ConfigError if a
+    file cannot be used.
     """
-    for name in names:
-        path = files.studies()[name]
+    own = OptionFiles().studies()
+    if name is not None and name in own:
+        own = {name: own[name]}
+    elif name is not None:
+        _check_header(files.studies()[name])
+    for study, path in own.items():
         try:
             node: Any = OmegaConf.load(path)
         except (OSError, YAMLError) as error:
             raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
-        if files.user_folder is not None and path.is_relative_to(files.user_folder):
-            continue  # Hydra finds it on its search path, and refuses to be given it twice.
-        ConfigStore.instance().store(group=STUDIES, name=name, node=node, package="_global_")
+        ConfigStore.instance().store(group=STUDIES, name=study, node=node, package="_global_")
+
+
+def _check_header(path: Path) -> None:
+    """ConfigError if a study does not tell Hydra that its keys are those of the whole configuration."""
+    try:
+        first = path.read_text().partition("\n")[0]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
+    if first.strip() != GLOBAL_HEADER:
+        raise ConfigError(f"{path}: the first line of a study must be '{GLOBAL_HEADER}'.")

@@ -13,6 +13,9 @@ KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or f
 WITH_UNIT = re.compile(r"([-+]?\d+(?:\.\d+)?)\s*[A-Za-z%]+")
 """A number and a unit, which the key's own name has already."""
 
+IN_FILE = re.compile(r"In '(.+)': \w+ raised while composing config:\n(.+)")
+"""How Hydra says what is wrong in an option file."""
+
 
 def sentence(error: Exception, line: Sequence[str], composes: Callable[[list[str]], bool]) -> str:
     """What is wrong with which override of ``line``, and what to give instead.
@@ -26,7 +29,8 @@ def sentence(error: Exception, line: Sequence[str], composes: Callable[[list[str
         return f"{key} has no value; give one."
     given = next((item for item in line if key and item.lstrip("+").startswith(f"{key}=")), None)
     if given is None:
-        return f"{key or 'the configuration'}: {reason}."
+        in_file = IN_FILE.match(str(cause))
+        return f"{in_file[1]}.yaml: {in_file[2]}." if in_file else f"{key or 'the configuration'}: {reason}."
     if reason.startswith("Key '"):
         others = [item for item in line if item != given]
         if not given.startswith("+") and composes([*others, f"+{given}"]):

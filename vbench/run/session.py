@@ -26,8 +26,6 @@ def run(arguments: Sequence[str]) -> int:
     if any(argument.startswith(RESUME) for argument in arguments):
         return _resume(arguments)
     line = read_command_line(arguments)
-    if line.completes:
-        return _complete(line)
     composition = _compose(line)
     if line.cfg is not None or line.info is not None:
         return _show(composition, line)
@@ -44,14 +42,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def _compose(line: CommandLine) -> Composition:
     return compose_trials(line.overrides, multirun=line.is_multirun, files=find_option_files(line.config_dir))
-
-
-def _complete(line: CommandLine) -> int:
-    """Install Hydra's shell completion, or answer the shell that asks for completions."""
-    from vbench.run.completion import complete
-
-    complete(line.overrides, find_option_files(line.config_dir))
-    return 0
 
 
 def _show(composition: Composition, line: CommandLine) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from vbench.config.checkout import ROOT
+from vbench.config.checkout import IS_INSTALLED, ROOT
 from vbench.config.sizing import machine_cpus
 from vbench.telemetry.gpus import gpus
 
@@ -31,11 +31,11 @@ PACKAGES = (
     "transformers",
 )
 
-MEASURED = ("vbench", "conf", "pyproject.toml", "constraints.txt")
-"""What of the working tree can change a result."""
+MEASURED = ("vbench",) if IS_INSTALLED else ("vbench", "conf", "pyproject.toml", "constraints.txt")
+"""What beside or in the package can change a result. An installed package has its option files inside it."""
 
-READS_ONLY = ("vbench/analysis", "vbench/cli", "vbench/tracking")
-"""And what below it cannot: it reads records."""
+NOT_MEASURED = ("vbench/analysis", "vbench/cli", "vbench/tracking", "vbench/experiments")
+"""And what below it cannot: it reads records, or says which trials are run."""
 
 JUNK = ("__pycache__", ".*", "*.pyc", "*~", "*.orig", "*.rej")
 """What Python, editors and merges leave among it."""
@@ -75,7 +75,7 @@ def _measured(root: Path) -> Iterator[Path]:
     for name in MEASURED:
         for path in (root / name, *(root / name).rglob("*")):
             below = path.relative_to(root)
-            if any(below.is_relative_to(folder) for folder in READS_ONLY):
+            if any(below.is_relative_to(folder) for folder in NOT_MEASURED):
                 continue
             parts = below.parts
             if path.is_file() and not any(fnmatch(part, junk) for part in parts for junk in JUNK):

@@ -26,7 +26,7 @@ from ray.exceptions import AuthenticationError
 from vbench.clusters.attached.api import connect
 from vbench.clusters.attached.cluster import LEAVE_S
 from vbench.clusters.attached.validate import PIP
-from vbench.config.checkout import ROOT
+from vbench.config.checkout import IS_INSTALLED, PACKAGE, ROOT
 from vbench.errors import InputError, VbenchError
 from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
 from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, STOP
@@ -82,7 +82,7 @@ def _package(job: LoadSpec) -> Iterator[tuple[Path, LoadSpec]]:
     """
     with tempfile.TemporaryDirectory(prefix="vbench-package-") as name:
         folder = Path(name)
-        shutil.copytree(ROOT / "vbench", folder / "vbench", ignore=shutil.ignore_patterns(*JUNK))
+        shutil.copytree(PACKAGE, folder / "vbench", ignore=shutil.ignore_patterns(*JUNK))
         (folder / INPUTS).mkdir()
         config = job.config
         weights = Path(config.model.weights).expanduser()
@@ -144,13 +144,25 @@ def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSp
 
 def _requirements() -> list[str]:
     """The direct dependencies, models' among them, at the versions that vbench is made for."""
+    found = _of_the_package() if IS_INSTALLED else _of_the_checkout()
+    # Ray itself is the cluster's own.
+    return [requirement for requirement in found if not requirement.startswith("ray[")]
+
+
+def _of_the_checkout() -> list[str]:
     import tomllib
 
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
-    found: list[str] = [*project["dependencies"], *project["optional-dependencies"]["models"]]
-    # Ray itself is the cluster's own.
-    return [requirement for requirement in found if not requirement.startswith("ray[")]
+    return [*project["dependencies"], *project["optional-dependencies"]["models"]]
+
+
+def _of_the_package() -> list[str]:
+    from importlib.metadata import requires
+
+    parts = [line.partition(";") for line in requires("vbench") or ()]
+    wanted = ("", 'extra == "models"')
+    return [requirement.strip() for requirement, _, marker in parts if marker.strip() in wanted]
 
 
 def _stop(server: JobsClient, name: str) -> None:
