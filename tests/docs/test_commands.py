@@ -36,6 +36,7 @@ CANNOT = {
     "python docker/check_image.py anyscale": "needs debootstrap, root and 2.7 GB of downloads",
     ". .venv/bin/activate": "changes the shell that it is typed into",
     "pip install -e .[models]": "changes the environment that the tests run in",
+    "pip install --constraint constraints.txt .": "changes the environment that the tests run in",
     "python -m vbench.models.train_shapes": "trains for hours; tests/models/test_train_shapes.py trains less",
     'python -m pytest -m "not slow" -n 2': "this suite",
     "python -m pytest -m slow -n 2 --dist loadfile": "this suite",
@@ -67,6 +68,7 @@ ELSEWHERE = {
     ),
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=vbench.pipeline.front:middleware VBENCH_PROXY_PLACES=68"
     " ray start --head": ("tests/pipeline/test_serve_run.py", "front.environment("),
+    "eval $(vbench --shell-completion install=bash)": ("tests/cli/test_completion.py", "install=bash"),
     "vbench log outputs": ("tests/docs/test_first_steps.py", '"log", "outputs"'),
     "vbench efficiency": ("tests/docs/test_first_steps.py", '"efficiency"'),
     "vbench revalidate outputs/sweeps/TIME": ("tests/docs/test_first_steps.py", '"revalidate"'),
