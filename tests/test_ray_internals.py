@@ -31,9 +31,9 @@ from tests.support.waiting import until
 from vbench.clusters.ray_node import RAY_ENV, listens, node_environment, start_command, temp_folder
 from vbench.config.schema import NodeConfig
 from vbench.linux import procfs
-from vbench.linux.guard import guarded
+from vbench.linux.guard import supervised
 from vbench.linux.ports import free_ports
-from vbench.linux.tcp_connections import remotes_of
+from vbench.linux.tcp_connections import tcp_connections_of
 from vbench.pipeline import build
 from vbench.pipeline.request_count import PROXY_COUNT
 from vbench.ray_internals import (
@@ -249,7 +249,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             del env["RAY_AUTH_TOKEN"]
             log = stack.enter_context(logs[ip].open("wb"))
             guards[ip] = stack.enter_context(
-                guarded(command, env=env, folders=[folders[ip]], stdout=log, stderr=log)
+                supervised(command, env=env, folders=[folders[ip]], stdout=log, stderr=log)
             )
             until(lambda ip=ip: node.STARTED_LINE in logs[ip].read_text(), f"{ip} is up")
         ray.init(address=f"{HEAD}:{gcs}", logging_level="ERROR", log_to_driver=False)
@@ -433,10 +433,10 @@ def _connections_after(cluster: Cluster, sender: str, receiver: str, nbytes: int
     Both nodes are in one network namespace: the raylets' connections are all there are to this port.
     """
     port = cluster.node(receiver)["ObjectManagerPort"]
-    with peers(cluster) as actors, remotes_of(os.getpid()) as connections:
+    with peers(cluster) as actors, tcp_connections_of(os.getpid()) as connections:
         references = ray.get(actors[sender].put.remote(nbytes), timeout=DEADLINE_S)
         assert ray.get(actors[receiver].get.remote(references), timeout=DEADLINE_S) == nbytes
-        return connections.look()[receiver, port]
+        return connections.by_peer()[receiver, port]
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def measure_interrupts(runs: int, seed: int) -> dict[str, Any]:
             )
             with contextlib.suppress(subprocess.TimeoutExpired):
                 run.wait(timeout=after_s)
-            before = procfs.family("of no guard", run.pid)
+            before = procfs.process_tree("of no guard", run.pid)
             run.send_signal(how)
             run.wait(timeout=60)
             began = time.monotonic()

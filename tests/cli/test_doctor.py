@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.emulated import EMULATED
 from tests.support.runs import ORDINARY, Workplace, ran
-from vbench.clusters.emulated.requirements import needs
+from vbench.clusters.emulated.requirements import check_requirements
 
 FORBIDDEN = """
 import os, sys
@@ -52,9 +52,9 @@ def test_what_is_needed_is_here(workplace: Workplace) -> None:
 
 
 def test_every_need_is_tried_and_says_what_to_do() -> None:
-    found = needs("cubic")
-    assert all(need.holds for need in found), found
-    assert all(need.found and need.remedy for need in found)
+    found = check_requirements("cubic")
+    assert all(requirement.is_met for requirement in found), found
+    assert all(requirement.found and requirement.remedy for requirement in found)
 
 
 def test_a_congestion_control_that_the_kernel_lacks_is_named(workplace: Workplace) -> None:
@@ -78,8 +78,8 @@ def test_a_kernel_module_that_is_not_there_is_named(workplace: Workplace) -> Non
 from vbench.linux.namespaces import CLONE_NEWNET, new_root
 from vbench.clusters.emulated.requirements import queueing
 new_root(CLONE_NEWNET)
-for need in (queueing("htb", default=1), queueing("pigeon")):
-    print(need.holds, need.name, need.remedy, sep="; ")
+for requirement in (queueing("htb", default=1), queueing("pigeon")):
+    print(requirement.is_met, requirement.name, requirement.remedy, sep="; ")
 """
     status, output = ran(workplace.folder, workplace.temp, "-c", tried)
     assert status == 0, output

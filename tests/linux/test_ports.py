@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from vbench.linux.netlink import asking
+from vbench.linux.netlink import netlink_socket
 from vbench.linux.ports import held_port, port_is_free
 from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG
 from vbench.telemetry.listeners import PortWatch, listening, owners, owns
@@ -24,7 +24,7 @@ def sharing(port: int, host: str = HOST) -> socket.socket:
 
 
 def listeners(port: int) -> set[int]:
-    with asking(os.getpid(), NETLINK_SOCK_DIAG) as connection:
+    with netlink_socket(os.getpid(), NETLINK_SOCK_DIAG) as connection:
         return listening(connection, HOST, port)
 
 

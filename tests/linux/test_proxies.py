@@ -62,12 +62,12 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 def test_the_object_stores_channel_goes_straight_to_the_raylet(
     proxy: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vbench.telemetry.object_store.ANSWER_S", 2.0)
+    monkeypatch.setattr("vbench.telemetry.object_store.RPC_TIMEOUT_S", 2.0)
     with listening() as (address, said):
         host, port = address.split(":")
         watch = StoreWatch({"head": (host, int(port))})
         with pytest.raises(Exception, match=r"UNAVAILABLE|DEADLINE_EXCEEDED"):
-            watch.look()
+            watch.sample()
         watch.close()
         assert said[0].startswith(b"PRI * HTTP/2"), "gRPC's own greeting, not a proxy's CONNECT"
     assert proxy == []

@@ -140,9 +140,11 @@ def test_what_a_trial_needs_grows_with_what_it_writes() -> None:
 
 
 def test_a_full_disk_is_known_by_its_error_or_a_tools_words() -> None:
-    assert disk_room.is_full(OSError(errno.ENOSPC, "No space left on device", "/x"))
-    assert disk_room.is_full(VbenchError("FFmpeg: av_interleaved_write_frame(): No space left on device"))
+    assert disk_room.is_disk_full(OSError(errno.ENOSPC, "No space left on device", "/x"))
+    assert disk_room.is_disk_full(
+        VbenchError("FFmpeg: av_interleaved_write_frame(): No space left on device")
+    )
     wrapped = ValueError("x")
     wrapped.__cause__ = OSError(errno.EDQUOT, "Disk quota exceeded")
-    assert disk_room.is_full(wrapped)
-    assert not disk_room.is_full(OSError(errno.EACCES, "Permission denied"))
+    assert disk_room.is_disk_full(wrapped)
+    assert not disk_room.is_disk_full(OSError(errno.EACCES, "Permission denied"))

@@ -14,14 +14,14 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.load.events import PART_CHARACTERS, SEPARATOR, DamagedFile, Event, Files
+from vbench.load.events import PART_CHARACTERS, SEPARATOR, DamagedFileError, Event, FileAssembler
 
 SAYING = """
 import sys
 import zlib
 from pathlib import Path
-from vbench.load.events import emit, open_channel, send_file
-open_channel(in_log=True)
+from vbench.load.events import emit, redirect_stdout, send_file
+redirect_stdout(in_log=True)
 emit({"event": "progress", "phase": "one", "done": 0, "total": 0, "note": ""})
 print("a library's line, and another without its end", end="", flush=True)
 for path in sys.argv[1:]:
@@ -57,9 +57,9 @@ def test_events_stand_apart_in_a_log_and_are_numbered(tmp_path: Path) -> None:
     assert len([part for part in parts if part["name"] == "noise"]) > 1
     there = tmp_path / "there"
     there.mkdir()
-    files = Files(there)
+    files = FileAssembler(there)
     for part in parts:
-        files.take(_event(part))
+        files.add(_event(part))
     assert (there / "noise").read_bytes() == noise.read_bytes()
     assert (there / "empty.jsonl").read_bytes() == b""
 
@@ -71,17 +71,17 @@ def _event(part: dict[str, Any]) -> Event:
 @given(lost=st.integers(0, 3))
 def test_a_file_that_lacks_a_part_is_refused(lost: int) -> None:
     parts = PARTS[:lost] + PARTS[lost + 1 :]
-    files = Files(Path("/nowhere"))
+    files = FileAssembler(Path("/nowhere"))
     if lost == len(PARTS) - 1:
         _take(files, parts)  # never whole, so never written
         return
-    with pytest.raises(DamagedFile, match="noise came back"):
+    with pytest.raises(DamagedFileError, match="noise came back"):
         _take(files, parts)
 
 
-def _take(files: Files, parts: list[Event]) -> None:
+def _take(files: FileAssembler, parts: list[Event]) -> None:
     for part in parts:
-        files.take(part)
+        files.add(part)
 
 
 def _parts() -> list[Event]:
@@ -99,11 +99,11 @@ PARTS = _parts()
 
 
 def test_a_file_is_written_into_its_folder_alone(tmp_path: Path) -> None:
-    files = Files(tmp_path / "record")
+    files = FileAssembler(tmp_path / "record")
     (tmp_path / "record").mkdir()
     outside = [
         Event(event="file", name="../outside", data=part["data"], digest=part["digest"]) for part in PARTS
     ]
-    with pytest.raises(DamagedFile):
+    with pytest.raises(DamagedFileError):
         _take(files, outside)
     assert not (tmp_path / "outside").exists()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import records
 from vbench.cli import efficiency
-from vbench.load.single_process import PlainProcess
+from vbench.load.single_process import SingleProcess
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.record import files
@@ -39,13 +39,13 @@ def reference(clip: Path) -> list[str]:
 
 
 def test_all_workers_together_see_the_frames_of_one_pass(clip: Path) -> None:
-    assert PlainProcess(clip, ARGS, workers=3).digests() == reference(clip)
+    assert SingleProcess(clip, ARGS, workers=3).digests() == reference(clip)
 
 
 def test_every_frame_of_every_video_is_counted(clip: Path) -> None:
     told: list[int] = []
 
-    found = PlainProcess(clip, ARGS, workers=2).measure(3, told.append)
+    found = SingleProcess(clip, ARGS, workers=2).measure(3, told.append)
 
     assert (found.videos, found.frames, found.workers, found.video_s) == (3, 24, 2, 12.0)
     assert told[-1] == 24
@@ -59,7 +59,7 @@ def test_an_error_of_one_worker_ends_all_and_is_raised(clip: Path, tmp_path: Pat
     data = bytearray(clip.read_bytes())
     data[len(data) // 3 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 3)
     damaged.write_bytes(data)
-    plain = PlainProcess(damaged, ARGS, workers=2)
+    plain = SingleProcess(damaged, ARGS, workers=2)
 
     with pytest.raises(VideoError, match="damaged"):
         plain.measure(2, lambda done: None)

@@ -13,7 +13,7 @@ from ray import cluster_utils
 from tests.support import records
 from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
 from vbench.config.transfer import ends, problems
-from vbench.load.transfer_actors import Pair
+from vbench.load.transfer_actors import TransferPair
 from vbench.load.transfer_load import loop, request_line, span_lines
 from vbench.pipeline.reports import ReplicaReport
 from vbench.ray_internals.node_manager import NodeManagerClient
@@ -68,16 +68,16 @@ def nodes() -> Iterator[TwoNodes]:
 
 
 @pytest.fixture
-def pair(nodes: TwoNodes) -> Iterator[Pair]:
+def pair(nodes: TwoNodes) -> Iterator[TransferPair]:
     sender, receiver = nodes.ids["127.0.0.3"], nodes.ids["127.0.0.2"]
-    with Pair.between(
+    with TransferPair.between(
         sender, receiver, seed=1, objects=3, object_bytes=5_000_001, timeout_s=TIMEOUT_S
     ) as running:
         yield running
 
 
 @pytest.mark.slow
-def test_objects_arrive_whole_and_leave_both_stores(nodes: TwoNodes, pair: Pair) -> None:
+def test_objects_arrive_whole_and_leave_both_stores(nodes: TwoNodes, pair: TransferPair) -> None:
     # Three times what a store holds goes through it: what was not let go would be spilled.
     moved = loop(pair, first=4, count=20, timeout_s=TIMEOUT_S, phase="requests")
     lines = [request_line(one, index) for index, one in enumerate(moved)]
@@ -92,7 +92,7 @@ def test_objects_arrive_whole_and_leave_both_stores(nodes: TwoNodes, pair: Pair)
 
 
 @pytest.mark.slow
-def test_spans_say_which_node_sent_and_which_received(pair: Pair) -> None:
+def test_spans_say_which_node_sent_and_which_received(pair: TransferPair) -> None:
     moved = pair.move(0, TIMEOUT_S)
     made, pulled = span_lines(moved, 0, "decode", "gpu")
     assert (made.stage, made.kind, made.node, made.bytes) == ("decode", "compute", "decode", 0)
@@ -101,14 +101,14 @@ def test_spans_say_which_node_sent_and_which_received(pair: Pair) -> None:
 
 
 @pytest.mark.slow
-def test_equal_seeds_move_equal_objects(pair: Pair) -> None:
+def test_equal_seeds_move_equal_objects(pair: TransferPair) -> None:
     first, again, other = (pair.move(number, TIMEOUT_S).made.digests for number in (7, 7, 8))
     assert first == again
     assert not set(first) & set(other)
 
 
 @pytest.mark.slow
-def test_an_object_that_arrives_with_other_bytes_is_found(pair: Pair) -> None:
+def test_an_object_that_arrives_with_other_bytes_is_found(pair: TransferPair) -> None:
     moved = pair.move(0, TIMEOUT_S)
     sent = moved.made.digests
     flipped = replace(moved, made=replace(moved.made, digests=[sent[0], "0" * 32, sent[2]]))
@@ -119,7 +119,7 @@ def test_an_object_that_arrives_with_other_bytes_is_found(pair: Pair) -> None:
 
 
 @pytest.mark.slow
-def test_a_missing_object_is_found(pair: Pair) -> None:
+def test_a_missing_object_is_found(pair: TransferPair) -> None:
     moved = pair.move(0, TIMEOUT_S)
     assert moved.arrived is not None
     fewer = replace(moved, arrived=replace(moved.arrived, digests=moved.arrived.digests[:2]))
@@ -129,7 +129,7 @@ def test_a_missing_object_is_found(pair: Pair) -> None:
 
 
 @pytest.mark.slow
-def test_after_a_request_that_failed_none_is_sent(pair: Pair) -> None:
+def test_after_a_request_that_failed_none_is_sent(pair: TransferPair) -> None:
     ray.kill(pair.receiver)
     moved = loop(pair, first=0, count=5, timeout_s=TIMEOUT_S, phase="requests")
     (line,) = [request_line(one, index) for index, one in enumerate(moved)]

@@ -11,7 +11,7 @@ from tests.support.ordinary import NOBODY
 from tests.support.runs import ORDINARY, Workplace, ran
 from vbench.record.files import read_requests, read_spans, read_trial
 from vbench.record.transfers import inter_node_transfers
-from vbench.telemetry.link_idle import QUIET_S
+from vbench.telemetry.link_idle import IDLE_S
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def _is_of_a_transfer(folder: Path) -> None:
     assert trial.observed is not None
     assert trial.observed.placement == {"Sender": {"decode": 1}, "Receiver": {"gpu": 1}}
     assert set(trial.observed.late_sent_bytes) == set(ENDS)
-    assert trial.phases_s["settle"] >= QUIET_S <= trial.phases_s["drain"]
+    assert trial.phases_s["settle"] >= IDLE_S <= trial.phases_s["drain"]
     (way,) = trial.observed.connections
     assert (way.sender, way.receiver, way.expected, way.found) == ("decode", "gpu", 1, 1)
     assert way.moved_bytes == 3 * 16_000_000

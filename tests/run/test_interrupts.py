@@ -63,7 +63,7 @@ def test_a_killed_load_process_fails_the_trial_and_leaves_nothing(
 ) -> None:
     run = workplace.start(*LONG)
     wait_for(run, "requests  0/5000")
-    for pid in procfs.family("of no guard", run.pid):
+    for pid in procfs.process_tree("of no guard", run.pid):
         # The load process itself; its guard has the same words behind its own.
         if procfs.command(pid)[1:4] == ["-m", "vbench.load", "drive"]:
             os.kill(pid, signal.SIGKILL)
@@ -79,7 +79,7 @@ def test_a_killed_load_process_fails_the_trial_and_leaves_nothing(
 def test_a_killed_ray_is_what_the_trial_names(workplace: Workplace, wait_for: Wait) -> None:
     run = workplace.start(*LONG)
     wait_for(run, "requests  0/5000")
-    for pid in procfs.family("of no guard", run.pid):
+    for pid in procfs.process_tree("of no guard", run.pid):
         line = procfs.stat(pid)
         if line is not None and line.name in ("raylet", "gcs_server"):
             os.kill(pid, signal.SIGKILL)

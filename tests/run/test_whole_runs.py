@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.http_files import Behaviour, serving
 from tests.support.runs import SMALL, Workplace
-from vbench.load.spec import LoadSpec, write_job
+from vbench.load.spec import LoadSpec, write_spec
 from vbench.record.files import read_spans, read_trial
 from vbench.record.types import Trial
 from vbench.run.compose import compose_configs
@@ -87,7 +87,7 @@ def _reference(workplace: Workplace, arguments: Sequence[str]) -> Path:
     (config,) = compose_configs([*arguments, f"outputs={workplace.folder / 'outputs'}"], multirun=False)
     folder = workplace.folder / "earlier"
     folder.mkdir()
-    job = write_job(LoadSpec(config=config, folder=folder, place=None))
+    job = write_spec(LoadSpec(config=config, folder=folder, place=None))
     status, output = workplace.run("prepare", str(job), module="vbench.load")
     assert status == 0, output
     (cached,) = (workplace.folder / "outputs" / "cache" / "reference").glob("*.json")

@@ -82,7 +82,7 @@ class Processes:
 
 def processes(main: int) -> Processes:
     """Of the run that ``main`` is the first process of, told apart by arguments and descent."""
-    below = procfs.family("of no guard", main)
+    below = procfs.process_tree("of no guard", main)
     arguments = {pid: procfs.command(pid) for pid in below}
     parents = {pid: line.parent for pid in below if (line := procfs.stat(pid))}
     guards = [pid for pid in below if arguments[pid][1:3] == ["-m", "vbench.linux.guard"]]

@@ -19,7 +19,7 @@ from vbench.clusters.emulated.host import RunningHost, fork_host
 from vbench.clusters.emulated.topology import Host, Spec
 from vbench.linux import namespaces
 from vbench.record.network import LinkCheck, LinkSample
-from vbench.telemetry.link_idle import Quiet, wait_until_quiet
+from vbench.telemetry.link_idle import Quiet, wait_until_idle
 
 DEADLINE_S = 120
 ANSWER_S = 30.0
@@ -133,7 +133,7 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], quiet_with
     incoming = {name: sum(flows for _, receiver, flows in wanted if receiver == name) for name in hosts}
     busy = [name for name in hosts if name in peers or incoming[name]]
     with watching({name: running.pid for name, running in hosts.items()}, switch=os.getpid()) as links:
-        before = [links.look(), links.look()]
+        before = [links.sample(), links.sample()]
         for name in busy:
             peer, flows = peers.get(name, (None, 0))
             ip = hosts[peer].host.ip if peer else None
@@ -142,9 +142,9 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], quiet_with
         quiet: Quiet | None = None
         channels = [hosts[name].channel for name in busy]
         while len(select.select(channels, [], [], LOOK_S)[0]) < len(busy):
-            during.append(links.look())
+            during.append(links.sample())
             if quiet_within_s is not None and len(during) == 1:
-                quiet = wait_until_quiet(
+                quiet = wait_until_idle(
                     [running.host.link for running in hosts.values()],
                     {name: running.pid for name, running in hosts.items()},
                     quiet_within_s,

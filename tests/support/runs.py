@@ -49,7 +49,7 @@ SCENE = (
 
 
 def below(root: int) -> list[int]:
-    return procfs.family("of no guard", root)
+    return procfs.process_tree("of no guard", root)
 
 
 def ran(folder: Path, temp: Path, *arguments: str, **env: str) -> tuple[int, str]:

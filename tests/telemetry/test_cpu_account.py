@@ -28,7 +28,7 @@ def line(pid: int, parent: int, own_s: float, children_s: float = 0.0, started: 
 
 def looks(*each: Mapping[int, Stat]) -> list[float]:
     account = CpuAccount()
-    return [account.look(stats, list(stats)) for stats in each]
+    return [account.sample(stats, list(stats)) for stats in each]
 
 
 def table(*lines: Stat) -> dict[int, Stat]:
@@ -64,8 +64,8 @@ def test_one_that_was_waited_for_further_up_is_counted_once() -> None:
 
 def test_an_orphan_that_lives_on_is_followed() -> None:
     account = CpuAccount()
-    assert account.look(table(HARNESS, REPLICA), [1, 3]) == 61
-    assert account.look(table(HARNESS, line(3, 0, 70)), [1]) == 71
+    assert account.sample(table(HARNESS, REPLICA), [1, 3]) == 61
+    assert account.sample(table(HARNESS, line(3, 0, 70)), [1]) == 71
 
 
 def test_a_process_id_that_is_used_again_is_another_process() -> None:
@@ -102,7 +102,7 @@ def test_a_killed_child_of_a_parent_that_lets_the_kernel_reap_is_not_others_use(
 
         def look() -> float:
             stats = procfs.all_stats()
-            return account.look(stats, procfs.descendants(stats, [parent.pid]))
+            return account.sample(stats, procfs.descendants(stats, [parent.pid]))
 
         before = look()
         assert before >= 0.48

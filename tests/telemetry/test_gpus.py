@@ -15,7 +15,7 @@ from dataclasses import asdict
 from vbench.telemetry.environment import describe
 from vbench.telemetry.gpus import watching
 with watching() as watch:
-    print([asdict(one) for one in watch.look()])
+    print([asdict(one) for one in watch.sample()])
 print(describe()["gpus"])
 """
 
@@ -31,14 +31,14 @@ def has_driver() -> bool:
 @pytest.mark.skipif(has_driver(), reason="this machine has a GPU")
 def test_a_machine_without_a_driver_has_no_gpus() -> None:
     with watching() as watch:
-        assert watch.look() == []
+        assert watch.sample() == []
     assert gpus() == []
 
 
 @pytest.mark.skipif(not has_driver(), reason="this machine has no GPU that NVML can see")
 def test_a_real_gpu_tells_what_it_is_and_how_it_is() -> None:
     with watching() as watch:
-        for one, look in zip(watch.gpus(), watch.look(), strict=True):
+        for one, look in zip(watch.gpus(), watch.sample(), strict=True):
             assert one.name
             assert 0 <= look.busy_percent <= 100
             assert 0 < look.memory_used_mb < one.memory_mb

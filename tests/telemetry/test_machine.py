@@ -46,40 +46,40 @@ def until_used(pid: int, seconds: float) -> float:
 def test_the_trials_own_time_is_counted_and_that_of_others_is_not() -> None:
     with busy() as ours, busy() as foreign:
         watch = CpuWatch([ours])
-        before = watch.look().trial_s
+        before = watch.sample().trial_s
         until_used(ours, 0.5)
         until_used(foreign, 3.0)
         line = procfs.stat(ours)
         assert line is not None
-        after = watch.look()
+        after = watch.sample()
         later = procfs.stat(ours)
         assert later is not None
     assert before < line.own_cpu_s <= after.trial_s <= later.own_cpu_s
     assert after.foreign is not None
-    everything = CpuWatch([os.getpid()]).look()
+    everything = CpuWatch([os.getpid()]).sample()
     assert everything.trial_s >= after.trial_s
 
 
 def test_a_child_that_came_and_went_stays_in_the_account() -> None:
     watch = CpuWatch([os.getpid()])
-    before = watch.look().trial_s
+    before = watch.sample().trial_s
     code = "import time\nwhile time.process_time() < 0.3: pass"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=DEADLINE_S)
     # Seconds are counted in ticks of 10 ms.
-    assert watch.look().trial_s - before > 0.285
+    assert watch.sample().trial_s - before > 0.285
 
 
 def test_the_others_are_named_by_who_used_most() -> None:
     # A root that does nothing: everything is of others, and two that spin are what they do.
     with subprocess.Popen(["sleep", "300"]) as idle, busy() as foreign:
         watch = CpuWatch([idle.pid])
-        watch.look()
+        watch.sample()
         line = procfs.stat(foreign)
         assert line is not None
         # Another test's program may use more for a while, but not from the beginning to the end of each look.
         for used_s in (3.0, 6.0, 9.0):
             until_used(foreign, used_s)
-            if (most := watch.look().foreign) == line.name:
+            if (most := watch.sample().foreign) == line.name:
                 break
         assert most == line.name
         idle.kill()
@@ -91,7 +91,7 @@ def test_a_name_that_is_no_text_disturbs_nothing() -> None:
     assert process.stdout is not None
     process.stdout.readline()
     line = procfs.stat(process.pid)
-    CpuWatch([os.getpid()]).look()
+    CpuWatch([os.getpid()]).sample()
     process.communicate(b"\n", timeout=DEADLINE_S)
     assert line is not None
     assert line.name.startswith("caf")
@@ -114,11 +114,11 @@ def test_the_measured_samples_are_those_from_the_first_look_to_the_last() -> Non
     with sampler.running():
         assert sampler.measured() == []
         began_s = time.monotonic()
-        sampler.look()
+        sampler.sample_now()
         until_more(sampler)
         assert sampler.measured() == []
         ended_s = time.monotonic()
-        sampler.look()
+        sampler.sample_now()
         until_more(sampler)
     measured = sampler.measured()
     assert 2 < len(measured) < len(sampler.samples)

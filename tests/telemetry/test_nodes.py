@@ -15,7 +15,7 @@ import pytest
 from tests.support import records
 from vbench.clusters.base import NodeAddress
 from vbench.linux import nics, procfs
-from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, Address, Remotes, remotes_of
+from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, Address, TcpConnections, tcp_connections_of
 from vbench.ray_internals.object_manager import COUNT_VARIABLE, ENABLE_VARIABLE
 from vbench.telemetry import connections, raylet_flags
 from vbench.telemetry.node_processes import NodeProcesses
@@ -77,9 +77,9 @@ def raylet(ip: str, session: Path, **env: str) -> Iterator[int]:
 def established(pid: int) -> Counter[Address]:
     if pid == os.getpid():
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as here:
-            return Remotes(here).look()
-    with remotes_of(pid) as remotes:
-        return remotes.look()
+            return TcpConnections(here).by_peer()
+    with tcp_connections_of(pid) as remotes:
+        return remotes.by_peer()
 
 
 def test_each_nodes_flags_are_those_of_its_own_raylet(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_each_nodes_flags_are_those_of_its_own_raylet(tmp_path: Path) -> None:
         raylet("10.7.0.3", tmp_path / "a") as unknown,
         raylet("10.7.0.1", tmp_path / "b"),
     ):
-        found = raylet_flags.found(str(tmp_path / "a"), nodes)
+        found = raylet_flags.raylet_flags(str(tmp_path / "a"), nodes)
     assert {(node.node, node.raylet_pid) for node in found} == {
         ("head", head),
         ("gpu", gpu),
@@ -150,8 +150,8 @@ def test_a_network_namespace_has_counters_connections_and_processes_of_its_own()
             nic = nics.nic_bytes(pid)
             assert (nic.sent, nic.received) == (0, 0)
         processes = NodeProcesses({"head": first, "gpu": second}, shaped=True)
-        cpu_s, private = processes.look()
-        cpu_s, private = processes.look()
+        cpu_s, private = processes.sample()
+        cpu_s, private = processes.sample()
     for name in ("head", "gpu"):
         assert 50e6 < private[name] < 200e6
         assert 0 < cpu_s[name] < 60
@@ -161,7 +161,7 @@ def test_a_single_node_is_what_ray_started_and_this_process() -> None:
     spin = "import time\nwhile time.process_time() < 0.2: pass\n" + WAITS
     with running(spin) as beside_us:
         # Whose parent is this process, as a raylet's is ``ray start``.
-        cpu_s, private = NodeProcesses({"head": beside_us}, shaped=False).look()
+        cpu_s, private = NodeProcesses({"head": beside_us}, shaped=False).sample()
     assert cpu_s["head"] >= 0.2
     assert private["head"] > 1e6
 

@@ -15,10 +15,10 @@ from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.clusters.local import _exit_status
 from vbench.errors import TrialError
 from vbench.linux import procfs
-from vbench.linux.guard import Guarded, guarded
+from vbench.linux.guard import SupervisedProcess, supervised
 from vbench.ray_internals.node import ESSENTIAL_PROCESSES
 from vbench.record.network import Link
-from vbench.telemetry.link_idle import wait_until_quiet
+from vbench.telemetry.link_idle import wait_until_idle
 from vbench.telemetry.nodes import NodeSampler, RayNode
 
 RAY = """
@@ -31,12 +31,12 @@ exit 7
 
 
 @contextmanager
-def ray_in(folder: Path) -> Iterator[tuple[Guarded, dict[str, int]]]:
+def ray_in(folder: Path) -> Iterator[tuple[SupervisedProcess, dict[str, int]]]:
     """A guarded stand-in for Ray's processes; their process ids by name."""
     for name in ESSENTIAL_PROCESSES:
         shutil.copy(str(shutil.which("sleep")), folder / name)
 
-    with guarded(["bash", "-c", RAY, "ray", str(folder)], env=os.environ) as ray:
+    with supervised(["bash", "-c", RAY, "ray", str(folder)], env=os.environ) as ray:
 
         def pids() -> dict[str, int]:
             lines = (procfs.stat(pid) for pid in ray.pids())
@@ -83,7 +83,7 @@ def sample(raylet: int) -> None:
 
 
 def wait_for_quiet(raylet: int) -> None:
-    wait_until_quiet([Link(node="head", nic_mbps=1.0, flow_mbps=1.0)], {"head": raylet}, 5.0)
+    wait_until_idle([Link(node="head", nic_mbps=1.0, flow_mbps=1.0)], {"head": raylet}, 5.0)
 
 
 @pytest.mark.parametrize("look", [sample, wait_for_quiet])

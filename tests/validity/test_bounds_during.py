@@ -83,7 +83,7 @@ def sleeping(count: int = 1) -> Iterator[list[int]]:
 
 
 def look(watch: BoundsWatch, *pids: int, begins: bool = False) -> CpuBounds:
-    return watch.look(procfs.all_stats(), dict.fromkeys(pids, "raylets"), begins=begins)
+    return watch.sample(procfs.all_stats(), dict.fromkeys(pids, "raylets"), begins=begins)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be bound to fewer")

@@ -21,7 +21,7 @@ import os
 from vbench.telemetry.gpus import watching
 with watching() as watch:
     for _ in range(2):
-        first, second = watch.look({os.getppid()})
+        first, second = watch.sample({os.getppid()})
         print((first.foreign_percent, first.foreign_processes))
     print((second.foreign_percent, second.foreign_processes))
 """

@@ -18,7 +18,7 @@ from tests.support.interfere import halve_what_it_receives, lift_flow_caps
 from vbench.clusters.emulated import control
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Host, Spec
 from vbench.linux import procfs
-from vbench.linux.guard import guarded
+from vbench.linux.guard import supervised
 from vbench.linux.nics import namespace
 from vbench.ray_internals.node import STARTED_LINE
 from vbench.record.network import Link, LinkCheck, LinkSample
@@ -51,16 +51,16 @@ class Running:
     """In the order of the configuration."""
 
     def check(self) -> list[LinkCheck]:
-        reply = control.ask(self.folder, ANSWER_S)
+        reply = control.request_link_check(self.folder, ANSWER_S)
         assert "error" not in reply, reply
         return [LinkCheck(**check) for check in reply["checks"]]
 
-    def look(self) -> dict[str, LinkSample]:
+    def sample(self) -> dict[str, LinkSample]:
         from vbench.telemetry.link_queues import watching
 
         hosts = dict(zip("ab", self.hosts, strict=True))
         with watching(hosts, switch=self.init) as links:
-            return links.look()
+            return links.sample()
 
 
 LINK = Link(node="a", nic_mbps=25, flow_mbps=10)
@@ -92,7 +92,7 @@ def started() -> Iterator[Running]:
     read, write = os.pipe()
     with (
         os.fdopen(read) as lines,
-        guarded(command, env=dict(os.environ), folders=[folder], stdout=write, grace_s=0) as guard,
+        supervised(command, env=dict(os.environ), folders=[folder], stdout=write, grace_s=0) as guard,
     ):
         os.close(write)
         events = (json.loads(line) for line in lines)
@@ -105,7 +105,7 @@ def started() -> Iterator[Running]:
 
 
 def test_links_that_nobody_changed_have_their_rates_after_whatever_ran_is_ended(running: Running) -> None:
-    look = running.look()
+    look = running.sample()
     for name in "ab":
         assert (look[name].out_mbps, look[name].in_mbps) == (LINK.nic_mbps, LINK.nic_mbps)
     checks = running.check()
@@ -116,7 +116,7 @@ def test_links_that_nobody_changed_have_their_rates_after_whatever_ran_is_ended(
 def test_flow_caps_that_were_lifted_and_a_nic_that_was_halved_are_found(running: Running) -> None:
     lift_flow_caps(running.hosts[0], 20)
     halve_what_it_receives(running.init, 0, LINK.nic_mbps)
-    look = running.look()
+    look = running.sample()
     assert (look["a"].flow_least_mbps, look["a"].flow_most_mbps) == (20, 20)
     assert look["a"].in_mbps == LINK.nic_mbps / 2
     assert (look["b"].flow_most_mbps, look["b"].in_mbps) == (LINK.flow_mbps, LINK.nic_mbps)

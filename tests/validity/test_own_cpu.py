@@ -144,7 +144,7 @@ def test_what_children_used_is_their_parents_and_counts_once() -> None:
         def looked() -> bool:
             stats = procfs.all_stats()
             nonlocal found
-            found, own = watch.look(stats, procfs.descendants(stats, [parent.pid]) | {root})
+            found, own = watch.sample(stats, procfs.descendants(stats, [parent.pid]) | {root})
             assert own[parent.pid] == "load process"
             return found.get("load process", 0.0) >= 0.6
 
@@ -168,5 +168,5 @@ def test_the_first_look_counts_nothing_of_before() -> None:
     while time.process_time() < end_s:
         pass
     stats = procfs.all_stats()
-    found, _ = RoleWatch([os.getpid()]).look(stats, {os.getpid()})
+    found, _ = RoleWatch([os.getpid()]).sample(stats, {os.getpid()})
     assert found == {"harness": 0.0} or set(found.values()) == {0.0}

@@ -20,7 +20,7 @@ from tests.support import records
 from tests.support.runs import SCENE, SMALL
 from vbench.clusters import local
 from vbench.clusters.base import ClusterEndpoint, RunningCluster
-from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_job
+from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_spec
 from vbench.record.files import read_observed, read_requests, read_samples, read_spans
 from vbench.record.measurements import Measurements
 from vbench.validity.rules import judge
@@ -89,7 +89,7 @@ class Lab:
         place = ClusterEndpoint(
             address=cluster.address, temp_dir=cluster.temp_dir, nodes=list(cluster.nodes), links=[]
         )
-        job = write_job(LoadSpec(config=CONFIG, folder=folder, place=place))
+        job = write_spec(LoadSpec(config=CONFIG, folder=folder, place=place))
         self.chosen.write_text(sabotage)
         try:
             run([str(SABOTAGE / "run_load.py"), str(job), *clients], cluster.load_env, enter=cluster.enter)
@@ -103,7 +103,7 @@ class Lab:
         folder.mkdir()
         config = copy.deepcopy(CONFIG)
         config.outputs = str(folder / "outputs")  # a cache of its own
-        job = write_job(LoadSpec(config=config, folder=folder, place=None))
+        job = write_spec(LoadSpec(config=config, folder=folder, place=None))
         self.chosen.write_text(sabotage)
         try:
             run(["-m", "vbench.load", "prepare", str(job)], dict(os.environ))
@@ -139,7 +139,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     try:
         config = CONFIG
         config.outputs = str(folder / "outputs")
-        job = write_job(LoadSpec(config=config, folder=folder, place=None))
+        job = write_spec(LoadSpec(config=config, folder=folder, place=None))
         run(["-m", "vbench.load", "prepare", str(job)], dict(os.environ))
         with local.start(config, folder / "ray.log", lambda *_, **__: None) as cluster:
             yield Lab(cluster=cluster, folder=folder, prepared=folder / PREPARED, chosen=chosen)

@@ -96,7 +96,7 @@ def test_a_stopped_process_of_the_trial_is_named_and_one_of_others_is_not() -> N
         for process in (ours, other):
             process.send_signal(signal.SIGSTOP)
             until(lambda pid=process.pid: procfs.stat(pid).state == "T", "it is stopped")
-        assert CpuWatch([ours.pid]).look().stopped == (f"sleep ({ours.pid})",)
+        assert CpuWatch([ours.pid]).sample().stopped == (f"sleep ({ours.pid})",)
         for process in (ours, other):
             process.send_signal(signal.SIGKILL)
 

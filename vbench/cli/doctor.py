@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vbench.clusters.emulated.cluster import all_needs
-from vbench.clusters.emulated.requirements import Need
+from vbench.clusters.emulated.cluster import all_requirements
+from vbench.clusters.emulated.requirements import Requirement
 from vbench.clusters.installation import sentence, unusable_path
 from vbench.config.schema import Config
 from vbench.config.sizing import machine_cpus
@@ -24,33 +24,33 @@ from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 FEWEST_CPUS = 2
 
 
-def examine(config: Config) -> Iterator[Need]:
+def examine(config: Config) -> Iterator[Requirement]:
     """All that ``cluster=emulated`` needs, each tried now; ``cluster=local`` needs FFmpeg and CPUs alone."""
     yield _ffmpeg()
     path = unusable_path()
-    yield Need(
+    yield Requirement(
         name="environment's path",
-        holds=path is None,
+        is_met=path is None,
         found=str(path or Path(sys.executable).parent),
         remedy=sentence(path) if path else "",
     )
     cpus = machine_cpus()
-    yield Need(
+    yield Requirement(
         name="CPUs",
-        holds=cpus >= FEWEST_CPUS,
+        is_met=cpus >= FEWEST_CPUS,
         found=f"{cpus} usable of {os.cpu_count()}",
-        remedy=f"take a machine with {FEWEST_CPUS} cores or more: a decoder and a model need one each",
+        remedy=f"take a machine with {FEWEST_CPUS} cores or more: a decoder and a model requirement one each",
     )
-    yield from all_needs(config.cluster)
+    yield from all_requirements(config.cluster)
 
 
-def _ffmpeg() -> Need:
+def _ffmpeg() -> Requirement:
     remedy = "install the package imageio-ffmpeg (make setup), or put ffmpeg on the PATH"
     try:
         path = ffmpeg_path()
-        return Need(name="FFmpeg", holds=True, found=f"{ffmpeg_version(path)}", remedy=remedy)
+        return Requirement(name="FFmpeg", is_met=True, found=f"{ffmpeg_version(path)}", remedy=remedy)
     except ToolMissingError as error:
-        return Need(name="FFmpeg", holds=False, found=str(error), remedy=remedy)
+        return Requirement(name="FFmpeg", is_met=False, found=str(error), remedy=remedy)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,12 +69,12 @@ def main(arguments: list[str] | None = None) -> int:
     table = Table()
     for name in ("needed", "", "found"):
         table.add_column(name)
-    for need in found:
-        mark = Text("yes", "green") if need.holds else Text("NO", "bold red")
-        table.add_row(need.name, mark, Text(need.found))
+    for requirement in found:
+        mark = Text("yes", "green") if requirement.is_met else Text("NO", "bold red")
+        table.add_row(requirement.name, mark, Text(requirement.found))
     console.print(table)
-    missing = [need for need in found if not need.holds]
-    for need in missing:
-        console.print(Text(f"{need.name}: {need.remedy}"), soft_wrap=True)
+    missing = [requirement for requirement in found if not requirement.is_met]
+    for requirement in missing:
+        console.print(Text(f"{requirement.name}: {requirement.remedy}"), soft_wrap=True)
     console.print("cluster=emulated cannot run here" if missing else "cluster=emulated can run here")
     return 1 if missing else 0

@@ -25,7 +25,7 @@ from vbench.config.sizing import machine_cpus
 from vbench.errors import ConfigError, InputError, VbenchError
 from vbench.load.pipeline_args import pipeline_args
 from vbench.load.reference import read_reference
-from vbench.load.single_process import Ceiling, PlainProcess
+from vbench.load.single_process import SingleProcess, SingleProcessResult
 from vbench.models.protocol import ModelError
 from vbench.record.files import TRIAL, RecordError, read_trial, write_json
 from vbench.record.types import Clip, Trial, marks
@@ -89,14 +89,14 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def measure(trial: Trial, clip: Clip, videos: int, display: Display) -> Ceiling:
+def measure(trial: Trial, clip: Clip, videos: int, display: Display) -> SingleProcessResult:
     """The ceiling for a trial's video and settings; InputError where the video cannot be worked on, or where
     the plain process sees other frames than the reference pass."""
     args = pipeline_args(from_plain(trial.config))
     total = videos * clip.frames_expected
     try:
         display.phase("checking the frames")
-        plain = PlainProcess(Path(clip.path), args, workers=machine_cpus())
+        plain = SingleProcess(Path(clip.path), args, workers=machine_cpus())
         if plain.digests() != [frame.digest for frame in read_reference(clip.reference).frames]:
             raise InputError(f"the plain process sees other frames of {clip.path} than the reference pass")
         return plain.measure(videos, lambda done: display.phase("plain process", done, total))
@@ -133,12 +133,12 @@ def _checked(trial: Trial) -> Clip:
     return clip
 
 
-def _share(trial: Trial, ceiling: Ceiling) -> float:
+def _share(trial: Trial, ceiling: SingleProcessResult) -> float:
     """The service's frames/s over those of the plain process."""
     return trial.metrics["throughput_frames_per_s"] / ceiling.frames_per_s
 
 
-def _show(console: Console, trial: Trial, clip: Clip, ceiling: Ceiling) -> None:
+def _show(console: Console, trial: Trial, clip: Clip, ceiling: SingleProcessResult) -> None:
     console.print(Text(f"{trial.arm}  ({trial.folder})", style="bold"), soft_wrap=True)
     if not trial.valid:
         console.print("the trial is NOT VALID: its trial.json says why", style="red")
@@ -168,7 +168,7 @@ def _show(console: Console, trial: Trial, clip: Clip, ceiling: Ceiling) -> None:
         show_bottleneck(console, limited_by)
 
 
-def _plain(trial: Trial, ceiling: Ceiling) -> dict[str, Any]:
+def _plain(trial: Trial, ceiling: SingleProcessResult) -> dict[str, Any]:
     """Everything as plain values."""
     limited_by = bottleneck.of_record(trial, Path(trial.folder))
     return {

@@ -95,9 +95,9 @@ def _run(arguments: list[str]) -> int:
             raise
         if error.filename is None and not is_printed():
             raise
-        from vbench.load.disk_room import no_room
+        from vbench.load.disk_room import disk_full_message
 
-        tell(f"vbench: {no_room(error)}")
+        tell(f"vbench: {disk_full_message(error)}")
         return VbenchError.exit_status
 
 

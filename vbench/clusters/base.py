@@ -63,5 +63,5 @@ class RunningCluster:
     """Seconds that the load process has to end once it is asked to."""
     network: Network | None = None
     """The emulated network, its links checked; None where there is none."""
-    links_again: Callable[[], Network] | None = None
+    recheck_links: Callable[[], Network] | None = None
     """Ends Ray on the emulated cluster, and gives its network with the links checked once more."""

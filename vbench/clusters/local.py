@@ -15,17 +15,17 @@ from vbench.clusters import private_network
 from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import (
+    last_error,
     listens,
     node_environment,
-    reason,
     start_command,
     temp_folder,
 )
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
-from vbench.linux.guard import Guarded, guarded
-from vbench.linux.ports import free_ports, port_is_free, taken
+from vbench.linux.guard import SupervisedProcess, supervised
+from vbench.linux.ports import free_ports, port_is_free, port_taken
 from vbench.ray_internals.node import ESSENTIAL_PROCESSES, raylet_socket, session_folder
 from vbench.video.addresses import is_remote
 from vbench.video.fetch.download import shown
@@ -51,7 +51,7 @@ def check(config: Config) -> None:
     check_installation()
     port = config.cluster.http_port
     if port and not port_is_free(SERVICE_HOST, port):
-        raise InputError(taken(SERVICE_HOST, port))
+        raise InputError(port_taken(SERVICE_HOST, port))
     ((name, node),) = config.cluster.nodes.items()
     key = f"cluster.nodes.{name}.object_store_mb={node.object_store_mb}"
     shm_mb = shutil.disk_usage("/dev/shm").free // 10**6
@@ -82,7 +82,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     progress("starting Ray")
     with (
         log.open("wb") as output,
-        guarded(
+        supervised(
             [*private_network.COMMAND, *command] if isolated else command,
             env=env,
             folders=[private],
@@ -135,7 +135,7 @@ def _reaches_out(config: Config) -> str | None:
     return None
 
 
-def _exit_status(ray: Guarded) -> int | None:
+def _exit_status(ray: SupervisedProcess) -> int | None:
     """Ray's exit status, None while all of it runs.
 
     What depends on a process of Ray's fails as soon as that ends, and Ray itself a little later. Whoever asks
@@ -149,7 +149,7 @@ def _exit_status(ray: Guarded) -> int | None:
 
 
 def _wait(
-    ray: Guarded, folder: Path, port: int, timeout_s: float, log: Path, *, isolated: bool
+    ray: SupervisedProcess, folder: Path, port: int, timeout_s: float, log: Path, *, isolated: bool
 ) -> int | None:
     """Until the control store takes connections and the raylet answers on its socket.
 
@@ -160,7 +160,7 @@ def _wait(
     own = private_network.inode()
     while time.monotonic() < deadline:
         if (status := ray.exit_status()) is not None:
-            raise TrialError(f"Ray ended with status {status} instead of starting: {reason(log)}")
+            raise TrialError(f"Ray ended with status {status} instead of starting: {last_error(log)}")
         if listens(socket.AF_UNIX, raylet_socket(folder)):
             if isolated:
                 inside = (pid for pid in ray.pids() if private_network.inode(pid) not in (None, own))

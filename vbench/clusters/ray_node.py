@@ -108,7 +108,7 @@ def listens(family: socket.AddressFamily, address: tuple[str, int] | str) -> boo
         return probe.connect_ex(address) == 0
 
 
-def reason(log: Path) -> str:
+def last_error(log: Path) -> str:
     """Ray's last words on an error, from what it printed."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else f"see {log}")

@@ -4,7 +4,7 @@
 its environment, which what it starts inherits. The guard's standard input is its lifeline: the parent
 holds the other end, and when the parent is gone, by ``kill -9`` too, the guard reads the end of file.
 Then, or on SIGTERM, or when COMMAND ends, it ends all marked processes and all descendants, reaps them
-(it is their subreaper), removes DIR with all in it, and leaves with COMMAND's exit status. ``Guarded`` is
+(it is their subreaper), removes DIR with all in it, and exits with COMMAND's status. ``SupervisedProcess`` is
 the parent's side; where the guard itself was killed, it does the same from there.
 """
 
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from vbench.linux.procfs import MARK, family
+from vbench.linux.procfs import TAG_VARIABLE, process_tree
 
 GRACE_S = 2.0
 """Time between asking to end and ending."""
@@ -35,11 +35,11 @@ PR_SET_CHILD_SUBREAPER = 36
 """From linux/prctl.h: orphans below become children of the caller."""
 
 
-def end_family(mark: str, root: int | None, *, grace_s: float = GRACE_S) -> list[int]:
+def terminate_tree(tag: str, root: int | None, *, grace_s: float = GRACE_S) -> list[int]:
     """Ask every process of the family to end, kill what is left; returns those that would not die."""
     asked: set[int] = set()
     started = time.monotonic()
-    while alive := family(mark, root):
+    while alive := process_tree(tag, root):
         spent_s = time.monotonic() - started
         if spent_s > grace_s + END_S:
             break
@@ -85,17 +85,17 @@ def remove(folders: Sequence[str]) -> None:
 
 
 @dataclass(slots=True)
-class Guarded:
+class SupervisedProcess:
     """A command under its guard, seen from the parent."""
 
-    mark: str
+    tag: str
     guard: "subprocess.Popen[bytes]"
     folders: tuple[str, ...]
     grace_s: float
 
     def pids(self) -> list[int]:
         """Processes alive under the guard, itself left out."""
-        return family(self.mark, self.guard.pid)
+        return process_tree(self.tag, self.guard.pid)
 
     def exit_status(self) -> int | None:
         """The command's exit status, once all of it is gone; None while it runs."""
@@ -111,14 +111,14 @@ class Guarded:
         except subprocess.TimeoutExpired:
             self.guard.kill()
             self.guard.wait()
-        left = end_family(self.mark, None, grace_s=0)
+        left = terminate_tree(self.tag, None, grace_s=0)
         if left:
             print(f"vbench: these processes would not end: {left}", file=sys.stderr)
         remove(self.folders)
 
 
 @contextmanager
-def guarded(
+def supervised(
     command: Sequence[str],
     *,
     env: Mapping[str, str],
@@ -126,15 +126,15 @@ def guarded(
     grace_s: float = GRACE_S,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
-) -> Iterator[Guarded]:
+) -> Iterator[SupervisedProcess]:
     """Run ``command`` under a guard of its own; leaving the block ends it and removes ``folders``.
 
     The guard makes the folders: before there is one to remove them, an interrupt would leave them behind.
     ``grace_s``: seconds that the command and what it started have to end before they are killed.
     """
-    mark = secrets.token_hex(8)
+    tag = secrets.token_hex(8)
     owned = tuple(str(folder) for folder in folders)
-    argv = [sys.executable, "-m", "vbench.linux.guard", "--mark", mark, f"--grace={grace_s}"]
+    argv = [sys.executable, "-m", "vbench.linux.guard", "--tag", tag, f"--grace={grace_s}"]
     for folder in owned:
         argv += ["--folder", folder]
     guard = subprocess.Popen(
@@ -145,7 +145,7 @@ def guarded(
         stderr=stderr,
         start_new_session=True,
     )
-    running = Guarded(mark, guard, owned, grace_s)
+    running = SupervisedProcess(tag, guard, owned, grace_s)
     try:
         yield running
     finally:
@@ -155,7 +155,7 @@ def guarded(
 def main() -> int:
     """The guard itself."""
     parser = argparse.ArgumentParser(prog="vbench.linux.guard", description=__doc__)
-    parser.add_argument("--mark", required=True)
+    parser.add_argument("--tag", required=True)
     parser.add_argument("--folder", action="append", default=[])
     parser.add_argument("--grace", type=float, default=GRACE_S)
     parser.add_argument("command", nargs="+")
@@ -170,11 +170,11 @@ def main() -> int:
         for folder in options.folder:
             Path(folder).mkdir(mode=0o700)
         child = subprocess.Popen(
-            options.command, stdin=subprocess.DEVNULL, env={**os.environ, MARK: options.mark}
+            options.command, stdin=subprocess.DEVNULL, env={**os.environ, TAG_VARIABLE: options.tag}
         )
         status = _watch(child, wake)
     finally:
-        left = end_family(options.mark, os.getpid(), grace_s=options.grace)
+        left = terminate_tree(options.tag, os.getpid(), grace_s=options.grace)
         remove(options.folder)
     if left:
         print(f"processes that would not die: {left}", file=sys.stderr)

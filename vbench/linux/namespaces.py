@@ -91,7 +91,12 @@ def mount_memory(target: str, size_mb: int) -> None:
     mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, f"size={size_mb}m,mode=1777")
 
 
-KINDS = (("user", CLONE_NEWUSER), ("mnt", CLONE_NEWNS), ("net", CLONE_NEWNET), ("pid", CLONE_NEWPID))
+NAMESPACE_FLAGS = (
+    ("user", CLONE_NEWUSER),
+    ("mnt", CLONE_NEWNS),
+    ("net", CLONE_NEWNET),
+    ("pid", CLONE_NEWPID),
+)
 
 
 def join(pid: int, kinds: Sequence[str]) -> None:
@@ -100,7 +105,7 @@ def join(pid: int, kinds: Sequence[str]) -> None:
     A namespace that this process is in already is left alone: the kernel refuses to join one's own user
     namespace.
     """
-    wanted = [(name, flag) for name, flag in KINDS if name in kinds]
+    wanted = [(name, flag) for name, flag in NAMESPACE_FLAGS if name in kinds]
     opened = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), flag) for name, flag in wanted]
     own = [Path(f"/proc/self/ns/{name}").stat().st_ino for name, _ in wanted]
     try:

@@ -22,7 +22,7 @@ TIMEOUT_S = 5.0
 
 
 @contextmanager
-def asking(pid: int, protocol: int) -> Iterator[socket.socket]:
+def netlink_socket(pid: int, protocol: int) -> Iterator[socket.socket]:
     """A socket for ``dump`` in the network namespace that a process is in, whatever becomes of the process.
 
     ``protocol``: a NETLINK_* number. OSError where the process is gone or is not ours to look at.

@@ -28,7 +28,7 @@ def port_is_free(host: str, port: int) -> bool:
         return True
 
 
-def taken(host: str, port: int) -> str:
+def port_taken(host: str, port: int) -> str:
     """What to tell whoever configured a port for the service that cannot be had."""
     return (
         f"cluster.http_port={port} is in use on {host}: leave it at cluster.http_port=0, for which the kernel"

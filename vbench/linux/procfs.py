@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MARK = "VBENCH_GUARD"
+TAG_VARIABLE = "VBENCH_GUARD"
 """Environment variable that marks every process started under a guard; children inherit it."""
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -42,14 +42,14 @@ def environ(pid: int) -> dict[str, str] | None:
     return {name.decode(errors="replace"): value.decode(errors="replace") for name, _, value in pairs}
 
 
-def family(mark: str, root: int | None = None) -> list[int]:
-    """Processes that carry ``VBENCH_GUARD=mark`` and all descendants of these and of ``root``.
+def process_tree(tag: str, root: int | None = None) -> list[int]:
+    """Processes that carry ``VBENCH_GUARD=tag`` and all descendants of these and of ``root``.
 
     Both are needed: a process that sets its title (Ray's workers do) overwrites the environment shown
     here, and one whose parent was killed has lost its line of descent. ``root`` itself and zombies, which
     hold nothing any more, are left out.
     """
-    needle = f"{MARK}={mark}".encode()
+    needle = f"{TAG_VARIABLE}={tag}".encode()
     parents: dict[int, int] = {}
     inside: set[int] = set() if root is None else {root}
     for pid in pids():

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from vbench.linux.netlink import asking, dump
+from vbench.linux.netlink import dump, netlink_socket
 
 Address = tuple[str, int]
 """IP address and port."""
@@ -28,14 +28,14 @@ ANSWER = struct.Struct("=4x 2x 2s 16x 16s")
 """Of an inet_diag_msg: remote port and remote address, both in network order."""
 
 
-class Remotes:
+class TcpConnections:
     """Counts the established connections of one network namespace."""
 
     def __init__(self, connection: socket.socket) -> None:
         """``connection``: a netlink socket made in that namespace."""
         self._connection = connection
 
-    def look(self) -> Counter[Address]:
+    def by_peer(self) -> Counter[Address]:
         """Remote address -> connections; OSError where the kernel does not tell.
 
         Whose they are is not asked: to a raylet's object manager nobody but raylets connect. IPv4 within
@@ -62,7 +62,7 @@ def _address(family: int, host: bytes) -> str:
 
 
 @contextmanager
-def remotes_of(pid: int) -> Iterator[Remotes]:
+def tcp_connections_of(pid: int) -> Iterator[TcpConnections]:
     """Those of the network namespace that a process is in, whatever becomes of the process."""
-    with asking(pid, NETLINK_SOCK_DIAG) as connection:
-        yield Remotes(connection)
+    with netlink_socket(pid, NETLINK_SOCK_DIAG) as connection:
+        yield TcpConnections(connection)

@@ -3,15 +3,15 @@
 import sys
 from pathlib import Path
 
-from vbench.load.events import open_channel
-from vbench.load.spec import read_job
+from vbench.load.events import redirect_stdout
+from vbench.load.spec import read_spec
 from vbench.load.steps import run_step
 
 
 def main(arguments: list[str]) -> int:
     """Run the step; its exit status."""
-    open_channel()
-    return run_step(arguments[0], read_job(Path(arguments[1])))
+    redirect_stdout()
+    return run_step(arguments[0], read_spec(Path(arguments[1])))
 
 
 if __name__ == "__main__":

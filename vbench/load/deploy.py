@@ -13,7 +13,7 @@ from ray.serve.schema import ApplicationStatus
 from vbench.clusters.base import ClusterEndpoint
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
-from vbench.linux.ports import held_port, taken
+from vbench.linux.ports import held_port, port_taken
 from vbench.load.events import progress
 from vbench.load.pipeline_args import pipeline_args
 from vbench.pipeline.application import APPLICATION, build
@@ -25,7 +25,7 @@ POLL_S = 0.1
 
 
 @contextmanager
-def serve_to_ourselves(place: ClusterEndpoint) -> Iterator[None]:
+def exclusive_serve(place: ClusterEndpoint) -> Iterator[None]:
     """On somebody else's cluster: Serve runs for this block alone, and is gone with it.
 
     TrialError where it runs already: both would be measured, and taking down ours would take down theirs. A
@@ -48,7 +48,7 @@ def serve_to_ourselves(place: ClusterEndpoint) -> Iterator[None]:
 
 
 @contextmanager
-def port_of_our_own(config: Config) -> Iterator[int]:
+def reserved_port(config: Config) -> Iterator[int]:
     """The port for the trial's proxy, kept from everybody else while the block runs.
 
     InputError if the configuration names one that is taken.
@@ -58,7 +58,7 @@ def port_of_our_own(config: Config) -> Iterator[int]:
         try:
             port = stack.enter_context(held_port(HOST, asked))
         except OSError as error:
-            raise InputError(taken(HOST, asked)) from error
+            raise InputError(port_taken(HOST, asked)) from error
         yield port
 
 

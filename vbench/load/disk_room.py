@@ -40,7 +40,7 @@ SCENE_BYTES_PER_PIXEL = 0.02
 """Coded bytes of one pixel of one frame of a scene; 0.004 to 0.01 were seen at the default quality."""
 
 
-def is_full(error: BaseException) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Whether this error, or one that it came of, says that the disk is full."""
     cause: BaseException | None = error
     while cause is not None:
@@ -52,7 +52,7 @@ def is_full(error: BaseException) -> bool:
     return False
 
 
-def no_room(error: BaseException, folder: Path | None = None) -> str:
+def disk_full_message(error: BaseException, folder: Path | None = None) -> str:
     """The sentence for a disk that was full when ``folder`` was written, or the file that the error names."""
     named = folder or getattr(error, "filename", None) or "the outputs folder"
     return (

@@ -31,7 +31,7 @@ class Event(TypedDict, total=False):
     measured time begins or ends; ``note``: a sentence that stays on the console; ``file``: a part of a file
     of the record; then ``done``, or ``failed`` with a sentence."""
 
-    event: Literal["progress", "look", "note", "file", "done", "failed"]
+    event: Literal["progress", "sample", "note", "file", "done", "failed"]
     phase: str
     done: int
     total: int
@@ -55,7 +55,7 @@ _numbers: Iterator[int] | None = None
 _lock = threading.Lock()
 
 
-def open_channel(*, in_log: bool = False) -> None:
+def redirect_stdout(*, in_log: bool = False) -> None:
     """Keep standard output for events: what libraries print goes to standard error from now on.
 
     ``in_log``: standard output is a log that others write to, in which events must be told from all else.
@@ -94,19 +94,19 @@ def send_file(path: Path) -> None:
         )
 
 
-class DamagedFile(ValueError):  # noqa: N818 - what it says of the file
+class DamagedFileError(ValueError):
     """A file's parts do not make what was sent; the message names it."""
 
 
-class Files:
+class FileAssembler:
     """Puts the files of a record together again, in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._parts: dict[str, list[str]] = {}
 
-    def take(self, event: Event) -> None:
-        """The next part of a file, which is written with its last; DamagedFile where a part is missing."""
+    def add(self, event: Event) -> None:
+        """Add the next part of a file, which is written with its last; DamagedFileError if one is missing."""
         name = event["name"]
         self._parts.setdefault(name, []).append(event["data"])
         if not event["digest"]:
@@ -114,9 +114,9 @@ class Files:
         try:
             data = zlib.decompress(base64.b64decode("".join(self._parts.pop(name)), validate=True))
         except (ValueError, zlib.error) as error:
-            raise DamagedFile(f"{name} came back damaged ({error})") from error
+            raise DamagedFileError(f"{name} came back damaged ({error})") from error
         if xxhash.xxh3_128_hexdigest(data) != event["digest"] or Path(name).name != name:
-            raise DamagedFile(f"{name} came back with other bytes than were sent")
+            raise DamagedFileError(f"{name} came back with other bytes than were sent")
         (self._folder / name).write_bytes(data)
 
 

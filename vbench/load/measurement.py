@@ -20,7 +20,7 @@ from vbench.record.files import MACHINES, NODES, OBSERVED, REQUESTS, SPANS, writ
 from vbench.record.phases import timed
 from vbench.record.types import Graph, NodeRuntime, NodeSample, Observed, Request, SpanLine, Stall
 from vbench.telemetry import conditions, connections, raylet_flags
-from vbench.telemetry.link_idle import Quiet, wait_until_quiet
+from vbench.telemetry.link_idle import LinkIdle, wait_until_idle
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
 from vbench.telemetry.stall_watch import StallWatch
 
@@ -47,16 +47,16 @@ class Observation:
         self._oom_kills: int | None = None
         self._stalls: list[Stall] = []
         self._conditions: dict[str, Mapping[str, Any]] = {}
-        self._quiet_before: Quiet | None = None
-        self._quiet_after: Quiet | None = None
+        self._idle_before: LinkIdle | None = None
+        self._idle_after: LinkIdle | None = None
         with self.phase("connect"):
             progress("connecting to Ray")
             ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
             self.names = _node_names(job.place, job.config.cluster.start_timeout_s)
-            self._agents = None if job.place.is_here else self._watching()
+            self._agents = None if job.place.is_here else self._start_agents()
         """The names of the configuration by Ray's node ids."""
 
-    def _watching(self) -> "Agents":
+    def _start_agents(self) -> "Agents":
         """An agent on each node of a cluster that is elsewhere; InputError where its runtime is another."""
         from vbench.telemetry.node_agents import INSTALL_S, START_S, Agents
 
@@ -99,13 +99,13 @@ class Observation:
         does as it ends is waited for and counted (phase ``drain``).
         """
         with self.phase("settle"):
-            self._quiet_before = self._quiet()
-        watching = self._elsewhere if self._agents else self._here
+            self._idle_before = self._wait_for_idle_links()
+        watching = self._sample_remotely if self._agents else self._sample_locally
         with watching():
             yield
 
     @contextmanager
-    def _here(self) -> Iterator[None]:
+    def _sample_locally(self) -> Iterator[None]:
         place = self.place
         raylets = raylet_flags.raylet_of_each(place)
         period_s = self._job.config.load.sample_period_s
@@ -113,21 +113,21 @@ class Observation:
         kills = procfs.oom_kills()
         client = StallWatch("client")
         with self.phase("measure"), sampler.running(), client.running():
-            emit({"event": "look"})
+            emit({"event": "sample"})
             yield
-            emit({"event": "look"})
+            emit({"event": "sample"})
         self._stalls = [client.worst()]
         self._conditions = {LOAD: conditions.of_process()}
         for name, pid in raylets.items():
             self._conditions |= conditions.of_node(name, pid)
         with self.phase("drain"):
-            self._quiet_after = self._quiet()
+            self._idle_after = self._wait_for_idle_links()
         self._oom_kills = None if kills is None else (procfs.oom_kills() or 0) - kills
         self._samples = sampler.samples
-        self._flags = raylet_flags.found(place.temp_dir, place.nodes)
+        self._flags = raylet_flags.raylet_flags(place.temp_dir, place.nodes)
 
     @contextmanager
-    def _elsewhere(self) -> Iterator[None]:
+    def _sample_remotely(self) -> Iterator[None]:
         assert self._agents is not None, "nodes elsewhere have agents"
         client = StallWatch("client")
         with self.phase("measure"), self._agents.running(), client.running():
@@ -138,13 +138,13 @@ class Observation:
         self._samples = self._agents.samples
         self._flags = self._agents.runtime
 
-    def _quiet(self) -> Quiet | None:
+    def _wait_for_idle_links(self) -> LinkIdle | None:
         """Wait until the links are quiet; TrialError where they never are. None where there are none."""
         if not self.place.links:
             return None
         progress("waiting for quiet links")
         pids = raylet_flags.raylet_of_each(self.place)
-        return wait_until_quiet(self.place.links, pids, self._job.config.load.timeout_s)
+        return wait_until_idle(self.place.links, pids, self._job.config.load.timeout_s)
 
     def write(
         self,
@@ -175,7 +175,7 @@ class Observation:
             placement=placement,
             connections=connections.connections(config.runtime.connections, moved_bytes, self._samples),
             cold=cold,
-            late_sent_bytes=self._quiet_after.sent_bytes if self._quiet_after else {},
+            late_sent_bytes=self._idle_after.sent_bytes if self._idle_after else {},
             oom_kills=self._oom_kills,
             not_sent=config.load.requests - len(requests),
             graph=graph,

@@ -22,7 +22,7 @@ from vbench.video.types import Chunk, FrameGeometry, Frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ceiling:
+class SingleProcessResult:
     """What the plain process did, and how long it took."""
 
     workers: int
@@ -47,7 +47,7 @@ class Ceiling:
         return self.video_s / self.wall_s
 
 
-class PlainProcess:
+class SingleProcess:
     """The pipeline's own parts, each chunk decoded and inferred by one worker, with nothing between them.
 
     The same splitter, decoder and detector as in the service, told the same (``args``), one worker a core.
@@ -71,7 +71,7 @@ class PlainProcess:
         self._work(1, hash_all)
         return [digest for _, digest in sorted(seen)]
 
-    def measure(self, videos: int, progress: Callable[[int], None]) -> Ceiling:
+    def measure(self, videos: int, progress: Callable[[int], None]) -> SingleProcessResult:
         """Work on ``videos`` one after the other, chunk after chunk, and time it.
 
         ``progress`` is told, by any worker's thread, how many frames are done. Raises what splitting and
@@ -89,7 +89,7 @@ class PlainProcess:
         before, start_s = os.times(), time.monotonic()
         duration_s = self._work(videos, count)
         wall_s, after = time.monotonic() - start_s, os.times()
-        return Ceiling(
+        return SingleProcessResult(
             workers=len(self._detectors),
             videos=videos,
             frames=done,

@@ -27,7 +27,7 @@ class LoadSpec:
     """None while no cluster is up yet."""
 
 
-def write_job(job: LoadSpec) -> Path:
+def write_spec(job: LoadSpec) -> Path:
     """Write it into the record's folder; the file's path."""
     path = job.folder / JOB
     write_json(path, to_plain(job))
@@ -35,7 +35,7 @@ def write_job(job: LoadSpec) -> Path:
 
 
 def to_plain(job: LoadSpec) -> dict[str, Any]:
-    """As plain values, of which ``from_plain_job`` makes it again."""
+    """As plain values, of which ``spec_from_plain`` makes it again."""
     place = asdict(job.place) if job.place else None
     return {"config": asdict(job.config), "folder": str(job.folder), "place": place}
 
@@ -46,12 +46,12 @@ def read_clip(folder: Path) -> Clip | None:
     return clip_of(json.loads(path.read_text())) if path.exists() else None
 
 
-def read_job(path: Path) -> LoadSpec:
-    """Read what ``write_job`` wrote, through the schema."""
-    return from_plain_job(json.loads(path.read_text()))
+def read_spec(path: Path) -> LoadSpec:
+    """Read what ``write_spec`` wrote, through the schema."""
+    return spec_from_plain(json.loads(path.read_text()))
 
 
-def from_plain_job(data: dict[str, Any]) -> LoadSpec:
+def spec_from_plain(data: dict[str, Any]) -> LoadSpec:
     """The job that ``to_plain`` gave."""
     place = data["place"]
     if place is not None:

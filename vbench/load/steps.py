@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from vbench.config.transfer import TRANSFER
 from vbench.errors import InputError, TrialError, VbenchError, first_line
-from vbench.load.disk_room import is_full, no_room
+from vbench.load.disk_room import disk_full_message, is_disk_full
 from vbench.load.events import emit
 from vbench.load.spec import LoadSpec
 
@@ -34,14 +34,18 @@ def run_step(step: str, job: LoadSpec, finish: Callable[[], None] = lambda: None
     except VbenchError as error:
         with contextlib.suppress(OSError):
             traceback.print_exc()
-        if is_full(error):
-            error = TrialError(no_room(error))
+        if is_disk_full(error):
+            error = TrialError(disk_full_message(error))
         emit({"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)})
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - whatever it is, the harness must hear of it
         with contextlib.suppress(OSError):
             traceback.print_exc()
-        message = no_room(error) if is_full(error) else f"{type(error).__name__}: {first_line(error)}"
+        message = (
+            disk_full_message(error)
+            if is_disk_full(error)
+            else f"{type(error).__name__}: {first_line(error)}"
+        )
         emit({"event": "failed", "message": message, "bad_input": False})
         return 1
     return 0

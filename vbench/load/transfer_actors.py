@@ -14,7 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class PutResult:
     """The objects of one request, in the sender's store."""
 
     digests: list[str]
@@ -24,7 +24,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pulled:
+class PullTimes:
     """When a request's objects came, in unix seconds of the receiver."""
 
     number: int
@@ -34,7 +34,7 @@ class Pulled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
+class Received:
     """What the receiver had of one request."""
 
     digests: list[str]
@@ -42,7 +42,7 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class TransferResult:
     """One request, as the client saw it. Times are monotonic seconds of the client."""
 
     number: int
@@ -50,9 +50,9 @@ class Moved:
     sent_s: float
     done_s: float
     sent_unix_s: float
-    made: Made
-    pulled: Pulled | None
-    arrived: Arrived | None
+    made: PutResult
+    pulled: PullTimes | None
+    arrived: Received | None
     error: str | None
     """Why the objects are not there."""
 
@@ -68,7 +68,7 @@ class Sender:
     def ready(self) -> None:
         """Return once the actor is up."""
 
-    def make(self, number: int) -> tuple[list[Any], Made]:
+    def make(self, number: int) -> tuple[list[Any], PutResult]:
         """References to the objects of request ``number``; equal seeds give equal content."""
         start_s = time.time()
         refs, digests = [], []
@@ -76,7 +76,7 @@ class Sender:
             content = self._content(number, index)
             digests.append(digest(content))
             refs.append(ray.put(content))
-        return refs, Made(digests=digests, start_s=start_s, end_s=time.time())
+        return refs, PutResult(digests=digests, start_s=start_s, end_s=time.time())
 
     def _content(self, number: int, index: int) -> npt.NDArray[np.uint8]:
         generator = np.random.default_rng([self._seed, number, index])
@@ -94,18 +94,18 @@ class Receiver:
     def ready(self) -> None:
         """Return once the actor is up."""
 
-    def pull(self, refs: list[Any]) -> Pulled:
+    def pull(self, refs: list[Any]) -> PullTimes:
         """Get all of them side by side, and hold them."""
         start_s = time.time()
         self._pulls += 1
         number = self._pulls
         self._held = ray.get(refs)
-        return Pulled(number=number, start_s=start_s, end_s=time.time())
+        return PullTimes(number=number, start_s=start_s, end_s=time.time())
 
-    def check(self) -> Arrived:
+    def check(self) -> Received:
         """Hash what is held, and let it go."""
         held, self._held = self._held, []
-        return Arrived(digests=[digest(content) for content in held], bytes=sum(c.nbytes for c in held))
+        return Received(digests=[digest(content) for content in held], bytes=sum(c.nbytes for c in held))
 
 
 def digest(content: npt.NDArray[np.uint8]) -> str:
@@ -114,7 +114,7 @@ def digest(content: npt.NDArray[np.uint8]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class TransferPair:
     """A sender and a receiver that run."""
 
     sender: Any
@@ -125,7 +125,7 @@ class Pair:
     @contextmanager
     def between(
         cls, sender_id: str, receiver_id: str, *, seed: int, objects: int, object_bytes: int, timeout_s: float
-    ) -> Iterator["Pair"]:
+    ) -> Iterator["TransferPair"]:
         """On the two nodes with these ids of Ray's, for as long as the context lasts.
 
         ray.exceptions.RayError where they are not up within ``timeout_s``.
@@ -139,11 +139,11 @@ class Pair:
             ray.kill(sender)
             ray.kill(receiver)
 
-    def move(self, number: int, timeout_s: float) -> Moved:
+    def move(self, number: int, timeout_s: float) -> TransferResult:
         """One request: make, pull on the clock, check. RayError where the sender cannot make its objects."""
         refs, made = ray.get(self.sender.make.remote(number), timeout=timeout_s)
-        pulled: Pulled | None = None
-        arrived: Arrived | None = None
+        pulled: PullTimes | None = None
+        arrived: Received | None = None
         error: str | None = None
         sent_unix_s, sent_s = time.time(), time.monotonic()
         try:
@@ -157,7 +157,7 @@ class Pair:
         del refs
         if error is None:
             arrived = ray.get(self.receiver.check.remote(), timeout=timeout_s)
-        return Moved(
+        return TransferResult(
             number=number,
             sent_s=sent_s,
             done_s=done_s,

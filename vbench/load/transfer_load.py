@@ -17,7 +17,7 @@ from vbench.errors import TrialError
 from vbench.load.events import progress
 from vbench.load.measurement import Observation
 from vbench.load.spec import LoadSpec
-from vbench.load.transfer_actors import Moved, Pair, Receiver, Sender, reason
+from vbench.load.transfer_actors import Receiver, Sender, TransferPair, TransferResult, reason
 from vbench.pipeline.reports import ReplicaReport
 from vbench.record.types import Request, SpanLine
 from vbench.video.digest import combine
@@ -60,13 +60,13 @@ def drive(job: LoadSpec) -> None:
 
 
 @contextmanager
-def _pair(job: LoadSpec, sender_id: str, receiver_id: str) -> Iterator[Pair]:
+def _pair(job: LoadSpec, sender_id: str, receiver_id: str) -> Iterator[TransferPair]:
     load, timeout_s = job.config.load, job.config.cluster.deploy_timeout_s
     with ExitStack() as stack:
         progress("starting sender and receiver")
         try:
             pair = stack.enter_context(
-                Pair.between(
+                TransferPair.between(
                     sender_id,
                     receiver_id,
                     seed=load.seed,
@@ -89,12 +89,12 @@ def _refuse_wrong(requests: Sequence[Request]) -> None:
             raise TrialError(f"the warm-up did not arrive rightly: {request.error or request.mismatch}")
 
 
-def loop(pair: Pair, *, first: int, count: int, timeout_s: float, phase: str) -> list[Moved]:
+def loop(pair: TransferPair, *, first: int, count: int, timeout_s: float, phase: str) -> list[TransferResult]:
     """Requests ``first`` to ``first + count - 1``, one after another; none is sent after one that failed.
 
     Raises TrialError where the sender cannot make its objects.
     """
-    moved: list[Moved] = []
+    moved: list[TransferResult] = []
     progress(phase, 0, count)
     while len(moved) < count and not (moved and moved[-1].error):
         try:
@@ -106,7 +106,7 @@ def loop(pair: Pair, *, first: int, count: int, timeout_s: float, phase: str) ->
     return moved
 
 
-def pull_report(moved: Moved, node: str) -> list[ReplicaReport]:
+def pull_report(moved: TransferResult, node: str) -> list[ReplicaReport]:
     """What the receiver, on this node, says of its pull; nothing where it did not come to its end."""
     if moved.pulled is None:
         return []
@@ -122,7 +122,7 @@ def pull_report(moved: Moved, node: str) -> list[ReplicaReport]:
     ]
 
 
-def request_line(moved: Moved, index: int) -> Request:
+def request_line(moved: TransferResult, index: int) -> Request:
     """The record's line: objects are its frames, and the sender's hashes are its reference pass."""
     sent = moved.made.digests
     got = moved.arrived.digests if moved.arrived else []
@@ -155,7 +155,7 @@ def request_line(moved: Moved, index: int) -> Request:
     )
 
 
-def span_lines(moved: Moved, index: int, sender: str, receiver: str) -> list[SpanLine]:
+def span_lines(moved: TransferResult, index: int, sender: str, receiver: str) -> list[SpanLine]:
     """Making the objects is ``decode`` ``compute`` on the sender, moving them ``infer`` ``transfer`` to the
     receiver: so what had to cross is found as it is for frames. ``chunk`` is 0, the request being one."""
     spans = [

@@ -14,7 +14,7 @@ from vbench.config.sizing import replicas as sized_replicas
 from vbench.errors import TrialError
 from vbench.load.calibrate import compute_first_s
 from vbench.load.closed_loop import Outcome, closed_loop
-from vbench.load.deploy import HOST, deploy, placement, port_of_our_own, replicas, serve_to_ourselves
+from vbench.load.deploy import HOST, deploy, exclusive_serve, placement, replicas, reserved_port
 from vbench.load.events import progress
 from vbench.load.measurement import Observation
 from vbench.load.reference import check
@@ -67,7 +67,7 @@ def serving(job: LoadSpec, observation: Observation) -> Iterator[Service]:
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
     clips = [Path(clip.path), *(Path(variant["path"]) for variant in clip.variants)]
-    with port_of_our_own(job.config) as port, serve_to_ourselves(observation.place):
+    with reserved_port(job.config) as port, exclusive_serve(observation.place):
         with observation.phase("deploy"):
             url = deploy(job.config, clips, port, identity)
         yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxy_pids()))

@@ -12,7 +12,7 @@ from vbench.config.path_option import usable_outputs
 from vbench.config.quoting import override
 from vbench.config.schema import Config
 from vbench.errors import ConfigError, InputError, NoRoomError
-from vbench.load.disk_room import is_full, no_room
+from vbench.load.disk_room import disk_full_message, is_disk_full
 from vbench.tracking.database import unusable_database
 from vbench.video.errors import ToolMissingError
 from vbench.video.ffmpeg.executable import require_hwaccel
@@ -79,8 +79,8 @@ def check_outputs(outputs: Path, *, tracked: bool, experiments: Iterable[str] = 
             with tempfile.TemporaryFile(dir=folder):
                 pass
     except OSError as error:
-        if is_full(error):
-            raise NoRoomError(f"{no_room(error, outputs)}.") from error
+        if is_disk_full(error):
+            raise NoRoomError(f"{disk_full_message(error, outputs)}.") from error
         raise ConfigError(
             f"outputs={outputs} cannot be written to ({error.strerror}); give a folder of your own, such as"
             f" outputs=/tmp/vbench."

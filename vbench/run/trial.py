@@ -22,10 +22,10 @@ from vbench.clusters.ray_node import inherited
 from vbench.clusters.registry import kind
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError, VbenchError
-from vbench.linux.guard import GRACE_S, guarded
+from vbench.linux.guard import GRACE_S, supervised
 from vbench.load import disk_room
 from vbench.load.pipeline_args import fetched_at_once
-from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_job
+from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_spec
 from vbench.record import files, ledger
 from vbench.record.condition_owners import HARNESS, MACHINE
 from vbench.record.files import SWEEP
@@ -85,15 +85,19 @@ def run_trial(
             files.write_json(folder / files.TRIAL, trial)
             begun.leave(trial, display)
         except OSError as failure:
-            reason = disk_room.no_room(failure, folder) if disk_room.is_full(failure) else str(failure)
+            reason = (
+                disk_room.disk_full_message(failure, folder)
+                if disk_room.is_disk_full(failure)
+                else str(failure)
+            )
             error = TrialError(f"the record cannot be written: {reason}")
     return trial, error
 
 
 def _unexpected(failure: Exception, folder: Path) -> TrialError:
     """The failure as a sentence, its traceback beside the record if that can be written."""
-    if disk_room.is_full(failure):
-        return TrialError(disk_room.no_room(failure, folder))
+    if disk_room.is_disk_full(failure):
+        return TrialError(disk_room.disk_full_message(failure, folder))
     with contextlib.suppress(OSError):
         (folder / CRASH).write_text("".join(traceback.format_exception(failure)))
     return TrialError(f"{type(failure).__name__}: {failure}; see {folder / CRASH}")
@@ -138,17 +142,17 @@ def _run(config: Config, begun: "TrialInProgress", display: Display) -> None:
                     display,
                     enter=cluster.enter,
                     grace_s=cluster.load_grace_s,
-                    look=machine.look,
+                    sample_machine=machine.sample_now,
                 )
             if cluster.is_here:
                 measured = machine.measured()
                 files.write_lines(folder / files.MACHINES, measured)
                 if measured:
                     begun.saw(stalls=[stalls.worst(measured[0].at_s, measured[-1].at_s)])
-            if cluster.links_again is not None:
+            if cluster.recheck_links is not None:
                 display.phase("checking the links again")
                 with timed(phases_s, "link_check_after"):
-                    begun.network = cluster.links_again()
+                    begun.network = cluster.recheck_links()
         except TrialError as error:
             if cluster.exit_status() is not None:
                 status = f"status {cluster.exit_status()}"
@@ -195,21 +199,21 @@ def _load_step(
     *,
     enter: Sequence[str] = (),
     grace_s: float = GRACE_S,
-    look: Callable[[], None] | None = None,
+    sample_machine: Callable[[], None] | None = None,
 ) -> None:
     """Run one step of the load process until it says that it is done, showing what it says.
 
     ``enter`` stands before its command where it runs on a host of its own; ``grace_s``: what it has to end
-    by itself once it is asked to; ``look`` is called when it asks for a sample of the machine.
+    by itself once it is asked to; ``sample_machine`` is called when it asks for a sample of the machine.
 
     What the process does after that, tearing down what it has imported, is nobody's concern: it is ended.
     """
-    command = [*enter, sys.executable, "-m", "vbench.load", step, str(write_job(job))]
+    command = [*enter, sys.executable, "-m", "vbench.load", step, str(write_spec(job))]
     log = job.folder / LOAD_LOG
     silence_s = _longest_silence_s(step, job.config)
     with (
         log.open("ab") as errors,
-        guarded(command, env=env, grace_s=grace_s, stdout=subprocess.PIPE, stderr=errors) as process,
+        supervised(command, env=env, grace_s=grace_s, stdout=subprocess.PIPE, stderr=errors) as process,
     ):
         assert process.guard.stdout is not None
         for line in _lines(process.guard.stdout, silence_s, step):
@@ -220,9 +224,9 @@ def _load_step(
                 continue
             if event["event"] == "progress":
                 display.phase(event["phase"], event["done"], event["total"], event["note"])
-            elif event["event"] == "look":
-                assert look is not None, "only a load that drives asks for samples"
-                look()
+            elif event["event"] == "sample":
+                assert sample_machine is not None, "only a load that drives asks for samples"
+                sample_machine()
             elif event["event"] == "note":
                 display.say(f"vbench: {event['message']}", style="yellow")
             elif event["event"] == "done":

@@ -34,7 +34,9 @@ class BoundsWatch:
         self._groups = CpuGroups()
         self._first_throttled_s: dict[Path, float] = {}
 
-    def look(self, stats: Mapping[int, Stat], roles: Mapping[int, str], *, begins: bool = False) -> CpuBounds:
+    def sample(
+        self, stats: Mapping[int, Stat], roles: Mapping[int, str], *, begins: bool = False
+    ) -> CpuBounds:
         """The bounds of the processes in ``roles`` now; ``begins``: later ones are compared with them,
         and not with those of the first look.
 

@@ -25,7 +25,7 @@ class CpuAccount:
         self._before: dict[int, Stat] = {}
         self._lost_s = 0.0
 
-    def look(self, stats: Mapping[int, Stat], ours: Collection[int]) -> float:
+    def sample(self, stats: Mapping[int, Stat], ours: Collection[int]) -> float:
         """CPU seconds until now of ``ours`` and of those that were ours and have ended."""
         # A process that was ours stays ours when it is handed to a parent that is not.
         still = {pid for pid, line in self._before.items() if _lives(line, stats)}

@@ -40,14 +40,14 @@ class GpuWatch:
         """What they are, by index."""
         return [
             Gpu(
-                name=_told(pynvml.nvmlDeviceGetName, handle) or "a GPU without a name",
+                name=_or_none(pynvml.nvmlDeviceGetName, handle) or "a GPU without a name",
                 memory_mb=_memory_mb(handle, "total"),
-                driver=_told(pynvml.nvmlSystemGetDriverVersion),
+                driver=_or_none(pynvml.nvmlSystemGetDriverVersion),
             )
             for handle in self._handles
         ]
 
-    def look(self, ours: Collection[int] = ()) -> list[GpuSample]:
+    def sample(self, ours: Collection[int] = ()) -> list[GpuSample]:
         """How they are now, by index; ``ours``: process ids of the trial, all others being foreign."""
         return [self._sample(index, handle, ours) for index, handle in enumerate(self._handles)]
 
@@ -65,7 +65,7 @@ class GpuWatch:
         """
         if not _sees_the_machines_processes():
             return None, ()
-        there = _told(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
+        there = _or_none(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)
         others = {process.pid for process in there or () if process.pid not in ours}
         since = self._seen_us.get(index, 0)
         try:
@@ -95,23 +95,23 @@ def _named(pids: Collection[int]) -> tuple[str, ...]:
 
 
 def _sample(index: int, handle: Any) -> GpuSample:
-    use = _told(pynvml.nvmlDeviceGetUtilizationRates, handle)
-    millijoules = _told(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+    use = _or_none(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    millijoules = _or_none(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
     return GpuSample(
         gpu=index,
         busy_percent=None if use is None else use.gpu,
         memory_used_mb=_memory_mb(handle, "used"),
         energy_j=None if millijoules is None else millijoules / 1000,
-        sm_mhz=_told(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM),
+        sm_mhz=_or_none(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM),
     )
 
 
 def _memory_mb(handle: Any, which: str) -> float | None:
-    memory = _told(pynvml.nvmlDeviceGetMemoryInfo, handle)
+    memory = _or_none(pynvml.nvmlDeviceGetMemoryInfo, handle)
     return None if memory is None else getattr(memory, which) / 1e6
 
 
-def _told(question: Callable[..., Any], *of: Any) -> Any:
+def _or_none(question: Callable[..., Any], *of: Any) -> Any:
     """None where this GPU does not tell: one cut into instances has no use of its own, an old one counts no
     energy, and one that has fallen off the bus tells nothing. That is no reason to lose a trial."""
     try:
@@ -130,8 +130,8 @@ def watching() -> Iterator[GpuWatch]:
         yield GpuWatch(())
         return
     try:
-        count = _told(pynvml.nvmlDeviceGetCount) or 0
-        handles = [_told(pynvml.nvmlDeviceGetHandleByIndex, index) for index in range(count)]
+        count = _or_none(pynvml.nvmlDeviceGetCount) or 0
+        handles = [_or_none(pynvml.nvmlDeviceGetHandleByIndex, index) for index in range(count)]
         yield GpuWatch(tuple(handle for handle in handles if handle is not None))
     finally:
         with contextlib.suppress(pynvml.NVMLError):

@@ -12,38 +12,38 @@ from vbench.errors import TrialError
 from vbench.linux.nics import NicBytes, nic_bytes
 from vbench.record.link_use import least_mbps
 from vbench.record.network import Link
-from vbench.telemetry.raylet_end import raylet_end_named
+from vbench.telemetry.raylet_end import raylet_end_reported
 
-QUIET_S = 1.0
+IDLE_S = 1.0
 """For so long no link may carry anything worth the name."""
 
 POLL_S = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quiet:
-    """The links have been quiet for ``QUIET_S``."""
+class LinkIdle:
+    """The links have been quiet for ``IDLE_S``."""
 
     after_s: float
-    """Since they were first looked at, ``QUIET_S`` included."""
+    """Since they were first looked at, ``IDLE_S`` included."""
     sent_bytes: Mapping[str, int]
     """Node -> what its NIC has sent meanwhile."""
 
 
-def wait_until_quiet(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> Quiet:
-    """Return once every link has carried less than ``links.least_mbps`` for ``QUIET_S``.
+def wait_until_idle(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> LinkIdle:
+    """Return once every link has carried less than ``links.least_mbps`` for ``IDLE_S``.
 
     ``pids``: node -> process id of its raylet. TrialError if they are not quiet within ``timeout_s``, or if a
     raylet ends.
     """
-    with raylet_end_named(pids):
-        return _quiet(links, pids, timeout_s)
+    with raylet_end_reported(pids):
+        return _wait(links, pids, timeout_s)
 
 
-def _quiet(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> Quiet:
+def _wait(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> LinkIdle:
     first = before = {link.node: nic_bytes(pids[link.node]) for link in links}
     began_s = looked_s = busy_s = time.monotonic()
-    while looked_s - busy_s < QUIET_S:
+    while looked_s - busy_s < IDLE_S:
         if looked_s - began_s > timeout_s:
             raise TrialError(
                 f"the links still carried bytes {timeout_s:g} s after the last request was answered:"
@@ -57,7 +57,7 @@ def _quiet(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> 
                 busy_s = now_s
         before, looked_s = now, now_s
     sent = {node: nic.sent - first[node].sent for node, nic in before.items()}
-    return Quiet(after_s=looked_s - began_s, sent_bytes=sent)
+    return LinkIdle(after_s=looked_s - began_s, sent_bytes=sent)
 
 
 def _moved(before: NicBytes, after: NicBytes) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from vbench.clusters.emulated.shaping import FIRST_OTHER, NIC, UNKNOWN, WHOLE, port_name
 from vbench.linux.namespaces import network_of
-from vbench.linux.netlink import asking, dump
+from vbench.linux.netlink import dump, netlink_socket
 from vbench.record.network import LinkSample
 
 # From linux/rtnetlink.h, linux/pkt_sched.h and linux/gen_stats.h.
@@ -85,7 +85,7 @@ class Classes:
         self._ceils_mbps: dict[bytes, float] = {}
         """A class's options as the kernel writes them -> its ceiling."""
 
-    def look(self) -> dict[int, Class]:
+    def sample(self) -> dict[int, Class]:
         """By handle; empty if the interface has no such tree."""
         found: dict[int, Class] = {}
         for body in dump(self._connection, RTM_GETTCLASS, self._question, "the classes"):
@@ -129,7 +129,7 @@ class LinkWatch:
     _switch: socket.socket
     _ports: Mapping[str, int]
 
-    def look(self) -> dict[str, LinkSample]:
+    def sample(self) -> dict[str, LinkSample]:
         """By the host's name."""
         inwards = queues(self._switch)
         found = {}
@@ -137,7 +137,7 @@ class LinkWatch:
             out = queues(connection)[nic]
             inward = inwards[self._ports[name]]
             began_s = time.monotonic()
-            classes = self._classes[name].look()
+            classes = self._classes[name].sample()
             at_s = time.monotonic()
             ceils = [each.ceil_mbps for handle, each in classes.items() if handle >= FIRST_OTHER]
             found[name] = LinkSample(
@@ -174,7 +174,7 @@ def watching(hosts: Mapping[str, int], switch: int = 1) -> Iterator[LinkWatch]:
         def ask(pid: int) -> tuple[socket.socket, dict[str, int]]:
             with network_of(pid):
                 indices = {name: index for index, name in socket.if_nameindex()}
-            return stack.enter_context(asking(pid, socket.NETLINK_ROUTE)), indices
+            return stack.enter_context(netlink_socket(pid, socket.NETLINK_ROUTE)), indices
 
         ends, classes = {}, {}
         for name, pid in hosts.items():

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vbench.linux import procfs
-from vbench.linux.netlink import asking, dump
+from vbench.linux.netlink import dump, netlink_socket
 from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, REQUEST, SOCK_DIAG_BY_FAMILY
 from vbench.record.types import Listener
 from vbench.telemetry.periodic import repeated
@@ -75,18 +75,21 @@ class PortWatch:
         self._host, self._port, self._own = host, port, own
         self._seen: Counter[int] = Counter()
         self._known: dict[int, Listener] = {}
-        self._looks = 0
+        self._samples = 0
         self._lock = threading.Lock()
 
     @contextmanager
     def running(self, period_s: float) -> Iterator[None]:
         """Look as the block begins, while it runs, and as it ends; what a look raises is raised here."""
-        with asking(os.getpid(), NETLINK_SOCK_DIAG) as self._connection, repeated(self._look, period_s):
+        with (
+            netlink_socket(os.getpid(), NETLINK_SOCK_DIAG) as self._connection,
+            repeated(self._sample, period_s),
+        ):
             yield
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         with self._lock:
-            self._looks += 1
+            self._samples += 1
             for inode in listening(self._connection, self._host, self._port):
                 self._seen[inode] += 1
                 if inode not in self._known:
@@ -102,6 +105,6 @@ class PortWatch:
     def listeners(self) -> list[Listener]:
         """All that listened, and in how many of the looks."""
         return [
-            replace(one, looks_percent=100 * self._seen[inode] / self._looks)
+            replace(one, looks_percent=100 * self._seen[inode] / self._samples)
             for inode, one in self._known.items()
         ]

@@ -51,7 +51,7 @@ class CpuWatch:
         self._bounds = BoundsWatch()
         self._before: dict[tuple[int, int], float] | None = None
 
-    def look(self, *, begins: bool = False) -> CpuShares:
+    def sample(self, *, begins: bool = False) -> CpuShares:
         """CPU seconds until now; ``begins``: the bounds of later looks are compared with those of this one.
 
         The trial's sum includes its processes that have ended (vbench.telemetry.cpu_account). What others
@@ -68,9 +68,9 @@ class CpuWatch:
         spent = [(line.own_cpu_s - before.get((line.pid, line.started), 0.0), line.name) for line in others]
         self._before = now
         largest, name = max(spent, default=(0.0, ""))
-        by_role_s, roles = self._roles.look(stats, ours)
+        by_role_s, roles = self._roles.sample(stats, ours)
         return CpuShares(
-            trial_s=self._account.look(stats, ours),
+            trial_s=self._account.sample(stats, ours),
             kernel_s=sum(stats[pid].own_cpu_s for pid in kernel),
             foreign=name if largest > 0 else None,
             ours=frozenset(ours),
@@ -78,7 +78,7 @@ class CpuWatch:
                 f"{stats[pid].name} ({pid})" for pid in sorted(ours) if stats[pid].state in STOPPED_STATES
             ),
             by_role_s=by_role_s,
-            bounds=self._bounds.look(stats, roles, begins=begins),
+            bounds=self._bounds.sample(stats, roles, begins=begins),
         )
 
 
@@ -92,7 +92,7 @@ class MachineSampler:
         self._period_s = period_s
         self._cpu = CpuWatch(roots)
         self._lock = threading.Lock()
-        self._looks: list[int] = []
+        self._marked: list[int] = []
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -100,15 +100,15 @@ class MachineSampler:
         with gpus.watching() as self._gpus, repeated(self._take, self._period_s):
             yield
 
-    def look(self) -> None:
+    def sample_now(self) -> None:
         """Take a sample now: the measured time begins with the first look and ends with the last."""
-        self._looks.append(self._take(begins=not self._looks))
+        self._marked.append(self._take(begins=not self._marked))
 
     def measured(self) -> list[MachineSample]:
         """The samples from the first look to the last, both included; empty with fewer than two looks."""
-        if len(self._looks) < 2:
+        if len(self._marked) < 2:
             return []
-        return self.samples[self._looks[0] : self._looks[-1] + 1]
+        return self.samples[self._marked[0] : self._marked[-1] + 1]
 
     def _take(self, *, begins: bool = False) -> int:
         """Append a sample; its index."""
@@ -117,7 +117,7 @@ class MachineSampler:
             return len(self.samples) - 1
 
     def _sample(self, *, begins: bool) -> MachineSample:
-        shares = self._cpu.look(begins=begins)
+        shares = self._cpu.sample(begins=begins)
         cpu = procfs.machine_cpu()
         memory = psutil.virtual_memory()
         return MachineSample(
@@ -134,7 +134,7 @@ class MachineSampler:
             memory_used_mb=(memory.total - memory.available) / 1e6,
             memory_available_mb=memory.available / 1e6,
             stopped=shares.stopped,
-            gpus=tuple(self._gpus.look(shares.ours)),
+            gpus=tuple(self._gpus.sample(shares.ours)),
             cpu_by_role_s=shares.by_role_s,
             bounds=shares.bounds,
         )

@@ -34,10 +34,10 @@ START_S = 120.0
 INSTALL_S = 1800.0
 """The same where its node has to install the dependencies."""
 
-SAY_S = 30.0
+PROGRESS_S = 30.0
 """Whoever waits hears of it at least so often."""
 
-ANSWER_S = 60.0
+RPC_TIMEOUT_S = 60.0
 
 CLOCK_ROUNDS = 8
 """Questions for an agent's clock; the one answered fastest tells most."""
@@ -46,7 +46,7 @@ HARDWARE = ("cpu", "cores", "memory_mb", "gpus", "kernel", "machine", "python", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class NodeFacts:
     """What an agent finds on its node as it starts."""
 
     runtime: NodeRuntime
@@ -58,7 +58,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class AgentSamples:
     """What an agent saw while it watched."""
 
     nodes: list[NodeSample]
@@ -80,14 +80,14 @@ class NodeAgent:
         self._raylet = os.getppid()
         self._stack = ExitStack()
 
-    def facts(self) -> Facts:
+    def facts(self) -> NodeFacts:
         """Flags, hardware and processes; RuntimeError where the parent is no raylet."""
         command = procfs.command(self._raylet)
         if not is_raylet(command):
             raise RuntimeError(f"the parent of a worker on {self._name} is no raylet: {command[:1]}")
         found = procfs.environ(self._raylet)
         facts = environment.describe()
-        return Facts(
+        return NodeFacts(
             runtime=NodeRuntime(
                 node=self._name,
                 raylet_pid=self._raylet,
@@ -130,13 +130,13 @@ class NodeAgent:
             if sampler is not None:
                 self._stack.enter_context(sampler.running())
 
-    def end(self) -> Watched:
+    def end(self) -> AgentSamples:
         """Stop watching; what a sample raised is raised here."""
         self._stack.close()
         nodes, machines = self._samplers
         kills = procfs.oom_kills()
         counted = machines is not None and kills is not None
-        return Watched(
+        return AgentSamples(
             nodes=nodes.samples,
             machines=machines.samples if machines else [],
             oom_kills=(kills or 0) - (self._kills or 0) if counted else None,
@@ -179,7 +179,7 @@ class Agents:
             ).remote(name, place, nodes, period_s)
             for name in self._names
         }
-        facts: dict[str, Facts] = self._all("facts", start_s)
+        facts: dict[str, NodeFacts] = self._all("facts", start_s)
         self.runtime = [facts[name].runtime for name in self._names]
         self.hardware = {name: facts[name].hardware for name in self._names}
         clocks = {name: self._clock(name) for name in self._names}
@@ -192,9 +192,9 @@ class Agents:
     def running(self) -> Iterator[None]:
         """Watch all nodes while the block runs."""
         roots = {machine.watcher: machine.roots for machine in self._machines}
-        self._all("begin", ANSWER_S, {name: (roots.get(name, ()),) for name in self._names})
+        self._all("begin", RPC_TIMEOUT_S, {name: (roots.get(name, ()),) for name in self._names})
         yield
-        watched: dict[str, Watched] = self._all("end", ANSWER_S)
+        watched: dict[str, AgentSamples] = self._all("end", RPC_TIMEOUT_S)
         for name, one in watched.items():
             off_s = self._monotonic_off_s[name]
             self.samples += [_shifted(sample, off_s) for sample in one.nodes]
@@ -223,7 +223,7 @@ class Agents:
             return {}
         watchers = [machine.watcher for machine in self._machines]
         asked = {watcher: (before.get(watcher), self._speed_percent) for watcher in watchers}
-        return self._all("speed", ANSWER_S, asked)
+        return self._all("speed", RPC_TIMEOUT_S, asked)
 
     def _all(
         self, method: str, timeout_s: float, arguments: Mapping[str, tuple[Any, ...]] | None = None
@@ -237,7 +237,7 @@ class Agents:
         waiting = list(calls.values())
         while waiting and time.monotonic() < deadline:
             _, waiting = ray.wait(
-                waiting, num_returns=len(waiting), timeout=min(SAY_S, deadline - time.monotonic())
+                waiting, num_returns=len(waiting), timeout=min(PROGRESS_S, deadline - time.monotonic())
             )
             if waiting:
                 self._progress("looking at every node", len(calls) - len(waiting), len(calls))
@@ -256,7 +256,7 @@ class Agents:
         rounds = []
         for _ in range(CLOCK_ROUNDS):
             asked, asked_unix = time.monotonic(), time.time()
-            monotonic, unix = ray.get(self._agents[name].clock.remote(), timeout=ANSWER_S)
+            monotonic, unix = ray.get(self._agents[name].clock.remote(), timeout=RPC_TIMEOUT_S)
             took_s = time.monotonic() - asked
             rounds.append((took_s, monotonic - asked - took_s / 2, unix - asked_unix - took_s / 2))
         _, monotonic_off_s, unix_off_s = min(rounds)
@@ -279,7 +279,7 @@ class _Machine:
         return self.nodes[0]
 
 
-def _machines(facts: Mapping[str, Facts]) -> list[_Machine]:
+def _machines(facts: Mapping[str, NodeFacts]) -> list[_Machine]:
     found: dict[tuple[str, int], _Machine] = {}
     for name, one in facts.items():
         machine = found.setdefault(one.machine, _Machine(nodes=[], roots=[]))

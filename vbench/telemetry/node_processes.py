@@ -22,7 +22,7 @@ class NodeProcesses:
         """(pid, start) -> node; a process stays in the namespace it has begun in."""
         self._accounts = {node: CpuAccount() for node in raylets}
 
-    def look(self) -> tuple[dict[str, float], dict[str, int]]:
+    def sample(self) -> tuple[dict[str, float], dict[str, int]]:
         """CPU seconds and bytes of private memory of each node's processes.
 
         Those that have ended are included, whoever waited for them: vbench.telemetry.cpu_account.
@@ -33,7 +33,7 @@ class NodeProcesses:
         for pid, node in self._nodes(stats).items():
             members[node].append(pid)
             private[node] += procfs.private_bytes(pid)
-        cpu_s = {node: account.look(stats, members[node]) for node, account in self._accounts.items()}
+        cpu_s = {node: account.sample(stats, members[node]) for node, account in self._accounts.items()}
         return cpu_s, private
 
     def _nodes(self, stats: Mapping[int, procfs.Stat]) -> dict[int, str]:

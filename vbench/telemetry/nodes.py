@@ -11,14 +11,14 @@ from typing import Any
 from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.errors import TrialError
 from vbench.linux import nics
-from vbench.linux.tcp_connections import Address, Remotes, remotes_of
+from vbench.linux.tcp_connections import Address, TcpConnections, tcp_connections_of
 from vbench.ray_internals.node_manager import ObjectStoreStats
 from vbench.record.network import LinkSample
 from vbench.record.types import NodeSample
 from vbench.telemetry.node_processes import NodeProcesses
 from vbench.telemetry.object_store import StoreWatch
 from vbench.telemetry.periodic import repeated
-from vbench.telemetry.raylet_end import raylet_end_named
+from vbench.telemetry.raylet_end import raylet_end_reported
 
 STORE_PERIOD_S = 1.0
 """The stores are asked no more often: for each answer a raylet asks all its workers. In between, the last
@@ -82,12 +82,12 @@ class NodeSampler:
         """Sample as the block begins, while it runs, and as it ends; what a sample raised is raised here.
 
         TrialError if a raylet ended meanwhile and anything failed after that."""
-        with raylet_end_named(self._raylets), ExitStack() as stack:
+        with raylet_end_reported(self._raylets), ExitStack() as stack:
             self._store = StoreWatch(self._stores)
             stack.callback(self._store.close)
             self._store_use: dict[str, ObjectStoreStats] = {}
             self._store_due_s = 0.0
-            self._remotes: dict[str, Remotes] = {}
+            self._connections: dict[str, TcpConnections] = {}
             self._links: Any = None
             if self._place.links:
                 # Only an emulated cluster has links to look at, and needs what that needs.
@@ -95,18 +95,18 @@ class NodeSampler:
 
                 self._links = stack.enter_context(watching(self._raylets))
             if len(self._place.nodes) > 1:
-                self._remotes = {
-                    name: stack.enter_context(remotes_of(pid)) for name, pid in self._raylets.items()
+                self._connections = {
+                    name: stack.enter_context(tcp_connections_of(pid)) for name, pid in self._raylets.items()
                 }
-            stack.enter_context(repeated(self._look, self._period_s))
+            stack.enter_context(repeated(self._sample_all, self._period_s))
             yield
 
-    def _look(self) -> None:
+    def _sample_all(self) -> None:
         if time.monotonic() >= self._store_due_s:
-            self._store_use = self._store.look()
+            self._store_use = self._store.sample()
             self._store_due_s = time.monotonic() + STORE_PERIOD_S - self._period_s / 2
-        links: Mapping[str, LinkSample] = self._links.look() if self._links is not None else {}
-        cpu_s, private = self._processes.look()
+        links: Mapping[str, LinkSample] = self._links.sample() if self._links is not None else {}
+        cpu_s, private = self._processes.sample()
         for node in self._watched:
             self.samples.append(self._sample(node, links.get(node.name), cpu_s, private))
 
@@ -118,7 +118,7 @@ class NodeSampler:
         private: Mapping[str, int],
     ) -> NodeSample:
         pid = self._raylets[node.name]
-        peers = self._remotes[node.name].look() if self._remotes else Counter[Address]()
+        peers = self._connections[node.name].by_peer() if self._connections else Counter[Address]()
         shared = os.statvfs(f"/proc/{pid}/root/dev/shm")
         store = self._store_use[node.name]
         began_s = time.monotonic()

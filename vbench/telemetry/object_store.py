@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from vbench.linux.proxies import GRPC_OPTIONS
 from vbench.ray_internals.node_manager import NodeManagerClient, ObjectStoreStats
 
-ANSWER_S = 30.0
+RPC_TIMEOUT_S = 30.0
 """A raylet that does not answer within this time is taken for lost."""
 
 
@@ -18,9 +18,9 @@ class StoreWatch:
             node: NodeManagerClient(host, port, GRPC_OPTIONS) for node, (host, port) in addresses.items()
         }
 
-    def look(self) -> dict[str, ObjectStoreStats]:
+    def sample(self) -> dict[str, ObjectStoreStats]:
         """Every node's store now; grpc.RpcError if a raylet does not respond."""
-        waiting = {node: raylet.object_store_stats(ANSWER_S) for node, raylet in self._raylets.items()}
+        waiting = {node: raylet.object_store_stats(RPC_TIMEOUT_S) for node, raylet in self._raylets.items()}
         return {node: wait() for node, wait in waiting.items()}
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ ENDED = "ZX"
 
 
 @contextmanager
-def raylet_end_named(raylets: Mapping[str, int]) -> Iterator[None]:
+def raylet_end_reported(raylets: Mapping[str, int]) -> Iterator[None]:
     """If the block fails after a raylet has ended, raise a TrialError that says so, from what the block
     raised. ``raylets``: node -> process id."""
     try:

@@ -28,7 +28,7 @@ def raylet_of_each(place: ClusterEndpoint) -> dict[str, int]:
     return {node.name: pids[node.ip] for node in place.nodes}
 
 
-def found(temp_dir: str, nodes: Sequence[NodeAddress]) -> list[NodeRuntime]:
+def raylet_flags(temp_dir: str, nodes: Sequence[NodeAddress]) -> list[NodeRuntime]:
     """The flags in the environment of each raylet; one that belongs to no node is called by its address."""
     names = {node.ip: node.name for node in nodes}
     return [

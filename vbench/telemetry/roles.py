@@ -62,7 +62,7 @@ class RoleWatch:
         self._before: dict[Key, Stat] = {}
         self._cpu_s: dict[str, float] = {}
 
-    def look(
+    def sample(
         self, stats: Mapping[int, Stat], ours: Collection[int]
     ) -> tuple[dict[str, float], dict[int, str]]:
         """CPU seconds of each role since the first look, and the processes that have a role of their own."""

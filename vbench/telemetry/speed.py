@@ -15,7 +15,7 @@ WORK = Path(__file__).with_name("speed_work.py")
 MEASURE_S = 0.5
 """Of one process, and again of all together."""
 
-ANSWER_S = 60.0
+PROCESS_TIMEOUT_S = 60.0
 
 TRIES = 3
 
@@ -62,4 +62,4 @@ def _units_per_s(processes: int) -> list[float]:
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        return [float(process.communicate(timeout=ANSWER_S)[0]) for process in running]
+        return [float(process.communicate(timeout=PROCESS_TIMEOUT_S)[0]) for process in running]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.clusters.attached.node_matching import FoundNode, match
+from vbench.clusters.attached.node_matching import ClusterNode, match
 from vbench.config.schema import NodeConfig
 from vbench.errors import InputError
 
@@ -25,10 +25,10 @@ PUBLISHED = {
 }
 
 
-def running(nodes: dict[str, NodeConfig], more: float = 0) -> list[FoundNode]:
+def running(nodes: dict[str, NodeConfig], more: float = 0) -> list[ClusterNode]:
     """Nodes that have what is asked, or a share more; the last of the address is the place in the list."""
     return [
-        FoundNode(
+        ClusterNode(
             ip=f"10.0.0.{place + 9}",
             is_head=place == 0,
             resources={
@@ -53,7 +53,7 @@ def test_every_node_finds_its_own_whatever_the_order(order: list[int], more: flo
     assert addresses == {name: there[place].ip for place, name in enumerate(PUBLISHED)}
 
 
-def without(name: str) -> list[FoundNode]:
+def without(name: str) -> list[ClusterNode]:
     return [found for each, found in zip(PUBLISHED, running(PUBLISHED), strict=True) if each != name]
 
 
@@ -64,12 +64,12 @@ def without(name: str) -> list[FoundNode]:
         (without("head"), "no node for cluster.nodes.head: "),
         ([], "no node for cluster.nodes.head: it has no nodes"),
         (
-            [*running(PUBLISHED), FoundNode(ip="10.0.0.99", is_head=False, resources={"CPU": 64})],
+            [*running(PUBLISHED), ClusterNode(ip="10.0.0.99", is_head=False, resources={"CPU": 64})],
             "has 7 nodes and cluster.nodes names 6: 10.0.0.99 would take part unseen",
         ),
     ],
 )
-def test_a_cluster_that_is_another_is_refused(there: list[FoundNode], said: str) -> None:
+def test_a_cluster_that_is_another_is_refused(there: list[ClusterNode], said: str) -> None:
     with pytest.raises(InputError) as caught:
         match(PUBLISHED, there, ADDRESS)
     assert said in str(caught.value)

@@ -69,12 +69,12 @@ def last_host(found: Processes) -> int | None:
 
 
 def by_arguments(found: Processes, *wanted: str) -> int | None:
-    below = procfs.family("of no guard", found.main)
+    below = procfs.process_tree("of no guard", found.main)
     return next((pid for pid in below if tuple(procfs.command(pid)[1 : 1 + len(wanted)]) == wanted), None)
 
 
 def by_name(found: Processes, name: str) -> int | None:
-    lines = (procfs.stat(pid) for pid in procfs.family("of no guard", found.main))
+    lines = (procfs.stat(pid) for pid in procfs.process_tree("of no guard", found.main))
     return next((line.pid for line in lines if line is not None and line.name == name), None)
 
 
@@ -171,7 +171,7 @@ def killed(
     with reaping({run.pid}):
         output = wait_for(run, phase)
         until(lambda: PICKS[who](processes(run.pid)) is not None, f"{who} is there")
-        spaces = namespaces_of(procfs.family("of no guard", run.pid))
+        spaces = namespaces_of(procfs.process_tree("of no guard", run.pid))
         pid = PICKS[who](processes(run.pid))
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
@@ -186,7 +186,7 @@ def test_ctrl_c_while_the_cluster_comes_up_leaves_nothing(workplace: Workplace, 
     run = workplace.start(*LONG)
     with reaping({run.pid}):
         wait_for(run, HEAD)
-        spaces = namespaces_of(procfs.family("of no guard", run.pid))
+        spaces = namespaces_of(procfs.process_tree("of no guard", run.pid))
         run.send_signal(signal.SIGINT)
         workplace.interrupted(run)
         assert workplace.left() == []

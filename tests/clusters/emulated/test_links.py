@@ -12,7 +12,7 @@ from tests.support.lab import LOOK_S, Seen, checked, host, transfers
 from tests.support.records import config
 from vbench.clusters.emulated import link_check, topology
 from vbench.record.network import LinkCheck
-from vbench.telemetry.link_idle import POLL_S, QUIET_S
+from vbench.telemetry.link_idle import IDLE_S, POLL_S
 
 TOLERANCE = 0.10
 
@@ -33,7 +33,7 @@ EMULATED = config("cluster=emulated").cluster
 def test_flows_reach_their_caps_together_but_no_more_than_the_nic(tmp_path: Path, flows: int) -> None:
     rounds = transfers(tmp_path, [A, B], [[("a", "b", flows)]] * ROUNDS)
     seen = middle(rounds, "b", mbps=min(10 * flows, 25))
-    assert link_check.complaint(checked(A, B, flows, seen)) is None
+    assert link_check.link_problem(checked(A, B, flows, seen)) is None
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_links_are_not_quiet_before_the_last_byte_has_come(tmp_path: Path) -> No
     (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 1)]], quiet_within_s=30)
     assert seen.quiet is not None
     took_s = link_check.SETTLE_S + link_check.MEASURE_S - POLL_S - LOOK_S
-    assert seen.quiet.after_s >= took_s + QUIET_S
+    assert seen.quiet.after_s >= took_s + IDLE_S
     # 10 Mbit/s, from b acknowledgements alone.
     assert seen.quiet.sent_bytes["a"] > 0.5 * took_s * 1.25e6 > 5 * seen.quiet.sent_bytes["b"]
 
@@ -140,7 +140,7 @@ def test_connections_have_the_congestion_control_asked_for(tmp_path: Path, name:
 def test_a_link_that_is_shaped_otherwise_is_found(tmp_path: Path) -> None:
     slow = host("a", 1, flow_mbps=8, nic_mbps=25)
     (seen,) = transfers(tmp_path, [slow, B], [[("a", "b", 1)]])
-    said = link_check.complaint(checked(A, B, 1, seen))
+    said = link_check.link_problem(checked(A, B, 1, seen))
     assert said is not None
     assert said.startswith("the link a -> b carried ")
     assert " over 1 connections instead of 10.0; " in said
@@ -151,7 +151,7 @@ def test_a_link_that_is_shaped_otherwise_is_found(tmp_path: Path) -> None:
 )
 def test_a_tenth_off_is_too_much(measured: float, holds: bool) -> None:
     check = LinkCheck(sender="a", receiver="b", flows=4, expected_mbps=100, measured_mbps=measured)
-    assert (link_check.complaint(check) is None) == holds
+    assert (link_check.link_problem(check) is None) == holds
 
 
 def test_every_link_is_checked_both_ways() -> None:

@@ -15,7 +15,7 @@ from vbench.record.measurements import read_measurements
 from vbench.record.network import LINK_TOLERANCE
 from vbench.record.transfers import bytes_by_route, inter_node_transfers
 from vbench.record.types import NodeSample, Observed, Trial
-from vbench.telemetry.link_idle import QUIET_S
+from vbench.telemetry.link_idle import IDLE_S
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,7 @@ def _flags_and_connections_are_proven(observed: Observed) -> None:
     assert rest == 0
     assert requests in range(5, 3 + 2 * WARM_UP_ROUNDS + 1, 2)
     assert observed.quiet_after_s is not None
-    assert observed.quiet_after_s >= QUIET_S
+    assert observed.quiet_after_s >= IDLE_S
 
 
 def _the_graph_is_where_the_configuration_says(observed: Observed, folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ray import serve
 
 from vbench.load.measurement import Observation
-from vbench.load.spec import PREPARED, read_job
+from vbench.load.spec import PREPARED, read_spec
 from vbench.load.video_load import measure, serving
 
 
@@ -35,7 +35,7 @@ def changed(sabotage: str) -> Iterator[None]:
 
 
 def main(path: str, *sabotages: str) -> None:
-    job = read_job(Path(path))
+    job = read_spec(Path(path))
     observation = Observation(job)
     with ExitStack() as stack:
         stack.callback(serve.shutdown)

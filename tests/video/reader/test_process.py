@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.waiting import came_true, until
 from tests.video.support.clips import ClipStore
-from vbench.linux.procfs import MARK
+from vbench.linux.procfs import TAG_VARIABLE
 from vbench.video.child_environment import child_environment
 from vbench.video.errors import StoppedError, VideoError, VideoTooLargeError
 from vbench.video.ffmpeg.executable import ffmpeg_path
@@ -299,8 +299,8 @@ def test_readers_get_nothing_secret(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert "TOPSECRET" not in child_environment().values()
     assert child_environment()["CUDA_VISIBLE_DEVICES"] == "1"
-    monkeypatch.setenv(MARK, "trial")
-    assert child_environment()[MARK] == "trial", "or a trial could not end what it started"
+    monkeypatch.setenv(TAG_VARIABLE, "trial")
+    assert child_environment()[TAG_VARIABLE] == "trial", "or a trial could not end what it started"
     with FFmpegProcess(
         [sys.executable, "-c", "import os; print(os.environ)"],
         subject="x",

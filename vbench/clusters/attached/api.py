@@ -4,12 +4,12 @@ import ray
 from ray.exceptions import AuthenticationError
 from ray.util.state.exception import RayStateApiException
 
-from vbench.clusters.attached.node_matching import FoundNode
+from vbench.clusters.attached.node_matching import ClusterNode
 from vbench.errors import InputError, first_line
 from vbench.ray_internals.api_server import JobsClient, list_alive_nodes
 from vbench.ray_internals.version import version_problem
 
-ANSWER_S = 30.0
+RESPONSE_TIMEOUT_S = 30.0
 """An API server that says nothing for so long is taken for lost; Ray's own client would wait for ever."""
 
 SLOWEST_MB_PER_S = 0.25
@@ -34,7 +34,7 @@ def connect(address: str, token: str | None = None) -> JobsClient:
     key = f"cluster.address={address}"
     try:
         server = JobsClient(
-            address, _authorized(token), timeout_s=ANSWER_S, slowest_mb_per_s=SLOWEST_MB_PER_S
+            address, _authorized(token), timeout_s=RESPONSE_TIMEOUT_S, slowest_mb_per_s=SLOWEST_MB_PER_S
         )
     except (AuthenticationError, PermissionError) as error:
         raise InputError(
@@ -55,15 +55,15 @@ def connect(address: str, token: str | None = None) -> JobsClient:
     return server
 
 
-def nodes(address: str, token: str | None = None) -> list[FoundNode]:
+def nodes(address: str, token: str | None = None) -> list[ClusterNode]:
     """The nodes alive; InputError where the API server does not tell. ``token`` as for ``connect``."""
     try:
-        listed = list_alive_nodes(address, _authorized(token), most=MOST_NODES, timeout_s=ANSWER_S)
+        listed = list_alive_nodes(address, _authorized(token), most=MOST_NODES, timeout_s=RESPONSE_TIMEOUT_S)
     except (RayStateApiException, AuthenticationError, OSError, RuntimeError) as error:
         raise InputError(
             f"cluster.address={address} does not tell its nodes ({first_line(error)})."
         ) from error
     return [
-        FoundNode(ip=node.node_ip, is_head=node.is_head_node, resources=node.resources_total)
+        ClusterNode(ip=node.node_ip, is_head=node.is_head_node, resources=node.resources_total)
         for node in listed
     ]

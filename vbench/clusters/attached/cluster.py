@@ -15,18 +15,18 @@ from vbench.config.schema import Config
 from vbench.errors import InputError
 
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-"""What of the user's own environment lets the courier into the cluster."""
+"""What of the user's own environment lets the submitter into the cluster."""
 
-LOOK_S = 15.0
+CHECK_TIMEOUT_S = 15.0
 """Before anything else is done, nodes are waited for no longer."""
 
 POLL_S = 0.5
 
-LEAVE_S = 45.0
+STOP_WAIT_S = 45.0
 """Time that Ray gives the load process, once it is asked to end, to take down what it has served."""
 
-STOP_S = LEAVE_S + 30.0
-"""Time that the courier has, once asked to end, to stop its job: more than it takes itself."""
+STOP_GRACE_S = STOP_WAIT_S + 30.0
+"""Time that the submitter has, once asked to end, to stop its job: more than it takes itself."""
 
 
 def address_of(config: Config) -> str:
@@ -42,14 +42,14 @@ def address_of(config: Config) -> str:
     return address
 
 
-def own_token(runtime: str) -> str | None:
+def runtime_token(runtime: str) -> str | None:
     """The token of this runtime's cluster alone, if the environment has one: KubeRay gives each its own."""
     return os.environ.get(f"RAY_AUTH_TOKEN_{runtime.upper()}") or None
 
 
 def _authentication(runtime: str) -> dict[str, str]:
     """What lets a process into the cluster of this runtime."""
-    token = own_token(runtime)
+    token = runtime_token(runtime)
     if token:
         return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
     return {name: os.environ[name] for name in AUTHENTICATION if name in os.environ}
@@ -58,7 +58,7 @@ def _authentication(runtime: str) -> dict[str, str]:
 def _nodes(config: Config, wait_s: float) -> tuple[str, list[NodeAddress]]:
     """Nodes that have not joined yet are waited for: a cluster that has just been made takes its time."""
     address, nodes = address_of(config), config.cluster.nodes
-    token = own_token(config.runtime.name)
+    token = runtime_token(config.runtime.name)
     api.connect(address, token)
     deadline = time.monotonic() + wait_s
     while len(found := api.nodes(address, token)) < len(nodes) and time.monotonic() < deadline:
@@ -68,7 +68,7 @@ def _nodes(config: Config, wait_s: float) -> tuple[str, list[NodeAddress]]:
 
 def check(config: Config) -> None:
     """InputError, in one sentence, where the cluster cannot be reached or is not the one configured."""
-    _nodes(config, LOOK_S)
+    _nodes(config, CHECK_TIMEOUT_S)
 
 
 @contextmanager
@@ -77,14 +77,14 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     progress("looking at the cluster")
     address, nodes = _nodes(config, config.cluster.start_timeout_s)
     log.write_text(f"{address}: Ray's logs are on its nodes\n")
-    courier = (sys.executable, "-m", "vbench.load.ray_job.submit")
+    submitter = (sys.executable, "-m", "vbench.load.ray_job.submit")
     yield RunningCluster(
         address="auto",
         temp_dir="",
         load_env=inherited() | _authentication(config.runtime.name),
         exit_status=lambda: None,
         nodes=tuple(nodes),
-        enter=(*courier, address, config.cluster.dependencies),
+        enter=(*submitter, address, config.cluster.dependencies),
         is_here=False,
-        load_grace_s=STOP_S,
+        load_grace_s=STOP_GRACE_S,
     )

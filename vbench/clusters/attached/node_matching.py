@@ -13,12 +13,12 @@ from vbench.errors import InputError
 STORE = "object_store_memory"
 """Ray's name of the resource, in bytes."""
 
-ABSENT = 10**6
+INFEASIBLE = 10**6
 """Cost of a node that does not fit: more than all others together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundNode:
+class ClusterNode:
     """A node as its cluster tells of it."""
 
     ip: str
@@ -27,43 +27,45 @@ class FoundNode:
     """In all, used or not."""
 
 
-def match(nodes: Mapping[str, NodeConfig], found: Sequence[FoundNode], address: str) -> list[NodeAddress]:
+def match(nodes: Mapping[str, NodeConfig], found: Sequence[ClusterNode], address: str) -> list[NodeAddress]:
     """Each node of the configuration, head first, on a node of the cluster that has what it asks for.
 
     InputError where one fits none, or the cluster has nodes that the configuration does not know: they could
     take part unseen. Of several that fit, the one with the lowest address comes first.
     """
     names = list(nodes)
-    there = sorted(found, key=lambda node: tuple(int(part) for part in node.ip.split(".") if part.isdigit()))
+    available = sorted(
+        found, key=lambda node: tuple(int(part) for part in node.ip.split(".") if part.isdigit())
+    )
     costs = np.array(
         [
             [
-                column if not list(_lacks(nodes[name], here, head=position == 0)) else ABSENT
-                for column, here in enumerate(there)
+                column if not list(_unmet(nodes[name], here, head=position == 0)) else INFEASIBLE
+                for column, here in enumerate(available)
             ]
             for position, name in enumerate(names)
         ]
-    ).reshape(len(names), len(there))
+    ).reshape(len(names), len(available))
     rows, columns = linear_sum_assignment(costs)
     pairs = {
-        names[row]: there[column]
+        names[row]: available[column]
         for row, column in zip(rows, columns, strict=True)
-        if costs[row, column] < ABSENT
+        if costs[row, column] < INFEASIBLE
     }
     for position, name in enumerate(names):
         if name not in pairs:
-            raise InputError(_unmatched(name, nodes[name], there, pairs, address, head=position == 0))
-    extra = [node for node in there if node not in pairs.values()]
+            raise InputError(_unmatched(name, nodes[name], available, pairs, address, head=position == 0))
+    extra = [node for node in available if node not in pairs.values()]
     if extra:
         raise InputError(
-            f"cluster.address={address} has {len(there)} nodes and cluster.nodes names {len(names)}:"
+            f"cluster.address={address} has {len(available)} nodes and cluster.nodes names {len(names)}:"
             f" {', '.join(node.ip for node in extra)} would take part unseen; add it to cluster.nodes, or"
             " take it out of the cluster."
         )
     return [NodeAddress(name=name, ip=pairs[name].ip) for name in names]
 
 
-def _lacks(node: NodeConfig, found: FoundNode, *, head: bool) -> Iterator[str]:
+def _unmet(node: NodeConfig, found: ClusterNode, *, head: bool) -> Iterator[str]:
     """What a found node would need to be this one of the configuration."""
     if found.is_head != head:
         yield "a head" if head else "a node that is not the head"
@@ -81,18 +83,18 @@ def _lacks(node: NodeConfig, found: FoundNode, *, head: bool) -> Iterator[str]:
 def _unmatched(
     name: str,
     node: NodeConfig,
-    there: Sequence[FoundNode],
-    pairs: Mapping[str, FoundNode],
+    available: Sequence[ClusterNode],
+    pairs: Mapping[str, ClusterNode],
     address: str,
     *,
     head: bool,
 ) -> str:
     """Names the node that comes nearest and what it lacks."""
     taken = list(pairs.values())
-    free = [found for found in there if found not in taken and found.is_head == head]
-    lacks = [(found.ip, list(_lacks(node, found, head=head))) for found in free]
+    free = [found for found in available if found not in taken and found.is_head == head]
+    lacks = [(found.ip, list(_unmet(node, found, head=head))) for found in free]
     if not lacks:
-        reason = f"all its {len(there)} nodes are taken" if there else "it has no nodes"
+        reason = f"all its {len(available)} nodes are taken" if available else "it has no nodes"
     else:
         ip, missing = min(lacks, key=lambda each: len(each[1]))
         reason = f"the nearest is {ip}, which lacks {', '.join(missing)}"

@@ -15,22 +15,22 @@ import psutil
 
 from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.emulated import control
-from vbench.clusters.emulated.requirements import Need, needs
+from vbench.clusters.emulated.requirements import Requirement, check_requirements
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Spec, hosts
 from vbench.clusters.installation import check_installation
-from vbench.clusters.ray_node import node_environment, reason, start_command, temp_folder
+from vbench.clusters.ray_node import last_error, node_environment, start_command, temp_folder
 from vbench.config.schema import ClusterConfig, Config
 from vbench.config.sizing import machine_cpus
 from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
-from vbench.linux.guard import Guarded, guarded
+from vbench.linux.guard import SupervisedProcess, supervised
 from vbench.linux.proxies import bypassed
 from vbench.ray_internals.node import GCS_PORT
 from vbench.record.network import LinkCheck, Network, read_network
 from vbench.video.addresses import path_of
 
 NODE_MB = 500
-"""Measured need of one node beside its object store: Ray's processes and a Serve replica."""
+"""Measured requirement of one node beside its object store: Ray's processes and a Serve replica."""
 
 KEPT = 0.1
 """Of the free memory, for what else the machine does."""
@@ -46,18 +46,18 @@ HIDDEN = "/dev/shm"
 """Every host has its own: what lies in the machine's is not seen there."""
 
 
-def all_needs(cluster: ClusterConfig) -> Iterator[Need]:
+def all_requirements(cluster: ClusterConfig) -> Iterator[Requirement]:
     """What this cluster needs of the machine and its kernel, each looked at or tried now."""
     yield _whole_machine()
     yield _memory(cluster)
-    yield from needs(cluster.congestion_control)
+    yield from check_requirements(cluster.congestion_control)
 
 
-def _whole_machine() -> Need:
+def _whole_machine() -> Requirement:
     allowed, there = machine_cpus(), os.cpu_count() or 1
-    return Need(
+    return Requirement(
         name="all CPUs of the machine",
-        holds=allowed == there,
+        is_met=allowed == there,
         found=f"this process may use {allowed} of {there}",
         remedy=(
             "lift the bound (taskset, or a container's quota): whether the CPUs or the links set the pace is"
@@ -66,13 +66,13 @@ def _whole_machine() -> Need:
     )
 
 
-def _memory(cluster: ClusterConfig) -> Need:
+def _memory(cluster: ClusterConfig) -> Requirement:
     stores_mb = sum(node.object_store_mb for node in cluster.nodes.values())
     asked_mb = stores_mb + NODE_MB * len(cluster.nodes)
     free_mb = psutil.virtual_memory().available // 10**6
-    return Need(
+    return Requirement(
         name="free memory",
-        holds=asked_mb <= free_mb * (1 - KEPT),
+        is_met=asked_mb <= free_mb * (1 - KEPT),
         found=(
             f"{len(cluster.nodes)} nodes take up to {asked_mb} MB ({stores_mb} MB of object stores and"
             f" {NODE_MB} MB a node), and {free_mb} MB are free, of which a tenth is kept"
@@ -91,7 +91,7 @@ def check(config: Config) -> None:
     for given, path in paths.items():
         if path.resolve().is_relative_to(HIDDEN):
             raise InputError(f"{given} cannot lie below {HIDDEN}, of which every emulated host has its own.")
-    missing = next((need for need in all_needs(cluster) if not need.holds), None)
+    missing = next((requirement for requirement in all_requirements(cluster) if not requirement.is_met), None)
     if missing is not None:
         raise InputError(
             f"cluster=emulated cannot run here: {missing.name}: {missing.found}; {missing.remedy}"
@@ -112,7 +112,9 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     command = [sys.executable, "-m", "vbench.clusters.emulated.init", spec.to_json()]
     with (
         log.open("wb") as output,
-        guarded(command, env=env, folders=[folder], stdout=subprocess.PIPE, stderr=output, grace_s=0) as init,
+        supervised(
+            command, env=env, folders=[folder], stdout=subprocess.PIPE, stderr=output, grace_s=0
+        ) as init,
     ):
         ready = _wait(init, config.cluster.start_timeout_s, log, progress)
         head = _outer_pid(init, ready["head_pid"])
@@ -125,15 +127,15 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             nodes=tuple(NodeAddress(name=host.name, ip=host.ip) for host in spec.hosts),
             enter=(sys.executable, "-m", "vbench.clusters.emulated.nsenter", str(head)),
             network=network,
-            links_again=lambda: _links_again(folder, network),
+            recheck_links=lambda: _recheck_links(folder, network),
             link_check_s=ready["phases_s"]["link_check"],
         )
 
 
-def _links_again(folder: Path, network: Network) -> Network:
+def _recheck_links(folder: Path, network: Network) -> Network:
     """The network with its links checked once more, which ends Ray; TrialError if they could not be."""
     try:
-        reply = control.ask(folder, SILENCE_S)
+        reply = control.request_link_check(folder, SILENCE_S)
     except OSError as error:
         raise TrialError(f"the links could not be checked after the trial: {error}") from error
     if "error" in reply:
@@ -167,7 +169,7 @@ def _spec(config: ClusterConfig, folder: Path) -> Spec:
     )
 
 
-def _wait(init: Guarded, timeout_s: float, log: Path, progress: Progress) -> Mapping[str, Any]:
+def _wait(init: SupervisedProcess, timeout_s: float, log: Path, progress: Progress) -> Mapping[str, Any]:
     """Show what init says until all is ready; TrialError where it fails or falls silent."""
     pipe = init.guard.stdout
     assert pipe is not None
@@ -188,15 +190,15 @@ def _wait(init: Guarded, timeout_s: float, log: Path, progress: Progress) -> Map
             progress(event["phase"], event.get("done", 0), event.get("total", 0))
 
 
-def _why(init: Guarded, log: Path) -> str:
+def _why(init: SupervisedProcess, log: Path) -> str:
     """What ended a cluster that said nothing itself."""
     status = init.guard.wait()
     if 0 <= status <= 128:
-        return reason(log)
+        return last_error(log)
     return f"a process of it was killed by signal {status - 128 if status > 128 else -status}; see {log}"
 
 
-def _exit_status(init: Guarded) -> int | None:
+def _exit_status(init: SupervisedProcess) -> int | None:
     """The cluster's, once it has ended. All that is entered into it, such as the load process, dies a moment
     before: whoever asks because that is gone must be told."""
     with suppress(subprocess.TimeoutExpired):
@@ -204,7 +206,7 @@ def _exit_status(init: Guarded) -> int | None:
     return init.exit_status()
 
 
-def _outer_pid(init: Guarded, pid: int) -> int:
+def _outer_pid(init: SupervisedProcess, pid: int) -> int:
     """The id by which this process knows a process that the cluster's PID namespace knows as ``pid``."""
     for outer in init.pids():
         if procfs.innermost_pid(outer) == pid and outer != pid:

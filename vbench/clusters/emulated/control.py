@@ -24,14 +24,14 @@ def serving(folder: str) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def asked(server: socket.socket) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def pending_request(server: socket.socket) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """The question that waits; within the block, its answer is given."""
     connection, _ = server.accept()
     with connection:
         yield lambda answer: connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def ask(folder: Path, timeout_s: float) -> dict[str, Any]:
+def request_link_check(folder: Path, timeout_s: float) -> dict[str, Any]:
     """Ask, and wait for the answer; OSError if there is none within ``timeout_s``."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)

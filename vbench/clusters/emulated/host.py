@@ -38,11 +38,11 @@ class RunningHost:
     pid: int
     channel: socket.socket
 
-    def ask(self, do: str, **parameters: Any) -> None:
-        """Send a request; ``answer`` waits for what comes of it."""
+    def send(self, do: str, **parameters: Any) -> None:
+        """Send a request; ``receive`` waits for what comes of it."""
         self.channel.sendall(json.dumps({"do": do, **parameters}).encode() + b"\n")
 
-    def answer(self, timeout_s: float) -> Any:
+    def receive(self, timeout_s: float) -> Any:
         """What the last request gave; HostError where it failed or takes longer."""
         self.channel.settimeout(timeout_s)
         data = b""
@@ -83,12 +83,12 @@ def fork_host(spec: Spec, host: Host) -> RunningHost:
 def _serve(channel: socket.socket, host: "_Host") -> None:
     """Answer requests until init is gone; one JSON line each way."""
     handlers: dict[str, Callable[..., Any]] = {
-        "leave": host.leave,
+        "unshare": host.unshare,
         "configure": host.configure,
         "listen": host.listen,
         "check": host.check,
         "start": host.start,
-        "up": host.up,
+        "ray_is_up": host.ray_is_up,
         "status": host.status,
         "end": host.end,
     }
@@ -115,7 +115,7 @@ class _Host:
         self._last_printed = b""
         """The end of what Ray has printed, as long as ``STARTED_LINE`` less a byte."""
 
-    def leave(self) -> None:
+    def unshare(self) -> None:
         """For namespaces of its own."""
         namespaces.unshare(namespaces.CLONE_NEWNET | namespaces.CLONE_NEWNS)
         namespaces.private_mounts()
@@ -175,12 +175,12 @@ class _Host:
         os.set_blocking(self._ray.stdout.fileno(), False)
         return self._ray.pid
 
-    def up(self) -> bool:
+    def ray_is_up(self) -> bool:
         """Whether Ray has said that it has started."""
-        self._pass_on()
+        self._forward_output()
         return self._started
 
-    def _pass_on(self) -> None:
+    def _forward_output(self) -> None:
         """What Ray has printed, to the log."""
         if self._ray is None or self._ray.stdout is None:
             return
@@ -214,5 +214,5 @@ class _Host:
     def status(self) -> int | None:
         """Ray's exit status; None while it runs."""
         status = None if self._ray is None else self._ray.poll()
-        self._pass_on()
+        self._forward_output()
         return status

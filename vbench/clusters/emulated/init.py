@@ -79,7 +79,7 @@ def _init(spec: Spec) -> int:
     with timed(phases_s, "link_check"):
         emit(event="progress", phase="checking the links")
         checks = _check_links(hosts, spec.congestion_control)
-    wrong = [text for check in checks if (text := link_check.complaint(check))]
+    wrong = [text for check in checks if (text := link_check.link_problem(check))]
     if wrong:
         raise HostError(wrong[0])
     with timed(phases_s, "ray"):
@@ -92,7 +92,7 @@ def _init(spec: Spec) -> int:
     )
     with control.serving(spec.folder) as server:
         emit(event="ready", network=asdict(network), phases_s=phases_s, head_pid=hosts[0].pid)
-        _hold(hosts, server)
+        _supervise(hosts, server)
         _check_again(hosts, spec, server)
         while True:  # until the guard ends it all
             time.sleep(WATCH_S)
@@ -100,9 +100,9 @@ def _init(spec: Spec) -> int:
 
 def _check_again(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket) -> None:
     """End Ray on all hosts, check the links once more, and tell whoever asked."""
-    with control.asked(server) as answer:
+    with control.pending_request(server) as answer:
         try:
-            _all(hosts, "end")
+            _request_all(hosts, "end")
             checks = _check_links(hosts, spec.congestion_control, link_check.SHORT_S)
             answer({"checks": [asdict(check) for check in checks]})
         except (HostError, OSError) as error:
@@ -112,22 +112,22 @@ def _check_again(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket
 def _network(spec: Spec) -> list[RunningHost]:
     """The hosts, joined."""
     hosts = [fork_host(spec, host) for host in spec.hosts]
-    _all(hosts, "leave")
+    _request_all(hosts, "unshare")
     # Imported after the forks: the library's event loop must not be shared by them.
     from vbench.clusters.emulated.shaping import make_switch, plug_in
 
     make_switch()
     for index, running in enumerate(hosts):
         plug_in(index, running.host, running.pid)
-    _all(hosts, "configure")
+    _request_all(hosts, "configure")
     return hosts
 
 
-def _all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> list[Any]:
+def _request_all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> list[Any]:
     """Ask all hosts at once; their answers."""
     for host in hosts:
-        host.ask(do, **parameters)
-    return [host.answer(SETUP_S) for host in hosts]
+        host.send(do, **parameters)
+    return [host.receive(SETUP_S) for host in hosts]
 
 
 def _check_links(
@@ -138,31 +138,31 @@ def _check_links(
 
     HostError where a connection's congestion control is not that asked for.
     """
-    _all(hosts, "listen")
+    _request_all(hosts, "listen")
     by_name = {host.host.name: host for host in hosts}
     checks: list[LinkCheck] = []
     ring = link_check.pairs([host.host for host in hosts])
-    for flows_of in (_one, link_check.flows_to_fill):
+    for flows_of in (_single_flow, link_check.flows_to_fill):
         planned = [(sender, receiver, flows_of(sender, receiver)) for sender, receiver in ring]
         for together in link_check.rounds(planned):
             running = [(by_name[one.name], by_name[other.name], flows) for one, other, flows in together]
             for pair, check in zip(
                 running, _check_round(running, congestion_control, measure_s), strict=True
             ):
-                checks.append(_again(check, partial(_check_one, pair, congestion_control, measure_s)))
+                checks.append(_retry(check, partial(_check_one, pair, congestion_control, measure_s)))
     together_in = link_check.fan_in([host.host for host in hosts])
     if together_in is not None:
         receiver = by_name[together_in[0].name]
         senders = [by_name[host.name] for host in together_in[1]]
         check = _check_fan_in(receiver, senders, congestion_control, measure_s)
-        checks.append(_again(check, partial(_check_fan_in, receiver, senders, congestion_control, measure_s)))
+        checks.append(_retry(check, partial(_check_fan_in, receiver, senders, congestion_control, measure_s)))
     return checks
 
 
-def _again(check: LinkCheck, once_more: Callable[[], LinkCheck]) -> LinkCheck:
+def _retry(check: LinkCheck, once_more: Callable[[], LinkCheck]) -> LinkCheck:
     """A link that seems to be off is checked again, by itself: the machine's load of a moment is not its."""
     for number in range(2, link_check.TRIES + 1):
-        if link_check.complaint(check) is None:
+        if link_check.link_problem(check) is None:
             break
         check = replace(once_more(), tries=number)
     return check
@@ -180,12 +180,12 @@ def _check_fan_in(
 ) -> LinkCheck:
     """Several fill one NIC that is wider than any of theirs."""
     flows = [link_check.flows_to_fill(sender.host, receiver.host) for sender in senders]
-    receiver.ask("check", peer=None, flows=0, incoming=sum(flows), measure_s=measure_s)
+    receiver.send("check", peer=None, flows=0, incoming=sum(flows), measure_s=measure_s)
     for sender, count in zip(senders, flows, strict=True):
-        sender.ask("check", peer=receiver.host.ip, flows=count, incoming=0)
-    measured_mbps, found = receiver.answer(SETUP_S)
+        sender.send("check", peer=receiver.host.ip, flows=count, incoming=0)
+    measured_mbps, found = receiver.receive(SETUP_S)
     for sender in senders:
-        sender.answer(SETUP_S)
+        sender.receive(SETUP_S)
     _same_control(receiver, found, congestion_control)
     sent_mbps = sum(
         link_check.expected_mbps(sender.host, receiver.host, count)
@@ -205,7 +205,7 @@ def _same_control(host: RunningHost, found: str, asked: str) -> None:
         raise HostError(f"TCP's congestion control at host {host.host.name} is {found}, not {asked}")
 
 
-def _one(*_: object) -> int:
+def _single_flow(*_: object) -> int:
     return 1
 
 
@@ -219,8 +219,8 @@ def _check_round(
         peer, flows = sends.get(name, (None, 0))
         ip = peer.host.ip if peer else None
         incoming = receives.get(name, 0)
-        host.ask("check", peer=ip, flows=flows, incoming=incoming, measure_s=measure_s)
-    answers = {name: host.answer(SETUP_S) for name, host in involved.items()}
+        host.send("check", peer=ip, flows=flows, incoming=incoming, measure_s=measure_s)
+    answers = {name: host.receive(SETUP_S) for name, host in involved.items()}
     received = {name: answers[name][0] for name in receives}
     for name in receives:
         _same_control(involved[name], answers[name][1], congestion_control)
@@ -243,10 +243,10 @@ def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
     head, *waiting = hosts
     started, starting = [head], [head]
     emit(event="progress", phase="starting Ray's head")
-    _all([head], "start")
+    _request_all([head], "start")
     while starting:
-        _pause(started, deadline, spec)
-        ready = [host for host in starting if _up(host)]
+        _wait_or_fail(started, deadline, spec)
+        ready = [host for host in starting if _ray_is_up(host)]
         if not ready:
             continue
         starting = [host for host in starting if host not in ready]
@@ -254,12 +254,12 @@ def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
         emit(event="progress", phase="starting Ray's other nodes", done=up_now, total=len(hosts))
         free = len(os.sched_getaffinity(0)) - len(starting)
         following, waiting = waiting[:free], waiting[free:]
-        _all(following, "start")
+        _request_all(following, "start")
         started += following
         starting += following
 
 
-def _pause(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> None:
+def _wait_or_fail(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> None:
     """A moment; HostError where there is no more time, or Ray has ended on one of ``hosts``."""
     if time.monotonic() > deadline:
         raise HostError(
@@ -269,18 +269,18 @@ def _pause(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> None:
     time.sleep(POLL_S)
 
 
-def _up(host: RunningHost) -> bool:
-    (up,) = _all([host], "up")
+def _ray_is_up(host: RunningHost) -> bool:
+    (up,) = _request_all([host], "ray_is_up")
     return bool(up)
 
 
 def _check_alive(hosts: Sequence[RunningHost]) -> None:
-    for host, status in zip(hosts, _all(hosts, "status"), strict=True):
+    for host, status in zip(hosts, _request_all(hosts, "status"), strict=True):
         if status is not None:
             raise HostError(f"Ray on host {host.host.name} ended with status {status}")
 
 
-def _hold(hosts: Sequence[RunningHost], server: socket.socket) -> None:
+def _supervise(hosts: Sequence[RunningHost], server: socket.socket) -> None:
     """Until somebody asks for a check of the links; HostError if Ray ends on some host before. Reaps, as
     PID 1 must, what has lost its parent."""
     while not select.select([server], [], [], WATCH_S)[0]:

@@ -94,7 +94,7 @@ def _fills(planned: Planned) -> bool:
     return expected_mbps(sender, receiver, flows) >= min(sender.nic_mbps, receiver.nic_mbps)
 
 
-def complaint(check: LinkCheck) -> str | None:
+def link_problem(check: LinkCheck) -> str | None:
     """A sentence where a link does not carry what it should; None where it does."""
     if check.holds:
         return None

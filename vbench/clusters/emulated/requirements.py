@@ -1,7 +1,7 @@
 """What an emulated cluster needs of the kernel, each tried for real in a process of its own.
 
 ``python -m vbench.clusters.emulated.requirements CONGESTION_CONTROL`` makes two small hosts and a link, and
-prints what works as JSON; ``needs`` runs it and reads that.
+prints what works as JSON; ``check_requirements`` runs it and reads that.
 """
 
 import json
@@ -19,11 +19,11 @@ TRY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Requirement:
     """One thing that must be there."""
 
     name: str
-    holds: bool
+    is_met: bool
     found: str
     remedy: str
     """What to do where it does not hold."""
@@ -44,38 +44,40 @@ def modules(*names: str) -> str:
     return f"load the kernel's {listed} (modprobe -a {' '.join(names)}), or take a kernel that has them"
 
 
-def needs(congestion_control: str = "cubic") -> list[Need]:
+def check_requirements(congestion_control: str = "cubic") -> list[Requirement]:
     """All needs, tried now; those behind the first that fails may be missing from the list."""
     command = [sys.executable, "-m", "vbench.clusters.emulated.requirements", congestion_control]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TRY_S, check=False)
     except subprocess.TimeoutExpired:
-        return [Need(name="namespaces", holds=False, found=f"no answer within {TRY_S:g} s", remedy=BUSY)]
-    found = [Need(**json.loads(line)) for line in done.stdout.splitlines()]
-    if not found or (done.returncode and all(need.holds for need in found)):
+        return [
+            Requirement(name="namespaces", is_met=False, found=f"no answer within {TRY_S:g} s", remedy=BUSY)
+        ]
+    found = [Requirement(**json.loads(line)) for line in done.stdout.splitlines()]
+    if not found or (done.returncode and all(requirement.is_met for requirement in found)):
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         after = f"what comes after '{found[-1].name}'" if found else "namespaces"
-        found.append(Need(name=after, holds=False, found=last, remedy=BROKEN))
+        found.append(Requirement(name=after, is_met=False, found=last, remedy=BROKEN))
     return found
 
 
-def _tried(name: str, remedy: str, attempt: Callable[[], object]) -> Need:
+def _attempted(name: str, remedy: str, attempt: Callable[[], object]) -> Requirement:
     try:
         found = attempt()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
         said = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-        return Need(name=name, holds=False, found=said, remedy=remedy)
-    return Need(name=name, holds=True, found=str(found or "works"), remedy=remedy)
+        return Requirement(name=name, is_met=False, found=said, remedy=remedy)
+    return Requirement(name=name, is_met=True, found=str(found or "works"), remedy=remedy)
 
 
-def _all(congestion_control: str) -> Iterator[Need]:
-    """Each need in turn, within the namespaces that the first has made."""
-    yield _tried("memory file systems", NAMESPACES, _mounts)
+def _all(congestion_control: str) -> Iterator[Requirement]:
+    """Each requirement in turn, within the namespaces that the first has made."""
+    yield _attempted("memory file systems", NAMESPACES, _mounts)
     from pyroute2 import IPRoute
 
     from vbench.clusters.emulated import shaping
     from vbench.clusters.emulated.topology import Host
-    from vbench.linux.tcp_connections import remotes_of
+    from vbench.linux.tcp_connections import tcp_connections_of
 
     def link() -> None:
         with IPRoute() as ip:
@@ -91,23 +93,23 @@ def _all(congestion_control: str) -> Iterator[Need]:
             raise OSError(f"this kernel has {', '.join(available)}")
 
     def connections() -> None:
-        with remotes_of(os.getpid()) as remotes:
-            remotes.look()
+        with tcp_connections_of(os.getpid()) as remotes:
+            remotes.by_peer()
 
     available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
-    yield _tried("bridge and veth links", modules("veth", "bridge"), link)
+    yield _attempted("bridge and veth links", modules("veth", "bridge"), link)
     yield queueing("htb", default=1)
     yield queueing("tbf", rate="10mbit", burst=65536, limit=100000)
-    yield _tried("nftables with connection marks", modules("nf_tables", "nft_ct", "nft_numgen"), classes)
-    yield _tried("counting connections", modules("inet_diag", "tcp_diag"), connections)
-    yield _tried(
+    yield _attempted("nftables with connection marks", modules("nf_tables", "nft_ct", "nft_numgen"), classes)
+    yield _attempted("counting connections", modules("inet_diag", "tcp_diag"), connections)
+    yield _attempted(
         f"TCP congestion control {congestion_control}",
         f"set cluster.congestion_control to one of: {', '.join(available)}",
         congestion,
     )
 
 
-def queueing(kind: str, **options: Any) -> Need:
+def queueing(kind: str, **options: Any) -> Requirement:
     """A queueing discipline of the kernel, tried in this network namespace."""
     from pyroute2 import IPRoute
 
@@ -116,7 +118,7 @@ def queueing(kind: str, **options: Any) -> Need:
             ip.link("add", ifname=f"q{kind}", kind="bridge")
             ip.tc("add", kind, ip.link_lookup(ifname=f"q{kind}")[0], 0x10000, **options)
 
-    return _tried(f"{kind.upper()} queues", modules("bridge", f"sch_{kind}"), attempt)
+    return _attempted(f"{kind.upper()} queues", modules("bridge", f"sch_{kind}"), attempt)
 
 
 def _mounts() -> None:
@@ -129,9 +131,11 @@ def main() -> int:
     """Try all, a JSON line each."""
     namespaces.die_with_parent()
     kinds = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWNET | namespaces.CLONE_NEWPID
-    made = _tried("user, network, mount and PID namespaces", NAMESPACES, lambda: namespaces.new_root(kinds))
+    made = _attempted(
+        "user, network, mount and PID namespaces", NAMESPACES, lambda: namespaces.new_root(kinds)
+    )
     print(json.dumps(asdict(made)), flush=True)
-    if not made.holds:
+    if not made.is_met:
         return 0
     # New credentials have made the kernel forget it.
     namespaces.die_with_parent()
@@ -140,8 +144,8 @@ def main() -> int:
         status = 1
         try:
             namespaces.die_with_parent()
-            for need in _all(sys.argv[1]):
-                print(json.dumps(asdict(need)), flush=True)
+            for requirement in _all(sys.argv[1]):
+                print(json.dumps(asdict(requirement)), flush=True)
             status = 0
         finally:
             os._exit(status)

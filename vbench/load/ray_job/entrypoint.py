@@ -14,8 +14,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from vbench.load.events import open_channel, send_file
-from vbench.load.spec import JOB, PREPARED, from_plain_job, read_clip
+from vbench.load.events import redirect_stdout, send_file
+from vbench.load.spec import JOB, PREPARED, read_clip, spec_from_plain
 from vbench.load.steps import run_step
 from vbench.record.files import write_json
 from vbench.record.types import Clip
@@ -33,8 +33,8 @@ failure, and aborts a process that is still there by then."""
 def main() -> int:
     """Drive, hand back the files, and leave nothing."""
     signal.signal(STOP, lambda number, _: sys.exit(128 + number))
-    open_channel(in_log=True)
-    job = from_plain_job(json.loads(os.environ.pop(JOB_VARIABLE)))
+    redirect_stdout(in_log=True)
+    job = spec_from_plain(json.loads(os.environ.pop(JOB_VARIABLE)))
     # In the package's own folder: where this process is killed, it goes when Ray drops the package.
     with tempfile.TemporaryDirectory(prefix="record-", dir=Path.cwd()) as name:
         folder = Path(name)

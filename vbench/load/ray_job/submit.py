@@ -24,13 +24,13 @@ import aiohttp
 from ray.exceptions import AuthenticationError
 
 from vbench.clusters.attached.api import connect
-from vbench.clusters.attached.cluster import LEAVE_S
+from vbench.clusters.attached.cluster import STOP_WAIT_S
 from vbench.clusters.attached.validate import PIP
 from vbench.config.checkout import IS_INSTALLED, PACKAGE, ROOT
 from vbench.errors import InputError, VbenchError
-from vbench.load.events import SEPARATOR, DamagedFile, Event, Files
+from vbench.load.events import SEPARATOR, DamagedFileError, Event, FileAssembler
 from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, STOP
-from vbench.load.spec import PREPARED, LoadSpec, read_clip, read_job, to_plain
+from vbench.load.spec import PREPARED, LoadSpec, read_clip, read_spec, to_plain
 from vbench.ray_internals.api_server import JobsClient
 from vbench.ray_internals.jobs import PACKAGE_LIMIT_BYTES, STOP_SIGNAL_VARIABLE, STOP_WAIT_VARIABLE
 from vbench.record.files import write_json
@@ -44,16 +44,16 @@ MOST_MB = 0.75 * PACKAGE_LIMIT_BYTES / 1e6
 LOST_S = 120.0
 """A cluster that cannot be reached for so long is given up."""
 
-AGAIN_S = 2.0
+RETRY_S = 2.0
 """Between two attempts to reach it."""
 
-STOP_AGAIN_S = 20.0
+STOP_MARGIN_S = 20.0
 """Beside the job's own time to end: for a cluster that cannot be reached at once."""
 
-SILENT_S = 60.0
+LOG_IDLE_S = 60.0
 """A log that says nothing for so long is asked for anew: a link that has died in silence says nothing too."""
 
-LOST = (OSError, RuntimeError, aiohttp.ClientError, AuthenticationError)
+CONNECTION_ERRORS = (OSError, RuntimeError, aiohttp.ClientError, AuthenticationError)
 """What Ray's client raises where the connection fails, or a proxy between answers in the server's place."""
 
 
@@ -61,16 +61,16 @@ def main(arguments: list[str]) -> int:
     """Run the job to its end; 0 where it has said that it is done."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     address, dependencies, path = arguments[0], arguments[1], Path(arguments[-1])
-    job = read_job(path)
+    job = read_spec(path)
     try:
-        _say({"event": "progress", "phase": "submitting the job", "done": 0, "total": 0, "note": ""})
+        _emit({"event": "progress", "phase": "submitting the job", "done": 0, "total": 0, "note": ""})
         server = connect(address)
         with _package(job) as (package, packed), _submitted(server, dependencies, package, packed) as name:
-            last = _Follower(server, name, job.folder).follow()
+            last = _LogFollower(server, name, job.folder).follow()
     except VbenchError as error:
         last = {"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)}
     # Only now: the harness ends this process when it hears of the end, and nothing must be left then.
-    _say(last)
+    _emit(last)
     return 0 if last["event"] == "done" else 1
 
 
@@ -122,7 +122,7 @@ def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSp
         "env_vars": {
             JOB_VARIABLE: json.dumps(to_plain(job)),
             STOP_SIGNAL_VARIABLE: STOP.name,
-            STOP_WAIT_VARIABLE: f"{LEAVE_S:g}",
+            STOP_WAIT_VARIABLE: f"{STOP_WAIT_S:g}",
         },
     }
     if dependencies == PIP:
@@ -135,7 +135,7 @@ def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSp
                 submission_id=name,
                 runtime_env=runtime_env,
             )
-        except (*LOST, ValueError) as error:
+        except (*CONNECTION_ERRORS, ValueError) as error:
             raise InputError(f"the cluster takes no job: {' '.join(str(error).split())[:500]}") from error
         yield name
     finally:
@@ -171,27 +171,27 @@ def _stop(server: JobsClient, name: str) -> None:
     Tried again until a deadline where the cluster cannot be reached, or does not know the job yet.
     """
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks a second time must not hinder it
-    deadline = time.monotonic() + LEAVE_S + STOP_AGAIN_S
+    deadline = time.monotonic() + STOP_WAIT_S + STOP_MARGIN_S
     asked = False
     while time.monotonic() < deadline:
         try:
             if server.get_job_status(name).is_terminal():
                 return
             asked = asked or server.stop_job(name)
-        except LOST as error:
+        except CONNECTION_ERRORS as error:
             print(f"the job cannot be stopped yet: {error}", file=sys.stderr)
         time.sleep(0.2)
     print(f"the job {name} may still run: stop it by 'ray job stop {name}'", file=sys.stderr)
 
 
-class _Follower:
+class _LogFollower:
     """Says what a job says, once each, until it has ended."""
 
     def __init__(self, server: JobsClient, name: str, folder: Path) -> None:
         """``folder``: the record's, where the files go."""
         self._server = server
         self._name = name
-        self._files = Files(folder)
+        self._files = FileAssembler(folder)
         self._lines = 0
         """Of the log, that have been heard."""
         self._seen = -1
@@ -205,36 +205,38 @@ class _Follower:
         """Until the job's end, or that of all hope; what it has ended with."""
         try:
             while not self._ended():
-                time.sleep(AGAIN_S)
+                time.sleep(RETRY_S)
             last = self._last
             if last is None:
                 details = self._server.get_job_info(self._name)
                 reason = (str(details.message).strip().splitlines() or ["no reason given"])[-1]
                 return _failed(f"the job {self._name} ended as {details.status.value}: {reason}")
-        except (DamagedFile, _Lost, *LOST) as error:
+        except (DamagedFileError, _ClusterLostError, *CONNECTION_ERRORS) as error:
             return _failed(str(error))
         return last
 
     def _ended(self) -> bool:
         """Follow the log while the connection holds; whether the job has ended, and all of its log is heard.
 
-        _Lost where the cluster has not been reached for too long.
+        _ClusterLostError where the cluster has not been reached for too long.
         """
         try:
             asyncio.run(self._read())
         except TimeoutError:
             pass  # silence, of the job or of the link: the next question tells
-        except LOST as error:
+        except CONNECTION_ERRORS as error:
             print(f"the connection was lost: {error}", file=sys.stderr)
         try:
             ended: bool = self._server.get_job_status(self._name).is_terminal()
             if ended:
-                self._hear(self._server.get_job_logs(self._name).split("\n")[:-1])
-        except LOST as error:
+                self._handle_lines(self._server.get_job_logs(self._name).split("\n")[:-1])
+        except CONNECTION_ERRORS as error:
             self._lost_since_s = self._lost_since_s or time.monotonic()
             lost_s = time.monotonic() - self._lost_since_s
             if lost_s > LOST_S:
-                raise _Lost(f"the cluster could not be reached for {lost_s:.0f} s ({error})") from error
+                raise _ClusterLostError(
+                    f"the cluster could not be reached for {lost_s:.0f} s ({error})"
+                ) from error
             return False
         self._lost_since_s = None
         return ended
@@ -247,22 +249,22 @@ class _Follower:
         try:
             while True:
                 try:
-                    text = await asyncio.wait_for(anext(log), SILENT_S)
+                    text = await asyncio.wait_for(anext(log), LOG_IDLE_S)
                 except StopAsyncIteration:
                     return
                 *lines, begun = (begun + text).split("\n")
                 whole += lines
-                self._hear(whole)
+                self._handle_lines(whole)
         finally:
             await log.aclose()
 
-    def _hear(self, log: Sequence[str]) -> None:
+    def _handle_lines(self, log: Sequence[str]) -> None:
         """Take what is new in a log that is known from its beginning."""
         for line in log[self._lines :]:
-            self._line(line)
+            self._handle_line(line)
         self._lines = max(self._lines, len(log))
 
-    def _line(self, line: str) -> None:
+    def _handle_line(self, line: str) -> None:
         if not line.startswith(SEPARATOR):
             if line.strip():
                 print(line, file=sys.stderr)
@@ -270,19 +272,21 @@ class _Follower:
         try:
             event: Event = json.loads(line.removeprefix(SEPARATOR))
         except ValueError as error:
-            raise DamagedFile(f"the job's log has a damaged line ({error})") from error
+            raise DamagedFileError(f"the job's log has a damaged line ({error})") from error
         if event["number"] != self._seen + 1:
-            raise DamagedFile(f"the job's log lacks its lines from {self._seen + 1} to {event['number']}")
+            raise DamagedFileError(
+                f"the job's log lacks its lines from {self._seen + 1} to {event['number']}"
+            )
         self._seen = event["number"]
         if event["event"] == "file":
-            self._files.take(event)
+            self._files.add(event)
         elif event["event"] in ("done", "failed"):
             self._last = event
         else:
-            _say(event)
+            _emit(event)
 
 
-class _Lost(Exception):  # noqa: N818 - what has become of the cluster
+class _ClusterLostError(Exception):
     """It has not been reached for too long."""
 
 
@@ -290,7 +294,7 @@ def _failed(message: str) -> Event:
     return {"event": "failed", "message": message, "bad_input": False}
 
 
-def _say(event: Event) -> None:
+def _emit(event: Event) -> None:
     print(json.dumps(event), flush=True)
 
 
