@@ -35,7 +35,7 @@ def only_line(output: str) -> str:
 
 
 def nothing_started(workplace: Workplace, output: str) -> None:
-    assert "making hosts" not in output
+    assert "creating hosts" not in output
     assert not list(workplace.folder.rglob("ray.log"))
     assert workplace.left() == []
 
@@ -111,8 +111,8 @@ def test_more_memory_than_there_is_is_refused(workplace: Workplace) -> None:
     status, output = workplace.run(*EMULATED, asked)
     assert status == 2, output
     line = only_line(output)
-    needed = "5 nodes take up to 903300 MB (900800 MB of object stores and 500 MB a node)"
-    remedy = "end other programs, lower cluster.nodes.*.object_store_mb or take fewer nodes"
+    needed = "5 nodes need up to 903300 MB (900800 MB of object stores and 500 MB per node)"
+    remedy = "stop other programs, lower cluster.nodes.*.object_store_mb, or use fewer nodes"
     assert f"free memory: {needed}, and " in line
     assert remedy in line
     nothing_started(workplace, output)
@@ -125,7 +125,7 @@ def test_more_memory_than_there_is_is_refused(workplace: Workplace) -> None:
 def test_fewer_cpus_than_the_machine_has_are_refused_by_doctor_and_trial(workplace: Workplace) -> None:
     bound = "import os, runpy, sys; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); del sys.argv[0];"
     bound += "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
-    remedy = "lift the bound (taskset, or a container's quota)"
+    remedy = "remove the limit (taskset, or a container's quota)"
     status, output = ran(workplace.folder, workplace.temp, "-c", bound, "vbench", "doctor")
     assert status == 1, output
     assert f"all CPUs of the machine: {remedy}" in output

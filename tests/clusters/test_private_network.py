@@ -113,7 +113,7 @@ def test_a_service_that_fetches_its_video_keeps_the_machines_network() -> None:
     (config,) = compose_configs(
         ["video=file", "video.path=https://example.com/a.mp4", "cluster.private_network=true"], multirun=False
     )
-    with pytest.raises(InputError, match=r"leaves the service no way to video\.path="):
+    with pytest.raises(InputError, match=r"cuts the service off from video\.path="):
         local._isolated(config, lambda *_, **__: None)
 
 

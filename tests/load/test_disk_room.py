@@ -89,7 +89,7 @@ def test_a_store_of_mlflow_without_room_is_refused_before_a_trial_starts(tmp_pat
     status, output, kept = on_a_small_disk("8m", tmp_path, at=store, tracking="sqlite")
     assert status == 1, output
     assert output.startswith(f"vbench: MLflow's store {store} has 8 MB free, and the trial writes up to")
-    assert output.endswith("or give tracking=off.\n")
+    assert output.endswith("or set tracking=off.\n")
     assert not list(kept.glob("runs/*"))
 
 

@@ -75,7 +75,7 @@ def test_a_file_that_lacks_a_part_is_refused(lost: int) -> None:
     if lost == len(PARTS) - 1:
         _take(files, parts)  # never whole, so never written
         return
-    with pytest.raises(DamagedFileError, match="noise came back"):
+    with pytest.raises(DamagedFileError, match="noise arrived"):
         _take(files, parts)
 
 

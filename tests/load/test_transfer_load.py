@@ -115,7 +115,7 @@ def test_an_object_that_arrives_with_other_bytes_is_found(pair: TransferPair) ->
     line = request_line(flipped, 0)
     assert line.error is None
     assert line.frames_wrong == 1
-    assert line.mismatch == "object 1 of request 0 arrived with other bytes than were sent"
+    assert line.mismatch == "object 1 of request 0 arrived with different bytes than were sent"
 
 
 @pytest.mark.slow

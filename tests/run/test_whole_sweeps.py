@@ -68,7 +68,7 @@ def test_a_sweep_whose_cluster_cannot_run_here_leaves_nothing(workplace: Workpla
     status, output = workplace.run("--multirun", *arms)
     assert status == 2
     (line,) = output.splitlines()
-    assert line.startswith("vbench: cluster=emulated cannot run here: free memory: 5 nodes take up to 9")
+    assert line.startswith("vbench: cluster=emulated cannot run here: free memory: 5 nodes need up to 9")
     assert list(workplace.folder.iterdir()) == []
 
 

@@ -91,7 +91,7 @@ def test_what_a_raylet_that_has_ended_no_longer_tells_is_not_the_cause(look: obj
     assert callable(look)
     with ended_process() as zombie:
         for pid in (zombie, 2**22 + 1):
-            with pytest.raises(TrialError, match="the raylet of head ended while the trial ran"):
+            with pytest.raises(TrialError, match="the raylet on head exited during the trial"):
                 look(pid)
 
 

@@ -268,7 +268,7 @@ def test_a_fetched_copy_that_was_replaced_is_fetched_again_with_a_sentence(
         copied.write_bytes(b"another one")
         assert local_copy(video, tmp_path).read_bytes() == b"a video" * 1000
         assert local_copy(video, tmp_path) == copied
-    assert notes(console) == [f"{copied} has other bytes than were fetched into it: it is made again."]
+    assert notes(console) == [f"{copied} differs from what was downloaded: it is downloaded again."]
 
 
 def test_a_clip_that_was_replaced_with_its_digest_shows_another_scene(

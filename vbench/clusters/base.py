@@ -9,7 +9,7 @@ from vbench.record.network import Link, Network
 
 
 class Progress(Protocol):
-    """Told in a few words what is being waited for, and how far it is; ``total`` 0 where not known."""
+    """Told in a few words what is being waited for, and how far it is; ``total`` 0 if not known."""
 
     def __call__(self, name: str, done: int = 0, total: int = 0, note: str = "") -> None:
         """Show it."""
@@ -54,7 +54,7 @@ class RunningCluster:
     nodes: tuple[NodeAddress, ...]
     """Head first."""
     enter: tuple[str, ...] = ()
-    """What stands before a command that shall run on the head; empty where that is this machine."""
+    """What stands before a command that shall run on the head; empty if that is this machine."""
     link_check_s: float = 0.0
     """Seconds of the start that checking the links took."""
     is_here: bool = True
@@ -62,6 +62,6 @@ class RunningCluster:
     load_grace_s: float = GRACE_S
     """Seconds that the load process has to end once it is asked to."""
     network: Network | None = None
-    """The emulated network, its links checked; None where there is none."""
+    """The emulated network, its links checked; None if there is none."""
     recheck_links: Callable[[], Network] | None = None
     """Ends Ray on the emulated cluster, and gives its network with the links checked once more."""

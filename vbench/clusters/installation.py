@@ -30,8 +30,9 @@ def sentence(path: Path) -> str:
     assert sign is not None, "only an unusable path has a sentence"
     name = "a space" if sign[0] == " " else repr(sign[0])
     return (
-        f"Ray cannot start its workers from {path}, which has {name} in it: make the virtual environment in"
-        f" another folder, such as {example_folder('vbench-venv', UNQUOTED)}, and run vbench from there."
+        f"Ray cannot start workers from {path}, because the path contains {name}: create the virtual"
+        f" environment in another folder, such as {example_folder('vbench-venv', UNQUOTED)}, and run vbench"
+        " from there."
     )
 
 

@@ -59,8 +59,8 @@ def check(config: Config) -> None:
     where, most_mb = min(("/dev/shm", shm_mb), ("memory", free_mb), key=lambda item: item[1])
     if node.object_store_mb > most_mb * 0.9:
         raise InputError(
-            f"{key} does not fit: {where} has {most_mb} MB free, of which a tenth is kept;"
-            f" give {int(most_mb * 0.9)} or less."
+            f"{key} does not fit: {where} has {most_mb} MB free, a tenth of which stays free;"
+            f" use {int(most_mb * 0.9)} or less."
         )
 
 
@@ -114,12 +114,12 @@ def _isolated(config: Config, progress: Progress) -> bool:
         return False
     if asked and needed_for is not None:
         raise InputError(
-            f"cluster.private_network=true leaves the service no way to {needed_for}: take"
+            f"cluster.private_network=true cuts the service off from {needed_for}; use"
             " cluster.private_network=null."
         )
     refused = private_network.refusal()
     if refused is not None and asked:
-        raise InputError(f"cluster.private_network=true: {refused}; take cluster.private_network=null.")
+        raise InputError(f"cluster.private_network=true: {refused}; use cluster.private_network=null.")
     if refused is not None:
         progress("Ray's ports are open to other machines", note=refused)
     return refused is None
@@ -160,7 +160,7 @@ def _wait(
     own = private_network.inode()
     while time.monotonic() < deadline:
         if (status := ray.exit_status()) is not None:
-            raise TrialError(f"Ray ended with status {status} instead of starting: {last_error(log)}")
+            raise TrialError(f"Ray exited with status {status} while starting: {last_error(log)}")
         if listens(socket.AF_UNIX, raylet_socket(folder)):
             if isolated:
                 inside = (pid for pid in ray.pids() if private_network.inode(pid) not in (None, own))
@@ -169,4 +169,6 @@ def _wait(
             elif listens(socket.AF_INET, (LOOPBACK, port)):
                 return None
         time.sleep(POLL_S)
-    raise TrialError(f"Ray was not up within cluster.start_timeout_s={timeout_s:g}; raise it, or see {log}.")
+    raise TrialError(
+        f"Ray did not start within cluster.start_timeout_s={timeout_s:g}; raise it, or see {log}."
+    )

@@ -70,4 +70,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except OSError as error:
-        sys.exit(f"the kernel refuses a network namespace: {error}")
+        sys.exit(f"the kernel does not allow a network namespace: {error}")

@@ -73,7 +73,7 @@ def start_command(
     ports: Mapping[str, int],
     dashboard_port: int | None = None,
 ) -> list[str]:
-    """``ray start`` for one node; ``head`` is the control store's ``IP:PORT``, None where this is the head.
+    """``ray start`` for one node; ``head`` is the control store's ``IP:PORT``, None if this is the head.
 
     ``ports``: values for Ray's options on ports, by name without dashes before them. ``dashboard_port``: of
     the head's dashboard, at ``ip``; None for no dashboard.

@@ -113,7 +113,7 @@ class SupervisedProcess:
             self.guard.wait()
         left = terminate_tree(self.tag, None, grace_s=0)
         if left:
-            print(f"vbench: these processes would not end: {left}", file=sys.stderr)
+            print(f"vbench: these processes could not be killed: {left}", file=sys.stderr)
         remove(self.folders)
 
 
@@ -177,7 +177,7 @@ def main() -> int:
         left = terminate_tree(options.tag, os.getpid(), grace_s=options.grace)
         remove(options.folder)
     if left:
-        print(f"processes that would not die: {left}", file=sys.stderr)
+        print(f"these processes could not be killed: {left}", file=sys.stderr)
     return status
 
 

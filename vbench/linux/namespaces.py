@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces of the parent for new ones; OSError where the kernel refuses."""
+    """Leave the namespaces of the parent for new ones; OSError if the kernel refuses."""
     _checked(_libc.unshare(flags), "unshare")
 
 
@@ -31,7 +31,7 @@ def setns(descriptor: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
-    """mount(2); OSError where the kernel refuses."""
+    """mount(2); OSError if the kernel refuses."""
     result = _libc.mount(source.encode(), target.encode(), kind.encode(), flags, options.encode())
     _checked(result, f"mount {kind} on {target}")
 
@@ -44,10 +44,10 @@ def _checked(result: int, what: str) -> None:
 
 
 MEANINGS = {
-    ("unshare", errno.ENOSPC): "the kernel's bound on namespaces (sysctl user.max_*_namespaces) is reached",
+    ("unshare", errno.ENOSPC): "the limit on namespaces (sysctl user.max_*_namespaces) is reached",
     ("unshare", errno.EPERM): "the kernel does not allow this user to make namespaces",
 }
-"""Where the C library's words would mislead."""
+"""In place of the C library's messages that would mislead."""
 
 
 def die_with_parent() -> None:

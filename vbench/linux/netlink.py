@@ -25,7 +25,7 @@ TIMEOUT_S = 5.0
 def netlink_socket(pid: int, protocol: int) -> Iterator[socket.socket]:
     """A socket for ``dump`` in the network namespace that a process is in, whatever becomes of the process.
 
-    ``protocol``: a NETLINK_* number. OSError where the process is gone or is not ours to look at.
+    ``protocol``: a NETLINK_* number. OSError if the process is gone or is not ours to look at.
     """
     with network_of(pid):
         connection = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
@@ -37,7 +37,7 @@ def netlink_socket(pid: int, protocol: int) -> Iterator[socket.socket]:
 def dump(connection: socket.socket, kind: int, question: bytes, what: str) -> Iterator[bytes]:
     """The bodies of all answers to one question; ``kind`` is the message's type.
 
-    OSError "the kernel does not tell ``what``" where it refuses, TimeoutError where it does not answer.
+    OSError "the kernel does not report ``what``" if it refuses, TimeoutError if it does not respond.
     """
     size = HEADER.size + len(question)
     connection.send(HEADER.pack(size, kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + question)
@@ -51,6 +51,6 @@ def dump(connection: socket.socket, kind: int, question: bytes, what: str) -> It
             body = data[offset + HEADER.size : offset + length]
             if answer == NLMSG_ERROR:
                 (number,) = struct.unpack_from("=i", body)
-                raise OSError(-number, f"the kernel does not tell {what}")
+                raise OSError(-number, f"the kernel does not report {what}")
             yield body
             offset += (length + 3) & ~3

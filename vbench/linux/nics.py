@@ -13,7 +13,7 @@ class NicBytes:
 
 
 def nic_bytes(pid: int) -> NicBytes:
-    """Counters of the interfaces in the process's network namespace; OSError where the process is gone.
+    """Counters of the interfaces in the process's network namespace; OSError if the process is gone.
 
     Headers of all layers down to Ethernet's are in them, as often as the kernel sees them: a virtual link
     takes up to 64 KiB with one set of headers, where a real one sends them with each packet of 1.5 kB. So
@@ -30,7 +30,7 @@ def nic_bytes(pid: int) -> NicBytes:
 
 
 def namespace(pid: int) -> int | None:
-    """The inode of a process's network namespace; None where it is gone or not ours to look at."""
+    """The inode of a process's network namespace; None if it is gone or not ours to look at."""
     try:
         return Path(f"/proc/{pid}/ns/net").stat().st_ino
     except OSError:

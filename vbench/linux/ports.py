@@ -29,10 +29,10 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def port_taken(host: str, port: int) -> str:
-    """What to tell whoever configured a port for the service that cannot be had."""
+    """The error message for a configured port of the service that is in use."""
     return (
-        f"cluster.http_port={port} is in use on {host}: leave it at cluster.http_port=0, for which the kernel"
-        " chooses a free port, or end what listens there."
+        f"cluster.http_port={port} is in use on {host}; use cluster.http_port=0 to let the kernel choose a"
+        " free port, or stop the program that listens there."
     )
 
 

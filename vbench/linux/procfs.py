@@ -31,7 +31,7 @@ def read_line(path: str) -> bytes:
 
 
 def environ(pid: int) -> dict[str, str] | None:
-    """A process's environment at its start; None where it is gone or not ours to read."""
+    """A process's environment at its start; None if it is gone or not ours to read."""
     try:
         raw = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -72,7 +72,7 @@ def process_tree(tag: str, root: int | None = None) -> list[int]:
 
 
 def innermost_pid(pid: int) -> int | None:
-    """The process's id in its own PID namespace; None where it is gone."""
+    """The process's id in its own PID namespace; None if it is gone."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
@@ -81,7 +81,7 @@ def innermost_pid(pid: int) -> int | None:
 
 
 def command(pid: int) -> list[str]:
-    """A process's arguments; empty where it is gone or a kernel thread."""
+    """A process's arguments; empty if it is gone or a kernel thread."""
     try:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
@@ -110,7 +110,7 @@ class Stat:
 
 
 def stat(pid: int) -> Stat | None:
-    """The process's line, or None where it is gone."""
+    """The process's line, or None if it is gone."""
     try:
         # A name is cut at 15 bytes, in the midst of a character too.
         text = read_line(f"/proc/{pid}/stat").decode(errors="replace")
@@ -152,7 +152,7 @@ def descendants(stats: Mapping[int, Stat], roots: Iterable[int]) -> set[int]:
 
 
 def private_bytes(pid: int) -> int:
-    """Resident memory less the pages that have a file behind them, shared memory included; 0 where the
+    """Resident memory less the pages that have a file behind them, shared memory included; 0 if the
     process is gone."""
     try:
         resident, shared = read_line(f"/proc/{pid}/statm").split()[1:3]
@@ -184,7 +184,7 @@ def machine_cpu() -> MachineCpu:
 
 
 def oom_kills() -> int | None:
-    """Processes the kernel has killed for want of memory since boot; None where it does not count them."""
+    """Processes the kernel has killed for want of memory since boot; None if it does not count them."""
     for line in Path("/proc/vmstat").read_text().splitlines():
         name, _, value = line.partition(" ")
         if name == "oom_kill":

@@ -36,7 +36,7 @@ class TcpConnections:
         self._connection = connection
 
     def by_peer(self) -> Counter[Address]:
-        """Remote address -> connections; OSError where the kernel does not tell.
+        """Remote address -> connections; OSError if the kernel does not tell.
 
         Whose they are is not asked: to a raylet's object manager nobody but raylets connect. IPv4 within
         IPv6, as gRPC dials, counts as the IPv4 that it is.

@@ -23,7 +23,7 @@ class Outcome:
     done_s: float
     sent_unix_s: float
     status: int | None
-    """None where no answer came."""
+    """None if no answer came."""
     body: bytes
     error: str | None
     """Why there is no answer; None also for answers with a 4xx or 5xx status."""
@@ -104,7 +104,7 @@ def _ask(
         response = session.post(url + PATH, json=body, timeout=(10, timeout_s))
         status, content, headers = response.status_code, response.content, response.headers
     except requests.Timeout:
-        error = f"no answer within load.timeout_s={timeout_s:g}"
+        error = f"no response within load.timeout_s={timeout_s:g}"
     except requests.RequestException as failure:
         error = f"the connection failed: {failure}"
     return Outcome(

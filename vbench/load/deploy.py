@@ -28,7 +28,7 @@ POLL_S = 0.1
 def exclusive_serve(place: ClusterEndpoint) -> Iterator[None]:
     """On somebody else's cluster: Serve runs for this block alone, and is gone with it.
 
-    TrialError where it runs already: both would be measured, and taking down ours would take down theirs. A
+    TrialError if it runs already: both would be measured, and taking down ours would take down theirs. A
     cluster of the trial's own needs none of this: it goes as a whole.
     """
     if place.is_here:
@@ -37,13 +37,13 @@ def exclusive_serve(place: ClusterEndpoint) -> Iterator[None]:
     if controller_is_running():
         there = ", ".join(serve.status().applications) or "no application"
         raise TrialError(
-            f"Ray Serve runs on this cluster already ({there}), and the trial would measure both: end it"
-            " (serve shutdown), or take another cluster"
+            f"Ray Serve is already running on this cluster ({there}), and the trial would measure both;"
+            " stop it (serve shutdown), or use another cluster"
         )
     try:
         yield
     finally:
-        progress("taking the graph down")
+        progress("shutting Serve down")
         serve.shutdown()
 
 
@@ -65,7 +65,7 @@ def reserved_port(config: Config) -> Iterator[int]:
 def deploy(config: Config, clips: Sequence[Path], port: int, deployment_id: str) -> str:
     """Start Serve and the four deployments, for requests of ``clips``; the ingress's URL once all of it runs.
 
-    ``deployment_id`` comes back in each answer. Raises TrialError where the graph cannot be deployed, or is
+    ``deployment_id`` comes back in each answer. Raises TrialError if the graph cannot be deployed, or is
     not up in time.
     """
     serve.start(
@@ -93,12 +93,12 @@ def _wait(timeout_s: float) -> None:
             ApplicationStatus.DEPLOY_FAILED,
             ApplicationStatus.UNHEALTHY,
         ):
-            raise TrialError(f"the graph could not be deployed: {_reason(application)}")
+            raise TrialError(f"the pipeline could not be deployed: {_reason(application)}")
         if time.monotonic() > deadline:
             waiting = [name for name, part in parts.items() if part.status.value != "HEALTHY"]
             reason = _reason(application) if application else "Serve gives no status"
             raise TrialError(
-                f"{', '.join(waiting) or 'the graph'} was not running within"
+                f"{', '.join(waiting) or 'the pipeline'} did not start within"
                 f" cluster.deploy_timeout_s={timeout_s:g}: {reason}"
             )
         time.sleep(POLL_S)

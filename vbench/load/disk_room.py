@@ -56,8 +56,8 @@ def disk_full_message(error: BaseException, folder: Path | None = None) -> str:
     """The sentence for a disk that was full when ``folder`` was written, or the file that the error names."""
     named = folder or getattr(error, "filename", None) or "the outputs folder"
     return (
-        f"no space is left on the disk of {named}: free some, or give outputs=FOLDER on another disk; what"
-        " was written before is kept"
+        f"no space is left on the disk of {named}: free some, or set outputs=FOLDER on another disk; what"
+        " was already written is kept"
     )
 
 
@@ -127,13 +127,13 @@ def check_room(configs: Sequence[Config]) -> None:
             folder=outputs,
             called=f"outputs={configs[0].outputs}",
             nbytes=sum(map(_record_bytes, configs)) + sum(scenes.values()),
-            remedy="give outputs=FOLDER on another disk",
+            remedy="set outputs=FOLDER on another disk",
         ),
         _Need(
             folder=(outputs / "mlartifacts").resolve(),
             called=f"MLflow's store {outputs / 'mlartifacts'}",
             nbytes=sum(_record_bytes(config) for config in configs if config.tracking.name != "off"),
-            remedy="give tracking=off",
+            remedy="set tracking=off",
         ),
         # A trial's temporary files are gone before the next one begins.
         _temporary(TEMPORARY_BYTES if any(config.cluster.name != ATTACHED for config in configs) else 0),
@@ -169,6 +169,6 @@ def _check(needs: Sequence[_Need], writes: str) -> None:
         needed = first.nbytes + sum(need.nbytes for need in others)
         if free < needed:
             raise NoRoomError(
-                f"{first.called} has {free / 1e6:.0f} MB free, and {writes} up to {needed / 1e6:.0f} MB"
+                f"{first.called} has {free / 1e6:.0f} MB free, but {writes} up to {needed / 1e6:.0f} MB"
                 f" there: free some, or {first.remedy}."
             )

@@ -2,7 +2,7 @@
 
 Where standard output is a log that others write to as well, each event is a JSON text sequence of RFC 7464:
 a record separator goes before it, by which it is told from all else, and it has a number, by which a reader
-that begins anew knows what it has seen.
+that begins again knows what it has seen.
 """
 
 import base64
@@ -114,14 +114,14 @@ class FileAssembler:
         try:
             data = zlib.decompress(base64.b64decode("".join(self._parts.pop(name)), validate=True))
         except (ValueError, zlib.error) as error:
-            raise DamagedFileError(f"{name} came back damaged ({error})") from error
+            raise DamagedFileError(f"{name} arrived damaged ({error})") from error
         if xxhash.xxh3_128_hexdigest(data) != event["digest"] or Path(name).name != name:
-            raise DamagedFileError(f"{name} came back with other bytes than were sent")
+            raise DamagedFileError(f"{name} arrived with different bytes than were sent")
         (self._folder / name).write_bytes(data)
 
 
 def progress(name: str, done: int = 0, total: int = 0, note: str = "") -> None:
-    """Say how far a phase is; ``total`` 0 where that is not known."""
+    """Say how far a phase is; ``total`` 0 if that is not known."""
     emit({"event": "progress", "phase": name, "done": done, "total": total, "note": note})
 
 

@@ -57,10 +57,10 @@ class Observation:
         """The names of the configuration by Ray's node ids."""
 
     def _start_agents(self) -> "Agents":
-        """An agent on each node of a cluster that is elsewhere; InputError where its runtime is another."""
+        """An agent on each node of a cluster that is elsewhere; InputError if its runtime is another."""
         from vbench.telemetry.node_agents import INSTALL_S, START_S, Agents
 
-        progress("looking at every node")
+        progress("starting an agent on every node")
         ids = {name: node_id for node_id, name in self.names.items()}
         start_s = INSTALL_S if self._job.config.cluster.dependencies == PIP else START_S
         load = self._job.config.load
@@ -75,15 +75,15 @@ class Observation:
         for found in agents.runtime:
             if found.flags is not None and dict(found.flags) != asked:
                 raise InputError(
-                    f"runtime={runtime.name} is not what this cluster runs: the raylet of {found.node} has"
-                    f" {_in_words(found.flags)}, and the trial asks for {_in_words(asked)}; flags cannot be"
-                    " set from here: start the cluster with them, or give the runtime that it has."
+                    f"runtime={runtime.name} does not match this cluster: the raylet on {found.node} has"
+                    f" {_in_words(found.flags)}, but the trial needs {_in_words(asked)}. A raylet reads its"
+                    " flags once: restart the cluster with them, or use the runtime that it has."
                 )
         if (apart_s := clock_skew.apart_s(agents.clocks_off_s)) > clock_skew.MOST_APART_S:
             raise InputError(
-                f"the clocks of the cluster's nodes are {1000 * apart_s:.0f} ms apart, and spans that begin"
-                f" on one node and end on another need {1000 * clock_skew.MOST_APART_S:g} ms or less: have"
-                " them keep time (chrony, NTP)."
+                f"the clocks of the cluster's nodes differ by {1000 * apart_s:.0f} ms, but spans from one"
+                f" node to another need {1000 * clock_skew.MOST_APART_S:g} ms or less: synchronise them"
+                " (chrony, NTP)."
             )
         return agents
 
@@ -139,10 +139,10 @@ class Observation:
         self._flags = self._agents.runtime
 
     def _wait_for_idle_links(self) -> LinkIdle | None:
-        """Wait until the links are quiet; TrialError where they never are. None where there are none."""
+        """Wait until the links are quiet; TrialError if they never are. None if there are none."""
         if not self.place.links:
             return None
-        progress("waiting for quiet links")
+        progress("waiting for idle links")
         pids = raylet_flags.raylet_of_each(self.place)
         return wait_until_idle(self.place.links, pids, self._job.config.load.timeout_s)
 
@@ -197,7 +197,7 @@ def _in_words(flags: Mapping[str, str]) -> str:
 def _node_names(place: ClusterEndpoint, timeout_s: float) -> dict[str, str]:
     """Ray's node id -> name; a node that has just started may not be known to the others for a moment.
 
-    TrialError where one of ``place`` is not there within ``timeout_s``.
+    TrialError if one of ``place`` is not there within ``timeout_s``.
     """
     by_ip = {node.ip: node.name for node in place.nodes}
     deadline = time.monotonic() + timeout_s

@@ -15,7 +15,7 @@ from vbench.video.addresses import path_of, scheme_of
 
 
 def pipeline_args(config: Config, *clips: Path) -> PipelineArgs:
-    """What ``vbench.pipeline:build`` takes; ConfigError where the graph refuses a value.
+    """What ``vbench.pipeline:build`` takes; ConfigError if the graph refuses a value.
 
     ``clips``: for the service of a trial, where its videos lie. It may read their folders and no others, or
     the host that the video's address names, public or not.

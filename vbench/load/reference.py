@@ -56,7 +56,7 @@ class Reference:
 
     frames: list[ReferenceFrame]
     map50: float | None
-    """mAP at IoU 0.5 against the ground truth; None where there is none."""
+    """mAP at IoU 0.5 against the ground truth; None if there is none."""
     checks: ReferenceChecks | None = None
     """Of some of its frames, against what neither it nor the service had a part in."""
 
@@ -218,8 +218,8 @@ def check(reference: Reference, answer: dict[str, Any], threshold: float) -> Ver
             repeated += 1
         if (frame["pts"], frame["digest"]) != (expected.pts, expected.digest):
             wrong += 1
-            what = "other bytes" if frame["pts"] == expected.pts else f"pts {frame['pts']}"
-            notes.append(f"frame {index} (pts {expected.pts}) came as {what}")
+            what = "different bytes" if frame["pts"] == expected.pts else f"pts {frame['pts']}"
+            notes.append(f"frame {index} (pts {expected.pts}) arrived with {what}")
             continue
         each = frame["detections"]
         differing = disagreements(

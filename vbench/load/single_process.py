@@ -38,7 +38,7 @@ class SingleProcessResult:
 
     @property
     def frames_per_s(self) -> float:
-        """Sampled frames, decoded and inferred, a second."""
+        """Sampled frames, decoded and inferred, per second."""
         return self.frames / self.wall_s
 
     @property
@@ -55,7 +55,7 @@ class SingleProcess:
     """
 
     def __init__(self, video: Path, args: PipelineArgs, *, workers: int) -> None:
-        """Load a detector for each worker; ModelError where that cannot be."""
+        """Load a detector for each worker; ModelError if that cannot be."""
         self._video, self._args = video, args
         self._detectors = [create(args.model.settings(threads=1)) for _ in range(workers)]
         for detector in self._detectors:

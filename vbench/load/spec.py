@@ -41,7 +41,7 @@ def to_plain(job: LoadSpec) -> dict[str, Any]:
 
 
 def read_clip(folder: Path) -> Clip | None:
-    """What ``prepare`` left in the record's folder; None where it did not come so far."""
+    """What ``prepare`` left in the record's folder; None if it did not come so far."""
     path = folder / PREPARED
     return clip_of(json.loads(path.read_text())) if path.exists() else None
 

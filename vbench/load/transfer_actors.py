@@ -128,7 +128,7 @@ class TransferPair:
     ) -> Iterator["TransferPair"]:
         """On the two nodes with these ids of Ray's, for as long as the context lasts.
 
-        ray.exceptions.RayError where they are not up within ``timeout_s``.
+        ray.exceptions.RayError if they are not up within ``timeout_s``.
         """
         sender = _actor(Sender, sender_id).remote(seed=seed, objects=objects, object_bytes=object_bytes)
         receiver = _actor(Receiver, receiver_id).remote()
@@ -140,7 +140,7 @@ class TransferPair:
             ray.kill(receiver)
 
     def move(self, number: int, timeout_s: float) -> TransferResult:
-        """One request: make, pull on the clock, check. RayError where the sender cannot make its objects."""
+        """One request: make, pull on the clock, check. RayError if the sender cannot make its objects."""
         refs, made = ray.get(self.sender.make.remote(number), timeout=timeout_s)
         pulled: PullTimes | None = None
         arrived: Received | None = None
@@ -149,7 +149,7 @@ class TransferPair:
         try:
             pulled = ray.get(self.receiver.pull.remote(refs), timeout=timeout_s)
         except ray.exceptions.GetTimeoutError:
-            error = f"the objects were not there within load.timeout_s={timeout_s:g}"
+            error = f"the objects did not arrive within load.timeout_s={timeout_s:g}"
         except ray.exceptions.RayError as failure:
             error = reason(failure)
         done_s = time.monotonic()

@@ -29,7 +29,7 @@ OK = 200
 def drive(job: LoadSpec) -> None:
     """Run the load and write the record's lines and ``observed.json`` into the job's folder.
 
-    Raises TrialError where the two ends do not come up, or the warm-up's objects do not arrive whole.
+    Raises TrialError if the two ends do not come up, or the warm-up's objects do not arrive whole.
     """
     load = job.config.load
     sender, receiver = ends(job.config.cluster)
@@ -77,7 +77,7 @@ def _pair(job: LoadSpec, sender_id: str, receiver_id: str) -> Iterator[TransferP
             )
         except ray.exceptions.RayError as error:
             raise TrialError(
-                f"sender and receiver were not up within cluster.deploy_timeout_s={timeout_s:g}:"
+                f"sender and receiver did not start within cluster.deploy_timeout_s={timeout_s:g}:"
                 f" {reason(error)}"
             ) from error
         yield pair
@@ -86,13 +86,13 @@ def _pair(job: LoadSpec, sender_id: str, receiver_id: str) -> Iterator[TransferP
 def _refuse_wrong(requests: Sequence[Request]) -> None:
     for request in requests:
         if request.error or request.mismatch:
-            raise TrialError(f"the warm-up did not arrive rightly: {request.error or request.mismatch}")
+            raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
 
 
 def loop(pair: TransferPair, *, first: int, count: int, timeout_s: float, phase: str) -> list[TransferResult]:
     """Requests ``first`` to ``first + count - 1``, one after another; none is sent after one that failed.
 
-    Raises TrialError where the sender cannot make its objects.
+    Raises TrialError if the sender cannot make its objects.
     """
     moved: list[TransferResult] = []
     progress(phase, 0, count)
@@ -100,14 +100,14 @@ def loop(pair: TransferPair, *, first: int, count: int, timeout_s: float, phase:
         try:
             moved.append(pair.move(first + len(moved), timeout_s))
         except ray.exceptions.RayError as error:
-            raise TrialError(f"no objects could be made or checked: {reason(error)}") from error
+            raise TrialError(f"objects could not be created or checked: {reason(error)}") from error
         mean_s = statistics.fmean(one.done_s - one.sent_s for one in moved)
         progress(phase, len(moved), count, f"mean {mean_s:.2f} s")
     return moved
 
 
 def pull_report(moved: TransferResult, node: str) -> list[ReplicaReport]:
-    """What the receiver, on this node, says of its pull; nothing where it did not come to its end."""
+    """What the receiver, on this node, says of its pull; nothing if it did not come to its end."""
     if moved.pulled is None:
         return []
     objects = len(moved.arrived.digests) if moved.arrived else 0
@@ -131,9 +131,9 @@ def request_line(moved: TransferResult, index: int) -> Request:
     missing = abs(len(sent) - len(got)) if moved.arrived else 0
     mismatch: str | None = None
     if wrong:
-        mismatch = f"object {wrong[0]} of request {index} arrived with other bytes than were sent"
+        mismatch = f"object {wrong[0]} of request {index} arrived with different bytes than were sent"
     elif missing:
-        mismatch = f"{len(got)} objects of request {index} arrived, {len(sent)} were sent"
+        mismatch = f"{len(got)} objects of request {index} arrived, but {len(sent)} were sent"
     return Request(
         index=index,
         scheduled_s=moved.sent_s,

@@ -17,7 +17,7 @@ def local_copy(video: VideoConfig, folder: Path) -> Path:
     """The file that ``video.path`` names, or a copy in ``folder`` of what its address gives now.
 
     A copy is named after its bytes, so that one that changed does not take the place of what earlier trials
-    had. VideoError where it cannot be had.
+    had. VideoError if it cannot be had.
     """
     source = video.path or ""
     if not is_remote(source):
@@ -29,7 +29,7 @@ def local_copy(video: VideoConfig, folder: Path) -> Path:
         path = folder.resolve() / f"{local.checksum}{Path(local.called).suffix}"
         if not path.exists() or file_digest(path) != local.checksum:
             if path.exists():
-                note(f"{path} has other bytes than were fetched into it: it is made again.")
+                note(f"{path} differs from what was downloaded: it is downloaded again.")
             folder.mkdir(parents=True, exist_ok=True)
             half = path.with_suffix(f".{os.getpid()}.part")
             shutil.copyfile(local.path, half)

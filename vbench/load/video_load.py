@@ -53,7 +53,7 @@ class Service:
 def drive(job: LoadSpec) -> None:
     """Run the load and write the record's lines and ``observed.json`` into the job's folder.
 
-    Raises TrialError where the graph does not come up or the warm-up is not answered rightly.
+    Raises TrialError if the graph does not come up or the warm-up is not answered rightly.
     """
     observation = Observation(job)
     with serving(job, observation) as service:
@@ -62,7 +62,7 @@ def drive(job: LoadSpec) -> None:
 
 @contextmanager
 def serving(job: LoadSpec, observation: Observation) -> Iterator[Service]:
-    """The graph, deployed, for as long as the block runs; TrialError where it does not come up."""
+    """The graph, deployed, for as long as the block runs; TrialError if it does not come up."""
     identity = secrets.token_hex(8)
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
@@ -144,10 +144,10 @@ def _warm_up(
         if number and not cold(replicas, [span for _, lines in warmed for span in lines]):
             break
         count = max(load.warmup, load.concurrency) if number else load.warmup
-        for outcome in _loop(job, url, videos, count, "warm-up again" if number else "warm-up"):
+        for outcome in _loop(job, url, videos, count, "more warm-up" if number else "warm-up"):
             request, lines = _checked(job, outcome, clip, videos, names)
             if request.error or request.mismatch:
-                raise TrialError(f"the warm-up was not answered rightly: {request.error or request.mismatch}")
+                raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
             # Requests of all rounds are told apart by their number.
             index = len(warmed)
             warmed.append((replace(request, index=index), [replace(line, request=index) for line in lines]))
@@ -206,10 +206,11 @@ def _checked(
     video = videos.of(outcome.index)
     reference = video.reference
     if answer and not clip.address and answer["video"]["path"] != video.asked:
-        error = f"the answer is about {answer['video']['path']}, the request was about {video.asked}"
+        error = f"the response is for {answer['video']['path']}, but the request was for {video.asked}"
         answer = None
     if answer and clip.address and answer["video"]["checksum"] != clip.fingerprint:
-        error = f"the service fetched other bytes (xxh3 {answer['video']['checksum']}) than the reference had"
+        fetched = answer["video"]["checksum"]
+        error = f"the service fetched different bytes (xxh3 {fetched}) than the reference pass"
         answer = None
     spans = [
         SpanLine(request=outcome.index, **{**span, "node": names.get(span["node"], span["node"])})
@@ -264,7 +265,7 @@ def _answer(outcome: Outcome) -> tuple[dict[str, Any] | None, str | None]:
         data = json.loads(outcome.body)
     except ValueError:
         text = outcome.body[:200].decode(errors="replace").strip()
-        return None, f"HTTP {outcome.status}: {text or 'an empty answer'}"
+        return None, f"HTTP {outcome.status}: {text or 'an empty response'}"
     if outcome.status != 200:
         detail = data.get("detail", data) if isinstance(data, dict) else data
         return None, f"HTTP {outcome.status}: {detail}"

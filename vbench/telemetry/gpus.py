@@ -29,7 +29,7 @@ class Gpu:
 
 
 class GpuWatch:
-    """Looks at all GPUs of this machine; at none where there is no driver that works."""
+    """Looks at all GPUs of this machine; at none if there is no driver that works."""
 
     def __init__(self, handles: Sequence[Any]) -> None:
         self._handles = handles
@@ -112,7 +112,7 @@ def _memory_mb(handle: Any, which: str) -> float | None:
 
 
 def _or_none(question: Callable[..., Any], *of: Any) -> Any:
-    """None where this GPU does not tell: one cut into instances has no use of its own, an old one counts no
+    """None if this GPU does not tell: one cut into instances has no use of its own, an old one counts no
     energy, and one that has fallen off the bus tells nothing. That is no reason to lose a trial."""
     try:
         return question(*of)

@@ -46,8 +46,8 @@ def _wait(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> L
     while looked_s - busy_s < IDLE_S:
         if looked_s - began_s > timeout_s:
             raise TrialError(
-                f"the links still carried bytes {timeout_s:g} s after the last request was answered:"
-                " something sends that no request asked for; see ray.log"
+                f"the links were still busy {timeout_s:g} s after the last response: something other than"
+                " the requests is sending; see ray.log"
             )
         time.sleep(POLL_S)
         now = {link.node: nic_bytes(pids[link.node]) for link in links}

@@ -107,7 +107,7 @@ class Classes:
 
 
 def _mbps(options: Mapping[int, bytes], parameters: int, rate: struct.Struct, wide: int) -> float:
-    """A rate in 10^6 bits a second: of the wide attribute, which is there if 32 bits are too few."""
+    """A rate in 10^6 bits per second: of the wide attribute, which is there if 32 bits are too few."""
     value = RATE64.unpack_from(options[wide]) if wide in options else rate.unpack_from(options[parameters])
     return float(8e-6 * value[0])
 

@@ -64,7 +64,7 @@ class AgentSamples:
     nodes: list[NodeSample]
     machines: list[MachineSample]
     oom_kills: int | None
-    """Processes that the kernel of its machine killed; None where it does not count, or another counts."""
+    """Processes that the kernel of its machine killed; None if it does not count, or another counts."""
     stall: Stall
     conditions: Mapping[str, Mapping[str, Any]]
 
@@ -81,10 +81,10 @@ class NodeAgent:
         self._stack = ExitStack()
 
     def facts(self) -> NodeFacts:
-        """Flags, hardware and processes; RuntimeError where the parent is no raylet."""
+        """Flags, hardware and processes; RuntimeError if the parent is no raylet."""
         command = procfs.command(self._raylet)
         if not is_raylet(command):
-            raise RuntimeError(f"the parent of a worker on {self._name} is no raylet: {command[:1]}")
+            raise RuntimeError(f"the parent of a worker on {self._name} is not a raylet: {command[:1]}")
         found = procfs.environ(self._raylet)
         facts = environment.describe()
         return NodeFacts(
@@ -162,7 +162,7 @@ class Agents:
         start_s: float = START_S,
     ) -> None:
         """``ids``: name -> Ray's node id; ``speed_percent``: the bound on changes of the machines' speed.
-        TrialError where an agent is not up within ``start_s``."""
+        TrialError if an agent is not up within ``start_s``."""
         self.samples: list[NodeSample] = []
         self.machines: list[MachineSample] = []
         self.oom_kills: int | None = None
@@ -218,7 +218,7 @@ class Agents:
         self.oom_kills = sum(counted) if len(counted) == len(kills) else None
 
     def _speed(self, before: Mapping[str, Speed]) -> dict[str, Speed]:
-        """Watcher -> its machine's speed; empty where no change could break the rule."""
+        """Watcher -> its machine's speed; empty if no change could break the rule."""
         if not is_bounded(self._speed_percent):
             return {}
         watchers = [machine.watcher for machine in self._machines]
@@ -240,15 +240,15 @@ class Agents:
                 waiting, num_returns=len(waiting), timeout=min(PROGRESS_S, deadline - time.monotonic())
             )
             if waiting:
-                self._progress("looking at every node", len(calls) - len(waiting), len(calls))
+                self._progress("waiting for every node", len(calls) - len(waiting), len(calls))
         for name, call in calls.items():
             if call in waiting:
-                raise TrialError(f"{name} could not be watched: no answer within {timeout_s:g} s")
+                raise TrialError(f"{name} could not be sampled: no response within {timeout_s:g} s")
             try:
                 answers[name] = ray.get(call)
             except ray.exceptions.RayError as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-                raise TrialError(f"{name} could not be watched: {reason}") from error
+                raise TrialError(f"{name} could not be sampled: {reason}") from error
         return answers
 
     def _clock(self, name: str) -> tuple[float, float]:

@@ -70,7 +70,7 @@ class NodeSampler:
         by_ip = {node.ip: node for node in nodes}
         unknown = [node.name for node in place.nodes if node.ip not in by_ip]
         if unknown:
-            raise TrialError(f"Ray does not know {', '.join(unknown)}: its object store cannot be watched")
+            raise TrialError(f"Ray does not know {', '.join(unknown)}, so its object store cannot be sampled")
         self._raylets = raylets
         self._watched = [node for node in place.nodes if node.name in raylets]
         self._ports = {(node.ip, by_ip[node.ip].object_port): node.name for node in place.nodes}

@@ -22,7 +22,7 @@ def raylet_end_reported(raylets: Mapping[str, int]) -> Iterator[None]:
         ended = [node for node, pid in raylets.items() if _has_ended(pid)]
         if not ended:
             raise
-        raise TrialError(f"the raylet of {', '.join(ended)} ended while the trial ran") from error
+        raise TrialError(f"the raylet on {', '.join(ended)} exited during the trial") from error
 
 
 def _has_ended(pid: int) -> bool:

@@ -20,11 +20,11 @@ def raylets(temp_dir: str) -> list[tuple[str, int]]:
 
 
 def raylet_of_each(place: ClusterEndpoint) -> dict[str, int]:
-    """Node -> process id of its raylet; TrialError where one is not seen."""
+    """Node -> process id of its raylet; TrialError if one is not seen."""
     pids = dict(raylets(place.temp_dir))
     missing = [node.name for node in place.nodes if node.ip not in pids]
     if missing:
-        raise TrialError(f"no raylet of {', '.join(missing)} was found: its processes cannot be watched")
+        raise TrialError(f"no raylet was found on {', '.join(missing)}, so its processes cannot be sampled")
     return {node.name: pids[node.ip] for node in place.nodes}
 
 

@@ -65,7 +65,7 @@ def without(name: str) -> list[ClusterNode]:
         ([], "no node for cluster.nodes.head: it has no nodes"),
         (
             [*running(PUBLISHED), ClusterNode(ip="10.0.0.99", is_head=False, resources={"CPU": 64})],
-            "has 7 nodes and cluster.nodes names 6: 10.0.0.99 would take part unseen",
+            "has 7 nodes, but cluster.nodes names 6: 10.0.0.99 would take part without being sampled",
         ),
     ],
 )
@@ -81,6 +81,6 @@ def test_what_the_nearest_lacks_is_said() -> None:
     with pytest.raises(InputError) as caught:
         match(PUBLISHED, running(small), ADDRESS)
     assert (
-        "the nearest is 10.0.0.10, which lacks 2 GPU (has 1), 200 MB of object store (has 100), 4 CPU"
+        "the closest is 10.0.0.10, which lacks 2 GPU (has 1), 200 MB of object store (has 100), 4 CPU"
         in str(caught.value)
     )

@@ -121,7 +121,7 @@ def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
 def test_another_runtime_is_refused_before_the_load(cluster: Stranger, workplace: Workplace) -> None:
     status, output = cluster.trial(workplace, *WHOLE, "runtime.connections=1")
     assert status == 2, output
-    assert "runtime=oss is not what this cluster runs: the raylet of head has" in output
+    assert "runtime=oss does not match this cluster: the raylet on head has" in output
     assert "RAY_object_manager_client_connection_num=4" in output
     assert "warm-up" not in output
     assert cluster.there(workplace)["actors"] == []
@@ -130,9 +130,9 @@ def test_another_runtime_is_refused_before_the_load(cluster: Stranger, workplace
 @pytest.mark.parametrize(
     ("overrides", "env", "said"),
     [
-        ((), {"RAY_AUTH_TOKEN": "f" * 64}, "does not let us in"),
-        ((), {"RAY_AUTH_TOKEN_OSS": "f" * 64}, "does not let us in"),
-        (("cluster.nodes.gpu.gpus=2",), {}, "has no node for cluster.nodes.gpu: the nearest is"),
+        ((), {"RAY_AUTH_TOKEN": "f" * 64}, "rejected the credentials"),
+        ((), {"RAY_AUTH_TOKEN_OSS": "f" * 64}, "rejected the credentials"),
+        (("cluster.nodes.gpu.gpus=2",), {}, "has no node for cluster.nodes.gpu: the closest is"),
         (("cluster.address=http://127.0.0.1:9",), {}, "cluster.address=http://127.0.0.1:9 cannot be reached"),
         (("cluster.address=null",), {}, "cluster=attached has no address for runtime=oss: give"),
     ],

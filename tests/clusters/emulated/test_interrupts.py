@@ -26,14 +26,14 @@ LONG = (*TWO_HOSTS, "load.requests=5000", "load.objects=2")
 SHORT = (*TWO_HOSTS, "load.requests=1", "load.objects=2")
 VIDEO = (*EMULATED, *SCENE, "pipeline.chunk_s=2", "load.warmup=0", "load.requests=5000")
 
-HOSTS = "making hosts and links"
+HOSTS = "creating hosts and links"
 LINKS = "checking the links"
-HEAD = "starting Ray's head"
-OTHERS = "starting Ray's other nodes"
+HEAD = "starting Ray on the head"
+OTHERS = "starting Ray on the other nodes"
 CONNECTING = "connecting to Ray"
 DEPLOYING = "starting sender and receiver"
 WARM_UP = "warm-up  0/1"
-QUIET = "waiting for quiet links"
+QUIET = "waiting for idle links"
 REQUESTS = "requests  0/5000"
 STOPPING = "stopping the cluster"
 

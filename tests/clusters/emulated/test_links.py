@@ -123,7 +123,7 @@ def test_links_are_not_quiet_before_the_last_byte_has_come(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_links_that_do_not_become_quiet_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match=r"the links still carried bytes 0\.3 s after"):
+    with pytest.raises(AssertionError, match=r"the links were still busy 0\.3 s after"):
         transfers(tmp_path, [A, B], [[("a", "b", 1)]], quiet_within_s=0.3)
 
 

@@ -1,4 +1,4 @@
-"""The API server of a cluster that runs already: who it is, which nodes it has, and jobs on it."""
+"""The API server of a running cluster: its Ray version, its nodes, and a client for jobs."""
 
 import ray
 from ray.exceptions import AuthenticationError
@@ -10,24 +10,26 @@ from vbench.ray_internals.api_server import JobsClient, list_alive_nodes
 from vbench.ray_internals.version import version_problem
 
 RESPONSE_TIMEOUT_S = 30.0
-"""An API server that says nothing for so long is taken for lost; Ray's own client would wait for ever."""
+"""An API server that does not respond for this long is given up. Ray's own client would wait for ever."""
 
 SLOWEST_MB_PER_S = 0.25
-"""A package that goes up more slowly is given up."""
+"""A package whose upload is slower is given up."""
 
 MOST_NODES = 1000
 
 
 def _authorized(token: str | None) -> dict[str, str] | None:
-    """Headers with this token; None leaves it to Ray, which takes the one of the environment."""
+    """Headers with this token; None to have Ray use the token of the environment."""
     return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"} if token else None
 
 
 def connect(address: str, token: str | None = None) -> JobsClient:
-    """The API server at a URL; InputError, in one sentence, where it cannot be reached, does not let us in,
-    or runs another Ray than this one, whose private parts the load process uses.
+    """A client of the API server at a URL.
 
-    ``token``: of this cluster; None for the one that Ray finds in the environment.
+    InputError if it cannot be reached, rejects the credentials, or runs another version of Ray than is
+    installed here, whose internals the load process uses.
+
+    ``token``: of this cluster; None for the token that Ray finds in the environment.
     """
     if (problem := version_problem()) is not None:
         raise InputError(problem)
@@ -38,8 +40,8 @@ def connect(address: str, token: str | None = None) -> JobsClient:
         )
     except (AuthenticationError, PermissionError) as error:
         raise InputError(
-            f"{key} does not let us in ({first_line(error)}): set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or"
-            " RAY_AUTH_TOKEN_<RUNTIME> where each runtime's cluster has its own."
+            f"{key} rejected the credentials ({first_line(error)}): set RAY_AUTH_MODE=token and"
+            " RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_<RUNTIME> if each runtime's cluster has its own."
         ) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:  # requests' exceptions are OSErrors
         raise InputError(
@@ -49,19 +51,19 @@ def connect(address: str, token: str | None = None) -> JobsClient:
         ) from error
     if server.ray_version != ray.__version__:
         raise InputError(
-            f"{key} runs Ray {server.ray_version}, and this is Ray {ray.__version__}: use an image with"
-            f" ray=={ray.__version__}, for which vbench is made."
+            f"{key} runs Ray {server.ray_version}, but Ray {ray.__version__} is installed here; use an image"
+            f" with ray=={ray.__version__}, the version that vbench supports."
         )
     return server
 
 
 def nodes(address: str, token: str | None = None) -> list[ClusterNode]:
-    """The nodes alive; InputError where the API server does not tell. ``token`` as for ``connect``."""
+    """The living nodes; InputError if the API server does not list them. ``token`` as for ``connect``."""
     try:
         listed = list_alive_nodes(address, _authorized(token), most=MOST_NODES, timeout_s=RESPONSE_TIMEOUT_S)
     except (RayStateApiException, AuthenticationError, OSError, RuntimeError) as error:
         raise InputError(
-            f"cluster.address={address} does not tell its nodes ({first_line(error)})."
+            f"cluster.address={address} did not list its nodes ({first_line(error)})."
         ) from error
     return [
         ClusterNode(ip=node.node_ip, is_head=node.is_head_node, resources=node.resources_total)

@@ -1,4 +1,4 @@
-"""``cluster=attached`` as a trial sees it: checked, its nodes named, and left as it was."""
+"""``cluster=attached``: checks a running cluster and names its nodes; changes nothing of it."""
 
 import os
 import sys
@@ -15,40 +15,40 @@ from vbench.config.schema import Config
 from vbench.errors import InputError
 
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-"""What of the user's own environment lets the submitter into the cluster."""
+"""Variables of the user's environment by which the job submitter authenticates itself."""
 
 CHECK_TIMEOUT_S = 15.0
-"""Before anything else is done, nodes are waited for no longer."""
+"""How long the check before a trial waits for nodes."""
 
 POLL_S = 0.5
 
 STOP_WAIT_S = 45.0
-"""Time that Ray gives the load process, once it is asked to end, to take down what it has served."""
+"""Time that Ray gives the load process, once asked to end, to shut Serve down."""
 
 STOP_GRACE_S = STOP_WAIT_S + 30.0
-"""Time that the submitter has, once asked to end, to stop its job: more than it takes itself."""
+"""Time that the job submitter has, once asked to end, to stop its job."""
 
 
 def address_of(config: Config) -> str:
-    """The dashboard's URL of the cluster that has this runtime; InputError where none is given."""
+    """URL of the dashboard of the cluster with this runtime; InputError if none is configured."""
     cluster, runtime = config.cluster, config.runtime.name
     address = cluster.addresses.get(runtime, cluster.address)
     if address is None:
         known = f"; cluster.addresses has {', '.join(cluster.addresses)}" if cluster.addresses else ""
         raise InputError(
-            f"cluster=attached has no address for runtime={runtime}{known}: give"
+            f"cluster=attached has no address for runtime={runtime}{known}: set"
             f" cluster.address=http://HOST:8265, or +cluster.addresses.{runtime}=http://HOST:8265."
         )
     return address
 
 
 def runtime_token(runtime: str) -> str | None:
-    """The token of this runtime's cluster alone, if the environment has one: KubeRay gives each its own."""
+    """The token for this runtime's cluster alone, if set: KubeRay gives each cluster its own."""
     return os.environ.get(f"RAY_AUTH_TOKEN_{runtime.upper()}") or None
 
 
 def _authentication(runtime: str) -> dict[str, str]:
-    """What lets a process into the cluster of this runtime."""
+    """Variables by which a process authenticates itself to this runtime's cluster."""
     token = runtime_token(runtime)
     if token:
         return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
@@ -56,7 +56,7 @@ def _authentication(runtime: str) -> dict[str, str]:
 
 
 def _nodes(config: Config, wait_s: float) -> tuple[str, list[NodeAddress]]:
-    """Nodes that have not joined yet are waited for: a cluster that has just been made takes its time."""
+    """The cluster's address and nodes. Waits for nodes that have not joined yet, as in a new cluster."""
     address, nodes = address_of(config), config.cluster.nodes
     token = runtime_token(config.runtime.name)
     api.connect(address, token)
@@ -67,14 +67,14 @@ def _nodes(config: Config, wait_s: float) -> tuple[str, list[NodeAddress]]:
 
 
 def check(config: Config) -> None:
-    """InputError, in one sentence, where the cluster cannot be reached or is not the one configured."""
+    """InputError if the cluster cannot be reached or is not the one configured."""
     _nodes(config, CHECK_TIMEOUT_S)
 
 
 @contextmanager
 def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningCluster]:
-    """The cluster, whose nodes are looked up anew; nothing of it is changed. ``log``: nothing to say."""
-    progress("looking at the cluster")
+    """The cluster, with its nodes as they are now. ``log`` only says where Ray's logs are."""
+    progress("checking the cluster")
     address, nodes = _nodes(config, config.cluster.start_timeout_s)
     log.write_text(f"{address}: Ray's logs are on its nodes\n")
     submitter = (sys.executable, "-m", "vbench.load.ray_job.submit")

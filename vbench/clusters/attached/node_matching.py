@@ -1,4 +1,4 @@
-"""Which node of a running cluster is which of the configuration."""
+"""Matches the nodes of a running cluster with those of the configuration."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ STORE = "object_store_memory"
 """Ray's name of the resource, in bytes."""
 
 INFEASIBLE = 10**6
-"""Cost of a node that does not fit: more than all others together."""
+"""Cost of a node that does not fit: more than that of all others together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterNode:
-    """A node as its cluster tells of it."""
+    """A node as its cluster lists it."""
 
     ip: str
     is_head: bool
@@ -28,10 +28,10 @@ class ClusterNode:
 
 
 def match(nodes: Mapping[str, NodeConfig], found: Sequence[ClusterNode], address: str) -> list[NodeAddress]:
-    """Each node of the configuration, head first, on a node of the cluster that has what it asks for.
+    """Each node of the configuration, head first, with a node of the cluster that has its resources.
 
-    InputError where one fits none, or the cluster has nodes that the configuration does not know: they could
-    take part unseen. Of several that fit, the one with the lowest address comes first.
+    InputError if no node fits, or the cluster has nodes that the configuration does not name: they could take
+    part without being sampled. Of several that fit, the one with the lowest address is used.
     """
     names = list(nodes)
     available = sorted(
@@ -58,15 +58,15 @@ def match(nodes: Mapping[str, NodeConfig], found: Sequence[ClusterNode], address
     extra = [node for node in available if node not in pairs.values()]
     if extra:
         raise InputError(
-            f"cluster.address={address} has {len(available)} nodes and cluster.nodes names {len(names)}:"
-            f" {', '.join(node.ip for node in extra)} would take part unseen; add it to cluster.nodes, or"
-            " take it out of the cluster."
+            f"cluster.address={address} has {len(available)} nodes, but cluster.nodes names {len(names)}:"
+            f" {', '.join(node.ip for node in extra)} would take part without being sampled; add it to"
+            " cluster.nodes, or remove it from the cluster."
         )
     return [NodeAddress(name=name, ip=pairs[name].ip) for name in names]
 
 
 def _unmet(node: NodeConfig, found: ClusterNode, *, head: bool) -> Iterator[str]:
-    """What a found node would need to be this one of the configuration."""
+    """What a node of the cluster lacks to be this node of the configuration."""
     if found.is_head != head:
         yield "a head" if head else "a node that is not the head"
         return
@@ -89,16 +89,16 @@ def _unmatched(
     *,
     head: bool,
 ) -> str:
-    """Names the node that comes nearest and what it lacks."""
+    """The error message, which names the closest node and what it lacks."""
     taken = list(pairs.values())
     free = [found for found in available if found not in taken and found.is_head == head]
     lacks = [(found.ip, list(_unmet(node, found, head=head))) for found in free]
     if not lacks:
-        reason = f"all its {len(available)} nodes are taken" if available else "it has no nodes"
+        reason = f"all its {len(available)} nodes are assigned to others" if available else "it has no nodes"
     else:
         ip, missing = min(lacks, key=lambda each: len(each[1]))
-        reason = f"the nearest is {ip}, which lacks {', '.join(missing)}"
+        reason = f"the closest is {ip}, which lacks {', '.join(missing)}"
     return (
-        f"cluster.address={address} has no node for cluster.nodes.{name}: {reason}; start it with what"
-        f" cluster.nodes.{name} says, or change that."
+        f"cluster.address={address} has no node for cluster.nodes.{name}: {reason}; start a node with"
+        f" these resources, or change cluster.nodes.{name}."
     )

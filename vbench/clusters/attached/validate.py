@@ -1,4 +1,4 @@
-"""What must hold for a cluster that runs already, and what is for no other."""
+"""Checks the options of ``cluster=attached``, and that no other cluster has them."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ def attached(cluster: ClusterConfig) -> Iterator[str]:
         if address is None:
             continue
         if cluster.name != ATTACHED:
-            yield f"{key}={address} is for cluster=attached, not for cluster={cluster.name}."
+            yield f"{key}={address} applies only to cluster=attached, not to cluster={cluster.name}."
         else:
             yield from _address(key, address)
     if cluster.dependencies not in DEPENDENCIES:
@@ -32,12 +32,15 @@ def attached(cluster: ClusterConfig) -> Iterator[str]:
     if cluster.name == ATTACHED:
         for name, node in cluster.nodes.items():
             if node.cpus is None:
-                yield f"cluster.nodes.{name}.cpus=null: say what the node has, which is not this machine."
+                yield (
+                    f"cluster.nodes.{name}.cpus must be set for cluster=attached (null would mean this"
+                    " machine's cores)."
+                )
     port = cluster.dashboard_port
     if port is not None and cluster.name != EMULATED:
-        yield f"cluster.dashboard_port={port} is for cluster=emulated."
+        yield f"cluster.dashboard_port={port} applies only to cluster=emulated."
     elif port is not None and not 1 <= port <= 65535:
-        yield f"cluster.dashboard_port={port} must lie between 1 and 65535, or be null for no dashboard."
+        yield f"cluster.dashboard_port={port} must be between 1 and 65535, or null for no dashboard."
 
 
 def _address(key: str, address: str) -> Iterator[str]:
@@ -48,8 +51,8 @@ def _address(key: str, address: str) -> Iterator[str]:
         parts, host = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not host:
         yield (
-            f"{key}={address} is no URL of a Ray dashboard; give one such as http://127.0.0.1:8265 (not the"
-            " address that ray.init takes)."
+            f"{key}={address} is not the URL of a Ray dashboard; use one such as http://127.0.0.1:8265 (not"
+            " the address for ray.init)."
         )
     elif parts.username or parts.password:
-        yield f"{key} must not hold a password, which records would show: use RAY_AUTH_TOKEN."
+        yield f"{key} must not contain a password, because records show it; use RAY_AUTH_TOKEN."

@@ -1,4 +1,4 @@
-"""``cluster=emulated`` as a trial sees it: checked, started, entered, ended."""
+"""``cluster=emulated``: checks this machine, then starts and ends the emulated cluster."""
 
 import json
 import os
@@ -33,21 +33,21 @@ NODE_MB = 500
 """Measured requirement of one node beside its object store: Ray's processes and a Serve replica."""
 
 KEPT = 0.1
-"""Of the free memory, for what else the machine does."""
+"""Share of the free memory that is left to other programs."""
 
 SILENCE_S = 60.0
-"""Init says something at least so often, but while Ray starts, which has its own time: checking all links
-again and again takes so long."""
+"""Init reports something at least this often, except while Ray starts, which has its own timeout. The longest
+step is to check all links, each up to three times."""
 
 ENDING_S = 15.0
 """A cluster whose first process is gone has ended within this time."""
 
 HIDDEN = "/dev/shm"
-"""Every host has its own: what lies in the machine's is not seen there."""
+"""Every host has its own, in which files of the machine's are not visible."""
 
 
 def all_requirements(cluster: ClusterConfig) -> Iterator[Requirement]:
-    """What this cluster needs of the machine and its kernel, each looked at or tried now."""
+    """What this cluster requires of the machine and its kernel, each checked now."""
     yield _whole_machine()
     yield _memory(cluster)
     yield from check_requirements(cluster.congestion_control)
@@ -60,8 +60,8 @@ def _whole_machine() -> Requirement:
         is_met=allowed == there,
         found=f"this process may use {allowed} of {there}",
         remedy=(
-            "lift the bound (taskset, or a container's quota): whether the CPUs or the links set the pace is"
-            " judged by all of them"
+            "remove the limit (taskset, or a container's quota): vbench judges by the use of all CPUs whether"
+            " the CPUs or the links set the pace"
         ),
     )
 
@@ -74,15 +74,15 @@ def _memory(cluster: ClusterConfig) -> Requirement:
         name="free memory",
         is_met=asked_mb <= free_mb * (1 - KEPT),
         found=(
-            f"{len(cluster.nodes)} nodes take up to {asked_mb} MB ({stores_mb} MB of object stores and"
-            f" {NODE_MB} MB a node), and {free_mb} MB are free, of which a tenth is kept"
+            f"{len(cluster.nodes)} nodes need up to {asked_mb} MB ({stores_mb} MB of object stores and"
+            f" {NODE_MB} MB per node); {free_mb} MB are free, a tenth of which stays free"
         ),
-        remedy="end other programs, lower cluster.nodes.*.object_store_mb or take fewer nodes",
+        remedy="stop other programs, lower cluster.nodes.*.object_store_mb, or use fewer nodes",
     )
 
 
 def check(config: Config) -> None:
-    """InputError, in one sentence, where this machine cannot carry the cluster; starts nothing that stays."""
+    """InputError if this machine cannot run the cluster; leaves nothing running."""
     check_installation()
     cluster = config.cluster
     paths = {f"outputs={config.outputs}": Path(config.outputs)}
@@ -90,12 +90,12 @@ def check(config: Config) -> None:
         paths[f"video.path={config.video.path}"] = path_of(config.video.path)
     for given, path in paths.items():
         if path.resolve().is_relative_to(HIDDEN):
-            raise InputError(f"{given} cannot lie below {HIDDEN}, of which every emulated host has its own.")
+            raise InputError(f"{given} cannot be inside {HIDDEN}: every emulated host has its own.")
     missing = next((requirement for requirement in all_requirements(cluster) if not requirement.is_met), None)
     if missing is not None:
         raise InputError(
             f"cluster=emulated cannot run here: {missing.name}: {missing.found}; {missing.remedy}"
-            f" (python -m vbench doctor lists all it needs)."
+            f" (vbench doctor lists all requirements)."
         )
 
 
@@ -103,7 +103,7 @@ def check(config: Config) -> None:
 def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningCluster]:
     """All hosts with their links checked and Ray on each; ended, whatever happens, on leaving.
 
-    ``log`` gets what Ray prints. Raises TrialError where a link does not carry what it should, or Ray does
+    ``log`` gets what Ray prints. Raises TrialError if a link does not carry what it should, or Ray does
     not come up within ``cluster.start_timeout_s``.
     """
     folder = temp_folder()
@@ -170,16 +170,18 @@ def _spec(config: ClusterConfig, folder: Path) -> Spec:
 
 
 def _wait(init: SupervisedProcess, timeout_s: float, log: Path, progress: Progress) -> Mapping[str, Any]:
-    """Show what init says until all is ready; TrialError where it fails or falls silent."""
+    """Report init's progress until all is ready; TrialError if it fails or stops reporting."""
     pipe = init.guard.stdout
     assert pipe is not None
     buffer = b""
     while True:
         if not select.select([pipe], [], [], timeout_s + SILENCE_S)[0]:
-            raise TrialError(f"the emulated cluster said nothing for {timeout_s + SILENCE_S:g} s; see {log}")
+            raise TrialError(
+                f"the emulated cluster reported nothing for {timeout_s + SILENCE_S:g} s; see {log}"
+            )
         data = pipe.read1(65536)  # type: ignore[attr-defined] # a pipe of Popen is a BufferedReader
         if not data:
-            raise TrialError(f"the emulated cluster ended instead of starting: {_why(init, log)}")
+            raise TrialError(f"the emulated cluster exited while starting: {_why(init, log)}")
         *lines, buffer = (buffer + data).split(b"\n")
         for line in lines:
             event = json.loads(line)
@@ -191,16 +193,18 @@ def _wait(init: SupervisedProcess, timeout_s: float, log: Path, progress: Progre
 
 
 def _why(init: SupervisedProcess, log: Path) -> str:
-    """What ended a cluster that said nothing itself."""
+    """Why a cluster exited that did not report a reason itself."""
     status = init.guard.wait()
     if 0 <= status <= 128:
         return last_error(log)
-    return f"a process of it was killed by signal {status - 128 if status > 128 else -status}; see {log}"
+    return f"one of its processes was killed by signal {status - 128 if status > 128 else -status}; see {log}"
 
 
 def _exit_status(init: SupervisedProcess) -> int | None:
-    """The cluster's, once it has ended. All that is entered into it, such as the load process, dies a moment
-    before: whoever asks because that is gone must be told."""
+    """The cluster's exit status; None while it runs.
+
+    Processes inside it, such as the load process, end a moment before the cluster. Waits for it, so that a
+    caller that noticed their end learns of the cluster's."""
     with suppress(subprocess.TimeoutExpired):
         init.guard.wait(ENDING_S)
     return init.exit_status()
@@ -211,4 +215,4 @@ def _outer_pid(init: SupervisedProcess, pid: int) -> int:
     for outer in init.pids():
         if procfs.innermost_pid(outer) == pid and outer != pid:
             return outer
-    raise TrialError("the emulated cluster's head is gone")
+    raise TrialError("the head of the emulated cluster has exited")

@@ -43,17 +43,17 @@ class RunningHost:
         self.channel.sendall(json.dumps({"do": do, **parameters}).encode() + b"\n")
 
     def receive(self, timeout_s: float) -> Any:
-        """What the last request gave; HostError where it failed or takes longer."""
+        """What the last request gave; HostError if it failed or takes longer."""
         self.channel.settimeout(timeout_s)
         data = b""
         try:
             while not data.endswith(b"\n"):
                 more = self.channel.recv(65536)
                 if not more:
-                    raise HostError(f"host {self.host.name} ended")
+                    raise HostError(f"host {self.host.name} exited")
                 data += more
         except TimeoutError as error:
-            raise HostError(f"host {self.host.name} did not answer within {timeout_s:g} s") from error
+            raise HostError(f"host {self.host.name} did not respond within {timeout_s:g} s") from error
         reply = json.loads(data)
         if "error" in reply:
             raise HostError(f"host {self.host.name}: {reply['error']}")
@@ -137,7 +137,7 @@ class _Host:
     ) -> tuple[float, str] | None:
         """Send ``flows`` to ``peer`` while receiving ``incoming`` of them.
 
-        Gives Mbit/s received and TCP's congestion control; None where nothing comes in. A process
+        Gives Mbit/s received and TCP's congestion control; None if nothing comes in. A process
         of its own sends, or the one would slow the other.
         """
         sender = 0
@@ -203,7 +203,7 @@ class _Host:
             if line.pid != os.getpid() and line.state not in "ZX" and nics.namespace(line.pid) == own
         ]:
             if time.monotonic() > deadline:
-                raise ChildProcessError(f"{others[0].name} ({others[0].pid}) does not end")
+                raise ChildProcessError(f"{others[0].name} ({others[0].pid}) could not be killed")
             for line in others:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(line.pid, signal.SIGKILL)

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         namespaces.new_root(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWNET | namespaces.CLONE_NEWPID)
     except OSError as error:
-        emit(event="failed", message=f"the kernel refuses namespaces: {error}")
+        emit(event="failed", message=f"the kernel does not allow namespaces: {error}")
         return 1
     # New credentials have made the kernel forget it.
     namespaces.die_with_parent()
@@ -74,7 +74,7 @@ def _init(spec: Spec) -> int:
         signal.signal(number, lambda *_: os._exit(128 + signal.SIGTERM))
     phases_s: dict[str, float] = {}
     with timed(phases_s, "network"):
-        emit(event="progress", phase="making hosts and links")
+        emit(event="progress", phase="creating hosts and links")
         hosts = _network(spec)
     with timed(phases_s, "link_check"):
         emit(event="progress", phase="checking the links")
@@ -136,7 +136,7 @@ def _check_links(
     """One flow, then as many as fill the NIC, from each host to the next, side by side where they do not get
     into each other's way; then several into a NIC that none fills alone.
 
-    HostError where a connection's congestion control is not that asked for.
+    HostError if a connection's congestion control is not that asked for.
     """
     _request_all(hosts, "listen")
     by_name = {host.host.name: host for host in hosts}
@@ -202,7 +202,7 @@ def _check_fan_in(
 
 def _same_control(host: RunningHost, found: str, asked: str) -> None:
     if found != asked:
-        raise HostError(f"TCP's congestion control at host {host.host.name} is {found}, not {asked}")
+        raise HostError(f"TCP congestion control on host {host.host.name} is {found}, not {asked}")
 
 
 def _single_flow(*_: object) -> int:
@@ -242,7 +242,7 @@ def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
     deadline = time.monotonic() + spec.timeout_s
     head, *waiting = hosts
     started, starting = [head], [head]
-    emit(event="progress", phase="starting Ray's head")
+    emit(event="progress", phase="starting Ray on the head")
     _request_all([head], "start")
     while starting:
         _wait_or_fail(started, deadline, spec)
@@ -251,7 +251,7 @@ def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
             continue
         starting = [host for host in starting if host not in ready]
         up_now = len(started) - len(starting)
-        emit(event="progress", phase="starting Ray's other nodes", done=up_now, total=len(hosts))
+        emit(event="progress", phase="starting Ray on the other nodes", done=up_now, total=len(hosts))
         free = len(os.sched_getaffinity(0)) - len(starting)
         following, waiting = waiting[:free], waiting[free:]
         _request_all(following, "start")
@@ -260,10 +260,10 @@ def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
 
 
 def _wait_or_fail(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> None:
-    """A moment; HostError where there is no more time, or Ray has ended on one of ``hosts``."""
+    """A moment; HostError if there is no more time, or Ray has ended on one of ``hosts``."""
     if time.monotonic() > deadline:
         raise HostError(
-            f"Ray was not up on all hosts within cluster.start_timeout_s={spec.timeout_s:g}; raise it"
+            f"Ray did not start on all hosts within cluster.start_timeout_s={spec.timeout_s:g}; raise it"
         )
     _check_alive(hosts)
     time.sleep(POLL_S)
@@ -277,7 +277,7 @@ def _ray_is_up(host: RunningHost) -> bool:
 def _check_alive(hosts: Sequence[RunningHost]) -> None:
     for host, status in zip(hosts, _request_all(hosts, "status"), strict=True):
         if status is not None:
-            raise HostError(f"Ray on host {host.host.name} ended with status {status}")
+            raise HostError(f"Ray on host {host.host.name} exited with status {status}")
 
 
 def _supervise(hosts: Sequence[RunningHost], server: socket.socket) -> None:
@@ -287,7 +287,7 @@ def _supervise(hosts: Sequence[RunningHost], server: socket.socket) -> None:
         with suppress(ChildProcessError):
             while (done := os.waitpid(-1, os.WNOHANG))[0]:
                 if done[0] in {host.pid for host in hosts}:
-                    raise HostError("a host's own process ended")
+                    raise HostError("a host's process exited")
         _check_alive(hosts)
 
 

@@ -42,7 +42,7 @@ def flows_to_fill(sender: Host, receiver: Host) -> int:
 
 
 def expected_mbps(sender: Host, receiver: Host, flows: int) -> float:
-    """What so many connections together may carry, in 10^6 bits of frames a second."""
+    """What so many connections together may carry, in 10^6 bits of frames per second."""
     return min(flows * sender.flow_mbps, sender.nic_mbps, receiver.nic_mbps)
 
 
@@ -52,7 +52,7 @@ def pairs(hosts: Sequence[Host]) -> list[tuple[Host, Host]]:
 
 
 def fan_in(hosts: Sequence[Host]) -> tuple[Host, list[Host]] | None:
-    """The host with the widest NIC and others that fill it together; None where one of them can alone."""
+    """The host with the widest NIC and others that fill it together; None if one of them can alone."""
     receiver = max(hosts, key=lambda host: host.nic_mbps)
     others = sorted((host for host in hosts if host is not receiver), key=lambda host: -host.nic_mbps)
     if others[0].nic_mbps >= receiver.nic_mbps:
@@ -95,13 +95,13 @@ def _fills(planned: Planned) -> bool:
 
 
 def link_problem(check: LinkCheck) -> str | None:
-    """A sentence where a link does not carry what it should; None where it does."""
+    """The error message for a link that does not carry what it should; None if it does."""
     if check.holds:
         return None
     return (
         f"the link {check.sender} -> {check.receiver} carried {check.measured_mbps:.1f} Mbit/s over"
-        f" {check.flows} connections instead of {check.expected_mbps:.1f}; stop what else uses the machine,"
-        f" or raise cluster.scale if its CPUs cannot move that much"
+        f" {check.flows} connections instead of {check.expected_mbps:.1f}; stop other programs on this"
+        " machine, or raise cluster.scale if its CPUs cannot carry that rate"
     )
 
 
@@ -148,7 +148,7 @@ def send(peer_ip: str, flows: int) -> None:
 
 
 def receive(server: socket.socket, flows: int, measure_s: float = MEASURE_S) -> tuple[float, str]:
-    """Accept ``flows`` connections; 10^6 bits of frames a second that arrive once they have settled, and
+    """Accept ``flows`` connections; 10^6 bits of frames per second that arrive once they have settled, and
     the connections' congestion control."""
     server.settimeout(5)
     connections = []

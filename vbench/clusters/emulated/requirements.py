@@ -1,4 +1,4 @@
-"""What an emulated cluster needs of the kernel, each tried for real in a process of its own.
+"""What an emulated cluster requires of the kernel, each tried in a process of its own.
 
 ``python -m vbench.clusters.emulated.requirements CONGESTION_CONTROL`` makes two small hosts and a link, and
 prints what works as JSON; ``check_requirements`` runs it and reads that.
@@ -20,13 +20,13 @@ TRY_S = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """One thing that must be there."""
+    """One thing that an emulated cluster requires."""
 
     name: str
     is_met: bool
     found: str
     remedy: str
-    """What to do where it does not hold."""
+    """What to do if it is not met."""
 
 
 NAMESPACES = (
@@ -35,28 +35,28 @@ NAMESPACES = (
     " --privileged), or run as root"
 )
 BUSY = "try again when the machine is less busy"
-BROKEN = "run python -m vbench.clusters.emulated.requirements cubic, which shows the whole error"
+BROKEN = "run python -m vbench.clusters.emulated.requirements cubic to see the whole error"
 
 
 def modules(*names: str) -> str:
-    """The remedy where one of these parts of the kernel is missing."""
+    """The remedy if one of these modules of the kernel is missing."""
     listed = " and ".join(names)
-    return f"load the kernel's {listed} (modprobe -a {' '.join(names)}), or take a kernel that has them"
+    return f"load the kernel's {listed} (modprobe -a {' '.join(names)}), or use a kernel that has them"
 
 
 def check_requirements(congestion_control: str = "cubic") -> list[Requirement]:
-    """All needs, tried now; those behind the first that fails may be missing from the list."""
+    """All requirements, tried now; the list may end after the first that is not met."""
     command = [sys.executable, "-m", "vbench.clusters.emulated.requirements", congestion_control]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TRY_S, check=False)
     except subprocess.TimeoutExpired:
         return [
-            Requirement(name="namespaces", is_met=False, found=f"no answer within {TRY_S:g} s", remedy=BUSY)
+            Requirement(name="namespaces", is_met=False, found=f"no response within {TRY_S:g} s", remedy=BUSY)
         ]
     found = [Requirement(**json.loads(line)) for line in done.stdout.splitlines()]
     if not found or (done.returncode and all(requirement.is_met for requirement in found)):
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        after = f"what comes after '{found[-1].name}'" if found else "namespaces"
+        after = f"the requirement after '{found[-1].name}'" if found else "namespaces"
         found.append(Requirement(name=after, is_met=False, found=last, remedy=BROKEN))
     return found
 
@@ -72,7 +72,7 @@ def _attempted(name: str, remedy: str, attempt: Callable[[], object]) -> Require
 
 def _all(congestion_control: str) -> Iterator[Requirement]:
     """Each requirement in turn, within the namespaces that the first has made."""
-    yield _attempted("memory file systems", NAMESPACES, _mounts)
+    yield _attempted("tmpfs mounts", NAMESPACES, _mounts)
     from pyroute2 import IPRoute
 
     from vbench.clusters.emulated import shaping

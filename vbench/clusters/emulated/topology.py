@@ -29,7 +29,7 @@ TEMP_MB = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One host; rates are those that the kernel is told, in 10^6 bits a second."""
+    """One host; rates are those that the kernel is told, in 10^6 bits per second."""
 
     name: str
     ip: str

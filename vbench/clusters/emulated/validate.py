@@ -1,4 +1,4 @@
-"""What must hold for the rates and the size of an emulated cluster's network, and where there is none."""
+"""Checks the rates and the size of an emulated network, and that no other cluster has rates."""
 
 import math
 from collections.abc import Iterator
@@ -25,29 +25,32 @@ def network(config: Config) -> Iterator[str]:
     if not complaints:
         yield from _flow(cluster)
     if len(cluster.nodes) < 2:
-        yield f"cluster=emulated joins two nodes or more, and cluster.nodes names {len(cluster.nodes)}."
+        yield f"cluster=emulated needs at least two nodes, but cluster.nodes names {len(cluster.nodes)}."
     connections = config.runtime.connections
     flows = expected(connections) * (len(cluster.nodes) - 1)
     if flows > DATA_CLASSES:
         yield (
             f"runtime.connections={connections} to {len(cluster.nodes) - 1} peers makes {flows} connections"
-            f" of a node, of which at most {DATA_CLASSES} can be shaped; lower it, or take fewer nodes."
+            f" per node, of which at most {DATA_CLASSES} can be shaped; lower it, or use fewer nodes."
         )
 
 
 def _not_shaped(cluster: ClusterConfig) -> Iterator[str]:
-    """A rate that nothing looks at would be taken for one that was kept."""
+    """A rate that has no effect would be mistaken for one that was enforced."""
     given: list[tuple[str, float | None]] = [("cluster.flow_mbps", cluster.flow_mbps)]
     given += [(f"cluster.nodes.{name}.nic_mbps", node.nic_mbps) for name, node in cluster.nodes.items()]
     given.append(("cluster.scale", None if cluster.scale == 1 else cluster.scale))
     for key, value in given:
         if value is not None:
-            yield f"{key}={value:g} is for cluster=emulated; cluster={cluster.name} has no shaped links."
+            yield (
+                f"{key}={value:g} applies only to cluster=emulated; cluster={cluster.name} has no shaped"
+                " links."
+            )
 
 
 def _rates(cluster: ClusterConfig) -> Iterator[str]:
     if not (math.isfinite(cluster.scale) and cluster.scale > 0):
-        yield f"cluster.scale={cluster.scale:g} must be above 0; 1 leaves the rates as they are."
+        yield f"cluster.scale={cluster.scale:g} must be above 0; 1 leaves the rates unchanged."
     rates = {"cluster.flow_mbps": cluster.flow_mbps}
     rates |= {f"cluster.nodes.{name}.nic_mbps": node.nic_mbps for name, node in cluster.nodes.items()}
     for key, rate in rates.items():
@@ -64,11 +67,11 @@ def _flow(cluster: ClusterConfig) -> Iterator[str]:
         if flow > nic:
             yield (
                 f"cluster.flow_mbps={flow:g} is above cluster.nodes.{name}.nic_mbps={nic:g}: one connection"
-                f" cannot be faster than the network card; lower the one or raise the other."
+                f" cannot be faster than the network card; lower one or raise the other."
             )
     if flow / cluster.scale < LEAST_MBPS:
         yield (
             f"cluster.flow_mbps={flow:g} divided by cluster.scale={cluster.scale:g} leaves"
-            f" {flow / cluster.scale:g} Mbit/s a connection, too little to be shaped within 10%; lower"
-            f" cluster.scale, so that it is {LEAST_MBPS:g} or more."
+            f" {flow / cluster.scale:g} Mbit/s per connection, too little to shape within 10%; lower"
+            f" cluster.scale so that it is {LEAST_MBPS:g} or more."
         )

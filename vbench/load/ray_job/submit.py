@@ -2,7 +2,7 @@
 
 ``python -m vbench.load.ray_job.submit ADDRESS DEPENDENCIES COMMAND... JOB`` packs the code and what the
 job reads, submits it, says on standard output what it says in its log, brings the record's files back, and
-ends as it has ended. Asked to end (SIGTERM), it stops the job first. A connection that is lost is made anew:
+ends as it has ended. Asked to end (SIGTERM), it stops the job first. A connection that is lost is made again:
 the log is then read from its beginning, and what was said already is left out.
 """
 
@@ -51,14 +51,14 @@ STOP_MARGIN_S = 20.0
 """Beside the job's own time to end: for a cluster that cannot be reached at once."""
 
 LOG_IDLE_S = 60.0
-"""A log that says nothing for so long is asked for anew: a link that has died in silence says nothing too."""
+"""A log without news for this long is requested again: a connection that died silently has no news either."""
 
 CONNECTION_ERRORS = (OSError, RuntimeError, aiohttp.ClientError, AuthenticationError)
 """What Ray's client raises where the connection fails, or a proxy between answers in the server's place."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job to its end; 0 where it has said that it is done."""
+    """Run the job to its end; 0 if it has said that it is done."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     address, dependencies, path = arguments[0], arguments[1], Path(arguments[-1])
     job = read_spec(path)
@@ -78,7 +78,7 @@ def main(arguments: list[str]) -> int:
 def _package(job: LoadSpec) -> Iterator[tuple[Path, LoadSpec]]:
     """A folder with the code and all that the job reads, and the job as it is seen from there.
 
-    InputError where it is too much for Ray to carry.
+    InputError if it is too much for Ray to carry.
     """
     with tempfile.TemporaryDirectory(prefix="vbench-package-") as name:
         folder = Path(name)
@@ -97,9 +97,9 @@ def _package(job: LoadSpec) -> Iterator[tuple[Path, LoadSpec]]:
         size_mb = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
         if size_mb > MOST_MB:
             raise InputError(
-                f"video and weights make a package of {size_mb:.0f} MB, and Ray carries {MOST_MB} MB to a"
-                " cluster: put the video where its nodes can fetch it (video.path=s3://...) and take weights"
-                " by their name on a hub"
+                f"the package with video and weights has {size_mb:.0f} MB, but Ray accepts at most"
+                f" {MOST_MB:.0f} MB: put the video where the nodes can fetch it (video.path=s3://...), and"
+                " give the weights by their name on a hub"
             )
         yield folder, replace(job, config=config, folder=Path())
 
@@ -136,7 +136,9 @@ def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSp
                 runtime_env=runtime_env,
             )
         except (*CONNECTION_ERRORS, ValueError) as error:
-            raise InputError(f"the cluster takes no job: {' '.join(str(error).split())[:500]}") from error
+            raise InputError(
+                f"the cluster did not accept the job: {' '.join(str(error).split())[:500]}"
+            ) from error
         yield name
     finally:
         _stop(server, name)
@@ -181,7 +183,7 @@ def _stop(server: JobsClient, name: str) -> None:
         except CONNECTION_ERRORS as error:
             print(f"the job cannot be stopped yet: {error}", file=sys.stderr)
         time.sleep(0.2)
-    print(f"the job {name} may still run: stop it by 'ray job stop {name}'", file=sys.stderr)
+    print(f"the job {name} may still be running; stop it with 'ray job stop {name}'", file=sys.stderr)
 
 
 class _LogFollower:
@@ -218,7 +220,7 @@ class _LogFollower:
     def _ended(self) -> bool:
         """Follow the log while the connection holds; whether the job has ended, and all of its log is heard.
 
-        _ClusterLostError where the cluster has not been reached for too long.
+        _ClusterLostError if the cluster has not been reached for too long.
         """
         try:
             asyncio.run(self._read())
@@ -242,7 +244,7 @@ class _LogFollower:
         return ended
 
     async def _read(self) -> None:
-        """The log from its beginning to its end, or the connection's; TimeoutError where it is silent."""
+        """The log from its beginning to its end, or the connection's; TimeoutError if it is silent."""
         whole: list[str] = []
         begun = ""
         log = self._server.tail_job_logs(self._name)
@@ -275,7 +277,7 @@ class _LogFollower:
             raise DamagedFileError(f"the job's log has a damaged line ({error})") from error
         if event["number"] != self._seen + 1:
             raise DamagedFileError(
-                f"the job's log lacks its lines from {self._seen + 1} to {event['number']}"
+                f"the job's log is missing its events from {self._seen + 1} to {event['number']}"
             )
         self._seen = event["number"]
         if event["event"] == "file":
