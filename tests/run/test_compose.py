@@ -155,8 +155,8 @@ def test_a_wrong_value_is_named_with_its_remedy(override: str, named: str) -> No
         ("cluster.nodes.gpu.nic_mbps=null", "cluster.nodes.gpu.nic_mbps=null: cluster=emulated needs"),
         ("cluster.scale=0", "cluster.scale=0 must be above 0"),
         ("cluster.scale=inf", "cluster.scale=inf must be above 0"),
-        ("cluster.scale=20000", "leaves 0.5 Mbit/s a connection"),
-        ("cluster.scale=2001", "lower cluster.scale, so that it is 5 or more"),
+        ("cluster.scale=20000", "leaves 0.5 Mbit/s per connection"),
+        ("cluster.scale=2001", "lower cluster.scale so that it is 5 or more"),
         ("runtime.connections=0", "runtime.connections=0 must lie between 1 and 64"),
         ("runtime.connections=-1", "runtime.connections=-1 must lie between 1 and 64"),
         ("runtime.connections=abc", "runtime.connections=abc"),
@@ -176,7 +176,7 @@ def test_a_video_that_no_node_could_read_is_refused_without_what_may_be_secret_i
 def test_more_connections_than_can_be_shaped_are_refused() -> None:
     (config,) = compose_configs(["cluster=emulated", "runtime.connections=64"], multirun=False)
     config.cluster.nodes["one more"] = config.cluster.nodes["decode"]
-    assert "makes 320 connections of a node, of which at most 256 can be shaped" in " ".join(network(config))
+    assert "makes 320 connections per node, of which at most 256 can be shaped" in " ".join(network(config))
 
 
 def test_an_emulated_cluster_of_one_node_is_refused() -> None:
@@ -264,7 +264,7 @@ def test_the_main_study_composes_on_two_clusters_that_run_already() -> None:
     (no_other,) = compose_configs(
         ["cluster=attached", "+cluster.addresses.single=http://h:1"], multirun=False
     )
-    with pytest.raises(InputError, match=r"no address for runtime=oss; cluster.addresses has single: give"):
+    with pytest.raises(InputError, match=r"no address for runtime=oss; cluster.addresses has single: set"):
         address_of(no_other)
 
 

@@ -19,7 +19,7 @@ from vbench.clusters.emulated.host import RunningHost, fork_host
 from vbench.clusters.emulated.topology import Host, Spec
 from vbench.linux import namespaces
 from vbench.record.network import LinkCheck, LinkSample
-from vbench.telemetry.link_idle import Quiet, wait_until_idle
+from vbench.telemetry.link_idle import LinkIdle, wait_until_idle
 
 DEADLINE_S = 120
 ANSWER_S = 30.0
@@ -42,8 +42,8 @@ class Seen:
     during: list[dict[str, LinkSample]]
     classes_bytes: dict[str, dict[int, int]]
     """Host -> class of its NIC -> bytes it has carried since the host is there."""
-    quiet: Quiet | None
-    """From the transfers' beginning until the links were found quiet; None where nobody waited."""
+    idle: LinkIdle | None
+    """From the transfers' beginning until the links were found idle; None if nobody waited."""
 
 
 def host(name: str, number: int, *, flow_mbps: float, nic_mbps: float) -> Host:
@@ -55,14 +55,14 @@ def transfers(
     hosts: Sequence[Host],
     rounds: Sequence[Sequence[Transfer]],
     congestion: str = "cubic",
-    quiet_within_s: float | None = None,
+    idle_within_s: float | None = None,
 ) -> list[Seen]:
     """Bring the hosts up, run one round after the other, end all of it; AssertionError with what it printed
-    where the links are not quiet ``quiet_within_s`` after a round's transfers began."""
+    if the links are not idle ``idle_within_s`` after a round's transfers began."""
     spec = Spec(
         folder=str(folder), hosts=tuple(hosts), scale=1, congestion_control=congestion, timeout_s=ANSWER_S
     )
-    command = [sys.executable, __file__, spec.to_json(), json.dumps(rounds), json.dumps(quiet_within_s)]
+    command = [sys.executable, __file__, spec.to_json(), json.dumps(rounds), json.dumps(idle_within_s)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, done.stderr
     return [_seen(json.loads(line)) for line in done.stdout.splitlines()]
@@ -76,7 +76,7 @@ def _seen(data: dict[str, Any]) -> Seen:
         name: {int(handle): count for handle, count in classes.items()}
         for name, classes in data["classes_bytes"].items()
     }
-    data["quiet"] = Quiet(**data["quiet"]) if data["quiet"] else None
+    data["idle"] = LinkIdle(**data["idle"]) if data["idle"] else None
     return Seen(**data)
 
 
@@ -126,7 +126,7 @@ def _all(hosts: dict[str, RunningHost], do: str) -> None:
         running.answer(ANSWER_S)
 
 
-def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], quiet_within_s: float | None) -> Seen:
+def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], idle_within_s: float | None) -> Seen:
     from vbench.telemetry.link_queues import watching
 
     peers = {sender: (receiver, flows) for sender, receiver, flows in wanted}
@@ -139,15 +139,15 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], quiet_with
             ip = hosts[peer].host.ip if peer else None
             hosts[name].ask("check", peer=ip, flows=flows, incoming=incoming[name])
         during: list[dict[str, LinkSample]] = []
-        quiet: Quiet | None = None
+        idle: LinkIdle | None = None
         channels = [hosts[name].channel for name in busy]
         while len(select.select(channels, [], [], LOOK_S)[0]) < len(busy):
             during.append(links.sample())
-            if quiet_within_s is not None and len(during) == 1:
-                quiet = wait_until_idle(
+            if idle_within_s is not None and len(during) == 1:
+                idle = wait_until_idle(
                     [running.host.link for running in hosts.values()],
                     {name: running.pid for name, running in hosts.items()},
-                    quiet_within_s,
+                    idle_within_s,
                 )
     answers = {name: hosts[name].answer(ANSWER_S) for name in busy}
     return Seen(
@@ -156,7 +156,7 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], quiet_with
         before=before,
         during=during,
         classes_bytes={name: _classes(running.pid) for name, running in hosts.items()},
-        quiet=quiet,
+        idle=idle,
     )
 
 

@@ -51,6 +51,7 @@ def test_whoever_asks_for_rays_status_after_a_part_of_it_has_ended_is_told(tmp_p
     with ray_in(tmp_path) as (ray, pids):
         assert _exit_status(ray) is None
         os.kill(pids[name], signal.SIGKILL)
+        until(lambda: pids[name] not in ray.pids(), f"{name} has ended")
         assert _exit_status(ray) == 7
 
 

@@ -112,19 +112,19 @@ def test_queues_are_still_when_nothing_is_sent_and_grow_while_a_flow_is_held(tmp
 
 
 @pytest.mark.slow
-def test_links_are_not_quiet_before_the_last_byte_has_come(tmp_path: Path) -> None:
-    (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 1)]], quiet_within_s=30)
-    assert seen.quiet is not None
+def test_links_are_not_idle_before_the_last_byte_has_come(tmp_path: Path) -> None:
+    (seen,) = transfers(tmp_path, [A, B], [[("a", "b", 1)]], idle_within_s=30)
+    assert seen.idle is not None
     took_s = link_check.SETTLE_S + link_check.MEASURE_S - POLL_S - LOOK_S
-    assert seen.quiet.after_s >= took_s + IDLE_S
+    assert seen.idle.after_s >= took_s + IDLE_S
     # 10 Mbit/s, from b acknowledgements alone.
-    assert seen.quiet.sent_bytes["a"] > 0.5 * took_s * 1.25e6 > 5 * seen.quiet.sent_bytes["b"]
+    assert seen.idle.sent_bytes["a"] > 0.5 * took_s * 1.25e6 > 5 * seen.idle.sent_bytes["b"]
 
 
 @pytest.mark.slow
-def test_links_that_do_not_become_quiet_are_an_error(tmp_path: Path) -> None:
+def test_links_that_do_not_become_idle_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"the links were still busy 0\.3 s after"):
-        transfers(tmp_path, [A, B], [[("a", "b", 1)]], quiet_within_s=0.3)
+        transfers(tmp_path, [A, B], [[("a", "b", 1)]], idle_within_s=0.3)
 
 
 @pytest.mark.parametrize(
