@@ -5,6 +5,9 @@ STAMP := $(VENV)/.installed
 CHECK_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 EXAMPLES ?= 500
+
+# The files with slow tests: to import all the others takes each worker 15 s.
+SLOW = $(shell grep -rlF 'mark.slow' tests --include='test_*.py')
 # Material announces with every build when its support ends (docs/dependencies.md).
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs
 
@@ -48,7 +51,7 @@ docs: $(STAMP)
 test: $(STAMP) lint
 	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4
 	$(VENV)/bin/python -m pytest -m slow --numprocesses auto --maxprocesses 2 --dist loadfile \
-		--no-loadscope-reorder
+		--no-loadscope-reorder $(SLOW)
 
 test-kill: $(STAMP)
 	$(VENV)/bin/python -m pytest tests/clusters/emulated/test_interrupts.py tests/clusters/attached/test_trials.py \

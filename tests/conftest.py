@@ -59,7 +59,16 @@ LONGEST = (
 the others have nothing left to do."""
 
 
+SLOW = "mark.slow"
+"""By this text `make test` finds the files with slow tests."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    unlisted = {
+        item.path for item in items if item.get_closest_marker("slow") and SLOW not in item.path.read_text()
+    }
+    if unlisted:
+        raise pytest.UsageError(f"write '{SLOW}' in {unlisted}: `make test` would not find their slow tests")
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.relative_to(TESTS).as_posix(), len(places)))
 

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-import transformers
 from safetensors.torch import load_file, save_file
 
 from tests.models.agreeing import needs_gpu
@@ -42,6 +41,8 @@ SMALL = {
 
 def tiny(name: str) -> Any:
     """A model of a few thousand weights, drawn at random, in the real architecture."""
+    import transformers
+
     torch.manual_seed(3)
     if name == "rtdetr":
         backbone = transformers.RTDetrResNetConfig(**BACKBONE, out_indices=[2, 3, 4])
@@ -97,7 +98,9 @@ def test_detections_are_those_of_transformers_own_processing(
     checkpoint: Checkpoint, detector: Detector, frames: Pictures
 ) -> None:
     _, _, model = checkpoint
-    processor = transformers.RTDetrImageProcessorPil()
+    from transformers import RTDetrImageProcessorPil
+
+    processor = RTDetrImageProcessorPil()
     with torch.inference_mode():
         outputs = model(**processor(images=list(frames), return_tensors="pt"))
     expected = processor.post_process_object_detection(outputs, threshold=0.4, target_sizes=[(640, 640)] * 3)
@@ -173,15 +176,17 @@ def test_fingerprint_tells_weights_and_settings_apart(checkpoint: Checkpoint, tm
 
 
 def test_random_weights_are_the_same_wherever_they_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import RTDetrV2ForObjectDetection
+
     # With fewer layers: the full model takes seconds to draw, and 170 MB.
     small = tiny("rtdetr").config
-    original = transformers.RTDetrV2ForObjectDetection.__init__
+    original = RTDetrV2ForObjectDetection.__init__
 
     def init(self: Any, config: Any) -> None:
         assert config.num_labels == 80
         original(self, small)
 
-    monkeypatch.setattr(transformers.RTDetrV2ForObjectDetection, "__init__", init)
+    monkeypatch.setattr(RTDetrV2ForObjectDetection, "__init__", init)
     first, second = (create(ModelSettings(name="rtdetr", weights="random")) for _ in range(2))
     drawn = first.fingerprint
     torch.manual_seed(9)

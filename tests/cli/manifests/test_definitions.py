@@ -9,8 +9,6 @@ import jsonschema
 import pytest
 import ray
 import yaml
-from anyscale.compute_config.models import ComputeConfig
-from anyscale.service.models import ServiceConfig
 from ray.serve.schema import ServeDeploySchema
 
 from vbench.cli.manifests.command import main, rendered
@@ -141,6 +139,10 @@ def test_the_proxy_of_a_ray_service_refuses_what_there_is_no_room_for() -> None:
 
 
 def test_anyscales_own_models_take_service_and_cluster() -> None:
+    # Here, since every worker of pytest-xdist collects this file.
+    from anyscale.compute_config.models import ComputeConfig
+    from anyscale.service.models import ServiceConfig
+
     service = yaml.safe_load(manifest("anyscale-anyscale"))
     made = ServiceConfig.from_dict(service)
     assert made.image_uri == "vbench:anyscale"
