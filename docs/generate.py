@@ -160,6 +160,8 @@ def _default(item: dataclasses.Field[Any]) -> str:
         return ""
     if value == "":
         return "empty"
+    if isinstance(value, float):
+        return f"`{value:g}`"
     return f"`{'null' if value is None else str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -241,7 +243,7 @@ PLAIN_TYPES = {str: "string", int: "integer", float: "number", bool: "true or fa
 def _type(hint: Any) -> str:
     """A type in words."""
     origin, inside = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(hint, types.UnionType):
+    if origin in (types.UnionType, typing.Union):
         return " or ".join(map(_type, inside))
     if origin is typing.Literal:
         return " or ".join(f"`{each}`" for each in inside)

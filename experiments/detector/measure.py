@@ -22,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.models.matching import Found, disagreements
-from vbench.models.protocol import Detections, Detector, ModelSettings
+from vbench.models.protocol import Detections, Detector
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 from vbench.telemetry import environment
 from vbench.video.frames import decode_video
 from vbench.video.scene import ensure_clip

@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from vbench.models.forward_pass import Capturable
 from vbench.models.matching import Found, disagreements
 from vbench.models.preprocess import to_pictures
-from vbench.models.protocol import Detections, ModelSettings, Precision
+from vbench.models.protocol import Detections
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings, Precision
 from vbench.models.torch_detector import DTYPES, TorchDetector
 from vbench.record.metrics import gpu_use
 from vbench.telemetry import environment
@@ -176,7 +177,7 @@ def ways(net: nn.Module, name: str, precision: Precision, size: int, frames: Pic
 
 def differing(frames: Pictures, precision: Precision) -> tuple[int, int]:
     """Objects on which CPU in fp32 and GPU disagree by the rule that trials are checked by, of how many."""
-    here = create(ModelSettings(threads=os.cpu_count() or 1))
+    here = create(ModelSettings(), threads=os.cpu_count() or 1)
     there = create(ModelSettings(device="cuda", precision=precision))
     here.load()
     there.load()

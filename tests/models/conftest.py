@@ -4,8 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vbench.models.protocol import Detector, ModelSettings
+from vbench.models.protocol import Detector
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 from vbench.video.scene import Scene, SceneSettings
 
 Pictures = npt.NDArray[np.uint8]

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.models.agreeing import needs_gpu
-from vbench.models.protocol import Detector, ModelError, ModelSettings
+from vbench.models.protocol import Detector, ModelError
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 
 Pictures = npt.NDArray[np.uint8]
 Checkpoint = tuple[str, Path, Any]

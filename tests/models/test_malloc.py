@@ -6,8 +6,8 @@ import resource
 import numpy as np
 import pytest
 
-from vbench.models.protocol import ModelSettings
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 
 PASSES = 5
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from vbench.models.forward_pass import CpuPasses
 from vbench.models.pass_witness import PassWitness
-from vbench.models.protocol import ForwardPass, ModelSettings
+from vbench.models.protocol import ForwardPass
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 
 Network = Callable[[Tensor], Tensor]
 
@@ -46,7 +47,7 @@ def one_pass(net: nn.Module, pictures: Tensor | None = None, **settings: object)
 
 def test_a_detector_says_what_its_network_saw() -> None:
     with threads(2):
-        detector = create(ModelSettings(batch_size=2, threads=1))
+        detector = create(ModelSettings(batch_size=2))
         detector.load()
         assert detector.passes_seen() == []
         detector.detect(np.zeros((3, 90, 160, 3), np.uint8))

@@ -13,8 +13,9 @@ from vbench.load.reference_checks import AGREES
 from vbench.models.average_precision import mean_average_precision
 from vbench.models.matching import Found, disagreements
 from vbench.models.plain_shapes import PlainShapes
-from vbench.models.protocol import Detections, Detector, ModelError, ModelSettings, Precision
+from vbench.models.protocol import Detections, Detector, ModelError
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings, Precision
 from vbench.models.shapes import BUNDLED
 from vbench.video.scene import Scene, SceneSettings
 from vbench.video.scenes.shapes import SHAPES

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from vbench.models.inputs import input_spec, names
-from vbench.models.protocol import InputSpec, ModelError, ModelSettings
+from vbench.models.protocol import InputSpec, ModelError
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 
 
 @pytest.mark.parametrize("name", names())

@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from tests.models.agreeing import agree
 from vbench.models.average_precision import pairwise_iou
 from vbench.models.evaluate import evaluate, unseen_settings
-from vbench.models.protocol import Detector, ModelError, ModelSettings, Precision
+from vbench.models.protocol import Detector, ModelError
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings, Precision
 from vbench.models.shapes import BUNDLED
 from vbench.models.train_data import decode_scene
 from vbench.video.frames import decode_video
@@ -210,7 +211,7 @@ def test_loading_sets_the_threads_asked_for() -> None:
     before = torch.get_num_threads()
     try:
         for threads in (2, 1):
-            create(ModelSettings(threads=threads)).load()
+            create(ModelSettings(), threads=threads).load()
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -296,7 +297,6 @@ def test_weights_that_cannot_be_used_are_refused_with_path_and_remedy(
     ("change", "words"),
     [
         ({"batch_size": 0}, "batch_size 0"),
-        ({"threads": 0}, "threads 0"),
         ({"device": "gpu"}, "device 'gpu' is unknown"),
         ({"device": "cuda:99"}, "device 'cuda:99' is not there"),
         ({"device": "meta"}, "device 'meta' is unknown"),
@@ -307,6 +307,11 @@ def test_weights_that_cannot_be_used_are_refused_with_path_and_remedy(
 def test_settings_that_cannot_be_met_are_refused_by_name(change: dict[str, object], words: str) -> None:
     with pytest.raises(ModelError, match=words):
         create(replace(ModelSettings(), **change)).load()  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_no_threads_are_refused() -> None:
+    with pytest.raises(ModelError, match="threads 0"):
+        create(ModelSettings(), threads=0)
 
 
 def test_bundled_weights_stay_small() -> None:

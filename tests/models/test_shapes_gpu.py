@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.models.agreeing import agree, needs_gpu
 from vbench.models.nms import suppress
-from vbench.models.protocol import Detector, ModelSettings
+from vbench.models.protocol import Detector
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 from vbench.models.shapes import AT_ONCE, SUPPRESS_ABOVE, ShapesDetector, decide_at_once
 from vbench.models.torch_detector import DROPPED, KEPT, UNDECIDED, as_rows
 from vbench.video.scene import Scene, SceneSettings
@@ -26,7 +27,7 @@ def test_a_gpu_finds_what_the_cpu_finds_in_batches_of_any_length(
 ) -> None:
     scene = Scene(SceneSettings(width=side[1], height=side[0], seed=78))
     frames = np.stack([scene.frame(25 * i) for i in range(11)])
-    there = create(ModelSettings(device="cuda", batch_size=4, cuda_graph=graph, threads=2))
+    there = create(ModelSettings(device="cuda", batch_size=4, cuda_graph=graph), threads=2)
     there.load()
     assert there.in_flight == 2
     for count in (11, 1, 4, 3, 9):

@@ -9,8 +9,8 @@ import torch
 
 from vbench.models import train_shapes
 from vbench.models.evaluate import unseen_settings
-from vbench.models.protocol import ModelSettings
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 from vbench.models.shapes_net import COLUMNS, HEIGHT, ROWS, STRIDE, WIDTH, ShapesNet, cell_centres, decode
 from vbench.models.train_data import CLASS_NAMES, Sample, decode_scene, draw_settings
 from vbench.models.train_loss import assign, complete_iou, detection_loss

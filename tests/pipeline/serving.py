@@ -143,7 +143,7 @@ class Reference:
 def reference_pass(
     video: Path, args: PipelineArgs, geometry: Callable[[VideoInfo], FrameGeometry], fps: Fraction
 ) -> Reference:
-    detector = create(args.model.settings(threads=1))
+    detector = create(args.model)
     detector.load()
     pts: list[int] = []
     digests: list[str] = []

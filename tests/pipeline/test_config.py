@@ -2,15 +2,18 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
 from fractions import Fraction
 
 import pytest
 from pydantic import ValidationError
 
-from vbench.models.protocol import ModelError, ModelSettings
+from vbench.models.protocol import ModelError
+from vbench.models.settings import ModelSettings
 from vbench.pipeline import build
 from vbench.pipeline.application import NAMES, deployment_options
-from vbench.pipeline.config import DeploymentArgs, PipelineArgs, exact
+from vbench.pipeline.config import DeploymentArgs, PipelineArgs
+from vbench.video.exact_number import exact_number
 from vbench.video.types import VideoLimits
 
 
@@ -33,7 +36,7 @@ def refusal(**args: object) -> str:
     ],
 )
 def test_numbers_are_the_fractions_that_were_written(written: object, value: Fraction) -> None:
-    assert exact(written) == value
+    assert exact_number(written) == value
 
 
 @pytest.mark.parametrize(
@@ -42,11 +45,11 @@ def test_numbers_are_the_fractions_that_were_written(written: object, value: Fra
 )
 def test_what_is_no_number_above_0_is_refused(written: object) -> None:
     with pytest.raises(ValueError, match="is not a number above 0; write 1"):
-        exact(written)
+        exact_number(written)
 
 
 def test_rates_out_of_bounds_are_refused_with_the_bounds() -> None:
-    assert refusal(fps=1000) == "1000 is outside 0.000277778 to 240 frames/s"
+    assert refusal(fps=1000) == "1000 is outside 1/3600 to 240 frames/s"
     assert refusal(chunk_s="0.01") == "0.01 is outside 0.1 to 86400 seconds"
 
 
@@ -154,7 +157,7 @@ def test_more_decode_threads_than_cpus_are_refused() -> None:
 def test_model_and_limits_mirror_the_parts_they_are_for() -> None:
     args = PipelineArgs()
 
-    assert args.model.settings(threads=1) == ModelSettings()
+    assert ModelSettings(**asdict(args.model)) == ModelSettings()
     assert args.limits.limits() == VideoLimits()
 
 

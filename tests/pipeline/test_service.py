@@ -58,7 +58,7 @@ def damaged(clip: Path, tmp_path: Path) -> Path:
         ({"video": "a.mp4"}, "video: 'a.mp4' is not an absolute path, nor a file:// URI: give one of these"),
         ({"video": "/a.mp4", "mode": "both"}, "mode: Input should be 'chunked' or 'combined'"),
         ({"video": "/a.mp4", "fps": "fast"}, "fps: 'fast' is not a number above 0; write 1, 0.5 or a ratio"),
-        ({"video": "/a.mp4", "fps": 1000}, "fps: 1000 is outside 0.000277778 to 240 frames/s"),
+        ({"video": "/a.mp4", "fps": 1000}, "fps: 1000 is outside 1/3600 to 240 frames/s"),
         ({"video": "/a.mp4", "chunk_s": 0}, "chunk_s: 0 is not a number above 0"),
         (["a.mp4"], "the body is not a JSON object: send one, with Content-Type: application/json"),
     ],

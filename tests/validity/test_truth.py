@@ -137,7 +137,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    detector = create(pipeline_args(configured()).model.settings(threads=2))
+    detector = create(pipeline_args(configured()).model, threads=2)
     detector.load()
     return detector
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from vbench.config.checkout import CONF
 from vbench.config.option_files import find_option_files
 
-SCHEMA = Path(__file__).parents[1] / "config" / "schema.py"
+PACKAGE = Path(__file__).parents[1]
+SCHEMA = ("config/schema.py", "models/settings.py", "pipeline/settings.py", "video/scenes/settings.py")
+"""Files with the dataclasses of a configuration."""
 
 HEAD = """\
 vbench: what does a Ray runtime setting do to a real video-inference service?
@@ -88,17 +90,13 @@ def _defaults_lines() -> list[str]:
 
 def fields() -> Iterator[tuple[str, str]]:
     """(dotted key, its line) of every field of the schema, from the docstrings under the fields."""
-    tree = ast.parse(SCHEMA.read_text())
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    trees = [ast.parse((PACKAGE / file).read_text()) for file in SCHEMA]
+    classes = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
     yield from _fields(classes, classes["Config"], "")
 
 
 def _fields(classes: dict[str, ast.ClassDef], kind: ast.ClassDef, prefix: str) -> Iterator[tuple[str, str]]:
-    each = [
-        (ast.unparse(node.target), _types(node), _line(kind.body[at + 1]))
-        for at, node in enumerate(kind.body)
-        if isinstance(node, ast.AnnAssign)
-    ]
+    each = [(name, types, line) for name, (types, line) in _members(classes, kind).items()]
     inner = [next((classes[name] for name in types if name in classes), None) for _, types, _ in each]
     alike = len(inner) > 1 and inner[0] is not None and all(one is inner[0] for one in inner)
     for (name, types, line), part in zip(each, inner, strict=True):
@@ -109,6 +107,22 @@ def _fields(classes: dict[str, ast.ClassDef], kind: ast.ClassDef, prefix: str) -
             yield from _fields(classes, part, f"{prefix}{name}.{'NAME.' if 'dict' in types else ''}")
     if alike and inner[0] is not None:
         yield from _fields(classes, inner[0], f"{prefix}*.")
+
+
+def _members(classes: dict[str, ast.ClassDef], kind: ast.ClassDef) -> dict[str, tuple[list[str], str]]:
+    """Field -> (names in its type, its line), in the order of the dataclass; those of base classes too.
+
+    A field that a class has from its base and only gives another default keeps the line of the base.
+    """
+    members: dict[str, tuple[list[str], str]] = {}
+    for base in reversed(kind.bases):
+        if isinstance(base, ast.Name) and base.id in classes:
+            members |= _members(classes, classes[base.id])
+    for node, after in zip(kind.body, [*kind.body[1:], ast.Pass()], strict=True):
+        if isinstance(node, ast.AnnAssign):
+            name = ast.unparse(node.target)
+            members[name] = (_types(node), _line(after) if isinstance(after, ast.Expr) else members[name][1])
+    return members
 
 
 def _types(node: ast.AnnAssign) -> list[str]:

@@ -2,12 +2,17 @@
 
 The one-line docstrings under the fields are what ``python -m vbench --help`` prints. The dataclasses are
 not frozen, because OmegaConf makes frozen ones read-only to overrides; nothing changes them after
-``vbench.run.compose`` has validated them. Imports nothing heavy: ``--help`` reads this file.
+``vbench.run.compose`` has validated them. What the service has a part in is written where the service is:
+``vbench.models.settings``, ``vbench.pipeline.settings`` and ``vbench.video.scenes.settings``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from vbench.models.settings import ModelSettings
+from vbench.pipeline.settings import DeploymentSettings, PipelineSettings
+from vbench.video.scenes.settings import SceneOptions
 
 MISSING: Any = "???"
 """OmegaConf's mark of a value that a config file or the command line must give."""
@@ -36,34 +41,16 @@ class NodeConfig:
 
 
 @dataclass
-class DeploymentConfig:
-    """Placement and size of one Serve deployment."""
-
-    replicas: int | None = 1
-    """Processes of this deployment; null: sized to the cluster's CPUs (vbench/config/sizing.py)."""
-    cpus: float = 0
-    """CPUs of each replica; FFmpeg and torch get as many threads."""
-    gpus: float = 0
-    """GPUs of each replica."""
-    resources: dict[str, float] = field(default_factory=dict)
-    """Custom resources each replica takes, which place it."""
-    max_ongoing_requests: int | None = None
-    """Calls one replica takes at a time; service: requests in progress, others wait (null: 4)."""
-    max_replicas_per_node: int | None = None
-    """At most so many replicas on one node; null: no bound."""
-
-
-@dataclass
 class DeploymentsConfig:
     """The four stages of the graph."""
 
-    api: DeploymentConfig = field(default_factory=DeploymentConfig)
+    api: DeploymentSettings = field(default_factory=DeploymentSettings)
     """VideoProcessingAPI: HTTP ingress, on the head."""
-    service: DeploymentConfig = field(default_factory=DeploymentConfig)
+    service: DeploymentSettings = field(default_factory=DeploymentSettings)
     """VideoProcessingService: splits the video and orchestrates."""
-    decoder: DeploymentConfig = field(default_factory=DeploymentConfig)
+    decoder: DeploymentSettings = field(default_factory=DeploymentSettings)
     """VideoDecoder: FFmpeg."""
-    inference: DeploymentConfig = field(default_factory=DeploymentConfig)
+    inference: DeploymentSettings = field(default_factory=DeploymentSettings)
     """ModelInference: object detection."""
 
 
@@ -116,89 +103,24 @@ class RuntimeConfig:
 
 
 @dataclass
-class ModelConfig:
-    """Which detector, and how it runs."""
+class Named:
+    """What every group has that chooses among options of its own."""
 
     name: str = MISSING
     """The option chosen."""
-    weights: str = "bundled"
-    """bundled (in the package) or a safetensors file; else a folder, owner/model@revision, or random."""
-    batch_size: int = 8
-    """Frames in one forward pass, of one call or of several."""
-    batch_wait_ms: float = 0
-    """Longest that a frame waits for others to fill its batch; 0: the model takes what is there."""
-    precision: str = "fp32"
-    """fp32, tf32 (a GPU's; as fp32 on a CPU), bf16 or fp16."""
-    compile: bool = False
-    """Whether torch.compile makes the forward pass, for batches of batch_size alone."""
-    channels_last: bool = True
-    """Whether the channels of a pixel lie together in memory."""
-    cuda_graph: bool = True
-    """Whether a GPU replays each forward pass as one CUDA graph."""
-    device: str = "cpu"
-    """cpu, cuda or cuda:N."""
-    score_threshold: float = 0.3
-    """Detections below this score are dropped."""
 
 
-@dataclass
-class PipelineConfig:
-    """How the work flows between the stages."""
+@dataclass(kw_only=True)
+class PipelineConfig(PipelineSettings, Named):
+    """How the work flows between the stages.
 
-    name: str = MISSING
-    """The option chosen."""
+    The fields that stand here once more have other defaults than the service, or a type that OmegaConf has.
+    """
+
     fps: str = "1"
-    """Frames sampled per second of video; a number or a fraction such as 30000/1001."""
     chunk_s: float = 5.0
-    """Length of a chunk, in seconds of video."""
-    chunk_mb: float | None = 64
-    """Frames of one chunk, in MB, at most: longer chunks are cut; null: no bound."""
-    hwaccel: str | None = None
-    """FFmpeg's -hwaccel for decoding, such as cuda; null: the CPU."""
-    handoff: str = "direct"
-    """How frames travel: direct (decoder to model) or relay (through the service)."""
-    frame_size: str = "model"
-    """Frames on the wire: model (scaled by FFmpeg to the model's input) or native (full size)."""
-    pixel_format: str = "rgb24"
-    """Frames on the wire: rgb24, or yuv420p (half the bytes, converted on the model's device)."""
-    prune: bool = True
-    """Whether coded pictures that no sampled frame needs are left out before decoding: the same frames."""
-    keyframes_only: bool = False
-    """APPROXIMATE: whether the last keyframe up to each sampled frame stands for it."""
-    overlap: bool = True
-    """Whether inference (combined: the transfer to the model) starts before the last frame is decoded."""
     window: int = 4
-    """Chunks of one request in flight at a time; bounds memory."""
-    decode_timeout_s: float = 120
-    """A chunk must be decoded within this time."""
-    frames_budget_mb: float | None = None
-    """Memory for frames in flight; null: from the smallest object store and its spilling threshold."""
-    queue_length: int | None = None
-    """Requests that wait per service, others get 503; null: 64, or load.concurrency if that is more."""
-
-
-@dataclass
-class SceneConfig:
-    """A synthetic scene; equal values give the same video."""
-
-    width: int = 1280
-    """Pixels, even."""
-    height: int = 720
-    """Pixels, even."""
-    fps: str = "30"
-    """Frame rate; a number or a fraction such as 30000/1001."""
-    length_s: float = 20
-    """Length of the video, in seconds."""
-    unique_s: float = 10
-    """Length of what is rendered; a longer video repeats it."""
-    gop_s: float = 2
-    """Seconds between keyframes."""
-    objects: int = 16
-    """Moving shapes in the scene."""
-    seed: int = 1
-    """Draws the scene."""
-    crf: int = 23
-    """Quality of the H.264 encoder: 0 (lossless) to 51."""
+    decode_timeout_s: float = 120.0
 
 
 @dataclass
@@ -211,7 +133,7 @@ class VideoConfig:
     """With video=file: a local file, or an address (http, https, s3, gs) that each request fetches anew."""
     fetch_timeout_s: float = 600
     """A video that lies elsewhere must be there within this time."""
-    scene: SceneConfig | None = None
+    scene: SceneOptions | None = None
     """The synthetic scene, with video=scene."""
 
 
@@ -274,7 +196,7 @@ class Config:
     """Where it runs."""
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     """Which Ray runtime setting is measured."""
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelSettings = field(default_factory=lambda: ModelSettings(name=MISSING))
     """Which detector, and how it runs."""
     mode: str = MISSING
     """chunked or combined."""

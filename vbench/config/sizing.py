@@ -3,15 +3,16 @@
 import math
 import os
 
-from vbench.config.schema import ClusterConfig, DeploymentConfig, NodeConfig
+from vbench.config.schema import ClusterConfig, NodeConfig
 from vbench.linux.cgroups import cpu_quota
+from vbench.pipeline.settings import DeploymentSettings
 
 CPUS_PER_MODEL = 4
 """One replica of the model keeps up with four decoders of 720p at 1 frame/s: in the main job on 2 cores a
 sampled frame costs 36 ms to decode, the pictures that it is predicted from included, and 9 ms to infer."""
 
 
-def deployments(cluster: ClusterConfig) -> dict[str, DeploymentConfig]:
+def deployments(cluster: ClusterConfig) -> dict[str, DeploymentSettings]:
     """The four deployments by the name of their field."""
     parts = cluster.deployments
     return {

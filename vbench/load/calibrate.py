@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from vbench.models.protocol import ModelSettings
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.types import Request, SpanLine
 from vbench.validity.work_done import STAGES, compute_per_frame_s
@@ -59,7 +59,7 @@ def compute_alone_s(
             stop=threading.Event(),
         )
     )
-    detector = create(replace(settings, threads=1))
+    detector = create(settings)
     detector.load()
     # A GPU needs a full batch to show the least that a frame costs, and a compiled network fills batches up.
     whole = settings.device != "cpu" or settings.compile

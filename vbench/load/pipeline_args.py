@@ -1,16 +1,18 @@
 """From a trial's configuration to the arguments of the served graph."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from vbench.config.schema import Config
+from vbench.config.schema import Config, PipelineConfig
 from vbench.config.sizing import deployments, replicas
 from vbench.errors import ConfigError
-from vbench.pipeline.config import REQUESTS_AT_ONCE, LimitArgs, PipelineArgs
+from vbench.pipeline.config import LimitArgs, PipelineArgs
+from vbench.pipeline.settings import REQUESTS_AT_ONCE
 from vbench.video.addresses import path_of, scheme_of
 
 
@@ -20,52 +22,26 @@ def pipeline_args(config: Config, *clips: Path) -> PipelineArgs:
     ``clips``: for the service of a trial, where its videos lie. It may read their folders and no others, or
     the host that the video's address names, public or not.
     """
-    pipeline, model = config.pipeline, config.model
     values: dict[str, Any] = {
+        **_without_name(config.pipeline),
         "mode": config.mode,
-        "chunk_s": pipeline.chunk_s,
-        "fps": pipeline.fps,
-        "handoff": pipeline.handoff,
-        "frame_size": pipeline.frame_size,
-        "pixel_format": pipeline.pixel_format,
-        "chunk_mb": pipeline.chunk_mb,
-        "hwaccel": pipeline.hwaccel,
-        "prune": pipeline.prune,
-        "keyframes_only": pipeline.keyframes_only,
-        "overlap": pipeline.overlap,
-        "window": pipeline.window,
-        "decode_timeout_s": pipeline.decode_timeout_s,
         "request_timeout_s": config.load.timeout_s,
         "queue_length": _queue_length(config),
-        "frames_budget_mb": pipeline.frames_budget_mb,
-        **_reach(config, clips),
         "fetch_timeout_s": config.video.fetch_timeout_s,
-        "model": {
-            "name": model.name,
-            "weights": _absolute(model.weights),
-            "batch_size": model.batch_size,
-            "batch_wait_ms": model.batch_wait_ms,
-            "precision": model.precision,
-            "compile": model.compile,
-            "channels_last": model.channels_last,
-            "cuda_graph": model.cuda_graph,
-            "device": model.device,
-            "score_threshold": model.score_threshold,
-        },
+        "model": {**asdict(config.model), "weights": _absolute(config.model.weights)},
+        **_reach(config, clips),
     }
     for name, deployment in deployments(config.cluster).items():
-        values[name] = {
-            "replicas": replicas(config.cluster, name),
-            "cpus": deployment.cpus,
-            "gpus": deployment.gpus,
-            "resources": dict(deployment.resources),
-            "max_ongoing_requests": deployment.max_ongoing_requests,
-            "max_replicas_per_node": deployment.max_replicas_per_node,
-        }
+        values[name] = {**asdict(deployment), "replicas": replicas(config.cluster, name)}
     try:
         return PipelineArgs.model_validate(values)
     except ValidationError as error:
         raise ConfigError(" ".join(_sentence(item) for item in error.errors())) from error
+
+
+def _without_name(pipeline: PipelineConfig) -> dict[str, Any]:
+    """All settings; the name of the option that they come from is none of the service's."""
+    return {name: value for name, value in asdict(pipeline).items() if name != "name"}
 
 
 def _reach(config: Config, clips: Sequence[Path]) -> dict[str, Any]:

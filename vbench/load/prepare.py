@@ -17,8 +17,9 @@ from vbench.load.pipeline_args import pipeline_args
 from vbench.load.reference import Reference, ensure_reference
 from vbench.load.spec import PREPARED, LoadSpec
 from vbench.load.video_copy import local_copy
-from vbench.models.protocol import Detector, ModelError, ModelSettings
+from vbench.models.protocol import Detector, ModelError
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.footprint import footprint
@@ -98,7 +99,7 @@ def _prepare(job: LoadSpec) -> Clip:
         ffmpeg=ffmpeg_version(ffmpeg_path()),
         reference_map50=reference.map50,
         detector=detector.fingerprint,
-        served_detector=create(args.model.settings(threads=args.inference.threads)).fingerprint,
+        served_detector=create(args.model, threads=args.inference.threads).fingerprint,
         variants=[variant for variant, _ in variants],
         checks=[one.checks for one in (reference, *(each for _, each in variants)) if one.checks],
         compute_s={} if elsewhere else compute_alone_s(request, clip, geometry, detector_settings),
@@ -109,17 +110,16 @@ def _prepare(job: LoadSpec) -> Clip:
 
 
 def _loaded(settings: ModelSettings) -> Detector:
-    detector = create(settings)
+    detector = create(settings, threads=machine_cpus())
     detector.load()
     return detector
 
 
 def _reference_settings(config: Config, args: PipelineArgs) -> ModelSettings:
     """The model as the trial has it; on the CPU where its GPUs are another machine's."""
-    settings = args.model.settings(threads=machine_cpus())
     if config.cluster.name == ATTACHED:
-        return replace(settings, device="cpu", compile=False)
-    return settings
+        return replace(args.model, device="cpu", compile=False)
+    return args.model
 
 
 def _clip(config: Config, cache: Path) -> tuple[Path, KnownScene | None]:

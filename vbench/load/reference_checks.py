@@ -10,7 +10,6 @@ import numpy.typing as npt
 from vbench.load.known_scene import KnownScene
 from vbench.models.matching import NOT_FOUND, Found, disagreements
 from vbench.models.plain_shapes import PlainShapes
-from vbench.models.protocol import Precision
 from vbench.models.shapes import BUNDLED
 from vbench.pipeline.config import ModelArgs
 from vbench.record.types import ReferenceChecks
@@ -23,7 +22,7 @@ MOST_PICTURES = 2
 COARSE = (32, 18)
 """Columns and rows of the coarse pictures that are compared with the renderer's."""
 
-AGREES: Mapping[Precision, tuple[float, float]] = {
+AGREES: Mapping[str, tuple[float, float]] = {
     "fp32": (0.98, 0.01),
     "tf32": (0.95, 0.02),
     "fp16": (0.95, 0.02),

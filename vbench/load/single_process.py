@@ -57,7 +57,7 @@ class SingleProcess:
     def __init__(self, video: Path, args: PipelineArgs, *, workers: int) -> None:
         """Load a detector for each worker; ModelError if that cannot be."""
         self._video, self._args = video, args
-        self._detectors = [create(args.model.settings(threads=1)) for _ in range(workers)]
+        self._detectors = [create(args.model) for _ in range(workers)]
         for detector in self._detectors:
             detector.load()
 

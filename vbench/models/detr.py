@@ -6,7 +6,6 @@ Peng et al., "D-FINE", ICLR 2025. Both look at 640 x 640 and need no suppression
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from vbench.errors import first_line
-from vbench.models.protocol import RANDOM, ModelError, ModelSettings
+from vbench.models.protocol import RANDOM, ModelError
+from vbench.models.settings import ModelSettings
 from vbench.models.torch_detector import Predictions, TorchDetector, as_rows
 from vbench.video.types import FrameGeometry
 
@@ -37,8 +37,8 @@ SEED = 0
 class DetrDetector(TorchDetector):
     """``Detector`` of 80 COCO classes, or of those that a checkpoint names."""
 
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: ModelSettings, threads: int = 1) -> None:
+        super().__init__(settings, threads)
         if settings.weights == "bundled":
             raise ModelError(
                 f"{settings.name} comes without weights: give a folder, a name on the Hugging Face hub, or "
@@ -58,12 +58,12 @@ class DetrDetector(TorchDetector):
         """64 hex digits of architecture, configuration, weights and settings."""
         if not self._fingerprint:
             model = self._checkpoint()
-            settings = {key: value for key, value in asdict(self.settings).items() if key != "weights"}
             config = {key: value for key, value in model.config.to_dict().items() if key not in _INCIDENTAL}
             weights = xxhash.xxh3_128()
             for name, value in sorted(model.state_dict().items()):
                 weights.update(name.encode())
                 weights.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+            settings = self.fingerprinted_settings()
             facts = json.dumps(
                 [ARCHITECTURE, config, weights.hexdigest(), settings], sort_keys=True, default=str
             )

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 
 from vbench.models.average_precision import Precision, mean_average_precision
-from vbench.models.protocol import Detections, Detector, ModelSettings
+from vbench.models.protocol import Detections, Detector
 from vbench.models.registry import create
+from vbench.models.settings import ModelSettings
 from vbench.models.train_data import UNSEEN_SEED, decode_scene
 from vbench.video.scene import SceneSettings
 from vbench.video.types import FrameGeometry, TruthBox

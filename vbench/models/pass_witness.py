@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vbench.models.protocol import ForwardPass, ModelSettings
+from vbench.models.protocol import ForwardPass
+from vbench.models.settings import ModelSettings
 
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from vbench.video.types import Fit
-
-Precision = Literal["fp32", "tf32", "bf16", "fp16"]
-"""``tf32``: stored as fp32, multiplied with 10 bits of mantissa by GPUs that can; as fp32 by CPUs."""
 
 RANDOM = "random"
 """Weights that were never trained: they cost what trained ones cost, and find nothing."""
@@ -28,32 +25,6 @@ class InputSpec:
     height: int
     fit: Fit
     """How a picture of another shape is brought to this size."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSettings:
-    """Which detector, and how it runs."""
-
-    name: str = "shapes"
-    weights: str = "bundled"
-    """``bundled`` (in the package) or a safetensors file for ``shapes``; for ``rtdetr`` and ``dfine`` the
-    folder of a checkpoint, its name on the Hugging Face hub (``owner/model@revision``), or ``random``."""
-    batch_size: int = 8
-    """Frames in one forward pass; ``detect`` cuts what it gets into batches of this size."""
-    compile: bool = False
-    """Whether ``torch.compile`` makes the forward pass, for this batch size alone: smaller batches are filled
-    up. Takes up to a minute to load, and a C++ compiler on a CPU."""
-    channels_last: bool = True
-    """Whether weights and pictures lie in memory with all channels of a pixel together."""
-    precision: Precision = "fp32"
-    cuda_graph: bool = True
-    """Whether a GPU replays each pass as one CUDA graph, of ``batch_size`` frames; of no effect on a CPU."""
-    device: str = "cpu"
-    """``cpu``, ``cuda`` or ``cuda:N``."""
-    threads: int = 1
-    """Threads of the forward pass on a CPU; with a GPU, of the copy of frames to page-locked memory."""
-    score_threshold: float = 0.3
-    """Detections below this score are dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from torch import Tensor, nn
 
 from vbench.models.forward_pass import Rows
 from vbench.models.nms import suppress, suppress_within
-from vbench.models.protocol import ModelError, ModelSettings
+from vbench.models.protocol import ModelError
+from vbench.models.settings import ModelSettings
 from vbench.models.shapes_net import ARCHITECTURE, ShapesNet, decode
 from vbench.models.torch_detector import UNDECIDED, Predictions, TorchDetector, as_rows
 from vbench.video.types import FrameGeometry
@@ -33,8 +33,8 @@ AT_ONCE, ROUNDS = 128, 5
 class ShapesDetector(TorchDetector):
     """``Detector`` for the classes of ``vbench.video.scenes.shapes``; see the protocol for its methods."""
 
-    def __init__(self, settings: ModelSettings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: ModelSettings, threads: int = 1) -> None:
+        super().__init__(settings, threads)
         self._path = BUNDLED if settings.weights == "bundled" else Path(settings.weights)
         self._class_names: tuple[str, ...] = ()
         self._fingerprint = ""
@@ -50,7 +50,7 @@ class ShapesDetector(TorchDetector):
     def fingerprint(self) -> str:
         """64 hex digits of architecture, weights and settings."""
         if not self._fingerprint:
-            settings = {key: value for key, value in asdict(self.settings).items() if key != "weights"}
+            settings = self.fingerprinted_settings()
             facts = json.dumps([ARCHITECTURE, MAX_CANDIDATES, SUPPRESS_ABOVE, settings], sort_keys=True)
             digest = hashlib.sha256(facts.encode())
             digest.update(_require_file(self._path).read_bytes())

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import get_args
 
 import numpy as np
@@ -16,14 +17,8 @@ from vbench.models.inputs import input_spec
 from vbench.models.malloc import keep_large_blocks
 from vbench.models.pass_witness import PassWitness
 from vbench.models.preprocess import fitted, picture_size, to_pictures
-from vbench.models.protocol import (
-    Detections,
-    ForwardPass,
-    InputSpec,
-    ModelError,
-    ModelSettings,
-    Precision,
-)
+from vbench.models.protocol import Detections, ForwardPass, InputSpec, ModelError
+from vbench.models.settings import ModelSettings, Precision
 from vbench.video.types import FrameGeometry
 
 DTYPES = {
@@ -52,10 +47,11 @@ def as_rows(boxes: Tensor, scores: Tensor, classes: Tensor, verdicts: Tensor) ->
 class TorchDetector(ABC):
     """``Detector`` around a network; see the protocol for its methods."""
 
-    def __init__(self, settings: ModelSettings) -> None:
-        """ModelError for a value of ``settings`` that no network can have."""
-        _check(settings)
+    def __init__(self, settings: ModelSettings, threads: int = 1) -> None:
+        """ModelError for a value that no network can have."""
+        _check(settings, threads)
         self.settings = settings
+        self.threads = threads
         self._input = input_spec(settings.name)
         self._passes: Passes | None = None
         self._witness = PassWitness(settings)
@@ -76,6 +72,12 @@ class TorchDetector(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Hex digest of code version, weights and settings."""
+
+    def fingerprinted_settings(self) -> dict[str, str | int | float | bool]:
+        """The part of the fingerprint that is neither code nor weights: all that detections may depend on."""
+        settings = asdict(self.settings)
+        del settings["weights"], settings["batch_wait_ms"]
+        return {**settings, "threads": self.threads}
 
     @property
     def in_flight(self) -> int:
@@ -104,7 +106,7 @@ class TorchDetector(ABC):
         device = _require_device(settings.device)
         net = self._build().eval()
         if device.type == "cpu":
-            torch.set_num_threads(settings.threads)
+            torch.set_num_threads(self.threads)
             keep_large_blocks()
         else:
             # Of the whole process. By default torch takes TF32 for convolutions alone, and calls it fp32.
@@ -129,7 +131,7 @@ class TorchDetector(ABC):
                 work,
                 device,
                 batch_size=settings.batch_size,
-                threads=settings.threads,
+                threads=self.threads,
                 graph=settings.cuda_graph,
                 compiled=settings.compile,
                 witness=self._witness,
@@ -194,11 +196,11 @@ class TorchDetector(ABC):
         ]
 
 
-def _check(settings: ModelSettings) -> None:
+def _check(settings: ModelSettings, threads: int) -> None:
     if settings.batch_size < 1:
         raise ModelError(f"model batch_size {settings.batch_size} holds no frame: take 1 or more")
-    if settings.threads < 1:
-        raise ModelError(f"model threads {settings.threads} cannot compute: take 1 or more")
+    if threads < 1:
+        raise ModelError(f"model threads {threads} cannot compute: take 1 or more")
     if settings.precision not in get_args(Precision):
         raise ModelError(f"model precision {settings.precision!r} is unknown: take {', '.join(DTYPES)}")
     if not 0 < settings.score_threshold < 1:

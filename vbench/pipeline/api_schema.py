@@ -5,11 +5,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from vbench.pipeline.config import ChunkSeconds, FrameSize, FramesPerSecond, Handoff, Mode
 from vbench.pipeline.reports import ReplicaReport
+from vbench.pipeline.settings import ChunkSeconds, FrameSize, FramesPerSecond, Handoff, Mode
 from vbench.pipeline.shortened import shortened
 from vbench.pipeline.spans import Span
-from vbench.video.types import PixelFormat
+from vbench.video.pixel_format import PixelFormat
 
 PATH = "/v1/videos:process"
 """Where the API takes requests."""
@@ -37,9 +37,13 @@ class ProcessRequest(BaseModel):
         description="chunked: each chunk's frames are inferred on their own, as soon as they are there. "
         "combined: all frames go to the model together.",
     )
-    chunk_s: ChunkSeconds | None = Field(default=None, description="Seconds of video in a chunk.")
+    chunk_s: ChunkSeconds | None = Field(
+        default=None, description="Seconds of video in a chunk.", examples=[300, 2.5]
+    )
     fps: FramesPerSecond | None = Field(
-        default=None, description="Frames a second of video to look at: a number, or a ratio as a string."
+        default=None,
+        description="Frames to sample per second of video: a number, or a ratio as a string.",
+        examples=[1, "30000/1001"],
     )
 
     @field_validator("video")

@@ -30,11 +30,9 @@ class ModelInference:
 
     def __init__(self, args: PipelineArgs) -> None:
         self._args = args
-        settings = args.model.settings(threads=args.inference.threads)
-        self._detector = create(settings)
-        self._reporter = Reporter(
-            args.deployment_id, {**asdict(settings), "batch_wait_ms": args.model.batch_wait_ms}
-        )
+        threads = args.inference.threads
+        self._detector = create(args.model, threads=threads)
+        self._reporter = Reporter(args.deployment_id, {**asdict(args.model), "threads": threads})
         self._replica = self._reporter.replica
         self._batcher = Batcher(
             self._detector, size=args.model.batch_size, wait_s=args.model.batch_wait_ms / 1000

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from vbench.pipeline.chunk_source import ChunkSource, ChunkSpan
-from vbench.pipeline.config import Mode, PipelineArgs
+from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.messages import ChunkMessage, FramesMessage, InferenceCall, InferenceReply
+from vbench.pipeline.settings import Mode
 from vbench.pipeline.spans import Span, SpanRecorder
 from vbench.ray_internals.objects import (
     ObjectRef,

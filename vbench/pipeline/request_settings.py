@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from vbench.pipeline.api_schema import ProcessRequest
-from vbench.pipeline.config import Mode, PipelineArgs, exact
+from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.frame_size import most_frames
+from vbench.pipeline.settings import Mode
+from vbench.video.exact_number import exact_number
 from vbench.video.fetch.download import Local
 from vbench.video.reader.pool import ReaderServer, SplitVideo
 from vbench.video.split import Splitter
@@ -32,8 +34,8 @@ class RequestSettings:
         return cls(
             args=args,
             mode=request.mode or args.mode,
-            fps=args.fps_fraction if request.fps is None else exact(request.fps),
-            chunk_s=args.chunk_fraction if request.chunk_s is None else exact(request.chunk_s),
+            fps=args.fps_fraction if request.fps is None else exact_number(request.fps),
+            chunk_s=args.chunk_fraction if request.chunk_s is None else exact_number(request.chunk_s),
         )
 
     def splitter(self, video: str | Path) -> Splitter:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from fractions import Fraction
 from typing import get_args
 
 from vbench.clusters.attached.validate import attached
@@ -12,23 +11,14 @@ from vbench.config import transfer
 from vbench.config.path_option import IN_A_URL, LOOP, leads_to_itself, usable_outputs
 from vbench.config.quoting import override
 from vbench.config.runtime_flags import RuntimeFlagError, flag_variables
-from vbench.config.schema import (
-    MISSING,
-    ClusterConfig,
-    Config,
-    DeploymentConfig,
-    NodeConfig,
-    PipelineConfig,
-    SceneConfig,
-)
+from vbench.config.schema import MISSING, ClusterConfig, Config, NodeConfig, PipelineConfig
 from vbench.config.sizing import deployments, node_cpus, replicas
 from vbench.config.suggest import nearest
-from vbench.models.protocol import Precision
-from vbench.pipeline.config import (
+from vbench.models.settings import Precision
+from vbench.pipeline.settings import (
     HWACCELS,
-    LEAST_FPS,
-    MOST_CALLS,
-    MOST_FPS,
+    MAX_CALLS,
+    DeploymentSettings,
     FrameSize,
     Handoff,
     Mode,
@@ -36,10 +26,11 @@ from vbench.pipeline.config import (
 from vbench.ray_internals.node import HEAD_RESOURCE, LEAST_RESOURCE, MOST_RESOURCE, SMALLEST_OBJECT_STORE_MB
 from vbench.video.addresses import path_of, scheme_of
 from vbench.video.errors import VideoError
+from vbench.video.exact_number import frame_rate
 from vbench.video.fetch.download import SCHEMES, shown
 from vbench.video.fetch.local_files import NEVER
-from vbench.video.scenes.settings import SceneSettings
-from vbench.video.types import PixelFormat
+from vbench.video.pixel_format import PixelFormat
+from vbench.video.scenes.settings import SceneOptions, SceneSettings
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": get_args(Mode),
@@ -184,8 +175,8 @@ def _costs(config: Config) -> Iterator[str]:
             f"load.sample_period_s={config.load.sample_period_s:g} must be {LONGEST_SAMPLE_PERIOD_S:g} s or"
             f" less: what the links and the CPUs did between two samples is not seen."
         )
-    if MOST_CALLS < config.load.concurrency <= MOST:
-        yield f"load.concurrency={config.load.concurrency} must not be above {MOST_CALLS:,}."
+    if MAX_CALLS < config.load.concurrency <= MOST:
+        yield f"load.concurrency={config.load.concurrency} must not be above {MAX_CALLS:,}."
     if MOST_BATCH < config.model.batch_size <= MOST:
         yield f"model.batch_size={config.model.batch_size} must not be above {MOST_BATCH:,}."
     if not config.model.weights.strip():
@@ -210,9 +201,9 @@ def _pipeline(pipeline: PipelineConfig) -> Iterator[str]:
         bound = getattr(pipeline, name)
         if bound is not None and not (math.isfinite(bound) and bound > 0):
             yield f"pipeline.{name}={bound} must be above 0, or null."
-    if pipeline.queue_length is not None and not 0 <= pipeline.queue_length <= MOST_CALLS:
+    if pipeline.queue_length is not None and not 0 <= pipeline.queue_length <= MAX_CALLS:
         yield (
-            f"pipeline.queue_length={pipeline.queue_length} must be 0 to {MOST_CALLS}, or null for room for"
+            f"pipeline.queue_length={pipeline.queue_length} must be 0 to {MAX_CALLS}, or null for room for"
             " all requests of the trial."
         )
     if pipeline.hwaccel is not None and pipeline.hwaccel not in HWACCELS:
@@ -220,14 +211,11 @@ def _pipeline(pipeline: PipelineConfig) -> Iterator[str]:
 
 
 def rate(key: str, text: str) -> Iterator[str]:
-    """A complaint where ``text`` is no positive rate in Hz, as a number or a fraction."""
+    """A complaint if ``text`` is no frame rate."""
     try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        yield f"{key}={text} is no rate; give a number such as 2, or a fraction such as 30000/1001."
-        return
-    if not LEAST_FPS <= value <= MOST_FPS:
-        yield f"{key}={text} must lie between {LEAST_FPS} and {MOST_FPS} frames/s."
+        frame_rate(text)
+    except ValueError as error:
+        yield f"{key}={text}: {error}."
 
 
 def _video(config: Config) -> Iterator[str]:
@@ -302,7 +290,7 @@ def _outputs(outputs: str, *, is_tracked: bool) -> Iterator[str]:
         )
 
 
-def _scene(scene: SceneConfig) -> Iterator[str]:
+def _scene(scene: SceneOptions) -> Iterator[str]:
     try:
         SceneSettings(**asdict(scene))
     except ValueError as error:
@@ -339,7 +327,7 @@ def _nodes(config: Config) -> Iterator[str]:
                 )
 
 
-def _deployment(key: str, deployment: DeploymentConfig) -> Iterator[str]:
+def _deployment(key: str, deployment: DeploymentSettings) -> Iterator[str]:
     if deployment.replicas is not None and deployment.replicas < 1:
         yield f"{key}.replicas={deployment.replicas} must be 1 or more, or null to size it to the cluster."
     for name, value in (("cpus", deployment.cpus), ("gpus", deployment.gpus)):

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from vbench.config.schema import Config, DeploymentConfig
+from vbench.config.schema import Config
 from vbench.models.inputs import input_spec
-from vbench.pipeline.config import REQUESTS_AT_ONCE
 from vbench.pipeline.resources import resources_text
+from vbench.pipeline.settings import REQUESTS_AT_ONCE, DeploymentSettings
 from vbench.record import clock_skew
 from vbench.record.types import Graph, Observed, Request, Rule
 from vbench.validity import forward_passes
@@ -64,36 +65,23 @@ def expected_of_replicas(config: Config) -> dict[str, dict[str, Any]]:
         },
         "VideoDecoder": {
             "resources": _resources(parts.decoder),
-            "threads": _threads(parts.decoder),
+            "threads": parts.decoder.threads,
             "hwaccel": config.pipeline.hwaccel,
             "pixel_format": config.pipeline.pixel_format,
             "at_once": 1,
         },
         "ModelInference": {
             "resources": _resources(parts.inference),
-            "name": model.name,
-            "batch_size": model.batch_size,
-            "batch_wait_ms": model.batch_wait_ms,
-            "precision": model.precision,
-            "compile": model.compile,
-            "channels_last": model.channels_last,
-            "cuda_graph": model.cuda_graph,
-            "device": model.device,
+            **{name: value for name, value in asdict(model).items() if name != "weights"},
             "input": f"{spec.width}x{spec.height}",
             "inference_mode": True,
-            "score_threshold": model.score_threshold,
-            "threads": _threads(parts.inference),
+            "threads": parts.inference.threads,
         },
     }
 
 
-def _resources(deployment: DeploymentConfig) -> str:
+def _resources(deployment: DeploymentSettings) -> str:
     return resources_text({"CPU": deployment.cpus, "GPU": deployment.gpus, **deployment.resources})
-
-
-def _threads(deployment: DeploymentConfig) -> int:
-    """Threads of one replica: its CPUs, rounded up, at least 1."""
-    return max(1, math.ceil(deployment.cpus))
 
 
 def _differences(who: str, wanted: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[str]:
@@ -153,7 +141,7 @@ def _replicas(config: Config, graph: Graph) -> Rule:
     )
 
 
-def _deployments(config: Config) -> dict[str, DeploymentConfig]:
+def _deployments(config: Config) -> dict[str, DeploymentSettings]:
     """By the names that Serve knows them by."""
     parts = config.cluster.deployments
     return {

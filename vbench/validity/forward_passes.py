@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.config.schema import Config, ModelConfig
+from vbench.config.schema import Config
+from vbench.models.settings import ModelSettings
 from vbench.pipeline.reports import CallWork
 from vbench.record.types import Request
 from vbench.validity.span_sets import DEPLOYMENTS
@@ -29,12 +30,12 @@ def problems(config: Config, requests: Sequence[Request]) -> Iterator[str]:
         yield from _of_replicas(config.model, answered)
 
 
-def is_filled(model: ModelConfig) -> bool:
+def is_filled(model: ModelSettings) -> bool:
     """Whether empty pictures fill a pass up: compiled networks and CUDA graphs have fixed sizes."""
     return model.compile or (model.cuda_graph and model.device != "cpu")
 
 
-def _of_call(model: ModelConfig, request: int, frames: int, batches: int, work: CallWork) -> Iterator[str]:
+def _of_call(model: ModelSettings, request: int, frames: int, batches: int, work: CallWork) -> Iterator[str]:
     sizes = [size for _, size in work.passes]
     full = sizes if model.compile else sizes[:-1]
     if len(sizes) != batches:
@@ -56,7 +57,7 @@ def _listed(sizes: Sequence[int]) -> str:
     return ", ".join(map(str, sizes[:8])) + (", ..." if len(sizes) > 8 else "") or "no"
 
 
-def _of_replicas(model: ModelConfig, answered: Sequence[Request]) -> Iterator[str]:
+def _of_replicas(model: ModelSettings, answered: Sequence[Request]) -> Iterator[str]:
     passes: dict[str, dict[int, int]] = {}
     frames: dict[str, int] = {}
     for one in (one for request in answered for one in request.replicas):

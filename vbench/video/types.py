@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.video.errors import VideoError
+from vbench.video.pixel_format import PixelFormat
 
 Fit = Literal["letterbox", "stretch"]
-PixelFormat = Literal["rgb24", "yuv420p"]
-"""``rgb24``: 3 bytes a pixel. ``yuv420p``: 1.5, colour at half width and height, BT.709 in limited range."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

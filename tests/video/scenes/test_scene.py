@@ -166,7 +166,7 @@ def test_every_shape_fits_its_tile_and_covers_a_fair_part_of_it(name: str) -> No
         ({"gop_s": 0.0}, "gop_s 0.0"),
         ({"fps": "thirty"}, "fps 'thirty'"),
         ({"fps": "30/0"}, "fps '30/0'"),
-        ({"fps": "-5"}, "fps -5"),
+        ({"fps": "-5"}, "fps '-5'"),
         ({"crf": 52}, "crf 52"),
         ({"objects": -1}, "objects -1"),
         ({"bframes": 0, "open_gop": True}, "open_gop needs B-frames"),

@@ -9,6 +9,12 @@ from vbench.pipeline.config import PipelineArgs
 
 IMPORT_PATH = "vbench.pipeline:build"
 
+FIRST = (
+    *("mode", "chunk_s", "fps", "handoff", "frame_size", "pixel_format", "chunk_mb", "hwaccel", "prune"),
+    *("keyframes_only", "overlap", "window", "model"),
+)
+"""Arguments in the order in which a reader looks for them; the others follow."""
+
 SERVE_PORT = 8000
 """Serve's own default, for a configuration that leaves the port to the kernel."""
 
@@ -36,4 +42,4 @@ def serve_config(config: Config, host: str = "127.0.0.1") -> dict[str, Any]:
 def _given(args: PipelineArgs) -> dict[str, Any]:
     """What differs from the defaults, so that a reader sees what is asked for."""
     given: dict[str, Any] = args.model_dump(mode="json", exclude_defaults=True)
-    return given
+    return {name: given[name] for name in FIRST if name in given} | given

@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
+from vbench.video.exact_number import frame_rate
+
 RENDERER_VERSION = 1
 """Part of every fingerprint: raise it whenever the same settings would give other pictures."""
 
@@ -15,35 +17,42 @@ MAX_OBJECTS = 120
 MAX_CRF = 51
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SceneSettings:
+@dataclass(kw_only=True)
+class SceneOptions:
+    """A synthetic scene; equal values give the same video. The section ``video.scene`` of a configuration."""
+
+    width: int = 1280
+    """Pixels, even."""
+    height: int = 720
+    """Pixels, even."""
+    fps: str = "30"
+    """Frame rate; a number or a fraction such as 30000/1001."""
+    length_s: float = 20.0
+    """Length of the video, in seconds."""
+    unique_s: float = 10.0
+    """Length of what is rendered; a longer video repeats it."""
+    gop_s: float = 2.0
+    """Seconds between keyframes."""
+    objects: int = 16
+    """Moving shapes in the scene."""
+    seed: int = 1
+    """Draws the scene."""
+    crf: int = 23
+    """Quality of the H.264 encoder: 0 (lossless) to 51."""
+
+
+@dataclass(kw_only=True, unsafe_hash=True)
+class SceneSettings(SceneOptions):
     """A synthetic scene and the clip made from it; equal settings give equal pictures.
 
     Raises ValueError, one sentence that names the setting, its value and what would do.
     """
 
-    width: int = 1280
-    """Pixels, even (4:2:0 halves both sides for colour)."""
-    height: int = 720
-    """Pixels, even."""
-    fps: str = "30"
-    """Frames a second: a whole number or a fraction, such as ``30000/1001``."""
-    length_s: float = 20.0
-    """Length of the clip in seconds."""
-    unique_s: float = 10.0
-    """Seconds that are rendered and encoded; a longer clip repeats them, packet by packet."""
-    gop_s: float = 2.0
-    """Seconds from one keyframe to the next; real services deliver 2 to 10."""
+    seed: int = 0
     bframes: int = 2
     """B-frames between two other frames at most; 0 for low-latency streams."""
     open_gop: bool = False
     """Whether B-frames may refer across a keyframe."""
-    seed: int = 0
-    """Seeds every choice: objects, colours, paths, background."""
-    objects: int = 16
-    """Shapes in the scene."""
-    crf: int = 23
-    """x264's constant rate factor: 18 is fine, 23 its default, 35 coarse."""
     audio: bool = True
     """Whether the clip has an AAC track, as real videos do."""
 
@@ -54,7 +63,7 @@ class SceneSettings:
                     f"scene {name} {value} cannot be encoded as 4:2:0: take an even number of pixels "
                     f"from {MIN_SIDE_PX} to {MAX_SIDE_PX}"
                 )
-        rate = _parse_rate(self.fps)
+        rate = _rate(self.fps)
         for name, seconds in (
             ("length_s", self.length_s),
             ("unique_s", self.unique_s),
@@ -75,7 +84,7 @@ class SceneSettings:
     @property
     def rate(self) -> Fraction:
         """Frames a second."""
-        return _parse_rate(self.fps)
+        return _rate(self.fps)
 
     @property
     def frames(self) -> int:
@@ -99,14 +108,11 @@ class SceneSettings:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _parse_rate(fps: str) -> Fraction:
+def _rate(fps: str) -> Fraction:
     try:
-        rate = Fraction(fps)
-    except (ValueError, TypeError, ZeroDivisionError) as error:
-        raise ValueError(f"scene fps {fps!r} is no rate: take e.g. '30' or '30000/1001'") from error
-    if not 0 < rate <= 240:
-        raise ValueError(f"scene fps {fps} is outside 0 to 240: take e.g. '30' or '30000/1001'")
-    return rate
+        return frame_rate(fps)
+    except ValueError as error:
+        raise ValueError(f"scene fps {error}") from error
 
 
 def _require_between(name: str, value: int, low: int, high: int) -> None:

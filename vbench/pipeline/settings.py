@@ -1,0 +1,99 @@
+"""How the service is deployed and how work flows through it: the sections ``cluster.deployments`` and
+``pipeline`` of a configuration, and the service's arguments."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Annotated, Literal, get_args
+
+from annotated_types import Ge, Gt, Le
+
+from vbench.models.field_checks import Checked, OneOf
+from vbench.video.exact_number import frame_rate, number_between
+from vbench.video.pixel_format import PixelFormat
+
+Mode = Literal["chunked", "combined"]
+Handoff = Literal["direct", "relay"]
+FrameSize = Literal["model", "native"]
+HwAccel = Literal["amf", "cuda", "drm", "qsv", "vaapi", "vdpau", "vulkan"]
+
+HWACCELS: tuple[str, ...] = get_args(HwAccel)
+
+REQUESTS_AT_ONCE = 4
+"""Requests that a service replica works on at a time if ``max_ongoing_requests`` is null."""
+
+MAX_CALLS = 10_000
+"""Calls at a time that Serve passes to a replica which bounds them itself, so that none waits in a router."""
+
+MAX_TIMEOUT_S = 1_000_000.0
+
+
+def _check_chunk_s(value: object) -> None:
+    number_between(value, Fraction(1, 10), Fraction(86_400), "seconds")
+
+
+FramesPerSecond = Annotated[float | str, Checked(frame_rate)]
+ChunkSeconds = Annotated[float | str, Checked(_check_chunk_s)]
+
+
+@dataclass(kw_only=True)
+class DeploymentSettings:
+    """Placement and size of one Serve deployment."""
+
+    replicas: Annotated[int, Ge(1)] | None = 1
+    """Processes of this deployment; null: sized to the cluster's CPUs (vbench/config/sizing.py)."""
+    cpus: Annotated[float, Ge(0)] = 0.0
+    """CPUs of each replica; FFmpeg and torch get as many threads."""
+    gpus: Annotated[float, Ge(0)] = 0.0
+    """GPUs of each replica."""
+    resources: dict[str, Annotated[float, Gt(0)]] = field(default_factory=dict)
+    """Custom resources each replica takes, which place it."""
+    max_ongoing_requests: Annotated[int, Ge(1)] | None = None
+    """Calls one replica takes at a time; service: requests in progress, others wait (null: 4)."""
+    max_replicas_per_node: Annotated[int, Ge(1), Le(100)] | None = None
+    """Most replicas on one node; null: no bound."""
+
+    @property
+    def threads(self) -> int:
+        """Threads for the work of one replica: its CPUs, rounded up, at least 1."""
+        return max(1, math.ceil(self.cpus))
+
+    def fits(self, node_resources: Mapping[str, float]) -> bool:
+        """Whether a node with these total Ray resources could ever hold a replica."""
+        needed = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+        return all(node_resources.get(name, 0.0) >= amount for name, amount in needed.items() if amount)
+
+
+@dataclass(kw_only=True)
+class PipelineSettings:
+    """How the work flows between the stages; the defaults are those of ``serve run``."""
+
+    fps: FramesPerSecond = 1.0
+    """Frames sampled per second of video; a number or a fraction such as 30000/1001."""
+    chunk_s: ChunkSeconds = 300.0
+    """Length of a chunk, in seconds of video."""
+    chunk_mb: Annotated[float, Gt(0)] | None = 64.0
+    """Frames of one chunk, in MB, at most: longer chunks are cut; null: no bound."""
+    hwaccel: Annotated[str, OneOf(HWACCELS)] | None = None
+    """FFmpeg's -hwaccel for decoding, such as cuda; null: the CPU."""
+    handoff: Annotated[str, OneOf(get_args(Handoff))] = "direct"
+    """How frames travel: direct (decoder to model) or relay (through the service)."""
+    frame_size: Annotated[str, OneOf(get_args(FrameSize))] = "model"
+    """Frames on the wire: model (scaled by FFmpeg to the model's input) or native (full size)."""
+    pixel_format: Annotated[str, OneOf(get_args(PixelFormat))] = "rgb24"
+    """Frames on the wire: rgb24, or yuv420p (half the bytes, converted on the model's device)."""
+    prune: bool = True
+    """Whether coded pictures that no sampled frame needs are left out before decoding: the same frames."""
+    keyframes_only: bool = False
+    """APPROXIMATE: whether the last keyframe up to each sampled frame stands for it."""
+    overlap: bool = True
+    """Whether inference (combined: the transfer to the model) starts before the last frame is decoded."""
+    window: Annotated[int, Ge(1)] = 8
+    """Chunks of one request in flight at a time; bounds memory."""
+    decode_timeout_s: Annotated[float, Gt(0), Le(MAX_TIMEOUT_S)] = 600.0
+    """A chunk must be decoded within this time."""
+    frames_budget_mb: Annotated[float, Gt(0)] | None = None
+    """Memory for frames in flight; null: from the smallest object store and its spilling threshold."""
+    queue_length: Annotated[int, Ge(0), Le(MAX_CALLS)] | None = None
+    """Requests that wait per service, others get 503; null: 64, or load.concurrency if that is more."""
