@@ -23,11 +23,11 @@ class NodeConfig:
     """One node of the cluster."""
 
     cpus: int | None = None
-    """CPUs that Ray is told of; null: all that vbench may use here (affinity, quota)."""
+    """CPUs that Ray may schedule on; null: all that vbench may use here (affinity, quota)."""
     gpus: int = 0
-    """GPUs that Ray is told of."""
+    """GPUs that Ray may schedule on."""
     vcpus: int | None = None
-    """CPUs of the machine, for manifests; null: as many as Ray is told of."""
+    """CPUs of the machine, for manifests; null: the same as cpus."""
     memory_mb: int | None = None
     """Memory of the machine, in MiB; for manifests."""
     object_store_mb: int = 1024
@@ -35,9 +35,9 @@ class NodeConfig:
     resources: dict[str, float] = field(default_factory=dict)
     """Custom resources by name, e.g. {chunk_only: 1}."""
     instance: str | None = None
-    """The cloud's instance type that this node is, or stands for."""
+    """Instance type of the cloud that this node is, or represents."""
     nic_mbps: float | None = None
-    """Rate of its network card in Mbit/s, each way, before cluster.scale; for cluster=emulated."""
+    """Rate of its network card in each direction, in Mbit/s, before cluster.scale; for cluster=emulated."""
 
 
 @dataclass
@@ -56,38 +56,38 @@ class DeploymentsConfig:
 
 @dataclass
 class ClusterConfig:
-    """Where it runs."""
+    """Where a trial runs."""
 
     name: str = MISSING
-    """The option chosen."""
+    """Name of the chosen option."""
     nodes: dict[str, NodeConfig] = field(default_factory=dict)
     """The nodes by name; the first is the head."""
     deployments: DeploymentsConfig = field(default_factory=DeploymentsConfig)
     """Replicas and placement of api, service, decoder and inference."""
     flow_mbps: float | None = None
-    """Most that one TCP connection gets, in Mbit/s, before cluster.scale; for cluster=emulated."""
+    """Cap of one TCP connection, in Mbit/s, before cluster.scale; for cluster=emulated."""
     scale: float = 1
-    """Divides every rate of cluster=emulated: at 100, 1/100 of the video takes the cloud's seconds."""
+    """Divisor of every rate of cluster=emulated: at 100, 1/100 of a video takes as long as in the cloud."""
     congestion_control: str = "cubic"
     """TCP's congestion control in cluster=emulated."""
     address: str | None = None
-    """URL of the dashboard of a cluster that runs already; for cluster=attached."""
+    """URL of the dashboard of a cluster that already runs; for cluster=attached."""
     addresses: dict[str, str] = field(default_factory=dict)
-    """The same by the name of the runtime option, where each has a cluster of its own; wins over address."""
+    """URL of the dashboard per runtime option, if each has its own cluster; wins over address."""
     dependencies: str = "image"
-    """What cluster=attached finds on its nodes: image (all packages), or has Ray install there: pip."""
+    """Packages on the nodes of cluster=attached: image (all are there) or pip (Ray installs them)."""
     region: str | None = None
     """The cloud's region, for manifests."""
     dashboard_port: int | None = None
-    """Port of Ray's dashboard and Jobs API on the head of cluster=emulated; null: none."""
+    """Port of Ray's dashboard and Jobs API on the head of cluster=emulated; null: no dashboard."""
     private_network: bool | None = None
-    """Whether cluster=local has a network that nobody else reaches; null: if the kernel allows it."""
+    """Whether cluster=local has a network namespace of its own; null: if the kernel allows it."""
     http_port: int = 0
-    """Port of the HTTP ingress on loopback, for this trial alone; 0: the kernel chooses (manifests: 8000)."""
+    """Port of the HTTP ingress on loopback; 0: the kernel chooses a free one (manifests: 8000)."""
     start_timeout_s: float = 90
-    """The cluster must be up within this time."""
+    """Deadline for starting the cluster, in seconds."""
     deploy_timeout_s: float = 120
-    """The graph must be running within this time."""
+    """Deadline for deploying the graph, in seconds."""
 
 
 @dataclass
@@ -95,11 +95,11 @@ class RuntimeConfig:
     """Which Ray runtime setting is measured."""
 
     name: str = MISSING
-    """The option chosen."""
+    """Name of the chosen option."""
     connections: int | None = None
-    """Connections from one raylet to each peer: 1 to 64; null: what this Ray does by itself (2)."""
+    """Connections from one raylet to each peer, 1 to 64; null: Ray's own default (2)."""
     image: str | None = None
-    """Container image with this runtime, for clusters that use one."""
+    """Container image with this runtime, for manifests."""
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Named:
     """What every group has that chooses among options of its own."""
 
     name: str = MISSING
-    """The option chosen."""
+    """Name of the chosen option."""
 
 
 @dataclass(kw_only=True)
@@ -128,52 +128,51 @@ class VideoConfig:
     """Which video is processed."""
 
     name: str = MISSING
-    """The option chosen."""
+    """Name of the chosen option."""
     path: str | None = None
-    """With video=file: a local file, or an address (http, https, s3, gs) that each request fetches anew."""
+    """With video=file: a local file, or an address (http, https, s3, gs) that each request fetches."""
     fetch_timeout_s: float = 600
-    """A video that lies elsewhere must be there within this time."""
+    """Deadline for fetching a remote video, in seconds."""
     scene: SceneOptions | None = None
     """The synthetic scene, with video=scene."""
 
 
 @dataclass
 class LoadConfig:
-    """How requests arrive."""
+    """How many requests are sent, and when."""
 
     name: str = MISSING
-    """The option chosen."""
+    """Name of the chosen option."""
     requests: int = 48
-    """Measured requests, one video each."""
+    """Number of measured requests, one video each."""
     concurrency: int = 4
     """Requests in flight at a time (closed loop)."""
     warmup: int = 4
-    """Requests sent first and not counted; 0: cold replicas are not judged."""
+    """Requests that are sent first and not counted; 0: cold replicas are not judged."""
     timeout_s: float = 600
-    """A request not answered within this time has failed."""
+    """Deadline for the response to a request, in seconds."""
     seed: int = 1
-    """Draws whatever is random about the load; a closed loop has nothing that is."""
+    """Seed of the order of requested videos and, with the sweep's id, of the order of arms."""
     max_late_ms: float = 250
-    """The client may be late by so much; beyond it the trial is invalid."""
+    """Most milliseconds that a request may be sent late; beyond it the trial is invalid."""
     max_foreign_cpu_percent: float = 5
-    """Of the machine's CPU, other programs may use so much; beyond it the trial is invalid."""
+    """Most CPU that other programs may use, in percent of the machine; beyond it the trial is invalid."""
     max_machine_cpu_percent: float = 85
-    """Of an emulated cluster's machine while bytes moved; beyond it the CPUs, not the links, set the pace."""
+    """Most CPU in use while bytes move on cluster=emulated, in percent; beyond it the trial is invalid."""
     max_stall_ms: float = 1000
-    """The client, a sampler or a node may stand still for so long, or for ``max_stall_percent`` of the
-    measured time where that is longer; beyond both the trial is invalid."""
+    """Longest stall of the client, a sampler or a node, in ms, if max_stall_percent does not allow more."""
     max_stall_percent: float = 3
-    """About so much may one stop raise the mean latency of a closed loop."""
+    """The same bound in percent of the measured time, which is about what a stop adds to the mean latency."""
     max_speed_change_percent: float = 40
-    """The machine's speed after a trial may differ so much from that before; 100: it is not measured."""
+    """Most change of the machine's speed during a trial, in percent; 100: the speed is not measured."""
     max_foreign_gpu_percent: float = 5
-    """Of each GPU that the trial uses, other programs may use so much; beyond it the trial is invalid."""
+    """Most use of the trial's GPUs by other programs, in percent; beyond it the trial is invalid."""
     min_scene_map50: float = 0.5
-    """On a scene the detector must reach this mAP at IoU 0.5; below it the trial is invalid; 0: no floor."""
+    """Least mAP at IoU 0.5 on a scene; below it the trial is invalid; 0: no bound."""
     object_mb: float = 64
     """With load=transfer: size of one object, in MB."""
     objects: int = 4
-    """With load=transfer: objects of one request, which are pulled side by side."""
+    """With load=transfer: objects of one request, which are pulled concurrently."""
     sample_period_s: float = 1.0
     """Seconds between samples of CPU, memory, network and object store."""
 
@@ -183,17 +182,17 @@ class TrackingConfig:
     """Where results are logged beside the record files."""
 
     name: str = MISSING
-    """The option chosen."""
+    """Name of the chosen option."""
     experiment: str = "vbench"
     """MLflow's experiment name."""
 
 
 @dataclass
 class Config:
-    """One trial, whole."""
+    """The configuration of one trial."""
 
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
-    """Where it runs."""
+    """Where a trial runs."""
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
     """Which Ray runtime setting is measured."""
     model: ModelSettings = field(default_factory=lambda: ModelSettings(name=MISSING))
@@ -201,19 +200,19 @@ class Config:
     mode: str = MISSING
     """chunked or combined."""
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
-    """How the work flows between the stages."""
+    """How frames travel and how the stages overlap."""
     video: VideoConfig = field(default_factory=VideoConfig)
     """Which video is processed."""
     load: LoadConfig = field(default_factory=LoadConfig)
-    """How requests arrive."""
+    """How many requests are sent, and when."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     """Where results are logged beside the record files."""
     label: str = ""
-    """Names an arm that sets nothing: with label=a,b an arm is measured against itself."""
+    """Free name of an arm: with label=a,b an arm is measured against itself."""
     block: int = 0
-    """The round of a study this trial belongs to."""
+    """Number of the block that the trial belongs to, from 0."""
     blocks: int = 1
-    """Rounds of a sweep; in each, every arm runs once, in a balanced order drawn from the sweep's id."""
+    """Blocks of a sweep; in each, every arm runs once, in a balanced random order."""
     outputs: str = "outputs"
     """Folder of all records, caches and the MLflow database."""
 

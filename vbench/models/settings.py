@@ -28,18 +28,18 @@ class ModelSettings:
     weights: str = "bundled"
     """bundled (in the package) or a safetensors file; else a folder, owner/model@revision, or random."""
     batch_size: Annotated[int, Ge(1)] = 8
-    """Frames in one forward pass, of one call or of several."""
+    """Frames in one forward pass, from one call or several."""
     batch_wait_ms: Annotated[float, Ge(0), Le(60_000)] = 0.0
-    """Longest that a frame waits for others to fill its batch; 0: the model takes what is there."""
+    """Longest time that a frame waits for others to fill its batch; 0: no waiting."""
     precision: Annotated[str, OneOf(get_args(Precision))] = "fp32"
-    """fp32, tf32 (a GPU's; as fp32 on a CPU), bf16 or fp16."""
+    """fp32, tf32 (on a GPU; the same as fp32 on a CPU), bf16 or fp16."""
     compile: bool = False
-    """Whether torch.compile makes the forward pass, for batches of batch_size alone."""
+    """Whether the forward pass is compiled with torch.compile, for full batches only."""
     channels_last: bool = True
-    """Whether the channels of a pixel lie together in memory."""
+    """Whether the channels of a pixel are adjacent in memory."""
     cuda_graph: bool = True
-    """Whether a GPU replays each forward pass as one CUDA graph."""
+    """Whether a GPU replays each forward pass as a CUDA graph."""
     device: Annotated[str, Checked(_check_device)] = "cpu"
     """cpu, cuda or cuda:N."""
     score_threshold: Annotated[float, Gt(0), Lt(1)] = 0.3
-    """Detections below this score are dropped."""
+    """Lowest score of a detection that is reported."""

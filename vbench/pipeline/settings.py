@@ -42,15 +42,15 @@ class DeploymentSettings:
     """Placement and size of one Serve deployment."""
 
     replicas: Annotated[int, Ge(1)] | None = 1
-    """Processes of this deployment; null: sized to the cluster's CPUs (vbench/config/sizing.py)."""
+    """Replicas of this deployment; null: as the cluster's CPUs allow (vbench/config/sizing.py)."""
     cpus: Annotated[float, Ge(0)] = 0.0
     """CPUs of each replica; FFmpeg and torch get as many threads."""
     gpus: Annotated[float, Ge(0)] = 0.0
     """GPUs of each replica."""
     resources: dict[str, Annotated[float, Gt(0)]] = field(default_factory=dict)
-    """Custom resources each replica takes, which place it."""
+    """Custom resources that each replica takes, which decide its node."""
     max_ongoing_requests: Annotated[int, Ge(1)] | None = None
-    """Calls one replica takes at a time; service: requests in progress, others wait (null: 4)."""
+    """Calls that one replica takes at a time; for the service, requests in progress (null: 4)."""
     max_replicas_per_node: Annotated[int, Ge(1), Le(100)] | None = None
     """Most replicas on one node; null: no bound."""
 
@@ -74,7 +74,7 @@ class PipelineSettings:
     chunk_s: ChunkSeconds = 300.0
     """Length of a chunk, in seconds of video."""
     chunk_mb: Annotated[float, Gt(0)] | None = 64.0
-    """Frames of one chunk, in MB, at most: longer chunks are cut; null: no bound."""
+    """Most MB of frames in one chunk; longer chunks are cut; null: no bound."""
     hwaccel: Annotated[str, OneOf(HWACCELS)] | None = None
     """FFmpeg's -hwaccel for decoding, such as cuda; null: the CPU."""
     handoff: Annotated[str, OneOf(get_args(Handoff))] = "direct"
@@ -84,16 +84,16 @@ class PipelineSettings:
     pixel_format: Annotated[str, OneOf(get_args(PixelFormat))] = "rgb24"
     """Frames on the wire: rgb24, or yuv420p (half the bytes, converted on the model's device)."""
     prune: bool = True
-    """Whether coded pictures that no sampled frame needs are left out before decoding: the same frames."""
+    """Whether coded pictures that no sampled frame depends on are skipped; the frames stay the same."""
     keyframes_only: bool = False
-    """APPROXIMATE: whether the last keyframe up to each sampled frame stands for it."""
+    """APPROXIMATE: whether the last keyframe stands in for each sampled frame."""
     overlap: bool = True
     """Whether inference (combined: the transfer to the model) starts before the last frame is decoded."""
     window: Annotated[int, Ge(1)] = 8
-    """Chunks of one request in flight at a time; bounds memory."""
+    """Chunks of one request that are in flight at a time."""
     decode_timeout_s: Annotated[float, Gt(0), Le(MAX_TIMEOUT_S)] = 600.0
-    """A chunk must be decoded within this time."""
+    """Deadline for decoding one chunk, in seconds."""
     frames_budget_mb: Annotated[float, Gt(0)] | None = None
-    """Memory for frames in flight; null: from the smallest object store and its spilling threshold."""
+    """Memory for frames in flight, in MB; null: what the smallest object store holds without spilling."""
     queue_length: Annotated[int, Ge(0), Le(MAX_CALLS)] | None = None
-    """Requests that wait per service, others get 503; null: 64, or load.concurrency if that is more."""
+    """Requests that may wait per service replica; others get 503; null: 64, or load.concurrency if larger."""

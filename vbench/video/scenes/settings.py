@@ -30,13 +30,13 @@ class SceneOptions:
     length_s: float = 20.0
     """Length of the video, in seconds."""
     unique_s: float = 10.0
-    """Length of what is rendered; a longer video repeats it."""
+    """Length of the rendered part, in seconds; a longer video repeats it."""
     gop_s: float = 2.0
     """Seconds between keyframes."""
     objects: int = 16
-    """Moving shapes in the scene."""
+    """Number of moving shapes."""
     seed: int = 1
-    """Draws the scene."""
+    """Seed of the scene."""
     crf: int = 23
     """Quality of the H.264 encoder: 0 (lossless) to 51."""
 
