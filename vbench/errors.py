@@ -1,9 +1,31 @@
-"""The ways a run can end other than well, each with the exit status it gives."""
+"""The ways a run can fail, each with its exit status, and how a sentence names a cause or a near name."""
+
+import difflib
+from collections.abc import Iterable
 
 
 def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, in one line, for a sentence of ours; its type if it is mute."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def last_reason(text: str, otherwise: str) -> str:
+    """The line of a program's output that says why it failed: the last that begins with an error's name, else
+    the last; ``otherwise`` for no output."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error" in line.split(":")[0]]
+    return (errors or lines or [otherwise])[-1]
+
+
+def nearest(wrong: str, right: Iterable[str], cutoff: float = 0.5) -> str:
+    """A remark such as ``did you mean 'oss'? (there are: anyscale, oss, single)``.
+
+    ``cutoff``: from 0 to 1, how similar a name must be to be suggested.
+    """
+    options = sorted(right)
+    close = difflib.get_close_matches(wrong, options, n=1, cutoff=cutoff)
+    listing = f"there are: {', '.join(options)}" if options else "there are none"
+    return f"did you mean '{close[0]}'? ({listing})" if close else listing
 
 
 def innermost(error: BaseException) -> BaseException:

@@ -18,8 +18,7 @@ from vbench.pipeline.chunk_source import ChunkSource
 from vbench.pipeline.config import LimitArgs, PipelineArgs
 from vbench.pipeline.errors import OverloadedError, VideoMissingError, retry_after_s, status_of
 from vbench.pipeline.fetch_slots import FetchSlots
-from vbench.pipeline.footprint import check_packets
-from vbench.pipeline.memory_budget import FramesBudget, packets_capacity_bytes
+from vbench.pipeline.memory_budget import FramesBudget, check_packets, packets_capacity_bytes
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.request_video import Means, Opening
 from vbench.run.compose import compose_configs

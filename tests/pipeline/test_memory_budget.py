@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.footprint import Footprint
-from vbench.pipeline.memory_budget import FramesBudget, capacity_bytes
+from vbench.pipeline.memory_budget import Footprint, FramesBudget, capacity_bytes
 from vbench.video.errors import VideoTooLargeError
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vbench.config.runtime_flags import expected
-from vbench.config.suggest import nearest
-from vbench.errors import ConfigError
+from vbench.errors import ConfigError, nearest
 from vbench.record.types import Trial
 
 RUNTIME_KEYS = ("runtime", "runtime.connections")

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vbench.config.suggest import nearest
-from vbench.errors import ConfigError, TrackingError, first_line
+from vbench.errors import ConfigError, TrackingError, first_line, nearest
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, TRIAL, RecordError, read_trial
 from vbench.record.ledger import HASHED
 from vbench.record.typed_json import anything, loads

@@ -24,8 +24,7 @@ from vbench.analysis.statistics import WIDEST_POINTS
 from vbench.analysis.trials import Found, read_experiment, read_sweep
 from vbench.cli.gates import status
 from vbench.config.path_option import path_option
-from vbench.config.suggest import nearest
-from vbench.errors import ConfigError, VbenchError
+from vbench.errors import ConfigError, VbenchError, nearest
 from vbench.record.files import RecordError
 from vbench.run.progress import Display
 

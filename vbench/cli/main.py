@@ -11,7 +11,7 @@ from typing import Any
 from vbench import __version__
 from vbench.cli.entry import command
 from vbench.cli.start import REFUSED
-from vbench.config.suggest import nearest
+from vbench.errors import nearest
 from vbench.linux.standard_streams import FULL, UNREAD, is_printed, tell
 
 INTERRUPTED = 130

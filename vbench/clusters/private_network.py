@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from vbench.errors import last_reason
 from vbench.linux.namespaces import CLONE_NEWNET, die_with_parent, new_root, unshare
 
 COMMAND = (sys.executable, "-m", "vbench.clusters.private_network")
@@ -36,7 +37,7 @@ def refusal() -> str | None:
         return f"it took more than {TRY_S:g} s"
     if done.returncode == 0:
         return None
-    return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    return last_reason(done.stderr, f"exit status {done.returncode}")
 
 
 def inode(pid: int | None = None) -> int | None:

@@ -12,7 +12,7 @@ from ray.serve.schema import ApplicationStatus
 
 from vbench.clusters.base import ClusterEndpoint
 from vbench.config.schema import Config
-from vbench.errors import InputError, TrialError
+from vbench.errors import InputError, TrialError, last_reason
 from vbench.linux.ports import held_port, port_taken
 from vbench.load.events import progress
 from vbench.load.pipeline_args import pipeline_args
@@ -107,11 +107,7 @@ def _wait(timeout_s: float) -> None:
 def _reason(application: Any) -> str:
     """The last line of the first deployment's message that has one: what its constructor raised."""
     messages: list[str] = [part.message for part in application.deployments.values() if part.message]
-    lines = [
-        line.strip() for line in (messages or [str(application.message)])[0].splitlines() if line.strip()
-    ]
-    errors = [line for line in lines if "Error" in line.split(":")[0]]
-    return (errors or lines or ["Serve gives no reason"])[-1]
+    return last_reason((messages or [str(application.message)])[0], "Serve gives no reason")
 
 
 def replicas(node_names: Mapping[str, str]) -> list[PlacedReplica]:

@@ -22,9 +22,8 @@ from vbench.models.registry import create
 from vbench.models.settings import ModelSettings
 from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.footprint import footprint
 from vbench.pipeline.frame_size import frame_geometry
-from vbench.pipeline.memory_budget import capacity_bytes
+from vbench.pipeline.memory_budget import capacity_bytes, footprint
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.files import write_json
 from vbench.record.types import Clip

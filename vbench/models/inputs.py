@@ -1,7 +1,6 @@
-"""The detectors there are, and the frames that each works on. Imports no torch: a splitter asks for them."""
+"""The detectors and the frame size of each. Imports no torch, since the splitter needs the sizes."""
 
-import difflib
-
+from vbench.errors import nearest
 from vbench.models.protocol import InputSpec, ModelError
 
 _INPUTS: dict[str, InputSpec] = {
@@ -19,9 +18,6 @@ def names() -> tuple[str, ...]:
 def input_spec(name: str) -> InputSpec:
     """The frames that detector ``name`` works on, without loading it; ModelError for an unknown name."""
     if name not in _INPUTS:
-        # Case-blind, and with a low bar: a wrong guess costs a reader less than none.
-        nearest = difflib.get_close_matches(name.lower(), _INPUTS, n=1, cutoff=0.0)[0]
-        raise ModelError(
-            f"there is no model {name!r}: did you mean {nearest!r}? (there are: {', '.join(_INPUTS)})"
-        )
+        # Any suggestion helps more than none, so there is no cutoff.
+        raise ModelError(f"there is no model {name!r}: {nearest(name.lower(), _INPUTS, cutoff=0)}")
     return _INPUTS[name]

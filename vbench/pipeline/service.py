@@ -15,10 +15,15 @@ from vbench.pipeline.chunk_source import ChunkSource
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.errors import cause_of
 from vbench.pipeline.fetch_slots import FetchSlots
-from vbench.pipeline.footprint import check_packets, footprint
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.pipeline.health import Health
-from vbench.pipeline.memory_budget import FramesBudget, capacity_bytes, packets_capacity_bytes
+from vbench.pipeline.memory_budget import (
+    FramesBudget,
+    capacity_bytes,
+    check_packets,
+    footprint,
+    packets_capacity_bytes,
+)
 from vbench.pipeline.replica import CallReport, Reporter
 from vbench.pipeline.request_flow import Flow
 from vbench.pipeline.request_settings import RequestSettings

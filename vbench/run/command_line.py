@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vbench.config.suggest import nearest
-from vbench.errors import ConfigError
+from vbench.errors import ConfigError, nearest
 
 SHORT = {
     "-c": "--cfg",

@@ -12,8 +12,7 @@ from vbench.config.path_option import IN_A_URL
 from vbench.config.quoting import example_folder, shell_quoted, unquoted
 from vbench.config.quoting import override as pasteable
 from vbench.config.schema import Config
-from vbench.config.suggest import nearest
-from vbench.errors import ConfigError
+from vbench.errors import ConfigError, nearest
 from vbench.run.composer import Compose, composer, is_about_a_value, register_studies
 from vbench.run.key_checks import check_choices, check_keys, must_be_checked
 from vbench.run.overrides import expand, is_hydras, parse, swept_keys

@@ -9,8 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from vbench.config.option_files import STUDIES, OptionFiles
 from vbench.config.quoting import override as pasteable
 from vbench.config.quoting import shell_quoted
-from vbench.config.suggest import nearest
-from vbench.errors import ConfigError
+from vbench.errors import ConfigError, nearest
 from vbench.run.overrides import EXTENSIBLE_KEYS
 
 NAMED_BY_USER = ("resources", "addresses")

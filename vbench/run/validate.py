@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import get_args
 
 from vbench.clusters.attached.validate import attached
-from vbench.clusters.emulated.validate import network
+from vbench.clusters.emulated.validate import EMULATED, network
 from vbench.config import transfer
 from vbench.config.path_option import IN_A_URL, LOOP, leads_to_itself, usable_outputs
 from vbench.config.quoting import override
 from vbench.config.runtime_flags import RuntimeFlagError, flag_variables
 from vbench.config.schema import MISSING, ClusterConfig, Config, NodeConfig, PipelineConfig
 from vbench.config.sizing import deployments, node_cpus, replicas
-from vbench.config.suggest import nearest
+from vbench.errors import nearest
 from vbench.models.settings import Precision
 from vbench.pipeline.settings import (
     HWACCELS,
@@ -39,7 +39,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "pipeline.pixel_format": get_args(PixelFormat),
     "model.precision": get_args(Precision),
     "tracking.name": ("sqlite", "off"),
-    "load.name": ("closed", "transfer"),
+    "load.name": ("closed", transfer.TRANSFER),
 }
 
 POSITIVE = (
@@ -230,7 +230,7 @@ def _video(config: Config) -> Iterator[str]:
             f"video.path={shown(video.path or '')} cannot be read: there is no source {scheme!r} "
             f"(there are: {', '.join(SCHEMES)})."
         )
-    elif scheme != "file" and config.cluster.name == "emulated":
+    elif scheme != "file" and config.cluster.name == EMULATED:
         yield (
             f"video.path={shown(video.path or '')} cannot be reached from cluster=emulated, whose hosts have"
             " no way out: download it and give its path."

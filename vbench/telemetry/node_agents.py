@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from vbench.clusters.base import ClusterEndpoint, Progress
 from vbench.config.runtime_flags import found_flags
-from vbench.errors import TrialError
+from vbench.errors import TrialError, last_reason
 from vbench.linux import procfs
 from vbench.ray_internals.processes import is_ray_start, is_raylet
 from vbench.record.condition_owners import MACHINE
@@ -247,7 +247,7 @@ class Agents:
             try:
                 answers[name] = ray.get(call)
             except ray.exceptions.RayError as error:
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+                reason = last_reason(str(error), type(error).__name__)
                 raise TrialError(f"{name} could not be sampled: {reason}") from error
         return answers
 

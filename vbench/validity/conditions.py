@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config
 from vbench.ray_internals.node import PRELOADED_LIBRARY
 from vbench.record.condition_owners import HARNESS, MACHINE, RAYLET, WORKERS
@@ -75,7 +76,7 @@ def _narrowed(
             continue
         wanted = [nodes[node].cpus] if own is not None and node in nodes else counted
         total = None if None in wanted else sum(count or 0 for count in wanted)
-        is_emulated = config.cluster.name == "emulated"
+        is_emulated = config.cluster.name == EMULATED
         if total is not None and total <= usable and not is_emulated:
             continue
         all_counted = f"all {online} CPUs" if total is None or is_emulated else f"{total} CPUs"

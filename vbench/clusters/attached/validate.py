@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import ClusterConfig
-from vbench.config.suggest import nearest
+from vbench.errors import nearest
 
 ATTACHED = "attached"
 

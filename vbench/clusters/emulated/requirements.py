@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vbench.errors import last_reason
 from vbench.linux import namespaces
 
 TRY_S = 20.0
@@ -55,7 +56,7 @@ def check_requirements(congestion_control: str = "cubic") -> list[Requirement]:
         ]
     found = [Requirement(**json.loads(line)) for line in done.stdout.splitlines()]
     if not found or (done.returncode and all(requirement.is_met for requirement in found)):
-        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        last = last_reason(done.stderr, f"status {done.returncode}")
         after = f"the requirement after '{found[-1].name}'" if found else "namespaces"
         found.append(Requirement(name=after, is_met=False, found=last, remedy=BROKEN))
     return found

@@ -27,7 +27,7 @@ from vbench.clusters.attached.api import connect
 from vbench.clusters.attached.cluster import STOP_WAIT_S
 from vbench.clusters.attached.validate import PIP
 from vbench.config.checkout import IS_INSTALLED, PACKAGE, ROOT
-from vbench.errors import InputError, VbenchError
+from vbench.errors import InputError, VbenchError, last_reason
 from vbench.load.events import SEPARATOR, DamagedFileError, Event, FileAssembler
 from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, STOP
 from vbench.load.spec import PREPARED, LoadSpec, read_clip, read_spec, to_plain
@@ -211,7 +211,7 @@ class _LogFollower:
             last = self._last
             if last is None:
                 details = self._server.get_job_info(self._name)
-                reason = (str(details.message).strip().splitlines() or ["no reason given"])[-1]
+                reason = last_reason(str(details.message), "no reason given")
                 return _failed(f"the job {self._name} ended as {details.status.value}: {reason}")
         except (DamagedFileError, _ClusterLostError, *CONNECTION_ERRORS) as error:
             return _failed(str(error))

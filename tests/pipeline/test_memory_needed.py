@@ -8,8 +8,8 @@ import pytest
 
 from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.config import PipelineArgs
-from vbench.pipeline.footprint import Footprint, footprint
 from vbench.pipeline.frame_size import frame_geometry
+from vbench.pipeline.memory_budget import Footprint, footprint
 from vbench.pipeline.request_settings import RequestSettings
 
 NATIVE_BYTES, MODEL_BYTES = 480 * 360 * 3, 640 * 360 * 3

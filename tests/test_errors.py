@@ -1,0 +1,28 @@
+"""How a sentence names a cause or a near name."""
+
+import pytest
+
+from vbench.errors import last_reason, nearest
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no reason"),
+        ("\n  \n", "no reason"),
+        ("unshare: failed: Operation not permitted\n", "unshare: failed: Operation not permitted"),
+        ("Traceback:\n  File x\nValueError: 3 is odd\n\nSee the log.\n", "ValueError: 3 is odd"),
+        ("it says: no Error here\nlast", "last"),
+    ],
+)
+def test_the_reason_is_the_last_line_that_begins_with_an_error_or_the_last(text: str, reason: str) -> None:
+    assert last_reason(text, "no reason") == reason
+
+
+def test_a_name_is_suggested_if_it_is_near_enough() -> None:
+    options = ["oss", "anyscale"]
+
+    assert nearest("anyscal", options) == "did you mean 'anyscale'? (there are: anyscale, oss)"
+    assert nearest("single", options) == "there are: anyscale, oss"
+    assert nearest("single", options, cutoff=0).startswith("did you mean 'anyscale'?")
+    assert nearest("oss", []) == "there are none"
