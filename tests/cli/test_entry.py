@@ -66,7 +66,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_earlier_name_of_the_log_command_still_works(tmp_path: Path) -> None:
     done = shell(f"{PYTHON} vbench.tracking nowhere", tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "nowhere holds no trial.json, nor does any folder below it\n"
+    assert done.stderr == "vbench: nowhere holds no trial.json, nor does any folder below it\n"
 
 
 def test_a_command_that_does_not_exist_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +82,7 @@ def test_a_folder_that_is_gone_is_said_so(module: str, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     done = shell(f"mkdir {gone}; cd {gone}; rmdir {gone}; {PYTHON} {module} --help", tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "vbench: the folder that this shell is in is gone: cd to another, such as cd ~\n"
+    assert done.stderr == "vbench: the current folder no longer exists: change to another, such as cd ~\n"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_full_device_is_said_so(command: str, record: Path) -> None:
     done = shell(f"{PYTHON} {command.replace('RECORD', str(record))} > /dev/full", record)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line == "vbench: the output could not be written: No space left on device"
+    assert line == "vbench: the output cannot be written: No space left on device"
 
 
 @pytest.mark.parametrize("command", ["vbench compare RECORD", "vbench revalidate RECORD", "vbench --help"])

@@ -29,7 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_tilde_is_the_home_folder(home: Path) -> None:
     assert path_option("~/x") == home / "x"
     assert path_option("./~") == Path("~")
-    with pytest.raises(argparse.ArgumentTypeError, match=r"~nobody-here/x: there is no user of this name"):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"~nobody-here/x: there is no such user"):
         path_option("~nobody-here/x")
 
 

@@ -298,7 +298,7 @@ def test_the_request_command_fails_with_one_sentence(service: Service, tmp_path:
 
     assert (missing.returncode, missing.stdout) == (1, "")
     assert missing.stderr == (
-        f"error: HTTP 404: {tmp_path}/none.mp4 cannot be read: No such file or directory\n"
+        f"vbench: HTTP 404: {tmp_path}/none.mp4 cannot be read: No such file or directory\n"
     )
     assert nobody.returncode == 1
-    assert nobody.stderr.startswith("error: no service answers at http://127.0.0.1:9: start one with")
+    assert nobody.stderr.startswith("vbench: no service listens at http://127.0.0.1:9: start one with")

@@ -85,8 +85,8 @@ def test_every_option_file_composes(group: str) -> None:
         ("cluster.dependencies=conda", "cluster.dependencies=conda does not exist"),
         ("+unknown=1", "'unknown' does not exist"),
         ("video.path=clip.mp4", "add video=file"),
-        ("runtime.name=anyscale", "choose with runtime=anyscale"),
-        ("model.name=foo", "choose with model=foo"),
+        ("runtime.name=anyscale", "choose it with runtime=anyscale"),
+        ("model.name=foo", "choose it with model=foo"),
         ("outputs=", "outputs='' must name a folder"),
         ("outputs= ", "outputs=' ' must name a folder"),
         ("pipeline.frames_budget_mb=inf", "pipeline.frames_budget_mb=inf"),
@@ -107,12 +107,12 @@ def test_every_option_file_composes(group: str) -> None:
         ),
         ("+hydra.sweeper.params.mode=chunked,combined", "--multirun mode=chunked,combined"),
         ("hydra.sweeper.params={mode: chunked}", "--multirun mode=chunked,combined"),
-        ("outputs=~nobody-of-this-name/x", "there is no user of this name"),
-        ("~tracking", "nothing can be taken out"),
-        ("~cluster.nodes", "nothing can be taken out"),
+        ("outputs=~nobody-of-this-name/x", "there is no such user"),
+        ("~tracking", "only a node, a resource or an address can be deleted"),
+        ("~cluster.nodes", "only a node, a resource or an address can be deleted"),
         ("~cluster.nodes.head", "cluster=local has one node, and cluster.nodes names 0"),
         ("~cluster.nodes.heat", "did you mean 'head'?"),
-        ("~cluster.nodes.head=1", 'to take it out, give it no value: "~cluster.nodes.head"'),
+        ("~cluster.nodes.head=1", 'to delete it, leave out the value: "~cluster.nodes.head"'),
         ("--nonsense", "--nonsense"),
         ("mode=chunked,combined", "add --multirun"),
         ("runtime.connectionz=2", "did you mean 'connections'?"),
@@ -317,7 +317,7 @@ def test_a_group_is_chosen_by_its_folder_and_by_no_other(
 def test_blocks_are_numbered_by_the_sweep_alone() -> None:
     assert "set how many with blocks=2" in refused("block=0,1", multirun=True)
     assert "set how many with blocks=2" in refused("block=1", "mode=chunked,combined", multirun=True)
-    assert "one number of rounds" in refused("blocks=1,2", multirun=True)
+    assert "one number of blocks" in refused("blocks=1,2", multirun=True)
 
 
 @pytest.mark.parametrize("override", ["hydra.sweep.subdir=x", "hydra/launcher=basic", "hydra/sweeper=basic"])

@@ -102,7 +102,7 @@ def test_a_name_that_is_not_in_utf_8_is_refused(argument: bytes) -> None:
 @pytest.mark.parametrize("key", ["outputs", "tracking.experiment"])
 def test_what_cannot_change_a_result_is_not_swept(key: str) -> None:
     asked = compose_trials([f"{key}=x,y", "mode=chunked,combined"], multirun=True)
-    with pytest.raises(ConfigError, match=f"{key} cannot be swept, because it cannot change a result"):
+    with pytest.raises(ConfigError, match=f"{key} cannot be swept, because it does not affect results"):
         plan(asked)
 
 

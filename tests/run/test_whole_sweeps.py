@@ -51,8 +51,8 @@ def test_trials_that_fail_are_recorded_and_run_again(workplace: Workplace) -> No
     ("arguments", "says"),
     [
         (["resume=here", "load.requests=2"], "and nothing else"),
-        (["resume=here"], "it is no sweep's folder"),
-        (["resume="], "it is no sweep's folder"),
+        (["resume=here"], "it is not the folder of a sweep"),
+        (["resume="], "it is not the folder of a sweep"),
         (["--multirun", "mode=chunked,chunked"], "two arms of the sweep are 'mode=chunked'"),
     ],
 )

@@ -91,7 +91,7 @@ def test_records_are_logged_later_from_the_command_line(
     assert main(arguments) == 0
     assert capsys.readouterr().out.count("logged  ") == 2
     assert main(arguments) == 0
-    assert capsys.readouterr().out.count("was logged before  ") == 2
+    assert capsys.readouterr().out.count("logged before  ") == 2
 
 
 def test_mlflows_own_copies_are_no_records(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_record_of_another_version_is_named_and_the_others_are_logged(
     write_trial(tmp_path / "a" / "1", "newer")
     assert main([str(tmp_path / "a"), "--outputs", str(outputs), "--experiment", "versions"]) == 2
     said = capsys.readouterr()
-    assert f"left out: {older / TRIAL} has schema version 1" in said.err
+    assert f"vbench: skipped: {older / TRIAL} has schema version 1" in said.err
     assert f"logged  {tmp_path / 'a' / '1'}" in said.out
     assert said.out.count("logged") == 1
 

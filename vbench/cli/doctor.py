@@ -1,4 +1,4 @@
-"""``vbench doctor``: can this machine run an emulated cluster, and if not, what is missing?"""
+"""``vbench doctor``: checks whether this machine can run an emulated cluster, and names what is missing."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ FEWEST_CPUS = 2
 
 
 def examine(config: Config) -> Iterator[Requirement]:
-    """All that ``cluster=emulated`` needs, each tried now; ``cluster=local`` needs FFmpeg and CPUs alone."""
+    """Try everything that ``cluster=emulated`` needs; ``cluster=local`` needs only FFmpeg and the CPUs."""
     yield _ffmpeg()
     path = unusable_path()
     yield Requirement(
@@ -39,7 +39,7 @@ def examine(config: Config) -> Iterator[Requirement]:
         name="CPUs",
         is_met=cpus >= FEWEST_CPUS,
         found=f"{cpus} usable of {os.cpu_count()}",
-        remedy=f"take a machine with {FEWEST_CPUS} cores or more: a decoder and a model requirement one each",
+        remedy=f"use a machine with {FEWEST_CPUS} cores or more: a decoder and a model need one each",
     )
     yield from all_requirements(config.cluster)
 
@@ -54,9 +54,9 @@ def _ffmpeg() -> Requirement:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what was found; 0 where an emulated cluster can run, 1 where something is missing."""
+    """Print what was found; exit status 0 if an emulated cluster can run here, 1 if something is missing."""
     parser = argparse.ArgumentParser(prog="vbench doctor", description=__doc__)
-    parser.add_argument("overrides", nargs="*", help="as for python -m vbench, e.g. cluster.scale=50")
+    parser.add_argument("overrides", nargs="*", help="as for vbench run, such as cluster.scale=50")
     options = parser.parse_args(arguments)
     try:
         config = compose_one(["cluster=emulated", *options.overrides])

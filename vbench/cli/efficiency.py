@@ -1,9 +1,8 @@
-"""``vbench efficiency [FOLDER]``: how near a trial came to what this machine can do at best.
+"""``vbench efficiency [FOLDER]``: compares a trial's throughput with the most that this machine can reach.
 
-Measures the machine's own ceiling (the trial's video decoded and inferred in one plain process on all cores,
-without Ray), and prints the service's frames/s beside it, with the limits by the trial's own rates.
+The baseline decodes and infers the trial's video in a single process on all cores, without Ray.
 
-Exit status: 0 measured; 2 bad input, or a trial whose numbers this machine's ceiling says nothing about.
+Exit status: 0 measured; 2 bad input, or a trial that was measured on another machine.
 """
 
 import argparse
@@ -39,11 +38,11 @@ from vbench.video.errors import DecoderKilledError, ToolMissingError, VideoError
 RUNS = Path("outputs/runs")
 
 LEAST_VIDEOS = 2
-"""The first chunks find caches cold; one short video says little."""
+"""The first chunks find cold caches, so one short video is not enough."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, and write what was asked for; the exit status."""
+    """Measure the baseline, print it and write it if ``--out`` is given; the exit status."""
     try:
         return _run(_parser().parse_args(arguments))
     except KeyboardInterrupt:
@@ -57,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vbench efficiency",
-        description="Measure what this machine can do at best with a trial's video, and print it beside what"
-        " the service did: nothing else should run meanwhile.",
+        description="Compare a trial's throughput with a single-process baseline without Ray, measured now on"
+        " the trial's video. Run nothing else meanwhile.",
     )
     parser.add_argument(
         "folder", nargs="?", type=path_option, help=f"a trial's folder (default: the latest in {RUNS})"
@@ -67,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         "--videos",
         type=int,
         metavar="N",
-        help="videos to work on, one after the other (default: as many as the trial had requests)",
+        help="number of videos, one after the other (default: the number of requests of the trial)",
     )
-    parser.add_argument("--out", type=path_option, metavar="FILE", help="write the numbers as JSON too")
+    parser.add_argument("--out", type=path_option, metavar="FILE", help="also write the numbers as JSON")
     return parser
 
 
@@ -112,7 +111,7 @@ def _latest(runs: Path) -> Path:
 
 
 def _checked(trial: Trial) -> Clip:
-    """The trial's clip; ConfigError for a trial that cannot be held against this machine."""
+    """The trial's clip; ConfigError if the trial cannot be compared with this machine."""
     clip = trial.clip
     if clip is None:
         raise ConfigError(f"{trial.folder} had no video: there is nothing to decode and infer")

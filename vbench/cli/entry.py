@@ -49,10 +49,10 @@ def _unfit() -> str | None:
     try:
         Path.cwd()
     except FileNotFoundError:
-        return "the folder that this shell is in is gone: cd to another, such as cd ~"
+        return "the current folder no longer exists: change to another, such as cd ~"
     if sys.flags.optimize >= OPTIMIZED:
         return (
-            "Python drops docstrings (-OO, or PYTHONOPTIMIZE=2), which Ray and MLflow cannot do without:"
+            "Python drops docstrings (-OO or PYTHONOPTIMIZE=2), which Ray and MLflow need:"
             " unset PYTHONOPTIMIZE, and start Python without -OO"
         )
     return not_utf8(sys.argv[1:])
@@ -66,5 +66,5 @@ def _finish(status: int) -> int:
     lost = next((error for error in not_printed if error.errno not in UNREAD), None)
     if lost is None:
         return status
-    tell(f"vbench: the output could not be written: {lost.strerror}")
+    tell(f"vbench: the output cannot be written: {lost.strerror}")
     return status or NOT_WRITTEN

@@ -1,6 +1,6 @@
-"""``python -m vbench --help``: every group, option and field, a line each, read from where they are.
+"""``vbench --help``: one line for every command, study, option and field, read from the files themselves.
 
-Nothing is imported for it but the standard library, so that it answers at once.
+It imports only the standard library, so that it answers at once and before anything is installed.
 """
 
 import ast

@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vbench.config.path_option import path_option
-from vbench.errors import TrackingError
+from vbench.errors import ConfigError, TrackingError
 from vbench.record.files import TRIAL, RecordError, read_trial, trial_folders
 from vbench.tracking.mlflow import Tracker
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Log records given on the command line; the exit status: 2 where some are none that can be read, 3 where
-    MLflow cannot be told."""
+    """Log the records on the command line; the exit status: 2 if some cannot be read, 3 if MLflow cannot be
+    written to."""
     parser = argparse.ArgumentParser(
-        prog="vbench log", description="Log the records of trials and sweeps to MLflow."
+        prog="vbench log",
+        description="Log the records of trials and sweeps to MLflow, except those that it has already.",
     )
     parser.add_argument(
         "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
@@ -34,17 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
             if not trials:
                 raise RecordError(f"{folder} holds no {TRIAL}, nor does any folder below it")
         return _log_all([folder for trials in found.values() for folder in trials], options)
-    except RecordError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except TrackingError as error:
-        print(error, file=sys.stderr)
-        return error.exit_status
+    except (RecordError, TrackingError) as error:
+        print(f"vbench: {error}", file=sys.stderr)
+        return error.exit_status if isinstance(error, TrackingError) else ConfigError.exit_status
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"{error.filename} cannot be read: {error.strerror}", file=sys.stderr)
-        return 2
+        print(f"vbench: {error.filename} cannot be read: {error.strerror}", file=sys.stderr)
+        return ConfigError.exit_status
 
 
 def _log_all(folders: Sequence[Path], options: argparse.Namespace) -> int:
@@ -54,14 +52,14 @@ def _log_all(folders: Sequence[Path], options: argparse.Namespace) -> int:
     for folder in folders:
         try:
             config = read_trial(folder).config
-            where = options.outputs or Path(config["outputs"])
+            outputs = options.outputs or Path(config["outputs"])
             name = options.experiment or config["tracking"]["experiment"]
-            if (where, name) not in trackers:
-                trackers[where, name] = Tracker(where, name)
-            new = trackers[where, name].log(folder)
+            if (outputs, name) not in trackers:
+                trackers[outputs, name] = Tracker(outputs, name)
+            new = trackers[outputs, name].log(folder)
         except RecordError as error:
-            print(f"left out: {error}", file=sys.stderr)
+            print(f"vbench: skipped: {error}", file=sys.stderr)
             status = 2
             continue
-        print(f"{'logged' if new else 'was logged before'}  {folder}")
+        print(f"{'logged' if new else 'logged before'}  {folder}")
     return status

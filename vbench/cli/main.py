@@ -40,7 +40,7 @@ def entry_point() -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line asks for; the exit status."""
+    """Run a command line; the exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name = arguments[0] if arguments else ""
     if name in COMMANDS:
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _other(module: str, arguments: list[str]) -> int:
-    """The exit status of another command than ``run``. It starts nothing that would have to be ended."""
+    """The exit status of a command other than ``run``. Such a command starts nothing that must be stopped."""
     chosen: Callable[[list[str]], int | None] = import_module(module).main
     try:
         return chosen(arguments) or 0
@@ -83,7 +83,7 @@ def _run(arguments: list[str]) -> int:
 
         return run(arguments)
     except KeyboardInterrupt:
-        tell("interrupted: what was started has been ended, the records so far are kept")
+        tell("interrupted: everything that was started has been stopped, and the records so far are kept")
         return INTERRUPTED
     except VbenchError as error:
         tell(f"vbench: {error}")

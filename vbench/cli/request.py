@@ -1,4 +1,4 @@
-"""Asks a running service for one video: ``vbench request http://127.0.0.1:8000 clip.mp4``."""
+"""``vbench request URL VIDEO``: sends one video to a running service and prints the detections."""
 
 import argparse
 import sys
@@ -20,11 +20,11 @@ CONNECT_TIMEOUT_S = 10.0
 
 
 class RequestFailedError(RuntimeError):
-    """The service gave no answer; the message says why."""
+    """The service sent no response; the message says why."""
 
 
-def ask(url: str, body: dict[str, str], timeout_s: float) -> str:
-    """POST ``body`` to the service at ``url``; the answer as JSON text, or RequestFailedError."""
+def post(url: str, body: dict[str, str], timeout_s: float) -> str:
+    """POST ``body`` to the service at ``url``; the response as JSON text, or RequestFailedError."""
     try:
         with requests.Session() as session:
             # No proxy that the environment names may stand between the client and a loopback address.
@@ -34,14 +34,14 @@ def ask(url: str, body: dict[str, str], timeout_s: float) -> str:
         if "Failed to establish" not in str(error):
             raise RequestFailedError(f"the connection to {url} was lost: {error}") from error
         raise RequestFailedError(
-            f"no service answers at {url}: start one with 'serve run vbench.pipeline:build'"
+            f"no service listens at {url}: start one with 'serve run vbench.pipeline:build'"
         ) from error
     except requests.Timeout as error:
         raise RequestFailedError(
-            f"no answer from {url} within {timeout_s:g} s: allow more with --timeout-s"
+            f"no response from {url} within {timeout_s:g} s: allow more time with --timeout-s"
         ) from error
     except requests.RequestException as error:
-        raise RequestFailedError(f"{url} cannot be asked: {error}") from error
+        raise RequestFailedError(f"the request to {url} failed: {error}") from error
     if response.status_code != 200:
         raise RequestFailedError(f"HTTP {response.status_code}: {_reason(response)}")
     return response.text
@@ -57,7 +57,7 @@ def _reason(response: requests.Response) -> str:
 
 
 def show(answer: Answer, console: Console) -> None:
-    """Print what was found and where the time went."""
+    """Print the detections and the time of each stage."""
     video, settings, counts = answer.video, answer.settings, answer.counts
     console.print(f"{video.path}: {video.width} x {video.height} {video.codec}, {video.duration_s:.1f} s")
     console.print(
@@ -111,15 +111,24 @@ def _stages_table(answer: Answer) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; exit status 1, with one sentence on standard error, where there is no answer."""
+    """Send the request and print the response; exit status 1, with a sentence on stderr, if there is none."""
     parser = argparse.ArgumentParser(prog="vbench request", description=__doc__)
-    parser.add_argument("url", help="where the service is, e.g. http://127.0.0.1:8000")
-    parser.add_argument("video", help="path of a video file; it must be the same for the service")
+    parser.add_argument("url", help="address of the service, such as http://127.0.0.1:8000")
+    parser.add_argument(
+        "video", help="path of a video file as the service sees it, or an address that it may fetch"
+    )
     parser.add_argument("--mode", choices=["chunked", "combined"], help="default: as deployed")
-    parser.add_argument("--fps", help="frames/s to look at, e.g. 1 or 30000/1001; default: as deployed")
-    parser.add_argument("--chunk-s", help="seconds of video in a chunk; default: as deployed")
-    parser.add_argument("--timeout-s", type=float, default=3600.0, help="how long to wait; default: 3600")
-    parser.add_argument("--json", action="store_true", help="print the answer as it came")
+    parser.add_argument(
+        "--fps", help="frames sampled per second, such as 1 or 30000/1001; default: as deployed"
+    )
+    parser.add_argument("--chunk-s", help="seconds of video per chunk; default: as deployed")
+    parser.add_argument(
+        "--timeout-s",
+        type=float,
+        default=3600.0,
+        help="longest wait for the response, in seconds; default: 3600",
+    )
+    parser.add_argument("--json", action="store_true", help="print the response as it is")
     options = parser.parse_args(arguments)
     is_uri = "://" in options.video
     body = {"video": options.video if is_uri else str(Path(options.video).absolute())}
@@ -127,9 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name: value for name in ("mode", "fps", "chunk_s") if (value := getattr(options, name)) is not None
     }
     try:
-        text = ask(options.url, body, options.timeout_s)
+        text = post(options.url, body, options.timeout_s)
     except RequestFailedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"vbench: {error}", file=sys.stderr)
         return 1
     if options.json:
         print(text)

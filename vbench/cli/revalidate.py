@@ -1,8 +1,7 @@
-"""``vbench revalidate FOLDER ...``: judges records again by this version's rules.
+"""``vbench revalidate FOLDER ...``: judges records again by the rules of this version.
 
-The record is not touched: it keeps the verdict of the code that made it. If a ledger knows the trial, the new
-verdict is appended to it. For whoever wants to check a verdict, or to know what stricter rules say of earlier
-trials.
+The record keeps the verdict of the code that made it. If a ledger lists the trial, the new verdict is
+appended to the ledger. Use it to check a verdict, or to see how stricter rules judge earlier trials.
 """
 
 import argparse
@@ -27,12 +26,13 @@ from vbench.validity.revalidation import judged
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print each trial's verdicts, then and now; 0 where they agree, 1 where one differs, 2 for no record."""
+    """Print each trial's earlier and new verdict; exit status 0 if they agree, 1 if one differs, 2 if a
+    record cannot be read."""
     parser = argparse.ArgumentParser(prog="vbench revalidate", description=__doc__)
     parser.add_argument(
         "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
     )
-    parser.add_argument("--all", action="store_true", help="print the rules that hold too")
+    parser.add_argument("--all", action="store_true", help="also print the rules that hold")
     options = parser.parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
     same = True

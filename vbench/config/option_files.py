@@ -65,7 +65,7 @@ def find_option_files(config_dir: str | None = None) -> OptionFiles:
     try:
         folder = home_path(config_dir)
     except RuntimeError as error:
-        raise ConfigError(f"--config-dir {config_dir}: there is no user of this name.") from error
+        raise ConfigError(f"--config-dir {config_dir}: there is no such user.") from error
     if not folder.is_dir():
         raise ConfigError(f"--config-dir {config_dir} is not a folder; give the folder of your option files.")
     return OptionFiles(folder.resolve())

@@ -1,4 +1,4 @@
-"""Paths on command lines."""
+"""Reads paths from command lines: expands ``~``, and refuses what leads nowhere."""
 
 import argparse
 import re
@@ -10,7 +10,7 @@ IN_A_URL = re.compile("[?#%]")
 """Characters that MLflow and SQLAlchemy read in the URL of a database, each in its own way."""
 
 
-LOOP = "its symbolic links form a loop; give another path"
+LOOP = "its symbolic links form a loop: give another path"
 
 
 def usable_outputs() -> str:
@@ -44,5 +44,5 @@ def path_option(text: str) -> Path:
         return path
     except RuntimeError as error:
         raise argparse.ArgumentTypeError(
-            f"{text}: there is no user of this name; for a folder called so give ./{text}"
+            f"{text}: there is no such user; for a folder of that name give ./{text}"
         ) from error

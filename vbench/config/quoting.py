@@ -43,10 +43,10 @@ def example_folder(name: str, refused: re.Pattern[str]) -> str:
 
 
 def unquoted(value: str) -> str:
-    """What somebody meant who has put ``value`` in quotes that the shell has left."""
+    """``value`` without the quotes around it that a shell has left."""
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
 def resume_command(folder: Path) -> str:
-    """The command that goes on with the sweep in ``folder``."""
+    """The command that resumes the sweep in ``folder``."""
     return f"python -m vbench {shell_quoted(f'resume={folder.resolve()}')}"

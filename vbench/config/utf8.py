@@ -1,4 +1,4 @@
-"""Arguments and folders whose names are not in UTF-8, which records, being JSON, could not hold."""
+"""Finds arguments and folders that are not in UTF-8: records are JSON, and cannot hold them."""
 
 import os
 import sys
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 
 def not_utf8(arguments: Sequence[str]) -> str | None:
-    """What is wrong with an argument or the current folder, as a sentence without its full stop; None for
-    nothing."""
+    """The sentence, without its full stop, for an argument or a current folder that is not in UTF-8; None if
+    all are."""
     for what, text in (*(("argument", item) for item in arguments), ("current folder", _current_folder())):
         try:
             text.encode()

@@ -1,1 +1,1 @@
-"""A call, a sweep, a trial: composed, validated, run, resumed."""
+"""Runs a command line: composes, validates, plans, runs and resumes its trials."""

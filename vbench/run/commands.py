@@ -22,17 +22,17 @@ def timed(
     watching: Callable[[int], AbstractContextManager[object]] = lambda _: nullcontext(),
     env: Mapping[str, str] | None = None,
 ) -> tuple[float, str]:
-    """Wall seconds of a command that must succeed, run where the project is, and what it printed.
+    """Run a command that must succeed, in the checkout; its wall seconds, and what it printed.
 
     Args:
         command: program and arguments.
         longest_s: seconds after which it is killed.
         statuses: with which it may end.
         watching: makes, of the process's id, a context that is entered while it runs.
-        env: what it has in its environment beside this process's.
+        env: environment variables, added to those of this process.
 
     Raises:
-        SystemExit: with all that it printed, where it failed.
+        SystemExit: it failed; with all that it printed.
         subprocess.TimeoutExpired: it took longer.
     """
     began = time.monotonic()

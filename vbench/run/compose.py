@@ -29,7 +29,7 @@ RESERVED_HYDRA_KEYS = (
     "hydra/launcher",
     "hydra.launcher",
 )
-"""What of Hydra's sweeps vbench does itself."""
+"""Settings of Hydra's sweeps, which vbench runs itself."""
 
 SINGLE_RUN = "hydra.mode=RUN"
 """Every trial is a run of its own, also in a sweep."""
@@ -129,7 +129,7 @@ def compose_trials(
         try:
             composed = [compose([*line, *hydra_lines, SINGLE_RUN]) for line in lines]
         except ConfigError as error:
-            if not is_about_a_value(error):
+            if not is_about_a_value(error) or any(map(must_be_checked, merged)):
                 check_keys(merged, _base(chosen, compose), files)  # names the nearest right key
             raise
         if any(map(must_be_checked, merged)):
@@ -161,7 +161,7 @@ def _base(chosen: Sequence[str], compose: Compose) -> DictConfig:
 def _study(
     overrides: Sequence[Override], hydra_lines: Sequence[str], files: OptionFiles, compose: Compose
 ) -> tuple[RunMode | None, Mapping[str, str]]:
-    """Hydra's mode and what is swept, as the chosen study says; None and nothing without a study."""
+    """Hydra's mode and the swept keys of the chosen study; None and nothing without a study."""
     chosen = [o for o in overrides if o.key_or_group == STUDIES]
     if not chosen:
         return None, {}
@@ -195,7 +195,7 @@ def _merged(overrides: Sequence[Override], params: Mapping[str, str]) -> list[Ov
 
 
 def _check_hydra_overrides(overrides: Sequence[Override]) -> None:
-    """ConfigError for what of Hydra vbench does itself, and for several values of what takes one."""
+    """ConfigError for settings of Hydra that vbench reserves, and for several values of one of them."""
     for override in overrides:
         line, key = override.input_line or "", override.key_or_group
         if key.startswith(SWEEPER_PARAMS):

@@ -1,4 +1,4 @@
-"""The end of a sweep: its trials in a table, its arms compared, and MLflow told."""
+"""The end of a sweep: prints its trials, compares its arms, and logs both to MLflow."""
 
 import contextlib
 import shlex
@@ -18,7 +18,7 @@ from vbench.run.trial_report import show_sweep
 
 
 def show(display: Display, begun: Sweep, trials: Mapping[str, Trial]) -> None:
-    """The table at the end, in running order; with the block where there are several."""
+    """Print all trials in a table, in running order, with their blocks if there are several."""
     each = [
         replace(trial, arm=f"{trial.block + 1}: {trial.arm}") if begun.blocks > 1 else trial
         for planned in begun.trials
@@ -30,8 +30,8 @@ def show(display: Display, begun: Sweep, trials: Mapping[str, Trial]) -> None:
 def compare(
     display: Display, folder: Path, begun: Sweep, config: Config, trials: Mapping[str, Trial]
 ) -> VbenchError | None:
-    """Compare the arms, where there are several; the failure, if it is one, said with its remedy. The records
-    are safe whatever comes of it."""
+    """Compare the arms, if there are several; the failure, if there is one, which has been reported with its
+    remedy. The records are safe in any case."""
     if len({planned.arm for planned in begun.trials}) == 1:
         return None
     crash = folder / CRASH
@@ -54,7 +54,7 @@ def compare(
             tracker.log_comparison(folder, files, comparison.metrics)
     except TrackingError as error:
         display.say(
-            f"vbench: {error}. The comparison is written; log it later with: python -m vbench compare"
+            f"vbench: {error}. The comparison is written. Log it later with: python -m vbench compare"
             f" {shlex.quote(str(folder))} --log",
             style="red",
         )
@@ -64,9 +64,9 @@ def compare(
             crash.write_text(traceback.format_exc())
         plain = isinstance(error, VbenchError | RecordError)
         reason = str(error) if plain else f"{type(error).__name__}: {error}"
-        failure = VbenchError(f"the arms could not be compared, or not wholly: {reason.rstrip('.')}")
+        failure = VbenchError(f"the comparison failed: {reason.rstrip('.')}")
         display.say(
-            f"vbench: {failure}; see {crash}. The records are safe; compare them with: python -m"
+            f"vbench: {failure}; see {crash}. The records are safe. Compare them with: python -m"
             f" vbench compare {shlex.quote(str(folder))}",
             style="red",
         )
@@ -75,7 +75,7 @@ def compare(
 
 
 def how_to_compare(folder: Path, trials: Mapping[str, Trial]) -> str:
-    """The command that compares the first two values of what the sweep varies."""
+    """The command that compares the first two values of a swept key."""
     values: dict[str, list[str]] = {}
     for trial in trials.values():
         for key, value in trial.swept.items():
@@ -90,7 +90,8 @@ def how_to_compare(folder: Path, trials: Mapping[str, Trial]) -> str:
 def log_missing(
     display: Display, folder: Path, config: Config, done: Mapping[str, Trial]
 ) -> TrackingError | None:
-    """Log the trials that were ``done`` before and that MLflow lacks; the failure, said with its remedy."""
+    """Log the earlier trials (``done``) that MLflow is missing; the failure, which has been reported with its
+    remedy."""
     if config.tracking.name == "off" or not done:
         return None
     from vbench.tracking.mlflow import Tracker
@@ -100,11 +101,11 @@ def log_missing(
         new = [name for name in done if tracker.log(folder / name)]
     except (TrackingError, RecordError) as error:
         display.say(
-            f"vbench: {error}. The records are safe; log them later with: python -m vbench log"
+            f"vbench: {error}. The records are safe. Log them later with: python -m vbench log"
             f" {shlex.quote(str(folder))}",
             style="red",
         )
         return error if isinstance(error, TrackingError) else TrackingError(str(error))
     if new:
-        display.say(f"logged to MLflow what it lacked of them: {len(new)} of {len(done)}")
+        display.say(f"logged {len(new)} of {len(done)} earlier trials that MLflow was missing")
     return None

@@ -87,10 +87,10 @@ def run_in_folder(
     def called(_: DictConfig) -> None:
         try:
             # With hydra.job.chdir=true Hydra has gone into the trial's folder; relative paths of the command
-            # line mean what they meant where it was given.
+            # line mean what they meant when it was given.
             with contextlib.chdir(get_original_cwd()):
                 task(Path(HydraConfig.get().runtime.output_dir))
-        except Exception as error:  # noqa: BLE001 - raised again below, where Hydra cannot take it for its own
+        except Exception as error:  # noqa: BLE001 - raised again below: Hydra would take it for its own
             raised.append(error)
 
     with composer(composition.files), _hydra_errors(arm.overrides):
@@ -127,7 +127,7 @@ def _hydra_errors(overrides: Sequence[str]) -> Iterator[None]:
     """Hydra's errors as ConfigError."""
     # Hydra prints and exits unless told to raise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    # It also logs to standard output. If nobody reads that, it is no error in logging.
+    # It also logs to standard output. A closed pipe there is no error in logging.
     logging.raiseExceptions = False
     try:
         yield

@@ -62,8 +62,8 @@ def check_choices(overrides: Sequence[Override], files: OptionFiles) -> list[str
         parent, _, last = override.key_or_group.rpartition(".")
         if last == "name" and parent in groups:
             raise ConfigError(
-                f"'{override.key_or_group}' only says which option was chosen: choose with"
-                f" {parent}={override.value()}, where {nearest(str(override.value()), groups[parent])}."
+                f"'{override.key_or_group}' only names the chosen option: choose it with"
+                f" {parent}={override.value()}; {nearest(str(override.value()), groups[parent])}."
             )
     return chosen
 
@@ -91,7 +91,7 @@ def check_keys(overrides: Sequence[Override], base: DictConfig, files: OptionFil
 
 
 def _check_deleted(overrides: Sequence[Override]) -> None:
-    """ConfigError for what is set although it is taken out, or is taken out twice."""
+    """ConfigError for a key that is both set and deleted, or deleted twice."""
     for number, deleted in enumerate(overrides):
         if not deleted.is_delete():
             continue
@@ -99,7 +99,7 @@ def _check_deleted(overrides: Sequence[Override]) -> None:
         both = next((o for o in others if f"{o.key_or_group}.".startswith(f"{deleted.key_or_group}.")), None)
         if both is not None:
             raise ConfigError(
-                f"'{both.input_line}' and '{deleted.input_line}' do not go together: leave one of them out."
+                f"'{both.input_line}' and '{deleted.input_line}' contradict each other: leave one out."
             )
 
 
@@ -124,7 +124,7 @@ def _as_written(value: object) -> str:
 
 
 def _check_parts(base: DictConfig, override: Override) -> None:
-    """ConfigError for several new names at once, which Hydra adds one by one."""
+    """ConfigError for several new names at once, which Hydra can only add one by one."""
     key, value, line = override.key_or_group, override.value(), override.input_line or ""
     parent, _, last = key.rpartition(".")
     if line.startswith("+") and parent.endswith(".nodes") and isinstance(value, dict):
@@ -143,7 +143,7 @@ def _check_parts(base: DictConfig, override: Override) -> None:
         )
         if not lines:
             raise ConfigError(_with_two_pluses(line, line))
-        raise ConfigError(f"{line}: give each name by itself: {lines}.")
+        raise ConfigError(f"{line}: add each name on its own: {lines}.")
 
 
 def _with_two_pluses(line: str, whole: str) -> str:

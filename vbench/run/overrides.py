@@ -21,16 +21,16 @@ ENUMERABLE = (ValueType.SIMPLE_CHOICE_SWEEP, ValueType.CHOICE_SWEEP, ValueType.R
 """Sweeps whose trials can be listed, and so checked, before the first one runs."""
 
 KEY = re.compile(r"\+{0,2}[\w.][^\s=]*")
-"""What somebody may have meant as a key, right or wrong."""
+"""Text that may be meant as a key, right or wrong."""
 
 SWEEP = re.compile(r"(choice|range|interval|glob|sort|shuffle)\(.*\)", re.DOTALL)
 """Hydra's functions that give several values."""
 
 MOST_ARMS = 1000
-"""More trials than anybody waits for; a range may ask for a billion."""
+"""More than anyone can run; a range may have a billion values."""
 
 EXTENSIBLE_KEYS = ("nodes", "resources", "addresses")
-"""Keys whose parts the user names: these can be taken out, and no others can be added."""
+"""Sections whose keys the user names: only their keys can be added or deleted."""
 
 PATHS = ("outputs", "video.path", "model.weights", "hydra.run.dir", "hydra.sweep.dir")
 """Keys of folders and files, whose ``~`` is a home folder."""
@@ -47,7 +47,8 @@ def parse(arguments: Sequence[str]) -> list[Override]:
     for override in overrides:
         if override.is_sweep_override() and override.value_type not in ENUMERABLE:
             raise ConfigError(
-                f"'{override.input_line}': a sweep takes values one by one, as in KEY=1,2,4, or a range(...)."
+                f"'{override.input_line}': give the values of a sweep one by one, as in KEY=1,2,4, or as a"
+                f" range(...)."
             )
         if override.is_sweep_override() and getattr(override.value(), "shuffle", False):
             raise ConfigError(
@@ -62,16 +63,16 @@ def parse(arguments: Sequence[str]) -> list[Override]:
 
 
 def _check_delete(override: Override) -> None:
-    """ConfigError for what no configuration can do without, and for a value, which Hydra would compare."""
+    """ConfigError for a key that no configuration can do without, or a deletion with a value."""
     parent, _, name = override.key_or_group.rpartition(".")
     if not parent.endswith(EXTENSIBLE_KEYS):
         raise ConfigError(
-            f"'{override.input_line}': nothing can be taken out of the configuration but a node, a resource"
-            f" or an address, as in ~cluster.nodes.chunk2."
+            f"'{override.input_line}': only a node, a resource or an address can be deleted, as in"
+            f" ~cluster.nodes.chunk2."
         )
     if override.value_type is not None:
         plain = shell_quoted(f"~{parent}.{name}")
-        raise ConfigError(f"'{override.input_line}': to take it out, give it no value: {plain}.")
+        raise ConfigError(f"'{override.input_line}': to delete it, leave out the value: {plain}.")
 
 
 def _check_range(override: Override) -> None:
@@ -83,7 +84,7 @@ def _check_range(override: Override) -> None:
         raise ConfigError(f"'{override.input_line}': the step of a range must not be 0.")
     if not all(map(math.isfinite, (start, stop, step))) or (stop - start) / step > MOST_ARMS:
         raise ConfigError(
-            f"'{override.input_line}': a sweep has {MOST_ARMS} arms at most; give a shorter range."
+            f"'{override.input_line}': a sweep can have at most {MOST_ARMS} arms: give a shorter range."
         )
 
 
@@ -154,7 +155,7 @@ def written_out(key: str, path: str) -> Path:
         return home_path(path)
     except RuntimeError as error:
         raise ConfigError(
-            f"{key}={path}: there is no user of this name; for a folder called so give"
+            f"{key}={path}: there is no such user; for a folder of that name give"
             f" {pasteable(key, f'./{path}')}."
         ) from error
 
@@ -172,7 +173,7 @@ def swept_keys(overrides: Sequence[Override]) -> list[str]:
 def expand(overrides: Sequence[Override]) -> list[list[str]]:
     """The command lines of all trials of a sweep, in Hydra's order; one if nothing is swept.
 
-    ConfigError if there are more than anybody can run.
+    ConfigError if there are more than ``MOST_ARMS``.
     """
     values: list[list[str]] = []
     for override in overrides:
@@ -184,8 +185,8 @@ def expand(overrides: Sequence[Override]) -> list[list[str]]:
     arms = math.prod(map(len, values))
     if arms > MOST_ARMS:
         raise ConfigError(
-            f"{', '.join(swept_keys(overrides))} make {arms:,} arms, and a sweep has {MOST_ARMS:,} at most;"
-            f" give fewer values."
+            f"{', '.join(swept_keys(overrides))} make {arms:,} arms, and a sweep can have at most"
+            f" {MOST_ARMS:,}: give fewer values."
         )
     return [list(combination) for combination in itertools.product(*values)]
 

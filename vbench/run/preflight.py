@@ -1,4 +1,4 @@
-"""What must hold before anything is written or started: the machine can carry it, records can be written."""
+"""Checks before anything is written or started: the machine can run it, and records can be written."""
 
 import json
 import tempfile
@@ -19,8 +19,8 @@ from vbench.video.ffmpeg.executable import require_hwaccel
 
 
 def check_machine(configs: Sequence[Config]) -> None:
-    """InputError, in one sentence, where this machine cannot carry one of these trials' clusters, each of
-    which is looked at once."""
+    """InputError if this machine cannot run the cluster of one of these trials; each different cluster is
+    checked once."""
     different = {
         json.dumps(
             [
@@ -37,8 +37,8 @@ def check_machine(configs: Sequence[Config]) -> None:
     for config in different.values():
         if config.cluster.name not in NAMES:
             raise InputError(
-                f"cluster={config.cluster.name} is brought up by other tools: render it by 'python -m"
-                f" vbench manifests kuberay cluster={config.cluster.name}'; a trial here takes one of"
+                f"cluster={config.cluster.name} is started by other tools: write its manifest with 'python -m"
+                f" vbench manifests kuberay cluster={config.cluster.name}'. A trial here runs on one of:"
                 f" {', '.join(NAMES)}."
             )
         kind(config.cluster.name).check(config)

@@ -1,4 +1,4 @@
-"""What a person sees while a trial runs: a live line on a terminal, plain lines elsewhere."""
+"""Shows the progress of a trial: a live line on a terminal, plain lines otherwise."""
 
 import statistics
 import sys
@@ -13,20 +13,20 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from vbench.linux import standard_streams
 
 PLAIN_EVERY_S = 5.0
-"""Without a terminal, a phase says how far it is so often at most."""
+"""Shortest time between two progress lines without a terminal."""
 
 PLAIN_WIDTH = 110
 
 
 class LastingStream:
-    """Standard output that outlives its reader: a run goes on, and its record is complete, if the terminal is
-    closed or nobody reads the pipe any more."""
+    """Standard output that may lose its reader: if the terminal or the pipe is closed, the run continues and
+    its record is complete."""
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write, or throw away what nobody reads."""
+        """Write, or discard the text if there is no reader."""
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -34,7 +34,7 @@ class LastingStream:
             return len(text)
 
     def flush(self) -> None:
-        """Flush, or throw away what nobody reads."""
+        """Flush, or discard the text if there is no reader."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -84,7 +84,7 @@ class Display:
                 self._live, self._phase = None, None
 
     def phase(self, name: str, done: int = 0, total: int = 0, note: str = "") -> None:
-        """Show how far a phase is; ``total`` 0 where that is not known. A new name ends the one before."""
+        """Show how far a phase is; ``total``: 0 if unknown. A new name ends the phase before."""
         count = f"{done}/{total}" if total else ""
         if self._live is not None:
             self._show(name, done, total, count, note)
@@ -108,7 +108,7 @@ class Display:
         self._live.update(self._task, completed=done, total=total or None, count=count, note=note)
 
     def _finish(self) -> None:
-        """Turn the phase that ended into a line that stays; nothing where none is shown.
+        """Turn the phase that ended into a line that stays, if one is shown.
 
         An interrupt may come between any two steps of a phase's change: a task may be gone, or not ours yet.
         """
@@ -129,15 +129,15 @@ class Display:
 
 
 def time_left(took_s: Sequence[float], left: int) -> str:
-    """A remark on how long ``left`` trials may take, going by the mean of those before; empty without any."""
+    """A remark on how long ``left`` trials may take, by the mean of those before; empty without any."""
     if not took_s:
         return ""
     mean_s = statistics.fmean(took_s)
-    return f"  [about {duration(mean_s * left)} left, {duration(mean_s)} a trial]"
+    return f"  [about {duration(mean_s * left)} left, {duration(mean_s)} per trial]"
 
 
 def duration(seconds: float) -> str:
-    """In words of a size that suits it: ``45 s``, ``12 min``, ``3 h 05 min``."""
+    """As text: ``45 s``, ``12 min``, ``3 h 05 min``."""
     if seconds < 119.5:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

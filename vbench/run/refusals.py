@@ -1,4 +1,4 @@
-"""Says in a sentence of its own, with a remedy, what Hydra and OmegaConf refuse about an override."""
+"""Turns the errors of Hydra and OmegaConf into one sentence with a remedy."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ def sentence(error: Exception, line: Sequence[str], composes: Callable[[list[str
     key = getattr(cause, "full_key", None)
     reason = first_line(cause).rstrip(".")
     if isinstance(cause, MissingMandatoryValue):
-        return f"{key} has no value; give one."
+        return f"{key} needs a value: give one."
     given = next((item for item in line if key and item.lstrip("+").startswith(f"{key}=")), None)
     if given is None:
         in_file = IN_FILE.match(str(cause))
@@ -34,10 +34,10 @@ def sentence(error: Exception, line: Sequence[str], composes: Callable[[list[str
     if reason.startswith("Key '"):
         others = [item for item in line if item != given]
         if not given.startswith("+") and composes([*others, f"+{given}"]):
-            return f"{given}: {key} is not there yet: add a plus: {shell_quoted(f'+{given}')}."
+            return f"{given}: {key} does not exist yet: add a plus: {shell_quoted(f'+{given}')}."
         return f"{given}: '{key}' does not exist."
     if "is not Optional" in reason:
-        return f"{given}: this key needs a value, and null is none: leave it out, or give one."
+        return f"{given}: this key cannot be null: leave it out, or give a value."
     return _of_another_kind(given, reason) or f"{given}: {reason}."
 
 

@@ -1,10 +1,11 @@
-"""How a sweep goes on: what of it is done, what is run again, and whether that would measure the same."""
+"""Resuming a sweep: which trials are done, which run again, and whether the results stay comparable."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vbench.config.checkout import IS_INSTALLED
 from vbench.errors import ConfigError
 from vbench.record.files import EARLIER, RecordError, read_trial
 from vbench.record.fingerprint import NOT_FINGERPRINTED, fingerprint
@@ -18,7 +19,7 @@ START_NEW = "start a new sweep"
 
 
 def finished(folder: Path, sweep: Sweep) -> dict[str, Trial]:
-    """Folder -> record of each trial that came to its end, valid or not: what was measured stays."""
+    """Folder -> record of each trial that finished, valid or not."""
     trials: dict[str, Trial] = {}
     for planned in sweep.trials:
         try:
@@ -31,7 +32,7 @@ def finished(folder: Path, sweep: Sweep) -> dict[str, Trial]:
 
 
 def archive_attempt(folder: Path, planned: Planned) -> None:
-    """Keep what was left of a trial that is run again, under ``earlier/``."""
+    """Move the files of a trial that runs again to ``earlier/``."""
     old = folder / planned.folder
     if not old.exists():
         return
@@ -42,11 +43,11 @@ def archive_attempt(folder: Path, planned: Planned) -> None:
 
 
 def check_same(folder: Path, sweep: Sweep, composition: Composition, trials: Mapping[str, Trial]) -> None:
-    """ConfigError where what is left to run would not measure what ``trials`` have measured."""
+    """ConfigError if the remaining trials could not be compared with ``trials``, which are done."""
     if plan(composition, sweep.sweep_id) != sweep.trials:
         raise ConfigError(
-            f"resume={folder}: its command does not ask for the same trials any more (its study or conf/ has"
-            f" changed); {START_NEW}."
+            f"resume={folder}: its command now makes other trials, because its study or an option file has"
+            f" changed; {START_NEW}."
         )
     configs = {tuple(arm.overrides): arm.config for arm in composition.arms}
     here = environment.describe()
@@ -61,8 +62,8 @@ def check_same(folder: Path, sweep: Sweep, composition: Composition, trials: Map
         if fingerprint(config) != trial.config_fingerprint:
             keys = ", ".join(_differing(config, trial.config))
             raise ConfigError(
-                f"resume={folder}: the configuration of its trial {planned.folder} is another now ({keys}):"
-                f" they could not be compared; {START_NEW}."
+                f"resume={folder}: the configuration of its trial {planned.folder} has changed ({keys}), so"
+                f" the trials could not be compared; {START_NEW}."
             )
         clip = trial.clip
         if clip is not None and (clip.path, clip.fingerprint) not in clips:
@@ -83,17 +84,17 @@ def _check_environment(its: str, was: Mapping[str, Any], now: Mapping[str, Any])
         if name == "code":
             before, here = code_in_words(was), code_in_words(now)
         raise ConfigError(
-            f"{its} was measured with {name} {before}, and here is {here}: they could not be compared;"
-            f" {remedy}."
+            f"{its} was measured with {name} {before}, and here is {here}, so the trials could not be"
+            f" compared; {remedy}."
         )
 
 
 def _restore_hint(was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What brings the code of a trial back."""
+    """How to get the code of a trial back."""
     revision = was.get("git_revision")
     if revision and was.get("git_clean") and revision != now["git_revision"]:
         return f"check out {revision}"
-    return f"bring {', '.join(MEASURED)} back to what they were"
+    return "install that version again" if IS_INSTALLED else f"restore {', '.join(MEASURED)}"
 
 
 def _check_clip(its: str, clip: Clip) -> None:
@@ -107,15 +108,15 @@ def _check_clip(its: str, clip: Clip) -> None:
         raise ConfigError(f"{error}.") from error
     if clip.ffmpeg != ffmpeg:
         raise ConfigError(
-            f"{its} was measured with FFmpeg {clip.ffmpeg}, and here is {ffmpeg}: they could not be compared;"
-            f" bring that back, or {START_NEW}."
+            f"{its} was measured with FFmpeg {clip.ffmpeg}, and here is {ffmpeg}, so the trials could not be"
+            f" compared; install that FFmpeg again, or {START_NEW}."
         )
     path = Path(clip.path)
     # A scene whose file is gone is rendered again; a video that is gone is missed by its next trial.
     if path.is_file() and file_digest(path) != clip.fingerprint:
         raise ConfigError(
-            f"{its} was measured with another video than {path} holds now: they could not be compared;"
-            f" put that back, or {START_NEW}."
+            f"{its} was measured with a video that {path} no longer holds, so the trials could not be"
+            f" compared; restore the file, or {START_NEW}."
         )
 
 

@@ -1,4 +1,4 @@
-"""The plan of a sweep: every arm once in each block, in balanced random order; kept on disk to go on."""
+"""The plan of a sweep: every arm once per block, in balanced random order; kept on disk to be resumed."""
 
 import fcntl
 import random
@@ -21,19 +21,19 @@ from vbench.telemetry import environment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One trial of a sweep that is to be run, or was."""
+    """One trial of a sweep, run or not."""
 
     folder: str
     """Its name within the sweep's folder."""
     block: int
     arm: str
     overrides: list[str]
-    """Its whole command line, but what concerns Hydra itself."""
+    """Its whole command line, except settings of Hydra itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """``sweep.json``: what was asked for and what came of it, written before the first trial."""
+    """``sweep.json``: the command and the plan of a sweep, written before its first trial."""
 
     sweep_id: str
     """Random; the order of its trials comes from it (and load.seed), so no two sweeps share one."""
@@ -84,7 +84,7 @@ def _williams(arms: int) -> Iterator[list[list[int]]]:
 
 
 def arm_keys(keys: Sequence[str]) -> tuple[str, ...]:
-    """Of ``keys``, those that make an arm's name; mode and runtime where none does."""
+    """Of ``keys``, those that make an arm's name; mode and runtime if none does."""
     kept = (key for key in keys if key == "label" or key.split(".")[0] not in NOT_FINGERPRINTED)
     return tuple(dict.fromkeys(kept)) or ("mode", "runtime")
 
@@ -97,7 +97,7 @@ def arm_settings(config: Config, keys: Sequence[str]) -> dict[str, str]:
 def _value_text(config: Config, key: str) -> str:
     try:
         node = value_at(config, key.replace("/", "."))
-    except KeyError:  # the command line takes it out
+    except KeyError:  # the command line deletes it
         return "none"
     node = getattr(node, "name", node)
     if isinstance(node, float):
@@ -111,20 +111,20 @@ def arm_name(arm: Mapping[str, str]) -> str:
 
 
 def plan(composition: Composition, sweep_id: str = "") -> list[Planned]:
-    """All trials in running order, which ``sweep_id`` and load.seed decide; ConfigError where two arms bear
-    one name."""
+    """All trials in running order, which ``sweep_id`` and load.seed decide; ConfigError if two arms have the
+    same name."""
     keys = arm_keys(composition.swept)
     nameless = [key for key in composition.swept if key not in keys]
     if nameless:
         raise ConfigError(
-            f"{nameless[0]} cannot be swept, because it cannot change a result: give it one value."
+            f"{nameless[0]} cannot be swept, because it does not affect results: give it one value."
         )
     names = [arm_name(arm_settings(config, keys)) for config in composition.configs]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise ConfigError(
-            f"two arms of the sweep are '{twice}'; give each value once, or add label=a,b to measure an arm"
-            f" against itself."
+            f"two arms of the sweep are '{twice}': give each value once, or add label=a,b to compare an arm"
+            f" with itself."
         )
     first = composition.configs[0]
     rounds = order(len(names), first.blocks, f"{sweep_id} {first.load.seed}")
@@ -141,7 +141,7 @@ def plan(composition: Composition, sweep_id: str = "") -> list[Planned]:
 
 
 def describe(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
-    """The plan for a person: the arms by number, and the order in each block."""
+    """The plan as text: the arms by number, and the order in each block."""
     arms = sorted({planned.arm for planned in sweep.trials})
     rounds = "once" if sweep.blocks == 1 else f"once in each of {sweep.blocks} blocks"
     ran = len(sweep.trials) - left
@@ -158,7 +158,7 @@ def describe(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
 
 
 def create(folder: Path, composition: Composition, arguments: Sequence[str]) -> Sweep:
-    """Plan it and write the plan; ConfigError where the folder holds a sweep or trials already."""
+    """Plan a sweep and write the plan; ConfigError if the folder already holds a sweep or trials."""
     sweep_id = secrets.token_hex(8)
     sweep = Sweep(
         sweep_id=sweep_id,
@@ -171,35 +171,35 @@ def create(folder: Path, composition: Composition, arguments: Sequence[str]) -> 
     )
     if (folder / SWEEP).exists():
         raise ConfigError(
-            f"{folder} holds a sweep already: go on with it by {resume_command(folder)}, or give another"
+            f"{folder} already holds a sweep: resume it with {resume_command(folder)}, or give another"
             f" hydra.sweep.dir."
         )
     if any(folder.glob(f"*/{TRIAL}")):
-        raise ConfigError(f"{folder} holds trials already; give another hydra.sweep.dir, or none.")
+        raise ConfigError(f"{folder} already holds trials: give another hydra.sweep.dir, or none.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / SWEEP, sweep)
     except OSError as error:
         raise ConfigError(
-            f"hydra.sweep.dir={folder} cannot be written to ({error.strerror}); give another."
+            f"hydra.sweep.dir={folder} cannot be written to ({error.strerror}): give another."
         ) from error
     return sweep
 
 
 def read(folder: Path) -> Sweep:
-    """The sweep that a folder holds; ConfigError where it holds none that can go on."""
+    """The sweep in a folder; ConfigError if there is none that can be resumed."""
     path = folder / SWEEP
     try:
         data = loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ConfigError(f"resume={folder}: there is no {SWEEP} in it: it is no sweep's folder.") from error
+        raise ConfigError(f"resume={folder}: it is not the folder of a sweep: it has no {SWEEP}.") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"resume={folder}: {path} cannot be read: {error}.") from error
     try:
         sweep: Sweep = reader(Sweep)(data)
     except MismatchError as error:
         raise ConfigError(
-            f"resume={folder}: its {SWEEP} is damaged, or of another version of vbench ({error}); start a new"
+            f"resume={folder}: its {SWEEP} is damaged or of another version of vbench ({error}): start a new"
             f" sweep."
         ) from error
     return sweep
@@ -207,10 +207,10 @@ def read(folder: Path) -> Sweep:
 
 @contextmanager
 def lock_sweep(folder: Path) -> Iterator[None]:
-    """Hold the sweep's folder, so that no two processes run its trials; ConfigError where one does."""
+    """Lock the folder, so that only one process runs its trials; ConfigError if another process does."""
     with (folder / SWEEP).open() as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigError(f"{folder} is being run right now, by another process.") from error
+            raise ConfigError(f"another process is running the sweep in {folder}.") from error
         yield

@@ -1,4 +1,4 @@
-"""Runs the trials of one call, one after the other, and collects their records and failures."""
+"""Runs the trials of a command line, one after the other, and collects their records and failures."""
 
 import contextlib
 import time

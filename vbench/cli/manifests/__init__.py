@@ -1,1 +1,1 @@
-"""What other tools bring the cluster and the graph up from, rendered from a trial's own configuration."""
+"""Manifests for Kubernetes, ``ray up`` and Anyscale, written from a trial's configuration."""

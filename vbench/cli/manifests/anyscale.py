@@ -25,7 +25,7 @@ def compute_config(config: Config) -> dict[str, Any]:
 
 
 def service_config(config: Config) -> dict[str, Any]:
-    """As ``anyscale.service.models.ServiceConfig`` takes it; ConfigError where the graph refuses a value."""
+    """As ``anyscale.service.models.ServiceConfig`` takes it; ConfigError if the graph refuses a value."""
     serve = serve_config(config)
     return {
         "name": f"vbench-{config.runtime.name}",

@@ -1,4 +1,4 @@
-"""``vbench manifests KIND [overrides]``: what other tools bring cluster and graph up from."""
+"""``vbench manifests KIND [KEY=VALUE ...]``: writes a manifest from a configuration."""
 
 import argparse
 import sys
@@ -27,8 +27,8 @@ KINDS: dict[str, Callable[[Config], dict[str, Any]]] = {
 }
 
 SAID = (
-    "kuberay: a RayService, kuberay-cluster: a RayCluster, which trials attach to; anyscale: a service,"
-    " anyscale-compute: its cluster alone; rayup: a cluster on EC2; serve: for serve run and serve deploy"
+    "kuberay: a RayService; kuberay-cluster: a RayCluster that trials attach to; anyscale: a service;"
+    " anyscale-compute: only its cluster; rayup: a cluster on EC2; serve: for serve run and serve deploy"
 )
 
 
@@ -37,9 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="vbench manifests", description=__doc__)
     parser.add_argument("kind", choices=KINDS, help=SAID)
     parser.add_argument(
-        "overrides", nargs="*", help="as for python -m vbench, e.g. cluster=aws runtime=anyscale"
+        "overrides", nargs="*", help="as for vbench run, such as cluster=aws runtime=anyscale"
     )
-    parser.add_argument("--out", type=path_option, metavar="FILE", help="write it there")
+    parser.add_argument(
+        "--out", type=path_option, metavar="FILE", help="write it to FILE instead of printing it"
+    )
     options = parser.parse_args(arguments)
     try:
         config = compose_one(options.overrides)

@@ -24,7 +24,7 @@ USER_ID = 1000
 
 
 def ray_service(config: Config) -> dict[str, Any]:
-    """The whole resource; ConfigError where the graph refuses a value.
+    """The whole resource; ConfigError if the graph refuses a value.
 
     Serve's one proxy, on the head, refuses requests for which the API would have no room.
     """
@@ -40,7 +40,7 @@ def ray_service(config: Config) -> dict[str, Any]:
 
 
 def ray_cluster(config: Config) -> dict[str, Any]:
-    """The cluster alone, with Serve as it is, for trials that bring the graph (``cluster=attached``)."""
+    """Only the cluster, for trials that deploy the graph themselves (``cluster=attached``)."""
     return _resource(config, "RayCluster", _cluster(config, head_env={}))
 
 

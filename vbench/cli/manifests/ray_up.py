@@ -12,7 +12,7 @@ from vbench.errors import ConfigError
 from vbench.ray_internals.node import GCS_PORT
 
 REGION = "us-west-2"
-"""Where nothing else is said; every instance type of ``cluster=aws`` is there."""
+"""The default; it has every instance type of ``cluster=aws``."""
 
 NO_STATISTICS = {"RAY_USAGE_STATS_ENABLED": "0"}
 

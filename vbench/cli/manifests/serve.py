@@ -20,7 +20,7 @@ SERVE_PORT = 8000
 
 
 def serve_config(config: Config, host: str = "127.0.0.1") -> dict[str, Any]:
-    """As ``ray.serve.schema.ServeDeploySchema`` takes it; ConfigError where the graph refuses a value."""
+    """As ``ray.serve.schema.ServeDeploySchema`` takes it; ConfigError if the graph refuses a value."""
     return {
         "proxy_location": "HeadOnly",
         "http_options": {
@@ -40,6 +40,6 @@ def serve_config(config: Config, host: str = "127.0.0.1") -> dict[str, Any]:
 
 
 def _given(args: PipelineArgs) -> dict[str, Any]:
-    """What differs from the defaults, so that a reader sees what is asked for."""
+    """What differs from the defaults, so that a reader sees what was chosen."""
     given: dict[str, Any] = args.model_dump(mode="json", exclude_defaults=True)
     return {name: given[name] for name in FIRST if name in given} | given
