@@ -11,8 +11,8 @@ requests = [json.loads(line) for line in (folder / "requests.jsonl").read_text()
 
 print(f"{trial['arm']}, block {trial['block']}: {'valid' if trial['valid'] else 'INVALID'}")
 for rule in trial["rules"]:
-    if not rule["holds"]:
-        print(f"  {rule['name']}: {rule['found']}")
+    if not rule["passed"]:
+        print(f"  {rule['name']}: {rule['observed']}")
 
 if any(request["error"] for request in requests):
     sys.exit("A request failed: a mean over the others would say nothing about the setting.")

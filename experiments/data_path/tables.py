@@ -36,8 +36,8 @@ DECODER, MODEL = "decode", "gpu"
 """The nodes that the frames leave from, and come to."""
 
 BOUNDS = {
-    "the machine's CPUs were not what transfers waited for",
-    "the shaped links were what transfers waited for",
+    "transfers did not wait for the machine's CPUs",
+    "transfers waited for the shaped links",
 }
 """Rules of which a broken one says: slower than these links would be on a larger machine."""
 

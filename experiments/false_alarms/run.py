@@ -114,7 +114,7 @@ def run(arm: str, overrides: Sequence[str]) -> dict[str, Any]:
         "valid": trial.valid,
         "code": trial.environment.get("code"),
         "loosened": list(trial.loosened),
-        "rules": [{"name": rule.name, "holds": rule.holds, "found": rule.found} for rule in trial.rules],
+        "rules": [{"name": rule.name, "holds": rule.passed, "found": rule.observed} for rule in trial.rules],
         "latency_mean_s": trial.metrics.get("latency_mean_s"),
         "sent_over_needed": trial.metrics.get("sent_over_needed"),
     }

@@ -87,14 +87,14 @@ def run(
     first, last = 100.0, max(r.done_s for r in requests)
     nodes = [records.sample(first), records.sample(last)]
     machines = [records.machine(first), records.machine(last)]
-    observed = records.observed()
+    load_report = records.load_report()
     measured = Measurements(requests=requests, nodes=nodes, machines=machines)
     plain = _composed()
     held = [
         rule
-        for rule in rules.judge(plain, observed, measured)
+        for rule in rules.judge(plain, load_report, measured)
         # What small records cannot keep is as if this record were of a version before that rule.
-        if rule.holds
+        if rule.passed
     ]
     trial = replace(
         _base(),
@@ -110,7 +110,7 @@ def run(
         config=config,
         config_fingerprint=fingerprint(config),
         environment={"host": "bench", "cores": 2, "code": "c0de", "packages": {"ray": "2.60.0"}},
-        observed=observed,
+        load_report=load_report,
         ledger=begun,
     )
     trial = replace(trial, bottleneck=find_bottleneck(trial, measured))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from vbench.analysis.drift import drift
-from vbench.analysis.statistics import Improvement, improvement, log_ratios, without_one
+from vbench.analysis.statistics import Improvement, improvement, leave_one_out, log_ratios
 
 STUDIES = Path(__file__).resolve().parents[2] / "experiments"
 RESULT = STUDIES / "interval_coverage" / "result.json"
@@ -187,8 +187,8 @@ def alarms(name: str, blocks: int, sweeps: int = SWEEPS) -> dict[str, float]:
         assert found is not None
         trend += found.trend_p <= 0.05
         either += found.is_found
-        told += improvement(old, new).verdict != "not told apart"
-        without = without_one(old, new)
+        told += improvement(old, new).verdict != "inconclusive"
+        without = leave_one_out(old, new)
         assert without is not None
         other += bool(without.other_verdicts)
     return {
@@ -209,10 +209,10 @@ def advice(pilot: int, spread: float, wanted_points: float, sweeps: int = SWEEPS
 
     wrong, blocks_run, widths = 0, 0, []
     for _ in range(sweeps):
-        blocks = improvement(arm(pilot), arm(pilot), wanted_points).precise_blocks or MOST
+        blocks = improvement(arm(pilot), arm(pilot), wanted_points).blocks_for_precision or MOST
         blocks = min(blocks, MOST)
         found = improvement(arm(blocks), arm(blocks), wanted_points)
-        wrong += found.verdict != "not told apart"
+        wrong += found.verdict != "inconclusive"
         blocks_run += blocks
         assert found.half_width_points is not None
         widths.append(found.half_width_points)

@@ -50,7 +50,7 @@ def test_an_honest_sweep_is_counted_whole(sweep: Path) -> None:
     assert len(found.provenance.sources) == 4
     source = found.provenance.sources[0]
     assert (source.code, source.machine["host"], source.counted) == ("c0de", "bench", True)
-    assert {"name", "holds", "found"} == set(source.rules[0])
+    assert {"name", "passed", "observed"} == set(source.rules[0])
     assert source.files[TRIAL] == ledger.file_hashes(sweep / "0")[TRIAL]
 
 
@@ -66,32 +66,32 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         [
             "trial 1 (label=b, block 1)",
             "latency_mean_s",
-            "and its lines give 5",
-            "trial.json is not the file",
+            "but its lines give 5",
+            "trial.json has changed",
         ],
     ),
     "makespan x 0.8": (
         lambda s: edit(s / "1" / TRIAL, lambda d: times(d, "makespan_s", 0.8)),
-        ["makespan_s", "trial.json is not the file"],
+        ["makespan_s", "trial.json has changed"],
     ),
     "valid: true over a broken rule": (
-        lambda s: edit(s / "0" / TRIAL, lambda d: d["rules"][0].update(holds=False)),  # type: ignore[index]
-        ["trial 0", "it says valid, and that it breaks the rule", "trial.json is not the file"],
+        lambda s: edit(s / "0" / TRIAL, lambda d: d["rules"][0].update(passed=False)),  # type: ignore[index]
+        ["trial 0", "it is marked valid, but breaks the rule", "trial.json has changed"],
     ),
     "valid: false over rules that hold": (
         lambda s: edit(s / "3" / TRIAL, lambda d: d.update(valid=False)),
-        ["trial 3 (label=b, block 2)", "it says not valid, and that every rule holds"],
+        ["trial 3 (label=b, block 2)", "it is marked invalid, but passed every rule"],
     ),
     "a request's line taken out": (
         lambda s: (s / "2" / REQUESTS).write_text(
             "\n".join((s / "2" / REQUESTS).read_text().splitlines()[:-1]) + "\n"
         ),
-        ["trial 2", "requests.jsonl is not the file", "judged again it breaks the rule 'every request"],
+        ["trial 2", "requests.jsonl has changed", "judged again, it breaks the rule 'every request"],
     ),
-    "a file taken away": (lambda s: (s / "2" / REQUESTS).unlink(), ["requests.jsonl is gone"]),
+    "a file taken away": (lambda s: (s / "2" / REQUESTS).unlink(), ["requests.jsonl is missing"]),
     "a record of another sweep put in": (
         lambda s: edit(s / "2" / TRIAL, lambda d: d.update(trial_id="other")),
-        ["knows other trials of this comparison, and not this one", "has no record here any more"],
+        ["has other trials of this comparison, but not this one", "has no record here any more"],
     ),
     "the plan without its worst block": (
         lambda s: edit(s / SWEEP, lambda d: d.update(trials=d["trials"][:2])),  # type: ignore[index]
@@ -99,7 +99,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "the ledger taken away": (
         lambda s: (s.parents[1] / ledger.LEDGER).unlink(),
-        ["it names a line of the ledger, and there is no ledger"],
+        ["it refers to a line of the ledger, but there is no ledger"],
     ),
 }
 
@@ -111,10 +111,10 @@ def test_what_was_changed_is_named_and_does_not_count(sweep: Path, name: str) ->
     found = compared(sweep)
     faults = "\n".join(found.provenance.faults)
     assert all(text in faults for text in said), faults
-    left_out = {(out.arm, out.block) for out in found.left_out}
+    excluded = {(out.arm, out.block) for out in found.excluded}
     for source in found.provenance.sources:
         if not source.counted:
-            assert (source.arm, source.block) in left_out
+            assert (source.arm, source.block) in excluded
             assert "not what its trial wrote" in str(source.error)
 
 
@@ -125,8 +125,10 @@ def test_a_folder_deleted_and_run_again_is_missed(sweep: Path) -> None:
     found = compared(sweep)
     assert found.provenance.ledger.startswith("5 begun, 4 counted (0 invalid, 0 interrupted, 1 missing)")
     (fault,) = found.provenance.faults
-    assert fault.startswith(f"trial {gone.trial_id} (label=b, block 2), which ended valid")
-    assert "in folder 3, has no record here any more" in fault
+    assert fault.startswith(
+        f"trial {gone.trial_id} (label=b, block 2) has no record here any more: it ended valid"
+    )
+    assert "in folder 3" in fault
     (lost,) = found.provenance.superseded
     assert (lost["trial_id"], lost["fate"]) == (gone.trial_id, "missing")
 
@@ -165,7 +167,7 @@ def test_a_line_taken_out_of_the_ledger_is_named(sweep: Path, line: int) -> None
     path.write_text("\n".join(lines) + "\n")
     faults = "\n".join(compared(sweep).provenance.faults)
     assert f"line {line + 1} of {ledger.LEDGER}" in faults
-    assert "lines were taken out" in faults
+    assert "lines were removed" in faults
 
 
 def test_a_line_edited_with_a_hash_of_its_own_breaks_the_next(sweep: Path) -> None:
@@ -183,7 +185,7 @@ def test_earlier_sweeps_of_the_same_question_are_named(tmp_path: Path) -> None:
     ledgered.outputs_with_sweep(tmp_path, name="first")
     second = ledgered.outputs_with_sweep(tmp_path, name="second")
     (said,) = compared(second).provenance.earlier
-    assert "by the sweep first too (id-first, begun 2026-01-01T00:00:00+00:00, 4 trials begun)" in said
+    assert "by the sweep first (id-first, begun 2026-01-01T00:00:00+00:00, 4 trials begun)" in said
 
 
 @pytest.mark.parametrize("hair", [{"max_late_ms": 501.0}, {"seed": 2}, {"timeout_s": 601.0}, {"warmup": 5}])
@@ -193,7 +195,7 @@ def test_a_sweep_that_another_bound_or_seed_tells_apart_is_named_too(
     ledgered.outputs_with_sweep(tmp_path, name="first")
     second = ledgered.outputs_with_sweep(tmp_path, name="second", **hair)
     (said,) = compared(second).provenance.earlier
-    assert "by the sweep first too" in said
+    assert "by the sweep first" in said
 
 
 def test_a_sweep_of_another_load_is_another_question(tmp_path: Path) -> None:
@@ -217,7 +219,7 @@ def test_a_rule_that_this_code_judges_by_cannot_be_left_out_of_its_own_record(sw
     trial = read_trial(sweep / "0")
     here = replace(trial, environment={**trial.environment, "code": environment.code()})
     rules = judged(sweep / "0", here)
-    write_json(sweep / "0" / TRIAL, replace(here, rules=rules[1:], valid=all(r.holds for r in rules[1:])))
+    write_json(sweep / "0" / TRIAL, replace(here, rules=rules[1:], valid=all(r.passed for r in rules[1:])))
     faults = " ".join(audit(read_sweep(sweep))[0][0].faults)
     assert f"it lacks the rule '{rules[0].name}'" in faults
 

@@ -24,7 +24,7 @@ def trial(connections: int | None = 1, **changes: Any) -> Trial:
         "config": {**config, "runtime": {"name": "x", "connections": connections}},
         "metrics": {"makespan_s": 100.0, "latency_mean_s": 2.0},
         "network": records.network("d", "m", links=links),
-        "observed": records.observed(placement={"VideoDecoder": {"d": 2}, "ModelInference": {"m": 1}}),
+        "load_report": records.load_report(placement={"VideoDecoder": {"d": 2}, "ModelInference": {"m": 1}}),
     }
     return records.trial(**{**fields, **changes})
 
@@ -141,7 +141,7 @@ def test_a_transfer_is_held_against_the_time_in_which_its_objects_moved() -> Non
             config=config,
             clip=None,
             metrics=summarize(None, Measurements(requests=requests, spans=lines, machines=machines)),
-            observed=records.observed(placement={"Sender": {"d": 1}, "Receiver": {"m": 1}}),
+            load_report=records.load_report(placement={"Sender": {"d": 1}, "Receiver": {"m": 1}}),
         ),
         lines,
         machines,
@@ -158,7 +158,7 @@ def test_a_transfer_is_held_against_the_time_in_which_its_objects_moved() -> Non
 
 
 def test_a_trial_that_did_not_end_has_no_limits() -> None:
-    assert found_in(trial(observed=None), [], []) is None
+    assert found_in(trial(load_report=None), [], []) is None
     assert found_in(trial(metrics={}), spans(1, 1, 1), []) is None
 
 
@@ -168,7 +168,7 @@ def narrowed(*, cpus: list[int], quota: float | None = None, raylets: list[int] 
     there = facts | {"cpus": raylets or cpus}
     return trial(
         harness=Harness(conditions={"harness": facts, "harness's machine": {"online_cpus": 4}}),
-        observed=records.observed(
+        load_report=records.load_report(
             placement={"VideoDecoder": {"d": 2}},
             conditions={"load process": facts, "raylet of head": there, "workers of head": there},
         ),
@@ -209,7 +209,7 @@ def test_the_cores_of_machines_elsewhere_are_those_of_their_own_nodes() -> None:
     wide, narrow = ({"quota_cpus": None, "cpus": cpus} for cpus in ([0, 1, 2, 3], [1]))
     elsewhere = trial(
         harness=Harness(conditions={"harness": {"quota_cpus": None, "cpus": [7]}}),
-        observed=records.observed(
+        load_report=records.load_report(
             placement={"VideoDecoder": {"a": 1}},
             conditions={
                 "load process": wide,

@@ -12,7 +12,7 @@ import pytest
 from tests.support import sweeps
 from vbench.analysis import compare_sweep
 from vbench.analysis.arms import PER_BLOCK
-from vbench.analysis.comparability import NotComparable
+from vbench.analysis.comparability import NotComparableError
 from vbench.errors import ConfigError
 from vbench.record.files import SWEEP, TRIAL, RecordError
 from vbench.record.fingerprint import NOT_FINGERPRINTED
@@ -47,7 +47,7 @@ def test_every_other_runtime_is_a_baseline_in_turn(tmp_path: Path) -> None:
         "OSS (2 connections)",
         "Anyscale setting (15 connections)",
     ]
-    assert found.left_out == ()
+    assert found.excluded == ()
 
 
 def test_what_else_is_swept_makes_scenarios_by_their_size(tmp_path: Path) -> None:
@@ -56,8 +56,8 @@ def test_what_else_is_swept_makes_scenarios_by_their_size(tmp_path: Path) -> Non
     found = compare_sweep(tmp_path)
     assert found is not None
     assert [row.scenario for row in found.tables[0].rows] == [
-        "chunked inference, 5 Gbit/s a flow",
-        "chunked inference, 10 Gbit/s a flow",
+        "chunked inference, 5 Gbit/s per flow",
+        "chunked inference, 10 Gbit/s per flow",
     ]
 
 
@@ -81,8 +81,8 @@ def test_a_block_counts_only_where_both_arms_are_valid(tmp_path: Path) -> None:
     assert row.baseline is not None
     assert row.baseline.n == 2
     assert row.improvement.percent == pytest.approx(25, abs=3)
-    assert row.left_out == ("block 2: no valid trial of OSS (2 connections)",)
-    (out,) = found.left_out
+    assert row.uncounted == ("block 2: no valid trial of OSS (2 connections)",)
+    (out,) = found.excluded
     assert (out.arm, out.block, out.reason) == (
         "runtime=oss",
         "2",
@@ -95,10 +95,10 @@ def test_a_planned_trial_without_a_record_is_listed(tmp_path: Path) -> None:
     (tmp_path / "3" / TRIAL).unlink()
     found = compare_sweep(tmp_path)
     assert found is not None
-    assert [(out.folder, out.block, out.reason) for out in found.left_out] == [
+    assert [(out.folder, out.block, out.reason) for out in found.excluded] == [
         ("3", "2", "it left no record")
     ]
-    assert found.tables[0].rows[0].left_out == (
+    assert found.tables[0].rows[0].uncounted == (
         "block 2: no valid trial of Anyscale setting (15 connections)",
     )
 
@@ -202,7 +202,7 @@ def test_arms_that_share_no_scenario_are_refused_by_what_separates_them(tmp_path
         trial = json.loads((folder / name / TRIAL).read_text())
         trial["config"]["load"]["concurrency"] = 1
         (folder / name / TRIAL).write_text(json.dumps(trial))
-    with pytest.raises(ConfigError, match=r"they differ in load\.concurrency too; name"):
+    with pytest.raises(ConfigError, match=r"they also differ in load\.concurrency\. Name"):
         compare_sweep(tmp_path)
 
 
@@ -254,12 +254,12 @@ def test_other_machines_and_code_are_refused_by_name(
 ) -> None:
     runtimes = {"runtime": ["oss", "anyscale"]}
     sweeps.write_sweep(tmp_path, runtimes, 2, latency, environment=environment(**changes))
-    with pytest.raises(NotComparable, match=said) as refused:
+    with pytest.raises(NotComparableError, match=said) as refused:
         compare_sweep(tmp_path)
     assert f"--across {kind}" in str(refused.value)
     found = compare_sweep(tmp_path, across=[kind])
     assert found is not None
-    assert any("compared all the same" in note for note in found.notes)
+    assert any("Compared anyway" in note for note in found.notes)
 
 
 def test_code_is_its_files_where_their_digest_is_known(tmp_path: Path) -> None:
@@ -275,11 +275,11 @@ def test_code_is_its_files_where_their_digest_is_known(tmp_path: Path) -> None:
     assert compare_sweep(tmp_path / "same") is not None
     sweeps.write_sweep(tmp_path / "other", runtimes, 2, latency, environment=measured("02"))
     said = r"code: 01 \(git abc\) in trial 0, 02 \(git def\) in trial 2"
-    with pytest.raises(NotComparable, match=said):
+    with pytest.raises(NotComparableError, match=said):
         compare_sweep(tmp_path / "other")
     found = compare_sweep(tmp_path / "other", across=["code"])
     assert found is not None
-    assert any("compared all the same" in note for note in found.notes)
+    assert any("Compared anyway" in note for note in found.notes)
 
 
 def test_another_ffmpeg_is_other_code(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_another_ffmpeg_is_other_code(tmp_path: Path) -> None:
     trial = json.loads((folder / "2" / TRIAL).read_text())
     trial["clip"]["ffmpeg"] = "n8"
     (folder / "2" / TRIAL).write_text(json.dumps(trial))
-    with pytest.raises(NotComparable, match=r"FFmpeg: n9 in trial 0, n8 in trial 2"):
+    with pytest.raises(NotComparableError, match=r"FFmpeg: n9 in trial 0, n8 in trial 2"):
         compare_sweep(tmp_path)
 
 
@@ -299,7 +299,7 @@ def test_other_weights_under_one_name_are_refused(tmp_path: Path) -> None:
         trial["clip"]["detector"] = detector
         (folder / number / TRIAL).write_text(json.dumps(trial))
     with pytest.raises(
-        NotComparable, match=r"weights of shapes \(bundled\): a{10} in trial 0, b{10} in trial 4"
+        NotComparableError, match=r"weights of shapes \(bundled\): a{10} in trial 0, b{10} in trial 4"
     ):
         compare_sweep(tmp_path)
     assert compare_sweep(tmp_path, across=["code"]) is not None
@@ -310,13 +310,13 @@ def test_the_nodes_of_another_cluster_are_another_machine(tmp_path: Path) -> Non
     folder = sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 2, latency)
     for number in range(4):
         trial = json.loads((folder / str(number) / TRIAL).read_text())
-        trial["observed"]["hardware"] = {"gpu": {"cpu": "some", "cores": 96}}
+        trial["load_report"]["hardware"] = {"gpu": {"cpu": "some", "cores": 96}}
         trial["environment"]["host"] = f"laptop {number}"
         (folder / str(number) / TRIAL).write_text(json.dumps(trial))
     assert compare_sweep(tmp_path) is not None
-    trial["observed"]["hardware"]["gpu"]["cores"] = 64
+    trial["load_report"]["hardware"]["gpu"]["cores"] = 64
     (folder / "3" / TRIAL).write_text(json.dumps(trial))
-    with pytest.raises(NotComparable, match=r"gpu's cores: 96 in trial 0, 64 in trial 3"):
+    with pytest.raises(NotComparableError, match=r"gpu's cores: 96 in trial 0, 64 in trial 3"):
         compare_sweep(tmp_path)
 
 
@@ -325,7 +325,9 @@ def test_other_clips_are_refused_by_name(tmp_path: Path) -> None:
     trial = json.loads((folder / "2" / TRIAL).read_text())
     trial["clip"]["fingerprint"] = "another"
     (folder / "2" / TRIAL).write_text(json.dumps(trial))
-    with pytest.raises(NotComparable, match=r"clip.mp4 \(f\) in trial 0, clip.mp4 \(another\) in trial 2"):
+    with pytest.raises(
+        NotComparableError, match=r"clip.mp4 \(f\) in trial 0, clip.mp4 \(another\) in trial 2"
+    ):
         compare_sweep(tmp_path)
     assert compare_sweep(tmp_path, across=["clip"]) is not None
 
@@ -353,8 +355,8 @@ def test_no_valid_trial_at_all_is_a_row_and_a_list_of_reasons(tmp_path: Path) ->
     assert found is not None
     (row,) = found.tables[0].rows
     assert row.improvement is None
-    assert row.left_out == ("blocks 1, 2: no valid trial of either arm",)
-    assert [out.reason for out in found.left_out] == ["nothing was spilled to disk: 12 MB spilled"] * 4
+    assert row.uncounted == ("blocks 1, 2: no valid trial of either arm",)
+    assert [out.reason for out in found.excluded] == ["nothing was spilled to disk: 12 MB spilled"] * 4
     assert any("No trial of these arms is valid" in note for note in found.notes)
 
 

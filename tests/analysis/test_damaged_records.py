@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.analysis import ledgered
 from vbench.analysis import compare_sweep
-from vbench.analysis import data as data_of
+from vbench.analysis.comparison_file import plain
 from vbench.cli import compare, gates, log, revalidate
 from vbench.errors import VbenchError
 from vbench.record.files import MACHINES, NODES, REQUESTS, SWEEP, TRIAL, RecordError
@@ -67,7 +67,7 @@ def check_named(sweep: Path, *, is_record: bool) -> None:
         assert str(error)  # noqa: PT017 - one of the two ways to end
         return
     assert found is not None
-    json.dumps(data_of(found), allow_nan=False)
+    json.dumps(plain(found), allow_nan=False)
     if is_record:
         assert found.provenance.faults
         assert all(not each.counted for each in found.provenance.sources if Path(each.folder).name == "0")
@@ -100,7 +100,7 @@ EDITS: dict[str, tuple[str, tuple[str | int, ...], object]] = {
     "a metric that is no number": (TRIAL, ("metrics", "latency_mean_s"), float("nan")),
     "a metric beyond all numbers": (TRIAL, ("metrics", "latency_mean_s"), float("inf")),
     "no rules": (TRIAL, ("rules",), GONE),
-    "no observations": (TRIAL, ("observed",), GONE),
+    "no observations": (TRIAL, ("load_report",), GONE),
     "no network": (TRIAL, ("network",), GONE),
     "no pipeline": (TRIAL, ("config", "pipeline"), GONE),
     "nodes that are none": (TRIAL, ("config", "cluster", "nodes"), 3),
@@ -138,7 +138,7 @@ def test_a_record_that_is_no_object_is_named(
     assert f"{path} is damaged" in capsys.readouterr().err
     for number in "123":
         shutil.copy(path, sweep / number / TRIAL)
-    with pytest.raises(RecordError, match="holds no trial that can be read"):
+    with pytest.raises(RecordError, match="holds no readable trial"):
         compare_sweep(sweep)
 
 

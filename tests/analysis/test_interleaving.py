@@ -26,12 +26,12 @@ def test_a_block_that_was_run_after_a_later_one_as_a_whole_is_fine() -> None:
 
 def test_a_trial_that_was_run_again_later_breaks_its_block_up() -> None:
     (note,) = notes([at(0, 0, "0"), at(40, 0, "1"), at(20, 1, "2"), at(30, 1, "3")])
-    assert note.startswith("Block 1 is broken up: trial 1 of it ran after block 2 had begun")
+    assert note.startswith("Block 1 was interrupted: its trial 1 ran after block 2 had started")
 
 
 def test_a_long_rest_within_a_block_is_named() -> None:
     (note,) = notes([at(0, 0, "0"), at(10, 1, "1"), at(10 + 5 + 4.5 * 60, 1, "2")])
-    assert note.startswith("Block 2 has a gap: 4.5 hours passed between trial 1 and trial 2 of it")
+    assert note.startswith("Block 2 has a gap: 4.5 hours passed between its trial 1 and trial 2")
 
 
 def test_a_long_trial_is_no_rest() -> None:

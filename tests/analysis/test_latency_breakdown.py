@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import records
-from vbench.analysis.latency_breakdown import PARTS, where_it_went
+from vbench.analysis.latency_breakdown import PARTS, latency_breakdown
 from vbench.record.types import SpanLine
 
 DUE_S = 1.7e9 - 0.001
@@ -17,7 +17,7 @@ def span(stage: str, kind: str, start_s: float, end_s: float, chunk: int = 0) ->
 
 
 def went(*spans: SpanLine) -> dict[str, float]:
-    found = where_it_went([records.request()], spans)
+    found = latency_breakdown([records.request()], spans)
     return {part: round(seconds, 4) for part, seconds in found.items() if seconds > 1e-4}
 
 
@@ -66,7 +66,7 @@ SPANS = st.lists(
 
 @given(SPANS)
 def test_parts_always_sum_to_the_latency(drawn: list[tuple[str, str, float, float]]) -> None:
-    found = where_it_went([records.request()], [span(*each) for each in drawn])
+    found = latency_breakdown([records.request()], [span(*each) for each in drawn])
     assert set(found) == set(PARTS)
     assert sum(found.values()) == pytest.approx(records.request().latency_s, abs=1e-6)
     assert all(seconds >= 0 for seconds in found.values())

@@ -41,7 +41,7 @@ def test_a_scenario_without_a_valid_trial_is_a_row_of_its_own(
     found = compare_sweep(tmp_path)
     assert blocks(found) == {"chunked inference": 2, "combined inference": 0}
     assert found is not None
-    assert found.tables[0].rows[1].left_out == ("blocks 1, 2: no valid trial of either arm",)
+    assert found.tables[0].rows[1].uncounted == ("blocks 1, 2: no valid trial of either arm",)
     assert [scenario.name for scenario in found.scenarios] == ["chunked inference"]
     assert main([str(tmp_path), "--fail-on-regression", "5"]) == 2
     assert "'combined inference' has 0 with valid trials of both" in capsys.readouterr().err
@@ -71,7 +71,7 @@ def test_an_arm_that_never_ran_is_a_column_without_a_value(tmp_path: Path) -> No
     assert (table.baseline, table.candidate) == (OSS, "Anyscale setting")
     (row,) = table.rows
     assert row.improvement is None
-    assert row.left_out == ("blocks 1, 2: no valid trial of Anyscale setting",)
+    assert row.uncounted == ("blocks 1, 2: no valid trial of Anyscale setting",)
 
 
 def test_where_nothing_is_valid_a_page_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,7 +83,7 @@ def test_where_nothing_is_valid_a_page_says_why(tmp_path: Path, capsys: pytest.C
     assert page.count("nothing was spilled to disk: 12 MB spilled") == 4
     assert "No trial of these arms is valid" in page
     assert not list(tmp_path.glob("*.png"))
-    assert "left out: mode=chunked runtime=oss block 1" in capsys.readouterr().out
+    assert "excluded: mode=chunked runtime=oss block 1" in capsys.readouterr().out
     assert main([str(tmp_path), "--fail-on-regression", "5"]) == 2
 
 
@@ -93,7 +93,7 @@ def test_records_of_another_version_are_left_out_by_name(tmp_path: Path) -> None
     found = compare_sweep(tmp_path)
     assert blocks(found) == {"chunked inference": 2, "combined inference": 1}
     assert found is not None
-    (out,) = found.left_out
+    (out,) = found.excluded
     assert (out.folder, out.arm, out.block) == ("6", "mode=combined runtime=oss", "2")
     assert out.reason.startswith("trial.json has schema version 1; this vbench reads versions 2 and 3")
 
@@ -102,7 +102,7 @@ def test_a_folder_of_nothing_but_another_version_is_refused_with_the_reason(tmp_
     sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 1, latency)
     for name in ("0", "1"):
         _of_another_version(tmp_path / name)
-    with pytest.raises(RecordError, match=r"no trial that can be read; the first: trial\.json has"):
+    with pytest.raises(RecordError, match=r"no readable trial; the first: trial\.json has"):
         compare_sweep(tmp_path)
 
 
@@ -123,7 +123,7 @@ def test_runs_of_another_version_are_left_out_of_an_experiment_by_name(
     run = old.relative_to(tmp_path / ARTIFACTS).parts[0]
     page = (tmp_path / "comparisons" / "study" / PAGE).read_text()
     assert f"| run {run} | runtime=anyscale |  | trial.json has schema version 1" in page
-    assert "left out: run " in capsys.readouterr().out
+    assert "excluded: run " in capsys.readouterr().out
 
 
 def _of_another_version(folder: Path) -> None:

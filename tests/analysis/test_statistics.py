@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbench.analysis.statistics import improvement, mean, precise_blocks, without_one
+from vbench.analysis.statistics import OtherVerdict, blocks_for_precision, improvement, leave_one_out, mean
 
 LATENCIES = st.floats(min_value=0.1, max_value=1e4)
 PAIRS = st.lists(st.tuples(LATENCIES, LATENCIES), min_size=2, max_size=12)
@@ -30,7 +30,7 @@ def test_three_blocks_by_hand() -> None:
 def test_one_block_has_no_interval() -> None:
     found = improvement([90], [66])
     assert found.percent == pytest.approx(26.67, abs=0.01)
-    assert (found.low_percent, found.high_percent, found.precise_blocks) == (None, None, None)
+    assert (found.low_percent, found.high_percent, found.blocks_for_precision) == (None, None, None)
     assert found.slowdown_bound_percent is None
     assert found.verdict == "one block: no interval"
 
@@ -70,15 +70,15 @@ def test_the_advice_does_not_depend_on_the_difference_seen() -> None:
     percentage points a difference only makes the interval a little narrower."""
     none = improvement([100.0, 100.0, 100.0], [93.0, 107.0, 100.0])
     some = improvement([100.0, 100.0, 100.0], [88.35, 101.65, 95.0])
-    assert (none.verdict, some.verdict) == ("not told apart", "not told apart")
-    assert none.precise_blocks is not None
-    assert some.precise_blocks is not None
-    assert some.precise_blocks <= none.precise_blocks <= some.precise_blocks + 1
+    assert (none.verdict, some.verdict) == ("inconclusive", "inconclusive")
+    assert none.blocks_for_precision is not None
+    assert some.blocks_for_precision is not None
+    assert some.blocks_for_precision <= none.blocks_for_precision <= some.blocks_for_precision + 1
 
 
 def test_a_narrower_interval_takes_more_blocks() -> None:
     old, new = [100.0, 100.0, 100.0], [90.0, 108.0, 100.0]
-    blocks = [improvement(old, new, points).precise_blocks for points in (20.0, 8.0, 5.0, 2.0)]
+    blocks = [improvement(old, new, points).blocks_for_precision for points in (20.0, 8.0, 5.0, 2.0)]
     assert all(found is not None for found in blocks)
     assert blocks == sorted(blocks, key=lambda found: found or 0)
     assert blocks[0] != blocks[-1]
@@ -87,19 +87,19 @@ def test_a_narrower_interval_takes_more_blocks() -> None:
 def test_equal_arms_are_not_told_apart() -> None:
     found = improvement([50, 60], [50, 60])
     assert (found.percent, found.low_percent, found.high_percent) == (0, 0, 0)
-    assert found.verdict == "not told apart"
-    assert found.precise_blocks == 2
+    assert found.verdict == "inconclusive"
+    assert found.blocks_for_precision == 2
 
 
 def test_blocks_of_an_interval_that_is_sharp_enough_by_hand() -> None:
     """With s = 0.1 around no difference the half width is t * 10 / sqrt(n) points or so."""
     logs = [0.1 / math.sqrt(2), -0.1 / math.sqrt(2)]
     assert statistics.stdev(logs) == pytest.approx(0.1)
-    blocks = precise_blocks(logs)
+    blocks = blocks_for_precision(logs)
     assert blocks == 9  # the t table: 2.306 * 10 / 3 = 7.7 points at 9 blocks, 2.365 * 10 / 2.83 = 8.4 at 8
-    assert precise_blocks(logs, 7.7) == 9
-    assert precise_blocks(logs, 7.6) == 10
-    assert precise_blocks([5.0, -5.0]) is None
+    assert blocks_for_precision(logs, 7.7) == 9
+    assert blocks_for_precision(logs, 7.6) == 10
+    assert blocks_for_precision([5.0, -5.0]) is None
 
 
 @given(PAIRS)
@@ -109,7 +109,7 @@ def test_a_sweep_that_has_the_blocks_for_it_is_sharp(pairs: list[tuple[float, fl
     assert found.low_percent is not None
     assert found.high_percent is not None
     assert found.half_width_points == pytest.approx((found.high_percent - found.low_percent) / 2)
-    enough = found.precise_blocks is not None and found.precise_blocks <= found.blocks
+    enough = found.blocks_for_precision is not None and found.blocks_for_precision <= found.blocks
     assert enough == (found.half_width_points <= 8)
 
 
@@ -126,23 +126,23 @@ def test_the_mean_of_one_value_has_no_width() -> None:
 
 def test_one_outlying_block_is_named_with_what_the_verdict_would_be_without_it() -> None:
     old, new = [100.0] * 6, [80.0, 81.0, 79.0, 80.5, 79.5, 300.0]
-    assert improvement(old, new).verdict == "not told apart"
-    found = without_one(old, new)
+    assert improvement(old, new).verdict == "inconclusive"
+    found = leave_one_out(old, new)
     assert found is not None
     assert found.high_without == 5
     assert found.high_percent == pytest.approx(20.0, abs=0.1)
     assert found.low_percent < 5
-    assert found.other_verdicts == ((5, "faster"),)
+    assert found.other_verdicts == (OtherVerdict(without=5, verdict="faster"),)
 
 
 def test_two_blocks_leave_nothing_to_leave_out() -> None:
-    assert without_one([1.0, 2.0], [1.0, 2.0]) is None
+    assert leave_one_out([1.0, 2.0], [1.0, 2.0]) is None
 
 
 @given(PAIRS)
 def test_the_whole_lies_within_the_range_without_one(pairs: list[tuple[float, float]]) -> None:
     old, new = [a for a, _ in pairs], [b for _, b in pairs]
-    found = without_one(old, new)
+    found = leave_one_out(old, new)
     if len(pairs) < 3:
         assert found is None
         return

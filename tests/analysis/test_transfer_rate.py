@@ -1,4 +1,4 @@
-"""What connections give a transfer of objects: its rate against the caps of flows and NIC."""
+"""Transfer rate by connections a transfer of objects: its rate against the caps of flows and NIC."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support import records, sweeps
-from vbench.analysis import DATA, PAGE
+from vbench.analysis import PAGE
+from vbench.analysis.comparison_file import DATA
 from vbench.cli.compare import main
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -26,7 +27,7 @@ def transfers(tmp_path: Path, *counts: str) -> Path:
         rate = min(float(settings["runtime.connections"]) * 100, 250) * 0.93 - block
         return {"latency_mean_s": 10.0, "makespan_s": 80.0, "requests": 8.0, "transfer_mbps": rate}
 
-    ends = records.observed(placement={"Sender": {"decode": 1}, "Receiver": {"gpu": 1}})
+    ends = records.load_report(placement={"Sender": {"decode": 1}, "Receiver": {"gpu": 1}})
     return sweeps.write_sweep(
         tmp_path / "sweep",
         {"runtime.connections": counts},
@@ -35,7 +36,7 @@ def transfers(tmp_path: Path, *counts: str) -> Path:
         config=config,
         metrics=metrics,
         clip=lambda *_: None,
-        observed=lambda *_: ends,
+        load_report=lambda *_: ends,
     )
 
 
@@ -48,5 +49,5 @@ def test_what_connections_give_is_drawn_against_the_caps(tmp_path: Path) -> None
     assert "| 15 connections | 15 | 232 ± 6 Mbit/s | 250 Mbit/s | 92.8 ± 2.5% | 2 |" in page
     assert "| 1 connection | 1 | 92.5 ± 6.4 Mbit/s | 100 Mbit/s | 92.5 ± 6.4% | 2 |" in page
     arms = json.loads((sweep / DATA).read_text())["scenarios"][0]["arms"]
-    assert [arm["reached"]["cap_mbps"] for arm in arms] == [100, 200, 250]
-    assert arms[2]["reached"]["share_percent"]["value"] == pytest.approx(92.8)
+    assert [arm["transfer_rate"]["cap_mbps"] for arm in arms] == [100, 200, 250]
+    assert arms[2]["transfer_rate"]["share_percent"]["value"] == pytest.approx(92.8)

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from tests.support import mlflow_runs, sweeps
-from vbench.analysis import DATA, PAGE
+from vbench.analysis import PAGE
 from vbench.analysis.comparison import compare
+from vbench.analysis.comparison_file import DATA
 from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
 from vbench.cli.compare import main
@@ -112,7 +113,7 @@ def test_data_holds_what_the_page_says(written: Written) -> None:
     assert row["improvement"]["low_percent"] == pytest.approx(16.3, abs=0.5)
     arms = written.data["scenarios"][0]["arms"]
     assert [arm["settings"] for arm in arms] == [{"runtime": "oss"}, {"runtime": "anyscale"}]
-    point = arms[0]["points"][0]
+    point = arms[0]["trials"][0]
     assert len(point["latencies_s"]) == 8
     assert sum(point["parts_s"].values()) == pytest.approx(point["latency_mean_s"])
     assert point["bottleneck"]["resources"][0]["resource"] == "cores"
@@ -125,7 +126,7 @@ def test_a_regression_beyond_the_bound_sets_the_exit_status_of_the_command(
     assert main([*arguments, "--fail-on-regression", "10", "--require-non-inferior", "25"]) == 4
     error = capsys.readouterr().err
     assert "is slower than" in error
-    assert "inconclusive, and so not shown to be non-inferior" in error
+    assert "inconclusive, so not shown to be non-inferior" in error
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_regression_beyond_the_bound_sets_the_exit_status(
     assert status(request.getfixturevalue(baseline), percent, None) == expected
     error = capsys.readouterr().err
     assert ("is slower than" in error) == (expected == 4)
-    assert ("inconclusive; a new sweep with more blocks may tell" in error) == (percent == 24)
+    assert ("inconclusive. Run a new sweep with more blocks" in error) == (percent == 24)
 
 
 def test_a_pass_says_how_large_a_regression_would_have_been_missed(
@@ -154,7 +155,7 @@ def test_a_pass_says_how_large_a_regression_would_have_been_missed(
     value = slower.tables[0].rows[0].improvement
     assert value is not None
     assert value.low_percent is not None
-    assert f"a regression of up to {-value.low_percent:.1f}% would have been missed" in error
+    assert f"a regression of up to {-value.low_percent:.1f}% would not be noticed" in error
     assert "passes --fail-on-regression 24" in error
 
 
@@ -163,7 +164,7 @@ def test_a_pass_says_how_large_a_regression_would_have_been_missed(
     [
         ("faster", 0, 0, ""),
         ("slower", 40, 0, ""),
-        ("slower", 25, 5, "inconclusive, and so not shown to be non-inferior"),
+        ("slower", 25, 5, "inconclusive, so not shown to be non-inferior"),
         ("slower", 10, 4, "inferior: its latency is higher by at least"),
     ],
 )
@@ -184,7 +185,7 @@ def test_non_inferiority_has_to_be_shown(
 def test_one_block_shows_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 1, latency)
     assert main([str(tmp_path), "--require-non-inferior", "50"]) == 5
-    assert "1 blocks have no interval; it takes two at least" in capsys.readouterr().err
+    assert "1 block gives no interval, at least two are needed" in capsys.readouterr().err
 
 
 def test_a_changed_record_sets_the_exit_status(
@@ -196,7 +197,7 @@ def test_a_changed_record_sets_the_exit_status(
     (folder / "1" / TRIAL).write_text(json.dumps(data))
     assert main([str(folder)]) == 6
     error = capsys.readouterr().err
-    assert "trial 1 (runtime=anyscale, block 1): it says latency_mean_s = " in error
+    assert "trial 1 (runtime=anyscale, block 1): it has latency_mean_s = " in error
     page = (folder / PAGE).read_text()
     assert "**Not what the trials wrote:**" in page
 
@@ -206,13 +207,11 @@ def test_halves_and_makespan_stand_beside_the_mean(sweep: Path, tmp_path: Path) 
     page = (tmp_path / PAGE).read_text()
     for name in ("first half of the requests", "second half", "while all slots were busy", "makespan"):
         assert name in page
-    assert "without any one block the improvement is" in page
-    assert "3 blocks cannot show a drift" in page
-    assert re.search(
-        r"for ±1 it would take about \d+ blocks in all, .*: run a new sweep with blocks=\d+", page
-    )
+    assert "Leaving out any one block, the improvement is" in page
+    assert "3 blocks are too few to show a drift" in page
+    assert re.search(r"For ±1 points, run a new sweep with blocks=\d+", page)
     (row,) = json.loads((tmp_path / DATA).read_text())["tables"][0]["rows"]
-    assert [each["metric"] for each in row["beside"]] == [
+    assert [each["metric"] for each in row["secondary"]] == [
         "latency_mean_first_half_s",
         "latency_mean_second_half_s",
         "steady_latency_mean_s",
@@ -223,9 +222,9 @@ def test_halves_and_makespan_stand_beside_the_mean(sweep: Path, tmp_path: Path) 
 def test_one_block_cannot_pass_a_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweeps.write_sweep(tmp_path, {"runtime": ["oss", "anyscale"]}, 1, latency)
     assert main([str(tmp_path)]) == 0
-    assert "One block has no interval" in capsys.readouterr().out
+    assert "One block: no confidence interval" in capsys.readouterr().out
     assert main([str(tmp_path), "--fail-on-regression", "5"]) == 2
-    assert "needs two blocks or more" in capsys.readouterr().err
+    assert "needs at least two blocks" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -293,7 +292,7 @@ def test_a_comparison_is_logged_to_the_sweeps_run(sweep: Path, tmp_path: Path) -
 
 def test_a_pipelines_links_are_not_held_against_the_cap_of_one_pair(written: Written) -> None:
     assert not (written.folder / "rate.png").exists()
-    assert "What connections give" not in written.page
+    assert "Transfer rate by connections" not in written.page
 
 
 def test_named_arms_get_a_folder_of_their_own(sweep: Path, tmp_path: Path) -> None:
@@ -353,7 +352,7 @@ def test_what_the_harness_takes_is_a_table(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 0
     page = (tmp_path / PAGE).read_text()
     assert "| chunked inference | OSS (2 connections) | 2 | 8.0 | 4.5 | 12.5 | 80.5 | 1.0 |" in page
-    point = json.loads((tmp_path / DATA).read_text())["scenarios"][0]["arms"][0]["points"][0]
+    point = json.loads((tmp_path / DATA).read_text())["scenarios"][0]["arms"][0]["trials"][0]
     assert point["phases_s"] == phases
 
 
@@ -366,4 +365,4 @@ def test_a_wide_interval_says_how_many_blocks_a_sharp_one_takes(tmp_path: Path) 
     )
     assert main([str(tmp_path)]) == 0
     page = (tmp_path / PAGE).read_text()
-    assert re.search(r"the interval is ±\d+ points; for ±8 it would take about \d+ blocks in all", page)
+    assert re.search(r"The interval is ±\d+ points\. For ±8 points, run a new sweep with blocks=\d+", page)

@@ -66,7 +66,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_earlier_name_of_the_log_command_still_works(tmp_path: Path) -> None:
     done = shell(f"{PYTHON} vbench.tracking nowhere", tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "vbench: nowhere holds no trial.json, nor does any folder below it\n"
+    assert done.stderr == "vbench: there is no trial.json in nowhere or below it\n"
 
 
 def test_a_command_that_does_not_exist_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,7 +133,7 @@ class Page:
     ) -> str:
         """The improvement of what each trial's data give, paired by blocks."""
         base, cand = (
-            {point["block"]: value(point) for point in self._arm(name, scenario, which)["points"]}
+            {point["block"]: value(point) for point in self._arm(name, scenario, which)["trials"]}
             for which in (baseline, candidate)
         )
         common = [block for block in base if block in cand]
@@ -154,7 +154,7 @@ def filled(line: str, names: dict[str, Any]) -> str:
 
 def average(arm: Data, metric: str) -> float:
     """Of an arm's trials."""
-    values = [point["metrics"][metric] for point in arm["points"]]
+    values = [point["metrics"][metric] for point in arm["trials"]]
     return float(sum(values) / len(values))
 
 

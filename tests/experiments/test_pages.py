@@ -80,7 +80,7 @@ def test_every_counted_trial_can_be_checked_by_a_reader(path: Path) -> None:
     """Its id, code and machine, the hashes of its files, and that all rules hold."""
     data = json.loads(path.read_text())
     counted = [source for source in data["provenance"]["sources"] if source["counted"]]
-    points = [point for scenario in data["scenarios"] for arm in scenario["arms"] for point in arm["points"]]
+    points = [point for scenario in data["scenarios"] for arm in scenario["arms"] for point in arm["trials"]]
     assert len(counted) == len(points)
     assert len({source["trial_id"] for source in counted}) == len(counted)
     for source in counted:
@@ -90,7 +90,7 @@ def test_every_counted_trial_can_be_checked_by_a_reader(path: Path) -> None:
         assert source["versions"]["ray"]
         assert source["files"]["requests.jsonl"]
         assert len(source["rules"]) > 20
-        assert all(rule["holds"] for rule in source["rules"])
+        assert all(rule["passed"] for rule in source["rules"])
     latencies = sorted(source["metrics"]["latency_mean_s"] for source in counted)
     assert latencies == pytest.approx(sorted(point["latency_mean_s"] for point in points))
 

@@ -89,5 +89,5 @@ def test_a_watch_tells_its_own_listener_from_others() -> None:
         with strangers.running(60), sharing(port):
             pass
     (one,) = own.listeners()
-    assert (one.own, one.looks_percent) == (True, 100.0)
+    assert (one.own, one.present_percent) == (True, 100.0)
     assert [(each.own, each.pid) for each in strangers.listeners()] == [(False, os.getpid())]

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from tests.support import records
+from vbench.analysis.bottleneck import find_bottleneck
 from vbench.cli import efficiency
 from vbench.load.single_process import SingleProcess
 from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.record import files
+from vbench.record.measurements import Measurements
 from vbench.record.types import Trial
 from vbench.telemetry import environment
 from vbench.video.digest import file_digest, frame_digests
@@ -91,8 +93,10 @@ def of_clip(clip: Path, folder: Path) -> Trial:
 
 
 def run(folder: Path, trial: Trial, *arguments: str) -> int:
-    files.write_json(folder / files.TRIAL, trial)
-    files.write_lines(folder / files.SPANS, [records.span("decode", "compute", 1.6)])
+    spans = [records.span("decode", "compute", 1.6)]
+    bottleneck = find_bottleneck(trial, Measurements(spans=spans))
+    files.write_json(folder / files.TRIAL, replace(trial, bottleneck=bottleneck))
+    files.write_lines(folder / files.SPANS, spans)
     return efficiency.main([str(folder), *arguments])
 
 
@@ -120,16 +124,16 @@ def test_a_plain_process_that_sees_other_frames_measures_nothing(
     cached.write_text(cached.read_text().replace('"digest": "', '"digest": "0', 1))
 
     assert run(tmp_path, trial) == 2
-    assert "sees other frames" in capsys.readouterr().err
+    assert "gets other frames" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"environment": {**environment.describe(), "host": "elsewhere"}}, "host is elsewhere, and here"),
-        ({"clip": None}, "had no video"),
+        ({"environment": {**environment.describe(), "host": "elsewhere"}}, "host=elsewhere, and here"),
+        ({"clip": None}, "has no video"),
         ({"metrics": {"requests": 2.0}}, "has no throughput"),
-        ({"clip": replace(records.clip(), path="/gone.mp4")}, "video of .* is gone (/gone.mp4)"),
+        ({"clip": replace(records.clip(), path="/gone.mp4")}, "video of .* is missing (/gone.mp4)"),
     ],
     ids=["machine", "no video", "failed", "gone"],
 )
@@ -147,7 +151,7 @@ def test_another_video_under_the_same_name_is_refused(
     assert trial.clip is not None
 
     assert run(tmp_path, replace(trial, clip=replace(trial.clip, fingerprint="f"))) == 2
-    assert "is not the video" in capsys.readouterr().err
+    assert "has changed since" in capsys.readouterr().err
 
 
 def test_without_a_folder_the_latest_run_is_taken(

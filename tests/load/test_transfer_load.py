@@ -196,18 +196,18 @@ def test_what_cannot_be_moved_is_refused_in_one_sentence(config: Config, complai
 
 def rules_of(*requests: Request) -> dict[str, Rule]:
     config = records.config("load=transfer", "cluster=emulated", "load.requests=2")
-    judged = judge(config, records.observed(), Measurements(requests=requests))
+    judged = judge(config, records.load_report(), Measurements(requests=requests))
     return {rule.name: rule for rule in judged}
 
 
 def test_rules_of_a_transfer_speak_of_objects() -> None:
     right = rules_of(records.request(0), records.request(1))
-    assert right["objects arrived whole"].holds
-    assert right["objects arrived whole"].found == "8 objects, 0 wrong"
+    assert right["objects arrived whole"].passed
+    assert right["objects arrived whole"].observed == "8 objects, 0 wrong"
     assert not [name for name in right if "frames" in name or "detections" in name]
     wrong = rules_of(records.request(0, frames_wrong=1, mismatch="object 1"), records.request(1))
-    assert not wrong["objects arrived whole"].holds
-    assert "1 wrong; the first: object 1" in wrong["objects arrived whole"].found
+    assert not wrong["objects arrived whole"].passed
+    assert "1 wrong; first: object 1" in wrong["objects arrived whole"].observed
 
 
 def pulled(index: int, *numbers: int) -> Request:
@@ -223,11 +223,11 @@ def pulled(index: int, *numbers: int) -> Request:
     ("numbers", "said"),
     [
         ([(4,), (5,), (6,)], ""),  # three to warm up
-        ([(4,), (6,), (7,)], "request 1 was the receiver's pull 6, and should be its pull 5"),
-        ([(5,), (4,), (6,)], "request 0 was the receiver's pull 5, and should be its pull 4"),
-        ([(3,), (4,), (5,)], "request 0 was the receiver's pull 3, and should be its pull 4"),
-        ([(4,), (5, 6), (7,)], "request 1 was the receiver's pull 5 and 6, and should be its pull 5"),
-        ([(4,), (), (5,)], "request 1 was the receiver's pull none that is recorded, and should be"),
+        ([(4,), (6,), (7,)], "request 1 was the receiver's pull 6 instead of 5"),
+        ([(5,), (4,), (6,)], "request 0 was the receiver's pull 5 instead of 4"),
+        ([(3,), (4,), (5,)], "request 0 was the receiver's pull 3 instead of 4"),
+        ([(4,), (5, 6), (7,)], "request 1 was the receiver's pull 5 and 6 instead of 5"),
+        ([(4,), (), (5,)], "request 1 was the receiver's pull (not recorded) instead of"),
     ],
 )
 def test_pulls_that_are_left_out_repeated_or_reordered_are_found(

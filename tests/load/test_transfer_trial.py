@@ -38,12 +38,12 @@ def _is_of_a_transfer(folder: Path) -> None:
     trial = read_trial(folder)
     assert trial.valid
     assert trial.clip is None
-    assert trial.observed is not None
-    assert trial.observed.placement == {"Sender": {"decode": 1}, "Receiver": {"gpu": 1}}
-    assert set(trial.observed.late_sent_bytes) == set(ENDS)
+    assert trial.load_report is not None
+    assert trial.load_report.placement == {"Sender": {"decode": 1}, "Receiver": {"gpu": 1}}
+    assert set(trial.load_report.post_run_bytes) == set(ENDS)
     assert trial.phases_s["settle"] >= IDLE_S <= trial.phases_s["drain"]
-    (way,) = trial.observed.connections
-    assert (way.sender, way.receiver, way.expected, way.found) == ("decode", "gpu", 1, 1)
+    (way,) = trial.load_report.connections
+    assert (way.sender, way.receiver, way.expected, way.established) == ("decode", "gpu", 1, 1)
     assert way.moved_bytes == 3 * 16_000_000
     assert [(r.frames_got, r.frame_bytes) for r in read_requests(folder)] == [(2, 16_000_000)] * 2
     transfers = inter_node_transfers(read_spans(folder))

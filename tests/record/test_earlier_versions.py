@@ -32,7 +32,7 @@ def test_a_record_of_version_2_is_read_with_its_version(outputs: Path, name: str
     assert trial.schema_version == 2
     assert trial.valid
     assert trial.bottleneck is None
-    assert {rule.name for rule in trial.rules if rule.holds} == {rule.name for rule in trial.rules}
+    assert {rule.name for rule in trial.rules if rule.passed} == {rule.name for rule in trial.rules}
     assert len(read_samples(outputs / "sweeps" / "s" / name)) == 4
 
 
@@ -50,8 +50,8 @@ def test_its_bottleneck_is_computed(outputs: Path, name: str) -> None:
 def test_its_metrics_come_out_as_they_were_recorded(outputs: Path, name: str) -> None:
     folder = outputs / "sweeps" / "s" / name
     trial = read_trial(folder)
-    assert trial.observed is not None
-    again = summarize(trial.clip, read_measurements(folder, None), trial.observed.late_sent_bytes)
+    assert trial.load_report is not None
+    again = summarize(trial.clip, read_measurements(folder, None), trial.load_report.post_run_bytes)
     recorded = {metric: value for metric, value in trial.metrics.items() if metric != "harness_s"}
     assert len(recorded) > 40
     assert {metric: again[metric] for metric in recorded} == pytest.approx(recorded, rel=1e-12)
@@ -65,7 +65,7 @@ def test_its_sweep_is_compared_with_the_numbers_of_its_own_version(outputs: Path
     (row,) = comparison.tables[0].rows
     assert row.improvement is not None
     assert row.improvement.percent == pytest.approx(13.929432065930047, rel=1e-12)
-    assert [point.bottleneck is not None for arm in comparison.scenarios[0].arms for point in arm.points] == [
+    assert [point.bottleneck is not None for arm in comparison.scenarios[0].arms for point in arm.trials] == [
         True,
         True,
     ]

@@ -8,14 +8,14 @@ import pytest
 
 from tests.support import records
 from vbench.record.files import (
+    LOAD_REPORT,
     MACHINES,
     NODES,
-    OBSERVED,
     REQUESTS,
     TRIAL,
     RecordError,
+    read_load_report,
     read_machines,
-    read_observed,
     read_requests,
     read_samples,
     read_trial,
@@ -32,14 +32,14 @@ def test_a_trial_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_trial_of_an_emulated_cluster_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    pair = Connections(sender="decode", receiver="gpu", expected=15, found=15, moved_bytes=10**9)
-    observed = records.observed(connections=[pair])
+    pair = Connections(sender="decode", receiver="gpu", expected=15, established=15, moved_bytes=10**9)
+    load_report = records.load_report(connections=[pair])
     network = records.network("decode", "gpu")
-    trial = records.trial(folder=str(tmp_path), observed=observed, network=network)
+    trial = records.trial(folder=str(tmp_path), load_report=load_report, network=network)
     write_json(tmp_path / TRIAL, trial)
-    write_json(tmp_path / OBSERVED, observed)
+    write_json(tmp_path / LOAD_REPORT, load_report)
     assert read_trial(tmp_path) == trial
-    assert read_observed(tmp_path) == observed
+    assert read_load_report(tmp_path) == load_report
 
 
 def test_samples_are_read_back_as_they_were_written(tmp_path: Path) -> None:

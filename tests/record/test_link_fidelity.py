@@ -13,7 +13,7 @@ from vbench.record.link_fidelity import (
     metrics,
     shaped_percent,
 )
-from vbench.record.link_use import rounds
+from vbench.record.link_use import sample_intervals
 from vbench.record.measurements import Measurements
 from vbench.record.network import LinkCheck, LinkSample
 from vbench.record.types import MachineSample, NodeSample, SpanLine
@@ -70,13 +70,13 @@ def broken(**changes: Any) -> list[str]:
     measured = Measurements(**(parts | changes))
     assert measured.network is not None
     rules = list(links_set_the_pace.judge(records.config().load, measured.network, measured))
-    assert all(rule.found and rule.remedy for rule in rules)
-    return [rule.name for rule in rules if not rule.holds]
+    assert all(rule.observed and rule.remedy for rule in rules)
+    return [rule.name for rule in rules if not rule.passed]
 
 
-CPU = "the machine's CPUs were not what transfers waited for"
-LINKS = "the shaped links were what transfers waited for"
-CROSSED = "what had to cross went over the shaped links"
+CPU = "transfers did not wait for the machine's CPUs"
+LINKS = "transfers waited for the shaped links"
+CROSSED = "all transfers went over the shaped links"
 CAPPED = "no link carried more than its cap"
 CHECKS = "the links had their rates before the trial"
 
@@ -93,14 +93,14 @@ def test_cpus_without_idle_time_while_bytes_moved_break_the_rule() -> None:
 def test_idle_time_counts_only_while_bytes_moved() -> None:
     samples = [records.machine(at, cpu_idle_s=idle) for at, idle in ((90.0, 0), (100.0, 20.0))]
     busy = [records.machine(100.0 + at, cpu_idle_s=20.0 + 0.1 * at) for at in (2, 4)]
-    percent = cpu_while_moving_percent(rounds(trial()), NETWORK.links, [*samples, *busy])
+    percent = cpu_while_moving_percent(sample_intervals(trial()), NETWORK.links, [*samples, *busy])
     assert percent == pytest.approx(95.0)
 
 
 def test_samples_of_the_machine_count_by_the_time_they_share_with_moving_bytes() -> None:
     half = [records.machine(98.0, cpu_idle_s=0), records.machine(102.0, cpu_idle_s=8.0)]
     rest = records.machine(104.0, cpu_idle_s=8.0)
-    percent = cpu_while_moving_percent(rounds(trial()), NETWORK.links, [*half, rest])
+    percent = cpu_while_moving_percent(sample_intervals(trial()), NETWORK.links, [*half, rest])
     assert percent == pytest.approx((2 * 0 + 2 * 100) / 4)
 
 
@@ -113,10 +113,10 @@ def test_bytes_that_waited_in_no_queue_break_the_rule() -> None:
 def test_cpus_that_were_used_up_for_most_bytes_break_the_rule_though_the_mean_is_low() -> None:
     idle_s = [0.0, 0.05, 0.1, 0.15, 2.1]
     samples = [records.machine(100.0 + at, cpu_idle_s=idle) for at, idle in enumerate(idle_s)]
-    mean = cpu_while_moving_percent(rounds(trial()), NETWORK.links, samples)
+    mean = cpu_while_moving_percent(sample_intervals(trial()), NETWORK.links, samples)
     assert mean is not None
     assert mean < 85
-    saturated = cpu_saturated_percent(rounds(trial()), NETWORK.links, samples)
+    saturated = cpu_saturated_percent(sample_intervals(trial()), NETWORK.links, samples)
     assert saturated == pytest.approx(75)
     assert broken(machines=samples) == [CPU]
 
@@ -128,7 +128,7 @@ def test_the_receivers_link_counts_as_well(waits_at: str, percent: float) -> Non
         replace(s, link=records.queues(in_waits=int(s.at_s))) if s.node == waits_at else s
         for s in trial(waits=0, queued=0)
     ]
-    assert shaped_percent(rounds(nodes), NETWORK.links) == pytest.approx(percent)
+    assert shaped_percent(sample_intervals(nodes), NETWORK.links) == pytest.approx(percent)
 
 
 def test_a_trial_in_which_nothing_moved_proves_nothing() -> None:
@@ -140,11 +140,11 @@ def test_bytes_that_took_another_way_break_the_rule() -> None:
     assert broken(spans=moved(21 * MB)) == [CROSSED]
 
 
-@pytest.mark.parametrize(("measured", "holds"), [(18.1, True), (17.9, False), (22.1, False)])
-def test_a_link_that_was_off_before_the_trial_breaks_the_rule(measured: float, holds: bool) -> None:
+@pytest.mark.parametrize(("measured", "passed"), [(18.1, True), (17.9, False), (22.1, False)])
+def test_a_link_that_was_off_before_the_trial_breaks_the_rule(measured: float, passed: bool) -> None:
     check = LinkCheck(sender="decode", receiver="gpu", flows=1, expected_mbps=20.0, measured_mbps=measured)
     network = records.network(*NAMES, checks=[*NETWORK.checks, check])
-    assert broken(network=network) == ([] if holds else [CHECKS])
+    assert broken(network=network) == ([] if passed else [CHECKS])
 
 
 def test_links_that_were_not_checked_break_the_rule() -> None:

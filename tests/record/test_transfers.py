@@ -74,11 +74,11 @@ def requests(draw: st.DrawFn) -> list[SpanLine]:
     return draw(st.permutations(spans))
 
 
-@given(requests())
 def moved_frames(spans: list[SpanLine]) -> dict[tuple[str, str], int]:
     return frame_bytes_by_route(inter_node_transfers(spans))
 
 
+@given(requests())
 def test_every_byte_of_a_transfer_is_handed_over_once(spans: list[SpanLine]) -> None:
     expected = sum(span.bytes for span in spans if span.kind == "transfer")
     assert sum(one.bytes for one in transfers(spans)) == expected

@@ -9,7 +9,7 @@ from rich.console import Console
 from tests.support import records
 from vbench.record.bottleneck import Bottleneck, ResourceTime
 from vbench.record.types import Rule
-from vbench.run.trial_report import cautions, show_sweep, show_trial
+from vbench.run.trial_report import caveats, show_sweep, show_trial
 
 METRICS = {
     "requests": 3.0,
@@ -31,13 +31,13 @@ def test_a_valid_trial_shows_latency_with_n_and_stage_times() -> None:
     assert "n = 3 requests" in text
     assert "2.00 s" in text
     assert "1.250" in text
-    assert "hardly more than the maximum" in text
+    assert "p99 is essentially the maximum" in text
 
 
 def test_a_broken_rule_is_shown_with_its_remedy_and_numbers_are_marked() -> None:
-    rule = Rule(name="nothing was spilled to disk", holds=False, found="9 MB spilled", remedy="raise it")
+    rule = Rule(name="nothing was spilled to disk", passed=False, observed="9 MB spilled", remedy="raise it")
     text = printed(show_trial, records.trial(valid=False, rules=[rule], metrics=METRICS))
-    assert "NOT VALID (0 of 1 rules hold)" in text
+    assert "INVALID (0 of 1 rules passed)" in text
     assert "broken: nothing was spilled to disk: 9 MB spilled" in text
     assert "raise it" in text
 
@@ -66,8 +66,8 @@ def test_what_is_approximate_says_so_wherever_it_is_shown() -> None:
     config = records.trial().config
     keyframes = {**config, "pipeline": {**config["pipeline"], "keyframes_only": True}}
     approximate = records.trial(metrics=METRICS, config=keyframes)
-    assert "APPROXIMATE: keyframes stand for" in printed(show_trial, approximate)
-    assert any("APPROXIMATE" in line for line in cautions([approximate, records.trial(metrics=METRICS)]))
+    assert "APPROXIMATE: keyframes stand in for" in printed(show_trial, approximate)
+    assert any("APPROXIMATE" in line for line in caveats([approximate, records.trial(metrics=METRICS)]))
     assert "APPROXIMATE" not in printed(show_trial, records.trial(metrics=METRICS))
 
 
@@ -76,7 +76,7 @@ def test_random_weights_are_told_wherever_results_are_shown() -> None:
     untrained = {**config, "model": {**config["model"], "weights": "random"}}
     random = records.trial(metrics=METRICS, config=untrained)
     assert "RANDOM WEIGHTS: the model was never trained" in printed(show_trial, random)
-    assert any("RANDOM WEIGHTS" in line for line in cautions([random, records.trial(metrics=METRICS)]))
+    assert any("RANDOM WEIGHTS" in line for line in caveats([random, records.trial(metrics=METRICS)]))
     assert "RANDOM" not in printed(show_trial, records.trial(metrics=METRICS))
 
 
@@ -85,11 +85,11 @@ def test_a_sweep_of_runtimes_on_one_node_says_what_it_cannot_show() -> None:
         records.trial(metrics=METRICS, config={**records.trial().config, "runtime": {"name": name}})
         for name in ("oss", "anyscale")
     ]
-    lines = cautions(trials)
-    assert any("not told apart from noise" in line for line in lines)
-    assert any("no peers" in line for line in lines)
+    lines = caveats(trials)
+    assert any("differences may be noise" in line for line in lines)
+    assert any("no connections between nodes" in line for line in lines)
     assert "2 trials" in printed(show_sweep, trials)
-    assert cautions(trials[:1]) == []
+    assert caveats(trials[:1]) == []
 
 
 def test_a_transfer_shows_mbit_per_second_and_no_stages() -> None:

@@ -94,7 +94,7 @@ def test_a_sweep_that_is_stopped_goes_on_to_valid_trials_that_mlflow_has(
 
     assert status == 0, output
     assert "of which 1 ran before" in output
-    assert output.count("Limit: ") == output.count("measured: efficiency ") == 1
+    assert output.count("Bottleneck: ") == output.count(", busy ") == 1
     assert (folder / "sweep.json").read_text() == plan
     sweep = read(folder)
     trials = records(folder, sweep)
@@ -107,7 +107,11 @@ def test_a_sweep_that_is_stopped_goes_on_to_valid_trials_that_mlflow_has(
     assert json.loads((folder / "comparison.json").read_text())
     for trial in trials:
         _is_whole(trial)
-    asked = {trial.swept["runtime"]: dict(trial.observed.runtime_asked) for trial in trials if trial.observed}
+    asked = {
+        trial.swept["runtime"]: dict(trial.load_report.flags_requested)
+        for trial in trials
+        if trial.load_report
+    }
     assert asked["oss"] == {}
     assert asked["anyscale"]["RAY_object_manager_client_connection_num"] == "15"
     digests = {tuple(request.digest for request in read_requests(Path(trial.folder))) for trial in trials}
@@ -123,10 +127,10 @@ def test_a_sweep_that_is_stopped_goes_on_to_valid_trials_that_mlflow_has(
 
 
 def _is_whole(trial: Trial) -> None:
-    assert all(rule.holds for rule in trial.rules)
+    assert all(rule.passed for rule in trial.rules)
     assert trial.metrics["requests"] == 3
-    assert trial.observed is not None
-    assert set(trial.observed.placement) == {
+    assert trial.load_report is not None
+    assert set(trial.load_report.placement) == {
         "VideoProcessingAPI",
         "VideoProcessingService",
         "VideoDecoder",

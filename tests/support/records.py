@@ -10,10 +10,10 @@ from vbench.record.network import Link, LinkCheck, LinkSample, Network
 from vbench.record.types import (
     Clip,
     CpuBounds,
+    LoadReport,
     MachineSample,
     NodeRuntime,
     NodeSample,
-    Observed,
     ReferenceChecks,
     Request,
     SpanLine,
@@ -137,18 +137,18 @@ def network(*nodes: str, nic_mbps: float = 80.0, **changes: Any) -> Network:
     )
 
 
-def observed(**changes: Any) -> Observed:
+def load_report(**changes: Any) -> LoadReport:
     return replace(
-        Observed(
+        LoadReport(
             ray_version="2.60.0",
             ray_commit="abc",
             phases_s={"deploy": 9.0, "warm_up": 2.0, "measure": 5.0},
-            runtime_asked={},
-            runtime_found=[NodeRuntime(node="head", raylet_pid=1, flags={})],
+            flags_requested={},
+            flags_found=[NodeRuntime(node="head", raylet_pid=1, flags={})],
             placement={"VideoDecoder": {"head": 1}},
             connections=[],
             oom_kills=0,
-            not_sent=0,
+            unsent_requests=0,
         ),
         **changes,
     )
@@ -230,7 +230,7 @@ def trial(**changes: Any) -> Trial:
             environment={"cores": 2, "packages": {"ray": "2.60.0"}},
             clip=clip(),
             network=None,
-            observed=observed(),
+            load_report=load_report(),
         ),
         **changes,
     )

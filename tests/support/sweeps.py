@@ -103,7 +103,7 @@ def write_trial(
         "environment": ENVIRONMENT,
         "metrics": metrics,
         "network": network,
-        "observed": records.observed(
+        "load_report": records.load_report(
             placement={"VideoDecoder": {"decode": 2}, "ModelInference": {"gpu": 1}},
         ),
         **changes,
@@ -127,7 +127,9 @@ def _config(*overrides: str) -> dict[str, Any]:
 
 
 def broken_rule() -> list[Rule]:
-    return [Rule(name="nothing was spilled to disk", holds=False, found="12 MB spilled", remedy="more store")]
+    return [
+        Rule(name="nothing was spilled to disk", passed=False, observed="12 MB spilled", remedy="more store")
+    ]
 
 
 def _requests(name: str, latency_s: float) -> list[Request]:

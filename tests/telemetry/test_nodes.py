@@ -173,6 +173,6 @@ def test_the_most_connections_that_were_seen_are_what_counts() -> None:
     ]
     moved = {("decode", "gpu"): 900, ("gpu", "decode"): 5, ("decode", "head"): 0}
     asked, none = connections.connections(15, moved, samples)
-    assert (asked.sender, asked.receiver, asked.expected, asked.found) == ("decode", "gpu", 15, 15)
-    assert (none.sender, none.found, none.moved_bytes) == ("gpu", 0, 5)
+    assert (asked.sender, asked.receiver, asked.expected, asked.established) == ("decode", "gpu", 15, 15)
+    assert (none.sender, none.established, none.moved_bytes) == ("gpu", 0, 5)
     assert [connections.expected(count) for count in (None, 1, 2, 15)] == [2, 1, 2, 15]

@@ -79,15 +79,12 @@ def test_the_command_that_moves_it_away_works_when_pasted(tmp_path: Path) -> Non
     assert unusable_database(database, EXPERIMENT) is None
 
 
-def test_a_database_that_another_program_locks_is_named(
-    made: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vbench.tracking.database.BUSY_S", 0.1)
+def test_a_database_that_another_program_locks_is_named(made: bytes, tmp_path: Path) -> None:
     path = tmp_path / DATABASE
     path.write_bytes(made)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        assert "has been locked by another program" in str(unusable_database(path, EXPERIMENT))
+        assert "has been locked by another program" in str(unusable_database(path, EXPERIMENT, busy_s=0.1))
     assert unusable_database(path, EXPERIMENT) is None
 
 

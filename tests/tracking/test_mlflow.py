@@ -126,7 +126,7 @@ def test_a_record_of_another_version_is_named_and_the_others_are_logged(
 
 def test_a_folder_without_records_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--outputs", str(tmp_path / "out")]) == 2
-    assert "holds no trial.json" in capsys.readouterr().err
+    assert "there is no trial.json in" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

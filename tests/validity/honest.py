@@ -19,9 +19,9 @@ from vbench.record.types import (
     Connections,
     Graph,
     Listener,
+    LoadReport,
     MachineSample,
     NodeRuntime,
-    Observed,
     PlacedReplica,
     Request,
     SpanLine,
@@ -43,7 +43,7 @@ class Record:
     """What the rules are given."""
 
     config: Config
-    observed: Observed
+    load_report: LoadReport
     requests: list[Request]
     spans: list[SpanLine]
     machines: list[MachineSample]
@@ -59,11 +59,11 @@ class Record:
 
     @property
     def graph(self) -> Graph:
-        assert self.observed.graph is not None
-        return self.observed.graph
+        assert self.load_report.graph is not None
+        return self.load_report.graph
 
     def with_graph(self, **changes: Any) -> "Record":
-        return replace(self, observed=replace(self.observed, graph=replace(self.graph, **changes)))
+        return replace(self, load_report=replace(self.load_report, graph=replace(self.graph, **changes)))
 
     def with_request(self, index: int, **changes: Any) -> "Record":
         return replace(
@@ -326,10 +326,10 @@ class _Simulation:
         one = dict.fromkeys(sorted({replica.deployment for replica in placed}), 1)
         graph = Graph(
             deployment_id=IDENTITY,
-            listeners=[Listener(pid=7, command="ray::ProxyActor", own=True, looks_percent=100.0)],
+            listeners=[Listener(pid=7, command="ray::ProxyActor", own=True, present_percent=100.0)],
             replicas_before=placed,
             replicas_after=placed,
-            replicas_asked=one,
+            replicas_configured=one,
             model_fingerprint=FINGERPRINT,
             served_before={"VideoProcessingAPI#a": self._warm_up} if self._warm_up else {},
             warm_up_requests=self._warm_up,
@@ -337,27 +337,29 @@ class _Simulation:
             compute_alone_s={"decode": 0.02, "infer": 0.02},
             compute_first_s={"decode": 0.05, "infer": 0.05},
         )
-        observed = Observed(
+        load_report = LoadReport(
             ray_version="2.60.0",
             ray_commit="abc",
             phases_s={"measure": last_s - first_s + 0.1},
-            runtime_asked={},
-            runtime_found=[NodeRuntime(node="head", raylet_pid=1, flags={})],
+            flags_requested={},
+            flags_found=[NodeRuntime(node="head", raylet_pid=1, flags={})],
             placement={replica.deployment: {replica.node: 1} for replica in placed},
             connections=[
-                Connections(sender=self._front, receiver=self._back, expected=2, found=2, moved_bytes=10**8)
+                Connections(
+                    sender=self._front, receiver=self._back, expected=2, established=2, moved_bytes=10**8
+                )
             ]
             if self._shaped
             else [],
             oom_kills=0,
-            not_sent=0,
+            unsent_requests=0,
             graph=graph,
         )
         links = [Link(node=name, nic_mbps=20.0, flow_mbps=5.0) for name in (self._front, self._back)]
         network = Network(scale=100.0, congestion_control="cubic", links=links, checks=[])
         return Record(
             config=self._config,
-            observed=observed,
+            load_report=load_report,
             requests=self._requests,
             spans=self._spans,
             machines=[records.machine(first_s - 0.01), records.machine(last_s + 0.01)],

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.support import records
 from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
-from vbench.record.types import Harness, Observed, Speed, Stall
+from vbench.record.types import Harness, LoadReport, Speed, Stall
 
 
 def config(cluster: str = "local", cpus: int | None = None, gpus: int = 0, **load: Any) -> Config:
@@ -47,7 +47,7 @@ def harness(**changes: Any) -> Harness:
     )
 
 
-def observed(**changes: Any) -> Observed:
+def load_report(**changes: Any) -> LoadReport:
     seen = {
         "stalls": (Stall(where="client", worst_ms=55, wakes=100),),
         "conditions": {
@@ -56,4 +56,4 @@ def observed(**changes: Any) -> Observed:
             "workers of head": process(nice=15),
         },
     }
-    return records.observed(**(seen | changes))
+    return records.load_report(**(seen | changes))

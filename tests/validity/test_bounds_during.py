@@ -22,40 +22,40 @@ FOUND_THEN_LOST: dict[str, dict[str, Any]] = {
     "affinity of raylets (process 7) was": {
         "changed": ["affinity of raylets (process 7) was CPUs 0, 1, then CPUs 0"]
     },
-    "the GCS (process 5) could run on 1 CPUs alone": {"least_cpus": 1, "least_cpus_of": "GCS (process 5)"},
+    "the GCS (process 5) could run on only 1 CPUs": {"least_cpus": 1, "least_cpus_of": "GCS (process 5)"},
     "the GCS (process 5) had a quota of 0.5 CPUs": {"quota_cpus": 0.5, "quota_cpus_of": "GCS (process 5)"},
     "throttled the trial's control groups for 0.40 s": {"throttled_s": 0.4},
 }
 
 
-def judged(*bounds: CpuBounds | None, **observed: Any) -> Rule:
+def judged(*bounds: CpuBounds | None, **load_report: Any) -> Rule:
     """By samples with these bounds."""
     machines = [records.machine(100.0 + at, bounds=one) for at, one in enumerate(bounds)]
     (rule,) = conditions.judge(
-        parts.config(), parts.observed(**observed), parts.harness(**_harness(observed)), machines
+        parts.config(), parts.load_report(**load_report), parts.harness(**_harness(load_report)), machines
     )
     return rule
 
 
-def _harness(observed: dict[str, Any]) -> dict[str, Any]:
-    if not observed:
+def _harness(load_report: dict[str, Any]) -> dict[str, Any]:
+    if not load_report:
         return {}
-    return {"conditions": {"harness": observed["conditions"]["load process"], "harness's machine": {}}}
+    return {"conditions": {"harness": load_report["conditions"]["load process"], "harness's machine": {}}}
 
 
 def test_processes_that_nobody_touched_hold() -> None:
-    assert judged(records.bounds(), records.bounds()).holds
+    assert judged(records.bounds(), records.bounds()).passed
 
 
 def test_records_of_before_bounds_were_sampled_hold() -> None:
-    assert judged(None, None).holds
+    assert judged(None, None).passed
 
 
 @pytest.mark.parametrize("said", FOUND_THEN_LOST)
 def test_a_bound_at_one_sample_alone_is_named(said: str) -> None:
     rule = judged(records.bounds(), records.bounds(**FOUND_THEN_LOST[said]), records.bounds())
-    assert not rule.holds
-    assert said in rule.found
+    assert not rule.passed
+    assert said in rule.observed
     assert "taskset, renice, cgroups" in rule.remedy
 
 
@@ -65,8 +65,8 @@ def test_a_quota_that_stays_is_judged_by_what_the_configuration_counts_on() -> N
     conditions_then = {"load process": process, "raylet of head": process}
     throttled = records.bounds(quota_cpus=1.5, quota_cpus_of="harness (process 1)", throttled_s=3.0)
     rule = judged(throttled, throttled, conditions=conditions_then)
-    assert "throttled" not in rule.found
-    assert "for a time" not in rule.found
+    assert "throttled" not in rule.observed
+    assert "for some time" not in rule.observed
 
 
 @contextmanager

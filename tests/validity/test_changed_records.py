@@ -27,13 +27,13 @@ SIZED = "the configured replicas ran"
 BATCHES = "batches were of the configured size"
 IN_FLIGHT = "the configured number of requests was in flight"
 TIMES = "client and service agree on the times"
-SERVED = "the service had just the recorded requests"
-VARIED = "requests in a row asked for different videos"
-COMPUTED = "each request was computed anew"
+SERVED = "the service had only the recorded requests"
+VARIED = "consecutive requests asked for different videos"
+COMPUTED = "each request was computed again"
 WORKED = "every replica worked"
-CONSISTENT = "the record agrees with itself"
-MEASURED = "the measured time passed for others too"
-OF_SERVICE = "the latency is the service's"
+CONSISTENT = "the record is consistent"
+MEASURED = "other processes saw the same measured time"
+OF_SERVICE = "the latency is the service's own"
 
 Change = Callable[[Record, random.Random], Record]
 
@@ -322,7 +322,7 @@ def replica_restarted(record: Record, draw: random.Random) -> Record:
 
 
 def another_listens(record: Record, draw: random.Random) -> Record:
-    other = Listener(pid=9, command="python server.py", own=False, looks_percent=40.0)
+    other = Listener(pid=9, command="python server.py", own=False, present_percent=40.0)
     return record.with_graph(listeners=[*record.graph.listeners, other])
 
 
@@ -386,8 +386,8 @@ def times_scaled(record: Record, draw: random.Random) -> Record:
 
 def measured_twice(record: Record, draw: random.Random) -> Record:
     """And the better loop recorded."""
-    phases_s = {**record.observed.phases_s, "measure": 2 * record.observed.phases_s["measure"] + 5.0}
-    return replace(record, observed=replace(record.observed, phases_s=phases_s))
+    phases_s = {**record.load_report.phases_s, "measure": 2 * record.load_report.phases_s["measure"] + 5.0}
+    return replace(record, load_report=replace(record.load_report, phases_s=phases_s))
 
 
 def all_work_by_one_decoder(record: Record, draw: random.Random) -> Record:
@@ -562,13 +562,13 @@ def test_clocks_that_are_known_to_be_apart_are_allowed_for() -> None:
     ]
     changed = replace(record, requests=ahead)
     assert any(line.startswith(TIMES) for line in broken(changed))
-    apart = replace(changed.observed, clocks_off_s={"head": 0.0, "gpu": -0.015})
-    assert not any(line.startswith(TIMES) for line in broken(replace(changed, observed=apart)))
+    apart = replace(changed.load_report, clocks_off_s={"head": 0.0, "gpu": -0.015})
+    assert not any(line.startswith(TIMES) for line in broken(replace(changed, load_report=apart)))
 
 
 def test_a_record_that_does_not_say_what_was_deployed_is_not_valid() -> None:
     record = honest.record()
-    changed = replace(record, observed=replace(record.observed, graph=None))
+    changed = replace(record, load_report=replace(record.load_report, graph=None))
     assert any(line.startswith(ANSWERED) for line in broken(changed))
 
 
@@ -596,9 +596,9 @@ def test_a_record_that_no_rule_can_read_is_not_valid() -> None:
         replace(one, replicas=[replace(each, calls=[]) for each in one.replicas]) for one in record.requests
     ]
     changed = replace(record, requests=requests)
-    found = judge(changed.config, changed.observed, replace(changed.measured, network=None))
+    found = judge(changed.config, changed.load_report, replace(changed.measured, network=None))
     (rule,) = [rule for rule in found if rule.name == "the record can be judged"]
-    assert not rule.holds
+    assert not rule.passed
 
 
 def test_decodes_that_cost_too_little_cpu_break_the_rule() -> None:

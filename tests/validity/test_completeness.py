@@ -16,10 +16,12 @@ from vbench.validity.completeness import judge
 def facts() -> dict[str, Any]:
     """Of a trial on this machine, all of whose facts are there."""
     record = honest.record()
-    watched = parts.observed()
+    watched = parts.load_report()
     return {
         "config": record.config,
-        "observed": replace(record.observed, stalls=watched.stalls, conditions=watched.conditions, cold=[]),
+        "load_report": replace(
+            record.load_report, stalls=watched.stalls, conditions=watched.conditions, cold_deployments=[]
+        ),
         "requests": record.requests,
         "nodes": [records.sample(100.0)],
         "machines": record.machines,
@@ -41,7 +43,7 @@ def judge_all(known: dict[str, Any]) -> list[Rule]:
 
 
 def test_a_whole_record_is_complete() -> None:
-    assert judged(facts()).holds
+    assert judged(facts()).passed
 
 
 def of(part: str, **changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -50,8 +52,8 @@ def of(part: str, **changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 def of_graph(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def change(known: dict[str, Any]) -> dict[str, Any]:
-        observed = known["observed"]
-        return {**known, "observed": replace(observed, graph=replace(observed.graph, **changes))}
+        load_report = known["load_report"]
+        return {**known, "load_report": replace(load_report, graph=replace(load_report.graph, **changes))}
 
     return change
 
@@ -87,38 +89,38 @@ def unwatched(deployment: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         (of("harness", stalls=()), "the harness's stalls"),
         (of("harness", speed_before=None), "the machine's speed before the trial"),
         (of("harness", speed_after=None), "the machine's speed after the trial"),
-        (of("observed", stalls=()), "the stalls of the load process"),
-        (of("observed", conditions={}), "the conditions of head's raylet"),
-        (of("observed", cold=None), "which replicas were warm"),
-        (of_graph(compute_alone_s={}), "what a frame costs alone"),
-        (of_graph(compute_first_s={}), "what a frame cost in the warm-up"),
-        (without_counts("api_requests"), "how many HTTP requests the API had"),
-        (without_counts("proxy_requests"), "how many HTTP requests Serve's proxy had"),
-        (unwatched("VideoDecoder"), "what was seen of the work of VideoDecoder"),
-        (unwatched("ModelInference"), "what was seen of the work of ModelInference"),
+        (of("load_report", stalls=()), "the stalls of the load process"),
+        (of("load_report", conditions={}), "the conditions of head's raylet"),
+        (of("load_report", cold_deployments=None), "which replicas were warm"),
+        (of_graph(compute_alone_s={}), "the cost of a frame by itself"),
+        (of_graph(compute_first_s={}), "the cost of a frame in the warm-up"),
+        (without_counts("api_requests"), "the number of HTTP requests to the API"),
+        (without_counts("proxy_requests"), "the number of HTTP requests to Serve's proxy"),
+        (unwatched("VideoDecoder"), "the observed work of VideoDecoder"),
+        (unwatched("ModelInference"), "the observed work of ModelInference"),
         (without("clip", None), "the clip"),
         (of("clip", checks=()), "the checks of a reference pass"),
-        (without("requests", [records.request()]), "whether detections were repeated"),
+        (without("requests", [records.request()]), "the number of repeated detections"),
         (without("nodes", []), "samples of head"),
         (without("machines", []), "samples of a machine"),
     ],
 )
 def test_what_is_missing_is_named(change: Callable[[dict[str, Any]], dict[str, Any]], missing: str) -> None:
     rule = judged(change(facts()))
-    assert not rule.holds
-    assert missing in rule.found
+    assert not rule.passed
+    assert missing in rule.observed
 
 
 def test_a_cluster_with_links_needs_their_record() -> None:
     known = facts()
     known["config"].cluster.name = "emulated"
-    assert "the network's links" in judged(known).found
+    assert "the network's links" in judged(known).observed
 
 
 def test_a_record_of_before_reference_passes_were_checked_needs_no_checks() -> None:
     known = facts()
     earlier = [replace(one, detections_repeated=None) for one in known["requests"]]
-    assert judged({**known, "clip": replace(known["clip"], checks=()), "requests": earlier}).holds
+    assert judged({**known, "clip": replace(known["clip"], checks=()), "requests": earlier}).passed
 
 
 def test_a_record_of_before_the_harness_recorded_anything_is_not_judged() -> None:

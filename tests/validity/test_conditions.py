@@ -20,12 +20,12 @@ from vbench.record.types import Rule, Trial
 from vbench.telemetry import conditions as telemetry
 from vbench.validity import conditions
 
-NAME = "the trial had the CPUs it counts on"
+NAME = "the trial had the configured CPUs"
 
 
-def judged(config: Any = None, harness: Any = None, observed: Any = None) -> Rule:
+def judged(config: Any = None, harness: Any = None, load_report: Any = None) -> Rule:
     (rule,) = conditions.judge(
-        config or parts.config(), observed or parts.observed(), harness or parts.harness()
+        config or parts.config(), load_report or parts.load_report(), harness or parts.harness()
     )
     return rule
 
@@ -35,19 +35,19 @@ def all_are(**changes: Any) -> dict[str, Any]:
     process = parts.process(**changes)
     return {
         "harness": parts.harness(conditions={"harness": process, "harness's machine": parts.machine()}),
-        "observed": parts.observed(conditions={"load process": process, "raylet of head": process}),
+        "load_report": parts.load_report(conditions={"load process": process, "raylet of head": process}),
     }
 
 
 def test_a_trial_with_the_whole_machine_keeps_the_rule() -> None:
     rule = judged()
-    assert rule.holds, rule
+    assert rule.passed, rule
     assert rule.name == NAME
 
 
 def test_a_record_of_before_has_no_such_rule() -> None:
-    assert list(conditions.judge(parts.config(), records.observed(), parts.harness())) == []
-    assert list(conditions.judge(parts.config(), parts.observed(), None)) == []
+    assert list(conditions.judge(parts.config(), records.load_report(), parts.harness())) == []
+    assert list(conditions.judge(parts.config(), parts.load_report(), None)) == []
 
 
 ONE = {"cpus": [0], "usable_cpus": 1}
@@ -61,32 +61,32 @@ def test_fewer_cpus_than_the_configuration_counts_on_break_the_rule(
     narrow: dict[str, Any], said: str
 ) -> None:
     rule = judged(**all_are(**narrow))
-    assert not rule.holds
-    assert f"harness may use {said} of 2 CPUs, and the configuration counts on all 2 CPUs" in rule.found
+    assert not rule.passed
+    assert f"harness can use {said} of 2 CPUs, but the configuration needs all 2 CPUs" in rule.observed
     assert "taskset" in rule.remedy
 
 
 def test_a_configuration_that_counts_on_fewer_may_have_fewer() -> None:
-    assert judged(config=parts.config(cpus=1), **all_are(**ONE)).holds
-    assert not judged(config=parts.config(cpus=2), **all_are(**ONE)).holds
-    assert not judged(config=parts.config("emulated", cpus=1), **all_are(**ONE)).holds
+    assert judged(config=parts.config(cpus=1), **all_are(**ONE)).passed
+    assert not judged(config=parts.config(cpus=2), **all_are(**ONE)).passed
+    assert not judged(config=parts.config("emulated", cpus=1), **all_are(**ONE)).passed
 
 
 @pytest.mark.parametrize("who", ["load process", "raylet of head", "workers of head"])
 @pytest.mark.parametrize("change", [ONE, HALF, {"cpus": [2, 3]}])
 def test_one_process_that_is_narrower_than_the_others_is_named(who: str, change: dict[str, Any]) -> None:
-    seen = parts.observed()
+    seen = parts.load_report()
     seen = replace(seen, conditions={**seen.conditions, who: parts.process(**change)})
-    rule = judged(observed=seen)
-    assert not rule.holds
-    assert who in rule.found
+    rule = judged(load_report=seen)
+    assert not rule.passed
+    assert who in rule.observed
 
 
 def test_another_priority_than_the_harness_is_named_but_not_that_of_workers() -> None:
-    seen = parts.observed()
+    seen = parts.load_report()
     nice = replace(seen, conditions={**seen.conditions, "raylet of head": parts.process(nice=10)})
-    assert "nice of raylet of head is 10" in judged(observed=nice).found
-    assert judged().holds, "Ray gives its workers another"
+    assert "nice of raylet of head is 10" in judged(load_report=nice).observed
+    assert judged().passed, "Ray gives its workers another"
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_another_priority_than_the_harness_is_named_but_not_that_of_workers() ->
 )
 def test_a_variable_that_alters_programs_breaks_the_rule(variable: str, value: str) -> None:
     rule = judged(**all_are(environment={variable: value}))
-    assert not rule.holds
-    assert f"{variable}={value} is set for" in rule.found
+    assert not rule.passed
+    assert f"{variable}={value} is set for" in rule.observed
     assert f"unset {variable}" in rule.remedy
 
 
 def test_what_ray_preloads_itself_is_its_own() -> None:
-    seen = parts.observed()
+    seen = parts.load_report()
     own = {"LD_PRELOAD": "/venv/lib/python3.11/site-packages/ray/core/libjemalloc.so"}
     seen = replace(seen, conditions={**seen.conditions, "raylet of head": parts.process(environment=own)})
-    assert judged(observed=seen).holds
+    assert judged(load_report=seen).passed
 
 
 def test_of_a_cluster_elsewhere_its_nodes_count_and_not_the_harness() -> None:
@@ -119,15 +119,15 @@ def test_of_a_cluster_elsewhere_its_nodes_count_and_not_the_harness() -> None:
         "raylet of head": parts.process(quota_cpus=60, usable_cpus=60, cpus=list(range(64))),
         "head's machine": parts.machine(online_cpus=64),
     }
-    seen = parts.observed(conditions=limited)
-    assert judged(config=parts.config("attached", cpus=60), harness=harness, observed=seen).holds
-    rule = judged(config=parts.config("attached", cpus=64), harness=harness, observed=seen)
-    assert "raylet of head may use 60 (by its control group's quota) of 64 CPUs" in rule.found
+    seen = parts.load_report(conditions=limited)
+    assert judged(config=parts.config("attached", cpus=60), harness=harness, load_report=seen).passed
+    rule = judged(config=parts.config("attached", cpus=64), harness=harness, load_report=seen)
+    assert "raylet of head can use 60 (by its control group's quota) of 64 CPUs" in rule.observed
 
 
 def trial(name: str, **changes: Any) -> Trial:
     return replace(
-        records.trial(config={"model": {}}, harness=parts.harness(), observed=parts.observed()),
+        records.trial(config={"model": {}}, harness=parts.harness(), load_report=parts.load_report()),
         folder=name,
         **changes,
     )
@@ -154,14 +154,16 @@ def test_trials_of_other_conditions_are_compared_only_when_asked(change: dict[st
     first = trial("a")
     other = trial("b", harness=parts.harness(conditions={**parts.harness().conditions, **change}))
     assert comparability.check([first, trial("c")], "s", []) == []
-    with pytest.raises(comparability.NotComparable, match="--across conditions compares them all the same"):
+    with pytest.raises(
+        comparability.NotComparableError, match="To compare them anyway, add --across conditions"
+    ):
         comparability.check([first, other], "s", [])
     (note,) = comparability.check([first, other], "s", ["conditions"])
-    assert "compared all the same, as asked" in note
+    assert "Compared anyway, by --across conditions" in note
 
 
 def test_records_of_before_are_compared_as_they_were() -> None:
-    old = replace(trial("a"), harness=None, observed=records.observed())
+    old = replace(trial("a"), harness=None, load_report=records.load_report())
     assert comparability.check([old, replace(old, folder="b")], "s", []) == []
 
 

@@ -9,11 +9,11 @@ from vbench.validity.trial_checks import judge
 
 
 def judged(record: honest.Record) -> list[Rule]:
-    return list(judge(record.config, record.observed, record.measured, record.clip))
+    return list(judge(record.config, record.load_report, record.measured, record.clip))
 
 
 def broken(record: honest.Record) -> list[str]:
-    return [rule.line for rule in judged(record) if not rule.holds]
+    return [rule.line for rule in judged(record) if not rule.passed]
 
 
 @settings(max_examples=60)
@@ -54,4 +54,4 @@ def test_every_rule_names_itself_once_and_has_a_remedy() -> None:
     record = honest.record()
     rules = judged(record)
     assert len({rule.name for rule in rules}) == len(rules)
-    assert all(rule.remedy and rule.found for rule in rules)
+    assert all(rule.remedy and rule.observed for rule in rules)

@@ -60,21 +60,21 @@ def test_fewer_cpus_a_preloaded_library_and_stopped_processes(workplace: Workpla
     assert run.returncode == 1, output
     found = broken(workplace)
     cpus = found[CPUS]
-    assert "raylet of head may use 1 (by its affinity: " in cpus.found
-    assert f"LD_PRELOAD={library} is set for harness" in cpus.found
+    assert "raylet of head can use 1 (by its affinity: " in cpus.observed
+    assert f"LD_PRELOAD={library} is set for harness" in cpus.observed
     assert "unset LD_PRELOAD" in cpus.remedy
     stalled = found["nothing stalled"]
     # A node's samples wait for whoever is stopped on it, and may stand still for longer than the client.
-    named = re.search(r"(\d+) ms \(client\)|client (\d+) ms", stalled.found)
-    assert named is not None, stalled.found
+    named = re.search(r"(\d+) ms \(client\)|client (\d+) ms", stalled.observed)
+    assert named is not None, stalled.observed
     assert float(named[1] or named[2]) >= 1000 * STOPPED_S
-    assert "bound 2000 ms" in stalled.found
-    assert "stopped by a signal or a debugger: " in stalled.found
-    assert f"({load})" in stalled.found
-    assert f"({decoder})" in stalled.found
+    assert "bound 2000 ms" in stalled.observed
+    assert "stopped by a signal or a debugger: " in stalled.observed
+    assert f"({load})" in stalled.observed
+    assert f"({decoder})" in stalled.observed
 
 
-CPUS = "the trial had the CPUs it counts on"
+CPUS = "the trial had the configured CPUs"
 
 TOGETHER = (
     *SMALL,
@@ -119,13 +119,13 @@ def test_two_trials_at_once_have_answers_of_their_own_and_one_under_a_quota_says
             assert not trial.valid
     if group and trials["bound"] in finished:
         (rule,) = trials["bound"].broken
-        assert f"raylet of head may use {cpus:g} (by its control group's quota) of " in rule.found
+        assert f"raylet of head can use {cpus:g} (by its control group's quota) of " in rule.observed
 
 
 def with_answers_of_its_own(trial: Trial) -> Graph:
     """The trial's graph, which alone did its work."""
-    assert trial.observed is not None
-    graph = trial.observed.graph
+    assert trial.load_report is not None
+    graph = trial.load_report.graph
     assert graph is not None
     folder = Path(trial.folder)
     requests = read_requests(folder)
@@ -180,12 +180,12 @@ def test_other_rates_and_other_traffic_on_the_links(workplace: Workplace, wait_f
     until(lambda: not workplace.left(), "nothing is left")
     found = broken(workplace)
     rates = found["the kernel kept the links' rates"]
-    assert "receives at up to 62.5 Mbit/s instead of 125" in rates.found or (
-        "decode has a flow class of 60 Mbit/s instead of 25" in rates.found
+    assert "receives at up to 62.5 Mbit/s instead of 125" in rates.observed or (
+        "decode has a flow class of 60 Mbit/s instead of 25" in rates.observed
     )
     flows = found["no flow carried more than its cap"]
-    assert " of decode " in flows.found
-    sent = found["what was sent is what had to cross, and Ray's own repeats"]
-    assert "head sent" in sent.found or "chunk1 received" in sent.found
+    assert " of decode " in flows.observed
+    sent = found["nothing else used the links"]
+    assert "head sent" in sent.observed or "chunk1 received" in sent.observed
     after = found["the links had their rates after the trial"]
-    assert "chunk1+chunk2 to gpu" in after.found, "the only pair that fills the NIC that was halved"
+    assert "chunk1+chunk2 to gpu" in after.observed, "the only pair that fills the NIC that was halved"

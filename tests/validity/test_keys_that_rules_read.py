@@ -75,14 +75,14 @@ def keys_read(load: str, *, shaped: bool) -> set[str]:
     record = honest.record(shaped=shaped)
     record.config.load.name = load
     record.config.cluster.nodes["head"] = NodeConfig(gpus=1)
-    watched = parts.observed()
+    watched = parts.load_report()
     gpu = GpuSample(
         gpu=0, busy_percent=50.0, memory_used_mb=1.0, energy_j=1.0, sm_mhz=1000, foreign_percent=1.0
     )
     found: set[str] = set()
     rules.judge(
         Reads(record.config, "", found),  # type: ignore[arg-type]
-        replace(record.observed, stalls=watched.stalls, conditions=watched.conditions),
+        replace(record.load_report, stalls=watched.stalls, conditions=watched.conditions),
         Measurements(
             requests=record.requests,
             nodes=[records.sample(100.0), records.sample(101.0)],
@@ -125,7 +125,7 @@ def test_what_leaves_out_a_rule_is_named(key: str) -> None:
 
 def test_without_a_warm_up_no_rule_says_whether_replicas_were_warm() -> None:
     config: Config = parts.config(warmup=0)
-    observed = parts.observed(cold=None)
-    names = {rule.name for rule in rules.judge(config, observed, Measurements())}
+    load_report = parts.load_report(cold_deployments=None)
+    names = {rule.name for rule in rules.judge(config, load_report, Measurements())}
     assert "every replica was warm" not in names
     assert bounds.loosened(asdict(config)) != []

@@ -3,7 +3,6 @@
 import copy
 import functools
 import importlib
-import io
 import json
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ import pytest
 from tests.support import records
 from tests.support.http_files import Behaviour, serving
 from vbench.config.schema import Config, VideoConfig
-from vbench.load import events
 from vbench.load.known_scene import KnownScene
 from vbench.load.prepare import prepare
 from vbench.load.reference import Reference, ReferenceFrame, check, read_reference
@@ -67,7 +65,7 @@ def scene() -> SceneSettings:
 
 def broken(config: Config, clip: Clip | None, requests: list[Request] | None = None) -> dict[str, str]:
     requests = [records.request(detections_repeated=0)] if requests is None else requests
-    return {rule.name: rule.found for rule in judge(config, clip, requests) if not rule.holds}
+    return {rule.name: rule.observed for rule in judge(config, clip, requests) if not rule.passed}
 
 
 def clip_with(**changes: Any) -> Clip:
@@ -80,7 +78,7 @@ def clip_with(**changes: Any) -> Clip:
         ({"plain_wrong": 3, "plain_first": "frame 1: not found: ring"}, DETECTOR, "frame 1: not found: ring"),
         ({"plain_frames": 0, "plain_objects": 0}, DETECTOR, "0 of 40 objects in 4 frames"),
         ({"frames_repeated": 1}, CHANGE, "1 of 6 frames of the reference pass"),
-        ({"likeness": 0.5}, PICTURES, "show another picture than was rendered"),
+        ({"likeness": 0.5}, PICTURES, "do not show the rendered picture"),
         ({"detail_lost": 0.5}, PICTURES, "less resolution than the video: 50% of the finest detail"),
         ({"levels_share": 0.25}, PICTURES, "25% of the grey levels"),
         ({"pictures": 0, "likeness": None, "levels_share": None}, PICTURES, "no frame could be compared"),
@@ -114,7 +112,7 @@ def test_rules_are_for_what_can_be_known() -> None:
     assert broken(configured("model=rtdetr", "model.weights=random"), bad).keys() == {CHANGE, PICTURES}
     for rule in judge(configured(), bad, []):
         assert rule.remedy
-        assert rule.found
+        assert rule.observed
 
 
 def test_a_response_that_repeats_detections_is_counted_where_objects_moved() -> None:
@@ -158,14 +156,6 @@ def test_an_object_has_moved_if_its_box_has() -> None:
     assert moved(box(0, 0, 50, 50), box(0, 0, 50, 50, name="star"))
 
 
-@pytest.fixture
-def console(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What the load process says."""
-    said = io.StringIO()
-    monkeypatch.setattr(events, "_channel", said)
-    return said
-
-
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outputs")
@@ -180,8 +170,8 @@ def prepared(outputs: Path, *overrides: str) -> Clip:
     return clip
 
 
-def notes(console: io.StringIO) -> list[str]:
-    said = [json.loads(line) for line in console.getvalue().splitlines()]
+def notes(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return [event["message"] for event in said if event["event"] == "note"]
 
 
@@ -193,13 +183,13 @@ def notes(console: io.StringIO) -> list[str]:
     ],
 )
 def test_an_honest_reference_pass_breaks_no_rule(
-    overrides: tuple[str, ...], outputs: Path, console: io.StringIO
+    overrides: tuple[str, ...], outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clip = prepared(outputs, *overrides)
     assert broken(configured(*overrides), clip) == {}
     assert sum(one.plain_objects for one in clip.checks) > 50
     assert {one.frames_moved for one in clip.checks} == {5}
-    assert notes(console) == []
+    assert notes(capsys) == []
 
 
 SABOTAGE = Path(__file__).with_name("sabotage")
@@ -228,11 +218,16 @@ def sabotaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         ("half_resolution_detected", {DETECTOR}, "frame 0: not found"),
         ("grey_levels_detected", {DETECTOR}, "not found"),
         ("half_resolution_decoded", {PICTURES}, "less resolution than the video"),
-        ("grey_levels_decoded", {PICTURES}, "of the grey levels of a plain decoding"),
+        ("grey_levels_decoded", {PICTURES}, "of the grey levels of a plain decoder's frames"),
     ],
 )
 def test_what_service_and_reference_see_alike_and_wrongly_breaks_a_rule(
-    sabotage: str, rules: set[str], cause: str, sabotaged: Any, outputs: Path, console: io.StringIO
+    sabotage: str,
+    rules: set[str],
+    cause: str,
+    sabotaged: Any,
+    outputs: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     sabotaged(sabotage)
     for cached in (outputs / "cache" / "reference").glob("*"):
@@ -243,7 +238,7 @@ def test_what_service_and_reference_see_alike_and_wrongly_breaks_a_rule(
 
 
 def test_a_cached_file_that_was_replaced_is_made_again_with_a_sentence(
-    outputs: Path, console: io.StringIO
+    outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for cached in (outputs / "cache" / "reference").glob("*"):
         cached.unlink()
@@ -254,13 +249,13 @@ def test_a_cached_file_that_was_replaced_is_made_again_with_a_sentence(
         path.write_bytes(whole[:-1] + b"x")
         assert replace(prepared(outputs), compute_s={}) == replace(honest, compute_s={})
         assert path.read_bytes() == whole
-    assert notes(console) == [
+    assert notes(capsys) == [
         f"{path} has other bytes than were written to the cache: it is made again." for path in paths
     ]
 
 
 def test_a_fetched_copy_that_was_replaced_is_fetched_again_with_a_sentence(
-    tmp_path: Path, console: io.StringIO
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(Behaviour(b"a video" * 1000)) as url:
         video = VideoConfig(name="file", path=f"{url}/clip.mp4")
@@ -268,11 +263,11 @@ def test_a_fetched_copy_that_was_replaced_is_fetched_again_with_a_sentence(
         copied.write_bytes(b"another one")
         assert local_copy(video, tmp_path).read_bytes() == b"a video" * 1000
         assert local_copy(video, tmp_path) == copied
-    assert notes(console) == [f"{copied} differs from what was downloaded: it is downloaded again."]
+    assert notes(capsys) == [f"{copied} differs from what was downloaded: it is downloaded again."]
 
 
 def test_a_clip_that_was_replaced_with_its_digest_shows_another_scene(
-    outputs: Path, console: io.StringIO
+    outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The wrong clip is taken, but its pictures are not those that the settings give."""
     other = Path(prepared(outputs, "video.scene.seed=5").path)
@@ -288,7 +283,7 @@ def test_a_clip_that_was_replaced_with_its_digest_shows_another_scene(
     finally:
         for path, data in kept.items():
             path.write_bytes(data)
-    assert "show another picture than was rendered" in found[PICTURES]
+    assert "do not show the rendered picture" in found[PICTURES]
 
 
 def test_a_reference_knows_which_frames_show_objects_that_moved(outputs: Path) -> None:

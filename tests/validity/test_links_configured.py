@@ -22,13 +22,15 @@ CONFIGURED, CARRIED = "the links are those of the configuration", "all connectio
 
 def broken(network: Network, found: int = 4, *sent_bytes: int) -> set[str]:
     """Names of broken rules, where as many connections were found, and flows sent so much."""
-    pair = Connections(sender="decode", receiver="gpu", expected=found, found=found, moved_bytes=400 * 2**20)
+    pair = Connections(
+        sender="decode", receiver="gpu", expected=found, established=found, moved_bytes=400 * 2**20
+    )
     flows: dict[str, Any] = {str(11000 + port): (sent, 9000) for port, sent in enumerate(sent_bytes)}
     samples: list[NodeSample] = [
         records.sample(100.0, node="decode", link=replace(records.queues(), flows=flows))
     ]
-    rules = judge(CONFIG, records.observed(connections=[pair]), network, samples)
-    return {rule.name for rule in rules if not rule.holds}
+    rules = judge(CONFIG, records.load_report(connections=[pair]), network, samples)
+    return {rule.name for rule in rules if not rule.passed}
 
 
 def test_links_as_configured_hold() -> None:

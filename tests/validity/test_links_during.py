@@ -29,7 +29,7 @@ RATES, FLOWS, NEAR, SENT, AFTER = (
     "the kernel kept the links' rates",
     "no flow carried more than its cap",
     "flows were near their cap while their queue was not empty",
-    "what was sent is what had to cross, and Ray's own repeats",
+    "nothing else used the links",
     "the links had their rates after the trial",
 )
 
@@ -71,15 +71,15 @@ def spans(took_s: float = 1.0, nbytes: int = NEEDED) -> list[SpanLine]:
 
 
 def rules(
-    nodes: list[NodeSample] | None = None, network: Any = NETWORK, lines: Any = None, observed: Any = None
+    nodes: list[NodeSample] | None = None, network: Any = NETWORK, lines: Any = None, load_report: Any = None
 ) -> dict[str, Rule]:
     measured = Measurements(nodes=samples() if nodes is None else nodes, spans=lines or spans())
-    judged = judge(observed or parts.observed(), network, measured)
+    judged = judge(load_report or parts.load_report(), network, measured)
     return {rule.name: rule for rule in judged}
 
 
 def broken(**given: Any) -> list[str]:
-    return [name for name, rule in rules(**given).items() if not rule.holds]
+    return [name for name, rule in rules(**given).items() if not rule.passed]
 
 
 def test_links_that_stayed_as_they_were_keep_all_rules() -> None:
@@ -88,7 +88,7 @@ def test_links_that_stayed_as_they_were_keep_all_rules() -> None:
 
 
 def test_a_record_of_before_has_no_such_rules() -> None:
-    assert rules(observed=records.observed()) == {}
+    assert rules(load_report=records.load_report()) == {}
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_a_record_of_before_has_no_such_rules() -> None:
         ({"in_mbps": 40.0}, "decode receives at up to 40 Mbit/s instead of 80"),
         ({"flow_most_mbps": 80.0}, "decode has a flow class of 80 Mbit/s instead of 20"),
         ({"flow_least_mbps": 10.0}, "decode has a flow class of 10 Mbit/s instead of 20"),
-        ({"out_mbps": None}, "decode: its shaper is gone"),
+        ({"out_mbps": None}, "decode: it has no shaper"),
         ({"flow_classes": 3}, "decode has 3 flow classes"),
     ],
 )
 def test_rates_that_the_kernel_has_no_more_are_named(changes: dict[str, Any], said: str) -> None:
     rule = rules(nodes=samples(**changes))[RATES]
-    assert not rule.holds
-    assert said in rule.found
+    assert not rule.passed
+    assert said in rule.observed
     assert "tc" in rule.remedy
 
 
@@ -117,8 +117,8 @@ def test_a_rate_that_was_changed_for_a_single_look_is_found() -> None:
 
 def test_a_flow_above_its_cap_is_found() -> None:
     rule = rules(nodes=samples(share=2.0), lines=spans(nbytes=2 * NEEDED))[FLOWS]
-    assert not rule.holds
-    assert "class 11000 of decode 40 of 20 Mbit/s" in rule.found
+    assert not rule.passed
+    assert "class 11000 of decode 40 of 20 Mbit/s" in rule.observed
     assert FLOWS not in broken(nodes=samples(share=1.05))
 
 
@@ -149,8 +149,8 @@ def test_a_flow_that_waits_for_a_full_nic_is_not_held_against_its_own_cap() -> N
     assert NEAR not in broken(nodes=[replace(n, nic_sent_bytes=2 * n.nic_sent_bytes) for n in nodes])
 
 
-@pytest.mark.parametrize(("count", "holds"), [(3, False), (4, True)])
-def test_flows_that_together_fill_a_nic_are_not_held_against_their_own_caps(count: int, holds: bool) -> None:
+@pytest.mark.parametrize(("count", "passed"), [(3, False), (4, True)])
+def test_flows_that_together_fill_a_nic_are_not_held_against_their_own_caps(count: int, passed: bool) -> None:
     """Between two requests the NIC that they share idles, and they wait again at the next look."""
     nodes = []
     for sample in samples(share=0.3):
@@ -158,14 +158,14 @@ def test_flows_that_together_fill_a_nic_are_not_held_against_their_own_caps(coun
         assert link is not None
         flows = {f"{number}": flow for flow in link.flows.values() for number in range(count)}
         nodes.append(replace(sample, link=replace(link, flows=flows)))
-    assert rules(nodes)[NEAR].holds is holds
+    assert rules(nodes)[NEAR].passed is passed
 
 
 def test_bytes_that_no_request_needed_are_found() -> None:
     """Half as much again, as another Ray driver on the cluster sent in one trial."""
     rule = rules(nodes=samples(extra=int(0.53 * FLOW_BYTES)), lines=spans(nbytes=NEEDED))[SENT]
-    assert not rule.holds
-    assert "something else sent over the cluster's links" in rule.remedy
+    assert not rule.passed
+    assert "stop what else uses the cluster's links" in rule.remedy
 
 
 def test_what_ray_repeats_after_ten_seconds_is_its_own() -> None:
@@ -182,8 +182,8 @@ def test_bytes_on_a_node_that_needed_none_are_found() -> None:
         )
     network = replace(NETWORK, links=[*NETWORK.links, replace(NETWORK.links[0], node="head")])
     rule = rules(nodes=nodes, network=network)[SENT]
-    assert not rule.holds
-    assert "head sent" in rule.found
+    assert not rule.passed
+    assert "head sent" in rule.observed
 
 
 @pytest.mark.parametrize("measured", [9.0, 40.0])
@@ -208,7 +208,7 @@ def committed() -> list[tuple[float, float]]:
         for path in EXPERIMENTS.rglob("comparison.json")
         for scenario in json.loads(path.read_text())["scenarios"]
         for arm in scenario["arms"]
-        for point in arm["points"]
+        for point in arm["trials"]
         if "sent_over_needed" in point["metrics"]
     ]
 

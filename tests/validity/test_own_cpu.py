@@ -51,35 +51,35 @@ def judged(machines: Sequence[MachineSample], load: str = "closed") -> Rule:
 
 def test_a_trial_whose_replicas_have_the_cpus_holds() -> None:
     rule = judged(samples(VideoDecoder=38.0, proxy=0.8, load_process=0.4))
-    assert rule.holds, rule
+    assert rule.passed, rule
     assert rule.name == NAME
-    assert rule.found == "the proxy used most of them, 4% of a core"
+    assert rule.observed == "of these, the proxy used most: 4% of a core"
 
 
 @pytest.mark.parametrize("role", BOUNDED)
 def test_a_role_that_spins_is_named(role: str) -> None:
     rule = judged(samples(**{role.replace(" ", "_"): 19.0}))
-    assert not rule.holds
-    assert f"the {role} used 19.0 s of CPU time in 20.0 s, bound " in rule.found
+    assert not rule.passed
+    assert f"the {role} used 19.0 s of CPU time in 20.0 s, bound " in rule.observed
 
 
 def test_a_worker_that_ray_starts_ahead_of_need_is_no_alarm() -> None:
-    assert judged(samples(2.0, other_workers=2.5)).holds
+    assert judged(samples(2.0, other_workers=2.5)).passed
 
 
 @pytest.mark.parametrize("measured_s", [2.0, 10.0, 100.0])
 def test_half_a_core_is_too_much_and_a_sixth_is_not(measured_s: float) -> None:
-    assert judged(samples(measured_s, controller=measured_s / 6)).holds
-    assert not judged(samples(measured_s, controller=0.6 * measured_s)).holds
+    assert judged(samples(measured_s, controller=measured_s / 6)).passed
+    assert not judged(samples(measured_s, controller=0.6 * measured_s)).passed
 
 
 def test_workers_of_a_transfer_do_its_work() -> None:
-    assert judged(samples(other_workers=19.0), load="transfer").holds
+    assert judged(samples(other_workers=19.0), load="transfer").passed
 
 
 def test_a_role_counts_on_all_machines_together() -> None:
     machines = [*samples(GCS=4.0), *samples(machine="other", GCS=4.0)]
-    assert not judged(machines).holds
+    assert not judged(machines).passed
 
 
 def test_records_of_before_roles_were_told_are_not_judged() -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 SABOTAGE = Path(__file__).with_name("sabotage")
 
-CPUS = "the trial had the CPUs it counts on"
+CPUS = "the trial had the configured CPUs"
 SLOWLY_SAMPLED = tuple(one for one in SMALL if not one.startswith("load.sample_period_s="))
 """Once a second, as by default: frequent samples take the load process a part of a core."""
 
@@ -52,7 +52,7 @@ def test_bounds_that_come_and_go_and_threads_that_spin(workplace: Workplace, wai
     assert run.returncode == 1, output
     (folder,) = workplace.trials()
     trial = read_trial(folder)
-    found = {rule.name: rule.found for rule in trial.broken}
+    found = {rule.name: rule.observed for rule in trial.broken}
     assert f"affinity of VideoDecoder (process {decoder}) was CPUs " in found[CPUS]
     if group is not None:
         assert f"quota of raylets (process {raylet}) was none, then 0.5 CPUs" in found[CPUS]
@@ -71,7 +71,7 @@ def test_a_plan_at_half_the_scale_is_not_the_one_that_was_configured(workplace: 
     assert status == 1, output
     (folder,) = workplace.trials()
     trial = read_trial(folder)
-    found = {rule.name: rule.found for rule in trial.broken}
+    found = {rule.name: rule.observed for rule in trial.broken}
     assert trial.config["cluster"]["scale"] == SCALE
     assert "Mbit/s, configured are " in found["the links are those of the configuration"]
 

@@ -22,9 +22,11 @@ def folder(tmp_path: Path) -> Path:
     nodes = [records.sample(100.0), records.sample(101.0)]
     machines = [records.machine(100.0), records.machine(101.0)]
     measured = Measurements(requests=requests, spans=spans, nodes=nodes, machines=machines)
-    found = rules.judge(record.config, record.observed, measured)
-    assert all(rule.holds for rule in found)
-    trial = records.trial(config=asdict(record.config), observed=record.observed, rules=found, clip=None)
+    found = rules.judge(record.config, record.load_report, measured)
+    assert all(rule.passed for rule in found)
+    trial = records.trial(
+        config=asdict(record.config), load_report=record.load_report, rules=found, clip=None
+    )
     files.write_json(tmp_path / files.TRIAL, trial)
     files.write_lines(tmp_path / files.SPANS, spans)
     files.write_lines(tmp_path / files.REQUESTS, requests)
@@ -46,7 +48,7 @@ def test_a_verdict_that_would_be_another_is_shown(folder: Path, capsys: pytest.C
     files.write_lines(folder / files.REQUESTS, [first, late])
     assert main([str(folder)]) == 1
     shown = capsys.readouterr().out
-    assert "recorded: valid  now: NOT VALID" in shown
+    assert "recorded: valid  now: INVALID" in shown
     assert "the client was on time" in shown
 
 
@@ -70,4 +72,4 @@ def test_approximate_frames_and_random_weights_are_named(
 
 def test_a_folder_without_a_record_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path)]) == 2
-    assert "holds no trial" in capsys.readouterr().err
+    assert "there is no trial in" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from vbench.validity.rules import judge
 def broken(**changes: Any) -> list[str]:
     config = records.config("load.requests=3", "load.concurrency=3")
     parts: dict[str, Any] = {
-        "observed": records.observed(),
+        "load_report": records.load_report(),
         "requests": [records.request(i) for i in range(3)],
         "nodes": [records.sample(at) for at in (100.0, 101.0, 105.0)],
         "machines": [records.machine(at) for at in (100.0, 101.0, 105.0)],
@@ -23,14 +23,16 @@ def broken(**changes: Any) -> list[str]:
         "network": None,
     }
     parts |= changes
-    observed = parts.pop("observed")
+    load_report = parts.pop("load_report")
     measured = Measurements(**parts)
-    rules = judge(config, observed, measured)
+    rules = judge(config, load_report, measured)
     # On who answered, what ran and what must balance: tests/validity has records for these.
     others = (
-        {rule.name for rule in trial_checks.judge(config, observed, measured, None)} if observed else set()
+        {rule.name for rule in trial_checks.judge(config, load_report, measured, None)}
+        if load_report
+        else set()
     )
-    return [rule.name for rule in rules if not rule.holds and rule.name not in others]
+    return [rule.name for rule in rules if not rule.passed and rule.name not in others]
 
 
 def test_a_right_trial_keeps_all_rules() -> None:
@@ -38,7 +40,7 @@ def test_a_right_trial_keeps_all_rules() -> None:
 
 
 def test_a_trial_that_did_not_finish_is_not_valid() -> None:
-    assert broken(observed=None) == ["finished"]
+    assert broken(load_report=None) == ["finished"]
 
 
 @pytest.mark.parametrize(
@@ -62,17 +64,17 @@ def test_a_request_that_is_missing_breaks_the_rule() -> None:
 def test_flags_other_than_asked_break_the_rule() -> None:
     name = "the runtime flags are in force"
     one = NodeRuntime(node="head", raylet_pid=1, flags={ENABLE_VARIABLE: "0"})
-    assert broken(observed=records.observed(runtime_found=[one])) == [name]
-    assert broken(observed=records.observed(runtime_asked={ENABLE_VARIABLE: "0"})) == [name]
+    assert broken(load_report=records.load_report(flags_found=[one])) == [name]
+    assert broken(load_report=records.load_report(flags_requested={ENABLE_VARIABLE: "0"})) == [name]
 
 
 def test_flags_that_were_not_seen_on_every_node_are_not_proven() -> None:
     name = "the runtime flags are in force"
-    assert broken(observed=records.observed(runtime_found=[])) == [name]
+    assert broken(load_report=records.load_report(flags_found=[])) == [name]
     unread = NodeRuntime(node="head", raylet_pid=1, flags=None)
-    assert broken(observed=records.observed(runtime_found=[unread])) == [name]
+    assert broken(load_report=records.load_report(flags_found=[unread])) == [name]
     read = NodeRuntime(node="head", raylet_pid=1, flags={})
-    assert broken(observed=records.observed(runtime_found=[read, read])) == [name]
+    assert broken(load_report=records.load_report(flags_found=[read, read])) == [name]
 
 
 @pytest.mark.parametrize("where", ["spilled_mb", "fallback_mb"])
@@ -101,15 +103,17 @@ def test_of_several_machines_the_busiest_with_others_breaks_the_rule() -> None:
 
 @pytest.mark.parametrize("off_s", [0.03, -0.03])
 def test_clocks_that_disagree_break_the_rule(off_s: float) -> None:
-    assert broken(observed=records.observed(clocks_off_s={"head": 0.0, "gpu": 0.001})) == []
+    assert broken(load_report=records.load_report(clocks_off_s={"head": 0.0, "gpu": 0.001})) == []
     # Neither is far from the head's.
-    off = records.observed(clocks_off_s={"head": 0.0, "gpu": off_s / 2, "decode": -off_s / 2})
-    assert broken(observed=off) == ["the nodes' clocks agree"]
+    off = records.load_report(clocks_off_s={"head": 0.0, "gpu": off_s / 2, "decode": -off_s / 2})
+    assert broken(load_report=off) == ["the nodes' clocks agree"]
 
 
 @pytest.mark.parametrize("kills", [1, None])
 def test_memory_that_ran_out_or_is_not_watched_breaks_the_rule(kills: int | None) -> None:
-    assert broken(observed=records.observed(oom_kills=kills)) == ["no process was killed for want of memory"]
+    assert broken(load_report=records.load_report(oom_kills=kills)) == [
+        "no process was killed for lack of memory"
+    ]
 
 
 def test_no_sample_proves_nothing() -> None:
@@ -126,58 +130,58 @@ def five_nodes(*pairs: Connections, **changes: Any) -> Rule:
     """The runtime's rule for an emulated cluster whose flags were found on every node."""
     config = records.config("cluster=emulated")
     raylets = [NodeRuntime(node=name, raylet_pid=1, flags={}) for name in config.cluster.nodes]
-    observed = records.observed(**({"runtime_found": raylets, "connections": list(pairs)} | changes))
-    rules = judge(config, observed, Measurements())
+    load_report = records.load_report(**({"flags_found": raylets, "connections": list(pairs)} | changes))
+    rules = judge(config, load_report, Measurements())
     return next(rule for rule in rules if rule.name == RUNTIME)
 
 
 def pair(expected: int, found: int, moved_bytes: int = 10**10) -> Connections:
     return Connections(
-        sender="decode", receiver="gpu", expected=expected, found=found, moved_bytes=moved_bytes
+        sender="decode", receiver="gpu", expected=expected, established=found, moved_bytes=moved_bytes
     )
 
 
 def test_connections_as_asked_for_keep_the_rule() -> None:
     rule = five_nodes(pair(15, 15))
-    assert rule.holds
-    assert "15 connections decode to gpu" in rule.found
+    assert rule.passed
+    assert "15 connections from decode to gpu" in rule.observed
 
 
 @pytest.mark.parametrize("found", [0, 2, 14, 16])
 def test_other_connections_than_asked_for_break_the_rule(found: int) -> None:
     rule = five_nodes(pair(15, 15), pair(15, found))
-    assert not rule.holds
-    assert f"{found} connections from decode to gpu, asked for 15" in rule.found
+    assert not rule.passed
+    assert f"{found} connections from decode to gpu instead of 15" in rule.observed
 
 
 def test_bytes_too_few_to_open_all_connections_are_named() -> None:
     few = five_nodes(pair(15, 9, moved_bytes=30 * PIECE - 1))
-    assert not few.holds
-    assert "too few to open all" in few.found
+    assert not few.passed
+    assert "too few to open all connections" in few.observed
     assert "load.warmup" in few.remedy
-    assert "too few" not in five_nodes(pair(15, 9, moved_bytes=30 * PIECE)).found
-    assert "too few" not in five_nodes(pair(2, 15, moved_bytes=1)).found
-    assert five_nodes(pair(15, 15, moved_bytes=PIECE)).holds
+    assert "too few" not in five_nodes(pair(15, 9, moved_bytes=30 * PIECE)).observed
+    assert "too few" not in five_nodes(pair(2, 15, moved_bytes=1)).observed
+    assert five_nodes(pair(15, 15, moved_bytes=PIECE)).passed
 
 
 def test_every_node_has_one_raylet_of_its_own() -> None:
     twice = [NodeRuntime(node="head", raylet_pid=pid, flags={}) for pid in range(5)]
-    assert not five_nodes(pair(2, 2), runtime_found=twice).holds
+    assert not five_nodes(pair(2, 2), flags_found=twice).passed
 
 
 def test_nodes_between_which_nothing_moved_prove_no_setting() -> None:
     rule = five_nodes()
-    assert not rule.holds
-    assert "no frames moved between nodes" in rule.found
+    assert not rule.passed
+    assert "no frames moved between nodes" in rule.observed
 
 
 @pytest.mark.parametrize(
     ("cold", "wrong"), [(None, []), ([], []), (["VideoDecoder"], ["every replica was warm"])]
 )
 def test_a_replica_without_warm_up_breaks_the_rule(cold: list[str] | None, wrong: list[str]) -> None:
-    assert broken(observed=records.observed(cold=cold)) == wrong
+    assert broken(load_report=records.load_report(cold_deployments=cold)) == wrong
 
 
 def test_an_emulated_trial_is_held_to_its_links_as_well() -> None:
     network = records.network("decode", "gpu")
-    assert "the shaped links were what transfers waited for" in broken(network=network)
+    assert "transfers waited for the shaped links" in broken(network=network)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import records
 from tests.validity import parts
-from vbench.record.types import Observed, Rule, Speed, SpeedChange
+from vbench.record.types import LoadReport, Rule, Speed, SpeedChange
 from vbench.telemetry import speed as telemetry
 from vbench.validity import speed
 
@@ -16,11 +16,11 @@ BEFORE = Speed(single_per_s=700, all_per_s=1400, processes=2)
 
 def judged(after: Speed | None, **load: float) -> Rule | None:
     harness = parts.harness(speed_before=BEFORE, speed_after=after)
-    return next(speed.judge(parts.config(**load).load, harness, parts.observed()), None)
+    return next(speed.judge(parts.config(**load).load, harness, parts.load_report()), None)
 
 
 @pytest.mark.parametrize(
-    ("after", "holds"),
+    ("after", "passed"),
     [
         (replace(BEFORE, single_per_s=650), True),
         (replace(BEFORE, all_per_s=900), True),
@@ -30,23 +30,25 @@ def judged(after: Speed | None, **load: float) -> Rule | None:
         (None, False),
     ],
 )
-def test_a_change_of_either_figure_beyond_the_bound_breaks_the_rule(after: Speed | None, holds: bool) -> None:
+def test_a_change_of_either_figure_beyond_the_bound_breaks_the_rule(
+    after: Speed | None, passed: bool
+) -> None:
     rule = judged(after)
     assert rule is not None
-    assert rule.holds == holds
+    assert rule.passed == passed
     assert rule.name == "the machine kept its speed"
 
 
 def test_the_bound_is_the_configurations() -> None:
     rule = judged(replace(BEFORE, all_per_s=700), max_speed_change_percent=60)
     assert rule is not None
-    assert rule.holds
+    assert rule.passed
 
 
-def elsewhere(**after: Speed) -> Observed:
+def elsewhere(**after: Speed) -> LoadReport:
     """Machines by name, each as fast as ``BEFORE`` at first."""
     speeds = {name: SpeedChange(before=BEFORE, after=speed) for name, speed in after.items()}
-    return parts.observed(speeds=speeds)
+    return parts.load_report(speeds=speeds)
 
 
 def test_of_a_cluster_elsewhere_the_machine_that_changed_most_is_judged() -> None:
@@ -54,17 +56,17 @@ def test_of_a_cluster_elsewhere_the_machine_that_changed_most_is_judged() -> Non
     own = parts.harness(speed_before=None, speed_after=None)
     slow = replace(BEFORE, all_per_s=700)
     (held,) = speed.judge(load, own, elsewhere(head=BEFORE, gpu=replace(BEFORE, single_per_s=680)))
-    assert held.holds
+    assert held.passed
     (broken,) = speed.judge(load, own, elsewhere(head=BEFORE, gpu=slow))
-    assert not broken.holds
-    assert broken.found.startswith("gpu: -50.0% from before the trial to after it")
+    assert not broken.passed
+    assert broken.observed.startswith("gpu: -50.0% from before the trial to after it")
 
 
 def test_where_no_speed_was_measured_there_is_no_rule() -> None:
     load = parts.config().load
     own = parts.harness(speed_before=None, speed_after=None)
-    assert list(speed.judge(load, own, parts.observed())) == []
-    assert list(speed.judge(load, None, parts.observed())) == []
+    assert list(speed.judge(load, own, parts.load_report())) == []
+    assert list(speed.judge(load, None, parts.load_report())) == []
 
 
 def test_trials_of_a_machine_that_was_not_equally_fast_are_said_to_be(
@@ -74,12 +76,14 @@ def test_trials_of_a_machine_that_was_not_equally_fast_are_said_to_be(
     slow = replace(BEFORE, all_per_s=1000)
     fast = records.trial(arm="runtime=oss", harness=parts.harness(speed_before=BEFORE, speed_after=BEFORE))
     slower = records.trial(arm="runtime=single", harness=parts.harness(speed_before=BEFORE, speed_after=slow))
-    assert speed.apart([fast, fast]) == []
-    (note,) = speed.apart([fast, slower])
+    assert speed.caveats([fast, fast]) == []
+    (note,) = speed.caveats([fast, slower])
     assert "differed by 29% between trials (slowest: runtime=single, block 1;" in note
-    assert speed.apart([fast, records.trial()]) == [], "a record of before does not know"
-    there = [records.trial(harness=None, observed=elsewhere(head=BEFORE, gpu=one)) for one in (BEFORE, slow)]
-    (note,) = speed.apart(there)
+    assert speed.caveats([fast, records.trial()]) == [], "a record of before does not know"
+    there = [
+        records.trial(harness=None, load_report=elsewhere(head=BEFORE, gpu=one)) for one in (BEFORE, slow)
+    ]
+    (note,) = speed.caveats(there)
     assert note.startswith("The speed of the machine of gpu differed by 29% between trials")
 
 

@@ -51,7 +51,7 @@ def request(frames: int = 4, frame_bytes: int = FRAME_BYTES) -> Request:
 
 
 def broken(config: Config, of: Clip, *requests: Request) -> list[str]:
-    return [rule.name for rule in truth.judge(config, of, requests or [request()]) if not rule.holds]
+    return [rule.name for rule in truth.judge(config, of, requests or [request()]) if not rule.passed]
 
 
 def test_an_honest_trial_keeps_the_rules() -> None:
@@ -63,11 +63,11 @@ def test_an_honest_trial_keeps_the_rules() -> None:
 def test_the_rules_are_among_those_of_a_trial() -> None:
     rules = judge(
         configured(*SCENE),
-        records.observed(),
+        records.load_report(),
         Measurements(requests=[request()]),
         clip(reference_map50=0.0),
     )
-    assert OBJECTS in [rule.name for rule in rules if not rule.holds]
+    assert OBJECTS in [rule.name for rule in rules if not rule.passed]
 
 
 @pytest.mark.parametrize("frames", [2, 3, 5, 8])

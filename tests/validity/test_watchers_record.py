@@ -26,7 +26,7 @@ def test_a_trial_with_all_its_watchers(tmp_path: Path, monkeypatch: pytest.Monke
     check = LinkCheck(sender="a", receiver="b", flows=1, expected_mbps=20, measured_mbps=19)
     trial = records.trial(
         config=asdict(parts.config()),
-        observed=parts.observed(),
+        load_report=parts.load_report(),
         harness=parts.harness(),
         loosened=("load.max_late_ms=9 (shipped: 5)",),
         network=replace(records.network("a", "b"), checks_after=[check]),

@@ -273,14 +273,16 @@ def test_keyframes_stand_for_the_frames_asked_for(
     fps, known = Fraction(3), truth_of(name)
     info, index = read_index(clip(name))
     keyframes = sorted(index.pts[index.shown & index.clean].tolist())
-    stand_ins = {max([k for k in keyframes if k <= pts], default=keyframes[0]) for pts in known.picked(fps)}
+    placeholders = {
+        max([k for k in keyframes if k <= pts], default=keyframes[0]) for pts in known.picked(fps)
+    }
 
     with Splitter(clip(name), fps=fps, chunk_s=Fraction(1), prune=True, keyframes_only=True) as splitter:
         geometry = FrameGeometry.native(info)
         frames = found([decode_chunk(chunk, geometry, threads=1, timeout_s=60) for chunk in splitter])
     one_pass = found(list(decode_video(clip(name), fps=fps, threads=1, timeout_s=60, keyframes_only=True)))
 
-    assert frames == one_pass == [(pts, known.pixels[pts]) for pts in sorted(stand_ins)]
+    assert frames == one_pass == [(pts, known.pixels[pts]) for pts in sorted(placeholders)]
     assert len(frames) < len(known.picked(fps))
 
 

@@ -1,28 +1,27 @@
-"""Two settings compared: statistics over blocks, limits, where the time went, tables and plots."""
+"""Two settings compared: statistics over blocks, bottlenecks, where the time went, tables and plots."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from vbench.analysis import comparison_file
 from vbench.analysis.arms import Settings
 from vbench.analysis.comparison import compare
 from vbench.analysis.report.terminal import show
 from vbench.analysis.report.writable import writing
 from vbench.analysis.results import Comparison
-from vbench.analysis.statistics import WIDEST_POINTS
+from vbench.analysis.statistics import WANTED_POINTS
 from vbench.analysis.trials import read_sweep
-from vbench.record.files import write_json
 
-__all__ = ["Comparison", "compare_sweep", "show", "write"]
+__all__ = ["Comparison", "compare_sweep", "render_again", "show", "write"]
 
 PAGE = "comparison.md"
-DATA = "comparison.json"
-DATA_VERSION = 3
 
+LATENCY = ("latency.png", "Latency of every request, and of every block")
+BREAKDOWN = ("stages.png", "Where the time of a request went")
+TRANSFER_RATE = ("rate.png", "Transfer rate by number of connections")
 NICS = "nics-"
-PICTURES = ("latency.png", "stages.png", "rate.png", f"{NICS}*.png")
-"""What of a folder is taken for plots of an earlier comparison."""
+PICTURES = (LATENCY[0], BREAKDOWN[0], TRANSFER_RATE[0], f"{NICS}*.png")
+"""Files in a folder that count as plots of an earlier comparison."""
 
 
 def compare_sweep(
@@ -30,71 +29,96 @@ def compare_sweep(
     baseline: Settings | None = None,
     candidate: Settings | None = None,
     across: Sequence[str] = (),
-    wanted_points: float = WIDEST_POINTS,
+    wanted_points: float = WANTED_POINTS,
 ) -> Comparison | None:
-    """Compare the arms of a sweep over its blocks; None where no arm is named and none is known to compare.
+    """Compare the arms of a sweep over its blocks; None if no arm is named and there is no default to
+    compare.
 
-    Without ``baseline`` and ``candidate`` the candidate is ``runtime=anyscale`` (or 15
-    ``runtime.connections``, or the last ``label``), against each other value of that key. RecordError where
-    the folder holds no sweep, ConfigError for arms that no trial has, NotComparable for trials of different
+    Without ``baseline`` and ``candidate``, the candidate is ``runtime=anyscale`` (or 15
+    ``runtime.connections``, or the last ``label``), against each other value of that key. RecordError if the
+    folder holds no sweep, ConfigError for arms that no trial has, NotComparableError for trials of different
     machines, clips or code that ``across`` does not name.
     """
     return compare(read_sweep(folder), baseline, candidate, across, wanted_points)
 
 
 def write(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write page, data and plots into a folder; the files written. Plots of an earlier comparison go.
+    """Write page, data and plots into a folder; the files written. Plots of an earlier comparison are
+    removed.
 
-    The trials' folders must still be there: the plot of the links reads their samples. Page and data are
-    there before the first plot is drawn: one that cannot be drawn loses nothing but itself. ConfigError where
-    the folder cannot be written to.
+    The trials' folders must still exist: the plot of the NICs reads their samples. Page and data are written
+    before the first plot is drawn, so a plot that fails loses only itself. ConfigError if the folder cannot
+    be written to.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for pattern in PICTURES:
             for old in folder.glob(pattern):
                 old.unlink()
-        write_json(folder / DATA, data(comparison))
+        data = comparison_file.write(comparison, folder)
     drawn: list[tuple[Path, str]] = []
-    _page(comparison, folder, drawn)
+    page = _write_page(comparison, folder, drawn)
     try:
-        for path, caption in _pictures(comparison, folder):
-            drawn.append((path, caption))
+        for picture in (*_plots(comparison, folder), *_nic_plots(comparison, folder)):
+            drawn.append(picture)
     finally:
-        _page(comparison, folder, drawn)
-    return [folder / PAGE, folder / DATA, *(path for path, _ in drawn)]
+        _write_page(comparison, folder, drawn)
+    return [page, data, *(path for path, _ in drawn)]
 
 
-def _page(comparison: Comparison, folder: Path, drawn: Sequence[tuple[Path, str]]) -> None:
+def render_again(folder: Path) -> list[Path]:
+    """Write page and plots again from a folder's ``comparison.json``, without the trials; the files written.
+
+    Plots of the NICs, which need the trials' samples, stay as they are. RecordError if there is no data that
+    can be read, ConfigError if the folder cannot be written to.
+    """
+    comparison = comparison_file.read(folder)
+    with writing(folder):
+        comparison_file.upgrade(folder / comparison_file.DATA)
+    drawn = list(_plots(comparison, folder))
+    kept = [
+        (path, _nic_caption(scenario.name))
+        for number, scenario in enumerate(comparison.scenarios)
+        if (path := folder / f"{NICS}{number}.png").exists()
+    ]
+    return [_write_page(comparison, folder, [*drawn, *kept]), *(path for path, _ in drawn)]
+
+
+def _write_page(comparison: Comparison, folder: Path, pictures: Sequence[tuple[Path, str]]) -> Path:
     from vbench.analysis.report.markdown import page
 
-    shown = [(path.name, caption) for path, caption in drawn]
+    shown = [(path.name, caption) for path, caption in pictures]
     nics = [each for each in shown if each[0].startswith(NICS)]
     with writing(folder):
         (folder / PAGE).write_text(page(comparison, [each for each in shown if each not in nics], nics))
+    return folder / PAGE
 
 
-def _pictures(comparison: Comparison, folder: Path) -> Iterator[tuple[Path, str]]:
-    """Each plot with its caption, drawn and written when it is asked for."""
-    from vbench.analysis.report import plot_nics, plot_transfer_rate, plots
+def _plots(comparison: Comparison, folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each plot that needs no trial, with its caption, drawn and written when the iterator gets to it."""
+    from vbench.analysis.report import plot_transfer_rate, plots
 
     if not comparison.scenarios:
         return
-    yield plots.latency(comparison, folder / "latency.png"), "Latency of every request, and of every block"
-    yield plots.stages(comparison, folder / "stages.png"), "Where the time of a request went"
-    path = plot_transfer_rate.rate(comparison, folder / "rate.png")
+    name, caption = LATENCY
+    yield plots.latency(comparison, folder / name), caption
+    name, caption = BREAKDOWN
+    yield plots.stages(comparison, folder / name), caption
+    name, caption = TRANSFER_RATE
+    path = plot_transfer_rate.rate(comparison, folder / name)
     if path is not None:
-        yield path, "Rate of transfer by number of connections"
+        yield path, caption
+
+
+def _nic_plots(comparison: Comparison, folder: Path) -> Iterator[tuple[Path, str]]:
+    """The plot of the NICs of each scenario, with its caption."""
+    from vbench.analysis.report import plot_nics
+
     for number, scenario in enumerate(comparison.scenarios):
         path = plot_nics.links(scenario, folder / f"{NICS}{number}.png")
         if path is not None:
-            yield path, f"NICs over time: {scenario.name}"
+            yield path, _nic_caption(scenario.name)
 
 
-def data(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as plain values; trials by the names of their folders, wherever those lie."""
-    plain = asdict(comparison)
-    points = [point for scenario in plain["scenarios"] for arm in scenario["arms"] for point in arm["points"]]
-    for each in (*points, *plain["left_out"], *plain["provenance"]["sources"]):
-        each["folder"] = Path(each["folder"]).name
-    return {"version": DATA_VERSION, **plain}
+def _nic_caption(scenario: str) -> str:
+    return f"NICs over time: {scenario}"

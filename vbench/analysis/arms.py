@@ -1,22 +1,23 @@
-"""What an arm and a scenario are: which keys of the configuration are compared, and how both are named."""
+"""Arms and scenarios: which keys of the configuration are compared, and what both are called."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.config.leaves import leaves
 from vbench.config.runtime_flags import expected
 from vbench.errors import ConfigError, nearest
 from vbench.record.types import Trial
 
 RUNTIME_KEYS = ("runtime", "runtime.connections")
 CANDIDATES = {"runtime": "anyscale", "runtime.connections": "15"}
-"""The setting in question, where a key is swept and nothing else is said."""
+"""The default candidate of a key that is swept."""
 
 DEFAULT_KEYS = (*RUNTIME_KEYS, "label")
-"""Compared by default: the first of them that a sweep varies."""
+"""Compared by default: the first one that a sweep varies."""
 
 PER_BLOCK = ("label", "block", "blocks", "outputs", "tracking", "load.seed")
-"""What cannot make a scenario: all that no result depends on, and the seed, which a block's arms share."""
+"""Keys that make no scenario: no result depends on them, or, as the seed, all arms of a block share them."""
 
 Settings = Mapping[str, str]
 """Key -> value, as on the command line: ``{"runtime": "oss"}``."""
@@ -31,7 +32,7 @@ class Pair:
 
 
 def parse_settings(items: Sequence[str], option: str) -> dict[str, str]:
-    """``KEY=VALUE`` items of a command line option; ConfigError for one that is none."""
+    """``KEY=VALUE`` items of a command line option; ConfigError for one that is not of this form."""
     settings = {}
     for item in items:
         key, equals, value = item.partition("=")
@@ -42,7 +43,7 @@ def parse_settings(items: Sequence[str], option: str) -> dict[str, str]:
 
 
 def value_of(trial: Trial, key: str) -> str | None:
-    """A key's value as text, of a group the option's name; None where there is no such key."""
+    """A key's value as text, for a group the option's name; None if there is no such key."""
     if key in trial.swept:
         return plain(trial.swept[key])
     node: Any = trial.config
@@ -76,7 +77,7 @@ def matches(trial: Trial, settings: Settings) -> bool:
 def pairs(
     trials: Sequence[Trial], swept: Sequence[str], baseline: Settings | None, candidate: Settings | None
 ) -> list[Pair]:
-    """The arms to compare; none where nothing is asked for and no key of ``DEFAULT_KEYS`` varies.
+    """The arms to compare; none if no arm is named and no key of ``DEFAULT_KEYS`` varies.
 
     With one side given, each other value of its key is the other side in turn. ConfigError for a key or a
     value that no trial has, and for two sides that set different keys.
@@ -112,7 +113,7 @@ def pairs(
 
 
 def _default(trials: Sequence[Trial], swept: Sequence[str]) -> Settings | None:
-    """The candidate where none is named."""
+    """The candidate if none is named."""
     varied = [key for key in DEFAULT_KEYS if len(values(trials, key)) > 1]
     first = next((key for key in varied if key in swept), None) or next(iter(varied), None)
     if first is None:
@@ -125,10 +126,11 @@ def _default(trials: Sequence[Trial], swept: Sequence[str]) -> Settings | None:
 def values(trials: Sequence[Trial], key: str) -> list[str]:
     """All values of a key: numbers by size, texts by name."""
     found = {value for trial in trials if (value := value_of(trial, key)) is not None}
-    return sorted(found, key=_by_size)
+    return sorted(found, key=by_size)
 
 
-def _by_size(value: str) -> tuple[bool, float, str]:
+def by_size(value: str) -> tuple[bool, float, str]:
+    """A sort key for values as text: numbers by size, then texts by name."""
     try:
         return False, float(value), value
     except ValueError:
@@ -153,9 +155,9 @@ def settings_text(settings: Settings) -> str:
 
 
 def arm_name(trial: Trial, settings: Settings) -> str:
-    """An arm by what it sets and not by a brand alone: ``Anyscale setting (15 connections)``.
+    """An arm by what it sets, not only by a brand: ``Anyscale setting (15 connections)``.
 
-    With settings beside the runtime both are in it: ``cluster.flow_mbps=5000: OSS (2 connections)``.
+    With other settings than the runtime, both are in it: ``cluster.flow_mbps=5000: OSS (2 connections)``.
     """
     rest = {key: value for key, value in settings.items() if key not in RUNTIME_KEYS}
     parts = [settings_text(rest)] if rest else []
@@ -171,9 +173,9 @@ def runtime_name(trial: Trial) -> str:
     runtime = trial.config["runtime"]
     name = {"anyscale": "Anyscale setting", "oss": "OSS"}.get(runtime["name"], str(runtime["name"]))
     if "connections" not in runtime:
-        # Of an option that no trial has chosen yet only the name is known.
+        # An option that no trial has used yet is known by name only.
         return name
-    # One connection is what OSS Ray had: the number tells both apart.
+    # One connection is what OSS Ray had: the number distinguishes both.
     return f"{'OSS' if name == 'single' else name} ({_counted(connections(trial))})"
 
 
@@ -182,21 +184,21 @@ def _counted(connections: int) -> str:
 
 
 def connections(trial: Trial) -> int:
-    """Connections from one raylet to each peer, as the configuration asks for."""
+    """Connections from one raylet to each peer, as configured."""
     return expected(trial.config["runtime"].get("connections"))
 
 
 def scenario_keys(trials: Sequence[Trial], swept: Sequence[str], compared: Sequence[str]) -> list[str]:
-    """Keys that tell scenarios apart: what is swept, and whatever else differs, but for what is compared."""
+    """Keys that distinguish scenarios: what is swept and whatever else differs, except what is compared."""
     inside = [*compared, *PER_BLOCK]
     if "runtime.connections" in compared:
-        # Which option the number of connections came from says nothing beside the number.
+        # The number of connections matters, not the option that it came from.
         inside.append("runtime")
     keys = [key for key in swept if not _below(key, inside)]
-    flat = [dict(_flat(trial.config)) for trial in trials]
+    flat = [dict(leaves(trial.config)) for trial in trials]
     every = dict.fromkeys(key for values in flat for key in values)
     for key in every:
-        # A record from before a key was there says nothing of it: the code, which is compared too, does.
+        # An older record without the key does not count as different: its code, which is compared too, does.
         known = {str(values[key]) for values in flat if key in values}
         if not _below(key, [*inside, *keys]) and len(known) > 1:
             keys.append(key)
@@ -210,16 +212,9 @@ def _below(key: str, parents: Sequence[str]) -> bool:
     return any(key == parent or key.startswith(f"{parent}.") for parent in parents)
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
 def scenario_name(trial: Trial, keys: Sequence[str], compared: Sequence[str] = ()) -> str:
-    """A scenario in words: ``chunked inference, 10 Gbit/s a flow``; no mode where modes are compared."""
+    """A scenario's name: ``chunked inference, 10 Gbit/s per flow``; without the mode if modes are
+    compared."""
     if trial.config["load"]["name"] == "transfer":
         parts = ["object transfer"]
     else:
@@ -228,7 +223,7 @@ def scenario_name(trial: Trial, keys: Sequence[str], compared: Sequence[str] = (
         value = value_of(trial, key)
         if key == "cluster.flow_mbps" and value not in (None, "null"):
             rate = float(value or 0)
-            parts.append(f"{rate / 1000:g} Gbit/s a flow" if rate >= 1000 else f"{rate:g} Mbit/s a flow")
+            parts.append(f"{rate / 1000:g} Gbit/s per flow" if rate >= 1000 else f"{rate:g} Mbit/s per flow")
         elif key != "mode":
             parts.append(f"{key}={value}")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Are the records what their trials wrote? Each is judged and computed again, and held against the ledger."""
+"""Checks that records are what their trials wrote: by recomputing and judging them, and by the ledger."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vbench.analysis.bottleneck import find_bottleneck
 from vbench.analysis.ledger_account import LedgerAccount, account
-from vbench.analysis.trials import Found, Measured
+from vbench.analysis.trials import SweepTrial, TrialSet
 from vbench.errors import first_line
 from vbench.record import ledger
 from vbench.record.bottleneck import Bottleneck
@@ -32,30 +32,30 @@ ALWAYS = (
     "throughput_video_s_per_s",
     "throughput_frames_per_s",
 )
-"""Metrics whose formula is the same in all versions: held against the lines of every record. Others are held
-against them only if this code has made the record."""
+"""Metrics whose formula is the same in all versions: recomputed for every record. Others are recomputed only
+if this code wrote the record."""
 
 TOLERANCE = 1e-6
-"""Of a metric, relative: what floats lose on their way."""
+"""Relative difference of a metric that rounding can cause."""
 
 NEW = ("latency_mean_first_half_s", "latency_mean_second_half_s", "makespan_s")
 NEW_PREFIX = "steady_"
-"""What older records lack and their lines give."""
+"""Metrics that older records lack, and that can be computed from their lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
+class AuditedTrial:
     """One trial after its audit."""
 
-    measured: Measured
-    """With metrics that its record lacks; not valid if ``faults`` says why it cannot count."""
+    measured: SweepTrial
+    """With metrics that its record lacks; invalid if there are ``faults``."""
     faults: tuple[str, ...]
-    """How the record differs from what its trial wrote. Empty if nothing was found."""
+    """How the record differs from what its trial wrote; empty if it does not."""
     remarks: tuple[str, ...]
-    """What does not disqualify it, and a reader should know."""
+    """What does not disqualify it, but a reader should know."""
 
 
-def audit(found: Found) -> tuple[list[Audited], LedgerAccount]:
+def audit(found: TrialSet) -> tuple[list[AuditedTrial], LedgerAccount]:
     """Audit all trials that were found, in their order."""
     others = (Path(each.trial.config.get("outputs", "outputs")) for each in found.trials)
     book = ledger.find(found.folder, *dict.fromkeys(others))
@@ -65,22 +65,22 @@ def audit(found: Found) -> tuple[list[Audited], LedgerAccount]:
     return audited, account(found, [each.measured.trial for each in audited], book)
 
 
-def _audit(measured: Measured, book: Ledger | None, code: str, *, others_known: bool) -> Audited:
-    """Audit one trial; whatever its files provoke is a fault of theirs, and stops no comparison."""
+def _audit(measured: SweepTrial, book: Ledger | None, code: str, *, others_known: bool) -> AuditedTrial:
+    """Audit one trial; an error that its files cause is a fault of the record and stops no comparison."""
     try:
         return _examined(measured, book, code, others_known=others_known)
     except Exception as error:  # noqa: BLE001 - an edited record may fail in any way
         fault = f"it cannot be audited ({type(error).__name__}: {first_line(error)})"
-        return Audited(measured=_refused(measured, measured.trial, [fault]), faults=(fault,), remarks=())
+        return AuditedTrial(measured=_refused(measured, measured.trial, [fault]), faults=(fault,), remarks=())
 
 
-def _refused(measured: Measured, trial: Trial, faults: Sequence[str]) -> Measured:
-    """The trial as one that does not count, and why."""
+def _refused(measured: SweepTrial, trial: Trial, faults: Sequence[str]) -> SweepTrial:
+    """The trial as an invalid one, with the reason."""
     error = f"the record is not what its trial wrote: {'; '.join(faults)}"
     return replace(measured, trial=replace(trial, valid=False, error=error))
 
 
-def _examined(measured: Measured, book: Ledger | None, code: str, *, others_known: bool) -> Audited:
+def _examined(measured: SweepTrial, book: Ledger | None, code: str, *, others_known: bool) -> AuditedTrial:
     trial, folder = measured.trial, measured.folder
     faults = [*_against_ledger(trial, folder, book, others_known=others_known), *_own_verdict(trial)]
     remarks: list[str] = []
@@ -98,7 +98,7 @@ def _examined(measured: Measured, book: Ledger | None, code: str, *, others_know
         faults.append(str(error).replace(f"{folder}/", ""))
     except RecordError as error:
         # Of another version. The ledger says whether it was whole once.
-        remarks.append(f"its metrics could not be computed again: {str(error).replace(f'{folder}/', '')}")
+        remarks.append(f"its metrics could not be recomputed: {str(error).replace(f'{folder}/', '')}")
     try:
         changed, unknown = _verdicts(trial, judged(folder, trial, lines), is_of_this_code)
         faults += changed
@@ -109,7 +109,7 @@ def _examined(measured: Measured, book: Ledger | None, code: str, *, others_know
         remarks.append(f"it could not be judged again: {str(error).replace(str(folder), 'it')}")
     faults = list(dict.fromkeys(faults))
     audited = _refused(measured, trial, faults) if faults else replace(measured, trial=trial)
-    return Audited(measured=audited, faults=tuple(faults), remarks=tuple(remarks))
+    return AuditedTrial(measured=audited, faults=tuple(faults), remarks=tuple(remarks))
 
 
 def _is_new(name: str) -> bool:
@@ -120,30 +120,30 @@ def _metrics(trial: Trial, lines: Measurements) -> dict[str, float]:
     """The metrics again, from the record's lines; none for a trial that has no latency."""
     if "latency_mean_s" not in trial.metrics:
         return {}
-    return summarize(trial.clip, lines, trial.observed.late_sent_bytes if trial.observed else None)
+    return summarize(trial.clip, lines, trial.load_report.post_run_bytes if trial.load_report else None)
 
 
 def _differing(trial: Trial, again: Mapping[str, float], is_of_this_code: bool) -> Iterator[str]:
-    """A phrase for each metric that the record's lines do not give."""
+    """A phrase per metric that differs from what the record's lines give."""
     if "latency_mean_s" in trial.metrics and "latency_mean_s" not in again:
-        yield "it has a mean latency, and its requests have none"
+        yield "it has a mean latency, but its requests have none"
         return
     for name, value in trial.metrics.items():
         if name not in again or not (is_of_this_code or name in ALWAYS):
             continue
         if not math.isclose(value, again[name], rel_tol=TOLERANCE, abs_tol=1e-9):
-            yield f"it says {name} = {value:.6g}, and its lines give {again[name]:.6g}"
+            yield f"it has {name} = {value:.6g}, but its lines give {again[name]:.6g}"
 
 
 def _other_bottleneck(trial: Trial, again: Bottleneck | None) -> Iterator[str]:
     """A phrase if the record's lines give another bottleneck than the record has."""
     stored, computed = _busy_times(trial.bottleneck), _busy_times(again)
     if stored.keys() != computed.keys():
-        yield f"it says that the resources were {_listed(stored)}, and its lines give {_listed(computed)}"
+        yield f"it has the busy resources {_listed(stored)}, but its lines give {_listed(computed)}"
         return
     for name, seconds in stored.items():
         if not math.isclose(seconds, computed[name], rel_tol=TOLERANCE, abs_tol=1e-9):
-            yield f"it says {name}: {seconds:.6g} s, and its lines give {computed[name]:.6g} s"
+            yield f"it has {name}: {seconds:.6g} s, but its lines give {computed[name]:.6g} s"
 
 
 def _busy_times(bottleneck: Bottleneck | None) -> dict[str, float]:
@@ -159,32 +159,34 @@ def _listed(times: Mapping[str, float]) -> str:
 
 
 def _own_verdict(trial: Trial) -> Iterator[str]:
-    """``valid`` against the rules that stand beside it."""
+    """Whether ``valid`` agrees with the rules in the record."""
     broken = [rule.name for rule in trial.broken]
     if trial.valid and broken:
-        yield f"it says valid, and that it breaks the rule '{broken[0]}'"
+        yield f"it is marked valid, but breaks the rule '{broken[0]}'"
     if not trial.valid and trial.status == "finished" and trial.rules and not broken:
-        yield "it says not valid, and that every rule holds"
+        yield "it is marked invalid, but passed every rule"
 
 
 def _verdicts(trial: Trial, now: Sequence[Rule], is_of_this_code: bool) -> tuple[list[str], list[str]]:
-    """Rules that come out otherwise now: what disqualifies the trial, and what is to be known.
+    """Rules with another result now: what disqualifies the trial, and what a reader should know.
 
-    A rule that the record does not have is one that its version did not know; for a record of this very code
-    it is one that was taken out.
+    A rule that the record does not have is one that its version did not know, or, for a record of this code,
+    one that was removed from it.
     """
     faults: list[str] = []
     remarks: list[str] = []
     then = {rule.name: rule for rule in trial.rules}
     for rule in now:
         was = then.get(rule.name)
-        if was is None and not rule.holds:
-            text = f"by the rule '{rule.name}', which it was not judged by, it is not valid ({rule.found})"
+        if was is None and not rule.passed:
+            text = (
+                f"by the rule '{rule.name}', which is newer than the record, it is invalid ({rule.observed})"
+            )
             (faults if is_of_this_code and trial.status == "finished" else remarks).append(text)
-        elif was is not None and was.holds and not rule.holds:
-            faults.append(f"judged again it breaks the rule '{rule.name}' ({rule.found})")
-        elif was is not None and not was.holds and rule.holds:
-            remarks.append(f"it says that it breaks the rule '{rule.name}', and judged again it does not")
+        elif was is not None and was.passed and not rule.passed:
+            faults.append(f"judged again, it breaks the rule '{rule.name}' ({rule.observed})")
+        elif was is not None and not was.passed and rule.passed:
+            remarks.append(f"it is marked as breaking the rule '{rule.name}', but judged again, it passes")
     if is_of_this_code and trial.status == "finished":
         gone = [rule.name for rule in now if rule.name not in then]
         if gone and then:
@@ -195,22 +197,22 @@ def _verdicts(trial: Trial, now: Sequence[Rule], is_of_this_code: bool) -> tuple
 def _against_ledger(trial: Trial, folder: Path, book: Ledger | None, *, others_known: bool) -> Iterator[str]:
     if trial.ledger and (book is None or trial.ledger not in book.hashes):
         where = "there is no ledger" if book is None else f"{ledger.LEDGER} has no such line"
-        yield f"it names a line of the ledger, and {where}"
+        yield f"it refers to a line of the ledger, but {where}"
         return
     if book is None:
         return
     if trial.trial_id not in book.begun:
         if others_known:
-            yield f"{ledger.LEDGER} knows other trials of this comparison, and not this one"
+            yield f"{ledger.LEDGER} has other trials of this comparison, but not this one"
         return
     ended = book.ended.get(trial.trial_id)
     if ended is None:
         if trial.status != "interrupted":
-            yield "the ledger does not have its end"
+            yield f"{ledger.LEDGER} does not say that it ended"
         return
     now = ledger.file_hashes(folder)
     for name, digest in ended.files.items():
         if name not in now:
-            yield f"{name} is gone"
+            yield f"{name} is missing"
         elif now[name] != digest:
-            yield f"{name} is not the file whose hash the ledger has (of {ended.at})"
+            yield f"{name} has changed since {ended.at} (its hash is not the one in {ledger.LEDGER})"

@@ -1,40 +1,40 @@
-"""Pairs trials by block, and makes a table of each two arms: which blocks count, and which do not."""
+"""Pairs trials by block and makes the table of two arms: which blocks count, and which do not."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.analysis.arms import Pair, Settings, matches
 from vbench.analysis.drift import drift
-from vbench.analysis.results import Beside, Row, Table
-from vbench.analysis.statistics import WIDEST_POINTS, improvement, log_ratios, mean, without_one
-from vbench.analysis.trials import Measured
+from vbench.analysis.results import SecondaryComparison, Table, TableRow
+from vbench.analysis.statistics import WANTED_POINTS, improvement, leave_one_out, log_ratios, mean
+from vbench.analysis.trials import SweepTrial
 from vbench.record.types import Trial
 
 LATENCY = "latency_mean_s"
 
-BESIDE = (
+SECONDARY_METRICS = (
     "latency_mean_first_half_s",
     "latency_mean_second_half_s",
     "steady_latency_mean_s",
     "makespan_s",
 )
-"""Compared like the mean latency, and shown beside it."""
+"""Compared like the mean latency, and shown in addition."""
 
 Block = tuple[str, int, int, int]
-"""Sweep, number of the round, load seed, and how many of the same came before."""
+"""Sweep, block number, load seed, and how many of the same came before."""
 
-Blocks = Mapping[Block, Measured]
+Blocks = Mapping[Block, SweepTrial]
 """Block -> the valid trial of one arm in one scenario."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """All trials of the compared arms in one scenario; lists are in the order of the arms."""
+class ScenarioTrials:
+    """All trials of the compared arms in one scenario; sequences are in the order of the arms."""
 
     name: str
     valid: Sequence[Blocks]
     tried: Sequence[frozenset[Block]]
-    """The first of each block in which there is any trial of the arm, or one was planned."""
+    """Blocks in which a trial of the arm was run or planned, each with 0 for its repeats."""
 
 
 def counts(trial: Trial) -> bool:
@@ -42,10 +42,10 @@ def counts(trial: Trial) -> bool:
     return trial.valid and LATENCY in trial.metrics
 
 
-def group(name: str, trials: Sequence[Measured], arms: Sequence[Settings]) -> Group:
+def group(name: str, trials: Sequence[SweepTrial], arms: Sequence[Settings]) -> ScenarioTrials:
     """The trials of a scenario by arm and block."""
     by_arm = [[each for each in trials if matches(each.trial, arm)] for arm in arms]
-    return Group(
+    return ScenarioTrials(
         name=name,
         valid=[_by_block([each for each in of_arm if counts(each.trial)]) for of_arm in by_arm],
         tried=[
@@ -55,11 +55,14 @@ def group(name: str, trials: Sequence[Measured], arms: Sequence[Settings]) -> Gr
     )
 
 
-def _by_block(trials: Sequence[Measured]) -> Blocks:
-    """An arm's trials by block: sweep, round and load seed, which all arms of a block share. An arm measured
-    again in the same block (single trials of an experiment) makes a further block, in the order of start."""
+def _by_block(trials: Sequence[SweepTrial]) -> Blocks:
+    """An arm's trials by block: sweep, block number and load seed, which all arms of a block share.
+
+    An arm that was measured again in the same block (single trials of an experiment) makes a further block,
+    in order of start.
+    """
     seen: dict[tuple[str, int, int], int] = {}
-    blocks: dict[Block, Measured] = {}
+    blocks: dict[Block, SweepTrial] = {}
     for each in trials:
         place = (each.sweep, each.trial.block, each.trial.seed)
         blocks[*place, seen.get(place, 0)] = each
@@ -68,13 +71,13 @@ def _by_block(trials: Sequence[Measured]) -> Blocks:
 
 
 def label(block: Block) -> str:
-    """A block as a sweep counts them while it runs, from 1, with what else tells it apart."""
+    """A block as a sweep counts them while it runs, from 1, with its sweep and repeat if needed."""
     sweep, number, _, again = block
     return " ".join(filter(None, [sweep[:8], str(number + 1), f"({again + 1})" if again else ""]))
 
 
 def _labels(blocks: Sequence[Block]) -> Iterator[str]:
-    """As ``label``, without the sweep if all are of one."""
+    """As ``label``, without the sweep if there is only one."""
     one = len({sweep for sweep, *_ in blocks}) == 1
     for sweep, number, seed, again in blocks:
         yield label(("" if one else sweep, number, seed, again))
@@ -84,11 +87,11 @@ def table(
     pair: Pair,
     arms: Sequence[Settings],
     titles: Sequence[str],
-    groups: Sequence[Group],
-    wanted_points: float = WIDEST_POINTS,
+    groups: Sequence[ScenarioTrials],
+    wanted_points: float = WANTED_POINTS,
 ) -> Table:
-    """A row for each scenario in which a trial of either arm was planned or tried; ``wanted_points``: half of
-    the width that intervals shall have."""
+    """One row per scenario in which a trial of either arm was planned or run; ``wanted_points``: the
+    half-width that intervals should have."""
     old, new = arms.index(pair.baseline), arms.index(pair.candidate)
     rows = [
         _row(each, old, new, titles, wanted_points) for each in groups if each.tried[old] or each.tried[new]
@@ -96,31 +99,35 @@ def table(
     return Table(baseline=titles[old], candidate=titles[new], rows=tuple(rows))
 
 
-def _row(scenario: Group, old: int, new: int, titles: Sequence[str], wanted_points: float) -> Row:
+def _row(
+    scenario: ScenarioTrials, old: int, new: int, titles: Sequence[str], wanted_points: float
+) -> TableRow:
     olds, news = scenario.valid[old], scenario.valid[new]
     both = [block for block in olds if block in news]
     baseline = [olds[block].trial.metrics[LATENCY] for block in both]
     candidate = [news[block].trial.metrics[LATENCY] for block in both]
-    return Row(
+    return TableRow(
         scenario=scenario.name,
         baseline=mean(baseline) if both else None,
         candidate=mean(candidate) if both else None,
         improvement=improvement(baseline, candidate, wanted_points) if both else None,
-        left_out=tuple(_gaps(scenario, old, new, titles)),
+        uncounted=tuple(_gaps(scenario, old, new, titles)),
         blocks=tuple(_labels(both)),
-        without_one=without_one(baseline, candidate),
+        leave_one_out=leave_one_out(baseline, candidate),
         drift=drift(log_ratios(baseline, candidate)) if both else None,
-        beside=tuple(_beside([olds[block].trial for block in both], [news[block].trial for block in both])),
+        secondary=tuple(
+            _secondary([olds[block].trial for block in both], [news[block].trial for block in both])
+        ),
     )
 
 
-def _beside(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[Beside]:
-    for metric in BESIDE:
+def _secondary(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[SecondaryComparison]:
+    for metric in SECONDARY_METRICS:
         if not olds or not all(each.metrics.get(metric, 0) > 0 for each in (*olds, *news)):
             continue
         baseline = [each.metrics[metric] for each in olds]
         candidate = [each.metrics[metric] for each in news]
-        yield Beside(
+        yield SecondaryComparison(
             metric=metric,
             baseline=mean(baseline),
             candidate=mean(candidate),
@@ -128,8 +135,8 @@ def _beside(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[Beside]:
         )
 
 
-def _gaps(scenario: Group, old: int, new: int, titles: Sequence[str]) -> Iterator[str]:
-    """``block 2: no valid trial of OSS (2 connections)``: blocks that do not count, by what they lack."""
+def _gaps(scenario: ScenarioTrials, old: int, new: int, titles: Sequence[str]) -> Iterator[str]:
+    """``block 2: no valid trial of OSS (2 connections)``: blocks that do not count, by what is missing."""
     olds, news = scenario.valid[old], scenario.valid[new]
     seen = {(*block[:3], 0) for block in (*olds, *news)}
     neither = (scenario.tried[old] | scenario.tried[new]) - seen

@@ -37,7 +37,7 @@ def of_record(trial: Trial, folder: Path) -> Bottleneck | None:
 def find_bottleneck(trial: Trial, measured: Measurements) -> Bottleneck | None:
     """Compute the bottleneck of a trial from its lines; None if it was not measured to its end."""
     measured_s = trial.metrics.get("makespan_s")
-    if trial.observed is None or not measured_s:
+    if trial.load_report is None or not measured_s:
         return None
     times = [
         *_workers(trial, measured.spans),
@@ -61,18 +61,17 @@ def _by_resource(times: Sequence[ResourceTime]) -> Iterator[list[ResourceTime]]:
 
 
 def _workers(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[ResourceTime]:
-    """Seconds of FFmpeg over the places to run it in, and seconds of the model over its replicas.
+    """Seconds of FFmpeg and of the model, each over its replicas.
 
-    A replica of a decoder runs as many FFmpegs at a time as its CPUs allow, a replica of the model forward
-    passes for several calls: time in which spans lie over each other counts once.
+    A replica of the model runs forward passes for several calls at once: overlapping spans count once.
     """
-    assert trial.observed is not None
+    assert trial.load_report is not None
     stages: tuple[tuple[Resource, str, str], ...] = (
         ("decoders", "decode", "VideoDecoder"),
         ("models", "infer", "ModelInference"),
     )
     for resource, stage, deployment in stages:
-        replicas = sum(trial.observed.placement.get(deployment, {}).values())
+        replicas = sum(trial.load_report.placement.get(deployment, {}).values())
         own = [s for s in spans if s.stage == stage and s.kind == "compute"]
         busy_s = sum(_covered_s([s for s in own if s.replica == name]) for name in {s.replica for s in own})
         if replicas and busy_s:
@@ -125,23 +124,23 @@ def _seconds(nbytes: int, rate_mbps: float) -> float:
     return nbytes * 8 / 1e6 / rate_mbps
 
 
-Window = tuple[float, float]
+Interval = tuple[float, float]
 """Unix seconds, from and to."""
 
 
-def _moving(trial: Trial, spans: Sequence[SpanLine]) -> list[Window] | None:
-    """When the objects of a transfer moved; None for other loads, all of whose time counts."""
+def _moving(trial: Trial, spans: Sequence[SpanLine]) -> list[Interval] | None:
+    """When the objects of a transfer moved; None for other loads, for which all time counts."""
     if trial.config["load"]["name"] != "transfer":
         return None
     return [(s.start_s, s.end_s) for s in spans if (s.stage, s.kind) == ("infer", "transfer")]
 
 
 def _cores(
-    trial: Trial, machines: Sequence[MachineSample], windows: Sequence[Window] | None
+    trial: Trial, machines: Sequence[MachineSample], intervals: Sequence[Interval] | None
 ) -> Iterator[ResourceTime]:
-    """CPU seconds that were used, interrupts included, over the cores of the machine.
+    """CPU seconds used, including interrupts, over the cores of the machine.
 
-    If the trial's affinity or a quota leaves it fewer cores, also the CPU seconds of the trial over those.
+    If the trial's affinity or a quota allows it fewer cores, also the CPU seconds of the trial over those.
     """
     for name in dict.fromkeys(sample.machine for sample in machines):
         own = [sample for sample in machines if sample.machine == name]
@@ -149,7 +148,7 @@ def _cores(
         passed_s = own[-1].at_s - own[0].at_s
         if all_s <= 0 or passed_s <= 0:
             continue
-        counted = [(own[0].unix_s, own[-1].unix_s)] if windows is None else windows
+        counted = [(own[0].unix_s, own[-1].unix_s)] if intervals is None else intervals
         cores = all_s / passed_s
         used_s = _within_s(own, [each.cpu_all_s - each.cpu_idle_s for each in own], counted)
         yield ResourceTime(resource="cores", where=f"{round(cores)} of {name}", busy_s=used_s / cores)
@@ -160,13 +159,15 @@ def _cores(
             yield ResourceTime(resource="cores", where=where, busy_s=trial_s / usable)
 
 
-def _within_s(samples: Sequence[MachineSample], used_s: Sequence[float], windows: Sequence[Window]) -> float:
-    """What a counter of CPU seconds, one value per sample, grew by within the windows."""
-    return sum(_at(samples, used_s, to_s) - _at(samples, used_s, from_s) for from_s, to_s in windows)
+def _within_s(
+    samples: Sequence[MachineSample], used_s: Sequence[float], intervals: Sequence[Interval]
+) -> float:
+    """By how much a counter of CPU seconds, one value per sample, grew within the intervals."""
+    return sum(_at(samples, used_s, to_s) - _at(samples, used_s, from_s) for from_s, to_s in intervals)
 
 
 def _at(samples: Sequence[MachineSample], used_s: Sequence[float], unix_s: float) -> float:
-    """The counter at a moment, from the samples around it in equal steps."""
+    """The counter at a moment, interpolated between the samples around it."""
     after = min(
         max(bisect.bisect_left(samples, unix_s, key=lambda sample: sample.unix_s), 1), len(samples) - 1
     )

@@ -9,32 +9,32 @@ from vbench.errors import ConfigError
 from vbench.record.types import Trial
 from vbench.validity import conditions
 
-KINDS = ("machine", "conditions", "clip", "code")
-"""What ``--across`` takes."""
+ASPECTS = ("machine", "conditions", "clip", "code")
+"""What ``--across`` accepts: aspects in which trials must be equal."""
 
 MACHINE = ("host", "cpu", "cores", "memory_mb", "gpus", "kernel")
 
 CODE = ("code", "packages", "python")
-"""The digest of the files stands for them: a commit that touches none of them makes no other code."""
+"""The digest identifies the files: a commit that changes none of them is the same code."""
 
 OLDER_CODE = ("git_revision", "git_clean", "packages", "python")
-"""The same where a record has no digest."""
+"""The same if a record has no digest."""
 
 Fact = tuple[str, str]
-"""What must be equal, and how it is shown."""
+"""What must be equal, and how it is displayed."""
 
 
-class NotComparable(ConfigError):  # noqa: N818 - what it says of the trials
+class NotComparableError(ConfigError):
     """Trials differ in more than their settings; the message says in what, and how to go on."""
 
 
 def code_keys(environments: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """By what of their environments these trials' code is told apart."""
+    """The keys of their environments that distinguish these trials' code."""
     return CODE if all(environment.get("code") for environment in environments) else OLDER_CODE
 
 
-def code_in_words(environment: Mapping[str, Any]) -> str:
-    """The digest of the code, and where git has it."""
+def code_text(environment: Mapping[str, Any]) -> str:
+    """The digest of the code, and its git revision."""
     revision = environment.get("git_revision")
     if not revision:
         return str(environment.get("code"))
@@ -43,18 +43,18 @@ def code_in_words(environment: Mapping[str, Any]) -> str:
 
 
 def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
-    """By name; ``names``: the keys of the environment that count."""
+    """Fact by name; ``names``: the keys of the environment that count."""
     environment, clip = trial.environment, trial.clip
     if kind == "conditions":
         return {name: (value, value) for name, value in conditions.comparable(trial)}
     if kind == "clip":
-        # A clip is its bytes, wherever it lies.
+        # A clip is its bytes, wherever it is stored.
         known = (clip.fingerprint, f"{Path(clip.path).name} ({clip.fingerprint})") if clip else None
         return {"clip": known or ("none", "none")}
     found: dict[str, Fact] = {}
-    hardware = trial.observed.hardware if trial.observed else {}
+    hardware = trial.load_report.hardware if trial.load_report else {}
     if kind == "machine" and hardware:
-        # The harness only looked on: what was measured ran on these.
+        # The harness only watched: what was measured ran on these.
         return {
             f"{node}'s {name}": (str(value), str(value))
             for node, facts in hardware.items()
@@ -66,13 +66,13 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
         if isinstance(value, Mapping):
             found |= {package: (str(version), str(version)) for package, version in value.items()}
         else:
-            found[name] = (str(value), code_in_words(environment) if name == "code" else str(value))
+            found[name] = (str(value), code_text(environment) if name == "code" else str(value))
     if kind == "code":
         for node, facts in hardware.items():
             packages = facts.get("packages", {})
             found |= {f"{node}'s {name}": (str(value), str(value)) for name, value in packages.items()}
         for name, used in (
-            ("Ray's commit", trial.observed and trial.observed.ray_commit),
+            ("Ray's commit", trial.load_report and trial.load_report.ray_commit),
             ("FFmpeg", clip and clip.ffmpeg),
         ):
             found[name] = (str(used), str(used))
@@ -80,7 +80,7 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
 
 
 def differences(trials: Sequence[Trial], kind: str) -> list[str]:
-    """A phrase for each fact that is not the same in all trials, naming a trial for each value."""
+    """A phrase per fact that is not the same in all trials, with a trial for each value."""
     names = MACHINE if kind == "machine" else code_keys(trial.environment for trial in trials)
     each = [(trial, facts) for trial in trials if (facts := _facts(trial, kind, names))]
     found = []
@@ -95,9 +95,9 @@ def differences(trials: Sequence[Trial], kind: str) -> list[str]:
 
 
 def _detectors(trials: Sequence[Trial]) -> list[str]:
-    """A phrase for each model whose weights changed under one and the same configuration.
+    """A phrase per model whose weights changed although its configuration did not.
 
-    A file or a name on a hub can hold other weights tomorrow. Records of before do not know theirs.
+    A file or a name on a hub can hold other weights tomorrow. Older records do not know theirs.
     """
     seen: dict[str, dict[str, str]] = {}
     for trial in trials:
@@ -113,24 +113,24 @@ def _detectors(trials: Sequence[Trial]) -> list[str]:
 
 
 def check(trials: Sequence[Trial], scenario: str, across: Sequence[str]) -> list[str]:
-    """Sentences on what differs and was allowed to, or cannot be known; NotComparable for what was not.
+    """Sentences on what differs and may, or is unknown; NotComparableError for what differs and must not.
 
-    ``across``: kinds (machine, conditions, clip, code) in which trials may differ.
+    ``across``: aspects (machine, conditions, clip, code) in which trials may differ.
     """
     notes = []
-    for kind in KINDS:
+    for kind in ASPECTS:
         found = differences(trials, kind)
         if not found:
             continue
         text = f"{scenario}: the trials differ in their {kind} ({'; '.join(found)})"
         if kind not in across:
-            raise NotComparable(f"{text}; --across {kind} compares them all the same.")
-        notes.append(f"{text}; compared all the same, as asked.")
+            raise NotComparableError(f"{text}. To compare them anyway, add --across {kind}.")
+        notes.append(f"{text}. Compared anyway, by --across {kind}.")
     environments = [trial.environment for trial in trials]
     if any(environment.get("git_clean") is False for environment in environments):
         known = code_keys(environments) == CODE
         notes.append(
-            "The code had changes that were not committed: "
-            + ("no git revision gives it back." if known else "whether all trials ran the same is not known.")
+            "The code had uncommitted changes: "
+            + ("no git revision reproduces it." if known else "whether all trials ran the same is unknown.")
         )
     return notes

@@ -1,4 +1,4 @@
-"""From trials to a comparison: scenarios, pairs of arms, blocks that count, and what was left out."""
+"""Makes a comparison from trials: scenarios, pairs of arms, blocks that count, and excluded trials."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,6 +9,7 @@ from vbench.analysis.arms import (
     Pair,
     Settings,
     arm_name,
+    by_size,
     connections,
     matches,
     pairs,
@@ -17,35 +18,35 @@ from vbench.analysis.arms import (
     settings_text,
     value_of,
 )
-from vbench.analysis.audit import Audited, audit
-from vbench.analysis.blocks import LATENCY, Blocks, Group, counts, group, label, table
-from vbench.analysis.latency_breakdown import where_it_went
-from vbench.analysis.placeholders import stand_ins
-from vbench.analysis.results import Arm, Comparison, LeftOut, Point, Provenance, Scenario, Table
-from vbench.analysis.statistics import WIDEST_POINTS, mean
-from vbench.analysis.transfer_rate import reached
-from vbench.analysis.trials import Found, Measured
+from vbench.analysis.audit import AuditedTrial, audit
+from vbench.analysis.blocks import LATENCY, Blocks, ScenarioTrials, counts, group, label, table
+from vbench.analysis.latency_breakdown import latency_breakdown
+from vbench.analysis.placeholders import placeholders
+from vbench.analysis.results import Arm, Comparison, ExcludedTrial, Provenance, Scenario, Table, TrialResult
+from vbench.analysis.statistics import WANTED_POINTS, mean
+from vbench.analysis.transfer_rate import transfer_rate
+from vbench.analysis.trials import SweepTrial, TrialSet
 from vbench.errors import ChangedRecordError, ConfigError, VbenchError, first_line
 from vbench.record.files import RecordError, read_requests, read_spans
-from vbench.record.types import Trial, marks
+from vbench.record.types import Trial, result_caveats
 from vbench.validity import bounds, speed
 
 
 def compare(
-    found: Found,
+    found: TrialSet,
     baseline: Settings | None = None,
     candidate: Settings | None = None,
     across: Sequence[str] = (),
-    wanted_points: float = WIDEST_POINTS,
+    wanted_points: float = WANTED_POINTS,
 ) -> Comparison | None:
-    """Compare arms over blocks; None where neither arm is named and nothing is swept that has a default.
+    """Compare arms over blocks; None if neither arm is named and no swept key has a default.
 
     Every record is audited first; one that is not what its trial wrote does not count. Scenarios come from
-    all trials of these arms, those that are not valid and those that were only planned included: a row says
-    so where nothing counts. ``across``: kinds (machine, conditions, clip, code) in which trials may differ;
-    ``wanted_points``: half of the width that intervals shall have. ConfigError for arms that no trial has or
-    that share no scenario, NotComparable for trials of different machines, clips or code, ChangedRecordError
-    if records were changed so that they cannot be read together.
+    all trials of these arms, including invalid ones and those that were only planned: a row without valid
+    trials says so. ``across``: aspects (machine, conditions, clip, code) in which trials may differ;
+    ``wanted_points``: the half-width that intervals should have. ConfigError for arms that no trial has or
+    that share no scenario, NotComparableError for trials of different machines, clips or code,
+    ChangedRecordError if records were changed so that they cannot be read together.
     """
     audited, ledgered = audit(found)
     origin = provenance.of(audited, ledgered)
@@ -63,15 +64,15 @@ def compare(
 
 
 def _compare(
-    found: Found,
-    audited: Sequence[Audited],
+    found: TrialSet,
+    audited: Sequence[AuditedTrial],
     origin: Provenance,
     sides: tuple[Settings | None, Settings | None],
     across: Sequence[str],
     wanted_points: float,
 ) -> Comparison | None:
     found = replace(found, trials=[each.measured for each in audited])
-    every = [*found.trials, *stand_ins(found)]
+    every = [*found.trials, *placeholders(found)]
     wanted = pairs([each.trial for each in every], found.swept, *sides)
     if not wanted:
         return None
@@ -81,7 +82,7 @@ def _compare(
     keys = scenario_keys([each.trial for each in of_arms], found.swept, compared)
     titles = _titles(found.trials, every, arms)
     notes: list[str] = []
-    groups: list[Group] = []
+    groups: list[ScenarioTrials] = []
     for trials in _grouped(of_arms, keys).values():
         name = scenario_name(trials[0].trial, keys, compared)
         notes += comparability.check([each.trial for each in trials if counts(each.trial)], name, across)
@@ -97,14 +98,14 @@ def _compare(
         name=found.name,
         tables=tables,
         scenarios=tuple(_scenario(each, arms, titles) for each in groups if any(each.valid)),
-        left_out=tuple(_left_out(found)),
-        notes=tuple(dict.fromkeys([*notes, *_cautions(usable, tables)])),
+        excluded=tuple(_excluded(found)),
+        notes=tuple(dict.fromkeys([*notes, *_caveats(usable, tables)])),
         provenance=origin,
     )
 
 
-def _arms(wanted: Sequence[Pair], trials: Sequence[Measured]) -> list[Settings]:
-    """Every arm once: by connections where the runtime is compared, else baselines before candidates."""
+def _arms(wanted: Sequence[Pair], trials: Sequence[SweepTrial]) -> list[Settings]:
+    """Every arm once: by connections if the runtime is compared, otherwise baselines before candidates."""
     sides = [*(pair.baseline for pair in wanted), *(pair.candidate for pair in wanted)]
     arms = [side for position, side in enumerate(sides) if side not in sides[:position]]
     if not set(arms[0]) <= set(RUNTIME_KEYS):
@@ -116,27 +117,20 @@ def _arms(wanted: Sequence[Pair], trials: Sequence[Measured]) -> list[Settings]:
     return sorted(arms, key=count)
 
 
-def _grouped(trials: Sequence[Measured], keys: Sequence[str]) -> dict[tuple[str, ...], list[Measured]]:
+def _grouped(trials: Sequence[SweepTrial], keys: Sequence[str]) -> dict[tuple[str, ...], list[SweepTrial]]:
     """Trials by scenario, in the order of the keys' values."""
-    groups: dict[tuple[str, ...], list[Measured]] = {}
+    groups: dict[tuple[str, ...], list[SweepTrial]] = {}
     for each in trials:
         groups.setdefault(tuple(value_of(each.trial, key) or "null" for key in keys), []).append(each)
 
     def order(name: tuple[str, ...]) -> list[tuple[bool, float, str]]:
-        return [_size(value) for value in name]
+        return [by_size(value) for value in name]
 
     return {name: groups[name] for name in sorted(groups, key=order)}
 
 
-def _size(value: str) -> tuple[bool, float, str]:
-    try:
-        return False, float(value), value
-    except ValueError:
-        return True, 0.0, value
-
-
-def _titles(found: Sequence[Measured], every: Sequence[Measured], arms: Sequence[Settings]) -> list[str]:
-    """The arms' names, no two the same: with its settings where another is called so too."""
+def _titles(found: Sequence[SweepTrial], every: Sequence[SweepTrial], arms: Sequence[Settings]) -> list[str]:
+    """The arms' names, no two the same: with its settings if another has the same name."""
     titles = [_title(found, arm) or _title(every, arm) for arm in arms]
     return [
         f"{title} [{settings_text(arm)}]" if titles.count(title) > 1 else title
@@ -144,16 +138,16 @@ def _titles(found: Sequence[Measured], every: Sequence[Measured], arms: Sequence
     ]
 
 
-def _title(trials: Sequence[Measured], arm: Settings) -> str:
-    """An arm's name; its settings where it is not called the same in all scenarios; empty for no trial."""
+def _title(trials: Sequence[SweepTrial], arm: Settings) -> str:
+    """An arm's name; its settings if the name is not the same in all scenarios; empty for no trial."""
     names = {arm_name(each.trial, arm) for each in trials if matches(each.trial, arm)}
     if len(names) == 1:
         return names.pop()
     return settings_text(arm) if names else ""
 
 
-def _separating(pair: Pair, trials: Sequence[Measured], keys: Sequence[str]) -> list[str]:
-    """Keys of scenarios whose values no trial of one side shares with one of the other."""
+def _separating(pair: Pair, trials: Sequence[SweepTrial], keys: Sequence[str]) -> list[str]:
+    """Keys of scenarios whose values no trial of one side shares with a trial of the other."""
 
     def known(arm: Settings, key: str) -> set[str | None]:
         return {value_of(each.trial, key) for each in trials if matches(each.trial, arm)}
@@ -165,22 +159,23 @@ def _refuse_apart(
     wanted: Sequence[Pair],
     arms: Sequence[Settings],
     titles: Sequence[str],
-    groups: Sequence[Group],
+    groups: Sequence[ScenarioTrials],
     separating: Sequence[str],
 ) -> None:
-    """ConfigError where no two arms share a scenario: there is nothing that could be compared."""
+    """ConfigError if no two arms share a scenario, so that nothing can be compared."""
     sides = [(arms.index(pair.baseline), arms.index(pair.candidate)) for pair in wanted]
     if any(each.tried[old] and each.tried[new] for old, new in sides for each in groups):
         return
     old, new = sides[0]
     keys = ", ".join(separating) or "several keys together"
     raise ConfigError(
-        f"no trial of {titles[new]} has a counterpart of {titles[old]}: they differ in {keys} too; name"
-        f" these keys in both --baseline and --candidate, or compare other arms"
+        f"no trial of {titles[new]} has a counterpart of {titles[old]}: they also differ in {keys}. Name"
+        f" these"
+        f" keys in both --baseline and --candidate, or compare other arms"
     )
 
 
-def _scenario(of: Group, arms: Sequence[Settings], titles: Sequence[str]) -> Scenario:
+def _scenario(of: ScenarioTrials, arms: Sequence[Settings], titles: Sequence[str]) -> Scenario:
     each = zip(titles, arms, of.valid, strict=True)
     return Scenario(
         name=of.name, arms=tuple(_arm(title, arm, blocks) for title, arm, blocks in each if blocks)
@@ -188,25 +183,25 @@ def _scenario(of: Group, arms: Sequence[Settings], titles: Sequence[str]) -> Sce
 
 
 def _arm(name: str, settings: Settings, blocks: Blocks) -> Arm:
-    points = tuple(_point(label(block), each) for block, each in blocks.items())
+    trials = tuple(_trial_result(label(block), each) for block, each in blocks.items())
     return Arm(
         name=name,
         settings=dict(settings),
-        latency=mean([point.latency_mean_s for point in points]),
-        points=points,
-        reached=reached([each.trial for each in blocks.values()]),
+        latency=mean([trial.latency_mean_s for trial in trials]),
+        trials=trials,
+        transfer_rate=transfer_rate([each.trial for each in blocks.values()]),
     )
 
 
-def _point(block: str, measured: Measured) -> Point:
+def _trial_result(block: str, measured: SweepTrial) -> TrialResult:
     requests = read_requests(measured.folder)
     spans = read_spans(measured.folder)
-    return Point(
+    return TrialResult(
         folder=measured.trial.folder,
         block=block,
         latency_mean_s=measured.trial.metrics[LATENCY],
         latencies_s=tuple(request.latency_s for request in requests),
-        parts_s=where_it_went(requests, spans),
+        parts_s=latency_breakdown(requests, spans),
         metrics=dict(measured.trial.metrics),
         phases_s=dict(measured.trial.phases_s),
         bottleneck=bottleneck.of_record(measured.trial, measured.folder),
@@ -214,9 +209,9 @@ def _point(block: str, measured: Measured) -> Point:
     )
 
 
-def _left_out(found: Found) -> list[LeftOut]:
+def _excluded(found: TrialSet) -> list[ExcludedTrial]:
     out = [
-        LeftOut(
+        ExcludedTrial(
             folder=each.trial.folder,
             arm=each.trial.arm,
             block=str(each.trial.block + 1),
@@ -226,7 +221,7 @@ def _left_out(found: Found) -> list[LeftOut]:
         if not counts(each.trial)
     ]
     out += [
-        LeftOut(
+        ExcludedTrial(
             folder=each.folder,
             arm=each.arm,
             block="" if each.block is None else str(each.block + 1),
@@ -243,20 +238,24 @@ def _reason(trial: Trial) -> str:
     return "; ".join(rule.line for rule in trial.broken) or "it has no mean latency"
 
 
-def _cautions(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
-    """What a reader must know before concluding anything from the tables."""
+def _caveats(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
+    """What a reader must know before drawing conclusions from the tables."""
     lines = []
     if not trials:
-        lines.append("No trial of these arms is valid: there is nothing to compare; see what was left out.")
+        lines.append(
+            "No trial of these arms is valid, so there is nothing to compare. The excluded trials say why."
+        )
     if any(row.improvement and row.improvement.blocks == 1 for table in tables for row in table.rows):
-        lines.append("One block has no interval: such a difference is not told from noise.")
+        lines.append(
+            "One block: no confidence interval, so differences may be noise. Run several with blocks=5."
+        )
     if any(len(each.config["cluster"]["nodes"]) == 1 for each in trials):
-        lines.append("One node has no peers, so the runtime setting cannot make a difference on it.")
-    lines += [*marks(trials), *bounds.marks(trials), *speed.apart(trials)]
+        lines.append(
+            "On one node there are no connections between nodes, so the runtime setting has no effect."
+        )
+    lines += [*result_caveats(trials), *bounds.caveats(trials), *speed.caveats(trials)]
     scales = sorted({each.network.scale for each in trials if each.network})
     if scales:
         text = " and ".join(f"1/{scale:g} of the rates" if scale != 1 else "the rates" for scale in scales)
-        lines.append(
-            f"Measured on an emulated cluster, whose links have {text} that its configuration names."
-        )
+        lines.append(f"Measured on an emulated cluster: its links have {text} in its configuration.")
     return lines

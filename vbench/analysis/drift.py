@@ -1,4 +1,4 @@
-"""Whether the difference between two arms changes from block to block; the interval assumes it constant."""
+"""Tests whether the difference between two arms changes from block to block, which the interval excludes."""
 
 import functools
 import itertools
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SIGNIFICANCE = 0.05
-"""Below it a trend or an autocorrelation is reported as found."""
+"""Below this p, a trend or an autocorrelation is reported."""
 
 EXACT_BLOCKS = 7
-"""Up to so many blocks all orders are counted (7! = 5,040); beyond, ``DRAWS`` random ones."""
+"""Up to this number of blocks, all orders are counted (7! = 5,040); beyond it, ``DRAWS`` random ones."""
 
 DRAWS = 4000
 SEED = 20260101
@@ -31,16 +31,17 @@ class Drift:
     autocorrelation_p: float
     """Share of all orders whose neighbours are at least as alike."""
     smallest_p: float
-    """The least ``trend_p`` that so few blocks can give: above 0.05 the test cannot find anything."""
+    """The smallest possible ``trend_p`` for this number of blocks: above 0.05, the test cannot find
+    anything."""
 
     @property
     def is_found(self) -> bool:
-        """Whether either test rejects that the blocks are exchangeable; by chance 1 in 10 does."""
+        """Whether either test rejects that the blocks are exchangeable; 1 in 10 does so by chance."""
         return self.trend_p <= SIGNIFICANCE or self.autocorrelation_p <= SIGNIFICANCE
 
     @property
     def can_be_found(self) -> bool:
-        """Whether there are enough blocks for the trend test to reject at all: five."""
+        """Whether there are enough blocks (five) for the trend test to reject anything."""
         return self.smallest_p <= SIGNIFICANCE
 
 

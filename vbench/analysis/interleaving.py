@@ -1,4 +1,4 @@
-"""Whether the trials of each block ran side by side in time, which pairing them takes for granted."""
+"""Whether the trials of each block ran one after another, as pairing them assumes."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -8,12 +8,15 @@ from pathlib import Path
 from vbench.record.types import Trial
 
 APART_S = 3 * 3600.0
-"""A machine that rested for so long between two trials of a block may be another one in speed."""
+"""After a pause of this length within a block, the machine may have another speed."""
 
 
 def notes(trials: Sequence[Trial]) -> list[str]:
-    """A sentence for each block of one sweep whose trials did not run one after the other: trials of another
-    block ran between them, as where ``resume`` runs again what had failed, or hours passed."""
+    """A sentence per block of one sweep whose trials did not run one after another.
+
+    Trials of another block ran between them, for example when ``resume`` repeats failed trials, or hours
+    passed.
+    """
     found: list[str] = []
     for number in sorted({trial.block for trial in trials}):
         own = sorted((trial for trial in trials if trial.block == number), key=_start_s)
@@ -30,8 +33,8 @@ def _broken_up(own: Sequence[Trial], others: Sequence[Trial]) -> Iterator[str]:
     first = min(between, key=_start_s)
     late = [trial for trial in own if _start_s(trial) > _start_s(first)]
     yield (
-        f"Block {own[0].block + 1} is broken up: {_names(late)} of it ran after block {first.block + 1} had"
-        f" begun, so that what changed on the machine in between stands between its arms."
+        f"Block {own[0].block + 1} was interrupted: its {_names(late)} ran after block {first.block + 1} had"
+        f" started. Changes of the machine in between affect its arms differently."
     )
 
 
@@ -40,8 +43,8 @@ def _apart(own: Sequence[Trial]) -> Iterator[str]:
         rest_s = _start_s(other) - _start_s(one) - sum(one.phases_s.values())
         if rest_s > APART_S:
             yield (
-                f"Block {own[0].block + 1} has a gap: {rest_s / 3600:.1f} hours passed between"
-                f" {_names([one])} and {_names([other])} of it, in which the machine may have changed."
+                f"Block {own[0].block + 1} has a gap: {rest_s / 3600:.1f} hours passed between its"
+                f" {_names([one])} and {_names([other])}, in which the machine may have changed."
             )
 
 

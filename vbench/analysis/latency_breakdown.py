@@ -1,4 +1,4 @@
-"""Where the time of a request went: each moment counted once, for what was done for the request then."""
+"""Where the time of a request went: each moment counts once, for what was done for the request then."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ from vbench.pipeline.spans import STAGES
 from vbench.record.types import Request, SpanLine
 
 OTHER = "other"
-"""No span at all: HTTP, results on their way back, writing the answer."""
+"""No span at all: HTTP, results on their way back, writing the response."""
 
 PARTS = (
     "chunk transfer",
@@ -23,14 +23,14 @@ PARTS = (
 """Work first, then waiting, each in the order of the pipeline."""
 
 
-def where_it_went(requests: Sequence[Request], spans: Sequence[SpanLine]) -> dict[str, float]:
+def latency_breakdown(requests: Sequence[Request], spans: Sequence[SpanLine]) -> dict[str, float]:
     """Part -> seconds, mean over requests; the parts of a trial sum to its mean latency.
 
-    At each moment from when a request was due to its answer, what is being computed or transferred for it
-    counts, in equal parts where several kinds of work go on side by side. Only where nothing is, does waiting
-    count, and then for the stage furthest down: what is before that waits for it. So a chunk that queues
-    while another one is decoded costs nothing. Sums over chunks (``decode_queue_s`` and the like in a
-    trial's metrics) say how long chunks waited; this says how long the request did.
+    Each moment from a request's due time to its response counts for what is computed or transferred for it,
+    in equal parts if several kinds of work go on at once. Waiting counts only if there is no work, and then
+    for the last stage that waits: earlier ones wait for it. So a chunk that queues while another one is
+    decoded costs nothing. Sums over chunks (``decode_queue_s`` and the like in a trial's metrics) say how
+    long chunks waited; this says how long the request did.
     """
     if not requests:
         return {}
@@ -47,7 +47,7 @@ def where_it_went(requests: Sequence[Request], spans: Sequence[SpanLine]) -> dic
 
 
 def _of_request(from_s: float, to_s: float, spans: Sequence[SpanLine]) -> Mapping[str, float]:
-    """The seconds between two moments, shared out among the parts."""
+    """The seconds between two moments, divided among the parts."""
     edges: list[tuple[float, int, str]] = []
     for span in spans:
         start_s, end_s = max(span.start_s, from_s), min(span.end_s, to_s)
@@ -68,7 +68,7 @@ def _of_request(from_s: float, to_s: float, spans: Sequence[SpanLine]) -> Mappin
 
 
 def _counted(active: Sequence[str]) -> Sequence[str]:
-    """Of the parts that go on at a moment, those that it counts for."""
+    """Of the parts that go on at a moment, those for which it counts."""
     work = [part for part in active if not part.endswith(" queue")]
     if work:
         return work

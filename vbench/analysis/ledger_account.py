@@ -1,12 +1,11 @@
-"""What became of every trial that was begun for a comparison, as the ledger has it: counted, invalid or
-missing."""
+"""What became of every trial begun for a comparison, by the ledger: counted, invalid, missing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vbench.analysis.blocks import counts
-from vbench.analysis.trials import Found
+from vbench.analysis.trials import TrialSet
 from vbench.record import ledger
 from vbench.record.files import EARLIER, RecordError, read_trial
 from vbench.record.ledger import Begun, Ledger
@@ -15,10 +14,10 @@ from vbench.record.types import Trial
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerAccount:
-    """What the ledger says of the trials of a comparison."""
+    """What the ledger says about the trials of a comparison."""
 
     text: str
-    """How many were begun and what came of them; or that there is no ledger."""
+    """How many were begun and what became of them, or that there is no ledger."""
     faults: tuple[str, ...]
     """Lines that were changed, and trials that are gone."""
     earlier: tuple[str, ...]
@@ -27,16 +26,17 @@ class LedgerAccount:
     """Trials that were begun and are not among the records: id, arm, block, at, status, fate."""
 
 
-def account(found: Found, trials: Sequence[Trial], book: Ledger | None) -> LedgerAccount:
+def account(found: TrialSet, trials: Sequence[Trial], book: Ledger | None) -> LedgerAccount:
     """What became of all trials of this comparison, by the ledger ``book``; ``trials``: those that were
     audited."""
     counted = sum(counts(trial) for trial in trials)
     ours = _ours(found, trials, book) if book else {}
     if book is None or not ours:
-        where = "" if book is None else f"; {ledger.LEDGER} knows none of these trials"
+        where = "No ledger" if book is None else f"{ledger.LEDGER} has none of these trials"
         return LedgerAccount(
-            text=f"No ledger: {len(trials)} records, {counted} counted. Whether other trials were begun, or"
-            f" files were changed since, cannot be told{where}.",
+            text=f"{where}: {len(trials)} records, {counted} counted. Whether other trials were begun, or"
+            f" files were"
+            f" changed since, is unknown.",
             faults=tuple(book.faults) if book else (),
             earlier=(),
             superseded=(),
@@ -60,16 +60,15 @@ def account(found: Found, trials: Sequence[Trial], book: Ledger | None) -> Ledge
                     "arm": line.arm,
                     "block": line.block + 1,
                     "at": line.at,
-                    "status": ended.status if ended else "no end",
+                    "status": ended.status if ended else "did not end",
                     "fate": "kept under earlier/" if one in aside else fate,
                 }
             )
         if fate == "missing":
             assert ended is not None
             faults.append(
-                f"trial {one} ({line.arm}, block {line.block + 1}), which ended"
-                f" {'valid' if ended.valid else 'not valid'} at {ended.at} in folder"
-                f" {Path(line.folder).name}, has no record here any more"
+                f"trial {one} ({line.arm}, block {line.block + 1}) has no record here any more: it ended"
+                f" {'valid' if ended.valid else 'invalid'} at {ended.at} in folder {Path(line.folder).name}"
             )
         tally[fate] += 1
     text = (
@@ -84,8 +83,8 @@ def account(found: Found, trials: Sequence[Trial], book: Ledger | None) -> Ledge
     )
 
 
-def _ours(found: Found, trials: Sequence[Trial], book: Ledger) -> dict[str, Begun]:
-    """The trials that belong to this comparison, with records or without: those of its sweeps, whatever
+def _ours(found: TrialSet, trials: Sequence[Trial], book: Ledger) -> dict[str, Begun]:
+    """The trials that belong to this comparison, with or without a record: those of its sweeps, whatever
     ``sweep.json`` says by now, or of its experiment."""
     ids = {trial.trial_id for trial in trials}
     sweeps = {found.sweep_id, *(line.sweep_id for one, line in book.begun.items() if one in ids)} - {""}
@@ -97,8 +96,8 @@ def _ours(found: Found, trials: Sequence[Trial], book: Ledger) -> dict[str, Begu
     }
 
 
-def _set_aside(found: Found) -> set[str]:
-    """Ids of the trials that were run again, whose records a sweep keeps."""
+def _set_aside(found: TrialSet) -> set[str]:
+    """Ids of the trials that were repeated, whose first records a sweep keeps."""
     ids = set()
     for path in (found.folder / EARLIER).glob("*"):
         try:
@@ -109,7 +108,7 @@ def _set_aside(found: Found) -> set[str]:
 
 
 def _earlier(ours: Mapping[str, Begun], book: Ledger) -> Iterator[str]:
-    """A sentence for each other sweep that measured one of these questions, and one for all single trials."""
+    """A sentence per other sweep that measured one of these configurations, and one for all single trials."""
     questions = {line.question for line in ours.values()}
     sweeps: dict[str, list[Begun]] = {}
     for one, line in book.begun.items():
@@ -119,10 +118,11 @@ def _earlier(ours: Mapping[str, Begun], book: Ledger) -> Iterator[str]:
         same = len({line.question for line in lines})
         of = f"{same} of these {len(questions)} configurations"
         if not name:
-            yield f"Measured before or since by {len(lines)} single trials too: {of}."
+            yield f"Also measured by {len(lines)} single trials: {of}."
             continue
         folder = Path(lines[0].folder).parent
         yield (
-            f"Measured before or since by the sweep {folder.name} too ({name}, begun {lines[0].at},"
-            f" {len(lines)} trials begun): {of}."
+            f"Also measured by the sweep {folder.name} ({name}, begun {lines[0].at}, {len(lines)} trials"
+            f" begun):"
+            f" {of}."
         )

@@ -1,4 +1,4 @@
-"""Stand-ins for planned trials that left no record: their arms and scenarios count all the same."""
+"""Placeholders for planned trials that left no record, so that their arms and scenarios are listed."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -6,21 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 from vbench.analysis.arms import plain, value_of
-from vbench.analysis.trials import Found, Measured, Missing
+from vbench.analysis.trials import MissingTrial, SweepTrial, TrialSet
 from vbench.record.types import Trial
 
 
-def stand_ins(found: Found) -> list[Measured]:
-    """A trial that is not valid for each one of a sweep's plan that has no record.
+def placeholders(found: TrialSet) -> list[SweepTrial]:
+    """An invalid trial for each planned one without a record.
 
-    Without them a scenario in which nothing was measured would not be in any table.
+    Without them, a scenario in which nothing was measured would be in no table.
     """
     trials = [each.trial for each in found.trials]
-    return [Measured(trial=_stand_in(each, trials), sweep="") for each in found.missing if each.settings]
+    return [SweepTrial(trial=_placeholder(each, trials), sweep="") for each in found.missing if each.settings]
 
 
-def _stand_in(missing: Missing, trials: Sequence[Trial]) -> Trial:
-    """With the configuration of a trial of the same arm; where there is none, with what others have of it."""
+def _placeholder(missing: MissingTrial, trials: Sequence[Trial]) -> Trial:
+    """With the configuration of a trial of the same arm; without one, with what other trials have of it."""
     twin = next((trial for trial in trials if trial.arm == missing.arm), None)
     return replace(
         twin or trials[0],
@@ -36,16 +36,16 @@ def _stand_in(missing: Missing, trials: Sequence[Trial]) -> Trial:
         config=twin.config if twin else _config(missing.settings, trials),
         clip=None,
         network=None,
-        observed=None,
+        load_report=None,
         folder=missing.folder,
     )
 
 
 def _config(settings: Mapping[str, str], trials: Sequence[Trial]) -> dict[str, Any]:
-    """The first trial's configuration with these settings, each as a trial that has it has it. Of an option
-    that no trial has chosen only the name is known."""
+    """The first trial's configuration with these settings, each copied from a trial that has it. An option
+    that no trial has used is known by name only."""
     config: dict[str, Any] = copy.deepcopy(dict(trials[0].config))
-    # Groups first: what they set may be overridden by what is set below them.
+    # Groups first: keys below them may override what they set.
     for key in sorted(settings, key=lambda each: each.count(".")):
         *parents, last = key.replace("/", ".").split(".")
         node = config

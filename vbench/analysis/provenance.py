@@ -1,9 +1,9 @@
-"""Where a comparison's numbers come from: each trial's code, machine, rules and files, counted or not."""
+"""Where a comparison's numbers come from: code, machine, rules and files of each trial, counted or not."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vbench.analysis.audit import Audited
+from vbench.analysis.audit import AuditedTrial
 from vbench.analysis.blocks import counts
 from vbench.analysis.comparability import MACHINE
 from vbench.analysis.ledger_account import LedgerAccount
@@ -12,7 +12,7 @@ from vbench.record import ledger
 from vbench.record.types import Trial
 
 
-def of(audited: Sequence[Audited], ledgered: LedgerAccount) -> Provenance:
+def of(audited: Sequence[AuditedTrial], ledgered: LedgerAccount) -> Provenance:
     """The provenance of a comparison, from the audit of its trials."""
     return Provenance(
         ledger=ledgered.text,
@@ -26,15 +26,16 @@ def of(audited: Sequence[Audited], ledgered: LedgerAccount) -> Provenance:
 
 def changed(faults: Sequence[str]) -> str:
     """The sentence for records that are not what their trials wrote."""
-    count = "1 thing is" if len(faults) == 1 else f"{len(faults)} things are"
+    count = "1 problem" if len(faults) == 1 else f"{len(faults)} problems"
     return (
-        f"{count} not what the trials wrote; the first: {faults[0]}. Measure these trials again, or bring the"
-        f" files back."
+        f"the records are not what the trials wrote ({count}). First: {faults[0]}. Restore the files, or"
+        f" run these"
+        f" trials again."
     )
 
 
-def _named(audited: Sequence[Audited], what: str) -> list[str]:
-    """Each fault or remark with its trial; the same one of several trials once, with their number."""
+def _named(audited: Sequence[AuditedTrial], what: str) -> list[str]:
+    """Each fault or remark with its trial; one that several trials have only once, with their number."""
     trials: dict[str, list[str]] = {}
     for each in audited:
         trial = each.measured.trial
@@ -47,7 +48,7 @@ def _named(audited: Sequence[Audited], what: str) -> list[str]:
     ]
 
 
-def _source(audited: Audited) -> Source:
+def _source(audited: AuditedTrial) -> Source:
     measured = audited.measured
     trial = measured.trial
     environment = trial.environment
@@ -69,7 +70,9 @@ def _source(audited: Audited) -> Source:
         versions=_versions(trial),
         config_fingerprint=trial.config_fingerprint,
         clip=trial.clip.fingerprint if trial.clip else None,
-        rules=tuple({"name": rule.name, "holds": rule.holds, "found": rule.found} for rule in trial.rules),
+        rules=tuple(
+            {"name": rule.name, "passed": rule.passed, "observed": rule.observed} for rule in trial.rules
+        ),
         metrics=dict(trial.metrics),
         ledger=trial.ledger,
         files=ledger.file_hashes(measured.folder),
@@ -77,7 +80,7 @@ def _source(audited: Audited) -> Source:
 
 
 def _machine(trial: Trial) -> dict[str, object]:
-    hardware = trial.observed.hardware if trial.observed else {}
+    hardware = trial.load_report.hardware if trial.load_report else {}
     if hardware:
         return {
             node: {name: value for name, value in facts.items() if name != "packages"}
@@ -90,8 +93,8 @@ def _versions(trial: Trial) -> dict[str, str]:
     packages = trial.environment.get("packages")
     torch = packages.get("torch") if isinstance(packages, Mapping) else None
     known = {
-        "ray": trial.observed.ray_version if trial.observed else None,
-        "ray_commit": trial.observed.ray_commit if trial.observed else None,
+        "ray": trial.load_report.ray_version if trial.load_report else None,
+        "ray_commit": trial.load_report.ray_commit if trial.load_report else None,
         "ffmpeg": trial.clip.ffmpeg if trial.clip else None,
         "python": trial.environment.get("python"),
         "torch": torch,

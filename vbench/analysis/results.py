@@ -1,35 +1,35 @@
-"""What a comparison holds: tables of scenarios, the arms behind them, what was left out."""
+"""What a comparison holds: a table per pair of arms, the trials behind it, and those that it excludes."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vbench.analysis.arms import Settings
 from vbench.analysis.drift import Drift
-from vbench.analysis.statistics import Improvement, Mean, WithoutOne
-from vbench.analysis.transfer_rate import Reached
+from vbench.analysis.statistics import Improvement, LeaveOneOut, Mean
+from vbench.analysis.transfer_rate import TransferRate
 from vbench.record.bottleneck import Bottleneck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class TrialResult:
     """One valid trial of an arm."""
 
     folder: str
     block: str
-    """Counted from 1, as a sweep says while it runs."""
+    """Counted from 1, as a sweep counts them while it runs."""
     latency_mean_s: float
-    latencies_s: tuple[float, ...]
+    latencies_s: Sequence[float]
     """Of each request, in the order in which they were sent."""
     parts_s: Mapping[str, float]
     """Where the latency went: part -> seconds, mean over requests (vbench.analysis.latency_breakdown)."""
     metrics: Mapping[str, float]
     """As in the trial's record."""
     phases_s: Mapping[str, float]
-    """What the harness itself took, as in the trial's record."""
+    """How long the phases of the trial took, as in its record."""
     bottleneck: Bottleneck | None
-    """None for a trial that moved nothing and computed nothing."""
-    loosened: tuple[str, ...] = ()
+    loosened: Sequence[str] = ()
     """Bounds of rules that were looser than the shipped ones."""
 
 
@@ -41,40 +41,40 @@ class Arm:
     settings: Settings
     latency: Mean
     """Of the trials' mean latencies, in seconds."""
-    points: tuple[Point, ...]
-    reached: Reached | None
-    """What its connections gave; None where no objects were moved by themselves over shaped links."""
+    trials: Sequence[TrialResult]
+    transfer_rate: TransferRate | None
+    """What its connections achieved; None unless its trials only moved objects, over shaped links."""
 
     def metric(self, name: str) -> float | None:
-        """A metric's mean over the arm's trials; None where a trial has none."""
-        return _mean_of_all([point.metrics for point in self.points], name)
+        """A metric's mean over the arm's trials; None if a trial does not have it."""
+        return _mean_of_all([trial.metrics for trial in self.trials], name)
 
     def phase(self, name: str) -> float | None:
-        """Seconds of a phase of the harness, mean over the arm's trials; None where a trial has none."""
-        return _mean_of_all([point.phases_s for point in self.points], name)
+        """Seconds of a phase, mean over the arm's trials; None if a trial does not have it."""
+        return _mean_of_all([trial.phases_s for trial in self.trials], name)
 
     def part(self, name: str) -> float:
         """Seconds of a part of the latency, mean over the arm's trials."""
-        return sum(point.parts_s.get(name, 0.0) for point in self.points) / len(self.points)
+        return sum(trial.parts_s.get(name, 0.0) for trial in self.trials) / len(self.trials)
 
 
-def _mean_of_all(each: Sequence[Mapping[str, float]], name: str) -> float | None:
-    """None where one lacks it."""
-    values = [numbers[name] for numbers in each if name in numbers]
-    return sum(values) / len(values) if len(values) == len(each) else None
+def _mean_of_all(numbers: Sequence[Mapping[str, float]], name: str) -> float | None:
+    """None if one lacks it."""
+    values = [one[name] for one in numbers if name in one]
+    return sum(values) / len(values) if len(values) == len(numbers) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """An arm's surroundings: all that is not compared. In each at least one trial is valid."""
+    """Everything that is the same for the compared arms. At least one trial is valid in it."""
 
     name: str
-    arms: tuple[Arm, ...]
-    """By connections where the runtime is compared, else baselines before candidates."""
+    arms: Sequence[Arm]
+    """By number of connections if the runtime is compared, otherwise baselines before candidates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class SecondaryComparison:
     """Another time than the mean latency, compared in the same way: of a half of the trial, of its steady
     window, or its makespan."""
 
@@ -86,23 +86,23 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A scenario in a table. Means are over the blocks in which both arms are valid."""
+class TableRow:
+    """One scenario in a table. Means are over the blocks in which both arms are valid."""
 
     scenario: str
     baseline: Mean | None
-    """In seconds; None, like what follows, where no block counts."""
+    """In seconds; None, like the next two, if no block counts."""
     candidate: Mean | None
     improvement: Improvement | None
-    left_out: tuple[str, ...]
+    uncounted: Sequence[str]
     """Blocks that do not count, and which arm has no valid trial in them."""
-    blocks: tuple[str, ...] = ()
+    blocks: Sequence[str] = ()
     """Those that count, in running order."""
-    without_one: WithoutOne | None = None
+    leave_one_out: LeaveOneOut | None = None
     """The improvement if any one block is left out; None for fewer than three blocks."""
     drift: Drift | None = None
     """Whether the difference changes over the blocks; None for fewer than three."""
-    beside: tuple[Beside, ...] = ()
+    secondary: Sequence[SecondaryComparison] = ()
     """Halves, steady window and makespan, as far as all trials of the row have them."""
 
 
@@ -112,7 +112,7 @@ class Table:
 
     baseline: str
     candidate: str
-    rows: tuple[Row, ...]
+    rows: Sequence[TableRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class Source:
     block: str
     """Counted from 1."""
     sweep: str
-    """Empty if there is but one."""
+    """Empty if there is only one."""
     seed: int
     started: str
     status: str
@@ -135,15 +135,15 @@ class Source:
     """Digest of the code that ran; None in older records."""
     git_revision: str | None
     git_clean: bool | None
-    machine: Mapping[str, object]
-    """Host, CPU, cores, memory, GPUs, kernel; of an attached cluster its nodes."""
+    machine: Mapping[str, Any]
+    """Host, CPU, cores, memory, GPUs, kernel; for an attached cluster its nodes."""
     versions: Mapping[str, str]
     """Ray, Ray's commit, FFmpeg, Python, torch."""
     config_fingerprint: str
     clip: str | None
     """Fingerprint of the clip's bytes."""
-    rules: tuple[Mapping[str, object], ...]
-    """Name, holds, found."""
+    rules: Sequence[Mapping[str, Any]]
+    """Name, passed, observed."""
     metrics: Mapping[str, float]
     ledger: str | None
     """Hash of the line with which the ledger begins it."""
@@ -156,27 +156,27 @@ class Provenance:
     """Where the numbers of a comparison come from, and whether the records are what their trials wrote."""
 
     ledger: str
-    """How many trials were begun and what came of them, or that there is no ledger."""
-    faults: tuple[str, ...]
+    """How many trials were begun and what became of them, or that there is no ledger."""
+    faults: Sequence[str]
     """Records and lines of the ledger that were changed or are gone."""
-    remarks: tuple[str, ...]
-    """What is not a fault, and a reader should know."""
-    earlier: tuple[str, ...]
+    remarks: Sequence[str]
+    """What is not a fault, but a reader should know."""
+    earlier: Sequence[str]
     """Other sweeps that measured the same."""
-    sources: tuple[Source, ...]
-    superseded: tuple[Mapping[str, str | int], ...]
-    """Trials that were begun and of which there is no record among the compared ones."""
+    sources: Sequence[Source]
+    superseded: Sequence[Mapping[str, Any]]
+    """Trials that were begun and have no record among the compared ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """A trial that stays out of the comparison."""
+class ExcludedTrial:
+    """A trial that does not count in the comparison."""
 
     folder: str
     """Or MLflow's run."""
     arm: str
     block: str
-    """Counted from 1; empty, as the arm, where its record cannot be read and no plan says."""
+    """Counted from 1; empty, as the arm, if its record cannot be read and no plan names it."""
     reason: str
 
 
@@ -186,30 +186,31 @@ class Comparison:
 
     name: str
     """Of the sweep's folder, or of the experiment."""
-    tables: tuple[Table, ...]
-    scenarios: tuple[Scenario, ...]
-    left_out: tuple[LeftOut, ...]
-    notes: tuple[str, ...]
-    """What a reader must know beside the numbers."""
+    tables: Sequence[Table]
+    scenarios: Sequence[Scenario]
+    excluded: Sequence[ExcludedTrial]
+    notes: Sequence[str]
+    """What a reader must know in addition to the numbers."""
     provenance: Provenance
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The improvements and their intervals by names that MLflow takes."""
+        """The improvements and their intervals, by names that MLflow accepts."""
         found: dict[str, float] = {}
         for table in self.tables:
             for row in table.rows:
                 if row.improvement is None:
                     continue
-                end = _allowed(f"{row.scenario}/{table.candidate} against {table.baseline}")
-                found[f"improvement_percent/{end}"] = row.improvement.percent
+                suffix = _allowed(f"{row.scenario}/{table.candidate} against {table.baseline}")
+                found[f"improvement_percent/{suffix}"] = row.improvement.percent
                 if row.improvement.low_percent is not None and row.improvement.high_percent is not None:
-                    found[f"improvement_low_percent/{end}"] = row.improvement.low_percent
-                    found[f"improvement_high_percent/{end}"] = row.improvement.high_percent
+                    found[f"improvement_low_percent/{suffix}"] = row.improvement.low_percent
+                    found[f"improvement_high_percent/{suffix}"] = row.improvement.high_percent
         return found
 
-    def inconclusive(self, percent: float) -> list[tuple[Table, Row]]:
-        """Where the candidate's latency is higher by more than ``percent``, but not its whole interval."""
+    def inconclusive(self, percent: float) -> list[tuple[Table, TableRow]]:
+        """Rows in which the candidate's latency is higher by more than ``percent``, but not its whole
+        interval."""
         certain = self.regressions(percent)
         return [
             (table, row)
@@ -220,7 +221,7 @@ class Comparison:
             and (table, row) not in certain
         ]
 
-    def not_non_inferior(self, percent: float) -> list[tuple[Table, Row]]:
+    def not_non_inferior(self, percent: float) -> list[tuple[Table, TableRow]]:
         """Rows whose interval does not exclude that the candidate is slower by more than ``percent``; one
         block excludes nothing."""
         return [
@@ -232,10 +233,10 @@ class Comparison:
             or row.improvement.slowdown_bound_percent > percent
         ]
 
-    def regressions(self, percent: float) -> list[tuple[Table, Row]]:
-        """Where the candidate's latency is higher by more than ``percent``, the whole interval included.
+    def regressions(self, percent: float) -> list[tuple[Table, TableRow]]:
+        """Rows in which the candidate's latency is higher by more than ``percent`` over the whole interval.
 
-        One block has no interval, and so no regression that is told from noise.
+        One block has no interval, and so no regression that could not be noise.
         """
         return [
             (table, row)

@@ -1,7 +1,9 @@
-"""Paired intervals over blocks: how much lower is the candidate's latency, and is that told from noise?"""
+"""Paired intervals over blocks: how much lower the candidate's latency is, and whether that could be
+noise."""
 
 import functools
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,20 +11,19 @@ from typing import Literal
 CONFIDENCE = 0.95
 
 MOST_BLOCKS = 1000
-"""A study that needs more is not advised."""
+"""A study that needs more blocks than this is not recommended."""
 
-WIDEST_POINTS = 8.0
-"""Half of an interval that is to say something, unless another is asked for: percentage points of
-improvement."""
+WANTED_POINTS = 8.0
+"""Default for the half-width that an interval should have, in percentage points of improvement."""
 
-Verdict = Literal["faster", "slower", "not told apart", "one block: no interval"]
+Verdict = Literal["faster", "slower", "inconclusive", "one block: no interval"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Improvement:
     """How much lower the candidate's mean latency is than the baseline's, in percent of the baseline's.
 
-    Negative where the candidate is slower.
+    Negative if the candidate is slower.
     """
 
     blocks: int
@@ -30,20 +31,21 @@ class Improvement:
     percent: float
     """100 * (1 - geometric mean over blocks of candidate / baseline)."""
     low_percent: float | None
-    """Ends of the 95% interval; None where there is one block."""
+    """Lower end of the 95% interval; None for one block."""
     high_percent: float | None
+    """Upper end of the 95% interval; None for one block."""
     half_width_points: float | None
-    """Half of the interval's width, in percentage points."""
+    """Half of the interval's width, in percentage points; None for one block."""
     verdict: Verdict
     wanted_points: float
-    """The half width that the study is planned for, in percentage points."""
-    precise_blocks: int | None
-    """Blocks in all for a half width of at most ``wanted_points``, by the spread seen so far; None if one
-    block says nothing of the spread, or more than 1000 are needed. They are for a new sweep: adding blocks to
-    this one until it shows a difference finds differences in equal arms too."""
+    """The half-width that the study is planned for, in percentage points."""
+    blocks_for_precision: int | None
+    """Total blocks for a half-width of at most ``wanted_points``, by the spread seen so far; None if there is
+    one block, or more than 1000 are needed. They are for a new sweep: adding blocks to this one until it
+    shows a difference finds differences between equal arms too."""
     slowdown_bound_percent: float | None
-    """The candidate is slower by at most so much (upper end of the interval; negative: it is faster by at
-    least so much); None for one block."""
+    """The candidate is slower by at most this much (upper end of the interval; negative: it is faster by at
+    least this much); None for one block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ class Mean:
     n: int
     value: float
     half_width: float | None
-    """None where n = 1."""
+    """None if n = 1."""
 
 
 def log_ratios(baseline: Sequence[float], candidate: Sequence[float]) -> list[float]:
@@ -66,16 +68,16 @@ def log_ratios(baseline: Sequence[float], candidate: Sequence[float]) -> list[fl
 
 
 def improvement(
-    baseline: Sequence[float], candidate: Sequence[float], wanted_points: float = WIDEST_POINTS
+    baseline: Sequence[float], candidate: Sequence[float], wanted_points: float = WANTED_POINTS
 ) -> Improvement:
-    """From the mean latencies of both arms, one value each per block, in the same order and unit.
+    """Compare the mean latencies of two arms: one value of each per block, in the same order and unit.
 
-    The logarithm of candidate / baseline is taken a block, a t interval (n - 1 degrees of freedom) over
-    blocks, and both ends are turned back into percent. What a block shares, the machine's speed that hour,
-    drops out of the ratio. ValueError for no block, or for values that are not positive.
+    This takes the logarithm of candidate / baseline per block, then a t interval (n - 1 degrees of freedom)
+    over blocks, and converts both ends back to percent. What all arms of a block share, such as the machine's
+    speed in that hour, cancels out. ValueError for no block, or for values that are not positive.
     """
     logs = log_ratios(baseline, candidate)
-    n, centre = len(logs), sum(logs) / len(logs)
+    n, centre = len(logs), statistics.fmean(logs)
     percent = _percent(centre)
     if n == 1:
         return Improvement(
@@ -86,11 +88,11 @@ def improvement(
             half_width_points=None,
             verdict="one block: no interval",
             wanted_points=wanted_points,
-            precise_blocks=None,
+            blocks_for_precision=None,
             slowdown_bound_percent=None,
         )
     half = half_width(logs)
-    verdict: Verdict = "not told apart"
+    verdict: Verdict = "inconclusive"
     if abs(centre) > half:
         verdict = "faster" if centre < 0 else "slower"
     return Improvement(
@@ -102,58 +104,74 @@ def improvement(
         half_width_points=_points(centre, half),
         verdict=verdict,
         wanted_points=wanted_points,
-        precise_blocks=precise_blocks(logs, wanted_points),
+        blocks_for_precision=blocks_for_precision(logs, wanted_points),
         slowdown_bound_percent=-_percent(centre + half),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WithoutOne:
-    """The improvement if any one block is left out: how much hangs on a single block."""
+class OtherVerdict:
+    """A block that changes the verdict if it is left out."""
+
+    without: int
+    """Its place in running order, from 0."""
+    verdict: Verdict
+    """The verdict without it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveOneOut:
+    """The improvement without any one block: how much depends on a single block."""
 
     low_percent: float
-    """The lowest improvement without one block, and the highest."""
+    """The lowest improvement without one block."""
     high_percent: float
+    """The highest improvement without one block."""
     low_without: int
-    """Which block is left out then: its place in running order, from 0."""
+    """The block without which it is lowest: its place in running order, from 0."""
     high_without: int
-    other_verdicts: tuple[tuple[int, Verdict], ...]
-    """Blocks without which the verdict is another, and that verdict."""
+    """The block without which it is highest."""
+    other_verdicts: Sequence[OtherVerdict]
 
 
-def without_one(baseline: Sequence[float], candidate: Sequence[float]) -> WithoutOne | None:
+def leave_one_out(baseline: Sequence[float], candidate: Sequence[float]) -> LeaveOneOut | None:
     """Leave-one-out range of the improvement; None for fewer than three blocks."""
     n = len(baseline)
     if n < 3:
         return None
-    whole = improvement(baseline, candidate).verdict
-    each = [
+    verdict = improvement(baseline, candidate).verdict
+    without = [
         improvement(
-            [value for at, value in enumerate(baseline) if at != out],
-            [value for at, value in enumerate(candidate) if at != out],
+            [value for at, value in enumerate(baseline) if at != block],
+            [value for at, value in enumerate(candidate) if at != block],
         )
-        for out in range(n)
+        for block in range(n)
     ]
-    low = min(range(n), key=lambda out: each[out].percent)
-    high = max(range(n), key=lambda out: each[out].percent)
-    return WithoutOne(
-        low_percent=each[low].percent,
-        high_percent=each[high].percent,
+    low = min(range(n), key=lambda block: without[block].percent)
+    high = max(range(n), key=lambda block: without[block].percent)
+    return LeaveOneOut(
+        low_percent=without[low].percent,
+        high_percent=without[high].percent,
         low_without=low,
         high_without=high,
-        other_verdicts=tuple((out, one.verdict) for out, one in enumerate(each) if one.verdict != whole),
+        other_verdicts=tuple(
+            OtherVerdict(without=block, verdict=one.verdict)
+            for block, one in enumerate(without)
+            if one.verdict != verdict
+        ),
     )
 
 
-def precise_blocks(logs: Sequence[float], points: float = WIDEST_POINTS) -> int | None:
-    """The fewest blocks whose interval reaches at most ``points`` percentage points to either side, half of
-    its width: 100 exp(centre) sinh(t(blocks - 1) * s / sqrt(blocks)), with centre and spread as seen.
+def blocks_for_precision(logs: Sequence[float], points: float = WANTED_POINTS) -> int | None:
+    """The fewest blocks whose interval has a half-width of at most ``points`` percentage points.
 
-    ``logs``: the logarithm of candidate / baseline of each block, at least 2. None beyond 1000 blocks.
+    The half-width is 100 exp(centre) sinh(t(blocks - 1) * s / sqrt(blocks)), with the centre and the spread s
+    of ``logs``, the logarithms of candidate / baseline of at least 2 blocks. None if more than 1000 are
+    needed.
     """
-    centre, spread = sum(logs) / len(logs), _spread(logs)
+    centre, spread = statistics.fmean(logs), statistics.stdev(logs)
     for blocks in range(2, MOST_BLOCKS + 1):
-        if _points(centre, _t(CONFIDENCE, blocks - 1) * spread / math.sqrt(blocks)) <= points:
+        if _points(centre, _t_quantile(blocks - 1) * spread / math.sqrt(blocks)) <= points:
             return blocks
     return None
 
@@ -166,29 +184,24 @@ def _points(centre: float, half: float) -> float:
 def mean(values: Sequence[float]) -> Mean:
     """The mean of one arm over its blocks; ValueError for no value."""
     if not values:
-        raise ValueError("no value has no mean")
+        raise ValueError("no values: there is no mean")
     n = len(values)
-    return Mean(n=n, value=sum(values) / n, half_width=half_width(values) if n > 1 else None)
+    return Mean(n=n, value=statistics.fmean(values), half_width=half_width(values) if n > 1 else None)
 
 
 def half_width(values: Sequence[float]) -> float:
     """Half the width of the mean's 95% interval: t(n - 1) * s / sqrt(n), for n of at least 2."""
-    return _t(CONFIDENCE, len(values) - 1) * _spread(values) / math.sqrt(len(values))
-
-
-def _spread(values: Sequence[float]) -> float:
-    centre = sum(values) / len(values)
-    return math.sqrt(sum((value - centre) ** 2 for value in values) / (len(values) - 1))
+    return _t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
 
 
 @functools.cache
-def _t(confidence: float, degrees: int) -> float:
-    """The t distribution's quantile that leaves (1 - confidence) / 2 above it."""
-    from scipy.stats import t
+def _t_quantile(degrees: int) -> float:
+    """The quantile of the t distribution that bounds a two-sided interval of ``CONFIDENCE``."""
+    from scipy.stats import t  # takes a second, which only a comparison should cost
 
-    return float(t.ppf((1 + confidence) / 2, degrees))
+    return float(t.interval(CONFIDENCE, degrees)[1])
 
 
 def _percent(log_ratio: float) -> float:
-    # A spread beyond all reason overflows exp; the interval then says "no idea" in numbers JSON can hold.
+    # An extreme spread overflows exp; the interval then says "no idea" in numbers that JSON can hold.
     return 100 * (1 - math.exp(min(log_ratio, 700.0)))

@@ -1,4 +1,4 @@
-"""What connections gave a transfer of objects, against the caps of connections and NICs."""
+"""The rate that transfers of objects achieved, against the caps of connections and NICs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ SENDER, RECEIVER = "Sender", "Receiver"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
-    """The rate of one arm's transfers over its trials."""
+class TransferRate:
+    """The rate of one arm's transfers, over its trials."""
 
     connections: int
     """From the sender to the receiver."""
     flow_mbps: float
     """Cap of each."""
     nic_mbps: float
-    """Cap of both NICs, the smaller one."""
+    """The smaller cap of both NICs."""
     cap_mbps: float
     """min(connections x flow_mbps, nic_mbps)."""
     rate_mbps: Mean
-    """Of the objects' own bytes; headers, which the caps count, are not in it."""
+    """Of the objects' own bytes, without headers, which the caps include."""
     share_percent: Mean
     """The rate over ``cap_mbps``."""
 
 
-def reached(trials: Sequence[Trial]) -> Reached | None:
-    """Of an arm's valid trials; None where they did something else than ``load=transfer``, or over links that
-    are not shaped, or not all over the same."""
+def transfer_rate(trials: Sequence[Trial]) -> TransferRate | None:
+    """The rate of an arm's valid trials; None unless all are of ``load=transfer``, over the same shaped
+    links."""
     caps = {_caps(trial) for trial in trials}
     if len(caps) != 1:
         return None
@@ -43,7 +43,7 @@ def reached(trials: Sequence[Trial]) -> Reached | None:
     count, flow_mbps, nic_mbps = only
     cap_mbps = min(count * flow_mbps, nic_mbps)
     rates = [trial.metrics[RATE] for trial in trials]
-    return Reached(
+    return TransferRate(
         connections=count,
         flow_mbps=flow_mbps,
         nic_mbps=nic_mbps,
@@ -55,10 +55,10 @@ def reached(trials: Sequence[Trial]) -> Reached | None:
 
 def _caps(trial: Trial) -> tuple[int, float, float] | None:
     """Connections, cap of each and of the NICs, in Mbit/s."""
-    if trial.network is None or trial.observed is None or RATE not in trial.metrics:
+    if trial.network is None or trial.load_report is None or RATE not in trial.metrics:
         return None
     links = {link.node: link for link in trial.network.links}
-    nodes = [next(iter(trial.observed.placement.get(name, {})), "") for name in (SENDER, RECEIVER)]
+    nodes = [next(iter(trial.load_report.placement.get(name, {})), "") for name in (SENDER, RECEIVER)]
     ends = [links[node] for node in nodes if node in links]
     if len(ends) != 2:
         return None

@@ -1,4 +1,4 @@
-"""Reads the trials that shall be compared: of a sweep's folder, or of an MLflow experiment's runs."""
+"""Reads the trials to compare from a sweep's folder, or from the runs of an MLflow experiment."""
 
 import json
 import re
@@ -18,64 +18,63 @@ from vbench.tracking.mlflow import unusable_outputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
-    """A trial that was planned or found, and has no record that can be read."""
+class MissingTrial:
+    """A trial that was planned or found, but has no readable record."""
 
     folder: str
     """Its name, or MLflow's run."""
     arm: str
-    """Empty where it is not known."""
+    """Empty if unknown."""
     block: int | None
     settings: Mapping[str, str]
-    """What the sweep's plan says that it set; empty where no plan says."""
+    """What it sets, by the sweep's plan; empty without a plan."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """A trial, and the sweep within whose blocks it is paired."""
+class SweepTrial:
+    """A trial and its sweep, within whose blocks it is paired."""
 
     trial: Trial
     sweep: str
-    """Empty where there is but one, and for trials that belong to none."""
+    """Empty if there is only one, and for trials that belong to none."""
 
     @property
     def folder(self) -> Path:
-        """Where its lines are."""
+        """Where its record is."""
         return Path(self.trial.folder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The trials to compare, in the order in which they were started."""
+class TrialSet:
+    """The trials to compare, in order of their start."""
 
     name: str
     """Of the sweep's folder, or of the experiment."""
     swept: tuple[str, ...]
-    """Keys that a sweep varied, the block left out."""
-    trials: Sequence[Measured]
-    """One at least."""
-    missing: Sequence[Missing]
+    """Keys that a sweep varied, without the block."""
+    trials: Sequence[SweepTrial]
+    """At least one."""
+    missing: Sequence[MissingTrial]
     sweep_id: str = ""
     """Empty for an experiment."""
     folder: Path = Path()
-    """Of the sweep; of an experiment the outputs folder that holds its database."""
+    """Of the sweep; for an experiment, the outputs folder that holds its database."""
 
 
-def read_sweep(folder: Path) -> Found:
-    """All trials of a sweep; RecordError where the folder is not that of a sweep, or holds no trial that can
-    be read."""
+def read_sweep(folder: Path) -> TrialSet:
+    """All trials of a sweep; RecordError if the folder is not that of a sweep, or holds no readable trial."""
     swept, planned = _plan(folder)
-    trials: list[Measured] = []
-    missing: list[Missing] = []
+    trials: list[SweepTrial] = []
+    missing: list[MissingTrial] = []
     for each in planned:
         path = folder / each.folder
         try:
-            trials.append(Measured(trial=read_trial(path), sweep=""))
+            trials.append(SweepTrial(trial=read_trial(path), sweep=""))
         except RecordError as error:
             reason = _brief(error, path) if (path / TRIAL).exists() else each.reason
             missing.append(
-                Missing(
+                MissingTrial(
                     folder=each.folder,
                     arm=each.arm,
                     block=each.block,
@@ -86,9 +85,9 @@ def read_sweep(folder: Path) -> Found:
     if not trials:
         bad = next((each for each in missing if (folder / each.folder / TRIAL).exists()), None)
         if bad:
-            raise RecordError(f"{folder} holds no trial that can be read; the first: {bad.reason}")
+            raise RecordError(f"{folder} holds no readable trial; the first: {bad.reason}")
         raise RecordError(f"{folder} holds no trial yet: there is nothing to compare")
-    return Found(
+    return TrialSet(
         name=folder.resolve().name,
         swept=swept,
         trials=_in_order(trials),
@@ -98,9 +97,9 @@ def read_sweep(folder: Path) -> Found:
     )
 
 
-def _plan(folder: Path) -> tuple[tuple[str, ...], list[Missing]]:
-    """Keys that a sweep varies, and its trials, none of them read yet. An older sweep has no list of them:
-    then those that left a record."""
+def _plan(folder: Path) -> tuple[tuple[str, ...], list[MissingTrial]]:
+    """Keys that a sweep varies, and its trials, none of them read yet. For an older sweep, which has no list
+    of them, those that left a record."""
     path = folder / SWEEP
     try:
         plan = anything(loads(path.read_text()))
@@ -117,12 +116,12 @@ def _plan(folder: Path) -> tuple[tuple[str, ...], list[Missing]]:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"{path} is not the plan of a sweep, or of another version of vbench") from error
     names = sorted(each.parent.name for each in folder.glob(f"*/{TRIAL}"))
-    return swept, [Missing(folder=name, arm="", block=None, settings={}, reason="") for name in names]
+    return swept, [MissingTrial(folder=name, arm="", block=None, settings={}, reason="") for name in names]
 
 
-def _planned(item: Mapping[str, Any], swept: Sequence[str]) -> Missing:
+def _planned(item: Mapping[str, Any], swept: Sequence[str]) -> MissingTrial:
     arm = str(item["arm"])
-    return Missing(
+    return MissingTrial(
         folder=str(item["folder"]),
         arm=arm,
         block=int(item["block"]),
@@ -132,7 +131,7 @@ def _planned(item: Mapping[str, Any], swept: Sequence[str]) -> Missing:
 
 
 def _settings(arm: str, swept: Sequence[str]) -> dict[str, str]:
-    """Key -> value from an arm's name, ``mode=combined runtime=oss``, of the keys that a sweep can vary."""
+    """Key -> value from an arm's name, ``mode=combined runtime=oss``, for the keys that a sweep can vary."""
     keys = "|".join(re.escape(key) for key in (*swept, "mode", "runtime"))
     found = {}
     for part in re.split(rf" (?=(?:{keys})=)", arm):
@@ -143,24 +142,25 @@ def _settings(arm: str, swept: Sequence[str]) -> dict[str, str]:
 
 
 def _brief(error: RecordError, folder: Path) -> str:
-    """What is wrong with a record, without the folder in which it lies."""
+    """What is wrong with a record, without its folder."""
     return str(error).replace(f"{folder}/", "")
 
 
 @contextmanager
-def read_experiment(outputs: Path, experiment: str) -> Iterator[Found]:
-    """The trials that MLflow has of an experiment, from the files logged with its runs.
+def read_experiment(outputs: Path, experiment: str) -> Iterator[TrialSet]:
+    """The trials of an MLflow experiment, from the files logged with its runs.
 
-    The files are copied out for as long as the context lasts. ConfigError where there is no such experiment
-    or database, or no trial in it that can be read; TrackingError where MLflow cannot read it.
+    The files are copied into a temporary folder for the duration of the context. ConfigError if there is no
+    such experiment or database, or no readable trial in it; TrackingError if MLflow cannot read it.
     """
     database = outputs / DATABASE
     if not database.exists():
         raise ConfigError(f"{database} does not exist: --outputs names the folder that holds it")
     if (problem := unusable_outputs(outputs)) is not None:
         raise ConfigError(
-            f"--outputs {outputs}: {problem}: move the folder back to where its trials were logged, or"
-            f" compare the folder of a sweep"
+            f"--outputs {outputs}: {problem}. Move the folder back to where its trials were logged, or"
+            f" compare the"
+            f" folder of a sweep"
         )
     with tempfile.TemporaryDirectory(prefix="vbench-compare-") as temporary:
         try:
@@ -172,14 +172,15 @@ def read_experiment(outputs: Path, experiment: str) -> Iterator[Found]:
         if not trials:
             why = f"; the first, {missing[0].folder}: {missing[0].reason}" if missing else ""
             raise ConfigError(
-                f"the experiment '{experiment}' in {database} has no trial that is logged whole and can be"
-                f" read{why}"
+                f"the experiment '{experiment}' in {database} has no completely logged, readable trial{why}"
             )
         swept = tuple(dict.fromkeys(key for each in trials for key in each.trial.swept if key != "block"))
-        yield Found(name=experiment, swept=swept, trials=_in_order(trials), missing=missing, folder=outputs)
+        yield TrialSet(
+            name=experiment, swept=swept, trials=_in_order(trials), missing=missing, folder=outputs
+        )
 
 
-def _download(database: Path, experiment: str, into: Path) -> tuple[list[Measured], list[Missing]]:
+def _download(database: Path, experiment: str, into: Path) -> tuple[list[SweepTrial], list[MissingTrial]]:
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{database.resolve()}")
@@ -189,8 +190,8 @@ def _download(database: Path, experiment: str, into: Path) -> tuple[list[Measure
         raise ConfigError(
             f"there is no experiment '{experiment}' in {database}: {nearest(experiment, names)}"
         )
-    trials: list[Measured] = []
-    missing: list[Missing] = []
+    trials: list[SweepTrial] = []
+    missing: list[MissingTrial] = []
     token = None
     while True:
         page = client.search_runs(
@@ -201,7 +202,7 @@ def _download(database: Path, experiment: str, into: Path) -> tuple[list[Measure
                 trials.append(_of_run(client, run, into))
             except RecordError as error:
                 missing.append(
-                    Missing(
+                    MissingTrial(
                         folder=f"run {run.info.run_id}",
                         arm=run.data.tags.get("vbench.arm", ""),
                         block=None,
@@ -214,18 +215,18 @@ def _download(database: Path, experiment: str, into: Path) -> tuple[list[Measure
             return trials, missing
 
 
-def _of_run(client: Any, run: Any, into: Path) -> Measured:
-    """The trial that was logged as an MLflow run, copied out; RecordError where it cannot be read."""
+def _of_run(client: Any, run: Any, into: Path) -> SweepTrial:
+    """The trial of an MLflow run, copied out; RecordError if it cannot be read."""
     folder = into / run.info.run_id
     folder.mkdir()
     logged = {item.path for item in client.list_artifacts(run.info.run_id)}
     if TRIAL not in logged:
         raise RecordError(f"it has no {TRIAL} under {ARTIFACTS}")
-    # All that rules are judged by, and the ledger has hashes of.
+    # Everything that rules are judged by and the ledger has hashes of.
     for name in (each for each in logged if Path(each).suffix in HASHED):
         client.download_artifacts(run.info.run_id, name, str(folder))
-    return Measured(trial=read_trial(folder), sweep=run.data.tags.get("mlflow.parentRunId", ""))
+    return SweepTrial(trial=read_trial(folder), sweep=run.data.tags.get("mlflow.parentRunId", ""))
 
 
-def _in_order(trials: Sequence[Measured]) -> list[Measured]:
+def _in_order(trials: Sequence[SweepTrial]) -> list[SweepTrial]:
     return sorted(trials, key=lambda each: each.trial.started)

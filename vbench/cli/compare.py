@@ -1,9 +1,9 @@
 """``vbench compare``: compares the arms of a sweep, or of an MLflow experiment.
 
-Exit status: 0 compared; 2 bad input, trials that may not be compared, or too few blocks for
-``--fail-on-regression``; 3 compared and written, but MLflow could not be read or told; 4 a candidate is
-slower than its baseline by more than ``--fail-on-regression`` or ``--require-non-inferior`` allows; 5 what
-``--require-non-inferior`` asks for is not shown; 6 a record is not what its trial wrote, or is gone.
+Exit status: 0 compared; 2 bad input, trials that are not comparable, or too few blocks for
+``--fail-on-regression``; 3 compared and written, but MLflow could not be read or written; 4 a candidate is
+slower than its baseline by more than ``--fail-on-regression`` or ``--require-non-inferior`` allows; 5
+non-inferiority was not shown (``--require-non-inferior``); 6 a record was changed or is missing.
 """
 
 import argparse
@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from vbench.analysis import show, write
+from vbench.analysis import render_again, show, write
 from vbench.analysis.arms import Settings, parse_settings, settings_text
-from vbench.analysis.comparability import KINDS
+from vbench.analysis.comparability import ASPECTS
 from vbench.analysis.comparison import compare
 from vbench.analysis.results import Comparison
-from vbench.analysis.statistics import WIDEST_POINTS
-from vbench.analysis.trials import Found, read_experiment, read_sweep
+from vbench.analysis.statistics import WANTED_POINTS
+from vbench.analysis.trials import TrialSet, read_experiment, read_sweep
 from vbench.cli.gates import status
 from vbench.config.path_option import path_option
 from vbench.errors import ConfigError, VbenchError, nearest
@@ -29,34 +29,39 @@ from vbench.record.files import RecordError
 from vbench.run.progress import Display
 
 NAME_CHARACTERS = 100
-"""Of an arm in a folder's name, of which file systems take 255 bytes."""
+"""Longest name of an arm in a folder's name, which file systems limit to 255 bytes."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, as all of vbench does."""
+    """Reports errors in one sentence, like the rest of vbench."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; {self.prog} --help lists what there is")
+        raise ConfigError(f"{message}; see {self.prog} --help")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = _Parser(
         prog="vbench compare",
-        description="Compare two arms over the blocks of a sweep: tables, plots, verdicts with intervals."
-        " Without --baseline and --candidate: runtime=anyscale (or 15 runtime.connections, or the last label)"
-        " against each other value of that key.",
-        epilog="Exit status: 0 compared; 2 bad input, trials that may not be compared, or too few blocks for"
-        " --fail-on-regression; 3 MLflow could not be read or told; 4 a candidate is slower than"
-        " --fail-on-regression or --require-non-inferior allows; 5 what --require-non-inferior asks for is"
-        " not shown; 6 a record is not what its trial wrote, or is gone.",
+        description="Compare two arms over the blocks of a sweep: tables, plots, and verdicts with confidence"
+        " intervals. Without --baseline and --candidate, the candidate is runtime=anyscale (or 15"
+        " runtime.connections, or the last label), compared with each other value of that key.",
+        epilog="Exit status: 0 compared; 2 bad input, trials that are not comparable, or too few blocks for"
+        " --fail-on-regression; 3 MLflow could not be read or written; 4 a candidate is slower than"
+        " --fail-on-regression or --require-non-inferior allows; 5 non-inferiority was not shown"
+        " (--require-non-inferior); 6 a record was changed or is missing.",
     )
     made.add_argument(
         "folder", nargs="?", type=path_option, help="a sweep's folder, such as outputs/sweeps/TIME"
     )
-    made.add_argument("--experiment", metavar="NAME", help="all trials of an MLflow experiment instead")
     made.add_argument(
-        "--outputs", type=path_option, metavar="DIR", help="holds the MLflow database (default: outputs)"
+        "--experiment", metavar="NAME", help="compare all trials of an MLflow experiment instead"
+    )
+    made.add_argument(
+        "--outputs",
+        type=path_option,
+        metavar="DIR",
+        help="folder with the MLflow database (default: outputs)",
     )
     made.add_argument(
         "--baseline",
@@ -64,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="what it is compared with, such as runtime=oss",
+        help="the arm to compare with, such as runtime=oss",
     )
     made.add_argument(
         "--candidate",
@@ -72,44 +77,51 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="the arm in question, such as runtime=anyscale",
+        help="the arm to evaluate, such as runtime=anyscale",
     )
     made.add_argument(
         "--across",
         default="",
         metavar="WHAT",
-        help="compare all the same what differs in: machine, conditions, clip, code (several with commas)",
+        help="compare trials although they differ in: machine, conditions, clip, code (comma-separated)",
     )
     made.add_argument(
         "--fail-on-regression",
         type=float,
         metavar="PERCENT",
-        help="exit status 4 where a candidate's latency is higher by more than this, its whole 95%% interval"
-        " included",
+        help="exit with status 4 if a candidate's latency is higher by more than this, over its whole 95%%"
+        " interval",
     )
     made.add_argument(
         "--require-non-inferior",
         type=float,
         metavar="PERCENT",
-        help="exit status 5 unless every candidate's 95%% interval excludes that its latency is higher by"
-        " more than this; 4 where all of the interval is beyond it",
+        help="exit with status 5 unless every candidate's 95%% interval excludes that its latency is"
+        " higher by"
+        " more than this; 4 if the whole interval is above it",
     )
     made.add_argument(
         "--half-width",
         type=float,
-        default=WIDEST_POINTS,
+        default=WANTED_POINTS,
         metavar="POINTS",
-        help="the interval that you want, in percentage points to either side (default: %(default)g): a wider"
-        " one gets the number of blocks for it",
+        help="half-width that you want for the interval, in percentage points (default: %(default)g); for"
+        " a wider"
+        " interval, the number of blocks needed is printed",
     )
     made.add_argument(
         "--out",
         type=path_option,
         metavar="DIR",
-        help="where comparison.md, comparison.json and the plots go (default: the sweep's folder, or"
-        " OUTPUTS/comparisons/NAME; where arms are named, compare-BASELINE-vs-CANDIDATE in it)",
+        help="folder for comparison.md, comparison.json and the plots (default: the sweep's folder, or"
+        " OUTPUTS/comparisons/NAME; if arms are named, compare-BASELINE-vs-CANDIDATE in it)",
     )
-    made.add_argument("--log", action="store_true", help="log them to the sweep's run in MLflow too")
+    made.add_argument("--log", action="store_true", help="also log these files to the sweep's run in MLflow")
+    made.add_argument(
+        "--render",
+        action="store_true",
+        help="write the page and the plots again from the comparison.json in the folder, without the trials",
+    )
     return made
 
 
@@ -130,8 +142,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     across = [kind for kind in options.across.split(",") if kind]
     for kind in across:
-        if kind not in KINDS:
-            raise ConfigError(f"--across {kind} does not exist: {nearest(kind, KINDS)}")
+        if kind not in ASPECTS:
+            raise ConfigError(f"--across {kind} does not exist: {nearest(kind, ASPECTS)}")
     for option in ("--fail-on-regression", "--require-non-inferior"):
         bound = getattr(options, option.removeprefix("--").replace("-", "_"))
         if bound is not None and not (math.isfinite(bound) and bound >= 0):
@@ -141,25 +153,36 @@ def _run(options: argparse.Namespace) -> int:
     baseline = parse_settings([item for items in options.baseline for item in items], "--baseline")
     candidate = parse_settings([item for items in options.candidate for item in items], "--candidate")
     display = Display()
+    if options.render:
+        return _render(options, display)
     with _found(options) as (found, default):
         out = options.out or default / _below(baseline, candidate)
         comparison = compare(found, baseline or None, candidate or None, across, options.half_width)
         if comparison is None:
             raise ConfigError(
-                f"{found.name} varies neither runtime nor runtime.connections nor label: name two arms with"
+                f"{found.name} varies neither runtime nor runtime.connections nor label. Name two arms with"
                 f" --baseline KEY=VALUE --candidate KEY=VALUE"
             )
         files = write(comparison, out)
         show(display.console, comparison)
-        display.say(f"written    {files[0]}, and {len(files) - 1} files beside it")
+        display.say(f"written    {files[0]} and {len(files) - 1} other files")
         if options.log:
             _log(options.folder, options.outputs, found, files, comparison)
     return status(comparison, options.fail_on_regression, options.require_non_inferior)
 
 
+def _render(options: argparse.Namespace, display: Display) -> int:
+    """Render the folder's comparison again; ConfigError without a folder."""
+    if options.folder is None:
+        raise ConfigError("--render needs the folder of a comparison.json")
+    files = render_again(options.folder)
+    display.say(f"written    {files[0]} and {len(files) - 1} plots")
+    return 0
+
+
 @contextmanager
-def _found(options: argparse.Namespace) -> Iterator[tuple[Found, Path]]:
-    """The trials, and where results go where nothing else is said."""
+def _found(options: argparse.Namespace) -> Iterator[tuple[TrialSet, Path]]:
+    """The trials, and the default folder for results."""
     if (options.folder is None) == (options.experiment is None):
         raise ConfigError("name either a sweep's folder or --experiment NAME")
     if options.experiment is None:
@@ -175,7 +198,7 @@ def _found(options: argparse.Namespace) -> Iterator[tuple[Found, Path]]:
 
 
 def _below(baseline: Settings, candidate: Settings) -> str:
-    """Folder of a comparison of named arms, so that it does not take the place of the default one."""
+    """Folder of a comparison of named arms, which must not replace the default comparison."""
     if not baseline and not candidate:
         return "."
     names = [
@@ -185,11 +208,13 @@ def _below(baseline: Settings, candidate: Settings) -> str:
 
 
 def _safe(name: str) -> str:
-    """A name that a file can bear."""
+    """A name that is allowed for a file."""
     return re.sub(r"[^\w.=-]", "_", name)
 
 
-def _log(folder: Path, outputs: Path | None, found: Found, files: list[Path], comparison: Comparison) -> None:
+def _log(
+    folder: Path, outputs: Path | None, found: TrialSet, files: list[Path], comparison: Comparison
+) -> None:
     from vbench.tracking.mlflow import Tracker
 
     config = found.trials[0].trial.config

@@ -27,7 +27,7 @@ from vbench.load.reference import read_reference
 from vbench.load.single_process import SingleProcess, SingleProcessResult
 from vbench.models.protocol import ModelError
 from vbench.record.files import TRIAL, RecordError, read_trial, write_json
-from vbench.record.types import Clip, Trial, marks
+from vbench.record.types import Clip, Trial, result_caveats
 from vbench.run.progress import Display
 from vbench.run.trial_report import show_bottleneck
 from vbench.telemetry import environment
@@ -89,15 +89,18 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def measure(trial: Trial, clip: Clip, videos: int, display: Display) -> SingleProcessResult:
-    """The ceiling for a trial's video and settings; InputError where the video cannot be worked on, or where
-    the plain process sees other frames than the reference pass."""
+    """The ceiling for a trial's video and settings.
+
+    InputError if the video cannot be processed, or if the plain process gets other frames than the reference
+    pass.
+    """
     args = pipeline_args(from_plain(trial.config))
     total = videos * clip.frames_expected
     try:
         display.phase("checking the frames")
         plain = SingleProcess(Path(clip.path), args, workers=machine_cpus())
         if plain.digests() != [frame.digest for frame in read_reference(clip.reference).frames]:
-            raise InputError(f"the plain process sees other frames of {clip.path} than the reference pass")
+            raise InputError(f"the plain process gets other frames of {clip.path} than the reference pass")
         return plain.measure(videos, lambda done: display.phase("plain process", done, total))
     except (VideoError, ModelError, ToolMissingError, DecoderKilledError) as error:
         raise InputError(str(error)) from error
@@ -106,7 +109,7 @@ def measure(trial: Trial, clip: Clip, videos: int, display: Display) -> SinglePr
 def _latest(runs: Path) -> Path:
     found = sorted(path.parent for path in runs.glob(f"*/{TRIAL}"))
     if not found:
-        raise ConfigError(f"{runs} holds no trial: name the folder of one, or run python -m vbench first")
+        raise ConfigError(f"{runs} holds no trial. Name the folder of one, or run python -m vbench first")
     return found[-1]
 
 
@@ -114,21 +117,21 @@ def _checked(trial: Trial) -> Clip:
     """The trial's clip; ConfigError if the trial cannot be compared with this machine."""
     clip = trial.clip
     if clip is None:
-        raise ConfigError(f"{trial.folder} had no video: there is nothing to decode and infer")
+        raise ConfigError(f"{trial.folder} has no video, so there is nothing to decode and infer")
     if "throughput_frames_per_s" not in trial.metrics:
         raise ConfigError(f"{trial.folder} has no throughput: not all of its requests were answered")
     here = environment.describe()
     for name in MACHINE:
         if trial.environment.get(name) != here[name]:
             raise ConfigError(
-                f"{trial.folder} was measured where {name} is {trial.environment.get(name)}, and here it is"
-                f" {here[name]}: run the trial again on this machine"
+                f"{trial.folder} was measured with {name}={trial.environment.get(name)}, and here it is"
+                f" {here[name]}. Run the trial again on this machine"
             )
     for path, what in ((Path(clip.path), "video"), (Path(clip.reference), "reference pass")):
         if not path.is_file():
-            raise ConfigError(f"the {what} of {trial.folder} is gone ({path}): run the trial again")
+            raise ConfigError(f"the {what} of {trial.folder} is missing ({path}). Run the trial again")
     if file_digest(Path(clip.path)) != clip.fingerprint:
-        raise ConfigError(f"{clip.path} is not the video that {trial.folder} had: run the trial again")
+        raise ConfigError(f"{clip.path} has changed since {trial.folder} was measured. Run the trial again")
     return clip
 
 
@@ -140,12 +143,12 @@ def _share(trial: Trial, ceiling: SingleProcessResult) -> float:
 def _show(console: Console, trial: Trial, clip: Clip, ceiling: SingleProcessResult) -> None:
     console.print(Text(f"{trial.arm}  ({trial.folder})", style="bold"), soft_wrap=True)
     if not trial.valid:
-        console.print("the trial is NOT VALID: its trial.json says why", style="red")
-    for mark in [*marks([trial]), *bounds.marks([trial])]:
-        console.print(mark, style="yellow", soft_wrap=True)
+        console.print("the trial is INVALID: the reason is in its trial.json", style="red")
+    for caveat in [*result_caveats([trial]), *bounds.caveats([trial])]:
+        console.print(caveat, style="yellow", soft_wrap=True)
     table = Table()
     table.add_column(f"{clip.duration_s:g} s of {clip.width} x {clip.height} {clip.codec}")
-    for name in ("videos", "frames/s", "video-s/s", "of the ceiling"):
+    for name in ("videos", "frames/s", "video-s/s", "% of ceiling"):
         table.add_column(name, justify="right")
     table.add_row(
         f"one plain process, {ceiling.workers} worker{'s' if ceiling.workers > 1 else ''}",

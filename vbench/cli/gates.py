@@ -3,7 +3,7 @@
 import sys
 
 from vbench.analysis import provenance
-from vbench.analysis.results import Comparison, Row, Table
+from vbench.analysis.results import Comparison, Table, TableRow
 from vbench.errors import ChangedRecordError, ConfigError
 
 REGRESSION = 4
@@ -12,10 +12,10 @@ CHANGED = ChangedRecordError.exit_status
 
 
 def status(comparison: Comparison, regression: float | None, margin: float | None) -> int:
-    """The exit status of a comparison under the bounds of ``--fail-on-regression`` and
-    ``--require-non-inferior``, percent or None, with its reasons on standard error.
+    """The exit status of a comparison, with its reasons on standard error.
 
-    A changed record comes first, for then nothing else means anything.
+    ``regression`` and ``margin`` are the bounds of ``--fail-on-regression`` and ``--require-non-inferior``,
+    in percent or None. A changed record comes first, since it makes all else meaningless.
 
     Raises:
         ConfigError: a scenario has too few blocks for ``--fail-on-regression``.
@@ -31,7 +31,7 @@ def status(comparison: Comparison, regression: float | None, margin: float | Non
 
 
 def _non_inferior(comparison: Comparison, margin: float) -> int:
-    """The exit status of ``--require-non-inferior``, with a sentence for each row that does not show it."""
+    """The exit status of ``--require-non-inferior``, with a sentence per row that does not show it."""
     if not any(table.rows for table in comparison.tables):
         print("vbench: --require-non-inferior has nothing to judge: no scenario has trials.", file=sys.stderr)
         return NOT_SHOWN
@@ -42,21 +42,22 @@ def _non_inferior(comparison: Comparison, margin: float) -> int:
         name = f"{row.scenario}: {table.candidate} against {table.baseline}"
         if value is None or value.slowdown_bound_percent is None or value.high_percent is None:
             blocks = value.blocks if value else 0
-            said = f"not shown to be non-inferior: {blocks} blocks have no interval; it takes two at least"
+            given = "1 block gives" if blocks == 1 else f"{blocks} blocks give"
+            said = f"not shown to be non-inferior: {given} no interval, at least two are needed"
         elif (table, row) in certain:
             said = (
-                f"inferior: its latency is higher by at least {-value.high_percent:.1f}%, and {margin:g}% are"
+                f"inferior: its latency is higher by at least {-value.high_percent:.1f}%, and {margin:g}% is"
                 f" allowed"
             )
         else:
             said = (
-                f"inconclusive, and so not shown to be non-inferior: its latency may be higher by up to"
-                f" {value.slowdown_bound_percent:.1f}%, and {margin:g}% are allowed"
+                f"inconclusive, so not shown to be non-inferior: its latency may be higher by up to"
+                f" {value.slowdown_bound_percent:.1f}%, and {margin:g}% is allowed"
             )
-            if value.precise_blocks and value.precise_blocks > value.blocks:
+            if value.blocks_for_precision and value.blocks_for_precision > value.blocks:
                 said += (
-                    f"; a new sweep with blocks={value.precise_blocks} has an interval of about"
-                    f" ±{value.wanted_points:g} points"
+                    f"; for an interval of about ±{value.wanted_points:g} points, run a new sweep with"
+                    f" blocks={value.blocks_for_precision}"
                 )
         print(f"vbench: {name} is {said}.", file=sys.stderr)
     if any(one in certain for one in failing):
@@ -65,8 +66,8 @@ def _non_inferior(comparison: Comparison, margin: float) -> int:
 
 
 def _gate(comparison: Comparison, percent: float) -> int:
-    """The exit status of ``--fail-on-regression``; ConfigError where a scenario has no interval, which would
-    let anything pass."""
+    """The exit status of ``--fail-on-regression``; ConfigError if a scenario has no interval, which would let
+    anything pass."""
     for table in comparison.tables:
         if not table.rows:
             raise ConfigError(
@@ -77,14 +78,15 @@ def _gate(comparison: Comparison, percent: float) -> int:
             if row.improvement is None or row.improvement.low_percent is None:
                 blocks = row.improvement.blocks if row.improvement else 0
                 raise ConfigError(
-                    f"--fail-on-regression needs two blocks or more: '{row.scenario}' has {blocks} with valid"
+                    f"--fail-on-regression needs at least two blocks: '{row.scenario}' has {blocks} with"
+                    f" valid"
                     f" trials of both {table.candidate} and {table.baseline}"
                 )
     for table, row in comparison.inconclusive(percent):
         print(
-            f"vbench: {_latency_rose(table, row)}, more than {percent:g}%, but not its whole interval:"
-            f" inconclusive; a new sweep with more blocks may tell, more blocks of this one would not"
-            f" (docs/statistics.md).",
+            f"vbench: {_latency_rose(table, row)}, which is more than {percent:g}%, but not over the whole"
+            f" interval:"
+            f" inconclusive. Run a new sweep with more blocks; do not extend this one (docs/statistics.md).",
             file=sys.stderr,
         )
     for table, row in comparison.regressions(percent):
@@ -92,7 +94,8 @@ def _gate(comparison: Comparison, percent: float) -> int:
         assert row.improvement.high_percent is not None
         print(
             f"vbench: {row.scenario}: {table.candidate} is slower than {table.baseline} by"
-            f" {-row.improvement.percent:.1f}%, at least {-row.improvement.high_percent:.1f}%: more than"
+            f" {-row.improvement.percent:.1f}%, by at least {-row.improvement.high_percent:.1f}%, which is"
+            f" more than"
             f" {percent:g}%.",
             file=sys.stderr,
         )
@@ -105,14 +108,15 @@ def _gate(comparison: Comparison, percent: float) -> int:
             missed = max(0.0, value.slowdown_bound_percent)
             print(
                 f"vbench: {row.scenario}: {table.candidate} passes --fail-on-regression {percent:g} against"
-                f" {table.baseline}; a regression of up to {missed:.1f}% would have been missed"
-                f" (--require-non-inferior {percent:g} fails unless that is excluded).",
+                f" {table.baseline}, but a regression of up to {missed:.1f}% would not be noticed. To"
+                f" exclude that,"
+                f" add --require-non-inferior {percent:g}.",
                 file=sys.stderr,
             )
     return REGRESSION if failed else 0
 
 
-def _latency_rose(table: Table, row: Row) -> str:
+def _latency_rose(table: Table, row: TableRow) -> str:
     value = row.improvement
     assert value is not None
     assert value.low_percent is not None

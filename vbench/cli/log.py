@@ -1,6 +1,6 @@
-"""``vbench log FOLDER ...``: logs the records of trials and sweeps to MLflow later, or again.
+"""``vbench log FOLDER ...``: logs the records of trials and sweeps to MLflow later.
 
-What is logged already is left alone.
+Records that are already logged are skipped.
 """
 
 import argparse
@@ -22,18 +22,18 @@ def main(arguments: list[str] | None = None) -> int:
         description="Log the records of trials and sweeps to MLflow, except those that it has already.",
     )
     parser.add_argument(
-        "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
+        "folders", nargs="+", type=path_option, help="the folder of a trial or a sweep, or one above"
     )
     parser.add_argument(
-        "--outputs", type=path_option, help="holds the MLflow database (default: as in the record)"
+        "--outputs", type=path_option, help="folder with the MLflow database (default: as in the record)"
     )
-    parser.add_argument("--experiment", help="MLflow's experiment name (default: as in the record)")
+    parser.add_argument("--experiment", help="name of the MLflow experiment (default: as in the record)")
     options = parser.parse_args(arguments)
     try:
         found = {folder: trial_folders(folder) for folder in options.folders}
         for folder, trials in found.items():
             if not trials:
-                raise RecordError(f"{folder} holds no {TRIAL}, nor does any folder below it")
+                raise RecordError(f"there is no {TRIAL} in {folder} or below it")
         return _log_all([folder for trials in found.values() for folder in trials], options)
     except (RecordError, TrackingError) as error:
         print(f"vbench: {error}", file=sys.stderr)
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _log_all(folders: Sequence[Path], options: argparse.Namespace) -> int:
-    """Log each; a record that cannot be read, such as one of another version, is named and left out."""
+    """Log each record; one that cannot be read, such as one of another version, is reported and skipped."""
     status = 0
     trackers: dict[tuple[Path, str], Tracker] = {}
     for folder in folders:

@@ -19,7 +19,7 @@ from vbench.record.files import (
     read_trial,
     trial_folders,
 )
-from vbench.record.types import Rule, Trial, marks
+from vbench.record.types import Rule, Trial, result_caveats
 from vbench.telemetry import environment
 from vbench.validity import bounds
 from vbench.validity.revalidation import judged
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     record cannot be read."""
     parser = argparse.ArgumentParser(prog="vbench revalidate", description=__doc__)
     parser.add_argument(
-        "folders", nargs="+", type=path_option, help="a trial's or a sweep's folder, or one above"
+        "folders", nargs="+", type=path_option, help="the folder of a trial or a sweep, or one above"
     )
     parser.add_argument("--all", action="store_true", help="also print the rules that hold")
     options = parser.parse_args(arguments)
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for folder in options.folders:
             trials = trial_folders(folder)
             if not trials:
-                raise RecordError(f"{folder} holds no trial, nor does any folder below it")
+                raise RecordError(f"there is no trial in {folder} or below it")
             for each in trials:
                 same &= _show(console, each, show_all=options.all)
     except RecordError as error:
@@ -55,34 +55,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(console: Console, folder: Path, *, show_all: bool) -> bool:
-    """One trial's lines; whether both verdicts agree."""
+    """Print one trial's lines; whether both verdicts agree."""
     trial = read_trial(folder)
     found = judged(folder, trial)
-    valid = all(rule.holds for rule in found)
-    now, then = ("valid" if each else "NOT VALID" for each in (valid, trial.valid))
+    valid = all(rule.passed for rule in found)
+    now, then = ("valid" if each else "INVALID" for each in (valid, trial.valid))
     text = f"{folder}  block {trial.block + 1}  {trial.arm}  recorded: {then}  now: {now}"
     if loosened := bounds.loosened(trial.config):
         text += f"  loosened: {', '.join(loosened)}"
     console.print(Text(text, style="" if valid == trial.valid else "bold red"))
-    for mark in marks([trial]):
-        console.print(Text(f"  {mark}", style="yellow"))
+    for caveat in result_caveats([trial]):
+        console.print(Text(f"  {caveat}", style="yellow"))
     for rule in found:
-        if show_all or not rule.holds:
-            console.print(Text(f"  {'holds ' if rule.holds else 'broken'}  {rule.line}"))
+        if show_all or not rule.passed:
+            console.print(Text(f"  {'passed' if rule.passed else 'broken'}  {rule.line}"))
     _append(folder, trial, found)
     return valid == trial.valid
 
 
 def _append(folder: Path, trial: Trial, found: Sequence[Rule]) -> None:
-    """Write the new verdict into the ledger that knows the trial, if there is one that can be written to."""
+    """Append the new verdict to the ledger that has the trial, if there is one that can be written to."""
     book = ledger.find(folder, Path(trial.config.get("outputs", "outputs")))
     if book is None or trial.trial_id not in book.begun:
         return
     facts = {
         "trial_id": trial.trial_id,
         "at": environment.now(),
-        "valid": all(rule.holds for rule in found),
-        "broken": [rule.name for rule in found if not rule.holds],
+        "valid": all(rule.passed for rule in found),
+        "broken": [rule.name for rule in found if not rule.passed],
         "code": environment.code(),
     }
     try:

@@ -50,7 +50,8 @@ class Event(TypedDict, total=False):
     """From 0, in a log."""
 
 
-_channel: TextIO = sys.stdout
+_channel: TextIO | None = None
+"""Where events go; None: to standard output, as it is."""
 _numbers: Iterator[int] | None = None
 _lock = threading.Lock()
 
@@ -69,12 +70,13 @@ def redirect_stdout(*, in_log: bool = False) -> None:
 def emit(event: Event) -> None:
     """Write one event; a harness that is gone ends the process by its guard, not here."""
     with _lock:  # the client's threads tell of their requests themselves
+        channel = _channel or sys.stdout
         if _numbers is None:
-            _channel.write(json.dumps(event) + "\n")
+            channel.write(json.dumps(event) + "\n")
         else:
             # What another has begun to write ends before it: the separator stands at a line's beginning.
-            _channel.write(f"\n{SEPARATOR}{json.dumps({**event, 'number': next(_numbers)})}\n")
-        _channel.flush()
+            channel.write(f"\n{SEPARATOR}{json.dumps({**event, 'number': next(_numbers)})}\n")
+        channel.flush()
 
 
 def send_file(path: Path) -> None:

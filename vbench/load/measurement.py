@@ -16,9 +16,9 @@ from vbench.load.events import emit, progress
 from vbench.load.spec import LoadSpec
 from vbench.record import clock_skew
 from vbench.record.condition_owners import LOAD
-from vbench.record.files import MACHINES, NODES, OBSERVED, REQUESTS, SPANS, write_json, write_lines
+from vbench.record.files import LOAD_REPORT, MACHINES, NODES, REQUESTS, SPANS, write_json, write_lines
 from vbench.record.phases import timed
-from vbench.record.types import Graph, NodeRuntime, NodeSample, Observed, Request, SpanLine, Stall
+from vbench.record.types import Graph, LoadReport, NodeRuntime, NodeSample, Request, SpanLine, Stall
 from vbench.telemetry import conditions, connections, raylet_flags
 from vbench.telemetry.link_idle import LinkIdle, wait_until_idle
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
@@ -31,7 +31,7 @@ POLL_S = 0.05
 
 
 class Observation:
-    """One load on one running cluster, from the connection to ``observed.json``.
+    """One load on one running cluster, from the connection to ``load_report.json``.
 
     In this order: make it (which connects this process to Ray), ``phase`` for each phase before the measured
     one, ``measuring`` around the measured requests, ``write``.
@@ -156,7 +156,7 @@ class Observation:
         cold: list[str] | None,
         graph: Graph | None = None,
     ) -> None:
-        """Write the record's lines and ``observed.json`` into the job's folder.
+        """Write the record's lines and ``load_report.json`` into the job's folder.
 
         ``moved_bytes``: (sender, receiver) -> bytes of frames or objects that had to go this way since the
         cluster is up, warm-up included; the connections between just these nodes are counted. ``cold``:
@@ -166,18 +166,18 @@ class Observation:
         write_lines(folder / REQUESTS, requests)
         write_lines(folder / SPANS, spans)
         write_lines(folder / NODES, self._samples)
-        observed = Observed(
+        load_report = LoadReport(
             ray_version=ray.__version__,
             ray_commit=ray.__commit__,
             phases_s=self.phases_s,
-            runtime_asked=flag_variables(config.runtime.connections),
-            runtime_found=self._flags,
+            flags_requested=flag_variables(config.runtime.connections),
+            flags_found=self._flags,
             placement=placement,
             connections=connections.connections(config.runtime.connections, moved_bytes, self._samples),
-            cold=cold,
-            late_sent_bytes=self._idle_after.sent_bytes if self._idle_after else {},
+            cold_deployments=cold,
+            post_run_bytes=self._idle_after.sent_bytes if self._idle_after else {},
             oom_kills=self._oom_kills,
-            not_sent=config.load.requests - len(requests),
+            unsent_requests=config.load.requests - len(requests),
             graph=graph,
             hardware=self._agents.hardware if self._agents else {},
             clocks_off_s=self._agents.clocks_off_s if self._agents else {},
@@ -187,7 +187,7 @@ class Observation:
         )
         if self._agents:
             write_lines(folder / MACHINES, self._agents.machines)
-        write_json(folder / OBSERVED, observed)
+        write_json(folder / LOAD_REPORT, load_report)
 
 
 def _in_words(flags: Mapping[str, str]) -> str:

@@ -27,7 +27,7 @@ OK = 200
 
 
 def drive(job: LoadSpec) -> None:
-    """Run the load and write the record's lines and ``observed.json`` into the job's folder.
+    """Run the load and write the record's lines and ``load_report.json`` into the job's folder.
 
     Raises TrialError if the two ends do not come up, or the warm-up's objects do not arrive whole.
     """

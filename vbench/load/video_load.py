@@ -51,7 +51,7 @@ class Service:
 
 
 def drive(job: LoadSpec) -> None:
-    """Run the load and write the record's lines and ``observed.json`` into the job's folder.
+    """Run the load and write the record's lines and ``load_report.json`` into the job's folder.
 
     Raises TrialError if the graph does not come up or the warm-up is not answered rightly.
     """
@@ -96,7 +96,7 @@ def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
         listeners=service.watch.listeners(),
         replicas_before=before,
         replicas_after=after,
-        replicas_asked={
+        replicas_configured={
             SERVED_AS[name]: sized_replicas(job.config.cluster, name)
             for name in deployments(job.config.cluster)
         },

@@ -163,7 +163,7 @@ class VideoProcessingAPI:
         """The service's answer, as it wrote it: it is not parsed again here."""
         received_s = time.time()
         report = self._reporter.report(
-            http_request.scope[NUMBER], observed={"at_once": self._admission.slots}
+            http_request.scope[NUMBER], load_report={"at_once": self._admission.slots}
         )
         timeout_s = min(self._timeout_s, _patience_s(http_request.headers.get(TIMEOUT_HEADER)))
         try:

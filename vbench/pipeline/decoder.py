@@ -70,7 +70,7 @@ class VideoDecoder:
             report=self._reporter.report(
                 number,
                 frames=len(frames.pts),
-                observed=merge_settings([decode_settings(run.arguments) for run in runs]),
+                load_report=merge_settings([decode_settings(run.arguments) for run in runs]),
                 work=CallWork(call=number, decoder_cpu_ms=_cpu_ms(runs)),
             ),
         )

@@ -105,7 +105,7 @@ class ModelInference:
                     number,
                     frames=len(batched.detections),
                     batches=batched.batches,
-                    observed=self._observed(batched.passes),
+                    load_report=self._observed(batched.passes),
                     work=_work(number, batched.passes),
                 ),
             ],

@@ -91,7 +91,7 @@ class Reporter:
         *,
         frames: int = 0,
         batches: int = 0,
-        observed: Mapping[str, Setting] | None = None,
+        load_report: Mapping[str, Setting] | None = None,
         work: CallWork | None = None,
     ) -> CallReport:
         """The report on the call that was given ``number``.
@@ -101,7 +101,7 @@ class Reporter:
         return CallReport(
             sender=self.replica,
             deployment_id=self._deployment_id,
-            settings={**self._settings, **(observed or {})},
+            settings={**self._settings, **(load_report or {})},
             number=number,
             frames=frames,
             batches=batches,

@@ -90,7 +90,9 @@ class VideoProcessingService:
     async def _answer(self, request: ProcessRequest, received_s: float, api: CallReport) -> bytes:
         recorder = SpanRecorder(self._replica)
         recorder.add("chunk", "queue", None, received_s, time.time())
-        own = self._reporter.report(self._reporter.next_number(), observed={"at_once": self._admission.slots})
+        own = self._reporter.report(
+            self._reporter.next_number(), load_report={"at_once": self._admission.slots}
+        )
         reports = [api, own]
         job = RequestSettings.of(request, self._args)
         opening = Opening(request.video, job, self._means)

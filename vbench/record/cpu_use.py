@@ -1,4 +1,4 @@
-"""What a trial's samples say about the CPU: how busy the machine was, and with whom."""
+"""CPU utilisation by a trial's samples: of the machine, of the trial, and of other programs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ class CpuUse:
     """Shares of the machines' CPU time between their first samples and their last, in percent."""
 
     busy: float
-    """Of programs, interrupts left out."""
+    """Of programs, without interrupts."""
     trial: float
     """Of the trial's processes."""
     foreign: float
@@ -35,7 +35,7 @@ def by_machine(samples: Sequence[MachineSample]) -> dict[str, list[MachineSample
 
 
 def cpu_use(samples: Sequence[MachineSample]) -> CpuUse | None:
-    """Of all machines together, over the time that their samples span; None where one has fewer than two."""
+    """Of all machines together, over the time that their samples span; None if one has fewer than two."""
     passed_s = busy_s = trial_s = kernel_s = used_s = stolen_s = 0.0
     for own in by_machine(samples).values():
         first, last = own[0], own[-1]

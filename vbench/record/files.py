@@ -1,4 +1,4 @@
-"""The folder of a trial: the files of its record, each written whole or not at all, and read back."""
+"""The files of a trial's record: each is written completely or not at all, and read back."""
 
 import dataclasses
 import json
@@ -12,9 +12,9 @@ from vbench.record.earlier_versions import GONE, READABLE, to_current
 from vbench.record.typed_json import MismatchError, OtherFieldsError, loads, present, reader
 from vbench.record.types import (
     Clip,
+    LoadReport,
     MachineSample,
     NodeSample,
-    Observed,
     Request,
     SpanLine,
     Trial,
@@ -25,20 +25,20 @@ REQUESTS = "requests.jsonl"
 SPANS = "spans.jsonl"
 NODES = "nodes.jsonl"
 MACHINES = "machines.jsonl"
-OBSERVED = "observed.json"
+LOAD_REPORT = "load_report.json"
 
 SWEEP = "sweep.json"
-"""What a sweep's folder holds beside its trials."""
+"""File of a sweep's folder with its plan."""
 
 EARLIER = "earlier"
-"""Folder of a sweep that keeps what was left of trials that are run again."""
+"""Folder of a sweep that keeps the records of trials that were run again."""
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
-"""What MLflow keeps in a folder of outputs."""
+"""What MLflow keeps in an outputs folder."""
 
 ALWAYS = ("mode", "outputs", "cluster.nodes", "runtime.name", "model.name", "load.name", "pipeline")
-"""What the configuration of every record has, whatever its version."""
+"""Keys that the configuration of every record has, whatever its version."""
 
 ENVIRONMENT: Mapping[str, Any] = {
     "code": str | None,
@@ -47,7 +47,7 @@ ENVIRONMENT: Mapping[str, Any] = {
     "python": str,
     "packages": Mapping[str, str | None],
 }
-"""What of a trial's environment is more than shown."""
+"""Keys of a trial's environment that are read, with their types."""
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -133,7 +133,7 @@ def _read_lines(path: Path, kind: Any) -> list[Any]:
 
 
 def read_requests(folder: Path) -> list[Request]:
-    """The measured requests; none where the trial did not come so far."""
+    """The measured requests; none if the trial did not get that far."""
     return _read_lines(folder / REQUESTS, Request)
 
 
@@ -152,11 +152,11 @@ def read_machines(folder: Path) -> list[MachineSample]:
     return _read_lines(folder / MACHINES, MachineSample)
 
 
-def read_observed(folder: Path) -> Observed | None:
-    """What the load process saw; None where it did not come so far."""
-    path = folder / OBSERVED
+def read_load_report(folder: Path) -> LoadReport | None:
+    """What the load process reported; None if it did not get that far."""
+    path = folder / LOAD_REPORT
     try:
-        found: Observed = reader(Observed)(loads(_read(path)))
+        found: LoadReport = reader(LoadReport)(loads(_read(path)))
     except FileNotFoundError:
         return None
     except RecordError:
@@ -173,7 +173,7 @@ def clip_of(data: dict[str, Any]) -> Clip:
 
 
 def read_trial(folder: Path) -> Trial:
-    """A trial's record; RecordError where there is none, or one of another schema version."""
+    """A trial's record; RecordError if there is none, or one of an unknown schema version."""
     path = folder / TRIAL
     try:
         data = loads(_read(path))
@@ -199,8 +199,8 @@ def read_trial(folder: Path) -> Trial:
 
 
 def _check_plain(trial: Trial) -> None:
-    """MismatchError where configuration or environment have other types than the schema says. They stay plain
-    values, since those of other versions have other keys."""
+    """MismatchError if configuration or environment have other types than the schema. They stay plain values,
+    since those of other versions have other keys."""
     try:
         present(Config, trial.config)
         for key in ALWAYS:
@@ -220,8 +220,8 @@ def _check_plain(trial: Trial) -> None:
 
 
 def trial_folders(folder: Path) -> list[Path]:
-    """The folder itself where it holds a trial, else all trials below it but MLflow's own copies, and those
-    of a sweep that were run again."""
+    """The folder itself if it holds a trial, otherwise all trials below it, except MLflow's copies and those
+    that a sweep ran again."""
     if (folder / TRIAL).exists():
         return [folder]
     below = (path.parent for path in folder.rglob(TRIAL))

@@ -1,7 +1,7 @@
 """The ledger of an outputs folder: every trial begun there, and the hashes of the files that it left.
 
 ``ledger.jsonl`` is only ever appended to. Each line holds the hash of the line before and its own, so that
-editing or taking out a line breaks the chain. Somebody who rewrites the whole ledger is not noticed.
+editing or removing a line breaks the chain. Rewriting the whole ledger is not noticed.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ HASHED = (".json", ".jsonl")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """The line with which a trial begins."""
+    """The line that a trial writes when it begins."""
 
     trial_id: str
     at: str
@@ -50,7 +50,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """The line with which a trial ends."""
+    """The line that a trial writes when it ends."""
 
     trial_id: str
     at: str
@@ -70,7 +70,7 @@ class Ledger:
     hashes: frozenset[str] = frozenset()
     """Of all its lines."""
     faults: Sequence[str] = ()
-    """A sentence for each line that is not as it was written."""
+    """A sentence per line that is not as it was written."""
 
 
 _LINE, _TEXT = reader(Mapping[str, Any]), reader(str)
@@ -149,9 +149,9 @@ def read(outputs: Path) -> Ledger | None:
             continue
         what = f"line {number} of {LEDGER} ({event} {data.get('trial_id')}, {data.get('at')})"
         if _hash(data) != digest:
-            faults.append(f"{what} was edited: its hash is not that of what it says")
+            faults.append(f"{what} was edited: its hash does not match")
         if previous != before:
-            faults.append(f"{what} does not follow the line before: lines were taken out, put in or moved")
+            faults.append(f"{what} does not follow the line before: lines were removed, added or moved")
         before = digest
         hashes.add(digest)
         del data["event"], data["previous"]

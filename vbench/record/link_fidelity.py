@@ -1,28 +1,27 @@
-"""Whether an emulated trial was faithful: the shaped links set the pace of its transfers, not the machine.
+"""How faithful an emulated trial was: whether its links or the machine's CPUs set the pace of its transfers.
 
 After Handigol et al., "Reproducible network experiments using container-based emulation" (Mininet-HiFi),
-CoNEXT 2012: an emulation that shares a machine's CPUs proves of each run that these were not what it waited
-for.
+CoNEXT 2012: an emulation that shares a machine's CPUs proves for each run that it did not wait for these.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from vbench.record.link_use import LinkUse, Round, is_moving, link_use, rounds
+from vbench.record.link_use import LinkUse, NodeIntervals, is_moving, link_use, sample_intervals
 from vbench.record.network import Link, Network
 from vbench.record.types import MachineSample, NodeSample
 
 SATURATED_PERCENT = 95.0
-"""From here on the CPUs have nothing to spare."""
+"""From this utilisation, the CPUs count as saturated."""
 
 
 def cpu_while_moving_percent(
-    each: Sequence[Round], links: Sequence[Link], machines: Sequence[MachineSample]
+    each: Sequence[NodeIntervals], links: Sequence[Link], machines: Sequence[MachineSample]
 ) -> float | None:
-    """Percent of the machine's CPU that was not idle, interrupts included, while any link carried something:
-    the mean over its samples' intervals, weighted by the seconds that these share with such rounds. None
-    where nothing moved, or no two samples of the machine were taken meanwhile.
+    """Percent of the machine's CPU that was not idle, interrupts included, while any link moved bytes: the
+    mean over its samples' intervals, weighted by the seconds that these share with such times. None if
+    nothing moved, or if there are fewer than two samples of the machine in that time.
     """
     spans = [_times(one) for one in each if _anything_moves(one, links)]
     weighed = total_s = 0.0
@@ -42,21 +41,21 @@ def _used(machines: Sequence[MachineSample]) -> list[tuple[float, float, float]]
     ]
 
 
-def _times(one: Round) -> tuple[float, float]:
-    """When a round was; its nodes are looked at within milliseconds, and the first stands for all."""
+def _times(one: NodeIntervals) -> tuple[float, float]:
+    """When these intervals were: nodes are sampled within milliseconds, so the first one counts for all."""
     first = next(iter(one.values()))
     return first.from_s, first.to_s
 
 
-def _anything_moves(one: Round, links: Sequence[Link]) -> bool:
+def _anything_moves(one: NodeIntervals, links: Sequence[Link]) -> bool:
     return any(is_moving(one[link.node], link) for link in links if link.node in one)
 
 
 def cpu_saturated_percent(
-    each: Sequence[Round], links: Sequence[Link], machines: Sequence[MachineSample]
+    each: Sequence[NodeIntervals], links: Sequence[Link], machines: Sequence[MachineSample]
 ) -> float | None:
     """Percent of all bytes sent that moved while the machine's CPUs were used to ``SATURATED_PERCENT`` or
-    more, as far as its samples' intervals tell; None where nothing moved while it was sampled."""
+    more, by its samples; None if nothing moved while it was sampled."""
     used = _used(machines)
     moved = saturated = 0.0
     for one in each:
@@ -71,34 +70,36 @@ def cpu_saturated_percent(
     return 100 * saturated / moved if moved else None
 
 
-def shaped_percent(each: Sequence[Round], links: Sequence[Link]) -> float | None:
+def shaped_percent(each: Sequence[NodeIntervals], links: Sequence[Link]) -> float | None:
     """Percent of all bytes sent that moved while a shaper of their sender or their receiver held packets
-    back; None where nothing moved.
+    back; None if nothing moved.
 
-    A link in an interval held back where its counter of waits grew, or bytes were waiting at either look.
-    Counters do not say who sent to whom, so what a node sent is taken to have gone to the others in the
-    proportion of what they received in the same interval. Intervals in which the sender's link carried
-    nothing worth the name are left out.
+    A link held packets back in an interval if its counter of waits grew, or bytes were waiting at either
+    sample. Counters do not say who sent to whom, so a node's bytes are divided among the others in proportion
+    to what they received in the same interval. Intervals in which the sender's link moved no bytes do not
+    count.
     """
     return _share(each, links, _held)
 
 
-def queued_percent(each: Sequence[Round], links: Sequence[Link]) -> float | None:
-    """As ``shaped_percent``, of bytes that moved in intervals at an end of which bytes were waiting: the sign
-    that is judged, since a look sees only what waits at that moment."""
+def queued_percent(each: Sequence[NodeIntervals], links: Sequence[Link]) -> float | None:
+    """As ``shaped_percent``, for bytes that moved in intervals with bytes waiting at one of its samples. This
+    is what the rule judges, since a sample sees only what waits at that moment."""
     return _share(each, links, _queued)
 
 
-def _held(one: Round, node: str) -> tuple[bool, bool]:
+def _held(one: NodeIntervals, node: str) -> tuple[bool, bool]:
     return one[node].out_held, one[node].in_held
 
 
-def _queued(one: Round, node: str) -> tuple[bool, bool]:
+def _queued(one: NodeIntervals, node: str) -> tuple[bool, bool]:
     return one[node].out_backlog, one[node].in_backlog
 
 
 def _share(
-    each: Sequence[Round], links: Sequence[Link], held: Callable[[Round, str], tuple[bool, bool]]
+    each: Sequence[NodeIntervals],
+    links: Sequence[Link],
+    held: Callable[[NodeIntervals, str], tuple[bool, bool]],
 ) -> float | None:
     moved = waited = 0.0
     for one in each:
@@ -116,9 +117,9 @@ def _share(
 
 
 def _held_by(
-    one: Round, received: Mapping[str, int], held: Callable[[Round, str], tuple[bool, bool]]
+    one: NodeIntervals, received: Mapping[str, int], held: Callable[[NodeIntervals, str], tuple[bool, bool]]
 ) -> float:
-    """The share of what was received that came through a link whose shaper held packets back."""
+    """The share of the received bytes that came through a link whose shaper held packets back."""
     total = sum(received.values())
     return sum(count for node, count in received.items() if held(one, node)[1]) / total if total else 0.0
 
@@ -128,7 +129,7 @@ class LinkFidelity:
     """How the shaped links of an emulated trial were used, and whether the machine's CPUs kept up with
     them."""
 
-    intervals: Sequence[Round]
+    intervals: Sequence[NodeIntervals]
     """Between each two samples of all nodes."""
     uses: Sequence[LinkUse]
     """Of each link, in the network's order."""
@@ -143,7 +144,7 @@ def link_fidelity(
     network: Network, nodes: Sequence[NodeSample], machines: Sequence[MachineSample]
 ) -> LinkFidelity:
     """Compute all of it from a trial's samples, once: metrics and rules both read the result."""
-    intervals, links = rounds(nodes), network.links
+    intervals, links = sample_intervals(nodes), network.links
     return LinkFidelity(
         intervals=intervals,
         uses=[link_use(intervals, link) for link in links],
@@ -155,7 +156,7 @@ def link_fidelity(
 
 
 def metrics(fidelity: LinkFidelity) -> dict[str, float]:
-    """Of each link that carried something, over the intervals in which it did: ``link_rate_mbps.NODE``,
+    """Per link that moved bytes, over the intervals in which it did: ``link_rate_mbps.NODE``,
     ``link_use_percent.NODE`` (the rate as a share of the NIC's cap) and ``link_moving_s.NODE``; of all links
     ``link_dropped_packets``; ``link_held_percent`` (``shaped_percent``), ``link_queued_percent``,
     ``cpu_while_moving_percent`` and ``cpu_saturated_percent`` as the functions of these names say.

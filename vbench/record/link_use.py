@@ -1,4 +1,4 @@
-"""What the nodes' samples say about their links: counters made into bytes, rates and waits an interval."""
+"""Bytes, rates and waits of the nodes' links per interval, from the counters in their samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from vbench.record.network import Link
 from vbench.record.types import NodeSample
 
 MOVING = 0.05
-"""A link carries something worth the name from this share of its cap on."""
+"""A link counts as moving bytes from this share of its cap."""
 
 CHATTER_MBPS = 3.0
-"""And above this: what Ray's nodes say to each other all the time stays below (2.6 Mbit/s at most were seen,
-whatever the links)."""
+"""And above this: the background traffic of Ray's nodes stays below (at most 2.6 Mbit/s, whatever the
+links)."""
 
 PEAK_S = 2.0
-"""A rate that is held against a cap is taken over this time or longer: a token bucket lets bursts pass."""
+"""A rate that is compared with a cap is averaged over at least this time: a token bucket lets bursts pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """One node between two looks."""
+    """One node between two samples."""
 
     from_s: float
     """Monotonic seconds."""
     to_s: float
     earliest_s: float
-    """From when the first look's bytes may be, if its reader had to wait for the CPU."""
+    """The earliest time of the first sample's bytes, if its reader had to wait for the CPU."""
     sent_bytes: int
     received_bytes: int
     out_waits: int
@@ -33,14 +33,14 @@ class Interval:
     in_waits: int
     """Times that it held back what the node receives."""
     out_backlog: bool
-    """Whether anything waited to be sent at either look."""
+    """Whether anything waited to be sent at either sample."""
     in_backlog: bool
     dropped: int
     """Packets, both ways."""
 
     @property
     def passed_s(self) -> float:
-        """Seconds between the looks."""
+        """Seconds between the samples."""
         return self.to_s - self.from_s
 
     @property
@@ -50,12 +50,12 @@ class Interval:
 
     @property
     def sent_mbps(self) -> float:
-        """Mbit/s; 0 where no time passed."""
+        """Mbit/s; 0 if no time passed."""
         return _mbps(self.sent_bytes, self.passed_s)
 
     @property
     def received_mbps(self) -> float:
-        """Mbit/s; 0 where no time passed."""
+        """Mbit/s; 0 if no time passed."""
         return _mbps(self.received_bytes, self.passed_s)
 
     @property
@@ -69,19 +69,20 @@ class Interval:
         return self.in_waits > 0 or self.in_backlog
 
 
-Round = Mapping[str, Interval]
-"""Node -> interval, of the same two looks."""
+NodeIntervals = Mapping[str, Interval]
+"""Node -> its interval between the same two samples."""
 
 
-def rounds(samples: Sequence[NodeSample]) -> list[Round]:
-    """From the samples of all nodes, which every look has one each of, in order."""
+def sample_intervals(samples: Sequence[NodeSample]) -> list[NodeIntervals]:
+    """The intervals of all nodes between each two samples; ``samples``: in order, the same number per
+    node."""
     by_node: dict[str, list[NodeSample]] = {}
     for sample in samples:
         by_node.setdefault(sample.node, []).append(sample)
-    looks = min((len(of_node) for of_node in by_node.values()), default=0)
+    count = min((len(of_node) for of_node in by_node.values()), default=0)
     return [
         {node: _interval(of_node[i], of_node[i + 1]) for node, of_node in by_node.items()}
-        for i in range(looks - 1)
+        for i in range(count - 1)
     ]
 
 
@@ -109,20 +110,20 @@ def _mbps(nbytes: int, passed_s: float) -> float:
 
 
 def is_moving(interval: Interval, link: Link) -> bool:
-    """Whether the link carried something worth the name, in its busier direction."""
+    """Whether the link moved bytes, in its busier direction."""
     return interval.rate_mbps >= least_mbps(link)
 
 
 def least_mbps(link: Link) -> float:
-    """The rate from which on a link carries something worth the name."""
+    """The rate from which a link counts as moving bytes."""
     return max(MOVING * link.nic_mbps, CHATTER_MBPS)
 
 
-def peak_mbps(each: Sequence[Round], node: str) -> float:
+def peak_mbps(each: Sequence[NodeIntervals], node: str) -> float:
     """The highest rate of a node's NIC, in Mbit/s of the busier direction, over ``PEAK_S`` or longer.
 
-    Of a shorter time over all of it. Where a reader had to wait, the longest time that the bytes may have
-    taken counts.
+    Over all of a shorter time. If a reader had to wait, the longest time that the bytes may have taken
+    counts.
     """
     of_node = [one[node] for one in each if node in one]
     peak, first = 0.0, 0
@@ -140,13 +141,13 @@ def peak_mbps(each: Sequence[Round], node: str) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkUse:
-    """One link over all intervals in which it carried something."""
+    """One link over all intervals in which it moved bytes."""
 
     node: str
     nic_mbps: float
     rate_mbps: float
-    """Of the direction that carried more in all, over the time of these intervals; 0 where there is none. An
-    interval that was idle for a part counts whole, so short bursts lower it."""
+    """Of the busier direction, over the time of these intervals; 0 without any. An interval that was partly
+    idle counts whole, so short bursts lower it."""
     moving_s: float
     dropped: int
     """Packets, both ways, over all intervals."""
@@ -157,8 +158,8 @@ class LinkUse:
         return 100 * self.rate_mbps / self.nic_mbps
 
 
-def link_use(each: Sequence[Round], link: Link) -> LinkUse:
-    """How a link was used in all rounds."""
+def link_use(each: Sequence[NodeIntervals], link: Link) -> LinkUse:
+    """How a link was used over all intervals."""
     of_node = [one[link.node] for one in each if link.node in one]
     moving = [interval for interval in of_node if is_moving(interval, link)]
     moving_s = sum(interval.passed_s for interval in moving)

@@ -22,12 +22,12 @@ def supported(name: str, requests: float) -> bool:
 
 
 def summarize(
-    clip: Clip | None, measured: Measurements, late_sent_bytes: Mapping[str, int] | None = None
+    clip: Clip | None, measured: Measurements, post_run_bytes: Mapping[str, int] | None = None
 ) -> dict[str, float]:
     """All metrics of a trial if all of its requests were answered; otherwise only their number.
 
     A mean over the successes alone would flatter a failing arm, so a trial with failures has none. ``clip``
-    is None for a load that has no video; ``late_sent_bytes`` is what nodes sent after the last response.
+    is None for a load that has no video; ``post_run_bytes`` is what nodes sent after the last response.
     """
     requests, spans, nodes, machines = measured.requests, measured.spans, measured.nodes, measured.machines
     metrics: dict[str, float] = {"requests": len(requests)}
@@ -43,7 +43,7 @@ def summarize(
     metrics |= cpu_of_roles(machines)
     metrics |= gpu_use(machines, len(requests))
     metrics |= node_use(nodes)
-    metrics |= wire_use(measured, sum((late_sent_bytes or {}).values()))
+    metrics |= wire_use(measured, sum((post_run_bytes or {}).values()))
     if measured.link_fidelity is not None:
         metrics |= link_fidelity.metrics(measured.link_fidelity)
     metrics["client_late_max_ms"] = 1000 * max(r.late_s for r in requests)

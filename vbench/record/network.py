@@ -40,7 +40,7 @@ class LinkCheck:
         return abs(self.measured_mbps / self.expected_mbps - 1)
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         """Whether the link carries what it should."""
         return self.error <= LINK_TOLERANCE
 

@@ -1,4 +1,4 @@
-"""Which configurations ask the same question, so that repeats are found whatever else was changed.
+"""Which configurations measure the same thing, so that repeats are found whatever else was changed.
 
 The question is what is measured: the cluster, the runtime setting, the model, the mode, the pipeline, the
 shape of the load and the video. Bounds, seeds, timeouts, names and folders do not change it.
@@ -15,6 +15,7 @@ from typing import Any
 
 import xxhash
 
+from vbench.config.leaves import leaves
 from vbench.config.transfer import TRANSFER
 
 IMMATERIAL = (
@@ -78,7 +79,7 @@ def _material(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Key and value of each leaf that changes what is measured."""
     is_transfer = config["load"]["name"] == TRANSFER
     ignored = (*IMMATERIAL, *(NOT_IN_TRANSFERS if is_transfer else ONLY_IN_TRANSFERS))
-    for key, value in _leaves(config):
+    for key, value in leaves(config):
         if any(fnmatchcase(key, pattern) for pattern in ignored):
             continue
         if key == "load.warmup":
@@ -90,14 +91,6 @@ def _material(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, _file(str(value))
         else:
             yield key, value
-
-
-def _leaves(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
 
 
 def _file(value: str) -> str:

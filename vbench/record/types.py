@@ -5,9 +5,9 @@ ones):
 
 - 2: the first version that is still read.
 - 3: the bottleneck is stored (``bottleneck``). Fields that can be derived from others, or that nothing read,
-  are gone: ``observed.url``, ``observed.measured_from_s``, ``observed.measured_to_s``,
-  ``observed.quiet_after_s`` (the phase ``settle``), ``crossed_bytes`` of requests, ``loopback_bytes`` and
-  ``unix_s`` of nodes' samples.
+  are gone: ``url``, ``measured_from_s``, ``measured_to_s`` and ``quiet_after_s`` (the phase ``settle``) of
+  ``observed``, ``crossed_bytes`` of requests, ``loopback_bytes`` and ``unix_s`` of nodes' samples. Others
+  have a new name: ``observed`` is ``load_report``, and the keys are listed in vbench.record.earlier_versions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -212,8 +212,8 @@ class Connections:
     receiver: str
     expected: int
     """What the runtime setting asks for."""
-    found: int
-    """The most that were established at one moment."""
+    established: int
+    """The most at one moment."""
     moved_bytes: int
     """Bytes of frames that had to go this way, warm-up included."""
 
@@ -237,7 +237,7 @@ class Listener:
     command: str
     own: bool
     """Whether it is the proxy of the trial's own Serve."""
-    looks_percent: float
+    present_percent: float
     """Of the times it was looked for, before, while and after requests were measured."""
 
 
@@ -267,7 +267,7 @@ class Graph:
     """Its replicas as the measured time began."""
     replicas_after: Sequence[PlacedReplica]
     """Its replicas as the measured time ended."""
-    replicas_asked: Mapping[str, int]
+    replicas_configured: Mapping[str, int]
     """Deployment -> replicas that the configuration asks for, on this cluster."""
     model_fingerprint: str
     """Of the detector that the configuration asks for."""
@@ -341,27 +341,27 @@ class Harness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
+class LoadReport:
     """What the load process saw beside requests, spans and samples."""
 
     ray_version: str
     ray_commit: str
     phases_s: Mapping[str, float]
     """Seconds of connect, deploy, warm_up, settle, measure and drain."""
-    runtime_asked: Mapping[str, str]
+    flags_requested: Mapping[str, str]
     """Environment variables asked for; empty for what Ray does by itself."""
-    runtime_found: list[NodeRuntime]
+    flags_found: list[NodeRuntime]
     placement: Mapping[str, Mapping[str, int]]
     """Deployment -> node -> replicas."""
     connections: list[Connections]
     """Of each pair of nodes between which frames had to move; empty on one node."""
-    cold: list[str] | None = None
+    cold_deployments: list[str] | None = None
     """Deployments of which a replica saw no warm-up request; None where that was not looked at."""
-    late_sent_bytes: Mapping[str, int] = field(default_factory=dict)
+    post_run_bytes: Mapping[str, int] = field(default_factory=dict)
     """Node -> bytes that it sent after the last answer, until the links were quiet; empty without links."""
     oom_kills: int | None
     """Processes the kernel killed for want of memory while the load ran; None where it does not count."""
-    not_sent: int
+    unsent_requests: int
     """Requests that were not sent any more after one had failed."""
     hardware: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Node -> cpu, cores, memory_mb, kernel, python, packages; empty for clusters on this machine."""
@@ -448,19 +448,19 @@ class ReferenceChecks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule of validity, judged."""
+    """One rule of validity, and whether a trial passed it."""
 
     name: str
-    holds: bool
-    found: str
-    """What was seen, with its unit."""
+    passed: bool
+    observed: str
+    """What was observed, with its unit."""
     remedy: str
-    """What to do where it does not hold."""
+    """What to do if it is broken."""
 
     @property
     def line(self) -> str:
-        """What it is and what was seen, in a line."""
-        return f"{self.name}: {self.found}"
+        """The rule and what was observed, in one line."""
+        return f"{self.name}: {self.observed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -492,7 +492,7 @@ class Trial:
     clip: Clip | None
     network: Network | None
     """The emulated network; None for clusters that have a real one, or none."""
-    observed: Observed | None
+    load_report: LoadReport | None
     bottleneck: Bottleneck | None = None
     """None for a trial that was not measured to its end, and in records of schema version 2."""
     loosened: Sequence[str] = ()
@@ -508,21 +508,19 @@ class Trial:
 
     @property
     def broken(self) -> list[Rule]:
-        """The rules that do not hold."""
-        return [rule for rule in self.rules if not rule.holds]
+        """The rules that the trial breaks."""
+        return [rule for rule in self.rules if not rule.passed]
 
 
-APPROXIMATE = (
-    "APPROXIMATE: keyframes stand for the frames asked for (pipeline.keyframes_only), fewer and other frames."
-)
+APPROXIMATE = "APPROXIMATE: keyframes stand in for the requested frames (pipeline.keyframes_only)."
 RANDOM_WEIGHTS = (
-    "RANDOM WEIGHTS: the model was never trained (model.weights=random); what it costs is real, what it"
-    " finds is not."
+    "RANDOM WEIGHTS: the model was never trained (model.weights=random). Its cost is real,"
+    " its detections are not."
 )
 
 
-def marks(trials: Iterable[Trial]) -> list[str]:
-    """What every result of these trials has to say first; none for results that are what they seem."""
+def result_caveats(trials: Iterable[Trial]) -> list[str]:
+    """Sentences that every result of these trials must show first; none without such a setting."""
     found = set()
     for trial in trials:
         if trial.config["pipeline"].get("keyframes_only", False):  # older records know no such thing

@@ -72,7 +72,7 @@ def check_same(folder: Path, sweep: Sweep, composition: Composition, trials: Map
 
 
 def _check_environment(its: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    from vbench.analysis.comparability import MACHINE, code_in_words, code_keys
+    from vbench.analysis.comparability import MACHINE, code_keys, code_text
 
     for name in (*code_keys([was, now]), *MACHINE):
         if was.get(name) == now[name]:
@@ -82,7 +82,7 @@ def _check_environment(its: str, was: Mapping[str, Any], now: Mapping[str, Any])
         if name in ("code", "git_revision", "git_clean"):
             remedy = f"{_restore_hint(was, now)}, or {START_NEW}"
         if name == "code":
-            before, here = code_in_words(was), code_in_words(now)
+            before, here = code_text(was), code_text(now)
         raise ConfigError(
             f"{its} was measured with {name} {before}, and here is {here}, so the trials could not be"
             f" compared; {remedy}."

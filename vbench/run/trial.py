@@ -334,19 +334,19 @@ class TrialInProgress:
     def end(self, status: Status, error: VbenchError | None) -> Trial:
         """The record, judged, from the files that the load process has left."""
         folder = self.folder
-        observed = files.read_observed(folder)
+        load_report = files.read_load_report(folder)
         clip = read_clip(folder)
         measured = read_measurements(folder, self.network)
-        finished = observed if status == "finished" else None
+        finished = load_report if status == "finished" else None
         judged = rules.judge(self.config, finished, measured, clip, self.harness)
         metrics: dict[str, float] = {}
-        if observed is not None:
-            metrics = summarize(clip, measured, observed.late_sent_bytes)
-        phases_s = {**self.phases_s, **(observed.phases_s if observed else {})}
+        if load_report is not None:
+            metrics = summarize(clip, measured, load_report.post_run_bytes)
+        phases_s = {**self.phases_s, **(load_report.phases_s if load_report else {})}
         if "latency_mean_s" in metrics:
             spent_s = time.monotonic() - self.began_s
             metrics["harness_s"] = spent_s - sum(phases_s.get(name, 0.0) for name in NOT_HARNESS_PHASES)
-        for name in (files.OBSERVED, PREPARED):
+        for name in (files.LOAD_REPORT, PREPARED):
             (folder / name).unlink(missing_ok=True)
         plain = asdict(self.config)
         trial = Trial(
@@ -358,7 +358,7 @@ class TrialInProgress:
             started=self.started,
             status=status,
             error=str(error) if error else None,
-            valid=all(rule.holds for rule in judged),
+            valid=all(rule.passed for rule in judged),
             rules=judged,
             metrics=metrics,
             phases_s=phases_s,
@@ -367,7 +367,7 @@ class TrialInProgress:
             environment=self.environment,
             clip=clip,
             network=self.network,
-            observed=observed,
+            load_report=load_report,
             loosened=tuple(bounds.loosened(plain)),
             harness=self.harness,
             ledger=self.ledger,

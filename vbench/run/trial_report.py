@@ -13,55 +13,57 @@ from vbench.config.transfer import TRANSFER
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record.bottleneck import Bottleneck
 from vbench.record.metrics import QUANTILES
-from vbench.record.types import Trial, marks
+from vbench.record.types import Trial, result_caveats
 from vbench.validity import bounds, speed
 
-FEW = QUANTILES["latency_p99_s"][1]
-"""Below so many requests the 99th percentile is hardly more than the maximum. Trials do not have it any more
-then; older records do."""
+MIN_FOR_P99 = QUANTILES["latency_p99_s"][1]
+"""With fewer requests, the 99th percentile is essentially the maximum, so only older records have it."""
 
 THROUGHPUTS = {
     "video-s/s": "throughput_video_s_per_s",
     "frames/s": "throughput_frames_per_s",
     "Mbit/s": "transfer_mbps",
 }
-"""Unit -> metric. A transfer has the last alone, a load of videos the others."""
+"""Unit -> metric. A transfer has only the last one, a load of videos the others."""
 
 SWEEP_UNITS = ("video-s/s", "Mbit/s")
-"""Of them, what a sweep's table has room for."""
+"""The units for which a sweep's table has room."""
 
 
 def show_trial(console: Console, trial: Trial) -> None:
-    """Latency, throughput, where the time went, and whether the trial is valid."""
+    """Print whether the trial is valid, its latency and throughput, where the time went, and its
+    bottleneck."""
     console.print()
     console.print(_verdict(trial))
-    for mark in marks([trial]):
-        console.print(Text(mark, "yellow"), soft_wrap=True)
+    for caveat in result_caveats([trial]):
+        console.print(Text(caveat, "yellow"), soft_wrap=True)
     if "latency_mean_s" in trial.metrics:
         n = int(trial.metrics["requests"])
         console.print(
             f"Latency of n = {n} requests{_each(trial)}, {trial.config['load']['concurrency']} at a time"
         )
         console.print(_latency(trial))
-        if n < FEW and "latency_p99_s" in trial.metrics:
-            console.print(f"* of {n} requests: hardly more than the maximum", style="dim")
+        if n < MIN_FOR_P99 and "latency_p99_s" in trial.metrics:
+            console.print(f"* n = {n}: p99 is essentially the maximum", style="dim")
         for line in over_time(trial.metrics):
             console.print(Text(line), soft_wrap=True)
         if not _is_transfer(trial):
-            console.print("Time of each stage a request, summed over its chunks, which work side by side (s)")
+            console.print("Stage time per request (s), summed over concurrent chunks (can exceed latency)")
             console.print(_stages(trial))
         if trial.bottleneck is not None:
             show_bottleneck(console, trial.bottleneck)
     for rule in trial.broken:
         console.print(Text(f"  broken: {rule.line}", style="red"), soft_wrap=True)
-        console.print(Text(f"          {rule.remedy}"), soft_wrap=True)
+        console.print(Text(f"     fix: {rule.remedy}"), soft_wrap=True)
     if trial.error:
         console.print(Text(f"  {trial.error}", style="red"), soft_wrap=True)
 
 
 def over_time(metrics: Mapping[str, float]) -> list[str]:
-    """How the latency changed within the trial: its halves, the makespan, the window with all slots busy.
-    Nothing of what an older record does not have."""
+    """Lines on how the latency changed within the trial: halves, makespan, and the time with all slots busy.
+
+    Without what an older record does not have.
+    """
     lines = []
     if "latency_mean_first_half_s" in metrics:
         lines.append(
@@ -93,12 +95,12 @@ def show_bottleneck(console: Console, bottleneck: Bottleneck) -> None:
 
 
 def _is_transfer(trial: Trial) -> bool:
-    """Whether it moved objects and had no video: it has no stages, and its work is told in bits."""
+    """Whether the trial moved objects instead of videos: it has no stages, and its work is in bits."""
     return bool(trial.config["load"]["name"] == TRANSFER)
 
 
 def _each(trial: Trial) -> str:
-    """What one request was."""
+    """The work of one request."""
     if _is_transfer(trial):
         load = trial.config["load"]
         return f" of {load['objects']} objects of {load['object_mb']:g} MB"
@@ -106,14 +108,14 @@ def _each(trial: Trial) -> str:
 
 
 def _verdict(trial: Trial) -> Text:
-    count = f"{sum(rule.holds for rule in trial.rules)} of {len(trial.rules)} rules hold"
+    count = f"{sum(rule.passed for rule in trial.rules)} of {len(trial.rules)} rules passed"
     text = Text(trial.arm, style="bold")
     text.append("  ")
     loosened = bounds.loosened(trial.config)
     if loosened:
         count += f"; loosened: {', '.join(loosened)}"
     colour = "red" if not trial.valid else "yellow" if loosened else "green"
-    text.append(f"valid ({count})" if trial.valid else f"NOT VALID ({count})", colour)
+    text.append(f"valid ({count})" if trial.valid else f"INVALID ({count})", colour)
     return text
 
 
@@ -125,7 +127,7 @@ def _latency(trial: Trial) -> Table:
     for name in ("mean", "p50", "p90", "p99", "max"):
         value = m.get(f"latency_{name}_s")
         if value is not None:
-            table.add_column("p99 *" if name == "p99" and n < FEW else name, justify="right")
+            table.add_column("p99 *" if name == "p99" and n < MIN_FOR_P99 else name, justify="right")
             values.append(f"{value:.2f} s")
     for unit, name in THROUGHPUTS.items():
         if name in m:
@@ -147,7 +149,7 @@ def _stages(trial: Trial) -> Table:
 
 
 def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
-    """A line a trial."""
+    """Print a table with one line per trial."""
     table = Table()
     table.add_column("trial")
     units = [unit for unit in SWEEP_UNITS if any(THROUGHPUTS[unit] in trial.metrics for trial in trials)]
@@ -168,7 +170,7 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
         table.add_row(Text(trial.arm), *cells, _valid(trial))
     console.print(f"\n{len(trials)} trials")
     console.print(table)
-    for line in cautions(trials):
+    for line in caveats(trials):
         console.print(Text(line), soft_wrap=True)
 
 
@@ -178,23 +180,28 @@ def _valid(trial: Trial) -> Text:
     return Text("yes, loosened", "yellow") if bounds.loosened(trial.config) else Text("yes")
 
 
-def cautions(trials: Sequence[Trial]) -> list[str]:
-    """What a reader of the sweep's table must know before concluding anything from it."""
+def caveats(trials: Sequence[Trial]) -> list[str]:
+    """What a reader of the sweep's table must know before drawing conclusions from it."""
     lines = []
     if any(not trial.valid for trial in trials):
-        lines.append("A trial that is not valid stays out of every comparison; its trial.json says why.")
+        lines.append("Invalid trials are excluded from every comparison. The reason is in their trial.json.")
     if len({trial.block for trial in trials}) == 1 and len(trials) > 1:
-        lines.append("One trial an arm: no interval, so a difference here is not told apart from noise.")
-    lines += [*marks(trials), *bounds.marks(trials), *speed.apart(trials)]
+        lines.append(
+            "One trial per arm: no confidence interval, so differences may be noise. Run several with"
+            " blocks=5."
+        )
+    lines += [*result_caveats(trials), *bounds.caveats(trials), *speed.caveats(trials)]
     single = [trial for trial in trials if len(trial.config["cluster"]["nodes"]) == 1]
     settings = {(t.config["runtime"]["name"], t.config["runtime"].get("connections")) for t in single}
     if len(settings) > 1:
-        lines.append("One node has no peers, so the runtime setting cannot make a difference on it.")
+        lines.append(
+            "On one node there are no connections between nodes, so the runtime setting has no effect."
+        )
     return lines
 
 
-def show_where(console: Console, folder: Path, outputs: Path, page: str | None) -> None:
-    """Where the record is, and how to open MLflow's UI at ``page``, if it was told."""
+def show_locations(console: Console, folder: Path, outputs: Path, page: str | None) -> None:
+    """Print where the record is, and how to open MLflow's UI at ``page`` if the trial was logged."""
     console.print(Text(f"record     {_short(folder)}"), soft_wrap=True)
     if page is not None:
         mlflow = str(_short(Path(sys.executable).with_name("mlflow")))
@@ -205,5 +212,5 @@ def show_where(console: Console, folder: Path, outputs: Path, page: str | None) 
 
 
 def _short(path: Path) -> Path:
-    """As seen from the current folder, where it lies below it."""
+    """Relative to the current folder if it is below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

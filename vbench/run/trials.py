@@ -18,7 +18,7 @@ from vbench.run.hydra_app import run_in_folder
 from vbench.run.progress import Display, time_left
 from vbench.run.sweep import Planned, Sweep
 from vbench.run.trial import CRASH, run_trial
-from vbench.run.trial_report import show_trial, show_where
+from vbench.run.trial_report import show_locations, show_trial
 from vbench.telemetry import environment
 from vbench.telemetry.environment import MEASURED
 
@@ -138,7 +138,7 @@ def run_trial_and_report(session: Session, config: Config, folder: Path) -> None
         return
     show_trial(session.display.console, trial)
     page = _log_trial(config, folder, session) if config.tracking.name != "off" else None
-    show_where(session.display.console, folder, Path(config.outputs), page)
+    show_locations(session.display.console, folder, Path(config.outputs), page)
 
 
 def _log_trial(config: Config, folder: Path, session: Session) -> str | None:

@@ -24,7 +24,7 @@ def connections(
             sender=sender,
             receiver=receiver,
             expected=expected(asked),
-            found=most.get((sender, receiver), 0),
+            established=most.get((sender, receiver), 0),
             moved_bytes=moved,
         )
         for (sender, receiver), moved in sorted(moved_bytes.items())

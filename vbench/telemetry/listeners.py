@@ -100,11 +100,11 @@ class PortWatch:
         own = next((pid for pid in self._own if owns(pid, inode)), None)
         pid = own if own is not None else next(iter(owners(inode)), None)
         command = " ".join(procfs.command(pid)) if pid is not None else ""
-        return Listener(pid=pid, command=command[:200], own=own is not None, looks_percent=0.0)
+        return Listener(pid=pid, command=command[:200], own=own is not None, present_percent=0.0)
 
     def listeners(self) -> list[Listener]:
         """All that listened, and in how many of the looks."""
         return [
-            replace(one, looks_percent=100 * self._seen[inode] / self._samples)
+            replace(one, present_percent=100 * self._seen[inode] / self._samples)
             for inode, one in self._known.items()
         ]

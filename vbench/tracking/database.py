@@ -1,4 +1,4 @@
-"""Whether MLflow will be able to log to its database: looked at before anything is measured."""
+"""Whether MLflow can log to its database, checked before anything is measured."""
 
 import importlib.util
 import os
@@ -18,9 +18,9 @@ BUSY_S = 5.0
 REVISION = re.compile(r"""^(revision|down_revision)\s*(?::[^=]*)?=\s*["'](\w+)["']""", re.MULTILINE)
 
 
-def unusable_database(database: Path, experiment: str) -> str | None:
+def unusable_database(database: Path, experiment: str, busy_s: float = BUSY_S) -> str | None:
     """Why MLflow cannot log to ``experiment`` in ``database``, and what to do, as a sentence; None if it can,
-    or will make the database."""
+    or will make the database. ``busy_s``: how long to wait for another program that has locked it."""
     away = f"mv {shell_quoted(str(database))} {shell_quoted(f'{database}.old')}"
     otherwise = f"move it away by '{away}', or give tracking=off"
     if not os.path.lexists(database):
@@ -28,12 +28,12 @@ def unusable_database(database: Path, experiment: str) -> str | None:
     if (wrong := _not_a_database(database)) is not None:
         return f"{database} {wrong}, and MLflow's database goes there: {otherwise}."
     try:
-        return _refused(database, experiment, otherwise)
+        return _refused(database, experiment, otherwise, busy_s)
     except sqlite3.OperationalError as error:
         if "locked" not in str(error):
             return f"{database}, MLflow's database, cannot be used ({error}): {otherwise}."
         return (
-            f"{database}, MLflow's database, has been locked by another program for {BUSY_S:g} s: end that"
+            f"{database}, MLflow's database, has been locked by another program for {busy_s:g} s: end that"
             f" ('fuser {shell_quoted(str(database))}' names it), or give tracking=off."
         )
     except sqlite3.DatabaseError as error:
@@ -53,10 +53,10 @@ def _not_a_database(path: Path) -> str | None:
     return None if header in (b"", HEADER) else "is no SQLite database"
 
 
-def _refused(database: Path, experiment: str, otherwise: str) -> str | None:
+def _refused(database: Path, experiment: str, otherwise: str, busy_s: float) -> str | None:
     """The sentence for a SQLite database that MLflow would refuse; sqlite3.Error if SQLite does."""
     whole = database.resolve()
-    with closing(sqlite3.connect(f"file:{quote(str(whole))}?mode=rw", uri=True, timeout=BUSY_S)) as open_one:
+    with closing(sqlite3.connect(f"file:{quote(str(whole))}?mode=rw", uri=True, timeout=busy_s)) as open_one:
         open_one.isolation_level = None
         open_one.execute("BEGIN IMMEDIATE")
         open_one.execute("ROLLBACK")

@@ -3,12 +3,13 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from vbench.config.leaves import leaves
 from vbench.config.path_option import IN_A_URL, usable_outputs
 from vbench.config.quoting import shell_quoted
 from vbench.config.runtime_flags import expected
@@ -217,8 +218,8 @@ class Tracker:
             "block": trial.block,
             "config_fingerprint": trial.config_fingerprint,
         }
-        plain |= {key: value for key, value in _flat(trial.config) if key not in plain}
-        plain |= {f"environment.{key}": value for key, value in _flat(trial.environment)}
+        plain |= {key: value for key, value in leaves(trial.config) if key not in plain}
+        plain |= {f"environment.{key}": value for key, value in leaves(trial.environment)}
         params = [Param(key, str(value)[:LONGEST_PARAM]) for key, value in plain.items()]
         for start in range(0, len(params), BATCH):
             self._client.log_batch(run, params=params[start : start + BATCH])
@@ -259,11 +260,3 @@ class _named:  # noqa: N801 - reads as a statement: with _named(...)
 
 def _unix_ms(iso: str) -> int:
     return int(datetime.fromisoformat(iso).timestamp() * 1000)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

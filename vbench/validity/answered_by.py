@@ -1,11 +1,11 @@
-"""Whether the trial's own graph answered, and nothing else."""
+"""Whether only the trial's own graph answered."""
 
 from collections.abc import Iterator, Sequence
 
 from vbench.record.types import Graph, Request, Rule, SpanLine
 from vbench.validity.first_problem import first_problem
 
-WHOLE = 100.0
+ALL_PERCENT = 100.0
 
 
 def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) -> Iterator[Rule]:
@@ -16,7 +16,7 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
 
 
 def _identity(graph: Graph, requests: Sequence[Request]) -> Rule:
-    """Each replica that worked on a request repeats what only this trial's graph was given."""
+    """Each replica that worked on a request repeats an id that only this trial's graph was given."""
     problems = []
     answered = [request for request in requests if request.error is None]
     for request in answered:
@@ -30,18 +30,18 @@ def _identity(graph: Graph, requests: Sequence[Request]) -> Rule:
                 )
     return Rule(
         name="this trial's deployment answered",
-        holds=bool(answered) and not problems,
-        found=(
+        passed=bool(answered) and not problems,
+        observed=(
             f"{first_problem(problems)}; this trial's is {graph.deployment_id}"
             if problems
             else f"deployment {graph.deployment_id} answered {len(answered)} requests"
         ),
-        remedy="another service answered: run one trial at a time, or leave cluster.http_port=0",
+        remedy="another service answered: run one trial at a time, or use cluster.http_port=0",
     )
 
 
 def _placement(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) -> Rule:
-    """Every span and report is of a replica that Serve placed, on the node where it was placed."""
+    """Every span and report comes from a replica that Serve placed, on the node where it was placed."""
     placed = {one.replica: one.node for one in graph.replicas_before}
     seen = [(span.replica, span.node, span.request) for span in spans]
     seen += [(one.replica, one.node, request.index) for request in requests for one in request.replicas]
@@ -52,31 +52,31 @@ def _placement(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLi
         if placed.get(replica) != node
     ]
     changed = {one.replica for one in graph.replicas_before} ^ {one.replica for one in graph.replicas_after}
-    problems = [f"{first_problem(strangers)}; it is not in this trial's placement"] if strangers else []
+    problems = [f"{first_problem(strangers)}; this is not in the trial's placement"] if strangers else []
     if changed:
         problems.append(f"replicas came or went while requests were measured: {', '.join(sorted(changed))}")
     return Rule(
         name="all work was done by this trial's replicas",
-        holds=bool(placed) and not problems,
-        found="; ".join(problems) or f"{len(placed)} replicas, the same before and after",
-        remedy="see Serve's logs for replicas that failed; end other services on this port or cluster",
+        passed=bool(placed) and not problems,
+        observed="; ".join(problems) or f"{len(placed)} replicas, the same before and after",
+        remedy="see Serve's logs for failed replicas; stop other services on this port or cluster",
     )
 
 
 def _listener(graph: Graph) -> Rule:
     others = [one for one in graph.listeners if not one.own]
     own = [one for one in graph.listeners if one.own]
-    gaps = [one for one in own if one.looks_percent < WHOLE]
+    gaps = [one for one in own if one.present_percent < ALL_PERCENT]
     if others:
-        who = f"process {others[0].pid} ({others[0].command})" if others[0].pid else "a process not seen"
-        found = f"{who} listened on the port too, {others[0].looks_percent:.0f}% of the time"
+        who = f"process {others[0].pid} ({others[0].command})" if others[0].pid else "an unknown process"
+        found = f"{who} also listened on the port, {others[0].present_percent:.0f}% of the time"
     elif len(own) > 1 or gaps:
         found = f"the proxy was replaced or came late: {len(own)} sockets listened one after another"
     else:
-        found = "one socket, of this trial's proxy, all the time" if own else "nobody was seen to listen"
+        found = "only this trial's proxy listened, all the time" if own else "no process was seen to listen"
     return Rule(
         name="only this trial's proxy took connections",
-        holds=len(own) == 1 and not others and not gaps,
-        found=found,
-        remedy="leave cluster.http_port=0, for which the kernel chooses a port, and end what shares it",
+        passed=len(own) == 1 and not others and not gaps,
+        observed=found,
+        remedy="use cluster.http_port=0, with which the kernel chooses a port, and stop what shares it",
     )

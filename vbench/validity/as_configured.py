@@ -1,4 +1,4 @@
-"""Whether what ran is what the configuration asks for: settings, replicas, batches, requests in flight."""
+"""Whether the service ran as configured: settings, replicas, batches, requests in flight."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,25 +11,27 @@ from vbench.models.inputs import input_spec
 from vbench.pipeline.resources import resources_text
 from vbench.pipeline.settings import REQUESTS_AT_ONCE, DeploymentSettings
 from vbench.record import clock_skew
-from vbench.record.types import Graph, Observed, Request, Rule
+from vbench.record.types import Graph, LoadReport, Request, Rule
 from vbench.validity import forward_passes
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import most_at_once
 
-REMEDY = "the service did not run as configured: do not use the numbers; see load.log and Ray's logs"
+REMEDY = "do not use the numbers: the service did not run as configured; see load.log and Ray's logs"
 
 
-def judge(config: Config, observed: Observed, graph: Graph, requests: Sequence[Request]) -> Iterator[Rule]:
-    """One rule for each way in which what ran can differ."""
+def judge(
+    config: Config, load_report: LoadReport, graph: Graph, requests: Sequence[Request]
+) -> Iterator[Rule]:
+    """One rule per way in which the service can differ from its configuration."""
     answered = [request for request in requests if request.error is None]
     yield _settings(config, graph, answered)
     yield _replicas(config, graph)
     yield _batches(config, answered, list(forward_passes.problems(config, requests)))
-    yield _in_flight(config, requests, clock_skew.apart_s(observed.clocks_off_s))
+    yield _in_flight(config, requests, clock_skew.apart_s(load_report.clocks_off_s))
 
 
 def expected_settings(config: Config) -> dict[str, Any]:
-    """What an answer's ``settings`` must say."""
+    """The expected ``settings`` of a response."""
     pipeline = config.pipeline
     return {
         "mode": config.mode,
@@ -48,7 +50,7 @@ def expected_settings(config: Config) -> dict[str, Any]:
 
 
 def expected_of_replicas(config: Config) -> dict[str, dict[str, Any]]:
-    """Deployment -> what its replicas must say of themselves."""
+    """Deployment -> the expected settings that its replicas report."""
     model, parts = config.model, config.cluster.deployments
     at_once = parts.service.max_ongoing_requests or REQUESTS_AT_ONCE
     spec = input_spec(model.name)
@@ -87,9 +89,9 @@ def _resources(deployment: DeploymentSettings) -> str:
 def _differences(who: str, wanted: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[str]:
     for name, value in wanted.items():
         if name not in said:
-            yield f"{who} does not say its {name}, configured is {value}"
+            yield f"{who} does not report its {name}, which is configured as {value}"
         elif said[name] != value:
-            yield f"{who} had {name}={said[name]}, configured is {value}"
+            yield f"{who} had {name}={said[name]} instead of the configured {value}"
 
 
 def _settings(config: Config, graph: Graph, answered: Sequence[Request]) -> Rule:
@@ -103,7 +105,7 @@ def _settings(config: Config, graph: Graph, answered: Sequence[Request]) -> Rule
             deployment = one.deployment
             differed |= set(_differences(deployment, of_replicas.get(deployment, {}), one.settings))
         differed |= {
-            f"no {name} says that it worked"
+            f"no {name} reports any work"
             for name in of_replicas
             if request.frames_got and not _reports(request, name)
         }
@@ -111,8 +113,8 @@ def _settings(config: Config, graph: Graph, answered: Sequence[Request]) -> Rule
             problems[text] = problems.get(text, 0) + 1
     return Rule(
         name="the service ran with the configured settings",
-        holds=bool(answered) and not problems,
-        found=(
+        passed=bool(answered) and not problems,
+        observed=(
             "; ".join(f"{text} (in {count} of {len(answered)} requests)" for text, count in problems.items())
             or f"{len(wanted) + sum(map(len, of_replicas.values()))} settings as configured"
         ),
@@ -128,21 +130,21 @@ def _replicas(config: Config, graph: Graph) -> Rule:
     problems = []
     for name, deployment in _deployments(config).items():
         replicas = deployment.replicas
-        wanted = replicas if replicas is not None else graph.replicas_asked.get(name, 1)
+        wanted = replicas if replicas is not None else graph.replicas_configured.get(name, 1)
         found = sum(one.deployment == name for one in graph.replicas_before)
         if found != wanted:
-            problems.append(f"{name} had {found} replicas, configured are {wanted}")
+            problems.append(f"{name} had {found} replicas instead of the configured {wanted}")
     problems += _misplaced(config, graph)
     return Rule(
         name="the configured replicas ran",
-        holds=not problems,
-        found="; ".join(problems) or f"{len(graph.replicas_before)} replicas",
+        passed=not problems,
+        observed="; ".join(problems) or f"{len(graph.replicas_before)} replicas",
         remedy=REMEDY,
     )
 
 
 def _deployments(config: Config) -> dict[str, DeploymentSettings]:
-    """By the names that Serve knows them by."""
+    """Deployment by the name that Serve has for it."""
     parts = config.cluster.deployments
     return {
         "VideoProcessingAPI": parts.api,
@@ -153,9 +155,9 @@ def _deployments(config: Config) -> dict[str, DeploymentSettings]:
 
 
 def _misplaced(config: Config, graph: Graph) -> Iterator[str]:
-    """Replicas on nodes that do not have the resources which their deployment asks for.
+    """Replicas on nodes that do not have the resources which their deployment needs.
 
-    Resources of Ray's own (``node:...``) are on no list of the configuration.
+    Ray's own resources (``node:...``) are not in the configuration.
     """
     deployments = _deployments(config)
     nodes = config.cluster.nodes
@@ -170,11 +172,10 @@ def _misplaced(config: Config, graph: Graph) -> Iterator[str]:
 
 
 def _batches(config: Config, answered: Sequence[Request], of_passes: Sequence[str]) -> Rule:
-    """Of the batcher's own count, and what the network's passes say (``of_passes``).
+    """By the batcher's own count, and by the network's passes (``of_passes``).
 
-    Frames of a call fill batches as far as they go; only its first may be shared with another's.
-
-    So F frames are in at least ceil(F / size) batches and in at most one more than ceil((F - 1) / size).
+    Frames of a call fill batches; only its first batch may be shared with another call. So F frames are in at
+    least ceil(F / size) batches and in at most one more than ceil((F - 1) / size).
     """
     size = config.model.batch_size
     problems: list[str] = []
@@ -188,27 +189,29 @@ def _batches(config: Config, answered: Sequence[Request], of_passes: Sequence[st
                 if not math.ceil(frames / size) <= batches <= math.ceil(max(0, frames - 1) / size) + 1:
                     problems.append(
                         f"{frames} frames of request {request.index} were in {batches} batches, which does"
-                        f" not go with model.batch_size={size}"
+                        f" not match model.batch_size={size}"
                     )
         told = sum(frames for one in request.replicas for _, frames, batches in one.calls if batches)
         if told != request.frames_got:
             problems.append(
-                f"the models say that they had {told} frames of request {request.index}, the answer has"
+                f"the models report {told} frames of request {request.index}, but the response has"
                 f" {request.frames_got}"
             )
     problems += of_passes
     return Rule(
         name="batches were of the configured size",
-        holds=bool(answered) and not problems,
-        found=first_problem(problems) if problems else f"{calls} calls in batches of at most {size} frames",
+        passed=bool(answered) and not problems,
+        observed=first_problem(problems)
+        if problems
+        else f"{calls} calls in batches of at most {size} frames",
         remedy=REMEDY,
     )
 
 
 def _in_flight(config: Config, requests: Sequence[Request], off_s: float) -> Rule:
-    """By the client's times, and by the service's own, whose nodes' clocks are ``off_s`` apart at most."""
+    """By the client's times and by the service's, whose nodes' clocks are at most ``off_s`` apart."""
     wanted = min(config.load.concurrency, len(requests))
-    # After a request that failed no other is sent, so that fewer may have been in flight.
+    # No request is sent after a failed one, so fewer may have been in flight.
     failed = any(one.error is not None for one in requests)
     by_client = most_at_once([(one.sent_s, one.done_s) for one in requests])
     by_service = most_at_once(
@@ -221,10 +224,11 @@ def _in_flight(config: Config, requests: Sequence[Request], off_s: float) -> Rul
     )
     return Rule(
         name="the configured number of requests was in flight",
-        holds=by_client <= wanted if failed else by_client == wanted == by_service,
-        found=f"at most {by_client} by the client, {by_service} by the service; configured {wanted}",
+        passed=by_client <= wanted if failed else by_client == wanted == by_service,
+        observed=f"at most {by_client} by the client and {by_service} by the service; configured {wanted}",
         remedy=(
-            "requests must be longer than the client takes to send them, and the service must take"
-            " load.concurrency at once: take a longer video, or lower load.concurrency"
+            "use a longer video or lower load.concurrency: requests must take longer than sending them,"
+            " and the"
+            " service must accept load.concurrency at once"
         ),
     )

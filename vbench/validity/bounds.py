@@ -1,8 +1,8 @@
-"""The bounds of the rules: their keys, their shipped values, and which of them a configuration loosened.
+"""The bounds of the rules: their keys, their shipped values, and which ones a configuration loosened.
 
 Every key of ``load`` that begins with ``max_`` or ``min_`` bounds a rule. A larger maximum or a smaller
-minimum than the shipped one lets trials pass that would otherwise be invalid, and so does a key that leaves
-out a rule at 0. Whoever reports validity says so.
+minimum than the shipped one lets trials pass that would otherwise be invalid, and so does a key that disables
+a rule at 0. Everything that reports validity reports these too.
 """
 
 import math
@@ -22,7 +22,7 @@ OFF_AT_ZERO = {
     "load.warmup": "cold replicas are not judged",
     "video.scene.objects": "what the detector finds is not judged",
 }
-"""Keys that leave out a rule at 0, and what that means."""
+"""Keys that disable a rule at 0, and what that means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +32,10 @@ class Bound:
     key: str
     """As on the command line: ``load.max_late_ms``."""
     shipped: float
-    """The value with which vbench is shipped."""
+    """The default value."""
 
     def is_looser(self, value: float) -> bool:
-        """Whether ``value`` lets trials pass that the shipped bound stops; what is no number bounds
-        nothing."""
+        """Whether ``value`` lets trials pass that the shipped bound stops; NaN and infinity bound nothing."""
         if not math.isfinite(value):
             return True
         name = self.key.rpartition(".")[2]
@@ -58,7 +57,7 @@ BOUNDS = _bounds()
 
 def loosened(config: Mapping[str, Any]) -> list[str]:
     """``KEY=VALUE (shipped: VALUE)`` for each bound that a trial's resolved configuration loosened, and
-    ``KEY=0 (WHAT is not judged)`` for each rule that it left out.
+    ``KEY=0 (WHAT is not judged)`` for each rule that it disabled.
 
     A bound that the configuration does not have, as in records of earlier versions, is not loosened.
     """
@@ -80,15 +79,14 @@ def _value_at(config: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def marks(trials: Iterable[Trial]) -> list[str]:
-    """What every result of these trials must say about their bounds: one sentence; none if none was
-    loosened."""
+def caveats(trials: Iterable[Trial]) -> list[str]:
+    """One sentence that every result of these trials must show if a bound was loosened; otherwise none."""
     trials = list(trials)
     counted = Counter(text for trial in trials for text in loosened(trial.config))
     if not counted:
         return []
     named = ", ".join(f"{text}{_of(count, trials)}" for text, count in sorted(counted.items()))
-    return [f"BOUNDS LOOSENED: {named}: by the shipped bounds a trial may be invalid."]
+    return [f"BOUNDS LOOSENED: {named}. By the shipped bounds, a trial may be invalid."]
 
 
 def _of(count: int, trials: Sequence[Trial]) -> str:

@@ -1,4 +1,5 @@
-"""What bounded the CPUs of the trial's processes while requests were measured, and was gone at the end."""
+"""Limits on the CPUs of the trial's processes while requests were measured, even if removed before the
+end."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,21 +7,22 @@ from typing import Any
 from vbench.record.types import MachineSample
 
 LEAST_THROTTLED_S = 0.01
-"""Less of it comes with no quota: the kernel's counter is exact, and 0 without one."""
+"""Less is not throttling: the kernel's counter is exact, and 0 without a quota."""
 
 Problem = tuple[str, str]
 """What is wrong, and the remedy."""
 
-REMEDY = "leave the trial's processes alone while they run (taskset, renice, cgroups) and run again"
+REMEDY = "do not change the trial's processes while they run (taskset, renice, cgroups), and run it again"
 
 
 def problems(
     processes: Mapping[str, Mapping[str, Any]], machines: Sequence[MachineSample]
 ) -> Iterator[Problem]:
-    """Bounds that came, or came and went; ``processes``: the conditions at the end of the measured time.
+    """Limits that appeared while requests were measured; ``processes``: the conditions at the end of that
+    time.
 
-    Nothing for records of before the bounds were sampled. A quota that is still there at the end is judged
-    by that, and throttling is what it does.
+    Nothing for older records, in which limits were not sampled. A quota that is still there at the end is
+    judged by its size, since throttling is what it does.
     """
     sampled = [(sample, sample.bounds) for sample in machines if sample.bounds is not None]
     if not sampled:
@@ -37,7 +39,7 @@ def problems(
         default=(None, None),
     )
     if least is not None and at_end and (least.least_cpus or 0) < min(at_end):
-        yield f"the {least.least_cpus_of} could run on {least.least_cpus} CPUs alone", REMEDY
+        yield f"the {least.least_cpus_of} could run on only {least.least_cpus} CPUs", REMEDY
     quotas = [facts["quota_cpus"] for facts in processes.values() if facts["quota_cpus"] is not None]
     tightest = min(
         (bounds for _, bounds in sampled if bounds.quota_cpus is not None),
@@ -45,11 +47,14 @@ def problems(
         default=None,
     )
     if tightest is not None and (tightest.quota_cpus or 0.0) < min(quotas, default=float("inf")):
-        yield f"the {tightest.quota_cpus_of} had a quota of {tightest.quota_cpus:g} CPUs for a time", REMEDY
+        yield (
+            f"the {tightest.quota_cpus_of} had a quota of {tightest.quota_cpus:g} CPUs for some time",
+            REMEDY,
+        )
     throttled_s = max(bounds.throttled_s for _, bounds in sampled)
     if not quotas and throttled_s > LEAST_THROTTLED_S:
         yield (
             f"the kernel throttled the trial's control groups for {throttled_s:.2f} s, by a quota that was"
-            " gone at the end",
+            " removed before the end",
             REMEDY,
         )

@@ -1,4 +1,4 @@
-"""Whether latencies are the service's: what the client itself adds to them, before, around and after."""
+"""Whether latencies are the service's own: how much the client and the network add to them."""
 
 from collections.abc import Iterator, Sequence
 from statistics import fmean
@@ -8,17 +8,17 @@ from vbench.record.types import Request, Rule
 
 LEAST_OUTSIDE_S = 0.25
 MOST_OUTSIDE_SHARE = 0.1
-"""Of the mean latency, the larger of the two may pass outside the service: sending, the proxy, the response's
-way back and its reading. In honest trials it was 4.5% at most."""
+"""The larger of the two may pass outside the service: sending, the proxy, the response's way back and reading
+it. As a share of the mean latency, it was at most 4.5% in honest trials."""
 
 MEAN_LATE_SHARE = 0.08
-"""Of ``load.max_late_ms``, which bounds the latest request: the mean must be far below."""
+"""Share of ``load.max_late_ms``, which bounds the latest request: the mean must be far below."""
 MOST_LATE_SHARE = 0.02
-"""Or of the mean latency, if that is more."""
+"""Share of the mean latency, which applies if it is more."""
 
 
 def judge(load: LoadConfig, requests: Sequence[Request]) -> Iterator[Rule]:
-    """The rule; none if no answer says when the service had the request."""
+    """The rule; none if no response says when the service received the request."""
     answered = [one for one in requests if one.error is None]
     outside = [
         one.latency_s - (one.finished_s - one.received_s)
@@ -34,20 +34,21 @@ def judge(load: LoadConfig, requests: Sequence[Request]) -> Iterator[Rule]:
     problems = []
     if outside_s > bound_s:
         problems.append(
-            f"of the mean latency of {latency_s:.3f} s, {outside_s:.3f} s passed outside the service; bound"
+            f"{outside_s:.3f} s of the mean latency of {latency_s:.3f} s passed outside the service, bound"
             f" {bound_s:.3f} s"
         )
     if late_s > late_bound_s:
         problems.append(
-            f"requests were sent {1000 * late_s:.0f} ms late on average; bound {1000 * late_bound_s:.0f} ms"
+            f"requests were sent {1000 * late_s:.0f} ms late on average, bound {1000 * late_bound_s:.0f} ms"
         )
     yield Rule(
-        name="the latency is the service's",
-        holds=not problems,
-        found="; ".join(problems)
+        name="the latency is the service's own",
+        passed=not problems,
+        observed="; ".join(problems)
         or f"{1000 * outside_s:.0f} ms of {latency_s:.3f} s passed outside the service on average",
         remedy=(
-            "the client waited before it sent or read, or the network is slow: give the client a machine of"
-            " its own, close to the service"
+            "the client waited before sending or reading, or the network is slow: run the client on a"
+            " machine of its"
+            " own, close to the service"
         ),
     )

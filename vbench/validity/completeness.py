@@ -1,4 +1,4 @@
-"""Whether a record has every fact that its rules are judged by: what is missing must not pass for right."""
+"""Whether a record has every fact that its rules need, so that missing facts do not count as correct."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,32 +9,32 @@ from vbench.config.transfer import TRANSFER
 from vbench.record.condition_owners import HARNESS, LOAD, MACHINE, RAYLET
 from vbench.record.measurements import Measurements
 from vbench.record.speed_change import is_bounded
-from vbench.record.types import Clip, Graph, Harness, Observed, Request, Rule
+from vbench.record.types import Clip, Graph, Harness, LoadReport, Request, Rule
 
 STAGES_SEEN = ("VideoDecoder", "ModelInference")
-"""Deployments whose work is watched where it is done."""
+"""Deployments whose work is observed where it is done."""
 
 
 def judge(
     config: Config,
-    observed: Observed,
+    load_report: LoadReport,
     measured: Measurements,
     clip: Clip | None,
     harness: Harness | None,
 ) -> Iterator[Rule]:
-    """The rule; none for a record of before the harness recorded what it saw."""
+    """The rule; none for older records, in which the harness recorded nothing."""
     if harness is None:
         return
     missing = [
         *_of_harness(config, harness),
-        *_of_load(config, observed, measured.requests, clip),
-        *_of_watchers(config, observed, measured),
+        *_of_load(config, load_report, measured.requests, clip),
+        *_of_watchers(config, load_report, measured),
     ]
     yield Rule(
         name="the record is complete",
-        holds=not missing,
-        found=f"it lacks {', '.join(missing)}" if missing else "it has all facts that the rules need",
-        remedy="run the trial again with this version; if it lacks them again, report it",
+        passed=not missing,
+        observed=f"missing: {', '.join(missing)}" if missing else "it has all facts that the rules need",
+        remedy="run the trial again with this version; if facts are missing again, report it",
     )
 
 
@@ -54,68 +54,68 @@ def _of_harness(config: Config, harness: Harness) -> Iterator[str]:
 
 
 def _of_load(
-    config: Config, observed: Observed, requests: Sequence[Request], clip: Clip | None
+    config: Config, load_report: LoadReport, requests: Sequence[Request], clip: Clip | None
 ) -> Iterator[str]:
-    if not observed.stalls:
+    if not load_report.stalls:
         yield "the stalls of the load process"
-    if LOAD not in observed.conditions:
+    if LOAD not in load_report.conditions:
         yield "the conditions of the load process"
     for name in config.cluster.nodes:
-        if f"{RAYLET}{name}" not in observed.conditions:
+        if f"{RAYLET}{name}" not in load_report.conditions:
             yield f"the conditions of {name}'s raylet"
     if config.load.name == TRANSFER:
         return
     if clip is None:
         yield "the clip"
     yield from _of_checks(clip, requests)
-    if config.load.warmup and observed.cold is None:
+    if config.load.warmup and load_report.cold_deployments is None:
         yield "which replicas were warm"
-    graph = observed.graph
+    graph = load_report.graph
     if graph is not None and config.cluster.name != ATTACHED and not graph.compute_alone_s:
-        yield "what a frame costs alone"
+        yield "the cost of a frame by itself"
     if graph is not None and config.load.warmup and not graph.compute_first_s:
-        yield "what a frame cost in the warm-up"
+        yield "the cost of a frame in the warm-up"
     if any(one.error is None and (one.received_s is None or one.finished_s is None) for one in requests):
-        yield "when the service had each request"
+        yield "when the service received each request"
     if graph is not None:
         yield from _of_counts(config, graph, requests)
     if any(not report.calls for one in requests for report in one.replicas):
         yield "the calls of a replica"
-    # Records in which replicas do not say their resources are of before anybody watched their work.
+    # Records in which replicas do not report their resources are older than the observation of their work.
     unwatched = {
         report.deployment
         for one in requests
         for report in one.replicas
         if "resources" in report.settings and len(report.work) != len(report.calls)
     }
-    yield from (f"what was seen of the work of {name}" for name in STAGES_SEEN if name in unwatched)
+    yield from (f"the observed work of {name}" for name in STAGES_SEEN if name in unwatched)
 
 
 def _of_counts(config: Config, graph: Graph, requests: Sequence[Request]) -> Iterator[str]:
-    """Nothing for a record of before HTTP requests were counted. Proxies of a cluster that is elsewhere count
-    only if it was started with vbench's middleware."""
+    """Nothing for older records, in which HTTP requests were not counted. Proxies of an attached cluster
+    count only if it was started with vbench's middleware."""
     if graph.proxy_served_before is None:
         return
     answered = [one for one in requests if one.error is None]
     if any(one.api_requests is None for one in answered):
-        yield "how many HTTP requests the API had"
+        yield "the number of HTTP requests to the API"
     if config.cluster.name != ATTACHED and any(one.proxy_requests is None for one in answered):
-        yield "how many HTTP requests Serve's proxy had"
+        yield "the number of HTTP requests to Serve's proxy"
 
 
 def _of_checks(clip: Clip | None, requests: Sequence[Request]) -> Iterator[str]:
-    """Records of before the reference pass was checked have neither of these."""
+    """Older records, in which the reference pass was not checked, have neither of these."""
     if clip is None:
         return
     counted = [one.detections_repeated is not None for one in requests if one.error is None]
     checked = {one.video for one in clip.checks}
     if (clip.checks or any(counted)) and not all(counted):
-        yield "whether detections were repeated"
+        yield "the number of repeated detections"
     if any(counted) and not checked >= {clip.fingerprint, *(one["fingerprint"] for one in clip.variants)}:
         yield "the checks of a reference pass"
 
 
-def _of_watchers(config: Config, observed: Observed, measured: Measurements) -> Iterator[str]:
+def _of_watchers(config: Config, load_report: LoadReport, measured: Measurements) -> Iterator[str]:
     nodes, machines, network = measured.nodes, measured.machines, measured.network
     sampled = {sample.node for sample in nodes}
     for name in config.cluster.nodes:
@@ -123,9 +123,9 @@ def _of_watchers(config: Config, observed: Observed, measured: Measurements) -> 
             yield f"samples of {name}"
     if not machines:
         yield "samples of a machine"
-    if observed.graph is not None and observed.graph.proxy_served_before is not None:
+    if load_report.graph is not None and load_report.graph.proxy_served_before is not None:
         if any(sample.bounds is None for sample in machines):
-            yield "what bounded the CPUs"
+            yield "the bounds of the CPUs"
         if any(not sample.cpu_by_role_s for sample in machines):
             yield "the CPU seconds by role"
     if config.cluster.name == EMULATED and network is None:
@@ -133,5 +133,5 @@ def _of_watchers(config: Config, observed: Observed, measured: Measurements) -> 
     elif network is not None and any(sample.link is None for sample in nodes):
         yield "the links' counters"
     bounded = is_bounded(config.load.max_speed_change_percent)
-    if bounded and config.cluster.name == ATTACHED and not observed.speeds:
+    if bounded and config.cluster.name == ATTACHED and not load_report.speeds:
         yield "the speed of the nodes' machines"

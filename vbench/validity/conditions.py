@@ -1,4 +1,4 @@
-"""Whether the trial's processes could use the CPUs that its configuration counts on, and ran unaltered."""
+"""Whether the trial's processes could use the configured CPUs, and ran without changes from outside."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config
 from vbench.ray_internals.node import PRELOADED_LIBRARY
 from vbench.record.condition_owners import HARNESS, MACHINE, RAYLET, WORKERS
-from vbench.record.types import Harness, MachineSample, Observed, Rule, Trial
+from vbench.record.types import Harness, LoadReport, MachineSample, Rule, Trial
 from vbench.validity import bounds_during
 
 ALTERING = ("LD_PRELOAD", "LD_AUDIT")
-"""Variables by which other code runs in a program than it was built with: ld.so(8)."""
+"""Variables that load other code into a program: ld.so(8)."""
 
 SLOWING = (
     "PYTHONASYNCIODEBUG",
@@ -19,20 +19,19 @@ SLOWING = (
     "PYTHONPROFILEIMPORTTIME",
     "PYTHONTRACEMALLOC",
 )
-"""Variables by which Python watches itself."""
+"""Variables with which Python observes itself, and slows down."""
 
 Facts = Mapping[str, Any]
 
 
 def judge(
-    config: Config, observed: Observed, harness: Harness | None, machines: Sequence[MachineSample] = ()
+    config: Config, load_report: LoadReport, harness: Harness | None, machines: Sequence[MachineSample] = ()
 ) -> Iterator[Rule]:
-    """The rule "the trial had the CPUs it counts on"; none for a record of before conditions were
-    recorded."""
-    if harness is None or not harness.conditions or not observed.conditions:
+    """The rule "the trial had the configured CPUs"; none for older records without conditions."""
+    if harness is None or not harness.conditions or not load_report.conditions:
         return
     is_here = f"{HARNESS}{MACHINE}" in harness.conditions
-    known = {**(harness.conditions if is_here else {}), **observed.conditions}
+    known = {**(harness.conditions if is_here else {}), **load_report.conditions}
     processes = {who: facts for who, facts in known.items() if not who.endswith(MACHINE)}
     machine = known.get(f"{HARNESS}{MACHINE}", {})
     problems = [
@@ -44,10 +43,10 @@ def judge(
     ]
     usable = {str(facts["usable_cpus"]) for who, facts in processes.items() if who.startswith(RAYLET)}
     yield Rule(
-        name="the trial had the CPUs it counts on",
-        holds=not problems,
-        found="; ".join(text for text, _ in problems)
-        or f"every raylet may use {' or '.join(sorted(usable))} CPUs",
+        name="the trial had the configured CPUs",
+        passed=not problems,
+        observed="; ".join(text for text, _ in problems)
+        or f"every raylet can use {' or '.join(sorted(usable))} CPUs",
         remedy="; ".join(dict.fromkeys(remedy for _, remedy in problems)) or "nothing to do",
     )
 
@@ -59,13 +58,13 @@ Problem = tuple[str, str]
 def _unread(processes: Mapping[str, Facts]) -> Iterator[Problem]:
     for who, facts in processes.items():
         if facts["usable_cpus"] is None:
-            yield f"the CPUs of {who} could not be read", "run as the user whose processes these are"
+            yield f"the CPUs of {who} could not be read", "run vbench as the user who owns these processes"
 
 
 def _narrowed(
     config: Config, processes: Mapping[str, Facts], known: Mapping[str, Facts], machine: Facts
 ) -> Iterator[Problem]:
-    """Processes that may use fewer CPUs than there are, if the configuration counts on more than they may."""
+    """Processes that can use fewer CPUs than there are, if the configuration needs more."""
     nodes = config.cluster.nodes
     counted = [node.cpus for node in nodes.values()]
     for who, facts in processes.items():
@@ -81,12 +80,12 @@ def _narrowed(
             continue
         all_counted = f"all {online} CPUs" if total is None or is_emulated else f"{total} CPUs"
         yield (
-            f"{who} may use {_cpus(facts)} of {online} CPUs, and the configuration counts on {all_counted}",
-            "lift the bound (taskset, or a container's quota)"
+            f"{who} can use {_cpus(facts)} of {online} CPUs, but the configuration needs {all_counted}",
+            "remove the limit (taskset, or a container's quota)"
             + (
                 ""
                 if is_emulated or usable < 1
-                else f", or count on fewer: cluster.nodes.{next(iter(nodes))}.cpus={int(usable)}"
+                else f", or configure fewer: cluster.nodes.{next(iter(nodes))}.cpus={int(usable)}"
             ),
         )
 
@@ -99,7 +98,7 @@ def _cpus(facts: Facts) -> str:
 
 
 def _apart(processes: Mapping[str, Facts]) -> Iterator[Problem]:
-    """Processes of one machine that may use other CPUs than the harness, or have another priority."""
+    """Processes of one machine that can use other CPUs than the harness, or have another priority."""
     first = processes[HARNESS]
     for who, facts in processes.items():
         for name in ("cpus", "quota_cpus", "nice", "policy"):
@@ -107,8 +106,8 @@ def _apart(processes: Mapping[str, Facts]) -> Iterator[Problem]:
                 continue  # Ray itself gives its workers another priority than its raylets
             if facts[name] is not None and facts[name] != first[name]:
                 yield (
-                    f"{name} of {who} is {facts[name]}, and that of the {HARNESS} {first[name]}",
-                    "leave the trial's processes alone (taskset, renice, cgroups) and run again",
+                    f"{name} of {who} is {facts[name]}, but that of the {HARNESS} is {first[name]}",
+                    "do not change the trial's processes (taskset, renice, cgroups), and run the trial again",
                 )
 
 
@@ -123,27 +122,27 @@ def _altered(processes: Mapping[str, Facts]) -> Iterator[Problem]:
                 continue
             debugs = name == "PYTHONMALLOC" and "debug" in value
             if name in ALTERING or name in SLOWING or debugs:
-                yield f"{name}={value} is set for {who}", f"unset {name} and run again"
+                yield f"{name}={value} is set for {who}", f"unset {name} and run the trial again"
 
 
 def usable_cpus(trial: Trial, machine: str) -> float | None:
-    """The most CPUs that the trial's processes may use together on a machine, by their affinity and the
-    quotas of their control groups; None if the record does not say.
+    """The CPUs that the trial's processes can use together on a machine, by their affinity and the quotas of
+    their control groups; None if the record does not say.
 
     ``machine``: as the machine's samples call it: a host name, or the names of its nodes elsewhere, joined by
-    ``+``. Processes of one machine are taken to share a quota: ``_apart`` finds those that do not.
+    ``+``. Processes of one machine are assumed to share a quota: ``_apart`` finds those that do not.
     """
     harness = trial.harness.conditions if trial.harness else {}
-    observed = trial.observed.conditions if trial.observed else {}
+    load_report = trial.load_report.conditions if trial.load_report else {}
     if f"{HARNESS}{MACHINE}" in harness:
-        own = [facts for who, facts in {**harness, **observed}.items() if not who.endswith(MACHINE)]
+        own = [facts for who, facts in {**harness, **load_report}.items() if not who.endswith(MACHINE)]
     else:
         nodes = machine.split("+")
         own = [
-            observed[who]
+            load_report[who]
             for node in nodes
             for kind in (RAYLET, WORKERS)
-            if (who := f"{kind}{node}") in observed
+            if (who := f"{kind}{node}") in load_report
         ]
     if not own or any(facts["cpus"] is None for facts in own):
         return None
@@ -153,20 +152,19 @@ def usable_cpus(trial: Trial, machine: str) -> float | None:
 
 
 CPUS_ALONE = ("cpus", "quota_cpus", "usable_cpus")
-"""What is compared of workers: which of them is looked at is chance."""
+"""What is compared for workers: which of them is sampled is random."""
 
 
 def comparable(trial: Trial) -> Iterator[tuple[str, str]]:
-    """Name and value of each condition that must be the same in trials that are compared; none for a
-    record that knows none.
+    """Name and value of each condition that must be the same in compared trials; none for a record without.
 
-    Of a cluster that is elsewhere a machine's boot says nothing, since other settings run on other
-    machines; and the path of the package that Ray unpacked for a job holds the cluster's own name.
+    For an attached cluster, the boot of a machine means nothing, since other settings run on other machines,
+    and the path of the package that Ray unpacked for a job contains the cluster's name.
     """
     harness = trial.harness.conditions if trial.harness else {}
-    observed = trial.observed.conditions if trial.observed else {}
+    load_report = trial.load_report.conditions if trial.load_report else {}
     is_here = f"{HARNESS}{MACHINE}" in harness
-    for who, facts in {**(harness if is_here else {}), **observed}.items():
+    for who, facts in {**(harness if is_here else {}), **load_report}.items():
         for name, value in facts.items():
             if who.startswith(WORKERS) and name not in CPUS_ALONE:
                 continue

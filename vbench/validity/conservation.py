@@ -1,7 +1,8 @@
-"""What must balance in a record of a closed loop: due times and answers, spans and requests, work and time.
+"""What must balance in the record of a closed loop: due times and responses, spans and requests, work and
+time.
 
-Each law is a function of the record's lines that yields one sentence per violation. None needs to know what
-the work was: a record that was edited, or whose client skipped, repeated or replaced requests, breaks one.
+Each law is a function of the record's lines that yields one sentence per violation. A record that was edited,
+or whose client skipped, repeated or replaced requests, breaks at least one of them.
 """
 
 from collections import Counter
@@ -14,7 +15,7 @@ from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Network
 from vbench.record.steady_window import makespan_s
 from vbench.record.transfers import frame_bytes_by_route
-from vbench.record.types import Observed, Request, Rule, SpanLine
+from vbench.record.types import LoadReport, Request, Rule, SpanLine
 from vbench.validity.as_configured import expected_of_replicas
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import covered_s, merged, most_at_once
@@ -22,13 +23,13 @@ from vbench.validity.served import tolerance_s
 from vbench.validity.span_sets import incomplete
 
 SAME_S = 1e-6
-"""A request's due time is another's time of answer to the last digit: closer than two reads of a clock."""
+"""A request's due time is exactly another request's time of response: closer than two reads of a clock."""
 
 MOST_BUSY = 1.05
-"""Of the measured time: beyond it, work is counted that was not done in it."""
+"""Share of the measured time beyond which work is counted that was not done in it."""
 
 SLOT_S = 0.005
-"""Spans of one slot may lie over each other by this: two reads of a clock may be so far apart."""
+"""Spans of one slot may overlap by this, the distance between two reads of a clock."""
 
 BURST_BYTES = 2**17
 """A shaped flow may send a packet of 64 KiB at once, and so may the link that it is on."""
@@ -36,10 +37,10 @@ BURST_BYTES = 2**17
 
 def judge(
     config: Config,
-    observed: Observed,
+    load_report: LoadReport,
     measured: Measurements,
 ) -> Iterator[Rule]:
-    """The laws as rules; they hold for each kind of load as far as it has what they speak of."""
+    """The laws as rules, as far as they apply to the kind of load."""
     requests, spans = measured.requests, measured.spans
     if not requests:
         return
@@ -52,10 +53,10 @@ def judge(
     yield _rule(
         "the requests are those of one closed loop",
         loop,
-        f"{len(requests)} requests, each due when the one before it was answered",
-        "requests were left out, repeated or replaced, or times changed: do not use the numbers",
+        f"{len(requests)} requests, each due when another was answered",
+        "do not use the numbers: requests were skipped, repeated or replaced, or times were changed",
     )
-    off_s = tolerance_s(observed)
+    off_s = tolerance_s(load_report)
     found = [*within(requests, spans, off_s), *repeated(spans)]
     if not moved:
         found += incomplete(config, requests, spans, off_s)
@@ -63,22 +64,22 @@ def judge(
         "the spans are those of the requests",
         found,
         f"{len(spans)} spans, each within its request",
-        "spans were invented, copied or lost: do not use what is said of stages and bottlenecks",
+        "do not use stage times or bottlenecks: spans were added, copied or lost",
     )
     busy = [*overbusy(config, requests, spans)]
     if measured.network is not None:
-        busy += too_fast(observed, measured, measured.network)
+        busy += too_fast(load_report, measured, measured.network)
     yield _rule(
         "nothing was busy for longer than the measured time",
         busy,
-        "decoders, models and links had time for what they did",
-        "work of outside the measured time is counted, or was never done: do not use the numbers",
+        "decoders, models and links had enough time for their work",
+        "do not use the numbers: work was not done, or not in the measured time",
     )
 
 
 def _rule(name: str, problems: Sequence[str], fine: str, remedy: str) -> Rule:
     return Rule(
-        name=name, holds=not problems, found=first_problem(problems) if problems else fine, remedy=remedy
+        name=name, passed=not problems, observed=first_problem(problems) if problems else fine, remedy=remedy
     )
 
 
@@ -105,12 +106,12 @@ def order(requests: Sequence[Request]) -> Iterator[str]:
 
 
 def due_times(requests: Sequence[Request], concurrency: int) -> Iterator[str]:
-    """As many requests as are in flight are due at the start; each other when one of them all was done."""
+    """At the start, ``concurrency`` requests are due; each further one is due when another is done."""
     start_s = min(one.scheduled_s for one in requests)
     first = [one for one in requests if one.scheduled_s - start_s <= SAME_S]
     wanted = min(concurrency, len(requests))
     if len(first) != wanted:
-        yield f"{len(first)} requests were due at the start, in flight are {wanted}"
+        yield f"{len(first)} requests were due at the start instead of {wanted}"
     done = sorted(one.done_s for one in requests)
     rest = sorted((one for one in requests if one not in first), key=lambda one: one.scheduled_s)
     at = 0
@@ -120,7 +121,7 @@ def due_times(requests: Sequence[Request], concurrency: int) -> Iterator[str]:
         if at < len(done) and abs(done[at] - one.scheduled_s) <= SAME_S:
             at += 1
         else:
-            yield f"request {one.index} was due when no other was done"
+            yield f"request {one.index} was due when no other request was done"
 
 
 def one_at_a_time(requests: Sequence[Request]) -> Iterator[str]:
@@ -132,29 +133,30 @@ def one_at_a_time(requests: Sequence[Request]) -> Iterator[str]:
 
 
 def each_pull_once(requests: Sequence[Request], warm_up: int) -> Iterator[str]:
-    """A transfer's receiver numbers its pulls: the requests are those that follow the warm-up's, in order
-    and without a gap. One that failed does not say its number, and none comes after it."""
+    """A transfer's receiver numbers its pulls: the requests follow those of the warm-up, in order and without
+    a gap. A failed request does not report its number, and none comes after it."""
     for place, one in enumerate(sorted(requests, key=lambda one: one.index)):
         if one.error is not None:
             continue
         numbers = [call[0] for report in one.replicas for call in report.calls]
         expected = warm_up + 1 + place
         if numbers != [expected]:
-            said = " and ".join(map(str, numbers)) or "none that is recorded"
-            yield f"request {one.index} was the receiver's pull {said}, and should be its pull {expected}"
+            said = " and ".join(map(str, numbers)) or "(not recorded)"
+            yield f"request {one.index} was the receiver's pull {said} instead of {expected}"
 
 
 def within(requests: Sequence[Request], spans: Sequence[SpanLine], off_s: float) -> Iterator[str]:
-    """A span lies between its request's sending and its answer, by clocks that are ``off_s`` apart at most.
+    """A span is between the sending of its request and its response, by clocks that are at most ``off_s``
+    apart.
 
-    Not judged: making the objects of a transfer, which is over before its request is sent.
+    Making the objects of a transfer is not judged: it ends before the request is sent.
     """
     by_index = {one.index: one for one in requests}
     for span in spans:
         request = by_index.get(span.request)
         what = f"a span of {span.stage} {span.kind} of request {span.request}"
         if request is None:
-            yield f"{what} is of no recorded request"
+            yield f"{what} belongs to no recorded request"
             continue
         if span.replica == "Sender":
             continue
@@ -168,21 +170,21 @@ def within(requests: Sequence[Request], spans: Sequence[SpanLine], off_s: float)
 
 
 def repeated(spans: Sequence[SpanLine]) -> Iterator[str]:
-    """No stretch of a replica's time is recorded twice."""
+    """No interval of a replica's time is recorded twice."""
     seen: dict[tuple[object, ...], int] = {}
     for span in spans:
         if span.end_s == span.start_s:
             continue
         key = (span.stage, span.kind, span.replica, span.start_s, span.end_s)
         if key in seen:
-            yield f"the same span of {span.stage} {span.kind} is in requests {seen[key]} and {span.request}"
+            yield f"requests {seen[key]} and {span.request} have the same span of {span.stage} {span.kind}"
         seen[key] = span.request
 
 
 def overbusy(config: Config, requests: Sequence[Request], spans: Sequence[SpanLine]) -> Iterator[str]:
     """A replica's compute fits into the measured time, and its spans into its slots.
 
-    Spans of a model may lie over each other, since calls share batches: their union must fit.
+    Spans of a model may overlap, since calls share batches: their union must fit.
     """
     measured_s = makespan_s(requests)
     slots = {"decode": expected_of_replicas(config)["VideoDecoder"]["at_once"]}
@@ -196,17 +198,17 @@ def overbusy(config: Config, requests: Sequence[Request], spans: Sequence[SpanLi
         if busy_s > MOST_BUSY * measured_s:
             yield f"{replica} was busy for {busy_s:.1f} s of {measured_s:.1f} s ({busy_s / measured_s:.0%})"
         if places and (most := most_at_once([(s.start_s, s.end_s) for s in lines], SLOT_S)) > places:
-            yield f"{replica} worked on {most} chunks at once, it has room for {places}"
+            yield f"{replica} worked on {most} chunks at once, but it has {places} slots"
 
 
-def too_fast(observed: Observed, measured: Measurements, network: Network) -> Iterator[str]:
-    """Frames went from node to node no faster than the connections between these and the NICs allow.
+def too_fast(load_report: LoadReport, measured: Measurements, network: Network) -> Iterator[str]:
+    """Frames moved between nodes no faster than their connections and NICs allow.
 
-    Bytes that had to cross, over the time in which any transfer to the receiver was under way; with room for
-    the links' tolerance, and for one burst of each connection per stretch of that time.
+    This compares the bytes that had to move with the time in which any transfer to the receiver was under
+    way, with allowance for the links' tolerance and for one burst per connection and interval of that time.
     """
     links = {link.node: link for link in network.links}
-    connections = {(one.sender, one.receiver): one.found for one in observed.connections}
+    connections = {(one.sender, one.receiver): one.established for one in load_report.connections}
     moving: dict[str, list[SpanLine]] = {}
     for span in measured.spans:
         if span.kind == "transfer" and span.stage != "chunk":
@@ -218,7 +220,7 @@ def too_fast(observed: Observed, measured: Measurements, network: Network) -> It
         return
     for (sender, receiver), nbytes in routes.items():
         if not {sender, receiver} <= links.keys():
-            yield f"frames went from {sender} to {receiver}, between which there is no link"
+            yield f"frames moved from {sender} to {receiver}, between which there is no link"
             continue
         stretches = merged([(s.start_s, s.end_s) for s in moving.get(receiver, [])])
         moving_s = sum(end - start for start, end in stretches)
@@ -228,6 +230,6 @@ def too_fast(observed: Observed, measured: Measurements, network: Network) -> It
         allowed = (1 + LINK_TOLERANCE) * min(caps) / 8 * 1e6 * moving_s + at_once_bytes
         if nbytes > allowed:
             yield (
-                f"{nbytes / 1e6:.1f} MB went from {sender} to {receiver} in {moving_s:.2f} s,"
+                f"{nbytes / 1e6:.1f} MB moved from {sender} to {receiver} in {moving_s:.2f} s,"
                 f" {nbytes * 8e-6 / max(moving_s, 1e-9):.0f} Mbit/s over links of {min(caps):g} Mbit/s"
             )

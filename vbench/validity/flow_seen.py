@@ -1,4 +1,4 @@
-"""Whether a request's spans show the chunk length, window and overlap that are configured."""
+"""Whether a request's spans show the configured chunk length, window and overlap."""
 
 import math
 from collections import Counter
@@ -11,9 +11,9 @@ from vbench.validity.intervals import most_at_once
 
 
 def otherwise(config: Config, request: Request, lines: Sequence[SpanLine], off_s: float) -> Iterator[str]:
-    """What differs, of one answered request; ``off_s``: how far clocks may be apart.
+    """What differs, for one answered request; ``off_s``: how far clocks may be apart.
 
-    A smaller window, and overlap that ``relay`` is configured with and does not use, cannot be told from slow
+    A smaller window, and overlap that ``relay`` is configured with but does not use, look the same as slow
     stages.
     """
     yield from _chunk_length(config, request, lines)
@@ -26,7 +26,7 @@ def _of(lines: Sequence[SpanLine], stage: str, kind: str) -> list[SpanLine]:
 
 
 def _chunk_length(config: Config, request: Request, lines: Sequence[SpanLine]) -> Iterator[str]:
-    """The last chunk is the one with the last frame; how long that is shown is known of scenes alone."""
+    """The last chunk is the one with the last frame, whose duration is known for scenes only."""
     chunk_s = Fraction(str(config.pipeline.chunk_s))
     count = sum(span.chunk is not None for span in _of(lines, "chunk", "compute"))
     most = math.floor(Fraction(request.video_s) / chunk_s) + 1
@@ -35,13 +35,13 @@ def _chunk_length(config: Config, request: Request, lines: Sequence[SpanLine]) -
     least = math.floor(Fraction(max(0.0, last_s)) / chunk_s) + 1
     if count < least or (count > most and not _may_be_cut(config, request, chunk_s)):
         yield (
-            f"its {request.video_s:g} s were split into {count} chunks, which does not go with"
+            f"its {request.video_s:g} s were split into {count} chunks, which does not match"
             f" pipeline.chunk_s={config.pipeline.chunk_s}"
         )
 
 
 def _may_be_cut(config: Config, request: Request, chunk_s: Fraction) -> bool:
-    """Whether a chunk may have so many bytes that ``chunk_mb`` cuts it."""
+    """Whether a chunk may have so many bytes that ``chunk_mb`` splits it."""
     if config.pipeline.chunk_mb is None:
         return False
     frames = float(Fraction(str(config.pipeline.fps)) * chunk_s) + 2
@@ -49,7 +49,8 @@ def _may_be_cut(config: Config, request: Request, chunk_s: Fraction) -> bool:
 
 
 def _window(config: Config, lines: Sequence[SpanLine], off_s: float) -> Iterator[str]:
-    """A chunk has its place from before it is split until it is inferred, or decoded if frames are held."""
+    """A chunk is in flight from before it is split until it is inferred, or decoded if frames are held
+    back."""
     held = config.mode == "combined" or not config.pipeline.overlap
     ends = {span.chunk: span.end_s for span in _of(lines, "decode" if held else "infer", "compute")}
     places = [
@@ -59,7 +60,9 @@ def _window(config: Config, lines: Sequence[SpanLine], off_s: float) -> Iterator
     ]
     most = most_at_once(places, off_s)
     if most > config.pipeline.window:
-        yield f"{most} of its chunks were in flight at once, configured is window={config.pipeline.window}"
+        yield (
+            f"{most} of its chunks were in flight at once, but window={config.pipeline.window} is configured"
+        )
 
 
 def _overlap(config: Config, lines: Sequence[SpanLine], off_s: float) -> Iterator[str]:
@@ -69,9 +72,9 @@ def _overlap(config: Config, lines: Sequence[SpanLine], off_s: float) -> Iterato
     decoded_s = max((span.end_s for span in _of(lines, "decode", "compute")), default=-math.inf)
     if not config.pipeline.overlap:
         if any(span.start_s < decoded_s - off_s for span in inferred):
-            yield "frames were inferred while others were decoded, configured is overlap=false"
+            yield "frames were inferred while others were decoded, but overlap=false is configured"
     elif config.pipeline.handoff == "direct":
-        # Frames that are held back wait once more.
+        # Frames that are held back wait a second time.
         waits = Counter(span.chunk for span in _of(lines, "infer", "queue"))
         if any(count > 1 for count in waits.values()):
-            yield "frames were held back until all were decoded, configured is overlap=true"
+            yield "frames were held back until all were decoded, but overlap=true is configured"

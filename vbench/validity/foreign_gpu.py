@@ -1,4 +1,4 @@
-"""Whether others used a GPU that the trial uses while its requests were measured."""
+"""Whether other programs used the trial's GPUs while requests were measured."""
 
 from collections.abc import Iterator, Sequence
 from statistics import fmean
@@ -8,14 +8,13 @@ from vbench.record.types import MachineSample, Rule
 
 
 def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:
-    """The rule "nothing else used the GPUs"; none for a trial without one, or for records that do not
-    know."""
+    """The rule "nothing else used the GPUs"; none for a trial without a GPU, or for older records."""
     if not _uses_gpus(config):
         return
     percents: dict[tuple[str, int], list[float]] = {}
     others: dict[tuple[str, int], set[str]] = {}
     seen = set()
-    # The first sample of each GPU is about the time before.
+    # The first sample of each GPU is about the time before the measurement.
     for sample in machines:
         for gpu in sample.gpus:
             key = (sample.machine, gpu.gpu)
@@ -35,23 +34,23 @@ def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:
         machine, number = unknown[0]
         names = ", ".join(sorted(others[unknown[0]]))
         found = (
-            f"{names} compute on GPU {number} of {machine}, which does not tell how much; bound {bound:g}%"
+            f"{names} compute on GPU {number} of {machine}, which does not report how much; bound {bound:g}%"
         )
     elif means:
-        found = f"others used {percent:.1f}% of GPU {number} of {machine}"
+        found = f"other programs used {percent:.1f}% of GPU {number} of {machine}"
         found += f" ({', '.join(named)})" if named else ""
         found += f"; bound {bound:g}%"
     else:
-        found = "the GPUs do not tell whose work they do, and no other process was seen on them"
+        found = "the GPUs do not report whose work they do, and no other process was seen on them"
     yield Rule(
         name="nothing else used the GPUs",
-        holds=not unknown and percent <= bound,
-        found=found,
-        remedy="stop what else computes on the GPU (nvidia-smi lists it) and run again",
+        passed=not unknown and percent <= bound,
+        observed=found,
+        remedy="stop what else computes on the GPU (nvidia-smi lists it) and run the trial again",
     )
 
 
 def _uses_gpus(config: Config) -> bool:
-    """A process may use a GPU that Ray is not told of."""
+    """Whether the trial uses GPUs, reserved in Ray or not."""
     is_reserved = any(node.gpus for node in config.cluster.nodes.values())
     return is_reserved or config.model.device != "cpu" or config.pipeline.hwaccel is not None

@@ -1,4 +1,4 @@
-"""Whether the network's own forward passes are those that the batch size and the calls' frames allow."""
+"""Whether the network's forward passes match the batch size and the calls' frames."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ MODEL = DEPLOYMENTS["infer"]
 
 
 def problems(config: Config, requests: Sequence[Request]) -> Iterator[str]:
-    """What differs, in words; nothing for records of versions in which nobody watched the network.
+    """What differs, as text; nothing for older records, in which the network was not observed.
 
     A batch takes the oldest frames that wait (``vbench.pipeline.batching``). So there is one pass per batch;
     each pass over frames of a call is full, except for that with the call's last frame; and all passes of a
@@ -31,7 +31,7 @@ def problems(config: Config, requests: Sequence[Request]) -> Iterator[str]:
 
 
 def is_filled(model: ModelSettings) -> bool:
-    """Whether empty pictures fill a pass up: compiled networks and CUDA graphs have fixed sizes."""
+    """Whether passes are padded with empty pictures: compiled networks and CUDA graphs have fixed sizes."""
     return model.compile or (model.cuda_graph and model.device != "cpu")
 
 
@@ -41,7 +41,7 @@ def _of_call(model: ModelSettings, request: int, frames: int, batches: int, work
     if len(sizes) != batches:
         why = f"although they were in {batches} batches"
     elif any(size != model.batch_size for size in full) or max(sizes, default=0) > model.batch_size:
-        why = f"which does not go with model.batch_size={model.batch_size}"
+        why = f"which does not match model.batch_size={model.batch_size}"
     elif sum(sizes) < frames:
         why = "which is too few"
     else:
@@ -75,7 +75,7 @@ def _of_replicas(model: ModelSettings, answered: Sequence[Request]) -> Iterator[
             continue
         unknown = max(own) - min(own) + 1 - len(own)
         if unknown:
-            yield f"the network of {replica} ran {unknown} forward passes that no call knows of"
+            yield f"the network of {replica} ran {unknown} forward passes that belong to no call"
         total = sum(own.values())
         if total < frames[replica] or (total != frames[replica] and not is_filled(model)):
-            yield f"the network of {replica} was given {total} frames, its calls had {frames[replica]}"
+            yield f"the network of {replica} was given {total} frames, but its calls had {frames[replica]}"

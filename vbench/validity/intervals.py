@@ -13,7 +13,7 @@ def covered_s(spans: Iterable[SpanLine]) -> float:
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """The stretches of time that the intervals cover, in order, none of which touch."""
+    """The disjoint intervals that these cover together, in order."""
     found: list[Interval] = []
     for start, end in sorted(intervals):
         if found and start <= found[-1][1]:
@@ -24,7 +24,7 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def most_at_once(intervals: Sequence[Interval], tolerance_s: float = 0.0) -> int:
-    """The most intervals that lie over each other at any moment, each shortened by ``tolerance_s``."""
+    """The most intervals that overlap at any moment, each shortened by ``tolerance_s``."""
     edges = [(start, 1) for start, end in intervals if end - start > tolerance_s]
     edges += [(end - tolerance_s, -1) for start, end in intervals if end - start > tolerance_s]
     most = now = 0

@@ -1,4 +1,4 @@
-"""Rules that hold detector and decoder against answers that neither service nor reference pass gave."""
+"""Rules that check detector and decoder against results that neither service nor reference pass produced."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,8 +7,8 @@ from vbench.config.transfer import TRANSFER
 from vbench.record.types import Clip, ReferenceChecks, Request, Rule
 
 MOST_WRONG_SHARE = 0.05
-"""Of the objects, so many may differ: if two boxes overlap by just what suppression allows, rounding decides
-which of them is kept."""
+"""Share of the objects that may differ: if two boxes overlap by exactly what suppression allows, rounding
+decides which of them is kept."""
 
 LEAST_LIKENESS = 0.75
 """Honest trials reach 0.999, and 0.95 at the worst quality (crf 51). Of 60 scenes no two reached more than
@@ -26,7 +26,8 @@ LEAST_LEVELS_SHARE = 0.65
 
 
 def judge(config: Config, clip: Clip | None, requests: Sequence[Request]) -> Iterator[Rule]:
-    """The rules; none for a load without a video, and for records of before reference passes were checked."""
+    """The rules; none for a load without a video, or for older records without checks of the reference
+    pass."""
     if clip is None or config.load.name == TRANSFER or not clip.checks:
         return
     if config.model.name == "shapes":
@@ -45,13 +46,15 @@ def _detector(config: Config, checks: Sequence[ReferenceChecks]) -> Rule:
     )
     return Rule(
         name="the detector agrees with a plain implementation",
-        holds=all(one.plain_frames for one in checks)
+        passed=all(one.plain_frames for one in checks)
         and worst.plain_wrong <= MOST_WRONG_SHARE * worst.plain_objects,
-        found=found + (f"; the first: {worst.plain_first}" if worst.plain_first else ""),
+        observed=found + (f"; first: {worst.plain_first}" if worst.plain_first else ""),
         remedy=(
-            "the detector does not see the frames that it is given (fewer frames, a lower resolution, fewer"
-            f" grey levels), or model.precision={config.model.precision} is too coarse for this model: do not"
-            " use the numbers; report it"
+            "do not use the numbers: the detector does not use the frames that it is given (fewer frames,"
+            " a lower"
+            f" resolution, fewer grey levels), or model.precision={config.model.precision} is too coarse"
+            f" for this"
+            " model; report it"
         ),
     )
 
@@ -62,16 +65,17 @@ def _repeated(checks: Sequence[ReferenceChecks], answered: Sequence[Request]) ->
     in_responses = sum(one.detections_repeated or 0 for one in answered)
     return Rule(
         name="detections change when objects move",
-        holds=not in_reference and not in_responses,
-        found=(
+        passed=not in_reference and not in_responses,
+        observed=(
             f"{in_reference} of {moved} frames of the reference pass and {in_responses} frames of the"
-            " responses repeat the detections of the frame before, although objects have moved"
+            " responses repeat the detections of the previous frame, although objects have moved"
             if in_reference or in_responses
-            else f"objects have moved in {moved} frames of the reference pass: no detections are repeated"
+            else f"objects have moved in {moved} frames of the reference pass, and no detections are repeated"
         ),
         remedy=(
-            "the detector leaves out frames and repeats its last answer: do not use the numbers; find what"
-            " does that and switch it off"
+            "do not use the numbers: the detector skips frames and repeats its last result; find the cause"
+            " and"
+            " switch it off"
         ),
     )
 
@@ -83,36 +87,38 @@ def _pictures(checks: Sequence[ReferenceChecks]) -> Rule:
     lost = max((one.detail_lost or 0.0 for one in checks if _has_detail(one)), default=0.0)
     return Rule(
         name="frames show the scene as it was rendered",
-        holds=not problems,
-        found=problems[0]
+        passed=not problems,
+        observed=problems[0]
         if problems
         else f"{compared} frames compared: likeness {likeness:.3f}, bound at least {LEAST_LIKENESS:g};"
         f" {100 * lost:.0f}% of the finest detail lost, bound {100 * MOST_DETAIL_LOST:g}%",
         remedy=(
-            "if the picture is another one, the cached clip was replaced: delete cache/scenes and"
-            " cache/reference in the outputs folder; else decoder or filters lose resolution or grey levels,"
-            " in the service and in the reference pass alike: do not use the numbers; report it"
+            "do not use the numbers. If the picture is a different one, the cached clip was replaced: delete"
+            " cache/scenes and cache/reference in the outputs folder. Otherwise decoder or filters lose"
+            " resolution or"
+            " grey levels, in the service and in the reference pass: report it"
         ),
     )
 
 
 def _faults(one: ReferenceChecks) -> Iterator[str]:
     if not one.pictures or one.likeness is None or one.levels_share is None:
-        yield "no frame could be compared with a plain decoding"
+        yield "no frame could be compared with a plain decoder's"
         return
     if one.likeness < LEAST_LIKENESS:
         yield (
-            f"frames show another picture than was rendered: likeness {one.likeness:.2f}, bound at least"
+            f"frames do not show the rendered picture: likeness {one.likeness:.2f}, bound at least"
             f" {LEAST_LIKENESS:g}"
         )
     if _has_detail(one) and (one.detail_lost or 0.0) > MOST_DETAIL_LOST:
         yield (
             f"frames have less resolution than the video: {100 * (one.detail_lost or 0.0):.0f}% of the finest"
-            f" detail of a plain decoding is lost, bound {100 * MOST_DETAIL_LOST:g}%"
+            f" detail of a plain decoder's frames is lost, bound {100 * MOST_DETAIL_LOST:g}%"
         )
     if one.levels_share < LEAST_LEVELS_SHARE:
         yield (
-            f"frames have {100 * one.levels_share:.0f}% of the grey levels of a plain decoding, bound at"
+            f"frames have {100 * one.levels_share:.0f}% of the grey levels of a plain decoder's frames,"
+            f" bound at"
             f" least {100 * LEAST_LEVELS_SHARE:g}%"
         )
 

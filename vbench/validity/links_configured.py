@@ -1,28 +1,27 @@
-"""Whether emulated links are those that the configuration asks for, and all connections carried frames."""
+"""Whether the emulated links are as configured, and all connections carried frames."""
 
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import Config
 from vbench.record.network import Link, Network
-from vbench.record.types import NodeSample, Observed, Rule
+from vbench.record.types import LoadReport, NodeSample, Rule
 from vbench.validity.first_problem import first_problem
 
 ENOUGH_BYTES_PER_CONNECTION = 20 * 2**20
-"""Ray sends pieces of 5 MiB over its connections in turn: each has had some by then."""
+"""Ray sends pieces of 5 MiB over its connections in turn, so each has had some by then."""
 
 LEAST_OF_MOST = 0.1
-"""Bytes of a connection that carries frames, against those of the one that carries most."""
+"""Least bytes of a connection that carries frames, as a share of the busiest connection's."""
 
 SAME_MBPS = 1e-6
 
 
 def judge(
-    config: Config, observed: Observed, network: Network, nodes: Sequence[NodeSample]
+    config: Config, load_report: LoadReport, network: Network, nodes: Sequence[NodeSample]
 ) -> Iterator[Rule]:
-    """Both rules; the second only for trials that moved enough to tell.
+    """Both rules; the second only for trials that moved enough to judge.
 
-    The rates are computed here, from the configuration alone: what the plan of the hosts says may be what is
-    wrong.
+    The rates are computed here from the configuration, since the plan of the hosts may be wrong.
     """
     wanted = dict(_configured(config))
     found = {link.node: link for link in network.links}
@@ -34,22 +33,26 @@ def judge(
             ("flow cap", wanted[name].flow_mbps, found[name].flow_mbps),
         ):
             if abs(asked - given) > SAME_MBPS * asked:
-                problems.append(f"the {what} of {name} had {given:g} Mbit/s, configured are {asked:g}")
+                problems.append(
+                    f"the {what} of {name} had {given:g} Mbit/s instead of the configured {asked:g}"
+                )
     cluster = config.cluster
     if network.scale != cluster.scale:
-        problems.append(f"the rates were divided by {network.scale:g}, cluster.scale is {cluster.scale:g}")
+        problems.append(
+            f"the rates were divided by {network.scale:g}, but cluster.scale is {cluster.scale:g}"
+        )
     if network.congestion_control != cluster.congestion_control:
         problems.append(
-            f"TCP's congestion control was {network.congestion_control}, configured is"
+            f"TCP's congestion control was {network.congestion_control} instead of the configured"
             f" {cluster.congestion_control}"
         )
     yield Rule(
         name="the links are those of the configuration",
-        holds=not problems,
-        found=first_problem(problems) if problems else f"{len(found)} links as configured",
-        remedy="another network was made than was asked for: do not use the numbers; report it",
+        passed=not problems,
+        observed=first_problem(problems) if problems else f"{len(found)} links as configured",
+        remedy="do not use the numbers: the network is not the configured one; report it",
     )
-    yield from _carried(observed, nodes)
+    yield from _carried(load_report, nodes)
 
 
 def _configured(config: Config) -> Iterator[tuple[str, Link]]:
@@ -68,14 +71,14 @@ def _configured(config: Config) -> Iterator[tuple[str, Link]]:
         )
 
 
-def _carried(observed: Observed, nodes: Sequence[NodeSample]) -> Iterator[Rule]:
-    """Of each sender, how many flows carried a fair share of its frames."""
+def _carried(load_report: LoadReport, nodes: Sequence[NodeSample]) -> Iterator[Rule]:
+    """Per sender, how many flows carried a fair share of its frames."""
     problems: list[str] = []
     seen: list[str] = []
     receivers: dict[str, list[int]] = {}
-    for pair in observed.connections:
-        if pair.found > 1 and pair.moved_bytes >= pair.found * ENOUGH_BYTES_PER_CONNECTION:
-            receivers.setdefault(pair.sender, []).append(pair.found)
+    for pair in load_report.connections:
+        if pair.established > 1 and pair.moved_bytes >= pair.established * ENOUGH_BYTES_PER_CONNECTION:
+            receivers.setdefault(pair.sender, []).append(pair.established)
     for sender, counts in receivers.items():
         most: dict[str, int] = {}
         for sample in nodes:
@@ -90,7 +93,7 @@ def _carried(observed: Observed, nodes: Sequence[NodeSample]) -> Iterator[Rule]:
     if problems or seen:
         yield Rule(
             name="all connections carried frames",
-            holds=not problems,
-            found="; ".join(problems or seen),
-            remedy="Ray did not use its connections in turn: do not use the numbers; see ray.log",
+            passed=not problems,
+            observed="; ".join(problems or seen),
+            remedy="do not use the numbers: Ray did not use all its connections; see ray.log",
         )

@@ -1,4 +1,4 @@
-"""Whether an emulated cluster's links stayed as they were checked: while the trial ran, and after it."""
+"""Whether an emulated cluster's links kept their rates while the trial ran and after it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -8,7 +8,7 @@ from vbench.record.link_use import CHATTER_MBPS, PEAK_S
 from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Link, LinkSample, Network
 from vbench.record.transfers import Transfer
-from vbench.record.types import NodeSample, Observed, Rule
+from vbench.record.types import LoadReport, NodeSample, Rule
 
 READ_TOLERANCE = 0.01
 """A rate that is read back from the kernel was rounded to 1 kbit/s on its way there."""
@@ -21,29 +21,29 @@ PULL_TIMEOUT_S = 10.0
 (``object_manager_pull_timeout_ms``); later repeats wait longer, so this bounds their number."""
 
 OVERHEAD = 0.15
-"""Of the bytes that had to cross: headers, acknowledgements, and pieces that Ray repeats when a buffer is
-full. At most 7% were seen in the committed studies in trials without a pull of more than 10 s."""
+"""Share of the bytes that had to move: headers, acknowledgements, and pieces that Ray repeats when a buffer
+is full. It was at most 7% in the committed studies, in trials without a pull of more than 10 s."""
 
 SPARE_BYTES = 2_000_000
-"""What each node may send or receive beside that, and beside the chatter of Ray's nodes."""
+"""What each node may send or receive in addition to that and to Ray's background traffic."""
 
 FULL = 0.85
-"""From this share of its cap on a NIC is what a flow waits for, and not the flow's own cap."""
+"""From this share of its cap, flows wait for the NIC and not for their own cap."""
 
 LEAST_OF_CAP = 0.6
-"""A queue that is not empty at two looks was served at its cap in between, or was empty for a part of the
-time. So of such times the best tenth must reach this much of the cap: flows of short transfers do not
-reach all of it, and a link that is half as fast as it says reaches half."""
+"""A queue that is not empty in two samples was served at its cap in between, or was empty for a part of the
+time. So the best tenth of such times must reach this share of the cap: flows of short transfers do not reach
+all of it, and a link of half its rate reaches half."""
 
 LEAST_WAITED_S = 2.0
-"""Below, too little waited at two looks in turn to tell."""
+"""With less waiting in consecutive samples, there is too little to judge."""
 
-BROKEN = "something changed the links (tc), or sent over them, while the trial ran: do not use the numbers"
+BROKEN = "do not use the numbers: something changed the links (tc) or used them while the trial ran"
 
 
-def judge(observed: Observed, network: Network, measured: Measurements) -> Iterator[Rule]:
-    """The rules; none for a record of before the links were watched."""
-    if not observed.stalls:
+def judge(load_report: LoadReport, network: Network, measured: Measurements) -> Iterator[Rule]:
+    """The rules; none for older records, in which the links were not watched."""
+    if not load_report.stalls:
         return
     series: dict[str, list[NodeSample]] = {}
     for sample in measured.nodes:
@@ -51,7 +51,7 @@ def judge(observed: Observed, network: Network, measured: Measurements) -> Itera
     yield _configured(network.links, series)
     yield _flows_capped(network.links, series)
     yield _near_cap(network.links, series)
-    yield _explained(network.links, series, observed, measured.transfers)
+    yield _explained(network.links, series, load_report, measured.transfers)
     yield _after(network)
 
 
@@ -70,21 +70,21 @@ def _configured(links: Sequence[Link], series: Series) -> Rule:
             first = first or difference
     return Rule(
         name="the kernel kept the links' rates",
-        holds=looks > 0 and not wrong,
-        found=(
-            f"{wrong} of {looks} looks found another rate; the first: {first}"
+        passed=looks > 0 and not wrong,
+        observed=(
+            f"{wrong} of {looks} samples have another rate; first: {first}"
             if wrong
-            else f"the rates of NICs and flows were those of the plan at all {looks} looks"
+            else f"the rates of NICs and flows were as planned in all {looks} samples"
         ),
         remedy=BROKEN,
     )
 
 
 def _difference(link: Link, sample: NodeSample) -> str:
-    """In words; empty if the kernel has what the plan says."""
+    """What differs from the plan, as text; empty if nothing does."""
     found = sample.link
     if found is None:
-        return f"{link.node}: its queues were not looked at"
+        return f"{link.node}: its queues were not sampled"
     for what, mbps, wanted in (
         ("sends at up to", found.out_mbps, link.nic_mbps),
         ("receives at up to", found.in_mbps, link.nic_mbps),
@@ -92,7 +92,7 @@ def _difference(link: Link, sample: NodeSample) -> str:
         ("has a flow class of", found.flow_most_mbps, link.flow_mbps),
     ):
         if mbps is None:
-            return f"{link.node}: its shaper is gone"
+            return f"{link.node}: it has no shaper"
         if abs(mbps - wanted) > max(READ_TOLERANCE * wanted, 0.001):
             return f"{link.node} {what} {mbps:.4g} Mbit/s instead of {wanted:.4g}"
     if found.flow_classes != DATA_CLASSES + OTHER_CLASSES:
@@ -111,11 +111,10 @@ def _flows_capped(links: Sequence[Link], series: Series) -> Rule:
     )
     return Rule(
         name="no flow carried more than its cap",
-        holds=share <= 1 + LINK_TOLERANCE,
-        found=(
-            f"the most over {PEAK_S:g} s: {where} {mbps:.4g} of {cap:.4g} Mbit/s ({share:.0%});"
-            f" {LINK_TOLERANCE:.0%}"
-            " more are allowed"
+        passed=share <= 1 + LINK_TOLERANCE,
+        observed=(
+            f"highest rate over {PEAK_S:g} s: {where} {mbps:.4g} of {cap:.4g} Mbit/s ({share:.0%}); up to"
+            f" {1 + LINK_TOLERANCE:.0%} is allowed"
             if where
             else f"no flow moved a megabyte over {PEAK_S:g} s"
         ),
@@ -124,9 +123,9 @@ def _flows_capped(links: Sequence[Link], series: Series) -> Rule:
 
 
 def _flow_peaks(samples: Sequence[NodeSample]) -> dict[str, float]:
-    """Class -> its highest rate in Mbit/s between two samples ``PEAK_S`` or more apart.
+    """Class -> its highest rate in Mbit/s between two samples at least ``PEAK_S`` apart.
 
-    Where a reader had to wait for the CPU, the longest time that the bytes may have taken counts.
+    If a reader had to wait for the CPU, the longest time that the bytes may have taken counts.
     """
     peaks: dict[str, float] = {}
     looks = [
@@ -142,7 +141,7 @@ def _flow_peaks(samples: Sequence[NodeSample]) -> dict[str, float]:
         if at_s - read_s < PEAK_S:
             continue
         for name, (sent, _) in flows.items():
-            # A class that was not listed had sent less than a megabyte; what it had is not known.
+            # A class that was not listed had sent less than a megabyte; how much is unknown.
             if name in before:
                 rate = 8e-6 * (sent - before[name][0]) / (at_s - earliest_s)
                 peaks[name] = max(peaks.get(name, 0.0), rate)
@@ -154,14 +153,14 @@ def _near_cap(links: Sequence[Link], series: Series) -> Rule:
     waited_s = 0.0
     full = _full_times({link.node: link for link in links}, series)
     for link in links:
-        for before, after in _looks(series.get(link.node, ())):
+        for before, after in _consecutive(series.get(link.node, ())):
             assert before.at_s is not None
             assert after.at_s is not None
             passed_s = after.at_s - before.at_s
             if passed_s <= 0 or any(from_s < after.at_s and before.at_s < to_s for from_s, to_s in full):
                 continue
             if max(map(_waiting, (before, after))) * link.flow_mbps >= FULL * link.nic_mbps:
-                continue  # they wait for the NIC that they share, which idles between two requests
+                continue  # they wait for the NIC that they share, which is idle between two requests
             for name, (sent, waiting) in after.flows.items():
                 then = before.flows.get(name)
                 if then is not None and then[1] and waiting:
@@ -171,30 +170,30 @@ def _near_cap(links: Sequence[Link], series: Series) -> Rule:
     best = sorted(shares)[-1 - len(shares) // 10] if shares else 0.0
     return Rule(
         name="flows were near their cap while their queue was not empty",
-        holds=not enough or best >= LEAST_OF_CAP,
-        found=(
-            f"of {waited_s:.1f} s in which flows waited, the best tenth reached {best:.0%} of the cap, at"
-            " least"
-            f" {LEAST_OF_CAP:.0%} must be"
+        passed=not enough or best >= LEAST_OF_CAP,
+        observed=(
+            f"of {waited_s:.1f} s in which flows waited, the best tenth reached {best:.0%} of the cap,"
+            f" bound at least"
+            f" {LEAST_OF_CAP:.0%}"
             if enough
-            else f"flows waited for their own cap for {waited_s:.1f} s alone, too little to tell"
+            else f"flows waited for their own cap for only {waited_s:.1f} s, too little to judge"
         ),
         remedy=BROKEN,
     )
 
 
-def _waiting(look: LinkSample) -> int:
+def _waiting(sample: LinkSample) -> int:
     """How many flow classes have something in their queue."""
-    return sum(bool(waiting) for _, waiting in look.flows.values())
+    return sum(bool(waiting) for _, waiting in sample.flows.values())
 
 
-def _looks(samples: Sequence[NodeSample]) -> Iterator[tuple[LinkSample, LinkSample]]:
-    """Each two looks in turn at a node's classes."""
+def _consecutive(samples: Sequence[NodeSample]) -> Iterator[tuple[LinkSample, LinkSample]]:
+    """Each two consecutive samples of a node's classes."""
     return pairwise(sample.link for sample in samples if sample.link and sample.link.at_s is not None)
 
 
 def _full_times(links: Mapping[str, Link], series: Series) -> list[tuple[float, float]]:
-    """When some NIC was full: flows into it or out of it then wait for that, and not for their own cap."""
+    """When some NIC was full: flows into it or out of it wait for the NIC and not for their own cap."""
     return [
         (before.at_s, after.at_s)
         for node, samples in series.items()
@@ -209,7 +208,9 @@ def _full_times(links: Mapping[str, Link], series: Series) -> list[tuple[float, 
     ]
 
 
-def _explained(links: Sequence[Link], series: Series, observed: Observed, each: Sequence[Transfer]) -> Rule:
+def _explained(
+    links: Sequence[Link], series: Series, load_report: LoadReport, each: Sequence[Transfer]
+) -> Rule:
     found = []
     for link in links:
         samples = series.get(link.node, ())
@@ -217,7 +218,7 @@ def _explained(links: Sequence[Link], series: Series, observed: Observed, each: 
             continue
         first, last = samples[0], samples[-1]
         chatter = SPARE_BYTES + CHATTER_MBPS / 8e-6 * (last.at_s - first.at_s)
-        late = observed.late_sent_bytes.get(link.node, 0)
+        late = load_report.post_run_bytes.get(link.node, 0)
         for way, actual, own in (
             ("sent", last.nic_sent_bytes - first.nic_sent_bytes + late, "sender"),
             ("received", last.nic_received_bytes - first.nic_received_bytes, "receiver"),
@@ -229,24 +230,24 @@ def _explained(links: Sequence[Link], series: Series, observed: Observed, each: 
             found.append((actual / allowed, f"{link.node} {way}", actual, allowed, needed))
     share, where, actual, allowed, needed = max(found, default=(0.0, "", 0, 0.0, 0))
     return Rule(
-        name="what was sent is what had to cross, and Ray's own repeats",
-        holds=bool(found) and share <= 1,
-        found=(
-            f"{where} {actual / 1e6:.1f} MB, {needed / 1e6:.1f} MB had to; with Ray's repeats of pulls of"
-            " more than"
-            f" {PULL_TIMEOUT_S:g} s, headers and chatter at most {allowed / 1e6:.1f} MB"
+        name="nothing else used the links",
+        passed=bool(found) and share <= 1,
+        observed=(
+            f"{where} {actual / 1e6:.1f} MB, of which {needed / 1e6:.1f} MB had to move; bound"
+            f" {allowed / 1e6:.1f} MB, with headers, Ray's background traffic, and its repeats of pulls of"
+            f" more than"
+            f" {PULL_TIMEOUT_S:g} s"
             if found
-            else "no two samples of a node were taken"
+            else "there are fewer than two samples of each node"
         ),
         remedy=(
-            "something else sent over the cluster's links (another job, another driver): stop it, and run"
-            " again"
+            "stop what else uses the cluster's links (another job, another driver) and run the trial again"
         ),
     )
 
 
 def _repeats(one: Transfer) -> int:
-    """How often Ray may have sent an object again, by the time that its transfer took."""
+    """How often Ray may have repeated an object, by the duration of its transfer."""
     return int(max(0.0, one.took_s) // PULL_TIMEOUT_S)
 
 
@@ -256,13 +257,14 @@ def _after(network: Network) -> Rule:
     found = "no link was checked after the trial"
     if worst is not None:
         found = (
-            f"{len(network.checks_after)} transfers of the harness's own, {len(wrong)} more than"
-            f" {AFTER_TOLERANCE:.0%} off; the worst: {worst.sender} to {worst.receiver}, {worst.flows} at a"
-            f" time, {worst.measured_mbps:.4g} of {worst.expected_mbps:.4g} Mbit/s"
+            f"{len(network.checks_after)} test transfers, {len(wrong)} more than {AFTER_TOLERANCE:.0%}"
+            f" off; worst:"
+            f" {worst.sender} to {worst.receiver}, {worst.flows} at a time, {worst.measured_mbps:.4g} of"
+            f" {worst.expected_mbps:.4g} Mbit/s"
         )
     return Rule(
         name="the links had their rates after the trial",
-        holds=bool(network.checks_after) and not wrong,
-        found=found,
+        passed=bool(network.checks_after) and not wrong,
+        observed=found,
         remedy=BROKEN,
     )

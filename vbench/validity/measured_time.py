@@ -1,4 +1,4 @@
-"""Whether the measured time of the load process is what others saw pass while it measured.
+"""Whether other processes agree with the load process on how long the measurement took.
 
 Requests, spans and nodes' samples are written by the load process. On this machine the harness, another
 process, takes the machine's samples, the first as the load begins and the last as it ends. On other machines
@@ -11,26 +11,26 @@ from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
 from vbench.record.cpu_use import by_machine
 from vbench.record.steady_window import makespan_s
-from vbench.record.types import MachineSample, Observed, Request, Rule
+from vbench.record.types import LoadReport, MachineSample, Request, Rule
 from vbench.validity.first_problem import first_problem
 
 LEAST_OFF_S = 0.5
 MOST_OFF_SHARE = 0.03
-"""By the larger of the two the machine's samples may span more or less than the requests. In honest trials
-it was 0.07 s at most."""
+"""The larger of the two is the allowed difference between the time that the machine's samples span and that
+of the requests. In honest trials, it was at most 0.07 s."""
 
 AROUND_S = 5.0
 AROUND_SHARE = 0.05
 """The phase ``measure`` begins before the first request and ends after the last: samplers start and stop in
-it, on the nodes of an attached cluster too. In honest trials that took up to 2.6 s."""
+it, also on the nodes of an attached cluster. In honest trials, that took up to 2.6 s."""
 
 CLOCK_S = 0.05
 
 
 def judge(
-    config: Config, observed: Observed, requests: Sequence[Request], machines: Sequence[MachineSample]
+    config: Config, load_report: LoadReport, requests: Sequence[Request], machines: Sequence[MachineSample]
 ) -> Iterator[Rule]:
-    """The rule; none for transfers, between whose requests nothing is measured, and without two samples."""
+    """The rule; none for transfers, which measure nothing between requests, and without two samples."""
     if config.load.name == TRANSFER or not requests:
         return
     measured_s = makespan_s(requests)
@@ -42,25 +42,26 @@ def judge(
         spans_s.append(span_s)
         if abs(span_s - measured_s) > max(LEAST_OFF_S, MOST_OFF_SHARE * measured_s):
             problems.append(
-                f"requests took {measured_s:.2f} s in all, and {machine} was sampled for {span_s:.2f} s"
+                f"all requests took {measured_s:.2f} s, but {machine} was sampled for {span_s:.2f} s"
             )
-    phase_s = observed.phases_s.get("measure")
+    phase_s = load_report.phases_s.get("measure")
     if phase_s is not None:
         most_s = measured_s + max(AROUND_S, AROUND_SHARE * measured_s)
         if not measured_s - CLOCK_S <= phase_s <= most_s:
             problems.append(
-                f"requests took {measured_s:.2f} s in all, and the phase in which they were measured took"
+                f"all requests took {measured_s:.2f} s, but the phase in which they were measured took"
                 f" {phase_s:.2f} s"
             )
     if not spans_s and phase_s is None:
         return
     yield Rule(
-        name="the measured time passed for others too",
-        holds=not problems,
-        found=(
+        name="other processes saw the same measured time",
+        passed=not problems,
+        observed=(
             first_problem(problems)
             if problems
-            else f"{measured_s:.2f} s by the requests, {max(spans_s, default=measured_s):.2f} s by samples"
+            else f"{measured_s:.2f} s by the requests, {max(spans_s, default=measured_s):.2f} s by the"
+            f" samples"
         ),
-        remedy="times were changed, or requests left out or measured twice: do not use the numbers",
+        remedy="do not use the numbers: times were changed, or requests were skipped or measured twice",
     )

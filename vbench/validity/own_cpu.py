@@ -1,4 +1,4 @@
-"""Whether the trial's own processes that do no work on requests left the CPUs to those that do."""
+"""Whether the trial's processes that do no work on requests left the CPUs to those that do."""
 
 from collections.abc import Iterator
 
@@ -13,35 +13,35 @@ BOUNDED = (HARNESS, LOAD, RAYLET, GCS, PROXY, CONTROLLER, AGENTS, WORKERS)
 
 MOST_CORES = {HARNESS: 0.1, LOAD: 0.1}
 MOST_CORES_OF_OTHERS = 0.2
-"""What a role may use of one core. In honest trials on one node, harness and load process used 0.02 and the
-others at most 0.06; on five emulated nodes it was 0.06 and 0.13. A thread that spins takes a whole core, or
-its share of one if others are ready to run."""
+"""Share of one core that a role may use. In honest trials on one node, harness and load process used 0.02 and
+the others at most 0.06; on five emulated nodes, 0.06 and 0.13. A spinning thread takes a whole core, or its
+share of one if others are ready to run."""
 
 CORES_PER_NODE = 0.05
-"""And for each node beyond the first: each has a raylet, agents and queues to sample."""
+"""In addition, for each node after the first: each has a raylet, agents and queues to sample."""
 
 START_S = {WORKERS: 3.0}
 START_S_OF_OTHERS = 0.3
-"""And this much at once, for trials of a few seconds. Ray may start a worker ahead of need, which takes a
-second of CPU time."""
+"""In addition, once, for trials of a few seconds. Ray may start a worker ahead of need, which takes a second
+of CPU time."""
 
 PER_REQUEST_S = {LOAD: 0.015, PROXY: 0.04}
-"""CPU seconds per request on top. In honest trials on one node, at five requests per second and with all else
-that these did, it was 0.004 and 0.011."""
+"""In addition, CPU seconds per request. In honest trials on one node, at five requests per second and
+including all other work of these processes, it was 0.004 and 0.011."""
 
 PER_SAMPLE_S = 0.03
-"""On top for harness and load process, for each sample. In honest trials on one node, all that these did came
-to 0.01 and 0.02."""
+"""In addition, for harness and load process, per sample. In honest trials on one node, all work of these
+processes came to 0.01 and 0.02."""
 
 PER_RESPONSE_MB_S = 0.1
-"""On top for load process and proxy, for each MB of the responses."""
+"""In addition, for load process and proxy, per MB of the responses."""
 
 PER_MOVED_GB_S = 40.0
-"""On top for the raylets, for each GB that had to cross between nodes."""
+"""In addition, for the raylets, per GB that had to move between nodes."""
 
 
 def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
-    """The rule; none for records of before CPU seconds were recorded by role."""
+    """The rule; none for older records without CPU seconds by role."""
     requests, machines = measured.requests, measured.machines
     used_s, measured_s = used_by_role(machines)
     if not used_s:
@@ -52,7 +52,7 @@ def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
     shares = {}
     for role in BOUNDED:
         if role == WORKERS and config.load.name == TRANSFER:
-            continue  # they are its sender and its receiver
+            continue  # these are its sender and its receiver
         cores = MOST_CORES.get(role, MOST_CORES_OF_OTHERS) + CORES_PER_NODE * (nodes - 1)
         bound_s = START_S.get(role, START_S_OF_OTHERS) + cores * measured_s
         if role in PER_REQUEST_S:
@@ -70,7 +70,8 @@ def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
     most = max(shares, key=lambda role: shares[role])
     yield Rule(
         name="harness and Ray left the CPUs to the service",
-        holds=not problems,
-        found="; ".join(problems) or f"the {most} used most of them, {shares[most]:.0%} of a core",
-        remedy="see what runs in that process (a sitecustomize, a plugin, a debugger, py-spy top) and end it",
+        passed=not problems,
+        observed="; ".join(problems) or f"of these, the {most} used most: {shares[most]:.0%} of a core",
+        remedy="find what runs in that process (py-spy top; a sitecustomize, a plugin, a debugger) and"
+        " stop it",
     )

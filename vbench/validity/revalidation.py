@@ -1,4 +1,4 @@
-"""Judges a record again, from its files, by the rules of this version."""
+"""Judges a record again from its files, by the rules of this version."""
 
 import functools
 import json
@@ -13,20 +13,20 @@ from vbench.validity import rules
 
 
 def judged(folder: Path, trial: Trial, measured: Measurements | None = None) -> list[Rule]:
-    """All rules of this version over a record's files, ``measured`` if its lines are read already.
+    """All rules of this version for a record; ``measured`` are its lines if they are already read.
 
-    RecordError if its configuration is of another version, or no rules can be applied to what the files say.
+    RecordError if its configuration is of another version, or if no rule can be applied to the files.
     """
     try:
-        # No rule depends on the block: the arms of a sweep are composed once each.
+        # No rule depends on the block, so each arm of a sweep is composed once.
         config = _config(json.dumps({**trial.config, "block": 0}, sort_keys=True))
     except Exception as error:
-        raise RecordError(f"{folder} was configured by another version: {error}") from error
+        raise RecordError(f"{folder} was configured by another version of vbench: {error}") from error
     if measured is None:
         measured = read_measurements(folder, trial.network)
-    observed = trial.observed if trial.status == "finished" else None
+    load_report = trial.load_report if trial.status == "finished" else None
     try:
-        return rules.judge(config, observed, measured, trial.clip, trial.harness)
+        return rules.judge(config, load_report, measured, trial.clip, trial.harness)
     except Exception as error:
         raise DamagedError(
             f"{folder} cannot be judged: its files do not fit together ({type(error).__name__}:"

@@ -17,9 +17,9 @@ from vbench.record.types import (
     Clip,
     Connections,
     Harness,
+    LoadReport,
     MachineSample,
     NodeSample,
-    Observed,
     Request,
     Rule,
 )
@@ -41,7 +41,7 @@ from vbench.validity import (
 
 def judge(
     config: Config,
-    observed: Observed | None,
+    load_report: LoadReport | None,
     measured: Measurements,
     clip: Clip | None = None,
     harness: Harness | None = None,
@@ -51,42 +51,46 @@ def judge(
     ``observed``: what the load process reported, None if it did not come to its end; ``clip``: the video,
     None for a load without one; ``harness``: what the harness saw itself, None for earlier records.
     """
-    if observed is None:
+    if load_report is None:
         return [
             Rule(
                 name="finished",
-                holds=False,
-                found="the trial did not come to its end",
-                remedy="see the error and load.log in the record's folder",
+                passed=False,
+                observed="the trial did not finish",
+                remedy="see the error, and load.log in the record's folder",
             )
         ]
     requests, machines, network = measured.requests, measured.machines, measured.network
     judges: list[Callable[[], Iterable[Rule]]] = [
-        lambda: _answers(config.load, requests, observed),
-        lambda: [_runtime(config, observed), *_warm(observed), _on_time(config.load, requests)],
-        lambda: _resources(config.load, observed, measured.nodes, machines),
-        lambda: completeness.judge(config, observed, measured, clip, harness),
+        lambda: _answered_rightly(config.load, requests, load_report),
+        lambda: [
+            _runtime(config, load_report),
+            *_replicas_warm(load_report),
+            _client_on_time(config.load, requests),
+        ],
+        lambda: _resources(config.load, load_report, measured.nodes, machines),
+        lambda: completeness.judge(config, load_report, measured, clip, harness),
         lambda: truth.judge(config, clip, requests),
         lambda: known_answers.judge(config, clip, requests),
-        lambda: trial_checks.judge(config, observed, measured, clip),
-        lambda: stalls.judge(config.load, observed, measured, harness),
-        lambda: conditions.judge(config, observed, harness, machines),
-        lambda: speed.judge(config.load, harness, observed),
+        lambda: trial_checks.judge(config, load_report, measured, clip),
+        lambda: stalls.judge(config.load, load_report, measured, harness),
+        lambda: conditions.judge(config, load_report, harness, machines),
+        lambda: speed.judge(config.load, harness, load_report),
         lambda: foreign_gpu.judge(config, machines),
         lambda: own_cpu.judge(config, measured),
     ]
     if network is not None and config.cluster.name == EMULATED:
-        judges.append(lambda: links_configured.judge(config, observed, network, measured.nodes))
+        judges.append(lambda: links_configured.judge(config, load_report, network, measured.nodes))
     if network is not None:
         judges += [
             lambda: links_set_the_pace.judge(config.load, network, measured),
-            lambda: links_during.judge(observed, network, measured),
+            lambda: links_during.judge(load_report, network, measured),
         ]
     return [rule for judge_some in judges for rule in _judged(judge_some)]
 
 
 def _judged(judge_some: Callable[[], Iterable[Rule]]) -> list[Rule]:
-    """Some rules; in their place a broken one, if the record's facts cannot be judged."""
+    """Some rules, or a single broken one if the record's facts cannot be judged."""
     try:
         return list(judge_some())
     except Exception as error:  # noqa: BLE001 - whatever a damaged record makes of them
@@ -94,175 +98,190 @@ def _judged(judge_some: Callable[[], Iterable[Rule]]) -> list[Rule]:
         return [
             Rule(
                 name="the record can be judged",
-                holds=False,
-                found=f"{type(error).__name__} in {Path(where.filename).name}: {first_line(error)}",
-                remedy="the record is damaged, or a rule is wrong: do not use the numbers; report it",
+                passed=False,
+                observed=f"{type(error).__name__} in {Path(where.filename).name}: {first_line(error)}",
+                remedy="do not use the numbers: the record is damaged or a rule is wrong; report it",
             )
         ]
 
 
-def _answers(load: LoadConfig, requests: Sequence[Request], observed: Observed) -> Iterator[Rule]:
+def _answered_rightly(
+    load: LoadConfig, requests: Sequence[Request], load_report: LoadReport
+) -> Iterator[Rule]:
     failed = [r for r in requests if r.error is not None]
     answered = len(requests) - len(failed)
-    first = f"; the first that failed: {failed[0].error}" if failed else ""
-    if observed.not_sent:
-        first += f"; {observed.not_sent} were not sent any more"
+    first = f"; first failure: {failed[0].error}" if failed else ""
+    if load_report.unsent_requests:
+        first += f"; {load_report.unsent_requests} were not sent after it"
     yield Rule(
         name="every request was answered",
-        holds=not failed and len(requests) == load.requests,
-        found=f"{answered} of {load.requests} answered{first}",
-        remedy="mend what the error names; load.log in the record's folder has more",
+        passed=not failed and len(requests) == load.requests,
+        observed=f"{answered} of {load.requests} answered{first}",
+        remedy="fix the cause that the error names; load.log in the record's folder has details",
     )
     wrong = [r for r in requests if r.error is None and r.frames_wrong]
-    first = f"; the first: {wrong[0].mismatch}" if wrong else ""
+    first = f"; first: {wrong[0].mismatch}" if wrong else ""
     moved = load.name == TRANSFER
     what = "objects" if moved else "frames"
     yield Rule(
         name="objects arrived whole" if moved else "frames are identical to the reference pass",
-        holds=not wrong and answered > 0,
-        found=(
+        passed=not wrong and answered > 0,
+        observed=(
             f"{sum(r.frames_got for r in requests)} {what}, {sum(r.frames_wrong for r in wrong)} wrong{first}"
         ),
         remedy=(
-            "Ray or the network is at fault: do not use the numbers; report it"
+            "do not use the numbers: Ray or the network changed the objects; report it"
             if moved
-            else "a decoder or a transfer is at fault: do not use the numbers; report the clip"
+            else "do not use the numbers: a decoder or a transfer changed the frames; report the clip"
         ),
     )
     if moved:
         return
     wrong = [r for r in requests if r.error is None and r.detections_wrong]
-    first = f"; the first: {wrong[0].mismatch}" if wrong else ""
+    first = f"; first: {wrong[0].mismatch}" if wrong else ""
     count = sum(r.detections for r in requests)
     if answered and not count and not wrong:
-        first = ": the model finds nothing in this video, which proves little about the model"
+        first = ": the model detects nothing in this video, so this proves little about the model"
     yield Rule(
         name="detections agree with the reference pass",
-        holds=not wrong and answered > 0,
-        found=f"{count} detections, {sum(r.detections_wrong for r in wrong)} wrong{first}",
-        remedy="compare model.precision, model.device and versions; do not use the numbers",
+        passed=not wrong and answered > 0,
+        observed=f"{count} detections, {sum(r.detections_wrong for r in wrong)} wrong{first}",
+        remedy="do not use the numbers; compare model.precision, model.device and versions",
     )
 
 
-def _runtime(config: Config, observed: Observed) -> Rule:
-    asked = dict(observed.runtime_asked)
+def _runtime(config: Config, load_report: LoadReport) -> Rule:
+    asked = dict(load_report.flags_requested)
     nodes = list(config.cluster.nodes)
-    raylets = observed.runtime_found
+    raylets = load_report.flags_found
     unread = [node for node in raylets if node.flags is None]
     differ = [node for node in raylets if node.flags is not None and dict(node.flags) != asked]
-    wrong = [pair for pair in observed.connections if pair.found != pair.expected]
+    wrong = [pair for pair in load_report.connections if pair.established != pair.expected]
     wanted = ", ".join(f"{name}={value}" for name, value in asked.items()) or "no flag set"
     remedy = "start the cluster with the flags in every node's environment"
-    holds = False
+    passed = False
     if sorted(node.node for node in raylets) != sorted(nodes):
-        found = f"{len(raylets)} raylets were found for {len(nodes)} nodes"
+        found = f"{len(raylets)} raylets were found on {len(nodes)} nodes"
     elif unread:
-        found = f"the environment of {unread[0].node}'s raylet could not be read"
+        found = (
+            f"the environment of the raylet of {unread[0].node} (process {unread[0].raylet_pid}) could not be"
+            " read"
+        )
     elif differ:
-        found = f"asked: {wanted}; {differ[0].node} has {dict(differ[0].flags or {})}"
+        found = (
+            f"requested: {wanted}; the raylet of {differ[0].node} (process {differ[0].raylet_pid}) has"
+            f" {dict(differ[0].flags or {})}"
+        )
     elif wrong:
         found, remedy = _not_connected(wrong[0], moved=config.load.name == TRANSFER)
-    elif len(nodes) > 1 and not observed.connections:
+    elif len(nodes) > 1 and not load_report.connections:
         found = "no frames moved between nodes, so there were no connections to count"
         remedy = "place decoder and model on nodes of their own (cluster.deployments.*.resources)"
     else:
-        holds = True
-        found = f"{wanted}: so in the environment of all raylets ({len(nodes)}); "
-        found += _connected(observed.connections, len(nodes))
-    return Rule(name="the runtime flags are in force", holds=holds, found=found, remedy=remedy)
+        passed = True
+        found = f"{wanted}, in the environment of all {len(nodes)} raylets; "
+        found += _connected(load_report.connections, len(nodes))
+    return Rule(name="the runtime flags are in force", passed=passed, observed=found, remedy=remedy)
 
 
 def _connected(pairs: Sequence[Connections], nodes: int) -> str:
     if nodes == 1:
-        return "one node has no peers, so no connections to count"
-    return ", ".join(f"{pair.found} connections {pair.sender} to {pair.receiver}" for pair in pairs)
-
-
-def _not_connected(pair: Connections, *, moved: bool) -> tuple[str, str]:
-    """What was found, and the remedy; ``moved``: objects alone, and no video."""
-    found = f"{pair.found} connections from {pair.sender} to {pair.receiver}, asked for {pair.expected}"
-    least_bytes = 2 * pair.expected * CHUNK_BYTES
-    if pair.found < pair.expected and pair.moved_bytes < least_bytes:
-        return (
-            f"{found}; {pair.moved_bytes / 1e6:.1f} MB went this way, too few to open all:"
-            f" that takes up to two pieces of 5 MiB each, {least_bytes / 1e6:.1f} MB",
-            f"raise load.warmup, or take {'more objects' if moved else 'a longer video or larger pictures'}",
-        )
-    return found, "the setting is not in force: do not use the numbers; see ray.log in the record's folder"
-
-
-def _warm(observed: Observed) -> Iterator[Rule]:
-    if observed.cold is None:
-        return
-    yield Rule(
-        name="every replica was warm",
-        holds=not observed.cold,
-        found=(
-            f"a replica of {', '.join(observed.cold)} saw no warm-up request"
-            if observed.cold
-            else "the warm-up gave work to all replicas"
-        ),
-        remedy="raise load.warmup, or load.warmup=0 to measure cold replicas too",
+        return "on one node there are no connections to count"
+    return ", ".join(
+        f"{pair.established} connections from {pair.sender} to {pair.receiver}" for pair in pairs
     )
 
 
-def _on_time(load: LoadConfig, requests: Sequence[Request]) -> Rule:
+def _not_connected(pair: Connections, *, moved: bool) -> tuple[str, str]:
+    """What was observed, and the remedy; ``moved``: the load moves objects and has no video."""
+    found = f"{pair.established} connections from {pair.sender} to {pair.receiver} instead of {pair.expected}"
+    least_bytes = 2 * pair.expected * CHUNK_BYTES
+    if pair.established < pair.expected and pair.moved_bytes < least_bytes:
+        return (
+            f"{found}; {pair.moved_bytes / 1e6:.1f} MB are too few to open all connections, which takes up"
+            f" to two"
+            f" pieces of 5 MiB each ({least_bytes / 1e6:.1f} MB)",
+            f"raise load.warmup, or use {'more objects' if moved else 'a longer video or larger pictures'}",
+        )
+    return found, "do not use the numbers: the setting is not in force; see ray.log in the record's folder"
+
+
+def _replicas_warm(load_report: LoadReport) -> Iterator[Rule]:
+    if load_report.cold_deployments is None:
+        return
+    yield Rule(
+        name="every replica was warm",
+        passed=not load_report.cold_deployments,
+        observed=(
+            f"a replica of {', '.join(load_report.cold_deployments)} had no warm-up request"
+            if load_report.cold_deployments
+            else "all replicas had work in the warm-up"
+        ),
+        remedy="raise load.warmup, or set load.warmup=0 to include cold replicas",
+    )
+
+
+def _client_on_time(load: LoadConfig, requests: Sequence[Request]) -> Rule:
     late_ms = max((r.late_s * 1000 for r in requests), default=0.0)
     return Rule(
         name="the client was on time",
-        holds=late_ms <= load.max_late_ms,
-        found=f"at most {late_ms:.1f} ms late, bound {load.max_late_ms:g} ms",
-        remedy="lower load.concurrency or give the machine more cores; load.max_late_ms is the bound",
+        passed=late_ms <= load.max_late_ms,
+        observed=f"requests were sent at most {late_ms:.1f} ms late, bound {load.max_late_ms:g} ms",
+        remedy="lower load.concurrency, or use a machine with more cores; load.max_late_ms is the bound",
     )
 
 
 def _resources(
     load: LoadConfig,
-    observed: Observed,
+    load_report: LoadReport,
     nodes: Sequence[NodeSample],
     machines: Sequence[MachineSample],
 ) -> Iterator[Rule]:
     spilled_mb = max((s.spilled_mb + s.fallback_mb for s in nodes), default=0.0)
     yield Rule(
         name="nothing was spilled to disk",
-        holds=bool(nodes) and spilled_mb == 0,
-        found=f"{spilled_mb:.0f} MB spilled" if nodes else "no sample was taken",
+        passed=bool(nodes) and spilled_mb == 0,
+        observed=f"{spilled_mb:.0f} MB spilled" if nodes else "there is no sample",
         remedy="raise cluster.nodes.*.object_store_mb, or lower load.concurrency or pipeline.window",
     )
-    kills = observed.oom_kills
+    kills = load_report.oom_kills
     yield Rule(
-        name="no process was killed for want of memory",
-        holds=kills == 0,
-        found="the kernel does not count them" if kills is None else f"{kills} killed",
-        remedy="lower load.concurrency, pipeline.window or the object store, or give the machine more memory",
+        name="no process was killed for lack of memory",
+        passed=kills == 0,
+        observed="the kernel does not count killed processes" if kills is None else f"{kills} killed",
+        remedy="lower load.concurrency, pipeline.window or the object store, or use a machine with more"
+        " memory",
     )
-    yield _alone(load, machines)
-    if observed.clocks_off_s:
-        apart_s = clock_skew.apart_s(observed.clocks_off_s)
+    yield _no_foreign_cpu(load, machines)
+    if load_report.clocks_off_s:
+        apart_s = clock_skew.apart_s(load_report.clocks_off_s)
         yield Rule(
             name="the nodes' clocks agree",
-            holds=apart_s <= clock_skew.MOST_APART_S,
-            found=f"at most {1000 * apart_s:.1f} ms apart; bound {1000 * clock_skew.MOST_APART_S:g} ms",
-            remedy="have the nodes keep time (chrony, NTP): spans begin on one node and end on another",
+            passed=apart_s <= clock_skew.MOST_APART_S,
+            observed=f"at most {1000 * apart_s:.1f} ms apart; bound {1000 * clock_skew.MOST_APART_S:g} ms",
+            remedy="synchronise the nodes' clocks (chrony, NTP): spans begin on one node and end on another",
         )
 
 
-def _alone(load: LoadConfig, machines: Sequence[MachineSample]) -> Rule:
-    """Of several machines, the one that others used most."""
+def _no_foreign_cpu(load: LoadConfig, machines: Sequence[MachineSample]) -> Rule:
+    """For several machines, the one that other programs used most."""
     each = {name: cpu_use(samples) for name, samples in by_machine(machines).items()}
     uses = [(use.foreign, name) for name, use in each.items() if use is not None]
     foreign, machine = max(uses, default=(0.0, ""))
     where = "the machine" if len(each) == 1 else machine
     names = Counter(s.foreign_process for s in machines if s.foreign_process and s.machine == machine)
     busiest = f", most often {names.most_common(1)[0][0]}" if names and foreign > 1 else ""
+    stolen = max((use.stolen for use in each.values() if use is not None), default=0.0)
+    taken = f"; {stolen:.1f}% was taken by other virtual machines" if stolen >= 0.1 else ""
     known = bool(each) and len(uses) == len(each)
     return Rule(
         name="nothing else used the CPU",
-        holds=known and foreign <= load.max_foreign_cpu_percent,
-        found=(
-            f"others used {foreign:.1f}% of {where}{busiest}; bound {load.max_foreign_cpu_percent:g}%"
+        passed=known and foreign <= load.max_foreign_cpu_percent,
+        observed=(
+            f"other programs used {foreign:.1f}% of {where}{busiest}{taken}; bound"
+            f" {load.max_foreign_cpu_percent:g}%"
             if known
-            else "no two samples of the machine were taken"
+            else "there are fewer than two samples of the machine"
         ),
-        remedy="stop other programs and run again",
+        remedy="stop other programs and run the trial again",
     )

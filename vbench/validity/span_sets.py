@@ -1,4 +1,4 @@
-"""Which spans a request of the video service has, chunk by chunk, and that none is missing or too many."""
+"""Which spans a request of the video service must have, chunk by chunk: none missing, none too many."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ DEPLOYMENTS = {"chunk": "VideoProcessingService", "decode": "VideoDecoder", "inf
 def incomplete(
     config: Config, requests: Sequence[Request], spans: Sequence[SpanLine], off_s: float
 ) -> Iterator[str]:
-    """What is missing or too much, of each answered request; ``off_s``: how far clocks may be apart."""
+    """What is missing or too much, per answered request; ``off_s``: how far clocks may be apart."""
     by_request: dict[int, list[SpanLine]] = {}
     for span in spans:
         by_request.setdefault(span.request, []).append(span)
@@ -47,18 +47,18 @@ def _of_request(config: Config, request: Request, lines: Sequence[SpanLine], off
     split = _chunks(lines, "chunk", "compute")
     opened = split.pop(None, 0)
     if opened != 1 or split != Counter(range(len(split))):
-        yield f"the chunks that were split are {_words(split)}, opened {opened} times"
+        yield f"it was split into the chunks {_words(split)}, and opened {opened} times"
     decoded = _chunks(lines, "decode", "compute")
     if decoded - split or any(count > 1 for count in decoded.values()):
-        yield f"the chunks that were decoded are {_words(decoded)}, split were {_words(split)}"
+        yield f"the chunks {_words(decoded)} were decoded, but {_words(split)} were split"
     for kind in ("transfer", "queue"):
         if (these := _chunks(lines, "decode", kind)) != decoded:
-            yield f"decode {kind} is of chunks {_words(these)}, decoded were {_words(decoded)}"
+            yield f"decode {kind} has the chunks {_words(these)}, but {_words(decoded)} were decoded"
     once: Chunks = Counter(dict.fromkeys(decoded, 1))
     whole: Chunks = Counter([None] if decoded else [])
     combined, relayed = config.mode == "combined", config.pipeline.handoff == "relay"
     if (inferred := _chunks(lines, "infer", "compute")) != (whole if combined else once):
-        yield f"infer compute is of chunks {_words(inferred)}, decoded were {_words(decoded)}"
+        yield f"infer compute has the chunks {_words(inferred)}, but {_words(decoded)} were decoded"
     transfers = _chunks(lines, "infer", "transfer")
     if combined:
         # Direct, frames may have been brought to the model's node ahead of the call.
@@ -66,14 +66,14 @@ def _of_request(config: Config, request: Request, lines: Sequence[SpanLine], off
     else:
         right = [once + once if relayed else once]
     if transfers not in right:
-        yield f"frames were handed over {_words(transfers)}, decoded were {_words(decoded)}"
+        yield f"frames of the chunks {_words(transfers)} were transferred, but {_words(decoded)} were decoded"
     moved = sum(span.bytes for span in lines if (span.stage, span.kind) == ("infer", "transfer"))
     if moved != (2 if relayed else 1) * (request.frame_bytes + PTS_BYTES * request.frames_got):
-        yield f"{moved} bytes were handed over, its frames have {request.frame_bytes}"
+        yield f"{moved} bytes were transferred, but its frames have {request.frame_bytes}"
     decoders = [one for one in request.replicas if one.replica.startswith("VideoDecoder#")]
     told = sum(frames for one in decoders for _, frames, _ in one.calls)
     if decoders and told != request.frames_got:
-        yield f"the decoders say that they made {told} frames, the answer has {request.frames_got}"
+        yield f"the decoders report {told} frames, but the response has {request.frames_got}"
     yield from _order(lines, off_s)
     yield from _places(lines)
     yield from flow_seen.otherwise(config, request, lines, off_s)
@@ -101,7 +101,7 @@ def _places(lines: Sequence[SpanLine]) -> Iterator[str]:
     """Compute is on a replica of the stage's deployment."""
     for span in lines:
         if span.kind == "compute" and span.replica.partition("#")[0] != DEPLOYMENTS.get(span.stage):
-            yield f"{span.stage} compute was on {span.replica}"
+            yield f"{span.stage} compute ran on {span.replica}"
 
 
 def _words(chunks: Chunks) -> str:

@@ -1,4 +1,4 @@
-"""Whether anything stood still while requests were measured: the client, a sampler, a node, the machine."""
+"""Whether anything stalled while requests were measured: the client, a sampler, a node, the machine."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -6,36 +6,37 @@ from itertools import pairwise
 from vbench.config.schema import LoadConfig
 from vbench.record.measurements import Measurements
 from vbench.record.steady_window import makespan_s
-from vbench.record.types import Harness, MachineSample, NodeSample, Observed, Rule, Stall
+from vbench.record.types import Harness, LoadReport, MachineSample, NodeSample, Rule, Stall
 
 REMEDY = (
-    "see who stopped it (a signal, a debugger, a suspended machine, memory that is swapped), or give the"
-    " machine more cores; load.max_stall_ms and load.max_stall_percent are the bounds"
+    "find what stopped it (a signal, a debugger, a suspended machine, swapped memory), or use a machine"
+    " with more"
+    " cores; load.max_stall_ms and load.max_stall_percent are the bounds"
 )
 
 MOST_TOGETHER = 2.0
-"""All stops of one process together may take this many times what one may."""
+"""All stalls of one process together may take this many times as long as a single one."""
 
 
 def judge(
     load: LoadConfig,
-    observed: Observed,
+    load_report: LoadReport,
     measured: Measurements,
     harness: Harness | None,
 ) -> Iterator[Rule]:
-    """The rule "nothing stalled"; none for a record that was made before stalls were watched.
+    """The rule "nothing stalled"; none for older records, in which stalls were not observed.
 
-    A stop adds at most its length to each of the c requests in flight, c * stop / n to the mean of n. In a
-    closed loop that mean is c * measured time / n, less what slots are empty at the end: a stop raises it by
-    little more than its share of the measured time. A long trial may therefore stand still for longer than
+    A stall adds at most its length to each of the c requests in flight, so c * stall / n to the mean of n. In
+    a closed loop, that mean is c * measured time / n, minus the empty slots at the end: a stall raises it by
+    little more than its share of the measured time. So a long trial may stall for longer than
     ``max_stall_ms``.
 
-    Many short stops do as much as a long one, so their sum is bounded too, as far as the kernel tells them
-    from waiting for a CPU.
+    Many short stalls have the same effect as a long one, so their sum is bounded too, as far as the kernel
+    distinguishes them from waiting for a CPU.
     """
-    if harness is None or not observed.stalls:
+    if harness is None or not load_report.stalls:
         return
-    watched = [*observed.stalls, *harness.stalls]
+    watched = [*load_report.stalls, *harness.stalls]
     unwatched = [stall.where for stall in watched if not stall.wakes]
     seen = [*watched, *_samples(load, measured.nodes, measured.machines)]
     worst = max(seen, key=lambda stall: stall.worst_ms)
@@ -44,9 +45,9 @@ def judge(
     share_ms = 10 * load.max_stall_percent * makespan_s(measured.requests)
     bound_ms = max(load.max_stall_ms, share_ms)
     if unwatched:
-        found = f"nobody watched {', '.join(unwatched)}"
+        found = f"not observed: {', '.join(unwatched)}"
     else:
-        found = f"at most {worst.worst_ms:.0f} ms ({worst.where}), bound {bound_ms:.0f} ms"
+        found = f"longest stall {worst.worst_ms:.0f} ms ({worst.where}), bound {bound_ms:.0f} ms"
         others = sorted((one for one in seen if one is not worst), key=lambda one: -one.worst_ms)
         too_long = [f"{one.where} {one.worst_ms:.0f} ms" for one in others if one.worst_ms > bound_ms]
         if share_ms > load.max_stall_ms:
@@ -54,17 +55,17 @@ def judge(
         if worst.suspended_ms:
             found += f"; the machine was suspended for {worst.suspended_ms:.0f} ms of it"
         if too_long:
-            found += f"; too long as well: {', '.join(too_long)}"
+            found += f"; also too long: {', '.join(too_long)}"
     stood_ms = summed.stood_ms or 0.0
     most_ms = MOST_TOGETHER * bound_ms
     if stood_ms > most_ms:
-        found += f"; {summed.where} stood still for {stood_ms:.0f} ms in all, bound {most_ms:.0f} ms"
+        found += f"; {summed.where} stalled for {stood_ms:.0f} ms in total, bound {most_ms:.0f} ms"
     if stopped:
         found += f"; stopped by a signal or a debugger: {', '.join(stopped)}"
     yield Rule(
         name="nothing stalled",
-        holds=not unwatched and not stopped and worst.worst_ms <= bound_ms and stood_ms <= most_ms,
-        found=found,
+        passed=not unwatched and not stopped and worst.worst_ms <= bound_ms and stood_ms <= most_ms,
+        observed=found,
         remedy=REMEDY,
     )
 
@@ -72,10 +73,10 @@ def judge(
 def _samples(
     load: LoadConfig, nodes: Sequence[NodeSample], machines: Sequence[MachineSample]
 ) -> Iterator[Stall]:
-    """Of each node's and each machine's samples, the longest time between two beyond their period.
+    """Per node and machine, the longest time between two samples beyond their period.
 
-    A raylet that stands still does not say what is in its store, and the sample waits for it. The first and
-    the last sample of a machine are taken when the load process asks for them, so gaps are shorter there.
+    A stalled raylet does not report its object store, so the sample waits for it. The first and the last
+    sample of a machine are taken when the load process asks for them, so gaps are shorter there.
     """
     series: dict[str, list[float]] = {}
     for node in nodes:

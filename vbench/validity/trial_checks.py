@@ -1,11 +1,11 @@
-"""The rules on who answered, what ran and what must balance, over one record."""
+"""The rules on who answered, what ran and what must balance, for one record."""
 
 from collections.abc import Iterator
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
 from vbench.record.measurements import Measurements
-from vbench.record.types import Clip, Observed, Rule
+from vbench.record.types import Clip, LoadReport, Rule
 from vbench.validity import (
     answered_by,
     as_configured,
@@ -20,30 +20,30 @@ from vbench.validity import (
 
 def judge(
     config: Config,
-    observed: Observed,
+    load_report: LoadReport,
     measured: Measurements,
     clip: Clip | None,
 ) -> Iterator[Rule]:
-    """All of them; none if no request was answered, which breaks a rule by itself."""
+    """All of them; none if no request was answered, which breaks another rule."""
     requests, spans = measured.requests, measured.spans
     if not any(request.error is None for request in requests):
         return
-    yield from conservation.judge(config, observed, measured)
-    yield from measured_time.judge(config, observed, requests, measured.machines)
+    yield from conservation.judge(config, load_report, measured)
+    yield from measured_time.judge(config, load_report, requests, measured.machines)
     if config.load.name == TRANSFER:
         return
-    graph = observed.graph
+    graph = load_report.graph
     if graph is None:
         yield Rule(
             name="this trial's deployment answered",
-            holds=False,
-            found="the record does not say what was deployed: an earlier version of vbench made it",
+            passed=False,
+            observed="the record does not say what was deployed: it is of an earlier version of vbench",
             remedy="run the trial again",
         )
         return
     yield from answered_by.judge(graph, requests, spans)
-    yield from as_configured.judge(config, observed, graph, requests)
-    yield from served.judge(observed, graph, requests)
+    yield from as_configured.judge(config, load_report, graph, requests)
+    yield from served.judge(load_report, graph, requests)
     yield from client_time.judge(config.load, requests)
     yield from work_done.judge(graph, requests, spans)
     yield from consistency.judge(clip, graph, requests, spans)

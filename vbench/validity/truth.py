@@ -1,4 +1,4 @@
-"""The rules that hold service and reference pass alike against what is known without either."""
+"""The rules that check service and reference pass against what is known without either."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -10,12 +10,12 @@ from vbench.record.types import Clip, Request, Rule
 
 MOST_OFF_SHARE = 0.05
 MOST_OFF_FRAMES = 2
-"""By so much, the larger of the two, a file's frames may differ from what its container's times promise: they
-do not say which pictures a decoder leaves out at a cut. The frames of a scene must be exact."""
+"""The larger of the two is the allowed difference between a file's frames and the times in its container,
+which do not say which pictures a decoder drops at a cut. The frames of a scene must be exact."""
 
 
 def judge(config: Config, clip: Clip | None, requests: Sequence[Request]) -> Iterator[Rule]:
-    """The rules; none for a load without a video, and none without an answer, which breaks another rule."""
+    """The rules; none for a load without a video, and none without a response, which breaks another rule."""
     answered = [request for request in requests if request.error is None]
     if clip is None or config.load.name == TRANSFER or not answered:
         return
@@ -25,7 +25,7 @@ def judge(config: Config, clip: Clip | None, requests: Sequence[Request]) -> Ite
 
 
 def scene_frames(length_s: float, rate: Fraction, fps: Fraction) -> int:
-    """Frames that ``fps`` frames per second take of a scene: the first in each period, at most all."""
+    """Number of frames sampled from a scene at ``fps``: the first in each period, at most all."""
     frames = round(Fraction(length_s) * rate)
     return frames if fps >= rate else int((frames - 1) * fps / rate) + 1
 
@@ -41,19 +41,22 @@ def _frame_count(config: Config, clip: Clip, answered: Sequence[Request]) -> Rul
     elif clip.periods_filled is not None:
         off = max(MOST_OFF_FRAMES, int(MOST_OFF_SHARE * clip.periods_filled))
         least, most = clip.periods_filled - off, clip.periods_filled + off
-        promised = f"the container's times promise {clip.periods_filled}, {off} more or fewer"
+        promised = f"the container's times give {clip.periods_filled}, plus or minus {off}"
     if least is None or most is None:
-        promised, holds = "the record does not say how many the container promises: run the trial again", True
+        promised, passed = (
+            "the record does not say how many the container promises: run the trial again",
+            True,
+        )
     else:
-        # Keyframes stand for several frames each, so that there are fewer.
+        # Each keyframe stands in for several frames, so there are fewer.
         least = 1 if config.pipeline.keyframes_only else max(1, least)
-        holds = least <= counts[0] and counts[-1] <= most
+        passed = least <= counts[0] and counts[-1] <= most
     found = " and ".join(str(count) for count in (counts[0], counts[-1])[: len(counts)])
     return Rule(
         name="the number of frames fits the video's length",
-        holds=holds,
-        found=f"{found} frames per request; at {config.pipeline.fps} frames/s {promised}",
-        remedy="frames are lost or added, in the service or in the reference pass: report the clip",
+        passed=passed,
+        observed=f"{found} frames per request; at {config.pipeline.fps} frames/s {promised}",
+        remedy="frames are lost or added in the service or in the reference pass: report the clip",
     )
 
 
@@ -68,28 +71,30 @@ def _frame_size(config: Config, clip: Clip, answered: Sequence[Request]) -> Rule
     each = wrong.frame_bytes / max(1, wrong.frames_got) if wrong else frame_bytes
     return Rule(
         name="frames are as large as configured",
-        holds=wrong is None,
-        found=shape if wrong is None else f"request {wrong.index}: {each:.0f} bytes per frame, not {shape}",
-        remedy="other pictures than configured were moved and detected in: do not use the numbers; report it",
+        passed=wrong is None,
+        observed=shape
+        if wrong is None
+        else f"request {wrong.index}: {each:.0f} bytes per frame, not {shape}",
+        remedy="do not use the numbers: frames had another size than configured; report it",
     )
 
 
 def _objects(config: Config, clip: Clip) -> Iterator[Rule]:
-    """For a detector that was trained for scenes, on a scene that has objects."""
+    """For a detector that was trained on scenes, on a scene with objects."""
     scene, model = config.video.scene, config.model
     if scene is None or not scene.objects or model.name != "shapes" or model.weights == "random":
         return
     reached, least = clip.reference_map50, config.load.min_scene_map50
     yield Rule(
         name="the detector finds the scene's objects",
-        holds=reached is not None and reached >= least,
-        found=(
+        passed=reached is not None and reached >= least,
+        observed=(
             "the mAP was not computed"
             if reached is None
             else f"mAP at IoU 0.5 is {reached:.3f}; bound at least {least:g}"
         ),
         remedy=(
-            "frames, boxes or classes are wrong: report it; if the scene is too hard, take larger pictures "
-            "(video.scene.width, video.scene.height) or fewer objects, or lower load.min_scene_map50"
+            "frames, boxes or classes are wrong: report it. If the scene is too hard, use larger pictures"
+            " (video.scene.width, video.scene.height) or fewer objects, or lower load.min_scene_map50"
         ),
     )

@@ -1,4 +1,4 @@
-"""Whether decoders and models did their work again for each request, or kept what an earlier one had cost."""
+"""Whether decoders and models did the work for each request again, instead of reusing results."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -10,27 +10,27 @@ from vbench.validity.span_sets import DEPLOYMENTS, PTS_BYTES
 STAGES = ("decode", "infer")
 
 LEAST_OF_ALONE = 0.2
-"""Of a frame's CPU time over a replica's threads: it cannot take less than all of that, and a busy machine
-makes CPU time at most about twice as much. What is looked up takes less than 0.01 of it."""
+"""Share of a frame's CPU time over a replica's threads: the work cannot take less than the whole, and a busy
+machine at most doubles CPU time. A lookup takes less than 0.01 of it."""
 
 LEAST_OF_FIRST = 0.05
-"""Of what a frame took in the warm-up, where first calls are slow and requests share the cores."""
+"""Share of a frame's time in the warm-up, where first calls are slow and requests share the cores."""
 
 
 LEAST_OF_ALONE_PER_CHUNK = 0.03
 """The same for a single chunk: one that begins at a keyframe takes a small part of the mean of all chunks,
-where pictures before the first sampled one are decoded too. What is looked up takes less than 0.01 of it."""
+where pictures before the first sampled one are decoded too. A lookup takes less than 0.01 of it."""
 
 LEAST_OF_ALONE_PER_PASS = 0.1
-"""Of a frame's CPU time over a replica's threads, in the thread that ran a forward pass: other programs do
-not shorten CPU time. What is looked up takes less than 0.01 of it."""
+"""Share of a frame's CPU time over a replica's threads, in the thread that ran a forward pass: other programs
+do not shorten CPU time. A lookup takes less than 0.01 of it."""
 
 LEAST_RUN_MS = 1.0
-"""CPU time of any run of FFmpeg: to start, it takes 10 ms or more."""
+"""Least CPU time of a run of FFmpeg: its start alone takes 10 ms or more."""
 
 CALLS_FOR_ALL = 12
-"""Chunks or requests per replica from which on each must have had one: if they went to replicas by chance,
-one in 10^5 trials would leave one out, and Serve prefers those that are free."""
+"""Chunks or requests per replica from which on each replica must have had one: if they were distributed
+randomly, one in 10^5 trials would leave a replica out, and Serve prefers free ones."""
 
 
 def compute_per_frame_s(
@@ -38,8 +38,8 @@ def compute_per_frame_s(
 ) -> Iterator[tuple[int, float]]:
     """Index of each request that has frames, and its seconds of the stage's compute per frame.
 
-    Of ``decode`` the sum over chunks; of ``infer``, whose calls share batches, the time in which at least one
-    was under way.
+    For ``decode``, the sum over chunks; for ``infer``, whose calls share batches, the time in which at least
+    one was under way.
     """
     own: dict[int, list[SpanLine]] = {}
     for span in spans:
@@ -55,8 +55,8 @@ def compute_per_frame_s(
 
 
 def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) -> Iterator[Rule]:
-    """In each request and each chunk each stage's compute per frame is above its floor, every replica worked,
-    and no two requests in a row are the same."""
+    """The rules: compute per frame is above its floor in each request and chunk, every replica worked, and no
+    two consecutive requests are the same."""
     yield _in_turn(requests)
     yield _all_worked(graph, spans)
     shown: list[str] = []
@@ -70,18 +70,19 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
         index, least_s = min(each, key=lambda one: one[1])
         against = f"{1000 * alone_s:.2f} ms of CPU" if alone_s else f"{1000 * first_s:.2f} ms in the warm-up"
         if not floor_s:
-            against = "nothing to hold it against: load.warmup=0 on another machine"
+            against = "nothing to compare it with: load.warmup=0 on another machine"
         text = f"{stage} took {1000 * least_s:.2f} ms per frame in request {index} ({against})"
         (problems if least_s < floor_s else shown).append(text)
         problems += _looked_up(stage, alone_s, requests, spans)
         problems += _without_passes(alone_s, requests) if stage == "infer" else _undecoded(alone_s, requests)
     yield Rule(
-        name="each request was computed anew",
-        holds=not problems,
-        found="; ".join(problems or shown) or "no request has frames",
+        name="each request was computed again",
+        passed=not problems,
+        observed="; ".join(problems or shown) or "no request has frames",
         remedy=(
-            "find what answers from memory instead of decoding and inferring, and switch it off: the numbers"
-            " are not those of the work"
+            "do not use the numbers: find what answers from memory instead of decoding and inferring, and"
+            " switch it"
+            " off"
         ),
     )
 
@@ -89,10 +90,10 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
 def _looked_up(
     stage: str, alone_s: float, requests: Sequence[Request], spans: Sequence[SpanLine]
 ) -> Iterator[str]:
-    """The chunk whose compute per frame is the least, if it is below the floor of a chunk.
+    """The chunk with the least compute per frame, if it is below the floor of a chunk.
 
-    Of chunks with few frames, such as a video's last, one frame may be a keyframe that alone was decoded. In
-    combined mode, where all frames go to the model at once, chunks count as equally long.
+    In chunks with few frames, such as a video's last, only a keyframe may have been decoded. In combined
+    mode, where all frames go to the model at once, chunks count as equally long.
     """
     frames_got = {one.index: one.frames_got for one in requests}
     bytes_per_frame = {
@@ -154,8 +155,8 @@ def _without_passes(alone_s: float, requests: Sequence[Request]) -> Iterator[str
 
 
 def _undecoded(alone_s: float, requests: Sequence[Request]) -> Iterator[str]:
-    """Calls for which no FFmpeg ran, and the request whose runs took the least CPU time per frame, if that is
-    below the floor of a request."""
+    """Calls for which no FFmpeg ran, and the request with the least CPU time per frame, if that is below the
+    floor of a request."""
     per_frame = []
     for request in requests:
         used_ms, frames = 0.0, 0
@@ -179,10 +180,10 @@ def _undecoded(alone_s: float, requests: Sequence[Request]) -> Iterator[str]:
 
 
 def _all_worked(graph: Graph, spans: Sequence[SpanLine]) -> Rule:
-    """Every replica had work, if there was enough for all."""
+    """Every replica had work if there was enough for all."""
     calls: dict[str, dict[str, int]] = {deployment: {} for deployment in DEPLOYMENTS.values()}
     for span in spans:
-        # A service has one such span per request besides one per chunk.
+        # A service has one such span per request in addition to one per chunk.
         if span.kind == "compute" and (span.stage != "chunk" or span.chunk is None):
             own = calls[DEPLOYMENTS[span.stage]]
             own[span.replica] = own.get(span.replica, 0) + 1
@@ -194,30 +195,30 @@ def _all_worked(graph: Graph, spans: Sequence[SpanLine]) -> Rule:
             problems.append(f"{idle[0]} had none of the {sum(own.values())} calls of {deployment}")
     return Rule(
         name="every replica worked",
-        holds=not problems,
-        found="; ".join(problems) or f"{sum(len(own) for own in calls.values())} replicas had work",
-        remedy="other replicas did its work: do not use the numbers; see Serve's logs",
+        passed=not problems,
+        observed="; ".join(problems) or f"{sum(len(own) for own in calls.values())} replicas had work",
+        remedy="do not use the numbers: other replicas did its work; see Serve's logs",
     )
 
 
 def _in_turn(requests: Sequence[Request]) -> Rule:
-    """Where there is more than one video to ask for, which a user's own is not."""
+    """Applies if there are several videos; a user's own is only one."""
     ordered = sorted(requests, key=lambda one: one.index)
     videos = {one.video for one in ordered}
     same = [
-        f"requests {before.index} and {after.index} asked for the same video, and there are {len(videos)}"
+        f"requests {before.index} and {after.index} asked for the same of {len(videos)} videos"
         for before, after in pairwise(ordered)
         if len(videos) > 1 and before.video == after.video
     ]
     return Rule(
-        name="requests in a row asked for different videos",
-        holds=not same,
-        found=(
+        name="consecutive requests asked for different videos",
+        passed=not same,
+        observed=(
             same[0]
             if same
             else f"{len(videos)} videos in turn"
             if len(videos) > 1
-            else "there is one video: that it was worked on each time is another rule's"
+            else "there is only one video; another rule checks that each request was computed again"
         ),
-        remedy="requests were left out, repeated or replaced: do not use the numbers",
+        remedy="do not use the numbers: requests were skipped, repeated or replaced",
     )

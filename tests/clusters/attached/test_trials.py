@@ -67,24 +67,24 @@ def test_a_trial_is_whole_over_connections_that_are_cut(cluster: Stranger, workp
     (folder,) = workplace.trials()
     trial = read_trial(folder)
     assert trial.valid
-    assert trial.observed is not None
+    assert trial.load_report is not None
     log = (folder / "load.log").read_text()
     assert "the connection was lost" in log
     assert "Connection refused" in log or "Cannot connect" in log
     assert [request.frames_got for request in read_requests(folder)] == [80, 80, 80]
     assert {span.node for span in read_spans(folder)} <= set(NODES)
-    flags = [dict(node.flags or {}) for node in trial.observed.runtime_found]
+    flags = [dict(node.flags or {}) for node in trial.load_report.flags_found]
     assert flags == [
         {
             "RAY_experimental_object_manager_enable_multiple_connections": "1",
             "RAY_object_manager_client_connection_num": str(CONNECTIONS),
         }
     ] * len(NODES)
-    (pair,) = trial.observed.connections
-    assert (pair.sender, pair.receiver, pair.found) == ("decode", "gpu", CONNECTIONS)
-    assert set(trial.observed.hardware) == set(trial.observed.clocks_off_s) == set(NODES)
+    (pair,) = trial.load_report.connections
+    assert (pair.sender, pair.receiver, pair.established) == ("decode", "gpu", CONNECTIONS)
+    assert set(trial.load_report.hardware) == set(trial.load_report.clocks_off_s) == set(NODES)
     _samples_agree_with_what_had_to_move(trial, folder)
-    (speeds,) = trial.observed.speeds.items()
+    (speeds,) = trial.load_report.speeds.items()
     assert speeds[0] == "+".join(NODES), "all are on one machine, which one of them measures"
     assert speeds[1].before.all_per_s > 0 < speeds[1].after.all_per_s
     assert "the machine kept its speed" in {rule.name for rule in trial.rules}

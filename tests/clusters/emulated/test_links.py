@@ -147,11 +147,11 @@ def test_a_link_that_is_shaped_otherwise_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("measured", "holds"), [(0.0, False), (89.0, False), (91.0, True), (109.0, True), (111.0, False)]
+    ("measured", "passed"), [(0.0, False), (89.0, False), (91.0, True), (109.0, True), (111.0, False)]
 )
-def test_a_tenth_off_is_too_much(measured: float, holds: bool) -> None:
+def test_a_tenth_off_is_too_much(measured: float, passed: bool) -> None:
     check = LinkCheck(sender="a", receiver="b", flows=4, expected_mbps=100, measured_mbps=measured)
-    assert (link_check.link_problem(check) is None) == holds
+    assert (link_check.link_problem(check) is None) == passed
 
 
 def test_every_link_is_checked_both_ways() -> None:

@@ -1,1 +1,1 @@
-"""A comparison as a page, as data, as plots and in the terminal."""
+"""A comparison as a page, as plots and on the terminal."""

@@ -1,4 +1,4 @@
-"""Pictures of the nodes' NICs over time, one trial an arm, against the caps of their links."""
+"""Plots of the nodes' NICs over time, one trial per arm, with the caps of their links."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,21 +8,28 @@ from typing import TYPE_CHECKING, Self
 from vbench.analysis.report.plots import legend, new_figure, save, tidy, title
 from vbench.analysis.results import Scenario
 from vbench.record.files import read_requests, read_samples, read_trial
-from vbench.record.link_use import Round, rounds
+from vbench.record.link_use import NodeIntervals, sample_intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SENT, RECEIVED = "#D55E00", "#0072B2"
 
 IDLE = 0.05
-"""A node whose rate never came to this share of the busiest one's has no row of its own."""
+"""A node whose rate never reached this share of the busiest node's has no row."""
 
 
 def links(scenario: Scenario, path: Path) -> Path | None:
-    """The NICs of one trial of each arm (its first), a row a node that carried something and a column an arm;
-    None for trials on one node, whose NIC nothing has to use."""
-    shown = [(arm, _OfTrial.read(Path(arm.points[0].folder))) for arm in scenario.arms]
+    """Write the plot of a scenario's NICs; None for trials on one node, which needs no NIC."""
+    figure = draw(scenario)
+    return None if figure is None else save(figure, path)
+
+
+def draw(scenario: Scenario) -> "Figure | None":
+    """Plot the NICs of each arm's first trial: one row per node with traffic, one column per arm. None for
+    trials on one node."""
+    shown = [(arm, _OfTrial.read(Path(arm.trials[0].folder))) for arm in scenario.arms]
     peaks: dict[str, float] = {}
     for _, trial in shown:
         for one in trial.intervals:
@@ -41,22 +48,22 @@ def links(scenario: Scenario, path: Path) -> Path | None:
             if column == 0:
                 axes.set_ylabel(f"{node}\n(Mbit/s)", fontsize=9)
             if row == 0:
-                axes.set_title(f"{arm.name}\nblock {arm.points[0].block}", fontsize=9.5)
+                axes.set_title(f"{arm.name}\nblock {arm.trials[0].block}", fontsize=9.5)
         panels[-1, column].set_xlabel("time since the first request was due (s)", fontsize=9)
     for axes in panels[:, 0]:
         axes.set_ylim(bottom=0)  # only now: it also ends the growing of what a row shares
     handles, labels = panels[0, 0].get_legend_handles_labels()
     legend(figure, handles, labels, most_columns=3)
-    aside = f" (hardly used: {', '.join(idle)})" if idle else ""
+    aside = f" (not shown, nearly idle: {', '.join(idle)})" if idle else ""
     title(figure, f"NICs over time: {scenario.name}{aside}")
-    return save(figure, path)
+    return figure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OfTrial:
     """What the plot shows of one trial."""
 
-    intervals: Sequence[Round]
+    intervals: Sequence[NodeIntervals]
     start_s: float
     """When the first request was due, in monotonic seconds."""
     caps_mbps: Mapping[str, float]
@@ -67,7 +74,7 @@ class _OfTrial:
         """From the trial's record in ``folder``."""
         network = read_trial(folder).network
         return cls(
-            intervals=rounds(read_samples(folder)),
+            intervals=sample_intervals(read_samples(folder)),
             start_s=min(request.scheduled_s for request in read_requests(folder)),
             caps_mbps={link.node: link.nic_mbps for link in network.links} if network else {},
         )

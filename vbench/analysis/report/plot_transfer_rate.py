@@ -1,4 +1,4 @@
-"""Picture of what each number of connections gives: rate of transfers against the caps of flows and NICs."""
+"""Plot of the transfer rate by number of connections, with the caps of connections and NICs."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vbench.analysis.report.plots import legend, new_figure, save, tidy, title
 from vbench.analysis.results import Arm, Comparison, Scenario
-from vbench.analysis.transfer_rate import RATE, Reached
+from vbench.analysis.transfer_rate import RATE, TransferRate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,10 +16,11 @@ LINE, NIC = "#0072B2", "#D55E00"
 
 
 def rate(comparison: Comparison, path: Path) -> Path | None:
-    """A panel a scenario: Mbit/s of each trial over connections, beside min(connections x flow cap, NIC cap).
+    """Plot Mbit/s of each trial over connections, with min(connections x flow cap, NIC cap); one panel per
+    scenario.
 
-    Of transfers of objects alone, where several numbers of connections moved them over the same links; None
-    where there are none. In a pipeline several nodes share a NIC, and no such cap holds.
+    Only for trials that only moved objects, with several numbers of connections over the same links; None if
+    there are none. In a pipeline, several nodes share a NIC, and this cap does not apply.
     """
     scenarios = [(each, arms) for each in comparison.scenarios if (arms := _arms(each))]
     if not scenarios:
@@ -30,23 +31,23 @@ def rate(comparison: Comparison, path: Path) -> Path | None:
         _panel(axes, scenario.name, arms)
     handles, labels = panels[0].get_legend_handles_labels()
     legend(figure, handles, labels, most_columns=2)
-    title(figure, "What connections give, against the caps of the links")
+    title(figure, "Transfer rate by number of connections")
     return save(figure, path)
 
 
-def _arms(scenario: Scenario) -> list[tuple[Arm, Reached]]:
-    """The arms by connections; none where there are not several numbers, or links differ."""
-    arms = [(arm, arm.reached) for arm in scenario.arms if arm.reached]
-    caps = {(reached.flow_mbps, reached.nic_mbps) for _, reached in arms}
-    if len(caps) != 1 or len({reached.connections for _, reached in arms}) < 2:
+def _arms(scenario: Scenario) -> list[tuple[Arm, TransferRate]]:
+    """The arms by connections; none if all have the same number, or links differ."""
+    arms = [(arm, arm.transfer_rate) for arm in scenario.arms if arm.transfer_rate]
+    caps = {(transfer.flow_mbps, transfer.nic_mbps) for _, transfer in arms}
+    if len(caps) != 1 or len({transfer.connections for _, transfer in arms}) < 2:
         return []
     return sorted(arms, key=lambda each: each[1].connections)
 
 
-def _panel(axes: "Axes", name: str, arms: Sequence[tuple[Arm, Reached]]) -> None:
+def _panel(axes: "Axes", name: str, arms: Sequence[tuple[Arm, TransferRate]]) -> None:
     first = arms[0][1]
     flow, nic = first.flow_mbps, first.nic_mbps
-    counts = [reached.connections for _, reached in arms]
+    counts = [transfer.connections for _, transfer in arms]
     fine = [2 ** (i / 20) for i in range(round(20 * math.log2(max(counts))) + 1)]
     axes.axhline(nic, color=NIC, lw=1.2, ls=":", label=f"cap of the NIC, {nic:g} Mbit/s")
     axes.plot(
@@ -55,16 +56,16 @@ def _panel(axes: "Axes", name: str, arms: Sequence[tuple[Arm, Reached]]) -> None
         "--",
         color="black",
         lw=1,
-        label="connections x cap of one, or of the NIC",
+        label="connections x cap per connection, or the NIC's",
     )
-    means = [reached.rate_mbps.value for _, reached in arms]
+    means = [transfer.rate_mbps.value for _, transfer in arms]
     axes.plot(counts, means, "-", color=LINE, lw=1.5, label="mean over trials")
-    points = [(reached.connections, point.metrics[RATE]) for arm, reached in arms for point in arm.points]
-    axes.plot(*zip(*points, strict=True), "o", color=LINE, ms=4.5, alpha=0.5, mew=0, label="a trial")
-    for _, reached in arms:
+    rates = [(transfer.connections, trial.metrics[RATE]) for arm, transfer in arms for trial in arm.trials]
+    axes.plot(*zip(*rates, strict=True), "o", color=LINE, ms=4.5, alpha=0.5, mew=0, label="one trial")
+    for _, transfer in arms:
         axes.annotate(
-            f"{reached.share_percent.value:.0f}%",
-            (reached.connections, reached.rate_mbps.value),
+            f"{transfer.share_percent.value:.0f}%",
+            (transfer.connections, transfer.rate_mbps.value),
             xytext=(14, -14),
             textcoords="offset points",
             ha="center",
@@ -74,8 +75,8 @@ def _panel(axes: "Axes", name: str, arms: Sequence[tuple[Arm, Reached]]) -> None
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.minorticks_off()
     axes.set_xlim(min(counts) / 1.25, max(counts) * 1.25)
-    axes.set_ylim(0, 1.08 * max(nic, *(rate for _, rate in points)))
-    axes.set_xlabel(f"connections, of {flow:g} Mbit/s each, from one node to another")
-    axes.set_ylabel("rate of a transfer (Mbit/s)")
-    axes.set_title(f"{name}; in percent: rate / cap", fontsize=10)
+    axes.set_ylim(0, 1.08 * max(nic, *(rate for _, rate in rates)))
+    axes.set_xlabel(f"connections between the two nodes, {flow:g} Mbit/s each")
+    axes.set_ylabel("transfer rate (Mbit/s)")
+    axes.set_title(f"{name} (percentages: rate / cap)", fontsize=10)
     tidy(axes)

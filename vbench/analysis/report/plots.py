@@ -1,4 +1,4 @@
-"""Pictures of a comparison: latency per request and per block, and where the time of a request went."""
+"""Plots of a comparison: latency per request and per block, and where the time of a request went."""
 
 import math
 import textwrap
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ARM_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#999999", "#000000")
-"""Okabe and Ito's palette, which the colour-blind can tell apart."""
+"""Okabe and Ito's palette, which colour-blind readers can distinguish."""
 
 PART_COLOURS = {
     "chunk transfer": "#44AA99",
@@ -31,7 +31,7 @@ PART_COLOURS = {
     "infer queue": "#EEC8CC",
     "other": "#DDDDDD",
 }
-"""A hue a stage, pale where it waits."""
+"""One hue per stage, pale for waiting."""
 
 ACROSS = 4
 """Scenarios side by side."""
@@ -40,26 +40,26 @@ DPI = 130
 
 
 def new_figure(width_in: float, height_in: float) -> "Figure":
-    """A figure that belongs to no window and no global state."""
+    """A figure without a window or global state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Write a figure as PNG; ConfigError where it cannot be written."""
+    """Write a figure as PNG; ConfigError if it cannot be written."""
     with writing(path):
         figure.savefig(path, dpi=DPI)
     return path
 
 
 def title(figure: "Figure", text: str) -> None:
-    """A title that is as wide as the figure at most."""
+    """A title, wrapped to the width of the figure."""
     figure.suptitle(textwrap.fill(text, int(11 * figure.get_figwidth())), fontsize=11)
 
 
 def legend(figure: "Figure", handles: Sequence["Artist"], labels: Sequence[str], most_columns: int) -> None:
-    """A legend below the panels, of as many columns as the figure's width has room for."""
+    """A legend below the panels, with as many columns as fit the width of the figure."""
     letter_in, handle_in = 0.085, 0.6
     entry_in = handle_in + letter_in * max(len(label) for label in labels)
     columns = max(1, min(most_columns, len(labels), int(figure.get_figwidth() / entry_in)))
@@ -72,20 +72,20 @@ def short(name: str) -> str:
 
 
 def tidy(axes: "Axes") -> None:
-    """Only the frame that helps reading."""
+    """Keep only the parts of the frame that help reading."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, axis="y", linewidth=0.5, alpha=0.4)
     axes.set_axisbelow(True)
 
 
 def colours(comparison: Comparison) -> dict[str, str]:
-    """Arm -> colour, the same in all pictures."""
+    """Arm -> colour, the same in all plots."""
     names = dict.fromkeys(arm.name for scenario in comparison.scenarios for arm in scenario.arms)
     return {name: ARM_COLOURS[i % len(ARM_COLOURS)] for i, name in enumerate(names)}
 
 
 def latency(comparison: Comparison, path: Path) -> Path:
-    """Each request's latency by arm and block, and each block's mean latency by arm; a column a scenario."""
+    """Plot each request's latency by arm and block, and each block's mean by arm; one column per scenario."""
     scenarios = comparison.scenarios
     across = min(ACROSS, len(scenarios))
     down = math.ceil(len(scenarios) / across)
@@ -105,8 +105,8 @@ def latency(comparison: Comparison, path: Path) -> Path:
     legend(figure, handles, labels, most_columns=3)
     title(
         figure,
-        "Above: latency of every request (a dot each; bar: a trial's mean; blocks from left to right)."
-        " Below: mean latency of each trial.",
+        "Top: latency of each request (dots) and mean of each trial (bars), blocks from left to right."
+        " Bottom: mean latency of each trial.",
     )
     return save(figure, path)
 
@@ -122,54 +122,55 @@ def _legend(panels: "Sequence[Axes]") -> tuple[list["Artist"], list[str]]:
 
 def _requests(axes: "Axes", scenario: Scenario, palette: dict[str, str], *, first: bool) -> None:
     for place, arm in enumerate(scenario.arms):
-        step = 0.8 / len(arm.points)
-        for number, point in enumerate(arm.points):
-            middle = place + (number - (len(arm.points) - 1) / 2) * step
-            count = len(point.latencies_s)
+        step = 0.8 / len(arm.trials)
+        for number, trial in enumerate(arm.trials):
+            middle = place + (number - (len(arm.trials) - 1) / 2) * step
+            count = len(trial.latencies_s)
             xs = [middle + step * 0.5 * ((i + 0.5) / count - 0.5) for i in range(count)]
             axes.plot(
-                xs, point.latencies_s, "o", color=palette[arm.name], ms=3.2, alpha=0.65, markeredgewidth=0
+                xs, trial.latencies_s, "o", color=palette[arm.name], ms=3.2, alpha=0.65, markeredgewidth=0
             )
             axes.hlines(
-                point.latency_mean_s, middle - step * 0.42, middle + step * 0.42, color="black", lw=1.6
+                trial.latency_mean_s, middle - step * 0.42, middle + step * 0.42, color="black", lw=1.6
             )
     labels = [short(arm.name) for arm in scenario.arms]
     axes.set_xticks(range(len(labels)), labels, fontsize=7.5)
     axes.set_xlim(-0.5, len(labels) - 0.5)
-    _from_zero(axes, [value for arm in scenario.arms for point in arm.points for value in point.latencies_s])
+    _from_zero(axes, [value for arm in scenario.arms for trial in arm.trials for value in trial.latencies_s])
     if first:
-        axes.set_ylabel("latency of a request (s)")
+        axes.set_ylabel("latency per request (s)")
     axes.set_title(textwrap.fill(scenario.name, 36), fontsize=10)
     tidy(axes)
 
 
 def _from_zero(axes: "Axes", values: Sequence[float]) -> None:
-    """Room for these values and for those of the panels beside it, which share the axis."""
+    """Make room for these values and for those of the panels that share the axis."""
     high = axes.get_ylim()[1] if axes.get_ylim()[0] == 0 else 0.0
     axes.set_ylim(0, max(high, 1.08 * max(values)))
 
 
 def _blocks(axes: "Axes", scenario: Scenario, palette: dict[str, str], *, first: bool) -> None:
-    blocks = list(dict.fromkeys(point.block for arm in scenario.arms for point in arm.points))
+    blocks = list(dict.fromkeys(trial.block for arm in scenario.arms for trial in arm.trials))
     try:
         blocks.sort(key=int)
     except ValueError:
         blocks.sort()
     for arm in scenario.arms:
-        means = {point.block: point.latency_mean_s for point in arm.points}
+        means = {trial.block: trial.latency_mean_s for trial in arm.trials}
         ys = [means.get(block, math.nan) for block in blocks]
         axes.plot(range(len(blocks)), ys, "o-", color=palette[arm.name], label=arm.name, ms=5, lw=1.4)
     axes.set_xticks(range(len(blocks)), blocks, fontsize=8)
     axes.set_xlim(-0.5, len(blocks) - 0.5)
-    _from_zero(axes, [point.latency_mean_s for arm in scenario.arms for point in arm.points])
+    _from_zero(axes, [trial.latency_mean_s for arm in scenario.arms for trial in arm.trials])
     axes.set_xlabel("block")
     if first:
-        axes.set_ylabel("mean latency of a trial (s)")
+        axes.set_ylabel("mean latency per trial (s)")
     tidy(axes)
 
 
 def stages(comparison: Comparison, path: Path) -> Path:
-    """Where the mean latency went, a bar an arm, grouped by scenario; the parts sum to the latency."""
+    """Plot the parts of the mean latency: one bar per arm, grouped by scenario; the parts sum to the
+    latency."""
     bars = sum(len(scenario.arms) for scenario in comparison.scenarios)
     gaps = len(comparison.scenarios)
     figure = new_figure(9.5, 1.7 + 0.42 * bars + 0.45 * gaps)
@@ -208,7 +209,9 @@ def stages(comparison: Comparison, path: Path) -> Path:
     axes.set_yticks(ticks, names, fontsize=9)
     axes.set_ylim(y - 0.4, -0.6)
     axes.set_xlim(0, longest * 1.1)
-    axes.set_xlabel("mean latency (s): each moment counts once, as waiting only where nothing else was done")
+    axes.set_xlabel(
+        "mean latency (s); each moment counts once, as waiting only if nothing was computed or transferred"
+    )
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     handles, labels = _legend([axes])

@@ -1,4 +1,4 @@
-"""A comparison on the terminal: its tables, what they mean, and what was left out."""
+"""A comparison on the terminal: its tables, what qualifies them, and which trials were excluded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +8,11 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from vbench.analysis.report import formatting
-from vbench.analysis.results import Comparison, LeftOut, Table
+from vbench.analysis.results import Comparison, ExcludedTrial, Table
 
 COLOURS = {"faster": "green", "slower": "red"}
 
-LEFT_OUT_SHOWN = 5
+EXCLUDED_SHOWN = 5
 
 SHORT = {
     "latency_mean_first_half_s": "first half",
@@ -20,55 +20,60 @@ SHORT = {
     "steady_latency_mean_s": "all slots busy",
     "makespan_s": "makespan",
 }
-"""What is compared beside the mean latency, in a word or two."""
+"""Short names of what is compared in addition to the mean latency."""
 
 
 def show(console: Console, comparison: Comparison) -> None:
-    """Print the tables, each arm's limit, and whatever a reader must know beside the numbers."""
+    """Print the tables, the bottleneck of each arm, and everything that qualifies the numbers."""
     for table in comparison.tables:
         console.print()
         console.print(_grid(table))
     console.print(
-        Text("± and [ ]: 95% intervals over n blocks; improvement: paired, how much lower the latency is")
+        Text(
+            "Improvement: how much lower the candidate's latency is, paired by block."
+            " ± and [ ]: 95% intervals over n blocks."
+        ),
+        soft_wrap=True,
     )
-    for line in _beside(comparison):
+    for line in _rows(comparison):
         console.print(Text(line), soft_wrap=True)
     if comparison.scenarios:
-        console.print(_limits(comparison))
+        console.print(_bottlenecks(comparison))
     provenance = comparison.provenance
     console.print(Text(provenance.ledger), soft_wrap=True)
     for fault in provenance.faults:
-        console.print(Text(f"NOT WHAT WAS WRITTEN: {fault}", "red"), soft_wrap=True)
+        console.print(Text(f"NOT WHAT THE TRIALS WROTE: {fault}", "red"), soft_wrap=True)
     for line in (*provenance.earlier, *provenance.remarks):
         console.print(Text(line, "yellow"), soft_wrap=True)
     for note in comparison.notes:
         console.print(Text(note), soft_wrap=True)
-    for gap in formatting.gaps(comparison):
+    for gap in formatting.uncounted(comparison):
         console.print(Text(gap, "yellow"), soft_wrap=True)
-    for each in comparison.left_out[:LEFT_OUT_SHOWN]:
-        console.print(Text(f"left out: {_name(each)}: {each.reason}", "yellow"), soft_wrap=True)
-    if len(comparison.left_out) > LEFT_OUT_SHOWN:
-        console.print(Text(f"left out: {len(comparison.left_out) - LEFT_OUT_SHOWN} more", "yellow"))
+    for each in comparison.excluded[:EXCLUDED_SHOWN]:
+        console.print(Text(f"excluded: {_name(each)}: {each.reason}", "yellow"), soft_wrap=True)
+    if len(comparison.excluded) > EXCLUDED_SHOWN:
+        console.print(Text(f"excluded: {len(comparison.excluded) - EXCLUDED_SHOWN} more", "yellow"))
 
 
-def _beside(comparison: Comparison) -> Iterator[str]:
-    """For each row its halves, window and makespan in a line, and what is to be known of its interval."""
+def _rows(comparison: Comparison) -> Iterator[str]:
+    """Per row: halves, window and makespan, then what qualifies its interval, indented."""
     for table in comparison.tables:
         for row in table.rows:
-            name = f"{row.scenario}, against {table.baseline}"
-            if row.beside:
-                each = (f"{SHORT[one.metric]} {formatting.percent(one.improvement)}" for one in row.beside)
-                yield f"{name}: {', '.join(each)}"
-            for text in (formatting.stability(row), formatting.precision(row.improvement)):
-                if text:
-                    yield f"{name}: {text}."
+            sentences = [*formatting.stability(row)]
+            if text := formatting.precision(row.improvement):
+                sentences.append(f"{text}.")
+            if not row.secondary and not sentences:
+                continue
+            each = (f"{SHORT[one.metric]} {formatting.percent(one.improvement)}" for one in row.secondary)
+            yield f"{row.scenario}, against {table.baseline}: {', '.join(each)}".removesuffix(": ")
+            yield from (f"  {sentence}" for sentence in sentences)
 
 
-def _name(left_out: LeftOut) -> str:
-    """A trial by its arm and block; by its folder where these are not known."""
-    if left_out.arm and left_out.block:
-        return f"{left_out.arm} block {left_out.block}"
-    return Path(left_out.folder).name
+def _name(excluded: ExcludedTrial) -> str:
+    """A trial by its arm and block; by its folder if these are unknown."""
+    if excluded.arm and excluded.block:
+        return f"{excluded.arm} block {excluded.block}"
+    return Path(excluded.folder).name
 
 
 def _grid(table: Table) -> Grid:
@@ -92,15 +97,11 @@ def _grid(table: Table) -> Grid:
     return grid
 
 
-def _limits(comparison: Comparison) -> Grid:
-    grid = Grid(
-        title="The limit of each arm, by its own rates, and how near it came",
-        title_justify="left",
-        title_style="",
-    )
-    for name in ("Scenario", "Arm", "Limit"):
+def _bottlenecks(comparison: Comparison) -> Grid:
+    grid = Grid(title="Bottleneck of each arm", title_justify="left", title_style="")
+    for name in ("Scenario", "Arm", "Bottleneck"):
         grid.add_column(name)
-    for name in ("needs", "measured", "efficiency"):
+    for name in ("busy", "measured", "utilisation"):
         grid.add_column(name, justify="right")
     for scenario in comparison.scenarios:
         for place, arm in enumerate(scenario.arms):

@@ -1,4 +1,4 @@
-"""Writing a comparison: what cannot be written is said in one sentence."""
+"""Writing a comparison: a path that cannot be written to becomes an error of one sentence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from vbench.errors import ConfigError
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """ConfigError that names the path where what the block does cannot be written."""
+    """Raise ConfigError that names the path if the block cannot write."""
     try:
         yield
     except OSError as error:

@@ -96,7 +96,7 @@ def _fills(planned: Planned) -> bool:
 
 def link_problem(check: LinkCheck) -> str | None:
     """The error message for a link that does not carry what it should; None if it does."""
-    if check.holds:
+    if check.passed:
         return None
     return (
         f"the link {check.sender} -> {check.receiver} carried {check.measured_mbps:.1f} Mbit/s over"

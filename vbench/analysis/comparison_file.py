@@ -1,0 +1,103 @@
+"""``comparison.json``: a comparison as data, written and read back.
+
+Versions: 3 is the first that is read. 4 names fields as the rest of vbench does (``trials`` were ``points``,
+``excluded`` and ``uncounted`` were ``left_out``, ``secondary`` was ``beside``, ``transfer_rate`` was
+``reached``, ``bottleneck`` was ``limits``) and the verdict "inconclusive", which was "not told apart". The
+numbers are the same.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vbench.analysis.results import Comparison
+from vbench.record.earlier_versions import RENAMED_RULES
+from vbench.record.files import DamagedError, RecordError, write_json
+from vbench.record.typed_json import loads, reader
+
+DATA = "comparison.json"
+DATA_VERSION = 4
+READABLE = (3, DATA_VERSION)
+
+RENAMED = {
+    "points": "trials",
+    "beside": "secondary",
+    "reached": "transfer_rate",
+    "without_one": "leave_one_out",
+    "precise_blocks": "blocks_for_precision",
+    "needed_s": "busy_s",
+}
+"""Keys of version 3 and what they are called now, wherever they are."""
+
+
+def write(comparison: Comparison, folder: Path) -> Path:
+    """Write ``comparison.json`` into a folder, whole or not at all; its path. OSError if it cannot be
+    written."""
+    write_json(folder / DATA, plain(comparison))
+    return folder / DATA
+
+
+def plain(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as plain values; trials by the names of their folders, wherever these are."""
+    data = asdict(comparison)
+    trials = [trial for scenario in data["scenarios"] for arm in scenario["arms"] for trial in arm["trials"]]
+    for each in (*trials, *data["excluded"], *data["provenance"]["sources"]):
+        each["folder"] = Path(each["folder"]).name
+    return {"version": DATA_VERSION, **data}
+
+
+def read(folder: Path) -> Comparison:
+    """The comparison in a folder's ``comparison.json``; RecordError if there is none that can be read."""
+    path = folder / DATA
+    try:
+        data = loads(path.read_text())
+    except FileNotFoundError as error:
+        raise RecordError(f"{folder} holds no {DATA}") from error
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {error}") from error
+    version = data.pop("version", None) if isinstance(data, dict) else None
+    if version not in READABLE:
+        readable = " and ".join(map(str, READABLE))
+        raise RecordError(f"{path} has version {version}; this vbench reads versions {readable}")
+    try:
+        comparison: Comparison = reader(Comparison)(
+            data if version == DATA_VERSION else _from_version_3(data)
+        )
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {error}") from error
+    return comparison
+
+
+def _from_version_3(data: Any) -> Any:
+    """The same value with today's keys and verdicts."""
+    if isinstance(data, list):
+        return [_from_version_3(item) for item in data]
+    if data == "not told apart":
+        return "inconclusive"
+    if not isinstance(data, Mapping):
+        return data
+    new = {RENAMED.get(key, key): _from_version_3(value) for key, value in data.items()}
+    if "left_out" in new:
+        new["uncounted" if "scenario" in new else "excluded"] = new.pop("left_out")
+    if "other_verdicts" in new:
+        new["other_verdicts"] = [
+            {"without": without, "verdict": verdict} for without, verdict in new["other_verdicts"]
+        ]
+    if "limits" in new:
+        # A trial's limits held the list of them, by the same name.
+        new["resources" if "measured_s" in new else "bottleneck"] = new.pop("limits")
+    if new.keys() == {"name", "holds", "found"}:
+        name = RENAMED_RULES.get(new["name"], new["name"])
+        new = {"name": name, "passed": new["holds"], "observed": new["found"]}
+    return new
+
+
+def upgrade(path: Path) -> None:
+    """Rewrite a file of an earlier version in the current one; the numbers stay as they are."""
+    data = json.loads(path.read_text())
+    if data.pop("version") != DATA_VERSION:
+        write_json(path, {"version": DATA_VERSION, **_from_version_3(data)})

@@ -1,0 +1,56 @@
+"""The paragraphs of a comparison's page that explain its tables."""
+
+METHOD = """\
+Improvement is how much lower the candidate's mean latency is, in percent of the baseline's. In each block,
+every arm ran once, on the same clip and load. The 95% interval is a paired t interval over the logarithms of
+candidate / baseline, one value per block, with n - 1 degrees of freedom; n is the number of blocks. ± is the
+half-width of the 95% interval of an arm's own mean over blocks. docs/statistics.md explains the method and
+its assumptions."""
+
+BREAKDOWN = """\
+Each moment of a request, from its due time to its response, counts once: for what was computed or transferred
+for it at that moment (in equal parts if several things went on), or as waiting if nothing was. The parts sum
+to the mean latency. Means over requests and trials, in s."""
+
+STAGE_SUMS = """\
+Stage time per request, summed over its concurrent chunks: these sums can exceed the latency. Means over
+requests and trials, in s."""
+
+BOTTLENECKS = """\
+How long each resource was busy with all requests of a trial, at least: FFmpeg and the model at the rates they
+had, over their replicas; bytes that had to move between nodes over the caps of connections and NICs; CPU
+seconds over cores. The busiest resource is the bottleneck; its utilisation is busy / measured. Means over
+trials."""
+
+NIC_USE = """\
+\\* Over the intervals between two samples in which the link carried traffic. An interval with traffic in a
+part of it counts whole, so short transfers show less than the link gave them."""
+
+TRANSFER_RATE = """\
+These trials only moved objects from one node to another. The rate is that of the objects' own bytes while
+they moved. The cap is min(connections x cap per connection, cap of the NIC), which includes headers. ± is the
+half-width of the 95% interval over blocks."""
+
+SECONDARY = """\
+A trial starts with an empty service and ends with an idle one, which may affect the arms differently. So the
+same comparison is made for each half of the requests (by index), for the requests that lie wholly within the
+time in which all slots were busy, and for the makespan (from the first request's due time to the last
+response). If these differ from the mean by more than their intervals, the mean depends on the number of
+requests in a trial."""
+
+STABILITY = """\
+The interval assumes that blocks are independent and that the difference is constant. These lines show how
+much depends on a single block, and whether the difference changes with the running order (permutation tests;
+each is wrong 1 time in 20)."""
+
+RECORDS = """\
+`comparison.json` holds the id, code, machine, rules, metrics and file hashes of each trial, counted or
+not."""
+
+HARNESS = """\
+Seconds per phase of a trial, from the cluster's start to its end. The last column is the harness's own share:
+everything except the link check, the warm-up and the measured requests. Rendering the clip and the reference
+pass, which are kept for later trials, are not included. Means over trials."""
+
+NICS = """\
+What each node sent and received, in one trial per arm, with the cap of its link if it has one."""
