@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vbench.models.forward_pass import Capturable
+from vbench.models.forward_pass import CaptureSafeMode
 from vbench.models.matching import Found, disagreements
 from vbench.models.preprocess import to_pictures
 from vbench.models.protocol import Detections
@@ -86,7 +86,7 @@ def of_host(detector: TorchDetector, frames: Pictures, size: int) -> Way:
         begun: deque[Callable[[], list[Detections]]] = deque()
         began, done = time.monotonic(), 0
         for batch in batches(frames, size):
-            begun.append(detector.begin(batch))
+            begun.append(detector.submit(batch))
             if len(begun) == detector.in_flight:
                 done += len(begun.popleft()())
             if time.monotonic() - began >= for_s:
@@ -124,7 +124,7 @@ def replayed(net: Callable[[Tensor], Any], pictures: Tensor) -> Callable[[], Non
             net(pictures)
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
-    with torch.inference_mode(), Capturable(), torch.cuda.graph(graph):
+    with torch.inference_mode(), CaptureSafeMode(), torch.cuda.graph(graph):
         net(pictures)
     return graph.replay
 

@@ -72,7 +72,7 @@ def test_a_detector_says_what_its_network_saw() -> None:
 
 def test_threads_are_those_of_the_thread_that_runs_the_pass() -> None:
     with threads(2):
-        assert one_pass(network(), threads=1).how["threads"] == 2
+        assert one_pass(network()).how["threads"] == 2
 
 
 def test_threads_that_change_during_a_pass_are_both_named() -> None:
@@ -143,7 +143,7 @@ def test_frames_that_fill_a_pass_up_are_counted() -> None:
         out: Tensor = net(pixels.permute(0, 3, 1, 2).float())
         return out
 
-    CpuPasses(work, fill_to=4).begin(np.zeros((3, 8, 8, 3), np.uint8))()
+    CpuPasses(work, fill_to=4).submit(np.zeros((3, 8, 8, 3), np.uint8))()
     assert [one.frames for one in witness.take()] == [4]
 
 

@@ -13,7 +13,7 @@ from vbench.models.protocol import Detector
 from vbench.models.registry import create
 from vbench.models.settings import ModelSettings
 from vbench.models.shapes import AT_ONCE, SUPPRESS_ABOVE, ShapesDetector, decide_at_once
-from vbench.models.torch_detector import DROPPED, KEPT, UNDECIDED, as_rows
+from vbench.models.torch_detector import DROPPED, KEPT, NEEDS_HOST_NMS, pack_rows
 from vbench.video.scene import Scene, SceneSettings
 
 Pictures = npt.NDArray[np.uint8]
@@ -70,8 +70,8 @@ def test_what_is_decided_at_once_is_what_suppression_decides(seed: int, count: i
     # Candidates come first, as scores are in order.
     candidate = (torch.arange(count) < random.integers(1, count + 1))[None]
     verdicts = decide_at_once(boxes, candidate)
-    if (verdicts == UNDECIDED).any():
-        assert (verdicts == UNDECIDED).all()
+    if (verdicts == NEEDS_HOST_NMS).any():
+        assert (verdicts == NEEDS_HOST_NMS).all()
     else:
         assert candidate.sum() <= AT_ONCE
         assert torch.equal(verdicts == KEPT, suppress(boxes, candidate, SUPPRESS_ABOVE))
@@ -80,8 +80,8 @@ def test_what_is_decided_at_once_is_what_suppression_decides(seed: int, count: i
 def test_undecided_frames_are_decided_by_suppression(detector: Detector) -> None:
     boxes = torch.tensor([[[0.0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]]]).expand(2, -1, -1)
     scores = torch.tensor([[0.9, 0.8, 0.2]]).expand(2, -1)
-    verdicts = torch.tensor([[UNDECIDED] * 3, [DROPPED, KEPT, DROPPED]], dtype=torch.float32)
-    rows = as_rows(boxes, scores, torch.zeros(2, 3, dtype=torch.int64), verdicts).numpy()
+    verdicts = torch.tensor([[NEEDS_HOST_NMS] * 3, [DROPPED, KEPT, DROPPED]], dtype=torch.float32)
+    rows = pack_rows(boxes, scores, torch.zeros(2, 3, dtype=torch.int64), verdicts).numpy()
 
     assert isinstance(detector, ShapesDetector)
     assert detector._decided(rows).tolist() == [[True, False, False], [False, True, False]]

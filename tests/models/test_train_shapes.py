@@ -103,7 +103,7 @@ def test_folded_network_answers_as_before() -> None:
         net.eval()
         picture = torch.rand(1, 3, HEIGHT, WIDTH)
         before = net(picture)
-        assert torch.allclose(net.fold()(picture), before, atol=1e-4)
+        assert torch.allclose(net.fuse_batch_norm()(picture), before, atol=1e-4)
 
 
 def test_mirrored_frames_keep_their_boxes_on_the_objects() -> None:

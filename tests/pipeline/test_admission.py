@@ -191,7 +191,9 @@ def test_work_ahead_beyond_the_requests_time_is_refused() -> None:
         await first
         second = submit(admission, work, "b")
         await settle()
-        with pytest.raises(OverloadedError, match="the requests ahead need about 30 s, more than the 20 s"):
+        with pytest.raises(
+            OverloadedError, match="the requests ahead of it need about 30 s, more than the 20 s"
+        ):
             admission.check(20)
         admission.check(40)
         second.cancel()

@@ -48,9 +48,9 @@ class Marks:
             raise self._error
 
     def detect(self, batch: Pictures) -> list[Detections]:
-        return self.begin(batch)()
+        return self.submit(batch)()
 
-    def begin(self, batch: Pictures) -> Callable[[], list[Detections]]:
+    def submit(self, batch: Pictures) -> Callable[[], list[Detections]]:
         self.batches.append(batch)
         self._begun += 1
         self.most_begun = max(self.most_begun, self._begun)

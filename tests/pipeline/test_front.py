@@ -276,5 +276,7 @@ def test_serve_is_given_starlette_middleware(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("given", ["", "0", "-1", "many", "1.5"])
 def test_places_that_are_no_number_are_named(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(front.PLACES, given)
-    with pytest.raises(ValueError, match=f"VBENCH_PROXY_PLACES={given} is no whole number above 0: unset it"):
+    with pytest.raises(
+        ValueError, match=f"VBENCH_PROXY_PLACES={given} is not a whole number above 0: give one"
+    ):
         front.middleware()

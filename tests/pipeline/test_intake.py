@@ -20,7 +20,7 @@ from vbench.pipeline.errors import OverloadedError, VideoMissingError, retry_aft
 from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.memory_budget import FramesBudget, check_packets, packets_capacity_bytes
 from vbench.pipeline.request_settings import RequestSettings
-from vbench.pipeline.request_video import Means, Opening
+from vbench.pipeline.request_video import Opening, SharedReaders
 from vbench.run.compose import compose_configs
 from vbench.video.errors import StoppedError, VideoBusyError, VideoError, VideoTooLargeError
 from vbench.video.reader.pool import ReaderServer
@@ -43,7 +43,7 @@ def opening(readers: ReaderServer) -> Callable[..., Opening]:
         job = RequestSettings.of(ProcessRequest(video=video), PipelineArgs.model_validate(args))
         packets = FramesBudget(100_000_000)
         return Opening(
-            video, job, Means(fetches=fetches or FetchSlots(1, 0), readers=readers, packets=packets)
+            video, job, SharedReaders(fetches=fetches or FetchSlots(1, 0), readers=readers, packets=packets)
         )
 
     return make

@@ -57,7 +57,9 @@ def chunk_message() -> ChunkMessage:
 
 def test_a_message_knows_when_it_arrived_and_not_before() -> None:
     service = ReplicaId(node="n", replica="VideoProcessingService#1")
-    sent = InferenceCall(sent_s=1.0, sender=service, whole=True, relayed=False, held=True, fetched=False)
+    sent = InferenceCall(
+        sent_s=1.0, sender=service, is_combined=True, is_relayed=False, is_deferred=True, is_prefetched=False
+    )
     before = time.time()
 
     got: InferenceCall = pickle.loads(pickle.dumps(sent))

@@ -175,7 +175,7 @@ def test_half_sent_bodies_hold_nobody_up_and_get_a_sentence(service: Service, cl
     for status, headers, body in responses:
         if status == 503:
             assert int(headers["retry-after"]) >= 1
-            assert "slow to send their requests" in body["detail"]
+            assert "sending their requests slowly" in body["detail"]
         else:
             assert body["detail"].startswith(f"The body of the request did not arrive within {RECEIVE_S:g} s")
 

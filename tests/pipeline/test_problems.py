@@ -123,7 +123,7 @@ def test_a_timeout_names_whoever_set_it() -> None:
     by_client, by_service = api._too_late("/a.mp4", 1.8, 7200.0), api._too_late("/a.mp4", 7200.0, 7200.0)
 
     assert str(by_client).startswith(
-        "/a.mp4 was not answered within 1.8 s, nine tenths of what the request's"
+        "/a.mp4 was not processed within 1.8 s, nine tenths of what the request's"
     )
     assert "X-Request-Timeout-Seconds" in str(by_client)
     assert str(by_service).endswith("or raise request_timeout_s of the service")

@@ -66,7 +66,7 @@ def test_slow_bodies_have_places_of_their_own_and_prompt_ones_need_none() -> Non
         receiver = BodyReceiver(bounds)
         slow = asyncio.ensure_future(receiver.receive([], sender([b"{"], "stall")))
         late = asyncio.ensure_future(receiver.receive([], sender([b"{"], "stall")))
-        with pytest.raises(OverloadedError, match="slow to send their requests") as caught:
+        with pytest.raises(OverloadedError, match="sending their requests slowly") as caught:
             await asyncio.wait_for(late, 10)
         assert caught.value.retry_after_s > 0
         assert not slow.done()

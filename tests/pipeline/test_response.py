@@ -1,4 +1,4 @@
-"""How an answer is put together, and that it is never given with less than everything."""
+"""How a response is assembled, and that it is never incomplete."""
 
 import json
 import tracemalloc
@@ -185,16 +185,16 @@ def test_writing_an_answer_takes_memory_for_its_bytes_and_not_for_all_it_tells_o
 @pytest.mark.parametrize(
     ("replies", "reason"),
     [
-        ([reply(FOUND[0])], "chunk 2 was to have 1 frames, 0 came back"),
-        ([reply(findings(0, [5], [0]), FOUND[1])], "chunk 0 was to have 2 frames, 1 came back"),
-        ([reply(findings(0, [5, 16], [0, 0]), FOUND[1])], "2 came back from the model, 1 of them asked for"),
-        ([reply(findings(0, [15, 5], [0, 0]), FOUND[1])], "chunk 0 was to have 2 frames"),
+        ([reply(FOUND[0])], "chunk 2 should have 1 frames; the model returned 0"),
+        ([reply(findings(0, [5], [0]), FOUND[1])], "chunk 0 should have 2 frames; the model returned 1"),
+        ([reply(findings(0, [5, 16], [0, 0]), FOUND[1])], "the model returned 2, of which 1 were requested"),
+        ([reply(findings(0, [15, 5], [0, 0]), FOUND[1])], "chunk 0 should have 2 frames"),
         ([reply(*FOUND), reply(FOUND[1])], "chunk 2 came back from the model twice"),
-        ([reply(*FOUND, findings(7, [99], [0]))], r"chunks \[7\], which the video has not"),
+        ([reply(*FOUND, findings(7, [99], [0]))], r"chunks \[7\], which do not exist"),
         ([reply(replace(FOUND[0], digests=["0"]), FOUND[1])], "findings of chunk 0 do not match its frames"),
         ([reply(replace(FOUND[0], counts=np.array([2, 1])), FOUND[1])], "do not match its frames"),
-        ([reply(FOUND[0]), reply(FOUND[1], fingerprint="g")], "one request needs one model"),
-        ([], "one request needs one model"),
+        ([reply(FOUND[0]), reply(FOUND[1], fingerprint="g")], "must be processed by one model, not by"),
+        ([], "must be processed by one model, not by"),
     ],
 )
 def test_an_answer_with_less_or_else_is_an_error(replies: list[InferenceReply], reason: str) -> None:

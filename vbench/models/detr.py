@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from vbench.errors import first_line
 from vbench.models.protocol import RANDOM, ModelError
 from vbench.models.settings import ModelSettings
-from vbench.models.torch_detector import Predictions, TorchDetector, as_rows
+from vbench.models.torch_detector import Predictions, TorchDetector, pack_rows
 from vbench.video.types import FrameGeometry
 
 CLASSES = {
@@ -111,7 +111,7 @@ def best_queries(logits: Tensor, boxes: Tensor, score_threshold: float, geometry
     """The highest-scored pairs of query and class, as many as there are queries; kept above the threshold.
 
     ``logits`` [N, Q, classes]; ``boxes`` [N, Q, 4]: centre, width and height, 0 to 1. As transformers'
-    ``post_process_object_detection`` has it. Rows as ``as_rows`` says, [N, Q, 7].
+    ``post_process_object_detection`` has it. Rows as ``pack_rows`` says, [N, Q, 7].
     """
     queries, classes = logits.shape[1:]
     scores, pairs = logits.sigmoid().flatten(1).topk(queries, dim=1)
@@ -121,7 +121,7 @@ def best_queries(logits: Tensor, boxes: Tensor, score_threshold: float, geometry
     # One side after the other: a tensor made of numbers would be copied to a GPU, and waited for.
     corners[..., 0::2] *= geometry.width
     corners[..., 1::2] *= geometry.height
-    return as_rows(corners, scores, pairs % classes, scores > score_threshold)
+    return pack_rows(corners, scores, pairs % classes, scores > score_threshold)
 
 
 def _transformers() -> Any:

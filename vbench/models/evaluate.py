@@ -27,7 +27,7 @@ CLIP_S = 0.4
 """Short, and many: two frames of one scene say little more than one of them."""
 SAMPLE_FPS = Fraction(6)
 """Frames a second that are searched: of each clip the keyframe and two that are predicted from it."""
-FAINT = 0.01
+AP_SCORE_THRESHOLD = 0.01
 """Score threshold for average precision, which ranks all detections and needs the faint ones too."""
 
 
@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--runs", type=int, default=7, help="of the speed measurement (%(default)s)")
     options = parser.parse_args(arguments)
-    settings = ModelSettings(weights=options.weights, precision=options.precision, score_threshold=FAINT)
+    settings = ModelSettings(
+        weights=options.weights, precision=options.precision, score_threshold=AP_SCORE_THRESHOLD
+    )
     detector = create(settings)
     detector.load()
     results = {}

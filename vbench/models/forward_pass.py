@@ -18,10 +18,10 @@ from vbench.models.protocol import ForwardPass, ModelError
 Pictures = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
 
-Work = Callable[[Tensor], Tensor]
+ForwardFunction = Callable[[Tensor], Tensor]
 """Frames on the device, the batch first -> one tensor on the device, the batch first."""
 
-KINDS = 4
+MAX_FRAME_SHAPES = 4
 """Kinds of frames of which graphs are kept; each keeps its tensors."""
 BEFORE_CAPTURE = 3
 """Passes before one is captured: libraries set themselves up, and compile, in the first
@@ -42,7 +42,7 @@ class Passes(Protocol):
     def sizes(self, batch_size: int) -> list[int]:
         """Sizes of batches that the first pass of a trial must not be the first of, the largest first."""
 
-    def begin(self, frames: Pictures) -> Callable[[], Rows]:
+    def submit(self, frames: Pictures) -> Callable[[], Rows]:
         """Begin a pass over frames, which must not change before what is returned was called: it waits."""
 
 
@@ -51,7 +51,7 @@ class CpuPasses:
 
     in_flight = 1
 
-    def __init__(self, work: Work, fill_to: int | None) -> None:
+    def __init__(self, work: ForwardFunction, fill_to: int | None) -> None:
         """``fill_to``: frames that a pass always has, with empty ones in the place of those missing."""
         self._work = work
         self._fill_to = fill_to
@@ -60,16 +60,16 @@ class CpuPasses:
         """See ``Passes``."""
         return [batch_size]
 
-    def begin(self, frames: Pictures) -> Callable[[], Rows]:
+    def submit(self, frames: Pictures) -> Callable[[], Rows]:
         """See ``Passes``."""
 
-        def answer() -> Rows:
+        def wait() -> Rows:
             with torch.inference_mode():
                 # A copy, since torch warns of read-only arrays; it is a hundredth of the forward pass.
                 pixels = torch.from_numpy(np.array(frames, order="C"))
                 return self._work(_filled(pixels, self._fill_to))[: len(frames)].numpy()
 
-        return answer
+        return wait
 
 
 class GpuPasses:
@@ -85,7 +85,7 @@ class GpuPasses:
 
     def __init__(
         self,
-        work: Work,
+        work: ForwardFunction,
         device: torch.device,
         *,
         batch_size: int,
@@ -103,7 +103,7 @@ class GpuPasses:
         self._graph = graph
         self._fill_to = batch_size if compiled else None
         # What is compiled is traced, constants and all; a mode would have it traced again.
-        self._mode: type[AbstractContextManager[object]] = nullcontext if compiled else Capturable
+        self._mode: type[AbstractContextManager[object]] = nullcontext if compiled else CaptureSafeMode
         self._staging = Staging(device, threads)
         self._compiled = compiled
         self._graphs: dict[tuple[int, ...], dict[int, _Graph]] = {}
@@ -115,7 +115,7 @@ class GpuPasses:
             return [batch_size]
         return sorted({graph_frames(count, batch_size) for count in range(1, batch_size + 1)}, reverse=True)
 
-    def begin(self, frames: Pictures) -> Callable[[], Rows]:
+    def submit(self, frames: Pictures) -> Callable[[], Rows]:
         """See ``Passes``; ModelError where the pass cannot be captured.
 
         The copy to page-locked memory is waited for: on a thread of its own it made all of it slower
@@ -132,11 +132,11 @@ class GpuPasses:
             done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record()
 
-        def answer() -> Rows:
+        def wait() -> Rows:
             done.synchronize()
             return there.numpy()
 
-        return answer
+        return wait
 
     def _captured(self, pixels: Tensor) -> "_Graph | None":
         """The graph for so many frames of this kind; None for those of one kind too many, or for too large a
@@ -144,7 +144,7 @@ class GpuPasses:
         if len(pixels) > self._batch_size:
             return None
         kind = tuple(pixels.shape[1:])
-        if kind not in self._graphs and len(self._graphs) == KINDS:
+        if kind not in self._graphs and len(self._graphs) == MAX_FRAME_SHAPES:
             return None
         of_kind = self._graphs.setdefault(kind, {})
         # What is compiled has one size, and would be compiled anew, for minutes, for another.
@@ -159,7 +159,7 @@ class GpuPasses:
         return of_kind[size]
 
 
-class Capturable(TorchFunctionMode):
+class CaptureSafeMode(TorchFunctionMode):
     """What transformers does at each pass, and a capture cannot hold, done in another way.
 
     ``tensor[index] = number`` (it writes down the sizes of feature maps) copies the number from memory that
@@ -188,7 +188,7 @@ class _Graph:
 
     def __init__(
         self,
-        work: Work,
+        work: ForwardFunction,
         pixels: Tensor,
         memory: Any,
         mode: AbstractContextManager[object],

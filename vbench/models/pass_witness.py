@@ -22,7 +22,7 @@ PLAIN = {"cpu": {"none", "ieee"}, "cuda": {"ieee"}}
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
+class _PassStart:
     """A pass that is under way."""
 
     threads: int
@@ -36,7 +36,7 @@ class PassWitness:
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
         self._count = 0
-        self._begun: _Begun | None = None
+        self._pass_start: _PassStart | None = None
         self._passes: deque[ForwardPass] = deque(maxlen=MOST_WAITING)
         self._weights: list[nn.Parameter] = []
         """Collected once: to walk a large network takes longer than some passes on a GPU."""
@@ -75,12 +75,12 @@ class PassWitness:
             self._passes.append(replace(captured, number=self._count, how=how))
 
     def _before(self, network: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._begun = _Begun(torch.get_num_threads(), time.thread_time())
+        self._pass_start = _PassStart(torch.get_num_threads(), time.thread_time())
 
     def _after(self, network: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
-        thread_s, begun = time.thread_time(), self._begun
+        thread_s, begun = time.thread_time(), self._pass_start
         assert begun is not None
-        self._begun = None
+        self._pass_start = None
         self._count += 1
         pictures: Tensor = inputs[0]
         on_cpu = pictures.device.type == "cpu"

@@ -83,7 +83,7 @@ class Detector(Protocol):
     def in_flight(self) -> int:
         """Batches that are worth beginning before the first is waited for: 1 where the CPU does the work."""
 
-    def begin(self, batch: npt.NDArray[np.uint8]) -> Callable[[], list[Detections]]:
+    def submit(self, batch: npt.NDArray[np.uint8]) -> Callable[[], list[Detections]]:
         """Begin to detect in one batch, as ``detect`` says, without waiting for the device.
 
         What is returned waits and gives the results; it is called once, in the order of beginning. The frames
@@ -93,5 +93,5 @@ class Detector(Protocol):
     def passes_seen(self) -> list[ForwardPass]:
         """The forward passes since this was last called, in order, as the network itself saw them.
 
-        Passes of a batch are in it when ``begin`` has returned or, on a CPU, when what it returns has.
+        Passes of a batch are in it when ``submit`` has returned or, on a CPU, when what it returns has.
         """

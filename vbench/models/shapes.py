@@ -16,7 +16,7 @@ from vbench.models.nms import suppress, suppress_within
 from vbench.models.protocol import ModelError
 from vbench.models.settings import ModelSettings
 from vbench.models.shapes_net import ARCHITECTURE, ShapesNet, decode
-from vbench.models.torch_detector import UNDECIDED, Predictions, TorchDetector, as_rows
+from vbench.models.torch_detector import NEEDS_HOST_NMS, Predictions, TorchDetector, pack_rows
 from vbench.video.types import FrameGeometry
 
 BUNDLED = Path(__file__).with_name("shapes.safetensors")
@@ -59,7 +59,7 @@ class ShapesDetector(TorchDetector):
 
     def _build(self) -> nn.Module:
         self._class_names, weights = read_weights(self._path)
-        net = ShapesNet(len(self._class_names)).fold()
+        net = ShapesNet(len(self._class_names)).fuse_batch_norm()
         try:
             net.load_state_dict(weights)
         except RuntimeError as error:
@@ -74,7 +74,7 @@ class ShapesDetector(TorchDetector):
 
     def _decided(self, rows: Rows) -> npt.NDArray[np.bool_]:
         kept = super()._decided(rows)
-        for frame in np.flatnonzero((rows[..., 6] == UNDECIDED).any(1)):
+        for frame in np.flatnonzero((rows[..., 6] == NEEDS_HOST_NMS).any(1)):
             row = torch.from_numpy(rows[frame : frame + 1])
             candidate = row[..., 4] >= self.settings.score_threshold
             kept[frame] = suppress(row[..., :4], candidate, SUPPRESS_ABOVE)[0].numpy()
@@ -85,7 +85,7 @@ def _select(logits: Tensor, boxes: Tensor, score_threshold: float, geometry: Fra
     """Keep each frame's best cells, drop repeats: logits [N, A, classes], boxes [N, A, 4] -> rows.
 
     A GPU is not asked how many there are: there a frame of many candidates, or whose overlaps take
-    many rounds, is left UNDECIDED.
+    many rounds, is left NEEDS_HOST_NMS.
     """
     scores, classes = logits.sigmoid().max(-1)
     count = MAX_CANDIDATES
@@ -99,20 +99,20 @@ def _select(logits: Tensor, boxes: Tensor, score_threshold: float, geometry: Fra
     verdicts = (
         decide_at_once(boxes, candidate) if scores.is_cuda else suppress(boxes, candidate, SUPPRESS_ABOVE)
     )
-    return as_rows(boxes, scores, classes.gather(1, cells), verdicts)
+    return pack_rows(boxes, scores, classes.gather(1, cells), verdicts)
 
 
 def decide_at_once(boxes: Tensor, candidate: Tensor) -> Tensor:
     """What to keep of boxes [N, K, 4] and candidates bool[N, K], without waiting for the device: int[N, K].
 
     KEPT and DROPPED are those of ``suppress``; where it takes more than AT_ONCE candidates or ROUNDS rounds,
-    all of the frame is UNDECIDED.
+    all of the frame is NEEDS_HOST_NMS.
     """
     kept, settled = suppress_within(boxes[:, :AT_ONCE], candidate[:, :AT_ONCE], SUPPRESS_ABOVE, ROUNDS)
     settled &= ~candidate[:, AT_ONCE:].any(-1)
     verdicts = candidate.new_zeros(candidate.shape, dtype=torch.int8)
     verdicts[:, :AT_ONCE] = kept
-    return verdicts.masked_fill(~settled[:, None], UNDECIDED)
+    return verdicts.masked_fill(~settled[:, None], NEEDS_HOST_NMS)
 
 
 def read_weights(path: Path) -> tuple[tuple[str, ...], dict[str, Tensor]]:

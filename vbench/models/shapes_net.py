@@ -21,7 +21,7 @@ PRIOR = 0.01
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch normalisation and ReLU; ``fold`` makes the first two one."""
+    """Convolution, batch normalisation and ReLU; ``fuse_batch_norm`` makes the first two one."""
 
     def __init__(self, channels_in: int, channels_out: int, size: int = 3, stride: int = 1) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ConvUnit(nn.Module):
             features = self.norm(features)
         return F.relu_(features)
 
-    def fold(self) -> None:
+    def fuse_batch_norm(self) -> None:
         """Put the normalisation into the convolution's weights and a bias; for inference alone."""
         norm = self.norm
         assert norm is not None
@@ -77,11 +77,11 @@ class ShapesNet(nn.Module):
         predictions: Tensor = self.predict(self.merge_8(fine + _enlarge(self.lateral_16(middle), fine)))
         return predictions
 
-    def fold(self) -> "ShapesNet":
+    def fuse_batch_norm(self) -> "ShapesNet":
         """Fold every normalisation away, in place; returns itself."""
         for module in self.modules():
             if isinstance(module, ConvUnit):
-                module.fold()
+                module.fuse_batch_norm()
         return self
 
 

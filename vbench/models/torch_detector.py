@@ -31,13 +31,14 @@ DTYPES = {
 Predictions = tuple[Tensor, ...]
 """What a network gives, the batch first, in float32."""
 
-KEPT, DROPPED, UNDECIDED = 1, 0, -1
+KEPT, DROPPED, NEEDS_HOST_NMS = 1, 0, -1
 
 
-def as_rows(boxes: Tensor, scores: Tensor, classes: Tensor, verdicts: Tensor) -> Tensor:
+def pack_rows(boxes: Tensor, scores: Tensor, classes: Tensor, verdicts: Tensor) -> Tensor:
     """float32[N, K, 7], a row for each box of a frame, best score first: one tensor is one copy to the host.
 
-    ``boxes`` [N, K, 4] in the network's pixels; the others [N, K]; ``verdicts``: KEPT, DROPPED, UNDECIDED.
+    ``boxes`` [N, K, 4] in the network's pixels; the others [N, K]; ``verdicts``: KEPT, DROPPED or
+    NEEDS_HOST_NMS.
     """
     return torch.cat(
         (boxes, torch.stack((scores, classes.to(scores.dtype), verdicts.to(scores.dtype)), dim=-1)), dim=-1
@@ -93,7 +94,7 @@ class TorchDetector(ABC):
 
     @abstractmethod
     def _choose(self, predictions: Predictions, geometry: FrameGeometry) -> Tensor:
-        """What predictions say of each frame, as ``as_rows`` has it. On a GPU it must not wait for it."""
+        """What predictions say of each frame, as ``pack_rows`` has it. On a GPU it must not wait for it."""
 
     def _decided(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """bool[N, K]: the rows that are detections, of rows of which some may be undecided."""
@@ -156,20 +157,20 @@ class TorchDetector(ABC):
         found: list[Detections] = []
         begun: deque[Callable[[], list[Detections]]] = deque()
         for start in range(0, len(batch), size):
-            begun.append(self.begin(batch[start : start + size]))
+            begun.append(self.submit(batch[start : start + size]))
             if len(begun) == self.in_flight:
                 found += begun.popleft()()
-        for answer in begun:
-            found += answer()
+        for wait in begun:
+            found += wait()
         return found
 
-    def begin(self, batch: npt.NDArray[np.uint8]) -> Callable[[], list[Detections]]:
+    def submit(self, batch: npt.NDArray[np.uint8]) -> Callable[[], list[Detections]]:
         """Begin with one batch as the protocol says."""
         width, height = picture_size(batch)
         if self._passes is None:
             raise ModelError(f"the {self.settings.name} detector is not loaded: call load() first")
-        answer = self._passes.begin(batch)
-        return lambda: self._detections(answer(), fitted(width, height, self._input))
+        wait = self._passes.submit(batch)
+        return lambda: self._detections(wait(), fitted(width, height, self._input))
 
     def passes_seen(self) -> list[ForwardPass]:
         """As the protocol says."""

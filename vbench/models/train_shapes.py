@@ -183,7 +183,7 @@ def vary(
 
 
 def _save(net: ShapesNet, options: argparse.Namespace) -> None:
-    weights = {name: value.half().contiguous() for name, value in net.fold().state_dict().items()}
+    weights = {name: value.half().contiguous() for name, value in net.fuse_batch_norm().state_dict().items()}
     training = {key: str(value) for key, value in vars(options).items() if key not in {"out", "threads"}}
     metadata = {
         "architecture": ARCHITECTURE,

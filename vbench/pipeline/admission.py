@@ -98,7 +98,7 @@ class Admission:
         ahead_s = (waiting + 1) * (self._work_s or 0.0) / self._slots
         if ahead_s > timeout_s:
             raise self._refusal(
-                f"the requests ahead need about {ahead_s:.0f} s, more than the {timeout_s:g} s"
+                f"the requests ahead of it need about {ahead_s:.0f} s, more than the {timeout_s:g} s"
                 " that this one may take"
             )
 
@@ -177,7 +177,7 @@ class Admission:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_exception(
-                    self._refusal("clients leave before they are answered, so the queue was cut")
+                    self._refusal("clients disconnect before they get a response, so the queue was shortened")
                 )
 
     def _forget(self, now_s: float) -> None:

@@ -1,4 +1,4 @@
-"""VideoProcessingAPI: the HTTP door. Checks the request, asks a service, and puts failures into words."""
+"""VideoProcessingAPI: the HTTP ingress. Checks requests, calls a service, and turns errors into responses."""
 
 import asyncio
 import math
@@ -53,7 +53,7 @@ HEALTH_TIMEOUT_S = 3.0
 # Swagger UI for /docs comes from the package fastapi-offline: FastAPI's own page takes it from the internet.
 http = FastAPIOffline(
     title="vbench video inference",
-    description="Objects in the sampled frames of a video, by a four-stage pipeline on Ray Serve.",
+    description="Detects objects in the sampled frames of a video, in a four-stage pipeline on Ray Serve.",
     redoc_url=None,
     redirect_slashes=False,
 )
@@ -113,11 +113,11 @@ def _too_late(video: str, timeout_s: float, service_timeout_s: float) -> Request
     """For a request that was given up after ``timeout_s``: the service's, or less if its client said so."""
     if timeout_s < service_timeout_s:
         return RequestTimeoutError(
-            f"{video} was not answered within {timeout_s:g} s, nine tenths of what the request's header "
-            "X-Request-Timeout-Seconds allows: ask for fewer frames/s, or allow more there"
+            f"{video} was not processed within {timeout_s:g} s, nine tenths of what the request's header "
+            "X-Request-Timeout-Seconds allows: request fewer frames/s, or allow more time there"
         )
     return RequestTimeoutError(
-        f"{video} was not answered within {timeout_s:g} s: ask for fewer frames/s, or raise "
+        f"{video} was not processed within {timeout_s:g} s: request fewer frames/s, or raise "
         "request_timeout_s of the service"
     )
 
@@ -157,7 +157,7 @@ class VideoProcessingAPI:
         response_model=Answer,
         responses=PROBLEMS,
         summary="Find objects in a video",
-        description="Answers when all sampled frames of the video have been looked at: all of them, or none.",
+        description="Responds when all sampled frames are processed: with all of them, or with an error.",
     )
     async def process(self, request: ProcessRequest, http_request: Request) -> Response:
         """The service's answer, as it wrote it: it is not parsed again here."""
@@ -198,6 +198,6 @@ class VideoProcessingAPI:
             return JSONResponse({"status": "ok"})
         return problem(
             OverloadedError(
-                f"No replica of {' or '.join(silent)} answers: it hangs, or is being replaced.", 5
+                f"No replica of {' or '.join(silent)} responds: it hangs, or is being replaced.", 5
             )
         )

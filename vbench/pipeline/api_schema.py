@@ -1,4 +1,4 @@
-"""The answer to a request, as typed models: what was found, in which frames, and where the time went."""
+"""The request and the response of the API, as typed models."""
 
 import re
 from typing import Any, Literal, Self
@@ -19,7 +19,7 @@ _ABSOLUTE = re.compile(r"/|file:/|(?!file:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class ProcessRequest(BaseModel):
-    """One video to process, and how; what is left out is as the service was deployed."""
+    """One video to process, and how; fields left out take the values that the service was deployed with."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -34,7 +34,7 @@ class ProcessRequest(BaseModel):
     )
     mode: Mode | None = Field(
         default=None,
-        description="chunked: each chunk's frames are inferred on their own, as soon as they are there. "
+        description="chunked: the frames of each chunk are inferred alone, as soon as they are decoded. "
         "combined: all frames go to the model together.",
     )
     chunk_s: ChunkSeconds | None = Field(
@@ -62,13 +62,13 @@ class Problem(BaseModel):
     """Why a request was refused or failed."""
 
     detail: str = Field(
-        description="One sentence: the cause, and what would do instead.",
+        description="One sentence: the cause, and what to do about it.",
         examples=["/data/street.mp4 cannot be read: No such file or directory"],
     )
 
 
 class Healthy(BaseModel):
-    """Each stage has a replica that answers."""
+    """Every stage has a replica that answers."""
 
     status: Literal["ok"]
 
@@ -92,7 +92,7 @@ class Detection(_Part):
 
 
 class FrameAnswer(_Part):
-    """One frame that was looked at."""
+    """One sampled frame."""
 
     pts: int
     """On the video's timeline, in ticks of ``video.time_base``."""
@@ -105,7 +105,7 @@ class FrameAnswer(_Part):
 
 
 class ChunkAnswer(_Part):
-    """One chunk of the video; ``frames`` is empty where no frame to look at lies in it."""
+    """One chunk of the video; ``frames`` is empty if no sampled frame lies in it."""
 
     index: int
     start_s: float
@@ -117,7 +117,7 @@ class VideoAnswer(_Part):
     """Facts about the video."""
 
     path: str
-    """Of the file, or the address without its query where the video was fetched."""
+    """Path of the file; for a fetched video, the address without its query."""
     container: str
     codec: str
     width: int
@@ -135,7 +135,7 @@ class VideoAnswer(_Part):
 
 
 class SettingsAnswer(_Part):
-    """How the request was worked on."""
+    """How the request was processed."""
 
     mode: Mode
     fps: str
@@ -148,14 +148,14 @@ class SettingsAnswer(_Part):
     frame_height: int
     pixel_format: PixelFormat
     keyframes_only: bool
-    """Whether keyframes stand for the frames asked for: then this answer is approximate."""
+    """Whether keyframes stand for the sampled frames; the detections are then approximate."""
     prune: bool
-    """Whether pictures that no wanted frame needs were left out before decoding."""
+    """Whether pictures that no sampled frame depends on were skipped."""
     overlap: bool
     window: int
     """Chunks in flight at a time."""
     chunk_mb: float | None
-    """Frames of one chunk, in MB, at most."""
+    """Most MB of frames in one chunk."""
     model: str
     model_fingerprint: str
     """Equal ones give the same detections: code version, weights and settings."""
@@ -173,7 +173,7 @@ class Counts(_Part):
 
 
 class Answer(_Part):
-    """Everything that was found in one video: each expected frame exactly once, in order."""
+    """The detections in one video: each sampled frame exactly once, in order."""
 
     video: VideoAnswer
     settings: SettingsAnswer
@@ -184,6 +184,6 @@ class Answer(_Part):
     spans: list[Span]
     replicas: list[ReplicaReport]
     received_s: float
-    """Unix seconds at which the API had the request, on the API's clock."""
+    """Unix seconds at which the API received the request, by the API's clock."""
     finished_s: float
-    """Unix seconds at which the last result was there, on the service's clock."""
+    """Unix seconds at which the last result arrived, by the service's clock."""

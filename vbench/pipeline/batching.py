@@ -86,13 +86,13 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
+class _InFlight:
     """A batch that the model works on."""
 
     parts: list[_Part]
-    answer: Callable[[], list[Detections]]
+    wait: Callable[[], list[Detections]]
     passes: list[ForwardPass]
-    """Those that were made when it was begun."""
+    """Those that were made when it was batch."""
 
 
 class Batcher:
@@ -100,7 +100,7 @@ class Batcher:
 
     First come, first served: a batch takes the oldest frames that wait, across calls, as long as the pictures
     are of one shape. The model never waits where ``size`` frames are there, and else for ``wait_s`` at most
-    from when the oldest came: 0 takes what is there. A detector on another device has the next batch begun
+    from when the oldest came: 0 takes what is there. A detector on another device has the next batch batch
     before the last is waited for, if frames of one are there by then.
     """
 
@@ -110,7 +110,7 @@ class Batcher:
         self._size = size
         self._wait_s = wait_s
         self._calls: deque[_Call] = deque()
-        self._begun: deque[_Begun] = deque()
+        self._in_flight: deque[_InFlight] = deque()
         self._changed = threading.Condition()
         self._closed = False
         loaded: Future[None] = Future()
@@ -167,45 +167,45 @@ class Batcher:
             loaded.set_exception(error)
             return
         loaded.set_result(None)
-        while self._work():
+        while self._step():
             pass
 
-    def _work(self) -> bool:
-        """Begin a batch, and end the oldest where no other is to be begun; False when all is done.
+    def _step(self) -> bool:
+        """Begin a batch, and end the oldest where no other is to be batch; False when all is done.
 
         Frames are let go as their batch ends, before another is waited for.
         """
-        parts = self._next(wait=not self._begun)
+        parts = self._wait_for_batch(wait=not self._in_flight)
         if parts:
-            self._begin(parts)
-        elif not self._begun:
+            self._start_batch(parts)
+        elif not self._in_flight:
             return False
-        if len(self._begun) >= self._detector.in_flight or not parts:
-            self._end(self._begun.popleft())
+        if len(self._in_flight) >= self._detector.in_flight or not parts:
+            self._finish_batch(self._in_flight.popleft())
         return True
 
-    def _begin(self, parts: list[_Part]) -> None:
+    def _start_batch(self, parts: list[_Part]) -> None:
         arrays = [array for part in parts for array in part.arrays]
         try:
-            answer = self._detector.begin(arrays[0] if len(arrays) == 1 else np.concatenate(arrays))
+            wait = self._detector.submit(arrays[0] if len(arrays) == 1 else np.concatenate(arrays))
         except BaseException as error:  # noqa: BLE001 - it is each call's result
             self._fail(parts, error)
         else:
-            self._begun.append(_Begun(parts, answer, self._detector.passes_seen()))
+            self._in_flight.append(_InFlight(parts, wait, self._detector.passes_seen()))
 
-    def _end(self, begun: _Begun) -> None:
+    def _finish_batch(self, batch: _InFlight) -> None:
         try:
-            found = begun.answer()
+            found = batch.wait()
         except BaseException as error:  # noqa: BLE001 - it is each call's result
-            self._fail(begun.parts, error)
+            self._fail(batch.parts, error)
             return
-        passes = begun.passes + self._detector.passes_seen()
-        for part in begun.parts:
+        passes = batch.passes + self._detector.passes_seen()
+        for part in batch.parts:
             part.call.passes += passes
-            _scatter(part, found[: part.frames])
+            _distribute(part, found[: part.frames])
             del found[: part.frames]
 
-    def _next(self, *, wait: bool) -> list[_Part]:
+    def _wait_for_batch(self, *, wait: bool) -> list[_Part]:
         """The next batch, once it is full or waits no longer.
 
         Empty when all is done and closed; without ``wait`` also where there is none now.
@@ -218,7 +218,7 @@ class Batcher:
                 if self._calls:
                     left_s = self._calls[0].due_s - time.monotonic()
                     if left_s <= 0 or self._closed or self._full():
-                        return self._taken()
+                        return self._next_batch()
                     if not wait:
                         return []
                     self._changed.wait(left_s)
@@ -227,20 +227,20 @@ class Batcher:
                 else:
                     self._changed.wait()
 
-    def _alike(self) -> list[_Call]:
+    def _same_shape(self) -> list[_Call]:
         """The oldest calls whose pictures are of the shape of the first's."""
         shape = self._calls[0].shape
         return list(takewhile(lambda call: call.shape == shape, self._calls))
 
     def _full(self) -> bool:
         """Whether waiting longer gains nothing: a whole batch is there, or the next call does not fit in."""
-        alike = self._alike()
+        alike = self._same_shape()
         return sum(call.waiting for call in alike) >= self._size or len(alike) < len(self._calls)
 
-    def _taken(self) -> list[_Part]:
+    def _next_batch(self) -> list[_Part]:
         parts: list[_Part] = []
         missing = self._size
-        for call in self._alike():
+        for call in self._same_shape():
             parts.append(_Part(call, call.take(missing)))
             missing -= parts[-1].frames
             if not call.arrays:
@@ -260,7 +260,7 @@ class Batcher:
                 call.result.set_exception(error)
 
 
-def _scatter(part: _Part, found: list[Detections]) -> None:
+def _distribute(part: _Part, found: list[Detections]) -> None:
     """Give a call its share of a batch's results; its own result is there with the last of them."""
     call = part.call
     call.found += found

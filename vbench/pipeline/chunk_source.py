@@ -1,4 +1,4 @@
-"""A request's chunks, read by a Splitter on a thread of its own, so that the service's loop goes on."""
+"""A request's chunks, read by a Splitter on its own thread, so that the service's event loop stays free."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """A chunk, None after the last, and when the splitter began and ended to make it, in unix seconds."""
+    """A chunk (None after the last), and the unix seconds at which the splitter started and finished it."""
 
     chunk: Chunk | None
     start_s: float
@@ -30,7 +30,7 @@ class Timed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkSpan:
-    """What the answer needs to know of a chunk, without its packets."""
+    """What the response says of a chunk, without its packets."""
 
     index: int
     start_s: float
@@ -52,12 +52,12 @@ class ChunkSource:
     def __init__(
         self, opened: Callable[[threading.Event], AbstractContextManager[SplitVideo]], packets: FramesBudget
     ) -> None:
-        """``opened``: makes, of an event that is set when the video is no longer wanted, what opens it.
+        """``opened``: opens the video; it gets an event that is set when the request is cancelled.
         ``packets``: how many bytes of coded pictures all requests may hold between split and decoded."""
         self._opened = opened
         self._packets = packets
         self._held: list[Callable[[], None]] = []
-        """What each chunk so far holds of them, by its index."""
+        """One per chunk so far: releases the bytes that it holds."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="split")
         self._stop = threading.Event()
         self._open_now = ExitStack()
@@ -77,7 +77,7 @@ class ChunkSource:
         sizes, number = self.splitter.coded_bytes, len(self._held)
         if number < len(sizes):
             self._held.append(await self._packets.take(sizes[number]))
-            if not len(self.splitter.plan[number].targets):  # no reader is asked, so no thread waits
+            if not len(self.splitter.plan[number].targets):  # the reader is not used, so no thread waits
                 await asyncio.sleep(0)
                 return self._next()
         return await self._on_thread(self._next)
@@ -111,7 +111,7 @@ class ChunkSource:
         return Timed(chunk=chunk, start_s=start_s, end_s=time.time())
 
     async def _close(self) -> None:
-        """On the same thread, so after the work it is at."""
+        """On the same thread, so after its current work."""
         self._stop.set()
         try:
             await self._on_thread(self._open_now.close)

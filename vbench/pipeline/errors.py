@@ -1,4 +1,4 @@
-"""What can go wrong with a request, as the HTTP status and the sentence that the client gets."""
+"""The errors of a request, each with the HTTP status and the sentence that the client gets."""
 
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
@@ -14,7 +14,7 @@ from vbench.video.errors import (
 
 
 class VideoMissingError(VideoError):
-    """There is no file of that name on the node that reads videos."""
+    """The file does not exist on the node that reads videos."""
 
 
 class RequestTimeoutError(TimeoutError):
@@ -22,7 +22,7 @@ class RequestTimeoutError(TimeoutError):
 
 
 class OverloadedError(RuntimeError):
-    """The service has no room for this request now; the same request may do later."""
+    """The service has no room for this request now; it may have later."""
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         """``retry_after_s``: when to send the request again; the client gets it as ``Retry-After``."""
@@ -38,15 +38,15 @@ class QueueFullError(OverloadedError):
 
 
 class HeadersTooLargeError(ValueError):
-    """A request has more headers, or longer ones, than the API takes."""
+    """A request has more headers, or longer ones, than the API accepts."""
 
 
 class BodyError(ValueError):
-    """The body of a request is not what the API takes."""
+    """The body of a request is not what the API accepts."""
 
 
 class BodyTooLargeError(BodyError):
-    """The body of a request is larger than the API takes."""
+    """The body of a request is larger than the API accepts."""
 
 
 class BodyTimeoutError(BodyError):
@@ -54,7 +54,7 @@ class BodyTimeoutError(BodyError):
 
 
 class IncompleteError(RuntimeError):
-    """A stage handed on something else than it was asked for; never answered with less."""
+    """A stage returned something other than what was requested; a partial result is never sent."""
 
 
 STATUSES: tuple[tuple[type[BaseException], int], ...] = (
@@ -76,19 +76,19 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
 
 
 RETRY_AFTER_S = 5.0
-"""When to try again while the application is replaced, which is about as long as a replica takes to start, or
-while other requests have the room on the disk."""
+"""When to retry while the application is being replaced (about as long as a replica takes to start), or while
+other requests take up the disk."""
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """The error as it was raised in the replica that raised it, out of all of Ray's wrappings."""
+    """The error as the replica raised it, without Ray's wrappers."""
     while isinstance(error, RayTaskError) and isinstance(error.cause, BaseException):
         error = error.cause
     return error
 
 
 def status_of(error: BaseException) -> tuple[int, str]:
-    """HTTP status and sentence for an error; 500 for what no request should be able to cause."""
+    """HTTP status and sentence for an error; 500 for errors that no request should be able to cause."""
     cause = cause_of(error)
     for kind, status in STATUSES:
         if isinstance(cause, kind):
@@ -100,7 +100,7 @@ def status_of(error: BaseException) -> tuple[int, str]:
 
 
 def retry_after_s(error: BaseException) -> float | None:
-    """Seconds after which the same request may succeed; None for errors that do not pass by themselves."""
+    """Seconds after which the same request may succeed; None for errors that do not go away."""
     cause = cause_of(error)
     if isinstance(cause, OverloadedError):
         return cause.retry_after_s

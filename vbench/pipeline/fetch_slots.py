@@ -55,14 +55,14 @@ class FetchSlots:
         until_s = time.monotonic() + self._wait_s
         while self._busy >= self._slots:
             if stop.is_set():
-                raise StoppedError("the video is no longer wanted")
+                raise StoppedError("the request was cancelled")
             if time.monotonic() >= until_s:
                 raise self._full()
             self._changed.wait(SLICE_S)
 
     def _full(self) -> OverloadedError:
         return OverloadedError(
-            f"{self._slots} videos are being fetched for other requests, as many as the service fetches at a "
-            f"time: try again in {RETRY_AFTER_S:g} s, or name a video on the service's node",
+            f"{self._slots} videos are being fetched for other requests, the most that it fetches at a "
+            f"time: retry in {RETRY_AFTER_S:g} s, or name a video on the service's node",
             RETRY_AFTER_S,
         )

@@ -38,7 +38,7 @@ WIDEN_BY = 1.5
 
 PROXY_GAVE_UP = (
     "The request was not answered within the time that its header X-Request-Timeout-Seconds, or Serve's "
-    "request_timeout_s, allows: ask for fewer frames/s, or allow more"
+    "request_timeout_s, allows: request fewer frames/s, or allow more time"
 )
 
 ((_NAME, _VALUE),) = QUEUE_FULL.items()
@@ -56,7 +56,7 @@ def middleware() -> list[Middleware]:
     given = os.environ.get(PLACES, str(DEFAULT_PLACES))
     if not given.isdecimal() or int(given) < 1:
         raise ValueError(
-            f"{PLACES}={given} is no whole number above 0: unset it ({DEFAULT_PLACES} then), or give one"
+            f"{PLACES}={given} is not a whole number above 0: give one, or unset it for {DEFAULT_PLACES}"
         )
     return [Middleware(Front, places=int(given))]
 

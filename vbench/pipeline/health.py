@@ -1,4 +1,4 @@
-"""Liveness of the stages: which of them have no replica that answers, asked for at most every few seconds."""
+"""Liveness of the stages: which of them have no replica that answers, checked every few seconds at most."""
 
 import asyncio
 import time
@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 KEPT_S = 2.0
-"""How long a result is good for: however often it is asked for, replicas are called no more often."""
+"""How long a result is kept: replicas are not called more often than this."""
 
-MOST_CALLS = 4
-"""Calls per stage and check. Serve spreads them over the replicas: one that hangs does not speak for all."""
+CALLS_PER_CHECK = 4
+"""Calls per stage and check. Serve spreads them over the replicas, so one that hangs is not enough."""
 
 Call = Callable[[], Any]
 """Calls a replica: a DeploymentResponse, which is awaitable and can be cancelled. Ray is untyped here."""
@@ -19,14 +19,14 @@ class Health:
     """Calls a replica of each stage; a stage is silent if none of its calls returns within ``timeout_s``."""
 
     def __init__(self, stages: Mapping[str, tuple[Call, int]], *, timeout_s: float) -> None:
-        """``stages``: by name, a call that returns at once where a replica works, and its replicas."""
+        """``stages``: by name, a call that returns at once if a replica works, and its replicas."""
         self._stages = dict(stages)
         self._timeout_s = timeout_s
         self._checking: asyncio.Task[dict[str, Any]] | None = None
         self._checked_s = 0.0
 
     async def answers(self) -> dict[str, Any]:
-        """What a replica of each stage answered, by the stage's name; without stages that are silent.
+        """The answer of a replica of each stage, by the stage's name; silent stages are left out.
 
         The latest result, if it is fresh enough; concurrent callers share one check.
         """
@@ -48,13 +48,13 @@ class Health:
 
     async def _first_answer(self, call: Call, replicas: int) -> list[Any]:
         """The first answer, in a list; an empty one if there is none in time."""
-        tasks = [asyncio.ensure_future(_answer(call)) for _ in range(min(replicas, MOST_CALLS))]
+        tasks = [asyncio.ensure_future(_answer(call)) for _ in range(min(replicas, CALLS_PER_CHECK))]
         try:
             async with asyncio.timeout(self._timeout_s):
                 for answer in asyncio.as_completed(tasks):
                     try:
                         return [await answer]
-                    except Exception:  # noqa: BLE001 - a call that fails, of whatever, is no answer
+                    except Exception:  # noqa: BLE001 - a call that fails is no answer
                         continue
         except TimeoutError:
             pass

@@ -125,14 +125,14 @@ class ModelInference:
         recorder = SpanRecorder(self._replica)
         # All arguments of a call are unpickled together, after the last of them is there.
         arrived_s = max(message.arrival_s for message in (call, *chunks))
-        index = None if call.whole else chunks[0].chunk
-        if call.held and not call.relayed and not call.fetched:
+        index = None if call.is_combined else chunks[0].chunk
+        if call.is_deferred and not call.is_relayed and not call.is_prefetched:
             waited = SpanRecorder(call.sender)
             for chunk in chunks:
                 waited.add("infer", "queue", chunk.chunk, chunk.decoded_s, call.sent_s)
             recorder.spans += waited.spans
-        sent_s = call.sent_s if call.held or call.relayed else chunks[0].decoded_s
-        nbytes = 0 if call.fetched else sum(chunk.nbytes for chunk in chunks)
+        sent_s = call.sent_s if call.is_deferred or call.is_relayed else chunks[0].decoded_s
+        nbytes = 0 if call.is_prefetched else sum(chunk.nbytes for chunk in chunks)
         recorder.add("infer", "transfer", index, sent_s, arrived_s, nbytes)
         recorder.add("infer", "queue", index, arrived_s, start_s)
         recorder.add("infer", "compute", index, start_s, end_s)

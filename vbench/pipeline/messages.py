@@ -17,13 +17,13 @@ from vbench.pipeline.spans import ReplicaId, Span
 from vbench.video.types import Chunk, FrameGeometry, Frames
 
 
-def _arrived(cls: type["Envelope"], fields: dict[str, Any]) -> "Envelope":
+def _arrived(cls: type["TimestampedMessage"], fields: dict[str, Any]) -> "TimestampedMessage":
     message = cls(**fields)
     message.arrived_s = time.time()
     return message
 
 
-class Envelope:
+class TimestampedMessage:
     """Knows when it was unpickled: ``arrived_s`` in unix seconds, by the clock of the receiving process."""
 
     arrived_s: float | None = None
@@ -44,7 +44,7 @@ class Envelope:
 
 
 @dataclass(kw_only=True)
-class ChunkMessage(Envelope):
+class ChunkMessage(TimestampedMessage):
     """Service -> decoder: one chunk to decode, and into what."""
 
     chunk: Chunk
@@ -54,7 +54,7 @@ class ChunkMessage(Envelope):
 
 
 @dataclass(kw_only=True)
-class FramesMessage(Envelope):
+class FramesMessage(TimestampedMessage):
     """Decoder -> model, by way of the service or not: one chunk's frames."""
 
     chunk: int
@@ -74,20 +74,20 @@ class FramesMessage(Envelope):
 
 
 @dataclass(kw_only=True)
-class InferenceCall(Envelope):
+class InferenceCall(TimestampedMessage):
     """Service -> model, before the frames' messages: how these frames came, for the spans."""
 
     sent_s: float
     """Unix seconds at which the service made the call."""
     sender: ReplicaId
     """The service: what the frames waited there for ended there."""
-    whole: bool
+    is_combined: bool
     """Whether all frames of the video are in this one call (combined mode)."""
-    relayed: bool
+    is_relayed: bool
     """Whether the frames come from the service (relay), not from the decoder."""
-    held: bool
-    """Whether they were held back until all frames of the video were decoded."""
-    fetched: bool
+    is_deferred: bool
+    """Whether they were is_deferred back until all frames of the video were decoded."""
+    is_prefetched: bool
     """Whether they were brought to the model's node before the call (``ModelInference.fetch``)."""
 
 

@@ -14,10 +14,10 @@ from vbench.pipeline.errors import QueueFullError, cause_of, retry_after_s, stat
 from vbench.pipeline.shortened import LONGEST_MESSAGE, short_sentence, shortened
 
 MOST_ERRORS = 10
-"""Of what is wrong with a body, as many are told."""
+"""Errors in a body that are listed; the rest are counted."""
 
 QUEUE_FULL = {"X-Vbench-Queue": "full"}
-"""Header of a refusal by which the proxy's middleware tells a full queue from what ails one request."""
+"""Header that tells the proxy's middleware that a request was refused because the queue is full."""
 
 _RETRY_AFTER = {
     "Retry-After": {
@@ -32,22 +32,24 @@ def _described(sentence: str, **more: Any) -> dict[str, Any]:
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: _described("There is no such file, on the service's node or at the address; or no such path here."),
-    405: _described("The path is there, but not for this method."),
+    404: _described(
+        "The file does not exist on the service's node or at the address, or the path is unknown."
+    ),
+    405: _described("The path does not allow this method."),
     408: _described("The body of the request did not arrive in time."),
-    413: _described("The video passes a limit, or its frames do not fit; or the body is too large."),
-    422: _described("The request is not valid, or the video is damaged or none."),
+    413: _described("The video exceeds a limit, its frames do not fit in memory, or the body is too large."),
+    422: _described("The request is not valid, or the file is damaged or is not a video."),
     431: _described("The request has too many headers, or too long ones."),
     500: _described("A replica failed or was lost."),
-    502: _described("Where the video lies is down, or breaks off."),
+    502: _described("The video's server is down, or closed the connection early."),
     503: _described(
-        "The service is overloaded, or not available, as while it is being replaced; or fetched videos have "
-        "the room on its disk.",
+        "The service is overloaded, or unavailable (for example while it is being replaced), or fetched "
+        "videos take up its disk.",
         headers=_RETRY_AFTER,
     ),
     504: _described("The request took longer than the service allows."),
 }
-"""What a request for a video may be answered with instead of an answer."""
+"""The error responses to a request for a video."""
 
 UNHEALTHY: dict[int | str, dict[str, Any]] = {
     431: PROBLEMS[431],
@@ -56,7 +58,7 @@ UNHEALTHY: dict[int | str, dict[str, Any]] = {
 
 
 def problem(error: BaseException, headers: dict[str, str] | None = None) -> JSONResponse:
-    """The response for ``error``: its status, its sentence, and when to try again if that helps."""
+    """The response for ``error``: its status, its sentence, and when to retry if that helps."""
     status, sentence = status_of(error)
     after_s = retry_after_s(error)
     more = {} if after_s is None else {"Retry-After": str(math.ceil(after_s))}
@@ -66,7 +68,7 @@ def problem(error: BaseException, headers: dict[str, str] | None = None) -> JSON
 
 
 async def explain_invalid_request(_: Request, error: Exception) -> JSONResponse:
-    """422 with all that is wrong in one sentence, and FastAPI's list of errors beside it."""
+    """422 with all errors in one sentence, and FastAPI's list of errors."""
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     errors = [
@@ -84,7 +86,7 @@ async def explain_invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 
 async def explain_refusal(request: Request, error: Exception) -> JSONResponse:
-    """What the routing refuses: paths and methods that are not there."""
+    """404 and 405: paths and methods that do not exist."""
     assert isinstance(error, HTTPException)
     path, method = shortened(request.url.path), shortened(request.method)
     sentence = str(error.detail)
@@ -97,7 +99,7 @@ async def explain_refusal(request: Request, error: Exception) -> JSONResponse:
 
 
 async def explain_failure(_: Request, error: Exception) -> JSONResponse:
-    """Whatever else is raised: 500, unless its kind has a status of its own."""
+    """Any other error: 500, unless its type has a status of its own."""
     return problem(error)
 
 

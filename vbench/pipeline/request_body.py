@@ -17,10 +17,10 @@ Receive = Callable[[], Awaitable[Message]]
 """ASGI's ``receive``."""
 
 PROMPT_S = 1.0
-"""A body that is there within this time is never refused for the slow ones beside it."""
+"""A body that arrives within this time is never refused because other bodies are slow."""
 
 DEEPEST = 32
-"""Levels of arrays and objects in a body; a request has one."""
+"""Levels of nested arrays and objects that a body may have; a request has one."""
 
 EXAMPLE = '{"video": "/data/clip.mp4"}'
 
@@ -31,18 +31,18 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ClientLeftError(Exception):
-    """The client went away before it had sent its request."""
+    """The client disconnected before it had sent its request."""
 
 
 class Replayed:
-    """ASGI's ``receive``, with a first message that was received already."""
+    """ASGI's ``receive`` that starts with a message received earlier."""
 
     def __init__(self, first: Message, receive: Receive) -> None:
         self._first: Message | None = first
         self._receive = receive
 
     async def __call__(self) -> Message:
-        """That message, and then what comes."""
+        """That message, then new ones."""
         if self._first is None:
             return await self._receive()
         first, self._first = self._first, None
@@ -59,7 +59,7 @@ class BodyReceiver:
     async def receive(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
         """The whole body.
 
-        Raises BodyTooLargeError, before it is there if its length is declared; BodyTimeoutError;
+        Raises BodyTooLargeError, before it arrives if its length is declared; BodyTimeoutError;
         OverloadedError if too many other bodies are slow; ClientLeftError.
         """
         declared = dict(headers).get(b"content-length", b"")
@@ -77,8 +77,8 @@ class BodyReceiver:
     async def _wait_slowly(self, reading: "asyncio.Task[bytes]") -> None:
         if self._slow >= self._bounds.slow_bodies:
             raise OverloadedError(
-                f"The service is overloaded: {self._slow} other clients are slow to send their requests, and "
-                "this request was not here at once. Send it again in one piece.",
+                f"The service is overloaded: {self._slow} other clients are sending their requests slowly, "
+                "and this request did not arrive at once. Send it again in one piece.",
                 self._bounds.timeout_s,
             )
         self._slow += 1
@@ -89,7 +89,7 @@ class BodyReceiver:
         if not reading.done():
             raise BodyTimeoutError(
                 f"The body of the request did not arrive within {self._bounds.timeout_s:g} s. Send it in one "
-                "piece, with the Content-Length that it has."
+                "piece, with its Content-Length."
             )
 
     async def _read(self, receive: Receive) -> bytes:

@@ -171,10 +171,10 @@ class Flow:
         call = InferenceCall(
             sent_s=time.time(),
             sender=self._recorder.replica,
-            whole=self._combined,
-            relayed=self._relayed,
-            held=self._held,
-            fetched=self._fetches,
+            is_combined=self._combined,
+            is_relayed=self._relayed,
+            is_deferred=self._held,
+            is_prefetched=self._fetches,
         )
         for span in self._fetched:
             self._recorder.add("infer", "queue", span.chunk, span.end_s, call.sent_s)

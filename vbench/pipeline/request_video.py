@@ -1,4 +1,4 @@
-"""One request's video: fetched where it lies elsewhere, then open for splitting."""
+"""One request's video: fetched if it is remote, then open for splitting."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ from vbench.video.reader.pool import ReaderServer, SplitVideo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class SharedReaders:
     """What the requests of a service replica share to open their videos."""
 
     fetches: FetchSlots
@@ -30,9 +30,9 @@ class Means:
 
 
 class Opening:
-    """Opens the video that a request names; all that is said of it uses the name that its user knows."""
+    """Opens the video that a request names; every message uses the name that the client gave."""
 
-    def __init__(self, video: str, job: RequestSettings, means: Means) -> None:
+    def __init__(self, video: str, job: RequestSettings, means: SharedReaders) -> None:
         self._video = video
         self._job = job
         self._means = means
@@ -65,7 +65,7 @@ class Opening:
             raise
 
     def _slot(self, stop: threading.Event) -> AbstractContextManager[None]:
-        """A place among those who fetch, for a video that is fetched."""
+        """A slot for fetching, if the video is remote."""
         return nullcontext() if scheme_of(self._video) == "file" else self._means.fetches.slot(stop)
 
     def _fetched(self, stop: threading.Event) -> AbstractContextManager[Local]:

@@ -1,4 +1,4 @@
-"""Writes a request's replies down as its answer, and makes sure that nothing is missing from it."""
+"""Assembles the response to a request from the replies of the stages, and checks that it is complete."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from vbench.video.fetch.download import Local
 from vbench.video.types import FrameGeometry, VideoInfo
 
 
-def assemble(  # noqa: PLR0913 - an answer is made of all that
+def assemble(  # noqa: PLR0913 - a response has all these parts
     *,
     job: RequestSettings,
     info: VideoInfo,
@@ -38,10 +38,10 @@ def assemble(  # noqa: PLR0913 - an answer is made of all that
     received_s: float,
     finished_s: float,
 ) -> bytes:
-    """The answer as JSON, see ``Answer``.
+    """The response as JSON, see ``Answer``.
 
     Raises IncompleteError unless it holds each chunk's target frames exactly once, in order. Chunks are
-    written one by one: objects for all detections of an hour would take ten times the answer's bytes.
+    written one by one: objects for all detections of an hour would take ten times the bytes of the JSON.
     """
     names, fingerprint = _model(replies)
     findings = _findings_by_chunk(chunks, replies)
@@ -79,7 +79,9 @@ def _model(replies: Sequence[InferenceReply]) -> tuple[tuple[str, ...], str]:
     models = {(reply.class_names, reply.fingerprint) for reply in replies}
     if len(models) != 1:
         fingerprints = sorted(fingerprint for _, fingerprint in models)
-        raise IncompleteError(f"one request needs one model, its frames were seen by {fingerprints}")
+        raise IncompleteError(
+            f"the frames of one request must be processed by one model, not by {fingerprints}"
+        )
     return models.pop()
 
 
@@ -93,7 +95,7 @@ def _findings_by_chunk(
         findings[found.chunk] = found
     surplus = findings.keys() - {chunk.index for chunk in chunks}
     if surplus:
-        raise IncompleteError(f"the model answered for chunks {sorted(surplus)}, which the video has not")
+        raise IncompleteError(f"the model returned chunks {sorted(surplus)}, which do not exist")
     return findings
 
 
@@ -103,8 +105,8 @@ def _chunk(
     arrived = found.pts if found else np.empty(0, np.int64)
     if not np.array_equal(arrived, chunk.targets):
         raise IncompleteError(
-            f"chunk {chunk.index} was to have {len(chunk.targets)} frames, {len(arrived)} came back from the "
-            f"model, {len(np.intersect1d(arrived, chunk.targets))} of them asked for"
+            f"chunk {chunk.index} should have {len(chunk.targets)} frames; the model returned {len(arrived)}"
+            f", of which {len(np.intersect1d(arrived, chunk.targets))} were requested"
         )
     return ChunkAnswer.trusted(
         index=chunk.index,

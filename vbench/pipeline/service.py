@@ -27,7 +27,7 @@ from vbench.pipeline.memory_budget import (
 from vbench.pipeline.replica import CallReport, Reporter
 from vbench.pipeline.request_flow import Flow
 from vbench.pipeline.request_settings import RequestSettings
-from vbench.pipeline.request_video import Means, Opening
+from vbench.pipeline.request_video import Opening, SharedReaders
 from vbench.pipeline.response import assemble
 from vbench.pipeline.spans import SpanRecorder
 from vbench.video.reader.pool import ReaderServer, SplitVideo
@@ -54,7 +54,7 @@ class VideoProcessingService:
         self._nodes = sum(node["Alive"] for node in nodes)
         # Some of the requests in progress never fetch: a place to wait is one less for these.
         places = max(0, (args.requests_at_once - args.fetches_at_once) // 2)
-        self._means = Means(
+        self._means = SharedReaders(
             fetches=FetchSlots(args.fetches_at_once, places),
             readers=ReaderServer(),
             packets=FramesBudget(packets_capacity_bytes(args, nodes)),

@@ -1,13 +1,13 @@
-"""Cuts text for a response: what a client sent is not sent back to it at length."""
+"""Shortens text for a response, so that long input of a client is not echoed in full."""
 
 import re
 
 LONGEST_ECHO = 200
 """Characters of a name, path or value that a client sent."""
 LONGEST_MESSAGE = 400
-"""Characters of what is wrong with one field."""
+"""Characters of the message on one field."""
 LONGEST_SENTENCE = 1000
-"""Characters of all that a response says."""
+"""Characters of the whole message of a response."""
 
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_ECHO + 1},}}")
 

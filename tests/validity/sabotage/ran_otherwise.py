@@ -6,15 +6,15 @@ from typing import Any
 
 def more_threads(batching: Any) -> None:
     kind = batching.Batcher
-    honest = kind._begin
+    honest = kind._start_batch
 
-    def begin(self: Any, parts: Any) -> None:
+    def submit(self: Any, parts: Any) -> None:
         import torch
 
         torch.set_num_threads(2)
         honest(self, parts)
 
-    kind._begin = begin
+    kind._start_batch = submit
 
 
 def more_threads_in_ffmpeg(process: Any) -> None:
@@ -30,12 +30,12 @@ def more_threads_in_ffmpeg(process: Any) -> None:
 
 def one_by_one(torch_detector: Any) -> None:
     kind = torch_detector.TorchDetector
-    honest = kind.begin
+    honest = kind.submit
 
-    def begin(self: Any, batch: Any) -> Any:
+    def submit(self: Any, batch: Any) -> Any:
         return lambda: [found for i in range(len(batch)) for found in honest(self, batch[i : i + 1])()]
 
-    kind.begin = begin
+    kind.submit = submit
 
 
 def fewer_slots(service: Any) -> None:

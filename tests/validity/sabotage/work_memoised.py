@@ -21,17 +21,17 @@ def keep_frames(frames: Any) -> None:
 def keep_detections(registry: Any) -> None:
     honest = registry.create
 
-    def create(settings: Any) -> Any:
-        detector = honest(settings)
-        begin, kept = detector.begin, {}
+    def create(settings: Any, **options: Any) -> Any:
+        detector = honest(settings, **options)
+        submit, kept = detector.submit, {}
 
         def remembering(batch: Any) -> Any:
             keys = [xxhash.xxh3_128_hexdigest(frame.tobytes()) for frame in batch]
             if not all(key in kept for key in keys):
-                kept.update(zip(keys, begin(batch)(), strict=True))
+                kept.update(zip(keys, submit(batch)(), strict=True))
             return lambda: [kept[key] for key in keys]
 
-        detector.begin = remembering
+        detector.submit = remembering
         return detector
 
     registry.create = create
