@@ -19,7 +19,7 @@ from typing import Any
 
 import vbench.ray_internals
 from vbench.config import schema
-from vbench.record import types as record
+from vbench.record import requests, samples, trial
 
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "conf"
@@ -56,11 +56,11 @@ upgrade, the tests that fail name what has changed.
 """
 
 RECORD: dict[str, type] = {
-    "trial.json": record.Trial,
-    "requests.jsonl": record.Request,
-    "spans.jsonl": record.SpanLine,
-    "nodes.jsonl": record.NodeSample,
-    "machines.jsonl": record.MachineSample,
+    "trial.json": trial.Trial,
+    "requests.jsonl": requests.Request,
+    "spans.jsonl": requests.SpanLine,
+    "nodes.jsonl": samples.NodeSample,
+    "machines.jsonl": samples.MachineSample,
 }
 """File -> the dataclass of its lines, or of its whole."""
 

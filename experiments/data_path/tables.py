@@ -20,7 +20,7 @@ from vbench.analysis.statistics import improvement
 from vbench.analysis.trials import read_sweep
 from vbench.record.files import read_requests, read_spans
 from vbench.record.transfers import frames_moved
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 HERE = Path(__file__).resolve().parent
 MODES = ("chunked", "combined")

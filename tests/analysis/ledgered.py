@@ -17,7 +17,8 @@ from vbench.record.fingerprint import fingerprint
 from vbench.record.measurements import Measurements
 from vbench.record.metrics import summarize
 from vbench.record.question import question
-from vbench.record.types import Request, Trial
+from vbench.record.requests import Request
+from vbench.record.trial import Trial
 from vbench.validity import rules
 
 LATENCIES_S = {"a": 4.0, "b": 5.0}

@@ -8,10 +8,13 @@ import pytest
 from tests.support import records
 from vbench.analysis.bottleneck import find_bottleneck
 from vbench.record.bottleneck import Bottleneck
+from vbench.record.harness import Harness
 from vbench.record.measurements import Measurements
 from vbench.record.metrics import summarize
 from vbench.record.network import Link
-from vbench.record.types import Harness, MachineSample, SpanLine, Trial
+from vbench.record.requests import SpanLine
+from vbench.record.samples import MachineSample
+from vbench.record.trial import Trial
 
 MB = 10**6
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.support import records
 from vbench.analysis.interleaving import notes
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 

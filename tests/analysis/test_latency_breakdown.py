@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.support import records
 from vbench.analysis.latency_breakdown import PARTS, latency_breakdown
-from vbench.record.types import SpanLine
+from vbench.record.requests import SpanLine
 
 DUE_S = 1.7e9 - 0.001
 """When the request of ``records`` was due; it takes 2 s."""

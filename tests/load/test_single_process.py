@@ -16,7 +16,7 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.record import files
 from vbench.record.measurements import Measurements
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 from vbench.telemetry import environment
 from vbench.video.digest import file_digest, frame_digests
 from vbench.video.errors import VideoError

@@ -18,7 +18,8 @@ from vbench.load.transfer_load import loop, request_line, span_lines
 from vbench.pipeline.reports import ReplicaReport
 from vbench.ray_internals.node_manager import NodeManagerClient
 from vbench.record.measurements import Measurements
-from vbench.record.types import Request, Rule
+from vbench.record.requests import Request
+from vbench.record.trial import Rule
 from vbench.validity.conservation import each_pull_once
 from vbench.validity.rules import judge
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tests.support import records
 from vbench.load.video_load import cold
-from vbench.record.types import SpanLine
+from vbench.record.requests import SpanLine
 
 REPLICAS = {
     "VideoProcessingAPI": {"head": 1},

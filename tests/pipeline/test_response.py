@@ -21,8 +21,8 @@ from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.response import assemble
 from vbench.pipeline.spans import ReplicaId, Span
+from vbench.record.requests import SpanLine
 from vbench.record.typed_json import reader
-from vbench.record.types import SpanLine
 from vbench.video.digest import combine
 from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
 from vbench.video.fetch.download import Local

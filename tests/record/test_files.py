@@ -22,7 +22,8 @@ from vbench.record.files import (
     write_json,
     write_lines,
 )
-from vbench.record.types import Connections, GpuSample
+from vbench.record.load_report import Connections
+from vbench.record.samples import GpuSample
 
 
 def test_a_trial_is_read_back_as_it_was_written(tmp_path: Path) -> None:

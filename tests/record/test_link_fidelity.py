@@ -16,7 +16,8 @@ from vbench.record.link_fidelity import (
 from vbench.record.link_use import sample_intervals
 from vbench.record.measurements import Measurements
 from vbench.record.network import LinkCheck, LinkSample
-from vbench.record.types import MachineSample, NodeSample, SpanLine
+from vbench.record.requests import SpanLine
+from vbench.record.samples import MachineSample, NodeSample
 from vbench.validity import links_set_the_pace
 
 NAMES = ("decode", "gpu", "head")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support import records
 from vbench.record.measurements import Measurements
 from vbench.record.metrics import percentile, summarize
-from vbench.record.types import GpuSample, NodeSample
+from vbench.record.samples import GpuSample, NodeSample
 
 times = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=50)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.support import records
 from vbench.record.measurements import Measurements
 from vbench.record.metrics import latencies, summarize, supported
+from vbench.record.requests import Request
 from vbench.record.steady_window import Busy, all_slots_busy, halves, steady
-from vbench.record.types import Request
 from vbench.run.trial_report import over_time
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support import records
+from vbench.record.requests import SpanLine
 from vbench.record.transfers import frame_bytes_by_route, inter_node_transfers, transfers
-from vbench.record.types import SpanLine
 
 SERVICE = "VideoProcessingService#s"
 NODES = ("head", "chunk1", "chunk2", "decode", "gpu")

@@ -13,7 +13,7 @@ from tests.support.records import clip, request, trial
 from vbench.errors import ConfigError
 from vbench.record.files import REQUESTS, TRIAL, write_json, write_lines
 from vbench.record.fingerprint import fingerprint
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 from vbench.run.compose import Composition, compose_trials
 from vbench.run.resume import archive_attempt, check_same, finished
 from vbench.run.session import run

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tests.support import records
 from vbench.record.bottleneck import Bottleneck, ResourceTime
-from vbench.record.types import Rule
+from vbench.record.trial import Rule
 from vbench.run.trial_report import caveats, show_sweep, show_trial
 
 METRICS = {

@@ -11,7 +11,7 @@ from tests.support.http_files import Behaviour, serving
 from tests.support.runs import SMALL, Workplace
 from vbench.load.spec import LoadSpec, write_spec
 from vbench.record.files import read_spans, read_trial
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 from vbench.run.compose import compose_configs
 from vbench.video.cache import digest_path
 from vbench.video.digest import file_digest

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.runs import SCENE, SMALL, Wait, Workplace
 from vbench.record.files import read_requests, read_samples, read_spans, read_trial
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 from vbench.run.sweep import Sweep, read
 
 

@@ -6,19 +6,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from vbench.config.schema import Config
+from vbench.record.clip import Clip, ReferenceChecks
+from vbench.record.load_report import LoadReport, NodeRuntime
 from vbench.record.network import Link, LinkCheck, LinkSample, Network
-from vbench.record.types import (
-    Clip,
-    CpuBounds,
-    LoadReport,
-    MachineSample,
-    NodeRuntime,
-    NodeSample,
-    ReferenceChecks,
-    Request,
-    SpanLine,
-    Trial,
-)
+from vbench.record.requests import Request, SpanLine
+from vbench.record.samples import CpuBounds, MachineSample, NodeSample
+from vbench.record.trial import Trial
 from vbench.run.compose import compose_configs
 
 

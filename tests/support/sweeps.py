@@ -13,7 +13,9 @@ from vbench.analysis.bottleneck import find_bottleneck
 from vbench.record.files import MACHINES, NODES, REQUESTS, SPANS, SWEEP, TRIAL, write_json, write_lines
 from vbench.record.measurements import Measurements
 from vbench.record.network import Link
-from vbench.record.types import NodeSample, Request, Rule, SpanLine
+from vbench.record.requests import Request, SpanLine
+from vbench.record.samples import NodeSample
+from vbench.record.trial import Rule
 
 NODES_OF_PUBLISHED = ("head", "gpu", "chunk1", "chunk2", "decode")
 NIC_MBPS = {"head": 125.0, "gpu": 500.0, "chunk1": 250.0, "chunk2": 250.0, "decode": 250.0}

@@ -12,20 +12,12 @@ from typing import Any
 from tests.support import records
 from vbench.config.schema import Config
 from vbench.pipeline.reports import CallWork, ReplicaReport
+from vbench.record.clip import Clip
+from vbench.record.load_report import Connections, Graph, Listener, LoadReport, NodeRuntime, PlacedReplica
 from vbench.record.measurements import Measurements
 from vbench.record.network import Link, Network
-from vbench.record.types import (
-    Clip,
-    Connections,
-    Graph,
-    Listener,
-    LoadReport,
-    MachineSample,
-    NodeRuntime,
-    PlacedReplica,
-    Request,
-    SpanLine,
-)
+from vbench.record.requests import Request, SpanLine
+from vbench.record.samples import MachineSample
 from vbench.run.compose import compose_configs
 from vbench.validity.as_configured import expected_of_replicas, expected_settings
 

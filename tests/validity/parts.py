@@ -5,7 +5,8 @@ from typing import Any
 
 from tests.support import records
 from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
-from vbench.record.types import Harness, LoadReport, Speed, Stall
+from vbench.record.harness import Harness, Speed, Stall
+from vbench.record.load_report import LoadReport
 
 
 def config(cluster: str = "local", cpus: int | None = None, gpus: int = 0, **load: Any) -> Config:

@@ -9,7 +9,7 @@ from rich.console import Console
 from tests.support import records
 from tests.validity import parts
 from vbench.config.schema import Config, LoadConfig
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 from vbench.run.trial_report import show_sweep, show_trial
 from vbench.validity import bounds
 

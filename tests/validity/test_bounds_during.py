@@ -14,7 +14,8 @@ from tests.support.quota import cpu_quota
 from tests.support.waiting import until
 from tests.validity import parts
 from vbench.linux import procfs
-from vbench.record.types import CpuBounds, Rule
+from vbench.record.samples import CpuBounds
+from vbench.record.trial import Rule
 from vbench.telemetry.bounds import BoundsWatch
 from vbench.validity import conditions
 

@@ -12,7 +12,8 @@ from tests.validity import honest
 from tests.validity.honest import Record
 from tests.validity.test_honest_records import broken
 from vbench.pipeline.reports import CallWork
-from vbench.record.types import Listener, PlacedReplica, Request
+from vbench.record.load_report import Listener, PlacedReplica
+from vbench.record.requests import Request
 from vbench.validity.as_configured import expected_settings
 from vbench.validity.rules import judge
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support import records
 from tests.validity import honest, parts
 from vbench.record.measurements import Measurements
-from vbench.record.types import Rule
+from vbench.record.trial import Rule
 from vbench.validity.completeness import judge
 
 

@@ -16,7 +16,7 @@ from tests.support.waiting import until
 from tests.validity import parts
 from vbench.analysis import comparability
 from vbench.linux.cgroups import CpuGroups, cpu_quota, memory_limit_bytes
-from vbench.record.types import Rule, Trial
+from vbench.record.trial import Rule, Trial
 from vbench.telemetry import conditions as telemetry
 from vbench.validity import conditions
 

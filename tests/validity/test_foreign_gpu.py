@@ -12,7 +12,8 @@ import pytest
 from tests.support import records
 from tests.validity import parts
 from vbench.linux import procfs
-from vbench.record.types import GpuSample, MachineSample, Rule
+from vbench.record.samples import GpuSample, MachineSample
+from vbench.record.trial import Rule
 from vbench.validity import foreign_gpu
 
 NVML = Path(__file__).parents[1] / "support" / "fake_nvml.c"

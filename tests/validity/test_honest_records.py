@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.validity import honest
-from vbench.record.types import Rule
+from vbench.record.trial import Rule
 from vbench.validity.trial_checks import judge
 
 

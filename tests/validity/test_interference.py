@@ -18,7 +18,8 @@ from tests.support.runs import SCENE, SMALL, Wait, Workplace, below
 from tests.support.waiting import came_true, until
 from vbench.linux import procfs
 from vbench.record.files import read_requests, read_spans, read_trial
-from vbench.record.types import Graph, Rule, Trial
+from vbench.record.load_report import Graph
+from vbench.record.trial import Rule, Trial
 
 pytestmark = pytest.mark.slow
 

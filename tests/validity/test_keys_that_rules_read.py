@@ -12,7 +12,7 @@ from tests.support import records
 from tests.validity import honest, parts
 from vbench.config.schema import Config, NodeConfig
 from vbench.record.measurements import Measurements
-from vbench.record.types import GpuSample
+from vbench.record.samples import GpuSample
 from vbench.validity import bounds, rules
 
 WHAT_SHOULD_RUN = (

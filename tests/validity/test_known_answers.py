@@ -23,7 +23,8 @@ from vbench.load.reference_checks import is_checked
 from vbench.load.spec import LoadSpec
 from vbench.load.video_copy import local_copy
 from vbench.models import torch_detector
-from vbench.record.types import Clip, Request
+from vbench.record.clip import Clip
+from vbench.record.requests import Request
 from vbench.validity.known_answers import judge
 from vbench.video.cache import digest_path
 from vbench.video.cross_check import one_pass

@@ -8,8 +8,9 @@ import pytest
 from tests.support import records
 from vbench.clusters.emulated import topology
 from vbench.config.schema import ClusterConfig
+from vbench.record.load_report import Connections
 from vbench.record.network import Network
-from vbench.record.types import Connections, NodeSample
+from vbench.record.samples import NodeSample
 from vbench.validity.links_configured import judge
 
 CONFIG = records.config("cluster=emulated")

@@ -12,7 +12,9 @@ from tests.validity import parts
 from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
 from vbench.record.measurements import Measurements
 from vbench.record.network import LinkCheck, LinkSample
-from vbench.record.types import NodeSample, Rule, SpanLine
+from vbench.record.requests import SpanLine
+from vbench.record.samples import NodeSample
+from vbench.record.trial import Rule
 from vbench.validity.links_during import OVERHEAD, PULL_TIMEOUT_S, judge
 
 NIC_MBPS, FLOW_MBPS = 80.0, 20.0

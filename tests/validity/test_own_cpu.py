@@ -13,7 +13,8 @@ from tests.support import records
 from tests.support.waiting import until
 from tests.validity import honest
 from vbench.linux import procfs
-from vbench.record.types import MachineSample, Rule
+from vbench.record.samples import MachineSample
+from vbench.record.trial import Rule
 from vbench.telemetry.roles import RoleWatch, role_of
 from vbench.validity.own_cpu import judge
 

@@ -6,8 +6,10 @@ import pytest
 
 from tests.support import records
 from vbench.ray_internals.object_manager import ENABLE_VARIABLE
+from vbench.record.load_report import Connections, NodeRuntime
 from vbench.record.measurements import Measurements
-from vbench.record.types import Connections, MachineSample, NodeRuntime, Rule
+from vbench.record.samples import MachineSample
+from vbench.record.trial import Rule
 from vbench.validity import trial_checks
 from vbench.validity.rules import judge
 

@@ -7,7 +7,9 @@ import pytest
 
 from tests.support import records
 from tests.validity import parts
-from vbench.record.types import LoadReport, Rule, Speed, SpeedChange
+from vbench.record.harness import Speed, SpeedChange
+from vbench.record.load_report import LoadReport
+from vbench.record.trial import Rule
 from vbench.telemetry import speed as telemetry
 from vbench.validity import speed
 

@@ -12,8 +12,10 @@ from tests.support import records
 from tests.support.waiting import came_true, until
 from tests.validity import parts
 from vbench.linux import procfs
+from vbench.record.harness import Stall
 from vbench.record.measurements import Measurements
-from vbench.record.types import MachineSample, NodeSample, Rule, Stall
+from vbench.record.samples import MachineSample, NodeSample
+from vbench.record.trial import Rule
 from vbench.telemetry.machine import CpuWatch
 from vbench.telemetry.stall_watch import StallWatch, _Gap
 from vbench.validity import stalls

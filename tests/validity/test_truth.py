@@ -19,8 +19,9 @@ from vbench.models.registry import create
 from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.pipeline.request_settings import RequestSettings
+from vbench.record.clip import Clip
 from vbench.record.measurements import Measurements
-from vbench.record.types import Clip, Request
+from vbench.record.requests import Request
 from vbench.validity import truth
 from vbench.validity.rules import judge
 from vbench.validity.truth import scene_frames

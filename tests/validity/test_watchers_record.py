@@ -18,7 +18,7 @@ from vbench.record.files import (
     write_lines,
 )
 from vbench.record.network import LinkCheck
-from vbench.record.types import GpuSample
+from vbench.record.samples import GpuSample
 
 
 def test_a_trial_with_all_its_watchers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

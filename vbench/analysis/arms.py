@@ -7,7 +7,7 @@ from typing import Any
 from vbench.config.leaves import leaves
 from vbench.config.runtime_flags import expected
 from vbench.errors import ConfigError, nearest
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 RUNTIME_KEYS = ("runtime", "runtime.connections")
 CANDIDATES = {"runtime": "anyscale", "runtime.connections": "15"}

@@ -15,7 +15,7 @@ from vbench.record.files import DamagedError, RecordError
 from vbench.record.ledger import Ledger
 from vbench.record.measurements import Measurements, read_measurements
 from vbench.record.metrics import summarize
-from vbench.record.types import Rule, Trial
+from vbench.record.trial import Rule, Trial
 from vbench.telemetry import environment
 from vbench.validity.revalidation import judged
 

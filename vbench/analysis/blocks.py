@@ -8,7 +8,7 @@ from vbench.analysis.drift import drift
 from vbench.analysis.results import SecondaryComparison, Table, TableRow
 from vbench.analysis.statistics import WANTED_POINTS, improvement, leave_one_out, log_ratios, mean
 from vbench.analysis.trials import SweepTrial
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 LATENCY = "latency_mean_s"
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from vbench.analysis.arms import connections
 from vbench.record.bottleneck import RESOURCES, Bottleneck, Resource, ResourceTime
 from vbench.record.measurements import Measurements, read_measurements
+from vbench.record.requests import SpanLine
+from vbench.record.samples import MachineSample
 from vbench.record.transfers import bytes_by_route
-from vbench.record.types import MachineSample, SpanLine, Trial
+from vbench.record.trial import Trial
 from vbench.validity.conditions import usable_cpus
 
 STORED_SINCE = 3

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vbench.errors import ConfigError
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 from vbench.validity import conditions
 
 ASPECTS = ("machine", "conditions", "clip", "code")

@@ -28,7 +28,7 @@ from vbench.analysis.transfer_rate import transfer_rate
 from vbench.analysis.trials import SweepTrial, TrialSet
 from vbench.errors import ChangedRecordError, ConfigError, VbenchError, first_line
 from vbench.record.files import RecordError, read_requests, read_spans
-from vbench.record.types import Trial, result_caveats
+from vbench.record.trial import Trial, result_caveats
 from vbench.validity import bounds, speed
 
 

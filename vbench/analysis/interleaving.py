@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 APART_S = 3 * 3600.0
 """After a pause of this length within a block, the machine may have another speed."""

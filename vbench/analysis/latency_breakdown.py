@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from vbench.pipeline.spans import STAGES
-from vbench.record.types import Request, SpanLine
+from vbench.record.requests import Request, SpanLine
 
 OTHER = "other"
 """No span at all: HTTP, results on their way back, writing the response."""

@@ -9,7 +9,7 @@ from vbench.analysis.trials import TrialSet
 from vbench.record import ledger
 from vbench.record.files import EARLIER, RecordError, read_trial
 from vbench.record.ledger import Begun, Ledger
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

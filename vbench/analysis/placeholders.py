@@ -7,7 +7,7 @@ from typing import Any
 
 from vbench.analysis.arms import plain, value_of
 from vbench.analysis.trials import MissingTrial, SweepTrial, TrialSet
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 
 def placeholders(found: TrialSet) -> list[SweepTrial]:

@@ -9,7 +9,7 @@ from vbench.analysis.comparability import MACHINE
 from vbench.analysis.ledger_account import LedgerAccount
 from vbench.analysis.results import Provenance, Source
 from vbench.record import ledger
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 
 def of(audited: Sequence[AuditedTrial], ledgered: LedgerAccount) -> Provenance:

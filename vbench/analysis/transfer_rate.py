@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vbench.analysis.arms import connections
 from vbench.analysis.statistics import Mean, mean
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 RATE = "transfer_mbps"
 

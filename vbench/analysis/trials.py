@@ -12,8 +12,8 @@ from typing import Any
 from vbench.errors import ConfigError, TrackingError, first_line, nearest
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, TRIAL, RecordError, read_trial
 from vbench.record.ledger import HASHED
+from vbench.record.trial import Trial
 from vbench.record.typed_json import anything, loads
-from vbench.record.types import Trial
 from vbench.tracking.mlflow import unusable_outputs
 
 

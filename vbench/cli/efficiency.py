@@ -26,8 +26,9 @@ from vbench.load.pipeline_args import pipeline_args
 from vbench.load.reference import read_reference
 from vbench.load.single_process import SingleProcess, SingleProcessResult
 from vbench.models.protocol import ModelError
+from vbench.record.clip import Clip
 from vbench.record.files import TRIAL, RecordError, read_trial, write_json
-from vbench.record.types import Clip, Trial, result_caveats
+from vbench.record.trial import Trial, result_caveats
 from vbench.run.progress import Display
 from vbench.run.trial_report import show_bottleneck
 from vbench.telemetry import environment

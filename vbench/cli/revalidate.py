@@ -19,7 +19,7 @@ from vbench.record.files import (
     read_trial,
     trial_folders,
 )
-from vbench.record.types import Rule, Trial, result_caveats
+from vbench.record.trial import Rule, Trial, result_caveats
 from vbench.telemetry import environment
 from vbench.validity import bounds
 from vbench.validity.revalidation import judged

@@ -13,7 +13,7 @@ import numpy as np
 from vbench.models.registry import create
 from vbench.models.settings import ModelSettings
 from vbench.pipeline.request_settings import RequestSettings
-from vbench.record.types import Request, SpanLine
+from vbench.record.requests import Request, SpanLine
 from vbench.validity.work_done import STAGES, compute_per_frame_s
 from vbench.video.frames import decode_chunk
 from vbench.video.types import FrameGeometry

@@ -18,7 +18,7 @@ from vbench.load.events import progress
 from vbench.load.pipeline_args import pipeline_args
 from vbench.pipeline.application import APPLICATION, build
 from vbench.ray_internals.serve import controller_is_running, replica_actors
-from vbench.record.types import PlacedReplica
+from vbench.record.load_report import PlacedReplica
 
 HOST = "127.0.0.1"
 POLL_S = 0.1

@@ -13,7 +13,7 @@ from vbench.clusters.ray_node import LONGEST_TEMP, temp_folder
 from vbench.config.schema import Config
 from vbench.errors import NoRoomError
 from vbench.linux.standard_streams import FULL
-from vbench.record.types import Clip
+from vbench.record.clip import Clip
 from vbench.video.scene import clip_path
 from vbench.video.scenes.settings import SceneSettings
 

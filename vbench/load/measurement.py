@@ -17,8 +17,11 @@ from vbench.load.spec import LoadSpec
 from vbench.record import clock_skew
 from vbench.record.condition_owners import LOAD
 from vbench.record.files import LOAD_REPORT, MACHINES, NODES, REQUESTS, SPANS, write_json, write_lines
+from vbench.record.harness import Stall
+from vbench.record.load_report import Graph, LoadReport, NodeRuntime
 from vbench.record.phases import timed
-from vbench.record.types import Graph, LoadReport, NodeRuntime, NodeSample, Request, SpanLine, Stall
+from vbench.record.requests import Request, SpanLine
+from vbench.record.samples import NodeSample
 from vbench.telemetry import conditions, connections, raylet_flags
 from vbench.telemetry.link_idle import LinkIdle, wait_until_idle
 from vbench.telemetry.nodes import NodeSampler, ray_nodes

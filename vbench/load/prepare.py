@@ -25,8 +25,8 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.frame_size import frame_geometry
 from vbench.pipeline.memory_budget import capacity_bytes, footprint
 from vbench.pipeline.request_settings import RequestSettings
+from vbench.record.clip import Clip
 from vbench.record.files import write_json
-from vbench.record.types import Clip
 from vbench.video.addresses import is_remote
 from vbench.video.cross_check.container_periods import periods_filled
 from vbench.video.digest import file_digest

@@ -17,8 +17,8 @@ from vbench.models.average_precision import mean_average_precision
 from vbench.models.matching import Found, disagreements
 from vbench.models.protocol import Detections, Detector
 from vbench.pipeline.request_settings import RequestSettings
+from vbench.record.clip import ReferenceChecks
 from vbench.record.files import write_json
-from vbench.record.types import ReferenceChecks
 from vbench.video.cache import is_kept, keep
 from vbench.video.cross_check.one_pass import plain_pass
 from vbench.video.digest import frame_digests

@@ -12,7 +12,7 @@ from vbench.models.matching import NOT_FOUND, Found, disagreements
 from vbench.models.plain_shapes import PlainShapes
 from vbench.models.shapes import BUNDLED
 from vbench.pipeline.config import ModelArgs
-from vbench.record.types import ReferenceChecks
+from vbench.record.clip import ReferenceChecks
 from vbench.video.cross_check.luma import Plane, decoded_luma, detail, frame_luma, rgb_luma, scaled
 from vbench.video.types import FrameGeometry, VideoInfo
 

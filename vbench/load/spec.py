@@ -7,13 +7,13 @@ from typing import Any
 
 from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.config.schema import Config, from_plain
+from vbench.record.clip import Clip
 from vbench.record.files import clip_of, write_json
 from vbench.record.network import Link
-from vbench.record.types import Clip
 
 JOB = "job.json"
 PREPARED = "clip.json"
-"""What ``prepare`` leaves for ``drive``: a vbench.record.types.Clip."""
+"""What ``prepare`` leaves for ``drive``: a vbench.record.clip.Clip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from vbench.load.measurement import Observation
 from vbench.load.spec import LoadSpec
 from vbench.load.transfer_actors import Receiver, Sender, TransferPair, TransferResult, reason
 from vbench.pipeline.reports import ReplicaReport
-from vbench.record.types import Request, SpanLine
+from vbench.record.requests import Request, SpanLine
 from vbench.video.digest import combine
 
 OK = 200

@@ -25,8 +25,10 @@ from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
 from vbench.pipeline.spans import STAGES
 from vbench.ray_internals.serve import proxy_pids
+from vbench.record.clip import Clip
+from vbench.record.load_report import Graph
+from vbench.record.requests import Request, SpanLine
 from vbench.record.transfers import frame_bytes_by_route, inter_node_transfers
-from vbench.record.types import Clip, Graph, Request, SpanLine
 from vbench.telemetry.listeners import PortWatch
 
 WARM_UP_ROUNDS = 4

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 from vbench.load.reference import Reference, read_reference
-from vbench.record.types import Clip
+from vbench.record.clip import Clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

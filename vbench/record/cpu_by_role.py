@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from vbench.record.cpu_use import by_machine
-from vbench.record.types import MachineSample
+from vbench.record.samples import MachineSample
 
 RAYLET = "raylets"
 GCS = "GCS"

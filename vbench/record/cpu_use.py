@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vbench.record.types import MachineSample
+from vbench.record.samples import MachineSample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

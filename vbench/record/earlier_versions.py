@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vbench.record.types import SCHEMA_VERSION
+from vbench.record.trial import SCHEMA_VERSION
 
 READABLE = (2, SCHEMA_VERSION)
-"""Schema versions of ``trial.json`` that can be read; vbench.record.types says how they differ."""
+"""Schema versions of ``trial.json`` that can be read; vbench.record.trial says how they differ."""
 
 GONE: Mapping[str, tuple[str, ...]] = {
     "requests.jsonl": ("crossed_bytes",),

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from vbench.config.schema import Config
+from vbench.record.clip import Clip
 from vbench.record.earlier_versions import GONE, READABLE, to_current
+from vbench.record.load_report import LoadReport
+from vbench.record.requests import Request, SpanLine
+from vbench.record.samples import MachineSample, NodeSample
+from vbench.record.trial import Trial
 from vbench.record.typed_json import MismatchError, OtherFieldsError, loads, present, reader
-from vbench.record.types import (
-    Clip,
-    LoadReport,
-    MachineSample,
-    NodeSample,
-    Request,
-    SpanLine,
-    Trial,
-)
 
 TRIAL = "trial.json"
 REQUESTS = "requests.jsonl"

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from vbench.record.link_use import LinkUse, NodeIntervals, is_moving, link_use, sample_intervals
 from vbench.record.network import Link, Network
-from vbench.record.types import MachineSample, NodeSample
+from vbench.record.samples import MachineSample, NodeSample
 
 SATURATED_PERCENT = 95.0
 """From this utilisation, the CPUs count as saturated."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.record.network import Link
-from vbench.record.types import NodeSample
+from vbench.record.samples import NodeSample
 
 MOVING = 0.05
 """A link counts as moving bytes from this share of its cap."""

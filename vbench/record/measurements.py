@@ -9,8 +9,9 @@ from pathlib import Path
 from vbench.record.files import read_machines, read_requests, read_samples, read_spans
 from vbench.record.link_fidelity import LinkFidelity, link_fidelity
 from vbench.record.network import Network
+from vbench.record.requests import Request, SpanLine
+from vbench.record.samples import MachineSample, NodeSample
 from vbench.record.transfers import Transfer, inter_node_transfers
-from vbench.record.types import MachineSample, NodeSample, Request, SpanLine
 
 
 @dataclass(frozen=True, kw_only=True)

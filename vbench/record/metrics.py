@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record import link_fidelity
+from vbench.record.clip import Clip
 from vbench.record.cpu_by_role import used_by_role
 from vbench.record.cpu_use import by_machine, cpu_use
 from vbench.record.measurements import Measurements
+from vbench.record.requests import Request, SpanLine
+from vbench.record.samples import MachineSample, NodeSample
 from vbench.record.steady_window import halves, makespan_s, steady
-from vbench.record.types import Clip, MachineSample, NodeSample, Request, SpanLine
 
 QUANTILES = {"latency_p50_s": (50, 1), "latency_p90_s": (90, 10), "latency_p99_s": (99, 100)}
 """Metric -> percentile, and the fewest requests that support it: n (1 - q) >= 1, so that at least one request

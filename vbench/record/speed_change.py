@@ -1,6 +1,6 @@
 """How much a machine's speed changed."""
 
-from vbench.record.types import Speed
+from vbench.record.harness import Speed
 
 ANY_PERCENT = 100.0
 """A change cannot be larger: with such a bound nothing is measured."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from vbench.record.types import Request
+from vbench.record.requests import Request
 
 
 def makespan_s(requests: Sequence[Request]) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
 
-from vbench.record.types import SpanLine
+from vbench.record.requests import SpanLine
 
 Route = tuple[str, str]
 """Sender and receiver: names of nodes."""

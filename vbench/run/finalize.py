@@ -10,7 +10,7 @@ from pathlib import Path
 from vbench.config.schema import Config
 from vbench.errors import TrackingError, VbenchError
 from vbench.record.files import RecordError
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 from vbench.run.progress import Display
 from vbench.run.sweep import Sweep
 from vbench.run.trial import CRASH

@@ -7,9 +7,10 @@ from typing import Any
 
 from vbench.config.checkout import IS_INSTALLED
 from vbench.errors import ConfigError
+from vbench.record.clip import Clip
 from vbench.record.files import EARLIER, RecordError, read_trial
 from vbench.record.fingerprint import NOT_FINGERPRINTED, fingerprint
-from vbench.record.types import Clip, Trial
+from vbench.record.trial import Trial
 from vbench.run.compose import Composition
 from vbench.run.sweep import Planned, Sweep, plan
 from vbench.telemetry import environment

@@ -27,16 +27,18 @@ from vbench.load import disk_room
 from vbench.load.pipeline_args import fetched_at_once
 from vbench.load.spec import PREPARED, LoadSpec, read_clip, write_spec
 from vbench.record import files, ledger
+from vbench.record.clip import Clip
 from vbench.record.condition_owners import HARNESS, MACHINE
 from vbench.record.files import SWEEP
 from vbench.record.fingerprint import fingerprint
+from vbench.record.harness import Harness
 from vbench.record.measurements import read_measurements
 from vbench.record.metrics import summarize
 from vbench.record.network import Network
 from vbench.record.phases import timed
 from vbench.record.question import question
 from vbench.record.speed_change import is_bounded
-from vbench.record.types import Clip, Harness, Status, Trial
+from vbench.record.trial import Status, Trial
 from vbench.run.progress import Display
 from vbench.telemetry import conditions, environment, speed
 from vbench.telemetry.machine import MachineSampler

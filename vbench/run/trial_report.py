@@ -13,7 +13,7 @@ from vbench.config.transfer import TRANSFER
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record.bottleneck import Bottleneck
 from vbench.record.metrics import QUANTILES
-from vbench.record.types import Trial, result_caveats
+from vbench.record.trial import Trial, result_caveats
 from vbench.validity import bounds, speed
 
 MIN_FOR_P99 = QUANTILES["latency_p99_s"][1]

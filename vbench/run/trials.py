@@ -11,7 +11,7 @@ from vbench.config.quoting import resume_command, shell_quoted
 from vbench.config.schema import Config
 from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
 from vbench.record.files import TRIAL
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 from vbench.run import finalize, resume, sweep
 from vbench.run.compose import Arm, Composition
 from vbench.run.hydra_app import run_in_folder

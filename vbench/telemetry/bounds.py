@@ -12,7 +12,7 @@ from pathlib import Path
 from vbench.linux.cgroups import CpuGroups
 from vbench.linux.procfs import Stat
 from vbench.record.cpu_by_role import WORKERS
-from vbench.record.types import CpuBounds
+from vbench.record.samples import CpuBounds
 from vbench.telemetry.conditions import POLICIES
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from vbench.config.runtime_flags import expected
-from vbench.record.types import Connections, NodeSample
+from vbench.record.load_report import Connections
+from vbench.record.samples import NodeSample
 
 
 def connections(

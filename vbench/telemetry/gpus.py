@@ -9,7 +9,7 @@ from typing import Any
 import pynvml
 
 from vbench.linux import procfs
-from vbench.record.types import GpuSample
+from vbench.record.samples import GpuSample
 
 MOST_PERCENT = 100
 """What is above is no share: NVML gives a process that it has not sampled yet any number."""

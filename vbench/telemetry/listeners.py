@@ -19,7 +19,7 @@ from pathlib import Path
 from vbench.linux import procfs
 from vbench.linux.netlink import dump, netlink_socket
 from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, REQUEST, SOCK_DIAG_BY_FAMILY
-from vbench.record.types import Listener
+from vbench.record.load_report import Listener
 from vbench.telemetry.periodic import repeated
 
 TCP_LISTEN = 10

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from vbench.linux import procfs
-from vbench.record.types import CpuBounds, MachineSample
+from vbench.record.samples import CpuBounds, MachineSample
 from vbench.telemetry import gpus
 from vbench.telemetry.bounds import BoundsWatch
 from vbench.telemetry.cpu_account import CpuAccount

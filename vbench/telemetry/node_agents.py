@@ -21,8 +21,10 @@ from vbench.errors import TrialError, last_reason
 from vbench.linux import procfs
 from vbench.ray_internals.processes import is_ray_start, is_raylet
 from vbench.record.condition_owners import MACHINE
+from vbench.record.harness import Speed, SpeedChange, Stall
+from vbench.record.load_report import NodeRuntime
+from vbench.record.samples import MachineSample, NodeSample
 from vbench.record.speed_change import is_bounded
-from vbench.record.types import MachineSample, NodeRuntime, NodeSample, Speed, SpeedChange, Stall
 from vbench.telemetry import conditions, environment, speed
 from vbench.telemetry.machine import MachineSampler
 from vbench.telemetry.nodes import NodeSampler, RayNode

@@ -14,7 +14,7 @@ from vbench.linux import nics
 from vbench.linux.tcp_connections import Address, TcpConnections, tcp_connections_of
 from vbench.ray_internals.node_manager import ObjectStoreStats
 from vbench.record.network import LinkSample
-from vbench.record.types import NodeSample
+from vbench.record.samples import NodeSample
 from vbench.telemetry.node_processes import NodeProcesses
 from vbench.telemetry.object_store import StoreWatch
 from vbench.telemetry.periodic import repeated

@@ -7,7 +7,7 @@ from vbench.config.runtime_flags import found_flags
 from vbench.errors import TrialError
 from vbench.linux import procfs
 from vbench.ray_internals.processes import has_session_in, is_raylet, raylet_ip
-from vbench.record.types import NodeRuntime
+from vbench.record.load_report import NodeRuntime
 
 
 def raylets(temp_dir: str) -> list[tuple[str, int]]:

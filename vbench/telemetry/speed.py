@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from vbench.config.sizing import machine_cpus
+from vbench.record.harness import Speed
 from vbench.record.speed_change import differs
-from vbench.record.types import Speed
 
 WORK = Path(__file__).with_name("speed_work.py")
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vbench.record.types import Stall
+from vbench.record.harness import Stall
 
 PERIOD_S = 0.05
 

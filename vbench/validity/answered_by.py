@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.record.types import Graph, Request, Rule, SpanLine
+from vbench.record.load_report import Graph
+from vbench.record.requests import Request, SpanLine
+from vbench.record.trial import Rule
 from vbench.validity.first_problem import first_problem
 
 ALL_PERCENT = 100.0

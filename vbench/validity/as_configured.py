@@ -11,7 +11,9 @@ from vbench.models.inputs import input_spec
 from vbench.pipeline.resources import resources_text
 from vbench.pipeline.settings import REQUESTS_AT_ONCE, DeploymentSettings
 from vbench.record import clock_skew
-from vbench.record.types import Graph, LoadReport, Request, Rule
+from vbench.record.load_report import Graph, LoadReport
+from vbench.record.requests import Request
+from vbench.record.trial import Rule
 from vbench.validity import forward_passes
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import most_at_once

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from vbench.config.schema import LoadConfig
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 GROUP = "load"
 MOST, LEAST = "max_", "min_"

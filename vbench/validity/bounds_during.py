@@ -4,7 +4,7 @@ end."""
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vbench.record.types import MachineSample
+from vbench.record.samples import MachineSample
 
 LEAST_THROTTLED_S = 0.01
 """Less is not throttling: the kernel's counter is exact, and 0 without a quota."""

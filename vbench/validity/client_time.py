@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from vbench.config.schema import LoadConfig
-from vbench.record.types import Request, Rule
+from vbench.record.requests import Request
+from vbench.record.trial import Rule
 
 LEAST_OUTSIDE_S = 0.25
 MOST_OUTSIDE_SHARE = 0.1

@@ -6,10 +6,14 @@ from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
+from vbench.record.clip import Clip
 from vbench.record.condition_owners import HARNESS, LOAD, MACHINE, RAYLET
+from vbench.record.harness import Harness
+from vbench.record.load_report import Graph, LoadReport
 from vbench.record.measurements import Measurements
+from vbench.record.requests import Request
 from vbench.record.speed_change import is_bounded
-from vbench.record.types import Clip, Graph, Harness, LoadReport, Request, Rule
+from vbench.record.trial import Rule
 
 STAGES_SEEN = ("VideoDecoder", "ModelInference")
 """Deployments whose work is observed where it is done."""

@@ -7,7 +7,10 @@ from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config
 from vbench.ray_internals.node import PRELOADED_LIBRARY
 from vbench.record.condition_owners import HARNESS, MACHINE, RAYLET, WORKERS
-from vbench.record.types import Harness, LoadReport, MachineSample, Rule, Trial
+from vbench.record.harness import Harness
+from vbench.record.load_report import LoadReport
+from vbench.record.samples import MachineSample
+from vbench.record.trial import Rule, Trial
 from vbench.validity import bounds_during
 
 ALTERING = ("LD_PRELOAD", "LD_AUDIT")

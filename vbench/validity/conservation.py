@@ -11,11 +11,13 @@ from itertools import pairwise
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
+from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Network
+from vbench.record.requests import Request, SpanLine
 from vbench.record.steady_window import makespan_s
 from vbench.record.transfers import frame_bytes_by_route
-from vbench.record.types import LoadReport, Request, Rule, SpanLine
+from vbench.record.trial import Rule
 from vbench.validity.as_configured import expected_of_replicas
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import covered_s, merged, most_at_once

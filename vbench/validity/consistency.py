@@ -3,7 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from vbench.record.types import Clip, Graph, Request, Rule, SpanLine
+from vbench.record.clip import Clip
+from vbench.record.load_report import Graph
+from vbench.record.requests import Request, SpanLine
+from vbench.record.trial import Rule
 from vbench.validity.first_problem import first_problem
 
 OK = 200

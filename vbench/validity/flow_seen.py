@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from vbench.config.schema import Config
-from vbench.record.types import Request, SpanLine
+from vbench.record.requests import Request, SpanLine
 from vbench.validity.intervals import most_at_once
 
 

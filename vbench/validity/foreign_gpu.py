@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from vbench.config.schema import Config
-from vbench.record.types import MachineSample, Rule
+from vbench.record.samples import MachineSample
+from vbench.record.trial import Rule
 
 
 def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:

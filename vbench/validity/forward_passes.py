@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from vbench.config.schema import Config
 from vbench.models.settings import ModelSettings
 from vbench.pipeline.reports import CallWork
-from vbench.record.types import Request
+from vbench.record.requests import Request
 from vbench.validity.span_sets import DEPLOYMENTS
 
 MODEL = DEPLOYMENTS["infer"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from vbench.record.types import SpanLine
+from vbench.record.requests import SpanLine
 
 Interval = tuple[float, float]
 

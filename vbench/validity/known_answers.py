@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
-from vbench.record.types import Clip, ReferenceChecks, Request, Rule
+from vbench.record.clip import Clip, ReferenceChecks
+from vbench.record.requests import Request
+from vbench.record.trial import Rule
 
 MOST_WRONG_SHARE = 0.05
 """Share of the objects that may differ: if two boxes overlap by exactly what suppression allows, rounding

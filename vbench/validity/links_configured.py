@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import Config
+from vbench.record.load_report import LoadReport
 from vbench.record.network import Link, Network
-from vbench.record.types import LoadReport, NodeSample, Rule
+from vbench.record.samples import NodeSample
+from vbench.record.trial import Rule
 from vbench.validity.first_problem import first_problem
 
 ENOUGH_BYTES_PER_CONNECTION = 20 * 2**20

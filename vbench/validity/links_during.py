@@ -5,10 +5,12 @@ from itertools import pairwise
 
 from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
 from vbench.record.link_use import CHATTER_MBPS, PEAK_S
+from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Link, LinkSample, Network
+from vbench.record.samples import NodeSample
 from vbench.record.transfers import Transfer
-from vbench.record.types import LoadReport, NodeSample, Rule
+from vbench.record.trial import Rule
 
 READ_TOLERANCE = 0.01
 """A rate that is read back from the kernel was rounded to 1 kbit/s on its way there."""

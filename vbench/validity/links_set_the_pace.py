@@ -7,7 +7,7 @@ from vbench.record.link_fidelity import SATURATED_PERCENT
 from vbench.record.link_use import PEAK_S, LinkUse, NodeIntervals, peak_mbps
 from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Link, LinkCheck, Network
-from vbench.record.types import Rule
+from vbench.record.trial import Rule
 
 LEAST_QUEUED_PERCENT = 50.0
 """At least this share of all bytes must have moved while packets waited in a link's queue: more than half of

@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
 from vbench.record.cpu_use import by_machine
+from vbench.record.load_report import LoadReport
+from vbench.record.requests import Request
+from vbench.record.samples import MachineSample
 from vbench.record.steady_window import makespan_s
-from vbench.record.types import LoadReport, MachineSample, Request, Rule
+from vbench.record.trial import Rule
 from vbench.validity.first_problem import first_problem
 
 LEAST_OFF_S = 0.5

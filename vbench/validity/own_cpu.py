@@ -7,7 +7,7 @@ from vbench.config.transfer import TRANSFER
 from vbench.record.condition_owners import HARNESS, LOAD
 from vbench.record.cpu_by_role import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS, used_by_role
 from vbench.record.measurements import Measurements
-from vbench.record.types import Rule
+from vbench.record.trial import Rule
 
 BOUNDED = (HARNESS, LOAD, RAYLET, GCS, PROXY, CONTROLLER, AGENTS, WORKERS)
 

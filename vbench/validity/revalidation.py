@@ -8,7 +8,7 @@ from vbench.config.schema import Config, from_plain
 from vbench.errors import first_line
 from vbench.record.files import DamagedError, RecordError
 from vbench.record.measurements import Measurements, read_measurements
-from vbench.record.types import Rule, Trial
+from vbench.record.trial import Rule, Trial
 from vbench.validity import rules
 
 

@@ -11,18 +11,14 @@ from vbench.config.transfer import TRANSFER
 from vbench.errors import first_line
 from vbench.ray_internals.object_manager import CHUNK_BYTES
 from vbench.record import clock_skew
+from vbench.record.clip import Clip
 from vbench.record.cpu_use import by_machine, cpu_use
+from vbench.record.harness import Harness
+from vbench.record.load_report import Connections, LoadReport
 from vbench.record.measurements import Measurements
-from vbench.record.types import (
-    Clip,
-    Connections,
-    Harness,
-    LoadReport,
-    MachineSample,
-    NodeSample,
-    Request,
-    Rule,
-)
+from vbench.record.requests import Request
+from vbench.record.samples import MachineSample, NodeSample
+from vbench.record.trial import Rule
 from vbench.validity import (
     completeness,
     conditions,

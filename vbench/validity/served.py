@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from vbench.record import clock_skew
-from vbench.record.types import Graph, LoadReport, Request, Rule
+from vbench.record.load_report import Graph, LoadReport
+from vbench.record.requests import Request
+from vbench.record.trial import Rule
 from vbench.validity.first_problem import first_problem
 
 CLOCK_S = 0.02

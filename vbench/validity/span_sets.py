@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from vbench.config.schema import Config
-from vbench.record.types import Request, SpanLine
+from vbench.record.requests import Request, SpanLine
 from vbench.validity import flow_seen
 
 Chunks = Counter[int | None]

@@ -4,8 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import LoadConfig
+from vbench.record.harness import Harness, Speed
+from vbench.record.load_report import LoadReport
 from vbench.record.speed_change import change_percent, differs
-from vbench.record.types import Harness, LoadReport, Rule, Speed, Trial
+from vbench.record.trial import Rule, Trial
 
 APART_PERCENT = 15.0
 """If a machine's speed differs by more between trials, their latencies differ for that reason alone."""

@@ -4,9 +4,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from vbench.config.schema import LoadConfig
+from vbench.record.harness import Harness, Stall
+from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
+from vbench.record.samples import MachineSample, NodeSample
 from vbench.record.steady_window import makespan_s
-from vbench.record.types import Harness, LoadReport, MachineSample, NodeSample, Rule, Stall
+from vbench.record.trial import Rule
 
 REMEDY = (
     "find what stopped it (a signal, a debugger, a suspended machine, swapped memory), or use a machine"

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
+from vbench.record.clip import Clip
+from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
-from vbench.record.types import Clip, LoadReport, Rule
+from vbench.record.trial import Rule
 from vbench.validity import (
     answered_by,
     as_configured,

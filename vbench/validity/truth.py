@@ -6,7 +6,9 @@ from fractions import Fraction
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
 from vbench.models.inputs import input_spec
-from vbench.record.types import Clip, Request, Rule
+from vbench.record.clip import Clip
+from vbench.record.requests import Request
+from vbench.record.trial import Rule
 
 MOST_OFF_SHARE = 0.05
 MOST_OFF_FRAMES = 2

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from vbench.record.types import Graph, Request, Rule, SpanLine
+from vbench.record.load_report import Graph
+from vbench.record.requests import Request, SpanLine
+from vbench.record.trial import Rule
 from vbench.validity.intervals import covered_s
 from vbench.validity.span_sets import DEPLOYMENTS, PTS_BYTES
 

@@ -15,7 +15,7 @@ from tests.support.waiting import until
 from vbench.linux import procfs
 from vbench.record.files import read_machines, read_requests, read_samples, read_spans, read_trial
 from vbench.record.transfers import bytes_by_route, inter_node_transfers
-from vbench.record.types import Trial
+from vbench.record.trial import Trial
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -11,10 +11,12 @@ from tests.support.runs import Workplace
 from vbench.analysis.bottleneck import find_bottleneck
 from vbench.load.video_load import WARM_UP_ROUNDS
 from vbench.record.files import read_machines, read_requests, read_samples, read_spans, read_trial
+from vbench.record.load_report import LoadReport
 from vbench.record.measurements import read_measurements
 from vbench.record.network import LINK_TOLERANCE
+from vbench.record.samples import NodeSample
 from vbench.record.transfers import bytes_by_route, inter_node_transfers
-from vbench.record.types import LoadReport, NodeSample, Trial
+from vbench.record.trial import Trial
 
 pytestmark = pytest.mark.slow
 

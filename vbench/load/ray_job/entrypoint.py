@@ -17,8 +17,8 @@ from pathlib import Path
 from vbench.load.events import redirect_stdout, send_file
 from vbench.load.spec import JOB, PREPARED, read_clip, spec_from_plain
 from vbench.load.steps import run_step
+from vbench.record.clip import Clip
 from vbench.record.files import write_json
-from vbench.record.types import Clip
 
 JOB_VARIABLE = "VBENCH_JOB"
 

@@ -33,8 +33,8 @@ from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, STOP
 from vbench.load.spec import PREPARED, LoadSpec, read_clip, read_spec, to_plain
 from vbench.ray_internals.api_server import JobsClient
 from vbench.ray_internals.jobs import PACKAGE_LIMIT_BYTES, STOP_SIGNAL_VARIABLE, STOP_WAIT_VARIABLE
+from vbench.record.clip import Clip
 from vbench.record.files import write_json
-from vbench.record.types import Clip
 from vbench.telemetry.environment import JUNK
 from vbench.telemetry.node_agents import INSTALL_S
 

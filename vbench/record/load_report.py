@@ -1,0 +1,124 @@
+"""What the load process reports in addition to requests, spans and samples."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vbench.record.harness import SpeedChange, Stall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """Connections from one node's raylet to a peer's object manager, counted while objects moved."""
+
+    sender: str
+    receiver: str
+    expected: int
+    """What the runtime setting asks for."""
+    established: int
+    """The most at one moment."""
+    moved_bytes: int
+    """Bytes of frames that had to go this way, warm-up included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRuntime:
+    """The runtime flags of one node, as found in the environment of its raylet."""
+
+    node: str
+    raylet_pid: int
+    flags: Mapping[str, str] | None
+    """None where the environment could not be read: nothing is proven then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A socket that took connections on the service's port while requests were measured."""
+
+    pid: int | None
+    """None if no process is seen to hold it."""
+    command: str
+    own: bool
+    """Whether it is the proxy of the trial's own Serve."""
+    present_percent: float
+    """Of the times it was looked for, before, while and after requests were measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedReplica:
+    """A replica of the trial's own graph."""
+
+    replica: str
+    """As in spans: ``VideoDecoder#k3x9...``."""
+    node: str
+
+    @property
+    def deployment(self) -> str:
+        """The deployment's name."""
+        return self.replica.partition("#")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """The graph that a trial deployed, to tell whether it was what answered, and as configured."""
+
+    deployment_id: str
+    """Drawn for this trial and given to the graph, which repeats it in each answer."""
+    listeners: Sequence[Listener]
+    """Who took connections on the service's port."""
+    replicas_before: Sequence[PlacedReplica]
+    """Its replicas as the measured time began."""
+    replicas_after: Sequence[PlacedReplica]
+    """Its replicas as the measured time ended."""
+    replicas_configured: Mapping[str, int]
+    """Deployment -> replicas that the configuration asks for, on this cluster."""
+    model_fingerprint: str
+    """Of the detector that the configuration asks for."""
+    served_before: Mapping[str, int]
+    """API replica -> HTTP requests that had reached it by the end of the warm-up."""
+    warm_up_requests: int
+    """Sent before the measured ones."""
+    compute_alone_s: Mapping[str, float]
+    """Stage -> CPU seconds per frame over a replica's threads; empty if the nodes are other machines."""
+    compute_first_s: Mapping[str, float]
+    """Stage -> seconds of compute per frame of the warm-up's slowest request; empty without a warm-up."""
+    proxy_served_before: int | None = None
+    """HTTP requests of any kind that had reached Serve's proxy by the end of the warm-up; None in records of
+    earlier versions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """What the load process saw beside requests, spans and samples."""
+
+    ray_version: str
+    ray_commit: str
+    phases_s: Mapping[str, float]
+    """Seconds of connect, deploy, warm_up, settle, measure and drain."""
+    flags_requested: Mapping[str, str]
+    """Environment variables asked for; empty for what Ray does by itself."""
+    flags_found: list[NodeRuntime]
+    placement: Mapping[str, Mapping[str, int]]
+    """Deployment -> node -> replicas."""
+    connections: list[Connections]
+    """Of each pair of nodes between which frames had to move; empty on one node."""
+    cold_deployments: list[str] | None = None
+    """Deployments of which a replica saw no warm-up request; None where that was not looked at."""
+    post_run_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Node -> bytes that it sent after the last answer, until the links were quiet; empty without links."""
+    oom_kills: int | None
+    """Processes the kernel killed for want of memory while the load ran; None where it does not count."""
+    unsent_requests: int
+    """Requests that were not sent any more after one had failed."""
+    hardware: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Node -> cpu, cores, memory_mb, kernel, python, packages; empty for clusters on this machine."""
+    clocks_off_s: Mapping[str, float] = field(default_factory=dict)
+    """Node -> how far its clock is ahead of the load process's, in s; empty where all share one."""
+    graph: Graph | None = None
+    """The graph that was deployed for the trial; None for a load without one."""
+    stalls: Sequence[Stall] = ()
+    """Of the load process, and of each node's agent; empty in records of earlier versions."""
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """``load process``, ``raylet of NODE``, ``NODE's machine`` -> facts, as in ``Harness``."""
+    speeds: Mapping[str, SpeedChange] = field(default_factory=dict)
+    """Machine, called by its nodes joined by ``+``, -> its speed; empty where the harness measures it."""
