@@ -105,7 +105,7 @@ def main() -> int:
     namespaces.private_mounts()
     namespaces.mount_proc()
     hosts = {host.name: fork_host(spec, host) for host in spec.hosts}
-    _all(hosts, "leave")
+    _all(hosts, "unshare")
     # After the forks, as init does it.
     from vbench.clusters.emulated.shaping import make_switch, plug_in
 
@@ -121,9 +121,9 @@ def main() -> int:
 
 def _all(hosts: dict[str, RunningHost], do: str) -> None:
     for running in hosts.values():
-        running.ask(do)
+        running.send(do)
     for running in hosts.values():
-        running.answer(ANSWER_S)
+        running.receive(ANSWER_S)
 
 
 def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], idle_within_s: float | None) -> Seen:
@@ -137,7 +137,7 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], idle_withi
         for name in busy:
             peer, flows = peers.get(name, (None, 0))
             ip = hosts[peer].host.ip if peer else None
-            hosts[name].ask("check", peer=ip, flows=flows, incoming=incoming[name])
+            hosts[name].send("check", peer=ip, flows=flows, incoming=incoming[name])
         during: list[dict[str, LinkSample]] = []
         idle: LinkIdle | None = None
         channels = [hosts[name].channel for name in busy]
@@ -149,7 +149,7 @@ def _round(hosts: dict[str, RunningHost], wanted: Sequence[Transfer], idle_withi
                     {name: running.pid for name, running in hosts.items()},
                     idle_within_s,
                 )
-    answers = {name: hosts[name].answer(ANSWER_S) for name in busy}
+    answers = {name: hosts[name].receive(ANSWER_S) for name in busy}
     return Seen(
         mbps={name: answers[name][0] for name in busy if incoming[name]},
         congestion={name: answers[name][1] for name in busy if incoming[name]},
