@@ -7,8 +7,8 @@ import pytest
 
 from vbench.linux.netlink import netlink_socket
 from vbench.linux.ports import held_port, port_is_free
-from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG
-from vbench.telemetry.listeners import PortWatch, listening, owners, owns
+from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, listening_sockets
+from vbench.telemetry.listeners import PortWatch, owners, owns
 
 HOST = "127.0.0.1"
 
@@ -25,7 +25,7 @@ def sharing(port: int, host: str = HOST) -> socket.socket:
 
 def listeners(port: int) -> set[int]:
     with netlink_socket(os.getpid(), NETLINK_SOCK_DIAG) as connection:
-        return listening(connection, HOST, port)
+        return listening_sockets(connection, HOST, port)
 
 
 def test_a_held_port_is_not_free_and_is_held_once() -> None:

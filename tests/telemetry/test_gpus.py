@@ -1,5 +1,6 @@
 """GPUs as NVML tells of them: none without a driver, those of a stand-in library, real ones if any."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import pytest
 from vbench.telemetry.gpus import gpus, watching
 
 ASKS = """
+import json
 from dataclasses import asdict
 from vbench.telemetry.environment import describe
 from vbench.telemetry.gpus import watching
 with watching() as watch:
-    print([asdict(one) for one in watch.sample()])
-print(describe()["gpus"])
+    samples = [asdict(one) for one in watch.sample()]
+print(json.dumps([samples, describe()["gpus"]]))
 """
 
 
@@ -38,11 +40,13 @@ def test_a_machine_without_a_driver_has_no_gpus() -> None:
 @pytest.mark.skipif(not has_driver(), reason="this machine has no GPU that NVML can see")
 def test_a_real_gpu_tells_what_it_is_and_how_it_is() -> None:
     with watching() as watch:
-        for one, look in zip(watch.gpus(), watch.sample(), strict=True):
-            assert one.name
-            assert 0 <= look.busy_percent <= 100
-            assert 0 < look.memory_used_mb < one.memory_mb
-            assert look.sm_mhz > 0
+        found = list(zip(watch.gpus(), watch.sample(), strict=True))
+    assert found, "there is a driver, and a GPU that it can see"
+    for gpu, sample in found:
+        assert gpu.name
+        assert 0 <= sample.busy_percent <= 100
+        assert 0 < sample.memory_used_mb < gpu.memory_mb
+        assert sample.sm_mhz > 0
 
 
 def test_two_gpus_are_told_apart_and_what_one_cannot_tell_is_none(tmp_path: Path) -> None:
@@ -51,7 +55,7 @@ def test_two_gpus_are_told_apart_and_what_one_cannot_tell_is_none(tmp_path: Path
     subprocess.run(
         ["gcc", "-shared", "-fPIC", "-o", tmp_path / "libnvidia-ml.so.1", source], check=True, timeout=60
     )
-    told = subprocess.run(
+    asked = subprocess.run(
         [sys.executable, "-c", ASKS],
         env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
         capture_output=True,
@@ -59,10 +63,10 @@ def test_two_gpus_are_told_apart_and_what_one_cannot_tell_is_none(tmp_path: Path
         check=True,
         timeout=60,
     )
-    looks, described = (eval(line) for line in told.stdout.splitlines())
-    for look in looks:
-        del look["foreign_percent"], look["foreign_processes"]
-    assert looks == [
+    samples, described = json.loads(asked.stdout)
+    for sample in samples:
+        del sample["foreign_percent"], sample["foreign_processes"]
+    assert samples == [
         {"gpu": 0, "busy_percent": 93, "memory_used_mb": 1500.0, "energy_j": 1234.5, "sm_mhz": 1980},
         {"gpu": 1, "busy_percent": None, "memory_used_mb": 1500.0, "energy_j": None, "sm_mhz": 1980},
     ]

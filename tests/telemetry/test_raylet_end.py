@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.waiting import until
 from vbench.clusters.base import ClusterEndpoint, NodeAddress
-from vbench.clusters.local import _exit_status
+from vbench.clusters.local import ray_exit_status
 from vbench.errors import TrialError
 from vbench.linux import procfs
 from vbench.linux.guard import SupervisedProcess, supervised
@@ -49,10 +49,10 @@ def ray_in(folder: Path) -> Iterator[tuple[SupervisedProcess, dict[str, int]]]:
 @pytest.mark.parametrize("name", sorted(ESSENTIAL_PROCESSES))
 def test_whoever_asks_for_rays_status_after_a_part_of_it_has_ended_is_told(tmp_path: Path, name: str) -> None:
     with ray_in(tmp_path) as (ray, pids):
-        assert _exit_status(ray) is None
+        assert ray_exit_status(ray) is None
         os.kill(pids[name], signal.SIGKILL)
         until(lambda: pids[name] not in ray.pids(), f"{name} has ended")
-        assert _exit_status(ray) == 7
+        assert ray_exit_status(ray) == 7
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """``cluster=local``: one Ray node on this machine, on loopback alone, gone without a trace at the end."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from vbench.clusters.ray_node import (
 )
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
-from vbench.linux import procfs
+from vbench.linux import nics, procfs
 from vbench.linux.guard import SupervisedProcess, supervised
 from vbench.linux.ports import free_ports, port_is_free, port_taken
 from vbench.ray_internals.node import ESSENTIAL_PROCESSES, raylet_socket, session_folder
@@ -97,7 +98,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             address=f"{LOOPBACK}:{ports['port']}",
             temp_dir=str(folder),
             load_env=env,
-            exit_status=lambda: _exit_status(ray),
+            exit_status=lambda: ray_exit_status(ray),
             nodes=(NodeAddress(name=name, ip=LOOPBACK),),
             enter=(sys.executable, "-m", "vbench.clusters.emulated.nsenter", str(pid)) if isolated else (),
         )
@@ -135,11 +136,11 @@ def _reaches_out(config: Config) -> str | None:
     return None
 
 
-def _exit_status(ray: SupervisedProcess) -> int | None:
+def ray_exit_status(ray: SupervisedProcess) -> int | None:
     """Ray's exit status, None while all of it runs.
 
-    What depends on a process of Ray's fails as soon as that ends, and Ray itself a little later. Whoever asks
-    in between waits for it.
+    Whatever uses a process of Ray fails as soon as that process ends, and ``ray start`` exits a little later:
+    a call in between waits for it.
     """
     names = {line.name for pid in ray.pids() if (line := procfs.stat(pid))}
     if not names >= ESSENTIAL_PROCESSES:
@@ -157,13 +158,13 @@ def _wait(
     socket, which is a file, can be tried in a network of its own. It is there after the control store.
     """
     deadline = time.monotonic() + timeout_s
-    own = private_network.inode()
+    own = nics.namespace(os.getpid())
     while time.monotonic() < deadline:
         if (status := ray.exit_status()) is not None:
             raise TrialError(f"Ray exited with status {status} while starting: {last_error(log)}")
         if listens(socket.AF_UNIX, raylet_socket(folder)):
             if isolated:
-                inside = (pid for pid in ray.pids() if private_network.inode(pid) not in (None, own))
+                inside = (pid for pid in ray.pids() if nics.namespace(pid) not in (None, own))
                 if (pid := next(inside, None)) is not None:  # else Ray is just ending
                     return pid
             elif listens(socket.AF_INET, (LOOPBACK, port)):

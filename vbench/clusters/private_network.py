@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 from vbench.errors import last_reason
 from vbench.linux.namespaces import CLONE_NEWNET, die_with_parent, new_root, unshare
@@ -38,14 +37,6 @@ def refusal() -> str | None:
     if done.returncode == 0:
         return None
     return last_reason(done.stderr, f"exit status {done.returncode}")
-
-
-def inode(pid: int | None = None) -> int | None:
-    """Which network namespace a process is in, by default this one; None if it is gone."""
-    try:
-        return Path(f"/proc/{pid or 'self'}/ns/net").stat().st_ino
-    except OSError:
-        return None
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -54,7 +54,7 @@ def process_tree(tag: str, root: int | None = None) -> list[int]:
     inside: set[int] = set() if root is None else {root}
     for pid in pids():
         line = stat(pid)
-        if line is None or line.state in "ZX":
+        if line is None or line.has_ended:
             continue
         parents[pid] = line.parent
         try:
@@ -107,6 +107,11 @@ class Stat:
     nice: int = 0
     policy: int = 0
     """Of its scheduling: sched(7)."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is a zombie, which holds nothing any more and only waits for its parent."""
+        return self.state in "ZX"
 
 
 def stat(pid: int) -> Stat | None:

@@ -74,7 +74,7 @@ def emit(event: Event) -> None:
         if _numbers is None:
             channel.write(json.dumps(event) + "\n")
         else:
-            # What another has begun to write ends before it: the separator stands at a line's beginning.
+            # A separator must be at the beginning of a line: another process may have begun one.
             channel.write(f"\n{SEPARATOR}{json.dumps({**event, 'number': next(_numbers)})}\n")
         channel.flush()
 

@@ -70,7 +70,7 @@ class BoundsWatch:
         )
 
     def _bound(self, line: Stat) -> _Bound | None:
-        if line.state in "ZX":
+        if line.has_ended:
             return None
         try:
             cpus = frozenset(os.sched_getaffinity(line.pid))

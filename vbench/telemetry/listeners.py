@@ -5,10 +5,7 @@ kernel then deals out the connections. So it is not enough that the right proces
 """
 
 import contextlib
-import ipaddress
 import os
-import socket
-import struct
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -17,39 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from vbench.linux import procfs
-from vbench.linux.netlink import dump, netlink_socket
-from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, REQUEST, SOCK_DIAG_BY_FAMILY
+from vbench.linux.netlink import netlink_socket
+from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, listening_sockets
 from vbench.record.load_report import Listener
 from vbench.telemetry.periodic import repeated
-
-TCP_LISTEN = 10
-"""From net/tcp_states.h."""
-
-ANSWER = struct.Struct("=4x 2s 2x 16s 16x 4x 8x 4x 4x 4x 4x I")
-"""Of an inet_diag_msg (linux/inet_diag.h): local port and local address in network order, and the inode."""
-
-
-def listening(connection: socket.socket, host: str, port: int) -> set[int]:
-    """Inodes of the sockets that take connections to ``host:port``, also those that listen on any address.
-
-    ``connection``: a netlink socket of the network namespace. OSError if the kernel does not tell.
-    """
-    found = set()
-    for family in (socket.AF_INET, socket.AF_INET6):
-        request = REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN)
-        for body in dump(connection, SOCK_DIAG_BY_FAMILY, request, "its listening sockets"):
-            local_port, address, inode = ANSWER.unpack_from(body)
-            if int.from_bytes(local_port) == port and _takes(family, address, host):
-                found.add(inode)
-    return found
-
-
-def _takes(family: int, address: bytes, host: str) -> bool:
-    """Whether a socket that listens on ``address`` takes connections to ``host``, an IPv4 address."""
-    if family == socket.AF_INET:
-        return address[:4] in (bytes(4), socket.inet_aton(host))
-    ip = ipaddress.IPv6Address(address)
-    return not int(ip) or ip.ipv4_mapped in (ipaddress.IPv4Address(0), ipaddress.IPv4Address(host))
 
 
 def owners(inode: int) -> list[int]:
@@ -90,7 +58,7 @@ class PortWatch:
     def _sample(self) -> None:
         with self._lock:
             self._samples += 1
-            for inode in listening(self._connection, self._host, self._port):
+            for inode in listening_sockets(self._connection, self._host, self._port):
                 self._seen[inode] += 1
                 if inode not in self._known:
                     # At once: its process may be gone later.

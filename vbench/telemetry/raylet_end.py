@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from vbench.errors import TrialError
 from vbench.linux import procfs
 
-ENDED = "ZX"
-"""States of a process that is only waited for: proc(5)."""
-
 
 @contextmanager
 def raylet_end_reported(raylets: Mapping[str, int]) -> Iterator[None]:
@@ -27,4 +24,4 @@ def raylet_end_reported(raylets: Mapping[str, int]) -> Iterator[None]:
 
 def _has_ended(pid: int) -> bool:
     line = procfs.stat(pid)
-    return line is None or line.state in ENDED
+    return line is None or line.has_ended

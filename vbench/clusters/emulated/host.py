@@ -200,7 +200,7 @@ class _Host:
         while others := [
             line
             for line in procfs.all_stats().values()
-            if line.pid != os.getpid() and line.state not in "ZX" and nics.namespace(line.pid) == own
+            if line.pid != os.getpid() and not line.has_ended and nics.namespace(line.pid) == own
         ]:
             if time.monotonic() > deadline:
                 raise ChildProcessError(f"{others[0].name} ({others[0].pid}) could not be killed")
