@@ -1,11 +1,11 @@
-"""The ways a run can fail, each with its exit status, and how a sentence names a cause or a near name."""
+"""The errors that end a run, each with its exit status, and how a message names a cause or a close name."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of somebody else's says, in one line, for a sentence of ours; its type if it is mute."""
+    """The first line of an error's message, for use in another message; its type if there is no message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -29,49 +29,49 @@ def nearest(wrong: str, right: Iterable[str], cutoff: float = 0.5) -> str:
 
 
 def innermost(error: BaseException) -> BaseException:
-    """The error that all others around it came of."""
+    """The root cause of an exception chain."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return error
 
 
 class VbenchError(Exception):
-    """One clear sentence for the user: what was wrong, with which value, and what would do."""
+    """An error for the user, whose message is one sentence: the value that is wrong, and the remedy."""
 
     exit_status = 1
 
 
 class ConfigError(VbenchError):
-    """The configuration cannot be run; found before anything started."""
+    """The configuration is invalid; found before anything started."""
 
     exit_status = 2
 
 
 class NoRoomError(VbenchError):
-    """A disk has no room for what would be written; found before it was."""
+    """A disk has no room for what would be written; found before anything was written."""
 
     exit_status = 1
 
 
 class TrialError(VbenchError):
-    """The trial was started and could not be brought to its end."""
+    """The trial was started, but could not be completed."""
 
     exit_status = 1
 
 
 class InputError(TrialError):
-    """What the trial was given (video, model, machine) cannot be used."""
+    """An input of the trial (video, model, machine, cluster) cannot be used."""
 
     exit_status = 2
 
 
 class ChangedRecordError(VbenchError):
-    """Records are not what their trials wrote, and cannot even be read together."""
+    """Records were changed after their trials, so that they cannot be read together."""
 
     exit_status = 6
 
 
 class TrackingError(VbenchError):
-    """The record is safe on disk, and MLflow could not be told."""
+    """The record is complete on disk, but could not be logged to MLflow."""
 
     exit_status = 3

@@ -1,1 +1,1 @@
-"""The load process: prepares the clip and its reference pass, deploys, warms up, drives, collects."""
+"""The load process: prepares the clip and its reference, deploys, warms up, sends requests, reports."""

@@ -1,4 +1,4 @@
-"""What a frame costs to decode and to infer by itself: what measured requests are held against."""
+"""Measures the least CPU time to decode and to infer a frame, with which measured requests are compared."""
 
 import resource
 import threading
@@ -21,12 +21,12 @@ from vbench.video.types import FrameGeometry
 T = TypeVar("T")
 
 LONGEST_CHUNK_S = Fraction(20)
-"""A longer chunk would say the same, and take longer to say it."""
+"""A longer chunk would give the same result, and take longer."""
 
 RUNS = 2
 
 ENOUGH_S = 3.0
-"""CPU time of a run after which another would tell little more."""
+"""CPU time of a run after which another would add little."""
 
 CPU_BATCH = 2
 """Frames; on a CPU a frame costs about the same in any batch."""

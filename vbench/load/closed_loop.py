@@ -15,7 +15,7 @@ OK = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came back for one request. Times are monotonic seconds."""
+    """The outcome of one request. Times are in monotonic seconds."""
 
     index: int
     scheduled_s: float
@@ -23,10 +23,10 @@ class Outcome:
     done_s: float
     sent_unix_s: float
     status: int | None
-    """None if no answer came."""
+    """None without a response."""
     body: bytes
     error: str | None
-    """Why there is no answer; None also for answers with a 4xx or 5xx status."""
+    """Why there is no response; None also for responses with a 4xx or 5xx status."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Of the response, their names in any case; empty without one."""
 
@@ -40,13 +40,13 @@ def closed_loop(
     timeout_s: float,
     answered: Callable[[Outcome], None],
 ) -> list[Outcome]:
-    """Send ``requests_count`` requests, ``concurrency`` at a time; the next when one is answered.
+    """Send ``requests_count`` requests, ``concurrency`` at a time; the next when one is done.
 
     ``body_of``: of the request with this index.
 
-    After the first that fails none is sent any more: the trial is lost, and nobody shall wait for the rest.
-    ``answered`` is told of each from the thread that sent it. Outcomes come back in order of ``index``. A
-    request is due when the thread's one before it was done, the first ones when the loop starts.
+    After the first failure no more requests are sent, because the trial has failed. ``answered`` is called
+    with each outcome by the thread that sent it. Outcomes are returned in order of ``index``. A request is
+    due when its thread's previous one was done; the first ones are due when the loop starts.
     """
     indices: SimpleQueue[int] = SimpleQueue()
     for index in range(requests_count):

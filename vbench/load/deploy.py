@@ -1,4 +1,4 @@
-"""Brings the graph up on a running cluster, with a deadline, and says where its replicas are."""
+"""Deploys the pipeline on a running cluster, with a deadline, and lists its replicas."""
 
 import time
 from collections import Counter
@@ -26,10 +26,10 @@ POLL_S = 0.1
 
 @contextmanager
 def exclusive_serve(place: ClusterEndpoint) -> Iterator[None]:
-    """On somebody else's cluster: Serve runs for this block alone, and is gone with it.
+    """On an attached cluster, Serve runs for this block only.
 
-    TrialError if it runs already: both would be measured, and taking down ours would take down theirs. A
-    cluster of the trial's own needs none of this: it goes as a whole.
+    TrialError if Serve is already running: the trial would measure both, and shut both down. On a cluster of
+    the trial's own this does nothing: the whole cluster ends with the trial.
     """
     if place.is_here:
         yield
@@ -49,7 +49,7 @@ def exclusive_serve(place: ClusterEndpoint) -> Iterator[None]:
 
 @contextmanager
 def reserved_port(config: Config) -> Iterator[int]:
-    """The port for the trial's proxy, kept from everybody else while the block runs.
+    """The port for the trial's proxy, reserved while the block runs.
 
     InputError if the configuration names one that is taken.
     """
@@ -63,10 +63,9 @@ def reserved_port(config: Config) -> Iterator[int]:
 
 
 def deploy(config: Config, clips: Sequence[Path], port: int, deployment_id: str) -> str:
-    """Start Serve and the four deployments, for requests of ``clips``; the ingress's URL once all of it runs.
+    """Start Serve and the four deployments for ``clips``; the ingress's URL once all are running.
 
-    ``deployment_id`` comes back in each answer. Raises TrialError if the graph cannot be deployed, or is
-    not up in time.
+    ``deployment_id`` is in each response. TrialError if the pipeline cannot be deployed, or not in time.
     """
     serve.start(
         proxy_location="HeadOnly",
@@ -105,13 +104,13 @@ def _wait(timeout_s: float) -> None:
 
 
 def _reason(application: Any) -> str:
-    """The last line of the first deployment's message that has one: what its constructor raised."""
+    """What a deployment's constructor raised: the last line of the first message that there is."""
     messages: list[str] = [part.message for part in application.deployments.values() if part.message]
     return last_reason((messages or [str(application.message)])[0], "Serve gives no reason")
 
 
 def replicas(node_names: Mapping[str, str]) -> list[PlacedReplica]:
-    """The graph's replicas, as spans name them."""
+    """The pipeline's replicas, as spans name them."""
     return sorted(
         (
             PlacedReplica(replica=actor.replica, node=node_names.get(actor.node_id, actor.node_id))
@@ -123,7 +122,7 @@ def replicas(node_names: Mapping[str, str]) -> list[PlacedReplica]:
 
 
 def placement(node_names: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """Deployment -> node -> replicas; ``node_names`` says how Ray's node ids are called."""
+    """Deployment -> node -> replicas; ``node_names``: Ray's node id -> name."""
     counts: dict[str, Counter[str]] = {}
     for actor in replica_actors():
         node = node_names.get(actor.node_id, actor.node_id)

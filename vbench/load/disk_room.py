@@ -1,4 +1,4 @@
-"""Room on the disk: what a trial needs at most, checked beforehand, and what to say when none is left."""
+"""Disk space: checks what a trial may need beforehand, and words the error for a full disk."""
 
 import errno
 import os
@@ -31,29 +31,29 @@ REQUEST_BYTES = 2**10
 SPAN_BYTES = 400
 SPANS_PER_CHUNK = 10
 SAMPLE_BYTES = 2 * 2**10
-"""One line of each of the record's files, at the most."""
+"""Upper bounds for one line of each of the record's files."""
 
 SAMPLED_S = 1800.0
-"""How long a trial is sampled if it takes long."""
+"""For how long a long trial is sampled."""
 
 SCENE_BYTES_PER_PIXEL = 0.02
 """Coded bytes of one pixel of one frame of a scene; 0.004 to 0.01 were seen at the default quality."""
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether this error, or one that it came of, says that the disk is full."""
+    """Whether this error, or one that caused it, is about a full disk."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in FULL:
             return True
-        if os.strerror(errno.ENOSPC) in str(cause):  # a tool's words, such as FFmpeg's
+        if os.strerror(errno.ENOSPC) in str(cause):  # a tool's message, such as FFmpeg's
             return True
         cause = cause.__cause__ or cause.__context__
     return False
 
 
 def disk_full_message(error: BaseException, folder: Path | None = None) -> str:
-    """The sentence for a disk that was full when ``folder`` was written, or the file that the error names."""
+    """The error message for a full disk: that of ``folder``, or of the file that the error names."""
     named = folder or getattr(error, "filename", None) or "the outputs folder"
     return (
         f"no space is left on the disk of {named}: free some, or set outputs=FOLDER on another disk; what"
@@ -63,7 +63,7 @@ def disk_full_message(error: BaseException, folder: Path | None = None) -> str:
 
 @contextmanager
 def reserve(folder: Path) -> Iterator[None]:
-    """Hold some room on the disk of ``folder`` for the block, free again for what is written after it.
+    """Reserve some space on the disk of ``folder`` during the block, for what is written after it.
 
     OSError if there is not even that much.
     """
@@ -77,7 +77,7 @@ def reserve(folder: Path) -> Iterator[None]:
 
 
 def needed_bytes(config: Config) -> int:
-    """What one trial writes at most below its outputs folder, its clip included if that is not there yet."""
+    """Upper bound of what one trial writes to its outputs folder, including its clip unless it exists."""
     logged = 0 if config.tracking.name == "off" else _record_bytes(config)  # MLflow keeps a copy of the files
     return int(_record_bytes(config) + logged + _scene_bytes(config))
 
@@ -103,7 +103,7 @@ def _scene_bytes(config: Config) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Need:
-    """So many bytes in a folder, which may not be there yet."""
+    """Bytes to be written to a folder, which may not exist yet."""
 
     folder: Path
     called: str
@@ -112,7 +112,7 @@ class _Need:
 
     @property
     def disk(self) -> Path:
-        """A folder that is there, on the disk that will hold them."""
+        """An existing folder on the disk that will hold them."""
         return next(folder for folder in (self.folder, *self.folder.parents) if folder.exists())
 
 
@@ -142,7 +142,7 @@ def check_room(configs: Sequence[Config]) -> None:
 
 
 def check_room_for_copies(copies: int, clip: Clip) -> None:
-    """NoRoomError if the folder for temporary files has no room for so many copies of a video at a time."""
+    """NoRoomError if the folder for temporary files has no room for ``copies`` of a video at a time."""
     times = f"{copies} copies of {clip.address}" if copies > 1 else f"a copy of {clip.address}"
     needed = TEMPORARY_BYTES + copies * clip.size_bytes
     _check([_temporary(needed)], f"the trial, with {times} at a time, writes")
@@ -159,7 +159,7 @@ def _temporary(nbytes: float) -> _Need:
 
 
 def _check(needs: Sequence[_Need], writes: str) -> None:
-    """NoRoomError for the first disk that has no room for all that comes to lie on it."""
+    """NoRoomError for the first disk without room for everything that will be written to it."""
     by_disk: dict[int, list[_Need]] = {}
     for need in needs:
         if need.nbytes:

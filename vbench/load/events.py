@@ -1,8 +1,8 @@
-"""What the load process tells the harness while it runs: one JSON line an event, on standard output.
+"""Events by which the load process reports to the harness: one JSON line per event, on standard output.
 
-Where standard output is a log that others write to as well, each event is a JSON text sequence of RFC 7464:
-a record separator goes before it, by which it is told from all else, and it has a number, by which a reader
-that begins again knows what it has seen.
+If standard output is a log that others write to as well, each event is a JSON text sequence of RFC 7464: a
+record separator before it distinguishes it from other lines, and a number lets a reader that starts over skip
+what it has read.
 """
 
 import base64
@@ -27,8 +27,8 @@ PART_CHARACTERS = LOG_LINE_LIMIT * 6 // 10
 
 
 class Event(TypedDict, total=False):
-    """One line. ``progress``: a phase and how far it is; ``look``: take a sample of the machine now, the
-    measured time begins or ends; ``note``: a sentence that stays on the console; ``file``: a part of a file
+    """One line. ``progress``: a phase and how far it is; ``sample``: sample the machine now, because
+    the measured time begins or ends; ``note``: a sentence that stays on the console; ``file``: a part of a file
     of the record; then ``done``, or ``failed`` with a sentence."""
 
     event: Literal["progress", "sample", "note", "file", "done", "failed"]
@@ -39,7 +39,7 @@ class Event(TypedDict, total=False):
     """A few words beside the progress, such as a running mean."""
     message: str
     bad_input: bool
-    """Whether what the trial was given is at fault, and not the trial."""
+    """Whether an input of the trial is at fault."""
     name: str
     """Of a file, in the record's folder."""
     data: str
@@ -57,9 +57,9 @@ _lock = threading.Lock()
 
 
 def redirect_stdout(*, in_log: bool = False) -> None:
-    """Keep standard output for events: what libraries print goes to standard error from now on.
+    """Reserve standard output for events: from now on, what libraries print goes to standard error.
 
-    ``in_log``: standard output is a log that others write to, in which events must be told from all else.
+    ``in_log``: standard output is a log that others write to, too.
     """
     global _channel, _numbers  # noqa: PLW0603 - the process has one standard output
     _channel = os.fdopen(os.dup(1), "w")
@@ -68,8 +68,8 @@ def redirect_stdout(*, in_log: bool = False) -> None:
 
 
 def emit(event: Event) -> None:
-    """Write one event; a harness that is gone ends the process by its guard, not here."""
-    with _lock:  # the client's threads tell of their requests themselves
+    """Write one event. If the harness has ended, its guard ends this process."""
+    with _lock:  # the client's threads report their requests themselves
         channel = _channel or sys.stdout
         if _numbers is None:
             channel.write(json.dumps(event) + "\n")
@@ -80,7 +80,7 @@ def emit(event: Event) -> None:
 
 
 def send_file(path: Path) -> None:
-    """Say all that a file of the record holds, in as many events as that takes."""
+    """Send a file of the record, in as many events as it takes."""
     data = path.read_bytes()
     text = base64.b64encode(zlib.compress(data)).decode()
     starts = range(0, max(len(text), 1), PART_CHARACTERS)
@@ -97,11 +97,11 @@ def send_file(path: Path) -> None:
 
 
 class DamagedFileError(ValueError):
-    """A file's parts do not make what was sent; the message names it."""
+    """A file's parts do not add up to what was sent; the message names the file."""
 
 
 class FileAssembler:
-    """Puts the files of a record together again, in a folder."""
+    """Reassembles the files of a record in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -123,10 +123,10 @@ class FileAssembler:
 
 
 def progress(name: str, done: int = 0, total: int = 0, note: str = "") -> None:
-    """Say how far a phase is; ``total`` 0 if that is not known."""
+    """Report how far a phase is; ``total`` 0 if unknown."""
     emit({"event": "progress", "phase": name, "done": done, "total": total, "note": note})
 
 
 def note(sentence: str) -> None:
-    """Say something that stays on the console."""
+    """Report a sentence that stays on the console."""
     emit({"event": "note", "message": sentence})

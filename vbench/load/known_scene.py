@@ -1,4 +1,4 @@
-"""What a scene shows at each moment of a clip, from the renderer: boxes and pictures that nobody decoded."""
+"""What a scene shows at each time of a clip, from the renderer: boxes and frames without decoding."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ class KnownScene:
     """The scene's frame with which the video begins; after the clip's last frame its first follows."""
 
     def boxes(self, time_s: float) -> tuple[TruthBox, ...]:
-        """What is to be seen in the frame shown at ``time_s`` seconds from the video's first."""
+        """The objects visible in the frame shown ``time_s`` seconds after the video's first."""
         return self.truth.at_frame(self._frame(time_s))
 
     def picture(self, time_s: float) -> npt.NDArray[np.uint8]:
@@ -43,7 +43,7 @@ class KnownScene:
         return (self.begins_at + int(time_s * self.settings.rate + 0.01)) % self.settings.frames
 
     def has_moved(self, earlier_s: float, later_s: float) -> bool:
-        """Whether an object that is well to be seen in two frames lies elsewhere in the later one."""
+        """Whether an object that is clearly visible in both frames has moved in the later one."""
         before, after = self.boxes(earlier_s), self.boxes(later_s)
         if [box.class_name for box in before] != [box.class_name for box in after]:
             return True  # one came or went

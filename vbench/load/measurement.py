@@ -1,4 +1,4 @@
-"""What every kind of load does around its requests: connect, name the nodes, watch them, write the record."""
+"""The work around the requests of any load: connect, name the nodes, sample them, write the record."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +60,8 @@ class Observation:
         """The names of the configuration by Ray's node ids."""
 
     def _start_agents(self) -> "Agents":
-        """An agent on each node of a cluster that is elsewhere; InputError if its runtime is another."""
+        """Agents on the nodes of an attached cluster; InputError if its runtime flags are not those asked
+        for."""
         from vbench.telemetry.node_agents import INSTALL_S, START_S, Agents
 
         progress("starting an agent on every node")
@@ -96,10 +97,10 @@ class Observation:
 
     @contextmanager
     def measuring(self) -> Iterator[None]:
-        """Watch nodes and machine while the block, which is the phase ``measure``, sends its requests.
+        """Sample nodes and machine while the block, which is the phase ``measure``, sends its requests.
 
-        On an emulated cluster nothing moves on the links as it begins (phase ``settle``), and what still
-        does as it ends is waited for and counted (phase ``drain``).
+        On an emulated cluster the links are idle when it begins (phase ``settle``), and traffic after the
+        last response is drained and counted (phase ``drain``).
         """
         with self.phase("settle"):
             self._idle_before = self._wait_for_idle_links()
@@ -142,7 +143,7 @@ class Observation:
         self._flags = self._agents.runtime
 
     def _wait_for_idle_links(self) -> LinkIdle | None:
-        """Wait until the links are quiet; TrialError if they never are. None if there are none."""
+        """Wait until the links are idle; TrialError if they do not become so. None if there are no links."""
         if not self.place.links:
             return None
         progress("waiting for idle links")

@@ -1,4 +1,4 @@
-"""Before any cluster is up: the clip is made or checked, its reference pass taken, its memory added up."""
+"""What needs no cluster: makes or checks the clip, takes its reference pass, adds up its memory."""
 
 from dataclasses import asdict, replace
 from fractions import Fraction
@@ -42,9 +42,9 @@ LARGEST_VARIED_BYTES = 512 * 2**20
 
 
 def prepare(job: LoadSpec) -> Clip | None:
-    """Make ready everything that needs no cluster; InputError, in one sentence, for what cannot be used.
+    """Prepare everything that needs no cluster; InputError for an input that cannot be used.
 
-    None, and nothing is left, for a load without video.
+    None for a load without video.
     """
     if job.config.load.name == TRANSFER:
         return None
@@ -58,7 +58,7 @@ def _prepare(job: LoadSpec) -> Clip:
     config = job.config
     args = pipeline_args(config)
     detector_settings = _reference_settings(config, args)
-    # A scene takes longer to render than a model to load, and a file less to look at.
+    # The faster check comes first: rendering a scene takes longer than loading a model, reading a file less.
     model = None if config.video.scene is None else _loaded(detector_settings)
     cache = Path(config.outputs) / "cache"
     clip, known = _clip(config, cache)
@@ -115,7 +115,7 @@ def _loaded(settings: ModelSettings) -> Detector:
 
 
 def _reference_settings(config: Config, args: PipelineArgs) -> ModelSettings:
-    """The model as the trial has it; on the CPU where its GPUs are another machine's."""
+    """The trial's model; on the CPU if the GPUs are on another machine."""
     if config.cluster.name == ATTACHED:
         return replace(args.model, device="cpu", compile=False)
     return args.model
@@ -145,10 +145,10 @@ def _variants(
     expected: int,
     cache: Path,
 ) -> list[tuple[dict[str, str], Reference]]:
-    """Of a scene, as many as requests are in flight: the clip's pictures from another keyframe on, each with
-    a reference pass of its own. Those that would not have as many frames are left out.
+    """Variants of a scene's clip, as many as requests are in flight: its frames from another keyframe on,
+    each with a reference pass of its own. Those with another number of frames are left out.
 
-    None of a user's own video, which may be anywhere, nor of a scene that repeats before its next keyframe.
+    None for a user's own video, which may be anywhere, nor for a scene that repeats before its next keyframe.
     """
     if clip.stat().st_size > LARGEST_VARIED_BYTES:
         return []

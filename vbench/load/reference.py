@@ -1,4 +1,4 @@
-"""The reference pass: a plain run of FFmpeg over the whole video, which every answer is checked against."""
+"""The reference pass: one run of FFmpeg over the whole video, with which every response is compared."""
 
 import hashlib
 import json
@@ -27,14 +27,14 @@ from vbench.video.scenes.shapes import SHAPES
 from vbench.video.types import FrameGeometry, TruthBox, VideoInfo
 
 REFERENCE_VERSION = 3
-"""Raised when the pass itself changes; old caches are then not used."""
+"""Incremented when the pass itself changes; older caches are then not used."""
 
 DECODE_TIMEOUT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceFrame:
-    """One expected frame and what is in it."""
+    """One expected frame and its objects."""
 
     pts: int
     digest: str
@@ -52,13 +52,13 @@ class ReferenceFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """All frames that a right answer holds, in order."""
+    """All frames of a correct response, in order."""
 
     frames: list[ReferenceFrame]
     map50: float | None
     """mAP at IoU 0.5 against the ground truth; None if there is none."""
     checks: ReferenceChecks | None = None
-    """Of some of its frames, against what neither it nor the service had a part in."""
+    """Of some of its frames, against implementations that neither it nor the service uses."""
 
 
 def _found(names: list[str], scores: list[float], boxes: list[list[float]]) -> Found:
@@ -81,9 +81,9 @@ def ensure_reference(
 ) -> tuple[Path, Reference]:
     """The reference of this clip, sampling, frame size and detector, from ``cache`` or made now.
 
-    ``request`` says which frames are sampled; ``known`` what a scene shows, None for other videos. The
-    detector must be loaded. ``progress`` is told the frames done. A cached reference that was replaced is
-    made again, with a note on the console. Raises VideoError for a video that cannot be decoded whole.
+    ``request``: which frames are sampled; ``known``: what a scene shows, None for other videos. The detector
+    must be loaded. ``progress`` gets the number of frames done. A cached reference that was replaced is made
+    again, with a note on the console. VideoError for a video that cannot be decoded completely.
     """
     key = {
         "version": REFERENCE_VERSION,
@@ -121,7 +121,7 @@ def ensure_reference(
     )
     for batch in passes:
         start = len(frames)
-        # Copies, since what is checked must not be what a detector may have left of them.
+        # Copies, because a detector may change the pixels that it is given.
         checked = {
             index: batch.pixels[index - start].copy()
             for index in range(start, start + len(batch.pts))
@@ -193,7 +193,7 @@ def read_reference(path: str) -> Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """An answer held against the reference."""
+    """How a response compares with the reference."""
 
     frames_got: int
     frames_wrong: int
@@ -204,7 +204,7 @@ class Verdict:
 
 
 def check(reference: Reference, answer: dict[str, Any], threshold: float) -> Verdict:
-    """Hold the JSON answer of the service against the reference, frame by frame and object by object."""
+    """Compare the JSON response of the service with the reference, frame by frame and object by object."""
     got = [frame for chunk in answer["chunks"] for frame in chunk["frames"]]
     wrong = abs(len(got) - len(reference.frames))
     notes = [f"{len(got)} frames instead of {len(reference.frames)}"] if wrong else []

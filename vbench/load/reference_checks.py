@@ -1,4 +1,4 @@
-"""Holds some frames of the reference pass against what neither it nor the service had a part in."""
+"""Compares some frames of the reference pass with implementations that neither it nor the service uses."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ def is_checked(index: int, *, variant: bool = False) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class ReferenceChecker:
-    """Takes frames of one reference pass, and says what differs."""
+    """Checks frames of one reference pass."""
 
     info: VideoInfo
     fingerprint: str
@@ -85,7 +85,7 @@ class ReferenceChecker:
         self._compared += 1
         self._objects += max(len(expected.names), len(found.names))
         missing = sum(text.startswith(NOT_FOUND) for text in wrong)
-        # One that lies elsewhere is both: missing here, and surplus there.
+        # A misplaced object counts as both missing and surplus.
         self._wrong += max(missing, len(wrong) - missing)
         self._first = self._first or (f"frame {index}: {wrong[0]}" if wrong else "")
 
@@ -123,7 +123,7 @@ class ReferenceChecker:
 
 
 def is_repeated(before: Found, after: Found) -> bool:
-    """Whether what was found, if anything, is to the bit what was found before."""
+    """Whether there are objects, and they are bit-identical to those of the frame before."""
     return (
         bool(after.names)
         and list(before.names) == list(after.names)

@@ -1,4 +1,4 @@
-"""How fast this machine decodes and infers a video in one plain process on all cores, without Ray."""
+"""The single-process baseline: how fast this machine decodes and infers a video without Ray, on all cores."""
 
 import os
 import threading
@@ -23,7 +23,7 @@ from vbench.video.types import Chunk, FrameGeometry, Frames
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleProcessResult:
-    """What the plain process did, and how long it took."""
+    """What the single process did, and how long it took."""
 
     workers: int
     """Threads; each decodes a chunk with one thread of FFmpeg and infers its frames with one of torch."""
@@ -48,21 +48,21 @@ class SingleProcessResult:
 
 
 class SingleProcess:
-    """The pipeline's own parts, each chunk decoded and inferred by one worker, with nothing between them.
+    """The pipeline's own parts in one process: each chunk is decoded and inferred by one worker.
 
-    The same splitter, decoder and detector as in the service, told the same (``args``), one worker a core.
-    Frames are not hashed, handed over or checked while it is timed.
+    Same splitter, decoder, detector and arguments as in the service; one worker per core. Frames are not
+    hashed, transferred or checked while it is timed.
     """
 
     def __init__(self, video: Path, args: PipelineArgs, *, workers: int) -> None:
-        """Load a detector for each worker; ModelError if that cannot be."""
+        """Load a detector for each worker; ModelError if that fails."""
         self._video, self._args = video, args
         self._detectors = [create(args.model) for _ in range(workers)]
         for detector in self._detectors:
             detector.load()
 
     def digests(self) -> list[str]:
-        """One digest a sampled frame, in order: what the workers see, by one pass that is not timed."""
+        """One digest per sampled frame, in order, from a pass of the workers that is not timed."""
         seen: list[tuple[int, str]] = []
 
         def hash_all(frames: Frames) -> None:
@@ -74,8 +74,8 @@ class SingleProcess:
     def measure(self, videos: int, progress: Callable[[int], None]) -> SingleProcessResult:
         """Work on ``videos`` one after the other, chunk after chunk, and time it.
 
-        ``progress`` is told, by any worker's thread, how many frames are done. Raises what splitting and
-        decoding raise.
+        ``progress`` is called by any worker's thread with the number of frames done. Raises what splitting
+        and decoding raise.
         """
         lock = threading.Lock()
         done = 0
@@ -117,7 +117,7 @@ class SingleProcess:
                     )
                     detector.detect(frames.pixels)
                     see(frames)
-            except StoppedError:  # another worker has failed, and says why
+            except StoppedError:  # another worker has failed, and reports why
                 return
             except BaseException:
                 stop.set()
@@ -148,7 +148,7 @@ class _Source:
             return next(self._chunks, None)
 
     def close(self) -> None:
-        """Close the file, where one is open."""
+        """Close the file, if one is open."""
         self._chunks.close()
 
     def _split(self, video: Path, args: PipelineArgs, videos: int) -> Generator[tuple[Chunk, FrameGeometry]]:

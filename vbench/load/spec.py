@@ -1,4 +1,4 @@
-"""What the load process is given: one file with the resolved configuration and where the cluster is."""
+"""The load process's input: one file with the resolved configuration and the cluster's endpoint."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -35,13 +35,13 @@ def write_spec(job: LoadSpec) -> Path:
 
 
 def to_plain(job: LoadSpec) -> dict[str, Any]:
-    """As plain values, of which ``spec_from_plain`` makes it again."""
+    """As plain values, for ``spec_from_plain``."""
     place = asdict(job.place) if job.place else None
     return {"config": asdict(job.config), "folder": str(job.folder), "place": place}
 
 
 def read_clip(folder: Path) -> Clip | None:
-    """What ``prepare`` left in the record's folder; None if it did not come so far."""
+    """What ``prepare`` left in the record's folder; None if it did not finish."""
     path = folder / PREPARED
     return clip_of(json.loads(path.read_text())) if path.exists() else None
 

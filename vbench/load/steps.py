@@ -1,4 +1,4 @@
-"""One step of the load process: run, and what it ends with said as an event."""
+"""Runs one step of the load process, and reports its end as an event."""
 
 import contextlib
 import traceback
@@ -14,7 +14,7 @@ from vbench.load.spec import LoadSpec
 def run_step(step: str, job: LoadSpec, finish: Callable[[], None] = lambda: None) -> int:
     """Run ``prepare`` or ``drive``, then ``finish``; the exit status.
 
-    What it ends with goes to the harness as an event, the traceback to standard error.
+    The harness gets the outcome as an event; a traceback goes to standard error.
     """
     try:
         if step == "prepare":
@@ -38,7 +38,7 @@ def run_step(step: str, job: LoadSpec, finish: Callable[[], None] = lambda: None
             error = TrialError(disk_full_message(error))
         emit({"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)})
         return error.exit_status
-    except Exception as error:  # noqa: BLE001 - whatever it is, the harness must hear of it
+    except Exception as error:  # noqa: BLE001 - any error must be reported to the harness
         with contextlib.suppress(OSError):
             traceback.print_exc()
         message = (

@@ -1,4 +1,4 @@
-"""Two Ray actors that move objects from one node to another, and hash what was sent and what came."""
+"""Two Ray actors that transfer objects from one node to another, and hash what was sent and received."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class PutResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullTimes:
-    """When a request's objects came, in unix seconds of the receiver."""
+    """When a request's objects arrived, in Unix seconds of the receiver."""
 
     number: int
     """Of this pull among all of the receiver's, from 1."""
@@ -35,7 +35,7 @@ class PullTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """What the receiver had of one request."""
+    """What the receiver got of one request."""
 
     digests: list[str]
     bytes: int
@@ -54,7 +54,7 @@ class TransferResult:
     pulled: PullTimes | None
     arrived: Received | None
     error: str | None
-    """Why the objects are not there."""
+    """Why the objects did not arrive."""
 
 
 class Sender:
@@ -95,7 +95,7 @@ class Receiver:
         """Return once the actor is up."""
 
     def pull(self, refs: list[Any]) -> PullTimes:
-        """Get all of them side by side, and hold them."""
+        """Get all of them concurrently, and keep them."""
         start_s = time.time()
         self._pulls += 1
         number = self._pulls
@@ -103,7 +103,7 @@ class Receiver:
         return PullTimes(number=number, start_s=start_s, end_s=time.time())
 
     def check(self) -> Received:
-        """Hash what is held, and let it go."""
+        """Hash what was received, and release it."""
         held, self._held = self._held, []
         return Received(digests=[digest(content) for content in held], bytes=sum(c.nbytes for c in held))
 
@@ -140,7 +140,7 @@ class TransferPair:
             ray.kill(receiver)
 
     def move(self, number: int, timeout_s: float) -> TransferResult:
-        """One request: make, pull on the clock, check. RayError if the sender cannot make its objects."""
+        """One request: put, timed pull, check. RayError if the sender cannot put its objects."""
         refs, made = ray.get(self.sender.make.remote(number), timeout=timeout_s)
         pulled: PullTimes | None = None
         arrived: Received | None = None
@@ -153,7 +153,7 @@ class TransferPair:
         except ray.exceptions.RayError as failure:
             error = reason(failure)
         done_s = time.monotonic()
-        # The stores may drop the objects as soon as nobody refers to them.
+        # Without references the stores may drop the objects.
         del refs
         if error is None:
             arrived = ray.get(self.receiver.check.remote(), timeout=timeout_s)
@@ -175,6 +175,6 @@ def _actor(kind: type, node_id: str) -> Any:
 
 
 def reason(error: Exception) -> str:
-    """In one line: what was raised on the other side, where Ray brings that back."""
+    """One line with what was raised in the actor, if Ray passes that on."""
     cause = getattr(error, "cause", None) or error
     return f"{type(cause).__name__}: {next(iter(str(cause).strip().splitlines()), 'no reason given')}"

@@ -1,8 +1,8 @@
-"""``load=transfer``: objects moved from one node to another through Ray's object stores, and no video.
+"""``load=transfer``: transfers objects from one node to another through Ray's object stores, without video.
 
 A request is ``load.objects`` fresh objects of ``load.object_mb`` each, one request at a time. The sender puts
-them into its store before the clock runs; the latency is from when the receiver is told of them until it has
-them all in its own; both hash what they hold outside of that time. In the record an object counts as a frame.
+them into its store first; the latency is from the receiver's call until all of them are in its own store.
+Both hash the objects outside of that time. In the record an object counts as a frame.
 """
 
 import statistics
@@ -23,13 +23,13 @@ from vbench.record.requests import Request, SpanLine
 from vbench.video.digest import combine
 
 OK = 200
-"""Status of a request whose objects came: there is no HTTP, but whoever reads the record knows the word."""
+"""Status of a request whose objects arrived, as readers of the record expect it; there is no HTTP."""
 
 
 def drive(job: LoadSpec) -> None:
     """Run the load and write the record's lines and ``load_report.json`` into the job's folder.
 
-    Raises TrialError if the two ends do not come up, or the warm-up's objects do not arrive whole.
+    TrialError if sender or receiver do not start, or the warm-up's objects do not arrive intact.
     """
     load = job.config.load
     sender, receiver = ends(job.config.cluster)
@@ -90,9 +90,9 @@ def _refuse_wrong(requests: Sequence[Request]) -> None:
 
 
 def loop(pair: TransferPair, *, first: int, count: int, timeout_s: float, phase: str) -> list[TransferResult]:
-    """Requests ``first`` to ``first + count - 1``, one after another; none is sent after one that failed.
+    """Requests ``first`` to ``first + count - 1``, one after another; none is sent after a failure.
 
-    Raises TrialError if the sender cannot make its objects.
+    TrialError if the sender cannot put its objects.
     """
     moved: list[TransferResult] = []
     progress(phase, 0, count)
@@ -107,7 +107,7 @@ def loop(pair: TransferPair, *, first: int, count: int, timeout_s: float, phase:
 
 
 def pull_report(moved: TransferResult, node: str) -> list[ReplicaReport]:
-    """What the receiver, on this node, says of its pull; nothing if it did not come to its end."""
+    """The receiver's report of its pull; empty if the pull did not finish."""
     if moved.pulled is None:
         return []
     objects = len(moved.arrived.digests) if moved.arrived else 0

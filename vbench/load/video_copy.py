@@ -1,4 +1,4 @@
-"""A video that lies elsewhere, as a file on this machine: for the reference pass and the facts about it."""
+"""Local copies of remote videos, for the reference pass and the facts about them."""
 
 import os
 import shutil
@@ -16,8 +16,8 @@ from vbench.video.fetch.download import fetched
 def local_copy(video: VideoConfig, folder: Path) -> Path:
     """The file that ``video.path`` names, or a copy in ``folder`` of what its address gives now.
 
-    A copy is named after its bytes, so that one that changed does not take the place of what earlier trials
-    had. VideoError if it cannot be had.
+    A copy is named after its bytes, so that a changed video does not replace that of earlier trials.
+    VideoError if it cannot be fetched.
     """
     source = video.path or ""
     if not is_remote(source):

@@ -1,4 +1,4 @@
-"""The load of videos on a running cluster: deploy, warm up, drive, check the answers."""
+"""``load=video`` on a running cluster: deploy, warm up, send requests, check the responses."""
 
 import json
 import secrets
@@ -44,7 +44,7 @@ SERVED_AS = dict(zip(("api", "service", "decoder", "inference"), NAMES, strict=T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A graph that is deployed."""
+    """A deployed pipeline."""
 
     url: str
     deployment_id: str
@@ -55,7 +55,7 @@ class Service:
 def drive(job: LoadSpec) -> None:
     """Run the load and write the record's lines and ``load_report.json`` into the job's folder.
 
-    Raises TrialError if the graph does not come up or the warm-up is not answered rightly.
+    TrialError if the pipeline cannot be deployed, or the warm-up fails.
     """
     observation = Observation(job)
     with serving(job, observation) as service:
@@ -64,7 +64,7 @@ def drive(job: LoadSpec) -> None:
 
 @contextmanager
 def serving(job: LoadSpec, observation: Observation) -> Iterator[Service]:
-    """The graph, deployed, for as long as the block runs; TrialError if it does not come up."""
+    """The pipeline, deployed while the block runs; TrialError if it cannot be."""
     identity = secrets.token_hex(8)
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
@@ -76,7 +76,7 @@ def serving(job: LoadSpec, observation: Observation) -> Iterator[Service]:
 
 
 def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
-    """Warm up, send the measured requests, check the answers, write the record."""
+    """Warm up, send the measured requests, check the responses, write the record."""
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
     videos = Videos(clip, job.config.load.seed)
@@ -120,7 +120,7 @@ def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
 
 
 def _body(videos: Videos, index: int) -> dict[str, object]:
-    """Mode, rate and chunk length are the service's own: they were deployed with it."""
+    """Mode, rate and chunk length are the service's defaults, with which it was deployed."""
     return {"video": videos.of(index).asked}
 
 
@@ -134,11 +134,11 @@ def _warm_up(
 ) -> list[tuple[Request, Sequence[SpanLine]]]:
     """The requests that are not counted, with their spans.
 
-    Which replica a request comes to is Serve's choice, so rounds are added, ``WARM_UP_ROUNDS`` in all, until
-    each has had work: one that is cold would have its first in the measured time, in some trials and not in
-    others. Serve (2.60) prefers a replica whose queue it knows, while that has room, to one it would have to
-    ask: a few requests at a time can all come to the same, round after round. So an added round is at least
-    as many at a time as will be measured.
+    Serve chooses the replica of each request, so rounds are added, up to ``WARM_UP_ROUNDS`` in all, until
+    each replica has had work: a cold one would have its first in the measured time of some trials and not of
+    others. Serve (2.60) prefers a replica whose queue length it knows, while that has room, so a few requests
+    at a time can all go to the same one. An added round therefore has at least as many requests at a time as
+    will be measured.
     """
     load = job.config.load
     warmed: list[tuple[Request, Sequence[SpanLine]]] = []
@@ -150,7 +150,7 @@ def _warm_up(
             request, lines = _checked(job, outcome, clip, videos, names)
             if request.error or request.mismatch:
                 raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
-            # Requests of all rounds are told apart by their number.
+            # The number of a request is unique over all rounds.
             index = len(warmed)
             warmed.append((replace(request, index=index), [replace(line, request=index) for line in lines]))
     return warmed
@@ -203,7 +203,7 @@ def _loop(job: LoadSpec, url: str, videos: Videos, count: int, phase: str) -> li
 def _checked(
     job: LoadSpec, outcome: Outcome, clip: Clip, videos: Videos, names: Mapping[str, str]
 ) -> tuple[Request, Sequence[SpanLine]]:
-    """An outcome read, and held against the reference; ``names`` says how Ray's node ids are called."""
+    """An outcome, parsed and compared with the reference; ``names``: Ray's node id -> name."""
     answer, error = _answer(outcome)
     video = videos.of(outcome.index)
     reference = video.reference
@@ -260,7 +260,7 @@ def _report(said: Mapping[str, Any], names: Mapping[str, str]) -> ReplicaReport:
 
 
 def _answer(outcome: Outcome) -> tuple[dict[str, Any] | None, str | None]:
-    """The answer of a 200, or why there is none."""
+    """The response with status 200, or why there is none."""
     if outcome.error is not None:
         return None, outcome.error
     try:

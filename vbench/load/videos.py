@@ -1,4 +1,4 @@
-"""Which video each request asks for: one after another of the clip's variants, in an order from the seed."""
+"""The video of each request: the clip's variants in turn, in an order that depends on the seed."""
 
 import random
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from vbench.record.clip import Clip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """One of them, and what a right answer to it holds."""
+    """A video, and the correct response to it."""
 
     name: str
-    """As the record calls it: the digest of its bytes."""
+    """Its name in the record: the digest of its bytes."""
     asked: str
-    """What a request says: a path on the service's node, or an address."""
+    """What a request names: a path on the service's node, or an address."""
     reference: Reference
 
 
 class Videos:
-    """The clip and its variants: the same pictures, which begin at another keyframe each."""
+    """The clip and its variants: the same frames, each beginning at another keyframe."""
 
     def __init__(self, clip: Clip, seed: int) -> None:
         """Reads the reference passes."""
@@ -37,5 +37,5 @@ class Videos:
         self._ordered = random.Random(seed).sample(found, len(found))
 
     def of(self, index: int) -> Video:
-        """The video of request ``index``; of two in a row each has its own, if there are two."""
+        """The video of request ``index``; consecutive requests have different ones, if there are several."""
         return self._ordered[index % len(self._ordered)]

@@ -1,7 +1,7 @@
 """What bounds the CPUs of a trial's processes at one moment: affinity, priority, quotas, throttling.
 
-Read at every sample, so that a bound that is lifted before the trial ends is seen. The kernel counts for
-how long a control group was throttled: that catches a quota which is gone at the next sample.
+Read at every sample, so that a bound that is removed before the trial ends is found. The kernel counts for
+how long a control group was throttled, which reveals a quota that is gone at the next sample.
 """
 
 import os
@@ -27,7 +27,7 @@ class _Bound:
 
 
 class BoundsWatch:
-    """Compares what bounds each process with what bounded it when the measured time began."""
+    """Compares the bounds of each process with those at the beginning of the measured time."""
 
     def __init__(self) -> None:
         self._first: dict[tuple[int, int], _Bound] | None = None
@@ -37,11 +37,11 @@ class BoundsWatch:
     def sample(
         self, stats: Mapping[int, Stat], roles: Mapping[int, str], *, begins: bool = False
     ) -> CpuBounds:
-        """The bounds of the processes in ``roles`` now; ``begins``: later ones are compared with them,
-        and not with those of the first look.
+        """The bounds of the processes in ``roles`` now; ``begins``: later samples are compared with this one,
+        and not with the first.
 
-        Only processes that have a role of their own are looked at: others, such as FFmpeg, and workers that
-        start just now, may still be setting their own priority.
+        Only processes with a role of their own are sampled: others, such as FFmpeg, and workers that have
+        just started, may still be setting their own priority.
         """
         self._groups.forget()
         now = {(pid, stats[pid].started): bound for pid in roles if (bound := self._bound(stats[pid]))}

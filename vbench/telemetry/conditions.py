@@ -1,4 +1,4 @@
-"""What a process and its machine allow a trial: CPUs, priority, environment; facts that change its speed."""
+"""Conditions of a process and its machine that affect speed: CPUs, priority, environment."""
 
 import hashlib
 import os
@@ -41,7 +41,7 @@ IMMATERIAL = frozenset(
         "PYTHONUTF8",
     }
 )
-"""And what of them does not."""
+"""Those among them that do not."""
 
 POLICIES = {0: "other", 1: "fifo", 2: "round robin", 3: "batch", 5: "idle", 6: "deadline", 7: "ext"}
 """Scheduling policies of linux/sched.h."""
@@ -97,7 +97,7 @@ def of_node(name: str, raylet: int) -> dict[str, dict[str, Any]]:
 
 
 def material(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of an environment changes how fast code runs, or which code it is; empty values are no values."""
+    """The variables that change how fast code runs, or which code it is. Empty values do not count."""
     return {
         name: value
         for name, value in sorted(environ.items())
@@ -135,7 +135,7 @@ def _scheduling(who: int | str) -> tuple[int | None, str | None]:
 
 
 def of_machine() -> dict[str, Any]:
-    """Facts about this machine; None for what it does not say.
+    """Facts about this machine; None for those that it does not report.
 
     ``online_cpus``: how many there are; ``cpu_flags``: a digest of the processor's features; ``microcode``;
     ``governor`` and ``frequency_mhz`` (least and most) of the CPUs' clocks, each different value once.
@@ -186,7 +186,7 @@ def _each(name: str) -> list[str]:
 
 
 def _chosen(path: Path) -> str | None:
-    """Of ``always [madvise] never`` the one in brackets."""
+    """The word in brackets of ``always [madvise] never``."""
     text = _text(path) or ""
     return text.partition("[")[2].partition("]")[0] or None
 

@@ -1,4 +1,4 @@
-"""Proof of the connections: what the runtime setting asks for, beside what was counted."""
+"""Connections between nodes: the number that the runtime setting asks for, and the number counted."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ from vbench.record.samples import NodeSample
 def connections(
     asked: int | None, moved_bytes: Mapping[tuple[str, str], int], samples: Iterable[NodeSample]
 ) -> list[Connections]:
-    """Of each (sender, receiver) between which frames had to move: the most connections in any sample.
+    """For each (sender, receiver) between which frames had to move: the most connections in any sample.
 
     Ray pushes: the bytes go over the sender's connections to the receiver's object manager. They open one
     at a time, with each chunk that is sent, and idle out after 30 minutes, so the most is what there was.

@@ -1,4 +1,4 @@
-"""CPU seconds of a set of processes, of those that ended included, whoever waited for them or nobody."""
+"""CPU seconds of a set of processes, including those that have ended."""
 
 from collections.abc import Collection, Mapping
 
@@ -12,12 +12,12 @@ ROUNDING_S = 2 / TICKS_PER_S
 
 
 class CpuAccount:
-    """Adds up what processes used, from one look at ``/proc`` to the next.
+    """Adds up the CPU time of processes, from one sample of ``/proc`` to the next.
 
     The kernel books a process that ended on the parent that waits for it. A raylet lets the kernel reap its
     workers and waits for none, so all that a replica used since its start would be gone from the sum when it
-    dies, and seem to be others' use of the machine. So what a process had used at the last look is kept,
-    unless the time of waited-for children grew by as much in an ancestor. What it used between that look
+    dies, and seem to be others' use of the machine. So the time of a process at the last sample is kept,
+    unless the time of waited-for children grew by as much in an ancestor. What it used between that sample
     and its end is lost if nobody waited for it.
     """
 
@@ -43,7 +43,7 @@ class CpuAccount:
         return sum(line.cpu_s for line in now.values()) + self._lost_s
 
     def _heir(self, line: Stat, stats: Mapping[int, Stat]) -> Stat | None:
-        """The nearest ancestor, as of the last look, that is still there."""
+        """The nearest ancestor, as of the last sample, that is still there."""
         parent = self._before.get(line.parent)
         while parent is not None and not _lives(parent, stats):
             parent = self._before.get(parent.parent)

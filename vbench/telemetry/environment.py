@@ -38,7 +38,7 @@ NOT_MEASURED = ("vbench/analysis", "vbench/cli", "vbench/tracking", "vbench/expe
 """And what below it cannot: it reads records, or says which trials are run."""
 
 JUNK = ("__pycache__", ".*", "*.pyc", "*~", "*.orig", "*.rej")
-"""What Python, editors and merges leave among it."""
+"""Files that Python, editors and merges leave behind."""
 
 
 def describe() -> dict[str, Any]:
@@ -60,11 +60,11 @@ def describe() -> dict[str, Any]:
 
 
 def code(root: Path = ROOT) -> str:
-    """Digest over names and bytes of all files of ``MEASURED``: equal where the same code runs, whether or
-    not it is committed, and where there is no git."""
+    """Digest over names and bytes of all files of ``MEASURED``: equal if the same code runs, whether or
+    not it is committed, and without git."""
     digest = hashlib.blake2b(digest_size=8)
     for name, path in sorted((path.relative_to(root).as_posix(), path) for path in _measured(root)):
-        # What an editor has just taken away again is not there.
+        # An editor may have removed a temporary file meanwhile.
         with contextlib.suppress(FileNotFoundError):
             data = path.read_bytes()
             digest.update(f"{name}\0{len(data)}\0".encode() + data)

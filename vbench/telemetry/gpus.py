@@ -1,4 +1,4 @@
-"""The GPUs of this machine as NVIDIA's management library (NVML) sees them."""
+"""Samples of this machine's GPUs by NVIDIA's management library (NVML)."""
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -12,7 +12,7 @@ from vbench.linux import procfs
 from vbench.record.samples import GpuSample
 
 MOST_PERCENT = 100
-"""What is above is no share: NVML gives a process that it has not sampled yet any number."""
+"""Larger values are not a share: NVML gives a process that it has not sampled yet any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Gpu:
 
 
 class GpuWatch:
-    """Looks at all GPUs of this machine; at none if there is no driver that works."""
+    """Samples all GPUs of this machine; none if there is no working driver."""
 
     def __init__(self, handles: Sequence[Any]) -> None:
         self._handles = handles
@@ -48,7 +48,7 @@ class GpuWatch:
         ]
 
     def sample(self, ours: Collection[int] = ()) -> list[GpuSample]:
-        """How they are now, by index; ``ours``: process ids of the trial, all others being foreign."""
+        """One sample per GPU, by index; ``ours``: process ids of the trial, all others being foreign."""
         return [self._sample(index, handle, ours) for index, handle in enumerate(self._handles)]
 
     def _sample(self, index: int, handle: Any, ours: Collection[int]) -> GpuSample:
@@ -58,7 +58,7 @@ class GpuWatch:
     def _foreign(
         self, index: int, handle: Any, ours: Collection[int]
     ) -> tuple[float | None, tuple[str, ...]]:
-        """Percent of the time since the look before, and the processes.
+        """Percent of the time since the sample before, and the processes.
 
         NVML names processes by the machine's own ids: from within a PID namespace nobody can say whose they
         are. It keeps samples of the last second or so of each process's use, each with its time.
@@ -71,7 +71,7 @@ class GpuWatch:
         try:
             samples = pynvml.nvmlDeviceGetProcessUtilization(handle, since)
         except pynvml.NVMLError as error:
-            # Nobody has used it since; all else is a GPU that does not tell.
+            # Nobody has used it since. Any other error: this GPU does not report it.
             none = error.value in (pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_SUCCESS)
             return (0.0 if none else None), _named(others)
         self._seen_us[index] = max([since, *(sample.timeStamp for sample in samples)])
@@ -112,8 +112,11 @@ def _memory_mb(handle: Any, which: str) -> float | None:
 
 
 def _or_none(question: Callable[..., Any], *of: Any) -> Any:
-    """None if this GPU does not tell: one cut into instances has no use of its own, an old one counts no
-    energy, and one that has fallen off the bus tells nothing. That is no reason to lose a trial."""
+    """The result of an NVML call; None if this GPU does not support it.
+
+    One cut into instances has no utilisation of its own, an old one counts no energy, and one that has fallen
+    off the bus reports nothing. That is no reason to lose a trial.
+    """
     try:
         return question(*of)
     except pynvml.NVMLError:
@@ -122,8 +125,8 @@ def _or_none(question: Callable[..., Any], *of: Any) -> Any:
 
 @contextmanager
 def watching() -> Iterator[GpuWatch]:
-    """The library is open while the block runs; a machine without it, or whose driver does not work, has no
-    GPUs to look at."""
+    """Keep the library open while the block runs. A machine without it, or without a working driver, has no
+    GPUs to sample."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:

@@ -1,7 +1,7 @@
-"""Waiting until the links are quiet: what was sent before must not delay what is measured, and what comes
-after the last answer is counted.
+"""Waits until the links are idle: earlier traffic must not delay the first measured request, and traffic
+after the last response is counted.
 
-Ray repeats a pull that takes more than 10 s, so bytes of a request can be on the links after its answer.
+Ray repeats a pull that takes more than 10 s, so bytes of a request can be on the links after its response.
 """
 
 import time
@@ -15,25 +15,25 @@ from vbench.record.network import Link
 from vbench.telemetry.raylet_end import raylet_end_reported
 
 IDLE_S = 1.0
-"""For so long no link may carry anything worth the name."""
+"""Links are idle once they have carried next to nothing for this long."""
 
 POLL_S = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkIdle:
-    """The links have been quiet for ``IDLE_S``."""
+    """The links have been idle for ``IDLE_S``."""
 
     after_s: float
-    """Since they were first looked at, ``IDLE_S`` included."""
+    """Since the first sample, ``IDLE_S`` included."""
     sent_bytes: Mapping[str, int]
-    """Node -> what its NIC has sent meanwhile."""
+    """Node -> bytes that its NIC has sent meanwhile."""
 
 
 def wait_until_idle(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> LinkIdle:
     """Return once every link has carried less than ``links.least_mbps`` for ``IDLE_S``.
 
-    ``pids``: node -> process id of its raylet. TrialError if they are not quiet within ``timeout_s``, or if a
+    ``pids``: node -> process id of its raylet. TrialError if they are not idle within ``timeout_s``, or if a
     raylet ends.
     """
     with raylet_end_reported(pids):

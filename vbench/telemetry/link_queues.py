@@ -1,4 +1,4 @@
-"""The queues of shaped links, read from the kernel while packets wait in them."""
+"""Samples of the shaped links' queues and classes, read from the kernel."""
 
 import socket
 import struct
@@ -75,7 +75,7 @@ def queues(connection: socket.socket) -> dict[int, Queue]:
 
 
 class Classes:
-    """Reads the HTB classes of one interface; hundreds at a look, so that an unchanged one costs no
+    """Reads the HTB classes of one interface; hundreds per sample, so that an unchanged one costs no
     parsing."""
 
     def __init__(self, connection: socket.socket, interface: int) -> None:
@@ -122,7 +122,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class LinkWatch:
-    """Looks at the queues and classes at both ends of every host's link."""
+    """Samples the queues and classes at both ends of every host's link."""
 
     _hosts: Mapping[str, tuple[socket.socket, int]]
     _classes: Mapping[str, Classes]

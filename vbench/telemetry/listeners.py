@@ -1,7 +1,7 @@
-"""Which sockets take connections on a TCP port, and which processes own them.
+"""Which sockets accept connections on a TCP port, and which processes own them.
 
 Serve's proxy listens with SO_REUSEPORT: a second server of the same user can listen on the same port, and the
-kernel then deals out the connections. So it is not enough that the right process listens.
+kernel then distributes connections among both. So it is not enough that the right process listens.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from vbench.telemetry.periodic import repeated
 
 
 def owners(inode: int) -> list[int]:
-    """Processes that hold a socket open, as far as this process may look."""
+    """Processes that hold a socket open, of those that this process may inspect."""
     return [pid for pid in procfs.pids() if owns(pid, inode)]
 
 
 def owns(pid: int, inode: int) -> bool:
-    """Whether a process holds a socket open; False if it is gone or is not ours to look at."""
+    """Whether a process holds a socket open; False if it has ended or may not be inspected."""
     with contextlib.suppress(OSError):
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):  # closed meanwhile
@@ -36,7 +36,7 @@ def owns(pid: int, inode: int) -> bool:
 
 
 class PortWatch:
-    """Watches who listens on a port."""
+    """Samples which sockets listen on a port."""
 
     def __init__(self, host: str, port: int, own: Collection[int]) -> None:
         """``own``: processes that may listen."""
@@ -48,7 +48,7 @@ class PortWatch:
 
     @contextmanager
     def running(self, period_s: float) -> Iterator[None]:
-        """Look as the block begins, while it runs, and as it ends; what a look raises is raised here."""
+        """Sample when the block begins, while it runs, and when it ends; errors are raised here."""
         with (
             netlink_socket(os.getpid(), NETLINK_SOCK_DIAG) as self._connection,
             repeated(self._sample, period_s),
@@ -61,7 +61,7 @@ class PortWatch:
             for inode in listening_sockets(self._connection, self._host, self._port):
                 self._seen[inode] += 1
                 if inode not in self._known:
-                    # At once: its process may be gone later.
+                    # Now: its process may have ended later.
                     self._known[inode] = self._listener(inode)
 
     def _listener(self, inode: int) -> Listener:
@@ -71,7 +71,7 @@ class PortWatch:
         return Listener(pid=pid, command=command[:200], own=own is not None, present_percent=0.0)
 
     def listeners(self) -> list[Listener]:
-        """All that listened, and in how many of the looks."""
+        """All that listened, and in which share of the samples."""
         return [
             replace(one, present_percent=100 * self._seen[inode] / self._samples)
             for inode, one in self._known.items()

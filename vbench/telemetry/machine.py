@@ -1,4 +1,4 @@
-"""Samples of the machine that carries the nodes: CPU (the trial's, the kernel's, others'), memory, GPUs."""
+"""Samples of the machine that runs the nodes: CPU (the trial's, the kernel's, others'), memory, GPUs."""
 
 import socket
 import threading
@@ -18,7 +18,7 @@ from vbench.telemetry.periodic import repeated
 from vbench.telemetry.roles import RoleWatch
 
 KTHREADD = "kthreadd"
-"""The parent of all kernel threads: what they do they do for those that run."""
+"""The parent of all kernel threads. Their time counts for no program."""
 
 STOPPED_STATES = "Tt"
 """By a signal, and by a debugger: proc(5)."""
@@ -36,12 +36,12 @@ class CpuShares:
     stopped: tuple[str, ...]
     """Processes of the trial that a signal or a debugger has stopped, as NAME (PID)."""
     by_role_s: dict[str, float]
-    """Of the trial since the first look, by role."""
+    """Of the trial since the first sample, by role."""
     bounds: CpuBounds
 
 
 class CpuWatch:
-    """Tells the trial's own CPU time from that of others."""
+    """Separates the trial's own CPU time from that of others."""
 
     def __init__(self, roots: Sequence[int]) -> None:
         """``roots`` and all their descendants are the trial's."""
@@ -52,12 +52,12 @@ class CpuWatch:
         self._before: dict[tuple[int, int], float] | None = None
 
     def sample(self, *, begins: bool = False) -> CpuShares:
-        """CPU seconds until now; ``begins``: the bounds of later looks are compared with those of this one.
+        """CPU seconds until now; ``begins``: the bounds of later samples are compared with those of this one.
 
         The trial's sum includes its processes that have ended (vbench.telemetry.cpu_account). What others
-        used is therefore best taken as the machine's busy time less the trial's and the kernel's: that
-        sees also what came and went between two looks. The name is of the process of others that used most
-        since the look before.
+        used is therefore best taken as the machine's busy time less the trial's and the kernel's: which
+        includes what came and went between two samples. The name is of the other process that used most since
+        the sample before.
         """
         stats = procfs.all_stats()
         ours = procfs.descendants(stats, self._roots)
@@ -96,16 +96,16 @@ class MachineSampler:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Sample as the block begins, while it runs, and as it ends; what a sample raised is raised here."""
+        """Sample when the block begins, while it runs, and when it ends; errors are raised here."""
         with gpus.watching() as self._gpus, repeated(self._take, self._period_s):
             yield
 
     def sample_now(self) -> None:
-        """Take a sample now: the measured time begins with the first look and ends with the last."""
+        """Take a sample now. The first of these begins the measured time, and the last ends it."""
         self._marked.append(self._take(begins=not self._marked))
 
     def measured(self) -> list[MachineSample]:
-        """The samples from the first look to the last, both included; empty with fewer than two looks."""
+        """The samples of the measured time, both ends included; empty if it did not begin and end."""
         if len(self._marked) < 2:
             return []
         return self.samples[self._marked[0] : self._marked[-1] + 1]

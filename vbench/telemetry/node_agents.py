@@ -1,7 +1,8 @@
 """An actor on each node of a cluster that is on other machines: flags, samples and clock of its node.
 
-The load process sees only the machine it runs on. What it does itself elsewhere (``NodeSampler``,
-``MachineSampler``, the raylets' environment) an agent does here for its own node, and hands over at the end.
+The load process sees only the machine it runs on. On other clusters it samples all nodes itself
+(``NodeSampler``, ``MachineSampler``, the raylets' environment); here an agent does so for its own node, and
+returns the samples at the end.
 """
 
 import os
@@ -34,45 +35,46 @@ START_S = 120.0
 """Time within which an agent must be up: its node may have to fetch the package first."""
 
 INSTALL_S = 1800.0
-"""The same where its node has to install the dependencies."""
+"""The same if its node has to install the dependencies."""
 
 PROGRESS_S = 30.0
-"""Whoever waits hears of it at least so often."""
+"""Progress is reported at least this often."""
 
 RPC_TIMEOUT_S = 60.0
 
 CLOCK_ROUNDS = 8
-"""Questions for an agent's clock; the one answered fastest tells most."""
+"""Requests for an agent's clock; the fastest response gives the tightest bound."""
 
 HARDWARE = ("cpu", "cores", "memory_mb", "gpus", "kernel", "machine", "python", "packages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
-    """What an agent finds on its node as it starts."""
+    """What an agent finds on its node when it starts."""
 
     runtime: NodeRuntime
     hardware: Mapping[str, Any]
     machine: tuple[str, int]
-    """Boot id and PID namespace: nodes that share them are on one machine and see each other's processes."""
+    """Boot id and PID namespace: nodes with the same are on one machine and see each other's processes."""
     roots: tuple[int, ...]
-    """Processes that, with all below them, are the node."""
+    """Processes that, with all their descendants, make up the node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSamples:
-    """What an agent saw while it watched."""
+    """What an agent has sampled."""
 
     nodes: list[NodeSample]
     machines: list[MachineSample]
     oom_kills: int | None
-    """Processes that the kernel of its machine killed; None if it does not count, or another counts."""
+    """Processes killed by its machine's kernel for lack of memory; None if the kernel does not count them, or
+    another agent does."""
     stall: Stall
     conditions: Mapping[str, Mapping[str, Any]]
 
 
 class NodeAgent:
-    """The actor. It is a worker of the raylet of its node, so its parent is that raylet."""
+    """The actor. It is a worker of its node's raylet, so that raylet is its parent process."""
 
     def __init__(self, name: str, place: ClusterEndpoint, nodes: Sequence[RayNode], period_s: float) -> None:
         self._name = name
@@ -83,7 +85,7 @@ class NodeAgent:
         self._stack = ExitStack()
 
     def facts(self) -> NodeFacts:
-        """Flags, hardware and processes; RuntimeError if the parent is no raylet."""
+        """Flags, hardware and processes; RuntimeError if the parent is not a raylet."""
         command = procfs.command(self._raylet)
         if not is_raylet(command):
             raise RuntimeError(f"the parent of a worker on {self._name} is not a raylet: {command[:1]}")
@@ -104,7 +106,7 @@ class NodeAgent:
         )
 
     def _root(self) -> int:
-        """``ray start --block``, which all of a node is below; the raylet alone where that has gone."""
+        """``ray start --block``, the ancestor of all processes of a node; the raylet if that has ended."""
         line = procfs.stat(self._raylet)
         parent = line.parent if line else self._raylet
         return parent if is_ray_start(procfs.command(parent)) else self._raylet
@@ -114,11 +116,11 @@ class NodeAgent:
         return time.monotonic(), time.time()
 
     def speed(self, before: Speed | None, percent: float) -> Speed:
-        """Of its machine, now; again where it differs by more than ``percent`` from the one before."""
+        """Speed of its machine now; measured again if it differs by more than ``percent`` from ``before``."""
         return speed.measure() if before is None else speed.measure_again(before, percent)
 
     def begin(self, machine_roots: Sequence[int]) -> None:
-        """Watch from now on; with roots, the machine too, on which these are the trial's processes."""
+        """Sample from now on; with ``machine_roots``, the trial's processes on it, the machine too."""
         self._samplers = (
             NodeSampler(
                 self._place, self._nodes, self._period_s, {self._name: self._raylet}, roots=[self._root()]
@@ -133,7 +135,7 @@ class NodeAgent:
                 self._stack.enter_context(sampler.running())
 
     def end(self) -> AgentSamples:
-        """Stop watching; what a sample raised is raised here."""
+        """Stop sampling; an error of a sample is raised here."""
         self._stack.close()
         nodes, machines = self._samplers
         kills = procfs.oom_kills()
@@ -151,7 +153,7 @@ class NodeAgent:
 
 
 class Agents:
-    """One agent on each node of a place, and what they tell, in this process's time."""
+    """One agent on each node of a cluster, and their samples in this process's time."""
 
     def __init__(
         self,
@@ -192,7 +194,7 @@ class Agents:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Watch all nodes while the block runs."""
+        """Sample all nodes while the block runs."""
         roots = {machine.watcher: machine.roots for machine in self._machines}
         self._all("begin", RPC_TIMEOUT_S, {name: (roots.get(name, ()),) for name in self._names})
         yield
@@ -220,7 +222,7 @@ class Agents:
         self.oom_kills = sum(counted) if len(counted) == len(kills) else None
 
     def _speed(self, before: Mapping[str, Speed]) -> dict[str, Speed]:
-        """Watcher -> its machine's speed; empty if no change could break the rule."""
+        """Watching node -> speed of its machine; empty if no change could break the rule."""
         if not is_bounded(self._speed_percent):
             return {}
         watchers = [machine.watcher for machine in self._machines]
@@ -230,7 +232,7 @@ class Agents:
     def _all(
         self, method: str, timeout_s: float, arguments: Mapping[str, tuple[Any, ...]] | None = None
     ) -> dict[str, Any]:
-        """One call to every agent, or to those that ``arguments`` names, at a time; TrialError for the first
+        """Call every agent, or those that ``arguments`` names, at the same time; TrialError for the first
         that fails."""
         asked = dict.fromkeys(self._names, ()) if arguments is None else arguments
         calls = {name: getattr(self._agents[name], method).remote(*given) for name, given in asked.items()}
@@ -254,7 +256,7 @@ class Agents:
         return answers
 
     def _clock(self, name: str) -> tuple[float, float]:
-        """How far an agent's two clocks are ahead of ours, as if its answer was given half way."""
+        """How far an agent's two clocks are ahead of ours, assuming that it reads them half-way."""
         rounds = []
         for _ in range(CLOCK_ROUNDS):
             asked, asked_unix = time.monotonic(), time.time()
@@ -267,7 +269,7 @@ class Agents:
 
 @dataclass(slots=True, kw_only=True)
 class _Machine:
-    """One that carries nodes, of which the first watches it."""
+    """A machine with one or more nodes, the first of which samples it."""
 
     nodes: list[str]
     roots: list[int]
@@ -291,5 +293,5 @@ def _machines(facts: Mapping[str, NodeFacts]) -> list[_Machine]:
 
 
 def _shifted(sample: NodeSample, off_s: float) -> NodeSample:
-    """With times of the harness's clock, of which the node's is ``off_s`` ahead."""
+    """With times of the harness's clock; the node's is ``off_s`` ahead of it."""
     return replace(sample, at_s=sample.at_s - off_s, began_s=sample.earliest_s - off_s)

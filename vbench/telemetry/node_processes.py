@@ -1,4 +1,4 @@
-"""Which processes are of which node, and what they use."""
+"""Assigns processes to nodes, and adds up what they use."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from vbench.telemetry.cpu_account import CpuAccount
 
 
 class NodeProcesses:
-    """Tells which processes are of which node."""
+    """Assigns processes to nodes, and samples their CPU time and memory."""
 
     def __init__(self, raylets: Mapping[str, int], *, shaped: bool, roots: Sequence[int] = ()) -> None:
         """``raylets``: node -> process id. ``shaped``: whether each node is a network namespace; else there
-        is one node: all below ``roots``, or where there are none, below its raylet's parent and this process.
+        is one node: all below ``roots``, or without roots, below its raylet's parent and this process.
         """
         self._roots = roots
         self._raylets = raylets

@@ -21,13 +21,13 @@ from vbench.telemetry.periodic import repeated
 from vbench.telemetry.raylet_end import raylet_end_reported
 
 STORE_PERIOD_S = 1.0
-"""The stores are asked no more often: for each answer a raylet asks all its workers. In between, the last
-answer stands."""
+"""The stores are not sampled more often, since for each response a raylet asks all its workers. In between,
+the last response counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayNode:
-    """What Ray says of one node."""
+    """The addresses of one node, as Ray knows them."""
 
     ip: str
     manager_port: int
@@ -35,7 +35,7 @@ class RayNode:
 
 
 def ray_nodes(alive: Sequence[Mapping[str, Any]]) -> list[RayNode]:
-    """From what ``ray.nodes()`` gives."""
+    """From the result of ``ray.nodes()``."""
     return [
         RayNode(
             ip=node["NodeManagerAddress"],
@@ -60,9 +60,9 @@ class NodeSampler:
     ) -> None:
         """``raylets``: process id of the raylet of each node that is sampled, out of all of ``place``.
 
-        ``roots``: processes that, with all below them, are the one node sampled; where nodes are network
+        ``roots``: processes that, with all below them, are the one node sampled; if nodes are network
         namespaces, or all is below the raylet's parent and this process, that is seen without. TrialError
-        where a node of ``place`` is unknown to Ray.
+        if a node of ``place`` is unknown to Ray.
         """
         self.samples: list[NodeSample] = []
         self._place = place
@@ -79,7 +79,7 @@ class NodeSampler:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Sample as the block begins, while it runs, and as it ends; what a sample raised is raised here.
+        """Sample when the block begins, while it runs, and when it ends; an error of a sample is raised here.
 
         TrialError if a raylet ended meanwhile and anything failed after that."""
         with raylet_end_reported(self._raylets), ExitStack() as stack:
@@ -90,7 +90,7 @@ class NodeSampler:
             self._connections: dict[str, TcpConnections] = {}
             self._links: Any = None
             if self._place.links:
-                # Only an emulated cluster has links to look at, and needs what that needs.
+                # Only an emulated cluster has shaped links, and the packages to sample them.
                 from vbench.telemetry.link_queues import watching
 
                 self._links = stack.enter_context(watching(self._raylets))

@@ -1,4 +1,4 @@
-"""What the raylets say of their object stores."""
+"""Samples of the nodes' object stores, by their raylets."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ from vbench.linux.proxies import GRPC_OPTIONS
 from vbench.ray_internals.node_manager import NodeManagerClient, ObjectStoreStats
 
 RPC_TIMEOUT_S = 30.0
-"""A raylet that does not answer within this time is taken for lost."""
+"""A raylet that does not respond within this time is given up."""
 
 
 class StoreWatch:
-    """Asks all nodes at a time, each over one channel that stays open."""
+    """Samples all nodes at the same time, each over one channel that stays open."""
 
     def __init__(self, addresses: Mapping[str, tuple[str, int]]) -> None:
         """``addresses``: node -> (``NodeManagerAddress``, ``NodeManagerPort``) of ``ray.nodes()``."""

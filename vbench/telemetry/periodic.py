@@ -1,4 +1,4 @@
-"""A thread that takes a sample now and then while a block runs."""
+"""A thread that takes periodic samples while a block runs."""
 
 import threading
 import time
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def repeated(sample: Callable[[], object], period_s: float) -> Iterator[None]:
-    """Call ``sample`` as the block begins, every ``period_s`` while it runs, and as it ends.
+    """Call ``sample`` when the block begins, every ``period_s`` while it runs, and when it ends.
 
-    The first and the last call are made by the caller's thread. What a call raises ends the sampling and is
-    raised as the block ends.
+    The first and the last call are made by the caller's thread. An error of a call ends the sampling and is
+    raised when the block ends.
     """
     stop = threading.Event()
     errors: list[BaseException] = []
@@ -20,7 +20,7 @@ def repeated(sample: Callable[[], object], period_s: float) -> Iterator[None]:
         try:
             due = time.monotonic()
             while True:
-                # What a stall has made us miss is not caught up with: each sample stands for its own time.
+                # Samples missed in a stall are not taken later: each stands for its own time.
                 due = max(due + period_s, time.monotonic())
                 if stop.wait(max(0.0, due - time.monotonic())):
                     return

@@ -1,4 +1,4 @@
-"""Names the end of a raylet where something that needs it fails: its files in ``/proc``, its answers."""
+"""Reports that a raylet has ended if something fails that needs it, such as its files in ``/proc``."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

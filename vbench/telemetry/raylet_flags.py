@@ -1,4 +1,4 @@
-"""Proof of the runtime flags: the environment of the raylets themselves, which alone read them."""
+"""Proves the runtime flags: reads the environment of the raylets, the only processes that use them."""
 
 from collections.abc import Sequence
 

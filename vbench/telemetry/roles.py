@@ -1,4 +1,4 @@
-"""Which part of a trial each of its processes is, and the CPU seconds of each part."""
+"""The role of each process of a trial, and the CPU seconds per role."""
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -65,7 +65,7 @@ class RoleWatch:
     def sample(
         self, stats: Mapping[int, Stat], ours: Collection[int]
     ) -> tuple[dict[str, float], dict[int, str]]:
-        """CPU seconds of each role since the first look, and the processes that have a role of their own."""
+        """CPU seconds of each role since the first sample, and the processes with a role of their own."""
         own = {pid: role for pid in ours if (role := self._own_role(stats[pid])) is not None}
         now = {(pid, stats[pid].started): stats[pid] for pid in ours}
         ended_s: dict[int, float] = {}

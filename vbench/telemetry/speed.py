@@ -1,4 +1,4 @@
-"""The speed of this machine's CPUs now, measured by a fixed piece of work of one second in all."""
+"""Measures the speed of this machine's CPUs by a fixed piece of work, about one second in all."""
 
 import subprocess
 import sys

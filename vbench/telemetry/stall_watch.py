@@ -1,4 +1,4 @@
-"""A thread that should wake every 50 ms: how long its process, or the whole machine, stood still."""
+"""A thread that should wake every 50 ms, to find out for how long its process or the machine stood still."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ class _Gap:
 
 
 class StallWatch:
-    """Keeps every gap between two wakes that is worth the name.
+    """Keeps every gap between two wakes that is longer than two periods.
 
     The thread sleeps in the kernel without Python's lock, so a gap is what the scheduler, the lock, a stopped
     process (SIGSTOP, a frozen cgroup, a debugger) or a suspended machine added to the 50 ms. CLOCK_BOOTTIME
@@ -42,7 +42,7 @@ class StallWatch:
     """
 
     def __init__(self, where: str) -> None:
-        """``where``: whose stalls these are, in the record's words."""
+        """``where``: the process, as the record names it."""
         self._where = where
         self._gaps: list[_Gap] = []
         self._wakes = 0

@@ -2,8 +2,8 @@
 
 ``python -m vbench.load.ray_job.entrypoint``
 
-It is given its job in its environment, and what that reads in the folder it runs in. It says its events, and
-at the end the record's files, in its log. Whatever ends it, short of SIGKILL, takes down what it has served.
+Its specification is in its environment, its input files in its working directory. It writes its events, and
+at the end the record's files, to its log. Whatever ends it, except SIGKILL, shuts down what it has served.
 """
 
 import json
@@ -23,19 +23,19 @@ from vbench.record.files import write_json
 JOB_VARIABLE = "VBENCH_JOB"
 
 INPUTS = "inputs"
-"""Folder of the package that holds what the job reads."""
+"""Folder of the package with the job's input files."""
 
 STOP = signal.SIGINT
-"""What it is asked by. SIGTERM, which is Ray's own choice, would leave it 3 s: Ray's library takes it for a
-failure, and aborts a process that is still there by then."""
+"""The signal that asks it to end. SIGTERM, Ray's default, would leave it 3 s: Ray's library treats it as a
+failure and aborts a process that still runs then."""
 
 
 def main() -> int:
-    """Drive, hand back the files, and leave nothing."""
+    """Run the load, send the record's files, and leave nothing behind."""
     signal.signal(STOP, lambda number, _: sys.exit(128 + number))
     redirect_stdout(in_log=True)
     job = spec_from_plain(json.loads(os.environ.pop(JOB_VARIABLE)))
-    # In the package's own folder: where this process is killed, it goes when Ray drops the package.
+    # In the package's own folder: if this process is killed, it is removed with the package.
     with tempfile.TemporaryDirectory(prefix="record-", dir=Path.cwd()) as name:
         folder = Path(name)
         clip = read_clip(Path(INPUTS))
@@ -51,7 +51,8 @@ def main() -> int:
 
 
 def _from_here(clip: Clip) -> Clip:
-    """With whole paths: on every node Ray unpacks a package into a folder of the same name."""
+    """With absolute paths, which are the same on every node, because Ray unpacks a package at the same
+    path."""
     path = clip.path if clip.address else str(Path(clip.path).resolve())
     return replace(clip, path=path, reference=str(Path(clip.reference).resolve()))
 

@@ -1,9 +1,9 @@
-"""Runs a step of the load process as a job on a cluster that runs already, in its place before the harness.
+"""Runs a step of the load process as a job on an attached cluster, and stands in for it before the harness.
 
-``python -m vbench.load.ray_job.submit ADDRESS DEPENDENCIES COMMAND... JOB`` packs the code and what the
-job reads, submits it, says on standard output what it says in its log, brings the record's files back, and
-ends as it has ended. Asked to end (SIGTERM), it stops the job first. A connection that is lost is made again:
-the log is then read from its beginning, and what was said already is left out.
+``python -m vbench.load.ray_job.submit ADDRESS DEPENDENCIES COMMAND... JOB`` packs the code and what the job
+reads, submits it, copies the events in its log to standard output, retrieves the record's files, and exits
+like the job. Asked to end (SIGTERM), it stops the job first. If the connection is lost, it reconnects, reads
+the log from its beginning, and skips the events that it has copied.
 """
 
 import asyncio
@@ -42,23 +42,23 @@ MOST_MB = 0.75 * PACKAGE_LIMIT_BYTES / 1e6
 """Of a package before it is packed."""
 
 LOST_S = 120.0
-"""A cluster that cannot be reached for so long is given up."""
+"""A cluster that cannot be reached for this long is given up."""
 
 RETRY_S = 2.0
 """Between two attempts to reach it."""
 
 STOP_MARGIN_S = 20.0
-"""Beside the job's own time to end: for a cluster that cannot be reached at once."""
+"""In addition to the job's own time to end, for a cluster that cannot be reached at once."""
 
 LOG_IDLE_S = 60.0
 """A log without news for this long is requested again: a connection that died silently has no news either."""
 
 CONNECTION_ERRORS = (OSError, RuntimeError, aiohttp.ClientError, AuthenticationError)
-"""What Ray's client raises where the connection fails, or a proxy between answers in the server's place."""
+"""What Ray's client raises if the connection fails, or a proxy responds instead of the server."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job to its end; 0 if it has said that it is done."""
+    """Run the job to its end; 0 if it has reported that it is done."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     address, dependencies, path = arguments[0], arguments[1], Path(arguments[-1])
     job = read_spec(path)
@@ -69,16 +69,16 @@ def main(arguments: list[str]) -> int:
             last = _LogFollower(server, name, job.folder).follow()
     except VbenchError as error:
         last = {"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)}
-    # Only now: the harness ends this process when it hears of the end, and nothing must be left then.
+    # Only now: the harness ends this process on this event, and nothing must be left by then.
     _emit(last)
     return 0 if last["event"] == "done" else 1
 
 
 @contextmanager
 def _package(job: LoadSpec) -> Iterator[tuple[Path, LoadSpec]]:
-    """A folder with the code and all that the job reads, and the job as it is seen from there.
+    """A folder with the code and the job's input files, and the specification with paths in it.
 
-    InputError if it is too much for Ray to carry.
+    InputError if it is too large for Ray.
     """
     with tempfile.TemporaryDirectory(prefix="vbench-package-") as name:
         folder = Path(name)
@@ -105,7 +105,7 @@ def _package(job: LoadSpec) -> Iterator[tuple[Path, LoadSpec]]:
 
 
 def _with_clip(clip: Clip, folder: Path) -> Clip:
-    """The clip as the package has it; one that the services fetch is not in it."""
+    """The clip with paths in the package, which does not contain a clip that the service fetches."""
     reference = Path(shutil.copy(clip.reference, folder / INPUTS))
     path = clip.path
     if clip.address is None:
@@ -145,7 +145,7 @@ def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSp
 
 
 def _requirements() -> list[str]:
-    """The direct dependencies, models' among them, at the versions that vbench is made for."""
+    """The direct dependencies, including those of the models, at the pinned versions."""
     found = _of_the_package() if IS_INSTALLED else _of_the_checkout()
     # Ray itself is the cluster's own.
     return [requirement for requirement in found if not requirement.startswith("ray[")]
@@ -168,11 +168,11 @@ def _of_the_package() -> list[str]:
 
 
 def _stop(server: JobsClient, name: str) -> None:
-    """Ask the job to end, if it has not, and wait until it has taken down what it served.
+    """Ask the job to end, if it has not, and wait until it has shut down what it served.
 
-    Tried again until a deadline where the cluster cannot be reached, or does not know the job yet.
+    Retried until a deadline if the cluster cannot be reached, or does not know the job yet.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever asks a second time must not hinder it
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second request must not interrupt it
     deadline = time.monotonic() + STOP_WAIT_S + STOP_MARGIN_S
     asked = False
     while time.monotonic() < deadline:
@@ -187,7 +187,7 @@ def _stop(server: JobsClient, name: str) -> None:
 
 
 class _LogFollower:
-    """Says what a job says, once each, until it has ended."""
+    """Copies each event of a job's log once, until the job has ended."""
 
     def __init__(self, server: JobsClient, name: str, folder: Path) -> None:
         """``folder``: the record's, where the files go."""
@@ -195,7 +195,7 @@ class _LogFollower:
         self._name = name
         self._files = FileAssembler(folder)
         self._lines = 0
-        """Of the log, that have been heard."""
+        """Lines of the log that were handled."""
         self._seen = -1
         """Number of the last event."""
         self._lost_since_s: float | None = None
@@ -204,7 +204,7 @@ class _LogFollower:
         """``done`` or ``failed``."""
 
     def follow(self) -> Event:
-        """Until the job's end, or that of all hope; what it has ended with."""
+        """Until the job has ended, or is given up; its last event."""
         try:
             while not self._ended():
                 time.sleep(RETRY_S)
@@ -218,14 +218,14 @@ class _LogFollower:
         return last
 
     def _ended(self) -> bool:
-        """Follow the log while the connection holds; whether the job has ended, and all of its log is heard.
+        """Follow the log while the connection lasts; whether the job has ended, and its log was handled.
 
         _ClusterLostError if the cluster has not been reached for too long.
         """
         try:
             asyncio.run(self._read())
         except TimeoutError:
-            pass  # silence, of the job or of the link: the next question tells
+            pass  # no news from the job, or a dead connection: the next request shows which
         except CONNECTION_ERRORS as error:
             print(f"the connection was lost: {error}", file=sys.stderr)
         try:
@@ -261,7 +261,7 @@ class _LogFollower:
             await log.aclose()
 
     def _handle_lines(self, log: Sequence[str]) -> None:
-        """Take what is new in a log that is known from its beginning."""
+        """Handle the new lines of a log that is given from its beginning."""
         for line in log[self._lines :]:
             self._handle_line(line)
         self._lines = max(self._lines, len(log))
@@ -289,7 +289,7 @@ class _LogFollower:
 
 
 class _ClusterLostError(Exception):
-    """It has not been reached for too long."""
+    """The cluster could not be reached for too long."""
 
 
 def _failed(message: str) -> Event:
