@@ -27,9 +27,9 @@ PART_CHARACTERS = LOG_LINE_LIMIT * 6 // 10
 
 
 class Event(TypedDict, total=False):
-    """One line. ``progress``: a phase and how far it is; ``sample``: sample the machine now, because
-    the measured time begins or ends; ``note``: a sentence that stays on the console; ``file``: a part of a file
-    of the record; then ``done``, or ``failed`` with a sentence."""
+    """One line. ``progress``: a phase and how far it is; ``sample``: sample the machine now, as the measured
+    time begins or ends; ``note``: a sentence that stays on the console; ``file``: a part of a file of the
+    record; then ``done``, or ``failed`` with a sentence."""
 
     event: Literal["progress", "sample", "note", "file", "done", "failed"]
     phase: str
