@@ -17,7 +17,7 @@ class Clip:
     duration_s: float
     size_bytes: int
     frames_expected: int
-    """Frames that a right answer holds."""
+    """Frames that a correct response has."""
     reference: str
     """File of the reference pass."""
     ffmpeg: str
@@ -25,14 +25,14 @@ class Clip:
     reference_map50: float | None
     """mAP at IoU 0.5 of the reference pass against the scene's ground truth; None for other videos."""
     address: str | None = None
-    """Where services fetch it from, with each request anew; None: they read ``path``."""
+    """From where services fetch it, again for each request; None: they read ``path``."""
     detector: str | None = None
-    """64 hex digits of the reference pass's detector: settings and weights; None in records of before."""
+    """64 hex digits of the reference pass's detector: settings and weights; None in older records."""
     served_detector: str | None = None
-    """The same of the detector that replicas must have; None in records of before."""
+    """The same for the detector that replicas must have; None in older records."""
     variants: Sequence[Mapping[str, str]] = ()
-    """The same pictures from another keyframe on: path, fingerprint and reference of each. Requests ask for
-    the clip and these in turn, so that no two in a row are the same."""
+    """Path, fingerprint and reference of copies that begin at another keyframe, with the same pictures.
+    Requests ask for the clip and these in turn, so that no two consecutive ones are the same."""
     compute_s: Mapping[str, float] = field(default_factory=dict)
     """Stage -> CPU seconds per frame over a replica's threads, measured before the trial; empty if its nodes
     are other machines."""
@@ -45,29 +45,29 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceChecks:
-    """Some frames of one reference pass, held against what neither it nor the service had a part in."""
+    """Some frames of one reference pass, compared with results that neither it nor the service produced."""
 
     video: str
     """Fingerprint of the clip or the variant."""
     plain_frames: int
-    """Frames in which a second, plain implementation of the detector searched too; 0 for other detectors."""
+    """Frames that a second, plain implementation of the detector processed too; 0 for other detectors."""
     plain_objects: int
-    """Objects in them, of whichever found more."""
+    """Objects in them, by the implementation that found more."""
     plain_wrong: int
-    """Objects that one of the two did not find, or found elsewhere or with another score."""
+    """Objects that one of the two missed, or found elsewhere or with another score."""
     plain_first: str
-    """The first of these, in words; empty if there are none."""
+    """The first of these, as text; empty if there are none."""
     frames_moved: int | None
-    """Sampled frames of a scene in which objects have moved since the one before; None for other videos."""
+    """Sampled frames of a scene in which objects have moved since the previous one; None for other videos."""
     frames_repeated: int | None
-    """Of these, frames whose detections are to the bit those of the frame before."""
+    """Of these, frames whose detections equal those of the previous frame bit for bit."""
     pictures: int
     """Frames of a scene whose pixels were compared; 0 for other videos."""
     likeness: float | None
-    """Of these the least correlation of coarse luma with the picture that was rendered; 1 is the same."""
+    """Of these, the lowest correlation of coarse luma with the rendered picture; 1 is equal."""
     detail: float | None
     """RMS of the detail, in levels of luma, that a picture of half the resolution would lack."""
     detail_lost: float | None
-    """RMS of what of this detail is missing or wrong, as a share of it: 0 is none."""
+    """RMS of the part of this detail that is missing or wrong, as a share of it: 0 is none."""
     levels_share: float | None
-    """Levels of brightness in the frames, as a share of those in the pictures that a plain decoder gives."""
+    """Brightness levels in the frames, as a share of those in a plain decoder's pictures."""

@@ -14,11 +14,11 @@ class Connections:
     sender: str
     receiver: str
     expected: int
-    """What the runtime setting asks for."""
+    """By the runtime setting."""
     established: int
     """The most at one moment."""
     moved_bytes: int
-    """Bytes of frames that had to go this way, warm-up included."""
+    """Bytes of frames that had to move on this route, including the warm-up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class NodeRuntime:
     node: str
     raylet_pid: int
     flags: Mapping[str, str] | None
-    """None where the environment could not be read: nothing is proven then."""
+    """None if the environment could not be read, which proves nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,12 @@ class Listener:
     """A socket that took connections on the service's port while requests were measured."""
 
     pid: int | None
-    """None if no process is seen to hold it."""
+    """None if its process is not known."""
     command: str
     own: bool
     """Whether it is the proxy of the trial's own Serve."""
     present_percent: float
-    """Of the times it was looked for, before, while and after requests were measured."""
+    """Share of the samples, before, while and after requests were measured, in which it was present."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,20 +60,20 @@ class PlacedReplica:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """The graph that a trial deployed, to tell whether it was what answered, and as configured."""
+    """The graph that a trial deployed, to check that it answered, and as configured."""
 
     deployment_id: str
-    """Drawn for this trial and given to the graph, which repeats it in each answer."""
+    """Random id that was given to this trial's graph, which repeats it in each response."""
     listeners: Sequence[Listener]
     """Who took connections on the service's port."""
     replicas_before: Sequence[PlacedReplica]
-    """Its replicas as the measured time began."""
+    """Its replicas when the measurement began."""
     replicas_after: Sequence[PlacedReplica]
-    """Its replicas as the measured time ended."""
+    """Its replicas when the measurement ended."""
     replicas_configured: Mapping[str, int]
-    """Deployment -> replicas that the configuration asks for, on this cluster."""
+    """Deployment -> its number of replicas by the configuration, on this cluster."""
     model_fingerprint: str
-    """Of the detector that the configuration asks for."""
+    """Of the configured detector."""
     served_before: Mapping[str, int]
     """API replica -> HTTP requests that had reached it by the end of the warm-up."""
     warm_up_requests: int
@@ -89,31 +89,32 @@ class Graph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
-    """What the load process saw beside requests, spans and samples."""
+    """What the load process observed in addition to requests, spans and samples."""
 
     ray_version: str
     ray_commit: str
     phases_s: Mapping[str, float]
     """Seconds of connect, deploy, warm_up, settle, measure and drain."""
     flags_requested: Mapping[str, str]
-    """Environment variables asked for; empty for what Ray does by itself."""
+    """The configured environment variables; empty for Ray's defaults."""
     flags_found: list[NodeRuntime]
     placement: Mapping[str, Mapping[str, int]]
     """Deployment -> node -> replicas."""
     connections: list[Connections]
-    """Of each pair of nodes between which frames had to move; empty on one node."""
+    """For each pair of nodes between which frames had to move; empty on one node."""
     cold_deployments: list[str] | None = None
-    """Deployments of which a replica saw no warm-up request; None where that was not looked at."""
+    """Deployments with a replica that had no warm-up request; None if that was not checked."""
     post_run_bytes: Mapping[str, int] = field(default_factory=dict)
-    """Node -> bytes that it sent after the last answer, until the links were quiet; empty without links."""
+    """Node -> bytes that it sent after the last response, until the links were idle; empty without links."""
     oom_kills: int | None
-    """Processes the kernel killed for want of memory while the load ran; None where it does not count."""
+    """Processes that the kernel killed for lack of memory while the load ran; None if it does not count
+    them."""
     unsent_requests: int
-    """Requests that were not sent any more after one had failed."""
+    """Requests that were not sent because another one had failed."""
     hardware: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Node -> cpu, cores, memory_mb, kernel, python, packages; empty for clusters on this machine."""
     clocks_off_s: Mapping[str, float] = field(default_factory=dict)
-    """Node -> how far its clock is ahead of the load process's, in s; empty where all share one."""
+    """Node -> how far its clock is ahead of the load process's, in s; empty if all share one."""
     graph: Graph | None = None
     """The graph that was deployed for the trial; None for a load without one."""
     stalls: Sequence[Stall] = ()
@@ -121,4 +122,4 @@ class LoadReport:
     conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """``load process``, ``raylet of NODE``, ``NODE's machine`` -> facts, as in ``Harness``."""
     speeds: Mapping[str, SpeedChange] = field(default_factory=dict)
-    """Machine, called by its nodes joined by ``+``, -> its speed; empty where the harness measures it."""
+    """Machine (its nodes joined by ``+``) -> its speed; empty if the harness measures it."""

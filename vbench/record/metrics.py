@@ -15,11 +15,11 @@ from vbench.record.steady_window import halves, makespan_s, steady
 
 QUANTILES = {"latency_p50_s": (50, 1), "latency_p90_s": (90, 10), "latency_p99_s": (99, 100)}
 """Metric -> percentile, and the fewest requests that support it: n (1 - q) >= 1, so that at least one request
-is expected beyond it. With fewer it is the maximum under another name."""
+is expected beyond it. With fewer, it is the maximum under another name."""
 
 
 def supported(name: str, requests: float) -> bool:
-    """Whether a metric may be reported of so many requests: all but quantiles that too few support."""
+    """Whether a metric may be reported for this number of requests: all except quantiles that need more."""
     return name not in QUANTILES or requests >= QUANTILES[name][1]
 
 
@@ -62,8 +62,8 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def latencies(values_s: Sequence[float]) -> dict[str, float]:
-    """Seconds from when a request was due to its answer: mean, quantiles that so many requests support,
-    extremes, standard deviation."""
+    """Seconds from a request's due time to its response: mean, the quantiles that this number of requests
+    supports, extremes, standard deviation."""
     return {
         "latency_mean_s": statistics.fmean(values_s),
         **{
@@ -78,7 +78,7 @@ def latencies(values_s: Sequence[float]) -> dict[str, float]:
 
 
 def throughput(requests: Sequence[Request]) -> dict[str, float]:
-    """Work done over the time from the first request's due time to the last answer."""
+    """Work per second over the time from the first request's due time to the last response."""
     measured_s = makespan_s(requests)
     return {
         "makespan_s": measured_s,
@@ -89,8 +89,8 @@ def throughput(requests: Sequence[Request]) -> dict[str, float]:
 
 
 def transfer_rate(requests: Sequence[Request]) -> dict[str, float]:
-    """Mbit/s of the objects' own bytes over the time that requests took, one after the other; making the
-    objects is not in it."""
+    """Mbit/s of the objects' own bytes over the time of the requests, one after the other, without the time
+    in which objects are made."""
     moving_s = sum(r.latency_s for r in requests)
     return {
         "makespan_s": moving_s,
@@ -101,7 +101,7 @@ def transfer_rate(requests: Sequence[Request]) -> dict[str, float]:
 def stage_times(spans: Sequence[SpanLine], requests: int) -> dict[str, float]:
     """Seconds of each stage and kind, summed over a request's chunks, mean over requests.
 
-    Chunks work side by side, so these sums can exceed the latency.
+    Chunks are processed concurrently, so these sums can exceed the latency.
     """
     totals = {(stage, kind): 0.0 for stage in STAGES for kind in KINDS}
     for span in spans:
@@ -114,7 +114,7 @@ def stage_times(spans: Sequence[SpanLine], requests: int) -> dict[str, float]:
 
 
 def bytes_moved(requests: Sequence[Request], spans: Sequence[SpanLine]) -> dict[str, float]:
-    """MB of frames a request needed at the model, and how often they were handed over on their way."""
+    """MB of frames per request that the model needed, and how often they were transferred on their way."""
     needed = sum(r.frame_bytes for r in requests)
     handed = sum(s.bytes for s in spans if s.stage == "infer" and s.kind == "transfer")
     return {
@@ -147,29 +147,29 @@ def machine_use(machines: Sequence[MachineSample]) -> dict[str, float]:
 
 
 def gpu_use(machines: Sequence[MachineSample], requests: int) -> dict[str, float]:
-    """Of all GPUs of all machines, those without work included: mean share of the time in which one computes,
-    the fullest one's memory, the lowest clock of one that was in use for most of a look's time, energy a
-    request. Only what all of them tell; nothing where there is none."""
-    looks = [gpu for sample in machines for gpu in sample.gpus]
+    """For all GPUs of all machines, including idle ones: mean share of the time in which one computes, most
+    memory in use on one, lowest clock of one that was busy in most of a sample, energy per request. Only what
+    all of them report; nothing without a GPU."""
+    samples = [gpu for sample in machines for gpu in sample.gpus]
     metrics: dict[str, float] = {}
-    busy = [gpu.busy_percent for gpu in looks if gpu.busy_percent is not None]
+    busy = [gpu.busy_percent for gpu in samples if gpu.busy_percent is not None]
     if busy:
         metrics["gpu_busy_percent"] = statistics.fmean(busy)
-    memory = [gpu.memory_used_mb for gpu in looks if gpu.memory_used_mb is not None]
+    memory = [gpu.memory_used_mb for gpu in samples if gpu.memory_used_mb is not None]
     if memory:
         metrics["gpu_memory_used_max_mb"] = max(memory)
-    clocks = [gpu.sm_mhz for gpu in looks if gpu.sm_mhz is not None and (gpu.busy_percent or 0) > 50]
+    clocks = [gpu.sm_mhz for gpu in samples if gpu.sm_mhz is not None and (gpu.busy_percent or 0) > 50]
     if clocks:
         metrics["gpu_sm_busy_min_mhz"] = min(clocks)
     used = [_used_j(own) for own in by_machine(machines).values()]
     known = [joules for joules in used if joules is not None]
-    if looks and len(known) == len(used):
+    if samples and len(known) == len(used):
         metrics["gpu_energy_j_per_request"] = sum(known) / requests
     return metrics
 
 
 def _used_j(own: Sequence[MachineSample]) -> float | None:
-    """Joules of one machine's GPUs over its samples; None where one does not tell."""
+    """Joules of one machine's GPUs over its samples; None if one does not report them."""
     ends = [(first.energy_j, last.energy_j) for first, last in zip(own[0].gpus, own[-1].gpus, strict=False)]
     spent = [last - first for first, last in ends if first is not None and last is not None]
     return sum(spent) if len(spent) == len(own[0].gpus) else None
@@ -195,18 +195,18 @@ def node_use(nodes: Sequence[NodeSample]) -> dict[str, float]:
 
 
 def wire_use(measured: Measurements, late_bytes: int) -> dict[str, float]:
-    """What went over the network between nodes; nothing for one node.
+    """Traffic between nodes; nothing for one node.
 
-    ``transfer_mb_per_request``: array bytes that had to cross, chunks' packets and frames.
-    ``wire_mb_per_request``: what all NICs sent while requests were measured, which has headers (see
-    vbench.linux.nics) and what Ray's nodes tell each other in it; ``wire_mb_per_request.NODE`` of one,
+    ``transfer_mb_per_request``: array bytes that had to move between nodes, packets of chunks and frames.
+    ``wire_mb_per_request``: what all NICs sent while requests were measured, including headers (see
+    vbench.linux.nics) and Ray's background traffic; ``wire_mb_per_request.NODE`` for one,
     ``wire_received_mb_per_request.NODE`` what it received.
     ``payload_crossings``: sent bytes over bytes of frames that the model needed; ``payload_crossings.NODE``:
     of one link, the busier direction.
-    A video that a service fetches from elsewhere is among what its node received.
-    ``sent_over_needed``: sent bytes over those that had to cross, with those (``late_bytes``) that came after
-    the last answer. About 1% above 1 are headers and what Ray's nodes say to each other; more is that Ray
-    pulls again what has not come after 10 s (``object_manager_pull_timeout_ms``).
+    A video that a service fetches from elsewhere counts as received by its node.
+    ``sent_over_needed``: sent bytes, including those after the last response (``late_bytes``), over those
+    that had to move. About 1% above 1 is headers and background traffic; more means that Ray repeats pulls
+    that take more than 10 s (``object_manager_pull_timeout_ms``).
     """
     ends: dict[str, tuple[NodeSample, NodeSample]] = {}
     for sample in measured.nodes:

@@ -32,7 +32,7 @@ class LinkCheck:
     """min(flows x flow cap, NIC caps), in 10^6 bits of payload and headers a second."""
     measured_mbps: float
     tries: int = 1
-    """A link that seems off is checked again, by itself; this is the last try."""
+    """A link that seems off is checked again on its own; this is the number of the last try."""
 
     @property
     def error(self) -> float:

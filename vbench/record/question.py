@@ -94,8 +94,8 @@ def _material(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _file(value: str) -> str:
-    """The size of a file and a digest of its beginning and its end; an address without what may be signed
-    anew each time; other values as they are."""
+    """The size of a file and a digest of its beginning and end; an address without its query, which may hold
+    a signature that changes; other values as they are."""
     if "://" in value:
         return value.partition("?")[0]
     path = Path(value)

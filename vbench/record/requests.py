@@ -1,4 +1,4 @@
-"""What each measured request left: the lines of ``requests.jsonl`` and ``spans.jsonl``."""
+"""The measured requests of a trial: the lines of ``requests.jsonl`` and ``spans.jsonl``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,59 +14,59 @@ class Request:
 
     index: int
     scheduled_s: float
-    """When the closed loop was free to send it."""
+    """Due time: when the closed loop was free to send it."""
     sent_s: float
     done_s: float
     sent_unix_s: float
-    """``sent_s`` on the wall clock, to lay spans beside requests."""
+    """``sent_s`` on the wall clock, to align it with spans."""
     status: int | None
-    """HTTP status; None where no answer came."""
+    """HTTP status; None without a response."""
     error: str | None
-    """Why it failed; None where it was answered."""
+    """Why it failed; None if it was answered."""
     frames_expected: int
     frames_got: int
     frames_wrong: int
-    """Frames missing, surplus, out of order, or with other bytes than in the reference pass."""
+    """Frames that are missing, surplus, out of order, or have other bytes than in the reference pass."""
     detections: int
     detections_wrong: int
     """Detections that disagree with the reference pass."""
     mismatch: str | None
-    """The first difference to the reference, in words."""
+    """The first difference from the reference pass, as text."""
     digest: str | None
-    """Over pts and pixels of all frames that arrived at the model."""
+    """Digest of PTS and pixels of all frames that arrived at the model."""
     answer_bytes: int
     frame_bytes: int
     """Bytes of all frames that arrived at the model."""
     video_s: float
     """Length of the video, in seconds."""
     video: str = ""
-    """Fingerprint of the video that it asked for: the clip's, or that of one of its variants."""
+    """Fingerprint of the requested video: the clip, or one of its variants."""
     received_s: float | None = None
-    """When the API had it, in Unix seconds of the API's node; None without an answer."""
+    """When the API received it, in Unix seconds of the API's node; None without a response."""
     finished_s: float | None = None
-    """When its last result was there, in Unix seconds of the service's node; None without an answer."""
+    """When its last result arrived, in Unix seconds of the service's node; None without a response."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """How the service says it worked on it: the answer's ``settings``."""
+    """The settings that the service reports in the response."""
     replicas: Sequence[ReplicaReport] = ()
-    """What each replica that worked on it says of itself."""
+    """What each replica that worked on it reports."""
     api_requests: int | None = None
     """HTTP requests of any kind that had reached its API replica when that began its response; None in
     records of earlier versions, and without a response."""
     proxy_requests: int | None = None
-    """The same of Serve's proxy; None also if the proxy does not count, on a cluster that was started without
-    vbench's middleware."""
+    """The same for Serve's proxy; also None if the proxy does not count, on a cluster that was started
+    without vbench's middleware."""
     detections_repeated: int | None = None
-    """Frames of a scene in which objects have moved since the frame before, and whose detections are to the
-    bit those of the frame before; 0 for other videos, None in records of earlier versions."""
+    """Frames of a scene in which objects have moved since the previous frame, but whose detections equal
+    those of the previous frame bit for bit; 0 for other videos, None in records of earlier versions."""
 
     @property
     def latency_s(self) -> float:
-        """Seconds from when it was due to its answer: time the client lost is not hidden."""
+        """Seconds from its due time to its response, so that delays in the client are included."""
         return self.done_s - self.scheduled_s
 
     @property
     def late_s(self) -> float:
-        """Seconds the client sent it after it was due."""
+        """Seconds from its due time to its sending."""
         return self.sent_s - self.scheduled_s
 
 

@@ -84,7 +84,7 @@ def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Transfer]:
 
 
 def _parts(nbytes: int, chunks: Sequence[int], known: Mapping[int, int]) -> dict[int, int]:
-    """Bytes of each chunk in a transfer of all of them; ValueError where there is no chunk."""
+    """Bytes of each chunk in a transfer of all of them; ValueError if there is no chunk."""
     if not chunks:
         raise ValueError(f"{nbytes} bytes of frames were handed over, and no chunk was decoded")
     if set(chunks) == set(known) and sum(known.values()) == nbytes:

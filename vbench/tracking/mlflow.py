@@ -1,4 +1,4 @@
-"""MLflow: a run for each trial, under a parent run for each sweep, from the record's files alone."""
+"""MLflow: a run per trial, under a parent run per sweep, from the record's files alone."""
 
 import json
 import os
@@ -25,7 +25,7 @@ os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 COMPARISON = "comparison"
-"""Folder of a sweep's run with what a comparison left."""
+"""Folder of a sweep's run with the files of its comparison."""
 
 VIEW = "vbench"
 """Key of the view that the UI's link opens."""
@@ -44,20 +44,20 @@ VIEW_STATE = {
         "tags.`vbench.valid`",
     ],
 }
-"""What tells trials apart, in columns of the table of runs."""
+"""Columns of the table of runs that distinguish trials."""
 
 LOCK = ".mlflow.lock"
 LOCK_S = 600.0
-"""Many trials may be logged by one process before another has its turn."""
+"""One process may log many trials before another one's turn."""
 
 BATCH = 100
-"""MLflow takes so many params or metrics in one call."""
+"""Most params or metrics that MLflow takes in one call."""
 
 LONGEST_PARAM = 6000
 
 
 def unusable_outputs(outputs: Path) -> str | None:
-    """Why MLflow's database cannot lie in ``outputs``, as a clause; None if it can."""
+    """Why MLflow's database cannot be in ``outputs``, as a clause; None if it can."""
     whole = outputs.resolve()
     sign = IN_A_URL.search(str(whole))
     if sign is None:
@@ -124,7 +124,7 @@ class Tracker:
         self._client.set_experiment_tag(self._experiment, VIEW_TAG, json.dumps(view))
 
     def log(self, folder: Path) -> bool:
-        """Log the trial in ``folder``; False where it was logged before. TrackingError where it cannot."""
+        """Log the trial in ``folder``; False if it was logged before. TrackingError if MLflow cannot."""
         trial = read_trial(folder)
         with _named(f"MLflow cannot log {folder}"), self._alone():
             for found in self._find(f"tags.`vbench.trial_id` = '{trial.trial_id}'"):
@@ -150,7 +150,7 @@ class Tracker:
     def log_comparison(self, sweep_folder: Path, files: Sequence[Path], metrics: Mapping[str, float]) -> None:
         """Log a comparison's files and metrics to the sweep's own run, in place of an earlier one's.
 
-        TrackingError where MLflow cannot, RecordError where ``sweep_folder`` is not that of a sweep.
+        TrackingError if MLflow cannot, RecordError if ``sweep_folder`` is not that of a sweep.
         """
         from mlflow.entities import Metric
 
@@ -168,7 +168,7 @@ class Tracker:
 
     @property
     def runs_page(self) -> str:
-        """Path of the page in MLflow's UI that lists the trials with what tells them apart."""
+        """Path of the page in MLflow's UI that lists the trials with the columns that distinguish them."""
         return f"#/experiments/{self._experiment}/runs?viewStateShareKey={VIEW}"
 
     def _find(self, where: str) -> list[Any]:
@@ -187,14 +187,14 @@ class Tracker:
         }
         broken = [rule.line for rule in trial.broken]
         if broken or trial.error:
-            tags["mlflow.note.content"] = "\n\n".join(["Not valid.", *broken, trial.error or ""])
+            tags["mlflow.note.content"] = "\n\n".join(["Invalid.", *broken, trial.error or ""])
         sweep = folder.parent / SWEEP
         if sweep.exists():
             tags["mlflow.parentRunId"] = self._parent(json.loads(sweep.read_text()))
         return tags
 
     def _parent(self, sweep: Mapping[str, Any]) -> str:
-        """The sweep's own run, made where it is not there yet."""
+        """The sweep's own run, created if it does not exist yet."""
         found = self._find(f"tags.`vbench.sweep_id` = '{sweep['sweep_id']}'")
         if found:
             return str(found[0].info.run_id)

@@ -175,7 +175,8 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
         remedy = "place decoder and model on nodes of their own (cluster.deployments.*.resources)"
     else:
         passed = True
-        found = f"{wanted}, in the environment of all {len(nodes)} raylets; "
+        where = "the raylet" if len(nodes) == 1 else f"all {len(nodes)} raylets"
+        found = f"{wanted}, in the environment of {where}; "
         found += _connected(load_report.connections, len(nodes))
     return Rule(name="the runtime flags are in force", passed=passed, observed=found, remedy=remedy)
 
