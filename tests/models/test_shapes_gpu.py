@@ -84,4 +84,4 @@ def test_undecided_frames_are_decided_by_suppression(detector: Detector) -> None
     rows = pack_rows(boxes, scores, torch.zeros(2, 3, dtype=torch.int64), verdicts).numpy()
 
     assert isinstance(detector, ShapesDetector)
-    assert detector._decided(rows).tolist() == [[True, False, False], [False, True, False]]
+    assert detector.kept_rows(rows).tolist() == [[True, False, False], [False, True, False]]

@@ -72,10 +72,10 @@ class Call:
         return dict(self.sent[0]["headers"])[name]
 
 
-def run(test: Callable[[App, front.Front], Any], places: int = 2) -> None:
+def run(test: Callable[[App, front.Front], Any], places: int = 2, **options: float) -> None:
     async def inside() -> None:
         app = App()
-        await asyncio.wait_for(test(app, front.Front(app, places=places)), 20)
+        await asyncio.wait_for(test(app, front.Front(app, places=places, **options)), 20)
 
     asyncio.run(inside())
 
@@ -179,9 +179,7 @@ def test_the_proxys_own_timeout_is_the_apis_504(kind: bytes, body: bytes, status
     run(test)
 
 
-def test_half_sent_requests_take_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "WHOLE_WITHIN_S", 0.01)
-
+def test_half_sent_requests_take_no_place() -> None:
     async def test(app: App, middleware: front.Front) -> None:
         silent = [Call() for _ in range(9)]
         partly = [Call(BODY[:5], whole=False) for _ in range(9)]
@@ -195,7 +193,7 @@ def test_half_sent_requests_take_no_place(monkeypatch: pytest.MonkeyPatch) -> No
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    run(test)
+    run(test, whole_within_s=0.01)
 
 
 def test_a_place_is_free_again_when_the_application_fails_or_its_client_leaves() -> None:
@@ -223,9 +221,7 @@ def test_a_place_is_free_again_when_the_application_fails_or_its_client_leaves()
     asyncio.run(asyncio.wait_for(inside(), 20))
 
 
-def test_where_the_api_refuses_the_proxy_does_until_the_queue_is_longer_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_where_the_api_refuses_the_proxy_does_until_the_queue_is_longer_again() -> None:
     class Refusing(App):
         """Takes two, and refuses further ones as the API does, until ``limit`` is raised."""
 
@@ -242,7 +238,8 @@ def test_where_the_api_refuses_the_proxy_does_until_the_queue_is_longer_again(
 
     async def inside() -> None:
         app = Refusing()
-        middleware = front.Front(app, places=9)
+        now_s = 0.0
+        middleware = front.Front(app, places=9, clock=lambda: now_s)
         tasks = [Call(BODY).through(middleware) for _ in range(2)]
         await settled(app, 2)
         burst = [Call(BODY) for _ in range(20)]
@@ -254,9 +251,10 @@ def test_where_the_api_refuses_the_proxy_does_until_the_queue_is_longer_again(
         assert {call.status for call in burst} == {503}
         assert app.refused == 8, "one more than the API takes"
         app.limit = 9
-        monkeypatch.setattr(front, "WIDEN_AFTER_S", 0.0)
-        tasks += [Call(BODY).through(middleware) for _ in range(7)]
-        await settled(app, 9)
+        for in_use in range(3, 10):  # each widens it by half, a second after the one before
+            now_s += 1.1
+            tasks.append(Call(BODY).through(middleware))
+            await settled(app, in_use)
         app.go_on.set()
         await asyncio.gather(*tasks)
 

@@ -145,7 +145,7 @@ def test_who_waits_for_a_slot_gets_it_or_a_refusal_in_time() -> None:
     with patient.slot(NOT_STOPPED):
         thread = threading.Thread(target=wait)
         thread.start()
-        until(lambda: patient._waiting == 1, "it waits", 10)
+        until(lambda: patient.waiting == 1, "it waits", 10)
         with pytest.raises(OverloadedError), patient.slot(NOT_STOPPED):
             pass
         assert not entered.is_set()

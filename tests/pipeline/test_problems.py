@@ -120,7 +120,10 @@ def test_a_failure_of_the_system_names_no_path_of_the_node() -> None:
 
 
 def test_a_timeout_names_whoever_set_it() -> None:
-    by_client, by_service = api._too_late("/a.mp4", 1.8, 7200.0), api._too_late("/a.mp4", 7200.0, 7200.0)
+    by_client, by_service = (
+        api.timeout_error("/a.mp4", 1.8, 7200.0),
+        api.timeout_error("/a.mp4", 7200.0, 7200.0),
+    )
 
     assert str(by_client).startswith(
         "/a.mp4 was not processed within 1.8 s, nine tenths of what the request's"

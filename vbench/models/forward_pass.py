@@ -1,4 +1,4 @@
-"""A pass over a batch as a device makes it: at once on a CPU; begun, and waited for later, on a GPU."""
+"""Forward passes: synchronous on a CPU, asynchronous on a GPU, optionally as CUDA graphs."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -22,7 +22,7 @@ ForwardFunction = Callable[[Tensor], Tensor]
 """Frames on the device, the batch first -> one tensor on the device, the batch first."""
 
 MAX_FRAME_SHAPES = 4
-"""Kinds of frames of which graphs are kept; each keeps its tensors."""
+"""Shapes of frames for which graphs are kept; each graph keeps its tensors."""
 BEFORE_CAPTURE = 3
 """Passes before one is captured: libraries set themselves up, and compile, in the first
 (docs.pytorch.org, "CUDA Graphs")."""
@@ -34,20 +34,20 @@ def graph_frames(frames: int, batch_size: int) -> int:
 
 
 class Passes(Protocol):
-    """Makes passes on one device, in order."""
+    """Runs forward passes on one device, in order."""
 
     in_flight: int
-    """Batches that are worth beginning before the first is waited for."""
+    """Batches that should be submitted before the first is waited for."""
 
     def sizes(self, batch_size: int) -> list[int]:
         """Sizes of batches that the first pass of a trial must not be the first of, the largest first."""
 
     def submit(self, frames: Pictures) -> Callable[[], Rows]:
-        """Begin a pass over frames, which must not change before what is returned was called: it waits."""
+        """Start a pass over frames; the function returned waits for it. The frames must not change before."""
 
 
 class CpuPasses:
-    """Each pass is made when it is waited for."""
+    """Each pass runs when it is waited for."""
 
     in_flight = 1
 
@@ -73,7 +73,7 @@ class CpuPasses:
 
 
 class GpuPasses:
-    """Copy to the device, pass, copy back: all asynchronous, the last on the heels of the second.
+    """Copy to the device, forward pass, copy back: all asynchronous, in one stream.
 
     With ``graph`` the pass is captured once for each kind of frames and size of batch, as a CUDA graph: one
     launch stands for the hundreds of a network's, which take longer than the device needs for a small batch.
@@ -160,7 +160,7 @@ class GpuPasses:
 
 
 class CaptureSafeMode(TorchFunctionMode):
-    """What transformers does at each pass, and a capture cannot hold, done in another way.
+    """Replaces what transformers does in each pass and a CUDA graph cannot capture.
 
     ``tensor[index] = number`` (it writes down the sizes of feature maps) copies the number from memory that
     is not page-locked: filled on the device instead. A check of a tensor's values waits for the device: it

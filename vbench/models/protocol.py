@@ -10,11 +10,11 @@ import numpy.typing as npt
 from vbench.video.types import Fit
 
 RANDOM = "random"
-"""Weights that were never trained: they cost what trained ones cost, and find nothing."""
+"""Weights that were never trained: they have the real compute cost and detect nothing."""
 
 
 class ModelError(ValueError):
-    """The model cannot be loaded or built as asked; the message names what, and the remedy."""
+    """The model cannot be built or loaded; the message names the cause and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
-    """What was found in one frame, best score first."""
+    """The detections in one frame, best score first."""
 
     classes: npt.NDArray[np.int64]
     """int64[D]: indices into the detector's ``class_names``."""
@@ -41,7 +41,7 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForwardPass:
-    """One forward pass as the network saw it, whatever was configured."""
+    """One forward pass as the network saw it, independent of the configuration."""
 
     number: int
     """Among all passes of this network, from 1."""
@@ -69,7 +69,7 @@ class Detector(Protocol):
         """Hex digest of code version, weights and settings: equal ones give the same detections."""
 
     def load(self) -> None:
-        """Read the weights and make ready to detect; ModelError where that cannot be."""
+        """Read the weights and get ready to detect; ModelError if that fails."""
 
     def detect(self, batch: npt.NDArray[np.uint8]) -> list[Detections]:
         """Detect in uint8[N, H, W, 3] (rgb24) or uint8[N, 3 H / 2, W] (yuv420p, BT.709 in limited range; rows
@@ -81,17 +81,17 @@ class Detector(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """Batches that are worth beginning before the first is waited for: 1 where the CPU does the work."""
+        """Batches that should be submitted before the first is waited for: 1 if the CPU does the work."""
 
     def submit(self, batch: npt.NDArray[np.uint8]) -> Callable[[], list[Detections]]:
-        """Begin to detect in one batch, as ``detect`` says, without waiting for the device.
+        """Start detection in one batch, as ``detect`` describes it, without waiting for the device.
 
-        What is returned waits and gives the results; it is called once, in the order of beginning. The frames
-        must not change before.
+        The function that is returned waits for the results and returns them. Call it once, in the order of
+        submission. The frames must not change before that.
         """
 
     def passes_seen(self) -> list[ForwardPass]:
         """The forward passes since this was last called, in order, as the network itself saw them.
 
-        Passes of a batch are in it when ``submit`` has returned or, on a CPU, when what it returns has.
+        The passes of a batch are included once ``submit`` has returned; on a CPU, once its function has.
         """

@@ -72,8 +72,9 @@ class ShapesDetector(TorchDetector):
         logits, boxes = decode(predictions[0], len(self._class_names))
         return _select(logits, boxes, self.settings.score_threshold, geometry)
 
-    def _decided(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        kept = super()._decided(rows)
+    def kept_rows(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """bool[N, K]: the rows that are detections; frames that the GPU left open go through NMS here."""
+        kept = super().kept_rows(rows)
         for frame in np.flatnonzero((rows[..., 6] == NEEDS_HOST_NMS).any(1)):
             row = torch.from_numpy(rows[frame : frame + 1])
             candidate = row[..., 4] >= self.settings.score_threshold

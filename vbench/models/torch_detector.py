@@ -1,4 +1,4 @@
-"""What detectors in torch have in common: device, precision, layout, batches, pre-processing, compilation."""
+"""The common part of detectors in torch: device, precision, layout, batches, preprocessing, compilation."""
 
 from abc import ABC, abstractmethod
 from collections import deque
@@ -82,7 +82,7 @@ class TorchDetector(ABC):
 
     @property
     def in_flight(self) -> int:
-        """Batches that are worth beginning before the first is waited for; 1 before it is loaded."""
+        """Batches that should be submitted before the first is waited for; 1 before it is loaded."""
         return self._passes.in_flight if self._passes else 1
 
     @abstractmethod
@@ -94,10 +94,10 @@ class TorchDetector(ABC):
 
     @abstractmethod
     def _choose(self, predictions: Predictions, geometry: FrameGeometry) -> Tensor:
-        """What predictions say of each frame, as ``pack_rows`` has it. On a GPU it must not wait for it."""
+        """The predictions for each frame, see ``pack_rows``. On a GPU it must not wait for the device."""
 
-    def _decided(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """bool[N, K]: the rows that are detections, of rows of which some may be undecided."""
+    def kept_rows(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """bool[N, K]: the rows that are detections. Some may still need NMS on the host."""
         kept: npt.NDArray[np.bool_] = rows[..., 6] == KEPT
         return kept
 
@@ -155,17 +155,17 @@ class TorchDetector(ABC):
         picture_size(batch)
         size = self.settings.batch_size
         found: list[Detections] = []
-        begun: deque[Callable[[], list[Detections]]] = deque()
+        pending: deque[Callable[[], list[Detections]]] = deque()
         for start in range(0, len(batch), size):
-            begun.append(self.submit(batch[start : start + size]))
-            if len(begun) == self.in_flight:
-                found += begun.popleft()()
-        for wait in begun:
+            pending.append(self.submit(batch[start : start + size]))
+            if len(pending) == self.in_flight:
+                found += pending.popleft()()
+        for wait in pending:
             found += wait()
         return found
 
     def submit(self, batch: npt.NDArray[np.uint8]) -> Callable[[], list[Detections]]:
-        """Begin with one batch as the protocol says."""
+        """Submit one batch, as the protocol says."""
         width, height = picture_size(batch)
         if self._passes is None:
             raise ModelError(f"the {self.settings.name} detector is not loaded: call load() first")
@@ -185,7 +185,7 @@ class TorchDetector(ABC):
 
     def _detections(self, rows: Rows, geometry: FrameGeometry) -> list[Detections]:
         """What is kept of the rows, for all frames at once, then cut into frames."""
-        kept = self._decided(rows)
+        kept = self.kept_rows(rows)
         ends = kept.sum(1).cumsum()
         chosen = rows[kept]
         boxes = geometry.to_source(chosen[:, :4])

@@ -1,4 +1,4 @@
-"""Admission control: so many requests at a time, a bounded queue, and an immediate refusal beyond it."""
+"""Admission control: a bound on requests in progress, a bounded queue, and immediate refusal beyond it."""
 
 import asyncio
 import math
@@ -12,11 +12,12 @@ from vbench.pipeline.errors import QueueFullError
 T = TypeVar("T")
 
 WINDOW_S = 10.0
-"""How far back completions and departures count."""
+"""Completions and departures of this last time count."""
 
 FEWEST_DEPARTURES = 3
 DEPARTED_SHARE = 0.1
-"""Clients count as impatient once so many left in the window, and more than this share of the completions."""
+"""Clients count as impatient once this many left within the window, and more than this share of the
+completions."""
 
 LEAST_RETURNS_PER_S = 5.0
 MOST_EXPECTED_PER_S = 25.0
@@ -48,7 +49,7 @@ class Admission:
         clock: Callable[[], float] = time.monotonic,
         slots_work: bool = True,
     ) -> None:
-        """``slots_work``: whether what has a slot is worked on, and does not wait elsewhere."""
+        """``slots_work``: whether a request with a slot is being processed, and does not wait elsewhere."""
         self._slots = slots
         self._slots_work = slots_work
         self._answer_s: float | None = None

@@ -109,8 +109,8 @@ def _patience_s(header: str | None) -> float:
     return 0.9 * patience_s if 0 < patience_s < math.inf else math.inf
 
 
-def _too_late(video: str, timeout_s: float, service_timeout_s: float) -> RequestTimeoutError:
-    """For a request that was given up after ``timeout_s``: the service's, or less if its client said so."""
+def timeout_error(video: str, timeout_s: float, service_timeout_s: float) -> RequestTimeoutError:
+    """The error of a request that was cancelled after ``timeout_s``: the service's bound, or its client's."""
     if timeout_s < service_timeout_s:
         return RequestTimeoutError(
             f"{video} was not processed within {timeout_s:g} s, nine tenths of what the request's header "
@@ -173,7 +173,7 @@ class VideoProcessingAPI:
         except Exception as error:  # noqa: BLE001 - every failure is told to the client, by its status
             if not limit.expired():
                 return problem(error)
-            return problem(_too_late(shown(request.video), timeout_s, self._timeout_s))
+            return problem(timeout_error(shown(request.video), timeout_s, self._timeout_s))
 
     async def _ask(self, request: ProcessRequest, received_s: float, report: CallReport) -> bytes:
         answering = self._service.process.remote(request, received_s=received_s, api=report)

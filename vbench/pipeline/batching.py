@@ -1,4 +1,4 @@
-"""Puts frames of several calls into one forward pass, and each call's results back together, in order."""
+"""Batches the frames of several calls, and returns to each call its own results, in order."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ Pictures = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batched:
-    """What was found in the frames of one call."""
+    """The detections in the frames of one call."""
 
     detections: list[Detections]
     """One a frame, in the order in which the frames were given."""
@@ -75,7 +75,7 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one call has in a batch."""
+    """The frames of one call in a batch."""
 
     call: _Call
     arrays: list[Pictures]
@@ -87,12 +87,12 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _InFlight:
-    """A batch that the model works on."""
+    """A batch that was submitted to the model."""
 
     parts: list[_Part]
     wait: Callable[[], list[Detections]]
     passes: list[ForwardPass]
-    """Those that were made when it was batch."""
+    """Passes that were complete when it was submitted."""
 
 
 class Batcher:
@@ -100,8 +100,8 @@ class Batcher:
 
     First come, first served: a batch takes the oldest frames that wait, across calls, as long as the pictures
     are of one shape. The model never waits where ``size`` frames are there, and else for ``wait_s`` at most
-    from when the oldest came: 0 takes what is there. A detector on another device has the next batch batch
-    before the last is waited for, if frames of one are there by then.
+    from when the oldest came: 0 takes what is there. A detector on another device gets the next
+    batch before the last is waited for, if its frames are there by then.
     """
 
     def __init__(self, detector: Detector, *, size: int, wait_s: float) -> None:
@@ -171,7 +171,7 @@ class Batcher:
             pass
 
     def _step(self) -> bool:
-        """Begin a batch, and end the oldest where no other is to be batch; False when all is done.
+        """Start a batch, or finish the oldest if there is none to start; False when all is done.
 
         Frames are let go as their batch ends, before another is waited for.
         """
@@ -206,7 +206,7 @@ class Batcher:
             del found[: part.frames]
 
     def _wait_for_batch(self, *, wait: bool) -> list[_Part]:
-        """The next batch, once it is full or waits no longer.
+        """The next batch, once it is full or its wait is over.
 
         Empty when all is done and closed; without ``wait`` also where there is none now.
         """
@@ -233,9 +233,9 @@ class Batcher:
         return list(takewhile(lambda call: call.shape == shape, self._calls))
 
     def _full(self) -> bool:
-        """Whether waiting longer gains nothing: a whole batch is there, or the next call does not fit in."""
-        alike = self._same_shape()
-        return sum(call.waiting for call in alike) >= self._size or len(alike) < len(self._calls)
+        """Whether waiting longer gains nothing: the batch is full, or the next call does not fit in."""
+        calls = self._same_shape()
+        return sum(call.waiting for call in calls) >= self._size or len(calls) < len(self._calls)
 
     def _next_batch(self) -> list[_Part]:
         parts: list[_Part] = []
@@ -261,7 +261,7 @@ class Batcher:
 
 
 def _distribute(part: _Part, found: list[Detections]) -> None:
-    """Give a call its share of a batch's results; its own result is there with the last of them."""
+    """Give a call its share of a batch's results; with the last of them the call is complete."""
     call = part.call
     call.found += found
     if len(call.found) == call.frames:

@@ -18,8 +18,8 @@ from vbench.video.frames import decode_chunk
 
 
 class VideoDecoder:
-    """Decodes chunks. A pool of threads, one for each decode at a time, is the queue: what waits in it is
-    timed, and leaves it undecoded when its request is cancelled. A decode that runs then is ended."""
+    """Decodes chunks. A pool of threads, one for each decode at a time, is the queue: waiting in it
+    is timed, and ends when the request is cancelled. A decode that runs then is stopped."""
 
     def __init__(self, args: PipelineArgs) -> None:
         if args.hwaccel:

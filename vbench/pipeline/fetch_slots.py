@@ -23,6 +23,11 @@ class FetchSlots:
         self._busy = 0
         self._waiting = 0
 
+    @property
+    def waiting(self) -> int:
+        """Callers that wait for a slot."""
+        return self._waiting
+
     @contextmanager
     def slot(self, stop: threading.Event) -> Iterator[None]:
         """Have a slot while the block runs.

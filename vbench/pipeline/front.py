@@ -13,6 +13,7 @@ import asyncio
 import math
 import os
 import time
+from collections.abc import Callable
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -93,11 +94,19 @@ class Front:
     for clients that give up): as many places remain as were in use with it, and they return step by step.
     """
 
-    def __init__(self, app: ASGIApp, places: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        places: int,
+        whole_within_s: float = WHOLE_WITHIN_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._app = app
+        self._whole_within_s = whole_within_s
+        self._clock = clock
         self._places = places
         self._admission = Admission(slots=places, queue_length=0, slots_work=False)
-        self._changed_s = time.monotonic()
+        self._changed_s = self._clock()
         self._counted = CountsRequests(self._pass_on_or_refuse, PROXY_COUNT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +125,7 @@ class Front:
             return
         send = _in_words(scope, receive, send)
         try:
-            first = await asyncio.wait_for(receive(), WHOLE_WITHIN_S)
+            first = await asyncio.wait_for(receive(), self._whole_within_s)
         except TimeoutError:
             await self._app(scope, receive, send)
             return
@@ -149,10 +158,10 @@ class Front:
 
     def _narrow(self, places: int) -> None:
         self._admission.slots = min(self._admission.slots, places)
-        self._changed_s = time.monotonic()
+        self._changed_s = self._clock()
 
     def _widen(self) -> None:
-        now_s = time.monotonic()
+        now_s = self._clock()
         if self._admission.slots < self._places and now_s - self._changed_s > WIDEN_AFTER_S:
             self._admission.slots = min(self._places, math.ceil(WIDEN_BY * self._admission.slots))
             self._changed_s = now_s

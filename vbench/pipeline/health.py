@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-KEPT_S = 2.0
+KEEP_S = 2.0
 """How long a result is kept: replicas are not called more often than this."""
 
 CALLS_PER_CHECK = 4
@@ -18,10 +18,13 @@ Call = Callable[[], Any]
 class Health:
     """Calls a replica of each stage; a stage is silent if none of its calls returns within ``timeout_s``."""
 
-    def __init__(self, stages: Mapping[str, tuple[Call, int]], *, timeout_s: float) -> None:
+    def __init__(
+        self, stages: Mapping[str, tuple[Call, int]], *, timeout_s: float, keep_s: float = KEEP_S
+    ) -> None:
         """``stages``: by name, a call that returns at once if a replica works, and its replicas."""
         self._stages = dict(stages)
         self._timeout_s = timeout_s
+        self._keep_s = keep_s
         self._checking: asyncio.Task[dict[str, Any]] | None = None
         self._checked_s = 0.0
 
@@ -30,7 +33,7 @@ class Health:
 
         The latest result, if it is fresh enough; concurrent callers share one check.
         """
-        stale = time.monotonic() - self._checked_s > KEPT_S
+        stale = time.monotonic() - self._checked_s > self._keep_s
         if self._checking is None or (self._checking.done() and stale):
             self._checking = asyncio.get_running_loop().create_task(self._check())
         return await asyncio.shield(self._checking)

@@ -1,4 +1,4 @@
-"""ModelInference: finds objects in the frames of one chunk, or of a whole video."""
+"""ModelInference: detects objects in the frames of one chunk, or of a whole video."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ ObjectRef = Any
 
 
 class ModelInference:
-    """Owns one detector: frames of all calls wait for it in one queue, in order, and share its batches."""
+    """Owns one detector. Frames of all calls wait for it in one queue, in order, and share its batches."""
 
     def __init__(self, args: PipelineArgs) -> None:
         self._args = args
@@ -42,9 +42,9 @@ class ModelInference:
         self._fetching = ThreadPoolExecutor(args.max_ongoing("ModelInference"), thread_name_prefix="fetch")
 
     async def infer(self, call: InferenceCall, *chunks: FramesMessage) -> InferenceReply:
-        """What is in the frames of ``chunks``, which are of one video and in order.
+        """The detections in the frames of ``chunks``, which are of one video and in order.
 
-        When the request is cancelled, frames that wait are dropped; a batch that runs comes to its end.
+        When the request is cancelled, waiting frames are dropped; a batch that runs is finished.
         """
         stop = threading.Event()
         number = self._reporter.next_number()
@@ -61,10 +61,10 @@ class ModelInference:
             hashing.cancel()
 
     async def fetch(self, frames: Sequence[ObjectRef]) -> list[Span]:
-        """Bring frames to this node ahead of the call that will work on them; the span of each transfer.
+        """Fetch frames to this node ahead of the call that will use them; returns the span of each transfer.
 
-        They stay in the node's object store until the call has used them. Should the store need their room
-        before, the call brings them again.
+        They stay in the node's object store until the call has used them. If the store evicts them before,
+        the call fetches them again.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._fetching, self._fetch, frames)
@@ -149,7 +149,7 @@ def _work(number: int, passes: Sequence[ForwardPass]) -> CallWork:
 
 
 def _digests(chunks: Sequence[FramesMessage]) -> list[list[str]]:
-    """Of each chunk, one hash a frame of what arrived."""
+    """Per chunk, one hash per frame of the bytes that arrived."""
     return [frame_digests(chunk.frames) for chunk in chunks]
 
 

@@ -1,8 +1,8 @@
-"""What crosses between deployments: plain dataclasses of numpy arrays, stamped when they arrive.
+"""Messages between deployments: plain dataclasses of numpy arrays, timestamped when they arrive.
 
 Arrays as attributes travel out of band (pickle protocol 5): the receiver gets read-only views into the
-object store, nothing is copied. The stamp tells transfer (sent -> unpickled) from queue (unpickled -> worked
-on), also where the frames go from decoder to model without passing the service.
+object store, and nothing is copied. The timestamp separates transfer (sent -> unpickled) from queue
+(unpickled -> started), also when frames go from decoder to model without passing the service.
 """
 
 import time
@@ -27,7 +27,7 @@ class TimestampedMessage:
     """Knows when it was unpickled: ``arrived_s`` in unix seconds, by the clock of the receiving process."""
 
     arrived_s: float | None = None
-    """None where the message was made; it never travels, so a message that is passed on is stamped anew."""
+    """None in the sender's process. It is not sent, so a message that is forwarded is timestamped again."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = {name: value for name, value in self.__dict__.items() if name != "arrived_s"}
@@ -35,7 +35,7 @@ class TimestampedMessage:
 
     @property
     def arrival_s(self) -> float:
-        """``arrived_s`` of a message that has crossed; RuntimeError for one that has not."""
+        """``arrived_s`` of a message that was received; RuntimeError for one that was not."""
         if self.arrived_s is None:
             raise RuntimeError(
                 f"{type(self).__name__} was used as if received, but has not crossed a process"
@@ -61,7 +61,7 @@ class FramesMessage(TimestampedMessage):
     """The chunk's index."""
     frames: Frames
     spans: list[Span]
-    """What happened to this chunk in the decoder."""
+    """Of this chunk in the decoder."""
     decoded_s: float
     """Unix seconds at which the frames were ready, by the decoder's clock."""
     report: CallReport
@@ -75,12 +75,12 @@ class FramesMessage(TimestampedMessage):
 
 @dataclass(kw_only=True)
 class InferenceCall(TimestampedMessage):
-    """Service -> model, before the frames' messages: how these frames came, for the spans."""
+    """Service -> model, before the frames' messages: how these frames were sent, for the spans."""
 
     sent_s: float
     """Unix seconds at which the service made the call."""
     sender: ReplicaId
-    """The service: what the frames waited there for ended there."""
+    """The service: the frames' wait before this call ended there."""
     is_combined: bool
     """Whether all frames of the video are in this one call (combined mode)."""
     is_relayed: bool
@@ -93,7 +93,7 @@ class InferenceCall(TimestampedMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkFindings:
-    """What the model found in one chunk of K frames with D detections in all."""
+    """The detections in one chunk of K frames, D in all."""
 
     chunk: int
     pts: npt.NDArray[np.int64]
@@ -114,7 +114,7 @@ class ChunkFindings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferenceReply:
-    """Model -> service: findings of each chunk of the call, in order."""
+    """Model -> service: the findings for each chunk of the call, in order."""
 
     findings: list[ChunkFindings]
     spans: list[Span]

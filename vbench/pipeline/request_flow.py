@@ -28,7 +28,7 @@ Frames = ObjectRef | FramesMessage
 
 
 class Flow:
-    """Runs one request. Nothing is tried twice; one failure ends everything that runs for the request."""
+    """Runs one request. Nothing is retried; one failure cancels everything that runs for the request."""
 
     def __init__(
         self,
@@ -42,11 +42,11 @@ class Flow:
         recorder: SpanRecorder,
         nodes: int,
     ) -> None:
-        """``nodes``: that the cluster has; on one there is nowhere to bring frames to."""
+        """``nodes``: of the cluster; with one there is no other node to send frames to."""
         self._combined = mode == "combined"
         self._held = self._combined or not args.overlap
         self._relayed = args.handoff == "relay"
-        # To the node of the one model that there is; of several, nobody knows which will have the call.
+        # Only with a single model: of several, it is unknown which one will get the call.
         ahead = args.overlap and not self._relayed and nodes > 1
         self._fetches = self._combined and ahead and args.inference.replicas == 1
         self._geometry = geometry

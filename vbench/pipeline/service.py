@@ -1,4 +1,4 @@
-"""VideoProcessingService: takes one video at a time through the pipeline, and writes the answer."""
+"""VideoProcessingService: takes each video through the pipeline, and writes the response."""
 
 import asyncio
 import time
@@ -34,11 +34,11 @@ from vbench.video.reader.pool import ReaderServer, SplitVideo
 from vbench.video.types import FrameGeometry
 
 HEALTH_TIMEOUT_S = 2.0
-"""For a replica of a stage to answer."""
+"""For a replica of a stage to respond."""
 
 
 class VideoProcessingService:
-    """Splits videos and sends their chunks and frames on their way; computes nothing on pixels itself."""
+    """Splits videos and orchestrates decoding and inference; it does not touch pixels itself."""
 
     def __init__(self, args: PipelineArgs, decoder: Any, inference: Any) -> None:
         """``decoder`` and ``inference`` are the handles of VideoDecoder and ModelInference."""
@@ -74,16 +74,17 @@ class VideoProcessingService:
         self._health = Health(stages, timeout_s=HEALTH_TIMEOUT_S)
 
     async def silent_stages(self) -> list[str]:
-        """The deployments behind this one of which no replica answers."""
+        """The deployments behind this one that have no replica that responds."""
         return await self._health.silent()
 
     async def process(self, request: ProcessRequest, received_s: float, api: CallReport) -> bytes:
-        """The answer as JSON, see ``Answer``. ``received_s``: when the API had the request, unix seconds;
-        ``api``: its report.
+        """The response as JSON, see ``Answer``.
 
-        Raises VideoError and its kinds for what is wrong with the video; IncompleteError rather than answer
-        with less than every frame; OverloadedError; what Ray raises where a replica is lost. When it is
-        cancelled it returns at once, and its slot is free when the work for it has ended.
+        ``received_s``: unix seconds at which the API received the request; ``api``: the API's report.
+
+        Raises VideoError and its subclasses for problems with the video; IncompleteError if a frame is
+        missing; OverloadedError; Ray's errors if a replica is lost. When cancelled it returns at once; its
+        slot is free once its work has ended.
         """
         return await self._admission.run(lambda: self._answer(request, received_s, api))
 
@@ -148,7 +149,7 @@ class VideoProcessingService:
     async def _admitted(
         self, job: RequestSettings, splitter: SplitVideo, geometry: FrameGeometry, recorder: SpanRecorder
     ) -> AsyncIterator[None]:
-        """Have room in the object stores for the frames that this request holds at a time."""
+        """Reserve room in the object stores for the frames that this request holds at a time."""
         held = footprint(job, splitter, geometry)
         wanted_s = time.time()
         async with self._budget.hold(held):
