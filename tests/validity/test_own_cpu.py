@@ -54,7 +54,7 @@ def test_a_trial_whose_replicas_have_the_cpus_holds() -> None:
     rule = judged(samples(VideoDecoder=38.0, proxy=0.8, load_process=0.4))
     assert rule.passed, rule
     assert rule.name == NAME
-    assert rule.observed == "of these, the proxy used most: 4% of a core"
+    assert rule.observed == "the proxy used the most CPU, 4% of a core"
 
 
 @pytest.mark.parametrize("role", BOUNDED)

@@ -71,7 +71,7 @@ def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
     yield Rule(
         name="harness and Ray left the CPUs to the service",
         passed=not problems,
-        observed="; ".join(problems) or f"of these, the {most} used most: {shares[most]:.0%} of a core",
+        observed="; ".join(problems) or f"the {most} used the most CPU, {shares[most]:.0%} of a core",
         remedy="find what runs in that process (py-spy top; a sitecustomize, a plugin, a debugger) and"
         " stop it",
     )

@@ -184,14 +184,16 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
 def _connected(pairs: Sequence[Connections], nodes: int) -> str:
     if nodes == 1:
         return "on one node there are no connections to count"
-    return ", ".join(
-        f"{pair.established} connections from {pair.sender} to {pair.receiver}" for pair in pairs
-    )
+    return ", ".join(f"{_count(pair)} from {pair.sender} to {pair.receiver}" for pair in pairs)
+
+
+def _count(pair: Connections) -> str:
+    return f"{pair.established} connection{'' if pair.established == 1 else 's'}"
 
 
 def _not_connected(pair: Connections, *, moved: bool) -> tuple[str, str]:
     """What was observed, and the remedy; ``moved``: the load moves objects and has no video."""
-    found = f"{pair.established} connections from {pair.sender} to {pair.receiver} instead of {pair.expected}"
+    found = f"{_count(pair)} from {pair.sender} to {pair.receiver} instead of {pair.expected}"
     least_bytes = 2 * pair.expected * CHUNK_BYTES
     if pair.established < pair.expected and pair.moved_bytes < least_bytes:
         return (
