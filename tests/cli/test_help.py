@@ -7,7 +7,7 @@ from tests.support.records import config
 from vbench.cli.help import comment, fields, text
 from vbench.config.checkout import ROOT
 from vbench.config.option_files import OptionFiles
-from vbench.run.validate import value_at
+from vbench.run.value_ranges import value_at
 
 
 def test_every_group_option_and_field_has_its_line() -> None:

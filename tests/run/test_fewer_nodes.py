@@ -44,16 +44,16 @@ def test_a_node_is_out_of_all_arms_of_a_sweep() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ([WITHOUT_CHUNK2], "cluster.deployments.service has 2 replicas, at most 1 on each node"),
+        ([WITHOUT_CHUNK2], "cluster.deployments.service has 2 replicas, at most 1 per node"),
         ([WITHOUT_CHUNK2], "give cluster.deployments.service.replicas=1, or"),
-        ([WITHOUT_CHUNK1, WITHOUT_CHUNK2], "ask for 0.0002 chunk_only in all and cluster.nodes have 0; give"),
+        ([WITHOUT_CHUNK1, WITHOUT_CHUNK2], "need 0.0002 chunk_only in total, and cluster.nodes have 0; give"),
         ([WITHOUT_CHUNK1, WITHOUT_CHUNK2], "as in +cluster.nodes.decode.resources.chunk_only=1"),
         ([WITHOUT_CHUNK2, WITHOUT_CHUNK2], "contradict each other"),
         ([WITHOUT_CHUNK2, "cluster.nodes.chunk2.cpus=1"], "contradict each other"),
         (["cluster.nodes.chunk2.cpus=1", WITHOUT_CHUNK2], "contradict each other"),
         (
             [f"~cluster.nodes.{name}" for name in ("head", "gpu", "chunk1", "chunk2", "decode")],
-            "cluster=emulated has no node left",
+            "cluster=emulated has no nodes",
         ),
     ],
 )

@@ -15,7 +15,7 @@ from vbench.record.files import SWEEP, TRIAL, write_json
 from vbench.record.fingerprint import NOT_FINGERPRINTED
 from vbench.record.typed_json import MismatchError, loads, reader
 from vbench.run.compose import Composition
-from vbench.run.validate import value_at
+from vbench.run.value_ranges import value_at
 from vbench.telemetry import environment
 
 
