@@ -220,7 +220,7 @@ class Config:
 def from_plain(data: Mapping[str, Any]) -> Config:
     """What ``dataclasses.asdict`` made of a configuration, back through the schema.
 
-    OmegaConf's errors where it holds what this schema does not, or of another type.
+    OmegaConf's errors if it has a key that this schema does not have, or a value of another type.
     """
     from omegaconf import OmegaConf
 

@@ -1,4 +1,4 @@
-"""How a graph is sized to the CPUs it runs on, where the configuration leaves that open."""
+"""Sizes the graph to the CPUs that it runs on, if the configuration leaves that open."""
 
 import math
 import os
