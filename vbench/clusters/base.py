@@ -9,7 +9,7 @@ from vbench.record.network import Link, Network
 
 
 class Progress(Protocol):
-    """Told in a few words what is being waited for, and how far it is; ``total`` 0 if not known."""
+    """Reports what is being waited for, and how far it is; ``total`` 0 if unknown."""
 
     def __call__(self, name: str, done: int = 0, total: int = 0, note: str = "") -> None:
         """Show it."""
@@ -17,7 +17,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeAddress:
-    """Where one node of the configuration is."""
+    """The address of one node of the configuration."""
 
     name: str
     ip: str
@@ -25,7 +25,7 @@ class NodeAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterEndpoint:
-    """The cluster, as the load process must know it."""
+    """The cluster, as the load process needs to know it."""
 
     address: str
     temp_dir: str
@@ -33,15 +33,15 @@ class ClusterEndpoint:
     nodes: list[NodeAddress]
     """Head first."""
     links: list[Link]
-    """Of each node, where they are network namespaces with shaped links, whose processes this process can
-    see; else none."""
+    """One per node if the nodes are network namespaces with shaped links, whose processes this process can
+    see; else empty."""
     is_here: bool = True
-    """Whether this process sees the processes of all nodes; else an actor on each looks for it."""
+    """Whether this process sees the processes of all nodes; if not, an actor samples each node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningCluster:
-    """A cluster that is up: where it is, and how a process on its head is started."""
+    """A running cluster: its address, and how to start a process on its head."""
 
     address: str
     """``host:port`` of the head's control store (GCS), for ``ray.init``."""
@@ -50,18 +50,18 @@ class RunningCluster:
     load_env: Mapping[str, str]
     """The environment of the load process."""
     exit_status: Callable[[], int | None]
-    """Exit status of a node's Ray that has ended by itself; None while all is well."""
+    """Exit status of Ray on a node where it has exited unexpectedly; None while it runs on all."""
     nodes: tuple[NodeAddress, ...]
     """Head first."""
     enter: tuple[str, ...] = ()
-    """What stands before a command that shall run on the head; empty if that is this machine."""
+    """Prefix of a command that runs on the head; empty if the head is this machine."""
     link_check_s: float = 0.0
-    """Seconds of the start that checking the links took."""
+    """Seconds that the link check took at the start."""
     is_here: bool = True
-    """Whether all its nodes are on this machine, which the harness then watches."""
+    """Whether all its nodes are on this machine, which the harness then samples."""
     load_grace_s: float = GRACE_S
-    """Seconds that the load process has to end once it is asked to."""
+    """Seconds that the load process has to end once asked to."""
     network: Network | None = None
     """The emulated network, its links checked; None if there is none."""
     recheck_links: Callable[[], Network] | None = None
-    """Ends Ray on the emulated cluster, and gives its network with the links checked once more."""
+    """Ends Ray on the emulated cluster, and returns its network with the links checked once more."""

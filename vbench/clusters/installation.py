@@ -1,4 +1,4 @@
-"""Whether this Python environment lies where Ray can start processes from it."""
+"""Checks that Ray can start processes from this Python environment, and that its version is supported."""
 
 import importlib.util
 import re
@@ -25,7 +25,7 @@ def unusable_path() -> Path | None:
 
 
 def sentence(path: Path) -> str:
-    """What is wrong with a path of ``unusable_path``, and the remedy."""
+    """The error message for a path of ``unusable_path``."""
     sign = UNQUOTED.search(str(path))
     assert sign is not None, "only an unusable path has a sentence"
     name = "a space" if sign[0] == " " else repr(sign[0])
@@ -45,7 +45,7 @@ def check_installation() -> None:
 
 
 def starts_a_cluster(arguments: list[str]) -> bool:
-    """Whether a command line surely starts Ray on this machine: an attached cluster runs elsewhere."""
+    """Whether a command line certainly starts Ray on this machine, and not on an attached cluster."""
     if any(argument.split("=")[0] in NO_CLUSTER for argument in arguments):
         return False
     may_be_elsewhere = ("resume=", "cluster=attached", "+experiments")

@@ -1,4 +1,4 @@
-"""``cluster=local``: one Ray node on this machine, on loopback alone, gone without a trace at the end."""
+"""``cluster=local``: one Ray node on this machine, on loopback only, removed completely at the end."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ from vbench.video.addresses import is_remote
 from vbench.video.fetch.download import shown
 
 LOOPBACK = "127.0.0.2"
-"""Not 127.0.0.1, which Ray replaces by the machine's outer address wherever it meets it."""
+"""Not 127.0.0.1, which Ray replaces by an external address of the machine."""
 
 SERVICE_HOST = "127.0.0.1"
 """Where Serve's proxy listens."""
@@ -40,10 +40,10 @@ SERVICE_HOST = "127.0.0.1"
 POLL_S = 0.05
 
 ENDING_S = 15.0
-"""``ray start --block`` checks its processes once a second, and its guard then ends the rest."""
+"""``ray start --block`` checks its processes once per second, and its guard then ends the rest."""
 
 SESSIONS = "r"
-"""Ray's temp dir, in a folder that only this user can enter: Ray opens its own to everybody."""
+"""Name of Ray's temp dir, in a folder that only this user can enter: Ray opens its own to all users."""
 
 
 def check(config: Config) -> None:
@@ -67,10 +67,9 @@ def check(config: Config) -> None:
 
 @contextmanager
 def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningCluster]:
-    """A Ray head with the runtime's flags in its environment; ended, whatever happens, on leaving.
+    """A Ray head with the runtime's flags in its environment; ended on leaving, whatever happens.
 
-    ``log`` gets what Ray prints. Raises TrialError where Ray does not come up within
-    ``cluster.start_timeout_s``.
+    ``log`` gets Ray's output. TrialError if Ray does not start within ``cluster.start_timeout_s``.
     """
     ((name, node),) = config.cluster.nodes.items()
     env = node_environment(config.runtime.connections)
@@ -93,7 +92,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     ):
         pid = _wait(ray, folder, ports["port"], config.cluster.start_timeout_s, log, isolated=isolated)
         for opened in (folder, session_folder(folder).resolve()):
-            opened.chmod(0o700)  # Ray opens both to everybody
+            opened.chmod(0o700)  # Ray opens both to all users
         yield RunningCluster(
             address=f"{LOOPBACK}:{ports['port']}",
             temp_dir=str(folder),
@@ -105,9 +104,9 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
 
 
 def _isolated(config: Config, progress: Progress) -> bool:
-    """Whether the node gets a network of its own: as configured, or if nothing on it needs another.
+    """Whether the node gets a network of its own: as configured, or by default if it needs no other.
 
-    InputError if it is asked for and the kernel refuses it.
+    InputError if it is configured and the kernel does not allow it.
     """
     asked = config.cluster.private_network
     needed_for = _reaches_out(config)
@@ -127,7 +126,7 @@ def _isolated(config: Config, progress: Progress) -> bool:
 
 
 def _reaches_out(config: Config) -> str | None:
-    """What the service fetches from elsewhere while it runs; None if nothing."""
+    """What the service fetches over the network while it runs; None if nothing."""
     if is_remote(config.video.path or ""):
         return f"video.path={shown(config.video.path or '')}"
     weights = config.model.weights
@@ -152,7 +151,7 @@ def ray_exit_status(ray: SupervisedProcess) -> int | None:
 def _wait(
     ray: SupervisedProcess, folder: Path, port: int, timeout_s: float, log: Path, *, isolated: bool
 ) -> int | None:
-    """Until the control store takes connections and the raylet answers on its socket.
+    """Wait until the control store accepts connections and the raylet responds on its socket.
 
     The id of a process in the node's own network, None if that is this process's: from here only the raylet's
     socket, which is a file, can be tried in a network of its own. It is there after the control store.

@@ -1,7 +1,7 @@
-"""``python -m vbench.clusters.private_network COMMAND ...``: run a command in a network of its own.
+"""``python -m vbench.clusters.private_network COMMAND ...``: runs a command in a network of its own.
 
 Ray 2.60 binds most of its ports (raylets, workers, the agents' metrics) to all addresses of the machine, and
-several of them ask for no token. In a network namespace that has loopback alone nobody else reaches them.
+several of them require no token. In a network namespace with only loopback nobody else can reach them.
 """
 
 import fcntl
@@ -27,7 +27,8 @@ TRY_S = 20.0
 
 
 def refusal() -> str | None:
-    """Why the kernel gives this user no network namespace; None if it does. Tried in a process of its own."""
+    """Why the kernel allows this user no network namespace; None if it does. Tried in a process of its
+    own."""
     try:
         done = subprocess.run(
             [*COMMAND, sys.executable, "-c", ""], capture_output=True, text=True, timeout=TRY_S, check=False
@@ -40,13 +41,13 @@ def refusal() -> str | None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Leave for a new network namespace, in which loopback is up, and become the command."""
+    """Enter a new network namespace, bring up its loopback, and execute the command."""
     die_with_parent()
     if os.geteuid() == 0:
         unshare(CLONE_NEWNET)  # without a user namespace, in which root could not read others' files
     else:
         new_root(CLONE_NEWNET)
-        die_with_parent()  # new credentials have made the kernel forget it
+        die_with_parent()  # the kernel resets it when credentials change
     _bring_up("lo")
     os.execvp(arguments[0], list(arguments))
 

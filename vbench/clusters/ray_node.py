@@ -1,4 +1,4 @@
-"""How one Ray node of a trial is started: its command and its environment, the same for every cluster."""
+"""The command and the environment that start one Ray node of a trial, the same for every cluster."""
 
 import json
 import os
@@ -20,14 +20,14 @@ from vbench.ray_internals import start
 from vbench.ray_internals.node import LONGEST_SOCKET, NODE_VARIABLES
 
 RAY_ENV = {**NODE_VARIABLES, **request_count.environment()}
-"""Set for every Ray process of a trial; none of it touches the data path, but Serve's proxy counts its
-requests."""
+"""Set for every Ray process of a trial. Nothing here affects the data path, except that Serve's proxy counts
+its requests."""
 
 KEPT = frozenset({"RAY_BACKEND_LOG_LEVEL"})
-"""Ray's own variables that a user may set for all trials."""
+"""Variables of Ray that a user may set for all trials."""
 
 DROPPED = frozenset({"PYTHONOPTIMIZE"})
-"""Python's own variables that no process of a trial may have: Ray cannot do without docstrings."""
+"""Variables of Python that no process of a trial may have: Ray needs docstrings."""
 
 LONGEST_TEMP = 107 - len("/vb-01234567/r") - LONGEST_SOCKET
 """Characters of the path of the folder for temporary files, at most, below which ``temp_folder`` and
@@ -35,8 +35,8 @@ LONGEST_TEMP = 107 - len("/vb-01234567/r") - LONGEST_SOCKET
 
 
 def inherited() -> dict[str, str]:
-    """This process's environment without another cluster's address or settings, without what Ray cannot bear,
-    and without a proxy on the way to this machine's own addresses."""
+    """This process's environment without another cluster's address or settings, without variables that break
+    Ray, and with this machine's addresses excepted from proxies."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -46,19 +46,19 @@ def inherited() -> dict[str, str]:
 
 
 def node_environment(connections: int | None) -> dict[str, str]:
-    """Of all of a cluster's processes: the runtime's flags, and a token of this cluster's own.
+    """The environment of all processes of a cluster: the runtime's flags, and a token of this cluster's own.
 
-    By the token no other user of the machine can run code in it, and no process of ours can end up in
-    somebody else's cluster. Ray 2.60 turns tokens on by itself where a token file lies in the home folder,
-    so saying nothing would leave it to chance.
+    Because of the token no other user of the machine can run code in the cluster, and no process of a trial
+    can join another cluster. Ray 2.60 uses tokens by default if the home folder has a token file, so leaving
+    the mode unset would make it depend on that.
     """
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     return apply(inherited(), connections) | RAY_ENV | token
 
 
 def temp_folder() -> Path:
-    """A name for a trial's temp folder, short enough for the paths of Ray's sockets and without characters
-    that Ray's start commands would not survive; makes nothing."""
+    """A new name for a trial's temp folder, short enough for Ray's sockets and without characters that break
+    Ray's start commands; does not create it."""
     root = Path(tempfile.gettempdir())
     usable = len(str(root)) <= LONGEST_TEMP and not UNQUOTED.search(str(root))
     return (root if usable else Path("/tmp")) / f"vb-{secrets.token_hex(4)}"
@@ -87,14 +87,14 @@ def start_command(
         ]
     return [
         *(sys.executable, "-m", start.MODULE, "--block", f"--node-ip-address={ip}"),
-        # Nothing here is scaled by load.
+        # No autoscaling.
         *(("--head", "--no-monitor", *dashboard) if head is None else (f"--address={head}",)),
         f"--num-cpus={node_cpus(node)}",
         f"--num-gpus={node.gpus}",
         f"--resources={json.dumps(node.resources)}",
         f"--object-store-memory={node.object_store_mb * 10**6}",
         f"--temp-dir={folder}",
-        # Without it Ray takes a slow disk, silently, where /dev/shm is too small.
+        # Without it Ray silently uses a slow disk if /dev/shm is too small.
         "--plasma-directory=/dev/shm",
         *("--include-log-monitor=false", "--disable-usage-stats"),
         *(f"--{name}={port}" for name, port in ports.items()),
@@ -102,13 +102,13 @@ def start_command(
 
 
 def listens(family: socket.AddressFamily, address: tuple[str, int] | str) -> bool:
-    """Whether something takes connections there."""
+    """Whether something accepts connections there."""
     with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         probe.settimeout(1)
         return probe.connect_ex(address) == 0
 
 
 def last_error(log: Path) -> str:
-    """Ray's last words on an error, from what it printed."""
+    """The last line with an error in Ray's output, else its last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return next((line for line in reversed(lines) if "Error" in line), lines[-1] if lines else f"see {log}")

@@ -1,4 +1,4 @@
-"""Which kind of cluster a configuration asks for."""
+"""The kinds of clusters, by ``cluster.name``."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,17 +8,17 @@ from vbench.clusters.base import Progress, RunningCluster
 from vbench.config.schema import Config
 
 NAMES = ("local", "emulated", "attached")
-"""Those that a trial can bring up or go to, as ``cluster.name`` has them."""
+"""Those that a trial can start or attach to."""
 
 
 class Kind(Protocol):
-    """What a trial asks of the module of a kind of cluster."""
+    """What the module of a kind of cluster provides."""
 
     def check(self, config: Config) -> None:
-        """InputError, in one sentence, where this machine cannot carry it; starts nothing that stays."""
+        """InputError if this machine cannot run it; leaves nothing running."""
 
     def start(self, config: Config, log: Path, progress: Progress) -> AbstractContextManager[RunningCluster]:
-        """A running cluster, Ray's output in a file; on leaving, gone or as it was before."""
+        """A running cluster, with Ray's output in a file; on leaving, ended or left as it was."""
 
 
 def kind(name: str) -> Kind:

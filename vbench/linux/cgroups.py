@@ -36,7 +36,7 @@ class CpuGroups:
         self._quotas: dict[Path, float | None] = {}
 
     def forget(self) -> None:
-        """What was read belongs to an earlier moment."""
+        """Forget what was read, before a new sample."""
         self._quotas = {}
 
     def quota_cpus(self, pid: int | str) -> float | None:

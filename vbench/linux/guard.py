@@ -1,9 +1,9 @@
-"""A process that runs one command and, whatever ends it, leaves nothing of it behind.
+"""Runs one command and, whatever ends it, leaves none of its processes behind.
 
-``python -m vbench.linux.guard --folder DIR -- COMMAND ...`` makes DIR and runs COMMAND with a mark in
+``python -m vbench.linux.guard --folder DIR -- COMMAND ...`` makes DIR and runs COMMAND with a tag in
 its environment, which what it starts inherits. The guard's standard input is its lifeline: the parent
 holds the other end, and when the parent is gone, by ``kill -9`` too, the guard reads the end of file.
-Then, or on SIGTERM, or when COMMAND ends, it ends all marked processes and all descendants, reaps them
+Then, or on SIGTERM, or when COMMAND ends, it ends all tagged processes and all descendants, reaps them
 (it is their subreaper), removes DIR with all in it, and exits with COMMAND's status. ``SupervisedProcess`` is
 the parent's side; where the guard itself was killed, it does the same from there.
 """
@@ -36,7 +36,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def terminate_tree(tag: str, root: int | None, *, grace_s: float = GRACE_S) -> list[int]:
-    """Ask every process of the family to end, kill what is left; returns those that would not die."""
+    """Ask every process of the tree to end, then kill the rest; returns those that could not be killed."""
     asked: set[int] = set()
     started = time.monotonic()
     while alive := process_tree(tag, root):
@@ -79,14 +79,14 @@ def _reap() -> None:
 
 
 def remove(folders: Sequence[str]) -> None:
-    """Remove folders with all they hold; what is gone already is well."""
+    """Remove folders with their contents; missing ones are ignored."""
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(slots=True)
 class SupervisedProcess:
-    """A command under its guard, seen from the parent."""
+    """A command under its guard, as the parent sees it."""
 
     tag: str
     guard: "subprocess.Popen[bytes]"
@@ -94,15 +94,15 @@ class SupervisedProcess:
     grace_s: float
 
     def pids(self) -> list[int]:
-        """Processes alive under the guard, itself left out."""
+        """Living processes under the guard, without the guard itself."""
         return process_tree(self.tag, self.guard.pid)
 
     def exit_status(self) -> int | None:
-        """The command's exit status, once all of it is gone; None while it runs."""
+        """The command's exit status, once its whole process tree has ended; None before."""
         return self.guard.poll()
 
     def end(self) -> None:
-        """End it all; returns when nothing is left. May be called again."""
+        """End the whole process tree; returns when nothing is left. May be called again."""
         if self.guard.stdin is not None:
             with contextlib.suppress(OSError):
                 self.guard.stdin.close()
@@ -129,7 +129,7 @@ def supervised(
 ) -> Iterator[SupervisedProcess]:
     """Run ``command`` under a guard of its own; leaving the block ends it and removes ``folders``.
 
-    The guard makes the folders: before there is one to remove them, an interrupt would leave them behind.
+    The guard creates the folders, so that an interrupt before it runs leaves none behind.
     ``grace_s``: seconds that the command and what it started have to end before they are killed.
     """
     tag = secrets.token_hex(8)

@@ -1,7 +1,7 @@
-"""Netlink questions to the kernel, asked in the network namespace of a process.
+"""Netlink requests to the kernel in the network namespace of a process.
 
-A netlink socket belongs for good to the namespace it was made in, so one process can watch all hosts, from
-any thread, at a cost far below a millisecond a question. Formats are those of linux/netlink.h.
+A netlink socket stays in the namespace in which it was made, so one process can sample all hosts, from any
+thread, at far less than a millisecond per request. Formats are those of linux/netlink.h.
 """
 
 import socket
@@ -25,7 +25,7 @@ TIMEOUT_S = 5.0
 def netlink_socket(pid: int, protocol: int) -> Iterator[socket.socket]:
     """A socket for ``dump`` in the network namespace that a process is in, whatever becomes of the process.
 
-    ``protocol``: a NETLINK_* number. OSError if the process is gone or is not ours to look at.
+    ``protocol``: a NETLINK_* number. OSError if the process has ended or may not be inspected.
     """
     with network_of(pid):
         connection = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
@@ -35,7 +35,7 @@ def netlink_socket(pid: int, protocol: int) -> Iterator[socket.socket]:
 
 
 def dump(connection: socket.socket, kind: int, question: bytes, what: str) -> Iterator[bytes]:
-    """The bodies of all answers to one question; ``kind`` is the message's type.
+    """The bodies of all messages in response to one request; ``kind`` is the message's type.
 
     OSError "the kernel does not report ``what``" if it refuses, TimeoutError if it does not respond.
     """

@@ -1,4 +1,4 @@
-"""What ``/proc/PID/net`` says of the network namespace that a process is in: its NICs."""
+"""Counters of the NICs in a process's network namespace, from ``/proc/PID/net``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ def nic_bytes(pid: int) -> NicBytes:
 
 
 def namespace(pid: int) -> int | None:
-    """The inode of a process's network namespace; None if it is gone or not ours to look at."""
+    """The inode of a process's network namespace; None if it has ended or may not be read."""
     try:
         return Path(f"/proc/{pid}/ns/net").stat().st_ino
     except OSError:

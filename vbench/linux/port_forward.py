@@ -1,4 +1,4 @@
-"""Passes on each connection to an inherited listening socket.
+"""Forwards each connection to an inherited listening socket.
 
 ``python -m vbench.linux.port_forward FD HOST PORT``, for studies and tests. The socket belongs to the network
 in which it was made, the address that connections are passed on to belongs to that of this process.
@@ -11,7 +11,7 @@ import sys
 
 
 async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """What comes in, until it ends or the other side is gone."""
+    """Copy data until it ends or the other side has closed."""
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
@@ -20,11 +20,12 @@ async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 async def main(listening: socket.socket, host: str, port: int) -> None:
-    """Until it is ended."""
+    """Serve until the process is ended."""
     serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Nothing else holds a connection whose client has said all: the loop no longer reads from it, and a
+        # Nothing else refers to a connection whose client has sent everything: the loop no longer reads from
+        # it, and a
         # stream's protocol refers to its reader weakly.
         task = asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"

@@ -1,4 +1,4 @@
-"""Free TCP ports, and one that is kept for a server that starts later."""
+"""Finds free TCP ports, and reserves one for a server that starts later."""
 
 import socket
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 def free_ports(host: str, count: int) -> list[int]:
-    """TCP ports of ``host`` that nothing listens on now, all different."""
+    """Different TCP ports of ``host`` on which nothing listens now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

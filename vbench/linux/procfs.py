@@ -1,4 +1,4 @@
-"""What ``/proc`` says about processes: who belongs to us, with which environment, using how much CPU."""
+"""Reads ``/proc``: processes, their descent, environment, CPU time and memory."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TAG_VARIABLE = "VBENCH_GUARD"
-"""Environment variable that marks every process started under a guard; children inherit it."""
+"""Environment variable that tags every process started under a guard; children inherit it."""
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def pids() -> Iterator[int]:
-    """All processes there are now."""
+    """Ids of all processes."""
     with os.scandir("/proc") as entries:
         for entry in entries:
             if entry.name.isdigit():
@@ -31,7 +31,7 @@ def read_line(path: str) -> bytes:
 
 
 def environ(pid: int) -> dict[str, str] | None:
-    """A process's environment at its start; None if it is gone or not ours to read."""
+    """A process's environment at its start; None if it has ended or may not be read."""
     try:
         raw = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -91,7 +91,7 @@ def command(pid: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stat:
-    """A line of ``/proc/PID/stat``, what is used of it."""
+    """The fields of ``/proc/PID/stat`` that vbench uses."""
 
     pid: int
     name: str
@@ -181,7 +181,7 @@ class MachineCpu:
 
 
 def machine_cpu() -> MachineCpu:
-    """What ``/proc/stat`` says now; guests are part of user time there."""
+    """The values of ``/proc/stat`` now; guests are part of user time there."""
     first = Path("/proc/stat").read_text().splitlines()[0].split()
     seconds = [int(value) / TICKS_PER_S for value in first[1:9]]
     user, nice, system, idle, waiting, _, _, stolen = seconds

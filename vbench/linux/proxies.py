@@ -1,8 +1,8 @@
-"""Keeps a trial's own traffic away from the proxies that the user's environment names.
+"""Keeps a trial's own traffic away from the proxies in the user's environment.
 
 curl, requests, urllib and gRPC all read ``http_proxy`` and its relatives. A trial's cluster is on loopback,
-in namespaces of this machine or at an address that the user gave, so nothing that talks to it may take a
-proxy. Addresses elsewhere, such as a video's, still do.
+in namespaces of this machine or at an address that the user gave, so nothing that connects to it may use a
+proxy. Other addresses, such as a video's, still use it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "127.0.0.2", "::1")
 """``cluster.local`` uses 127.0.0.2, Serve and every client 127.0.0.1."""
 
 NO_PROXY = ("no_proxy", "NO_PROXY", "no_grpc_proxy")
-"""Where exceptions are listed; gRPC prefers the last one if it is set."""
+"""Variables with exceptions; gRPC prefers the last one if it is set."""
 
 GRPC_OPTIONS = (("grpc.enable_http_proxy", 0),)
 """For every gRPC channel to a trial's cluster."""

@@ -1,4 +1,4 @@
-"""The standard streams of a command: open, and known to be written or not."""
+"""Makes sure that a command's standard streams are open, and notes if they cannot be written."""
 
 import contextlib
 import errno
@@ -10,10 +10,10 @@ from typing import IO, Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 UNREAD = (errno.EPIPE, errno.EIO)
-"""Nobody reads what is printed any more: a pipe's reader or a terminal has gone. That is no fault."""
+"""The reader of a pipe or the terminal has gone. That is not an error."""
 
 not_printed: list[OSError] = []
-"""Why something could not be printed, by whoever went on all the same."""
+"""Errors of output that could not be written, while the command went on."""
 
 
 class NotingStream:
@@ -71,6 +71,6 @@ def open_standard_streams() -> None:
 
 
 def tell(sentence: str) -> None:
-    """On standard error, if there is still somebody to read it."""
+    """Print to standard error, if it can still be written."""
     with contextlib.suppress(OSError, ValueError):
         print(sentence, file=sys.stderr, flush=True)

@@ -38,9 +38,9 @@ class TcpConnections:
         self._connection = connection
 
     def by_peer(self) -> Counter[Address]:
-        """Remote address -> connections; OSError if the kernel does not tell.
+        """Remote address -> connections; OSError if the kernel does not report them.
 
-        Whose they are is not asked: to a raylet's object manager nobody but raylets connect. IPv4 within
+        Owners are not checked: only raylets connect to a raylet's object manager. IPv4 within
         IPv6, as gRPC dials, counts as the IPv4 that it is.
         """
         found: Counter[Address] = Counter()
@@ -65,7 +65,7 @@ def _address(family: int, host: bytes) -> str:
 
 @contextmanager
 def tcp_connections_of(pid: int) -> Iterator[TcpConnections]:
-    """Those of the network namespace that a process is in, whatever becomes of the process."""
+    """Those of a process's network namespace, even if the process ends meanwhile."""
     with netlink_socket(pid, NETLINK_SOCK_DIAG) as connection:
         yield TcpConnections(connection)
 

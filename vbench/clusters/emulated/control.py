@@ -1,5 +1,4 @@
-"""The one question that a running emulated cluster is asked: check the links again, over a socket in its
-folder."""
+"""Asks a running emulated cluster to check its links again, over a socket in its folder."""
 
 import json
 import socket
@@ -9,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 SOCKET = "control"
-"""In the cluster's folder, which only its owner may enter; hosts have a folder of their own in its place."""
+"""In the cluster's folder, which only its owner may enter; hosts see a folder of their own instead."""
 
 ANSWER_BYTES = 65536
 
 
 @contextmanager
 def serving(folder: str) -> Iterator[socket.socket]:
-    """Where init listens."""
+    """The socket on which init listens."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(Path(folder) / SOCKET))
         server.listen(1)
@@ -25,14 +24,14 @@ def serving(folder: str) -> Iterator[socket.socket]:
 
 @contextmanager
 def pending_request(server: socket.socket) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """The question that waits; within the block, its answer is given."""
+    """The waiting request; its response is sent within the block."""
     connection, _ = server.accept()
     with connection:
         yield lambda answer: connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def request_link_check(folder: Path, timeout_s: float) -> dict[str, Any]:
-    """Ask, and wait for the answer; OSError if there is none within ``timeout_s``."""
+    """Send the request; its response, or OSError if there is none within ``timeout_s``."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
         connection.connect(str(folder / SOCKET))
@@ -40,7 +39,7 @@ def request_link_check(folder: Path, timeout_s: float) -> dict[str, Any]:
         while not data.endswith(b"\n"):
             more = connection.recv(ANSWER_BYTES)
             if not more:
-                raise ConnectionError("the emulated cluster ended before it answered")
+                raise ConnectionError("the emulated cluster ended before it responded")
             data += more
     found: dict[str, Any] = json.loads(data)
     return found

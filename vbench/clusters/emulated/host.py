@@ -1,4 +1,4 @@
-"""One emulated host: a process with a network and mounts of its own, which does what init asks of it."""
+"""One emulated host: a process with a network and mounts of its own, which serves init's requests."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ POLL_S = 0.02
 
 
 class HostError(Exception):
-    """A host could not do what it was asked; the message says which and why."""
+    """A host could not serve a request; the message says which host and why."""
 
 
 @dataclass(slots=True)
@@ -39,11 +39,11 @@ class RunningHost:
     channel: socket.socket
 
     def send(self, do: str, **parameters: Any) -> None:
-        """Send a request; ``receive`` waits for what comes of it."""
+        """Send a request; ``receive`` waits for its result."""
         self.channel.sendall(json.dumps({"do": do, **parameters}).encode() + b"\n")
 
     def receive(self, timeout_s: float) -> Any:
-        """What the last request gave; HostError if it failed or takes longer."""
+        """Result of the last request; HostError if it failed or takes longer."""
         self.channel.settimeout(timeout_s)
         data = b""
         try:
@@ -61,7 +61,7 @@ class RunningHost:
 
 
 def fork_host(spec: Spec, host: Host) -> RunningHost:
-    """Start a host: it leaves for its own namespaces, and waits there to be plugged in."""
+    """Start a host, which enters its own namespaces and waits for requests."""
     ours, theirs = socket.socketpair()
     sys.stdout.flush()
     pid = os.fork()
@@ -81,7 +81,7 @@ def fork_host(spec: Spec, host: Host) -> RunningHost:
 
 
 def _serve(channel: socket.socket, host: "_Host") -> None:
-    """Answer requests until init is gone; one JSON line each way."""
+    """Serve requests until init has ended; one JSON line each way."""
     handlers: dict[str, Callable[..., Any]] = {
         "unshare": host.unshare,
         "configure": host.configure,
@@ -104,7 +104,7 @@ def _serve(channel: socket.socket, host: "_Host") -> None:
 
 
 class _Host:
-    """What a host can be asked for."""
+    """The requests that a host serves."""
 
     def __init__(self, spec: Spec, host: Host) -> None:
         self._spec = spec
@@ -116,20 +116,20 @@ class _Host:
         """The end of what Ray has printed, as long as ``STARTED_LINE`` less a byte."""
 
     def unshare(self) -> None:
-        """For namespaces of its own."""
+        """Enter namespaces of its own."""
         namespaces.unshare(namespaces.CLONE_NEWNET | namespaces.CLONE_NEWNS)
         namespaces.private_mounts()
         namespaces.mount_memory(self._spec.folder, TEMP_MB)
         namespaces.mount_memory("/dev/shm", self._host.shm_mb)
 
     def configure(self) -> None:
-        """The link, once it is plugged in."""
+        """Configure the link, once it is plugged in."""
         from vbench.clusters.emulated.shaping import configure_host
 
         configure_host(self._host, self._spec.congestion_control)
 
     def listen(self) -> None:
-        """For link checks."""
+        """Listen for link checks."""
         self._server = link_check.listen(self._host.ip)
 
     def check(
@@ -137,8 +137,8 @@ class _Host:
     ) -> tuple[float, str] | None:
         """Send ``flows`` to ``peer`` while receiving ``incoming`` of them.
 
-        Gives Mbit/s received and TCP's congestion control; None if nothing comes in. A process
-        of its own sends, or the one would slow the other.
+        Mbit/s received and TCP's congestion control; None if nothing is received. A separate process sends,
+        so that sending and receiving do not slow each other.
         """
         sender = 0
         if peer is not None:
@@ -176,12 +176,12 @@ class _Host:
         return self._ray.pid
 
     def ray_is_up(self) -> bool:
-        """Whether Ray has said that it has started."""
+        """Whether Ray has reported that it has started."""
         self._forward_output()
         return self._started
 
     def _forward_output(self) -> None:
-        """What Ray has printed, to the log."""
+        """Copy Ray's output to the log."""
         if self._ray is None or self._ray.stdout is None:
             return
         with contextlib.suppress(BlockingIOError):
@@ -193,8 +193,7 @@ class _Host:
         sys.stderr.buffer.flush()
 
     def end(self) -> None:
-        """End Ray, and all else on this host but this process; ChildProcessError if something will not
-        end."""
+        """End Ray and all other processes on this host; ChildProcessError if one cannot be killed."""
         own = nics.namespace(os.getpid())
         deadline = time.monotonic() + END_S
         while others := [

@@ -1,8 +1,8 @@
-"""``python -m vbench.clusters.emulated.init SPEC``: brings an emulated cluster up and holds it.
+"""``python -m vbench.clusters.emulated.init SPEC``: starts an emulated cluster and supervises it.
 
 The first process leaves for new namespaces and becomes the launcher; its child is PID 1 of the new PID
-namespace, holds the switch, forks the hosts, checks the links, starts Ray on each host, and tells on
-standard output, a JSON line an event, how far it is: ``progress``, ``ready`` or ``failed``.
+namespace, has the switch, forks the hosts, checks the links, starts Ray on each host, and reports its
+progress on standard output, one JSON line per event: ``progress``, ``ready`` or ``failed``.
 """
 
 import json
@@ -26,13 +26,13 @@ from vbench.record.network import LinkCheck, Network
 from vbench.record.phases import timed
 
 SETUP_S = 20.0
-"""Namespaces and links must be there within this time."""
+"""Time limit for namespaces and links."""
 POLL_S = 0.05
 WATCH_S = 0.5
 
 
 def emit(**event: Any) -> None:
-    """Tell the harness."""
+    """Report an event to the harness."""
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
 
@@ -46,11 +46,11 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         emit(event="failed", message=f"the kernel does not allow namespaces: {error}")
         return 1
-    # New credentials have made the kernel forget it.
+    # The kernel resets it when credentials change.
     namespaces.die_with_parent()
     init = os.fork()
     if init:
-        # A signal that ends the launcher must not leave init: the kernel sees to it.
+        # If a signal ends the launcher, the kernel ends init.
         ended = os.waitstatus_to_exitcode(os.waitpid(init, 0)[1])
         return ended if ended >= 0 else 128 - ended
     status = 1
@@ -99,7 +99,7 @@ def _init(spec: Spec) -> int:
 
 
 def _check_again(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket) -> None:
-    """End Ray on all hosts, check the links once more, and tell whoever asked."""
+    """End Ray on all hosts, check the links once more, and send the result."""
     with control.pending_request(server) as answer:
         try:
             _request_all(hosts, "end")
@@ -110,7 +110,7 @@ def _check_again(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket
 
 
 def _network(spec: Spec) -> list[RunningHost]:
-    """The hosts, joined."""
+    """The hosts, with links between them."""
     hosts = [fork_host(spec, host) for host in spec.hosts]
     _request_all(hosts, "unshare")
     # Imported after the forks: the library's event loop must not be shared by them.
@@ -124,7 +124,7 @@ def _network(spec: Spec) -> list[RunningHost]:
 
 
 def _request_all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> list[Any]:
-    """Ask all hosts at once; their answers."""
+    """Send a request to all hosts at once; their results."""
     for host in hosts:
         host.send(do, **parameters)
     return [host.receive(SETUP_S) for host in hosts]
@@ -133,8 +133,8 @@ def _request_all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> li
 def _check_links(
     hosts: Sequence[RunningHost], congestion_control: str, measure_s: float = link_check.MEASURE_S
 ) -> list[LinkCheck]:
-    """One flow, then as many as fill the NIC, from each host to the next, side by side where they do not get
-    into each other's way; then several into a NIC that none fills alone.
+    """One flow, then as many as fill the NIC, from each host to the next, concurrently if they do not disturb
+    each other; then several into a NIC that none fills alone.
 
     HostError if a connection's congestion control is not that asked for.
     """
@@ -160,7 +160,7 @@ def _check_links(
 
 
 def _retry(check: LinkCheck, once_more: Callable[[], LinkCheck]) -> LinkCheck:
-    """A link that seems to be off is checked again, by itself: the machine's load of a moment is not its."""
+    """Check a link that seems to be off again, alone, in case the machine was busy for a moment."""
     for number in range(2, link_check.TRIES + 1):
         if link_check.link_problem(check) is None:
             break
@@ -178,7 +178,7 @@ def _check_one(
 def _check_fan_in(
     receiver: RunningHost, senders: Sequence[RunningHost], congestion_control: str, measure_s: float
 ) -> LinkCheck:
-    """Several fill one NIC that is wider than any of theirs."""
+    """Check that several hosts fill a NIC that is wider than any of theirs."""
     flows = [link_check.flows_to_fill(sender.host, receiver.host) for sender in senders]
     receiver.send("check", peer=None, flows=0, incoming=sum(flows), measure_s=measure_s)
     for sender, count in zip(senders, flows, strict=True):
@@ -237,8 +237,8 @@ def _check_round(
 
 
 def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
-    """The head first: the others ask its control store who is there. Of those, no more at a time than there
-    are cores: Ray gives up on a node that the control store does not know within 30 s."""
+    """Start the head first, because the other nodes join its control store. Start no more of them at a time
+    than there are cores: Ray gives up on a node that the control store does not know within 30 s."""
     deadline = time.monotonic() + spec.timeout_s
     head, *waiting = hosts
     started, starting = [head], [head]
@@ -260,7 +260,7 @@ def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
 
 
 def _wait_or_fail(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> None:
-    """A moment; HostError if there is no more time, or Ray has ended on one of ``hosts``."""
+    """Wait a moment; HostError if the time is up, or Ray has exited on one of ``hosts``."""
     if time.monotonic() > deadline:
         raise HostError(
             f"Ray did not start on all hosts within cluster.start_timeout_s={spec.timeout_s:g}; raise it"
@@ -281,8 +281,8 @@ def _check_alive(hosts: Sequence[RunningHost]) -> None:
 
 
 def _supervise(hosts: Sequence[RunningHost], server: socket.socket) -> None:
-    """Until somebody asks for a check of the links; HostError if Ray ends on some host before. Reaps, as
-    PID 1 must, what has lost its parent."""
+    """Wait until a check of the links is requested; HostError if Ray exits on a host before that. Reaps
+    orphans, as PID 1 must."""
     while not select.select([server], [], [], WATCH_S)[0]:
         with suppress(ChildProcessError):
             while (done := os.waitpid(-1, os.WNOHANG))[0]:

@@ -1,4 +1,4 @@
-"""A short transfer of the harness's own over a link: do one flow, and all flows, get what is configured?"""
+"""Checks a link by a short transfer: do one flow, and all flows, get the configured rate?"""
 
 import errno
 import math
@@ -16,13 +16,13 @@ SETTLE_S = 0.25
 MEASURE_S = 0.75
 
 SHORT_S = 0.4
-"""After the trial: what changed in between is far off, and nobody waits for small errors."""
+"""After the trial, when only large changes matter."""
 
 WIRE_PER_PAYLOAD = 1514 / 1448
 """Of a full Ethernet frame (1500 bytes and the header) 1448 are payload: 20 IP, 20 TCP, 12 its timestamps."""
 
 LONGEST_S = 10.0
-"""A sender ends by itself after this time."""
+"""A sender stops after this time."""
 
 MOST_FLOWS = 32
 
@@ -30,7 +30,7 @@ RELEASE_S = 10.0
 POLL_S = 0.05
 
 TRIES = 3
-"""Of a link in all, before a trial is given up for it."""
+"""Checks of a link before the trial is given up."""
 
 CONCURRENT_MBPS = 2500
 """Checks run at the same time while they ask the machine for no more than this in all."""
@@ -42,7 +42,7 @@ def flows_to_fill(sender: Host, receiver: Host) -> int:
 
 
 def expected_mbps(sender: Host, receiver: Host, flows: int) -> float:
-    """What so many connections together may carry, in 10^6 bits of frames per second."""
+    """The rate that ``flows`` connections together may have, in 10^6 bits of frames per second."""
     return min(flows * sender.flow_mbps, sender.nic_mbps, receiver.nic_mbps)
 
 
@@ -68,9 +68,8 @@ Planned = tuple[Host, Host, int]
 
 
 def rounds(planned: Sequence[Planned]) -> list[list[Planned]]:
-    """What may be checked at the same time: where a transfer fills a NIC, nothing else goes through its two
-    hosts, or one's acknowledgements would wait in the other's full queue; and all together stay below
-    ``CONCURRENT_MBPS``."""
+    """Groups of checks that may run at the same time: if a transfer fills a NIC, no other uses its two hosts,
+    so that acknowledgements do not wait in a full queue; and each group stays below ``CONCURRENT_MBPS``."""
     found: list[list[Planned]] = []
     for one in planned:
         fitting = (others for others in found if _fits(one, others))

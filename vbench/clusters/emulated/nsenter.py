@@ -9,13 +9,13 @@ from vbench.linux.namespaces import die_with_parent, join
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Joins the host's namespaces; the command's exit status (128 and more: by a signal)."""
+    """Join the host's namespaces and run the command; its exit status (128 and more: by a signal)."""
     pid, command = int(arguments[0]), list(arguments[1:])
     die_with_parent()
     here = Path.cwd()
     join(pid, ["user", "pid", "net", "mnt"])
     os.chdir(here)
-    # New credentials have made the kernel forget it.
+    # The kernel resets it when credentials change.
     die_with_parent()
     child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""From the configuration to the hosts, addresses and rates of an emulated cluster; starts nothing."""
+"""Hosts, addresses and rates of an emulated cluster, derived from the configuration."""
 
 import ipaddress
 import json
@@ -29,7 +29,7 @@ TEMP_MB = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One host; rates are those that the kernel is told, in 10^6 bits per second."""
+    """One host; rates are those set in the kernel, in 10^6 bits per second."""
 
     name: str
     ip: str
@@ -41,13 +41,13 @@ class Host:
 
     @property
     def link(self) -> Link:
-        """What of it goes into the record."""
+        """Its link, as the record has it."""
         return Link(node=self.name, nic_mbps=self.nic_mbps, flow_mbps=self.flow_mbps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """Everything that init is told."""
+    """Everything that init needs to know."""
 
     folder: str
     """Mount point of each host's own temp dir."""
