@@ -9,14 +9,11 @@ the log from its beginning, and skips the events that it has copied.
 import asyncio
 import json
 import secrets
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +23,14 @@ from ray.exceptions import AuthenticationError
 from vbench.clusters.attached.api import connect
 from vbench.clusters.attached.cluster import STOP_WAIT_S
 from vbench.clusters.attached.validate import PIP
-from vbench.config.checkout import IS_INSTALLED, PACKAGE, ROOT
 from vbench.errors import InputError, VbenchError, last_reason
 from vbench.load.events import SEPARATOR, DamagedFileError, Event, FileAssembler
-from vbench.load.ray_job.entrypoint import INPUTS, JOB_VARIABLE, STOP
-from vbench.load.spec import PREPARED, LoadSpec, read_clip, read_spec, to_plain
+from vbench.load.ray_job.entrypoint import JOB_VARIABLE, STOP
+from vbench.load.ray_job.package import packaged, requirements
+from vbench.load.spec import LoadSpec, read_spec, to_plain
 from vbench.ray_internals.api_server import JobsClient
-from vbench.ray_internals.jobs import PACKAGE_LIMIT_BYTES, STOP_SIGNAL_VARIABLE, STOP_WAIT_VARIABLE
-from vbench.record.clip import Clip
-from vbench.record.files import write_json
-from vbench.telemetry.environment import JUNK
+from vbench.ray_internals.jobs import STOP_SIGNAL_VARIABLE, STOP_WAIT_VARIABLE
 from vbench.telemetry.node_agents import INSTALL_S
-
-MOST_MB = 0.75 * PACKAGE_LIMIT_BYTES / 1e6
-"""Of a package before it is packed."""
 
 LOST_S = 120.0
 """A cluster that cannot be reached for this long is given up."""
@@ -65,52 +56,13 @@ def main(arguments: list[str]) -> int:
     try:
         _emit({"event": "progress", "phase": "submitting the job", "done": 0, "total": 0, "note": ""})
         server = connect(address)
-        with _package(job) as (package, packed), _submitted(server, dependencies, package, packed) as name:
+        with packaged(job) as (package, packed), _submitted(server, dependencies, package, packed) as name:
             last = _LogFollower(server, name, job.folder).follow()
     except VbenchError as error:
         last = {"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)}
     # Only now: the harness ends this process on this event, and nothing must be left by then.
     _emit(last)
     return 0 if last["event"] == "done" else 1
-
-
-@contextmanager
-def _package(job: LoadSpec) -> Iterator[tuple[Path, LoadSpec]]:
-    """A folder with the code and the job's input files, and the specification with paths in it.
-
-    InputError if it is too large for Ray.
-    """
-    with tempfile.TemporaryDirectory(prefix="vbench-package-") as name:
-        folder = Path(name)
-        shutil.copytree(PACKAGE, folder / "vbench", ignore=shutil.ignore_patterns(*JUNK))
-        (folder / INPUTS).mkdir()
-        config = job.config
-        weights = Path(config.model.weights).expanduser()
-        if weights.exists():
-            copy = shutil.copytree if weights.is_dir() else shutil.copy
-            copy(weights, folder / INPUTS / weights.name)
-            config = replace(config, model=replace(config.model, weights=f"{INPUTS}/{weights.name}"))
-        clip = read_clip(job.folder)
-        if clip is not None:
-            clip = _with_clip(clip, folder)
-            write_json(folder / INPUTS / PREPARED, clip)
-        size_mb = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
-        if size_mb > MOST_MB:
-            raise InputError(
-                f"the package with video and weights has {size_mb:.0f} MB, but Ray accepts at most"
-                f" {MOST_MB:.0f} MB: put the video where the nodes can fetch it (video.path=s3://...), and"
-                " give the weights by their name on a hub"
-            )
-        yield folder, replace(job, config=config, folder=Path())
-
-
-def _with_clip(clip: Clip, folder: Path) -> Clip:
-    """The clip with paths in the package, which does not contain a clip that the service fetches."""
-    reference = Path(shutil.copy(clip.reference, folder / INPUTS))
-    path = clip.path
-    if clip.address is None:
-        path = f"{INPUTS}/{Path(shutil.copy(clip.path, folder / INPUTS)).name}"
-    return replace(clip, path=path, reference=f"{INPUTS}/{reference.name}")
 
 
 @contextmanager
@@ -126,7 +78,7 @@ def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSp
         },
     }
     if dependencies == PIP:
-        runtime_env["pip"] = {"packages": _requirements(), "pip_check": False}
+        runtime_env["pip"] = {"packages": requirements(), "pip_check": False}
         runtime_env["config"] = {"setup_timeout_seconds": int(INSTALL_S)}
     try:
         try:
@@ -142,29 +94,6 @@ def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSp
         yield name
     finally:
         _stop(server, name)
-
-
-def _requirements() -> list[str]:
-    """The direct dependencies, including those of the models, at the pinned versions."""
-    found = _of_the_package() if IS_INSTALLED else _of_the_checkout()
-    # Ray itself is the cluster's own.
-    return [requirement for requirement in found if not requirement.startswith("ray[")]
-
-
-def _of_the_checkout() -> list[str]:
-    import tomllib
-
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        project = tomllib.load(file)["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["models"]]
-
-
-def _of_the_package() -> list[str]:
-    from importlib.metadata import requires
-
-    parts = [line.partition(";") for line in requires("vbench") or ()]
-    wanted = ("", 'extra == "models"')
-    return [requirement.strip() for requirement, _, marker in parts if marker.strip() in wanted]
 
 
 def _stop(server: JobsClient, name: str) -> None:

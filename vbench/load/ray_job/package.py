@@ -1,0 +1,82 @@
+"""The package of a Ray job: a folder with the code and the job's input files, and the requirements."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from vbench.config.checkout import IS_INSTALLED, PACKAGE, ROOT
+from vbench.errors import InputError
+from vbench.load.ray_job.entrypoint import INPUTS
+from vbench.load.spec import PREPARED, LoadSpec, read_clip
+from vbench.ray_internals.jobs import PACKAGE_LIMIT_BYTES
+from vbench.record.clip import Clip
+from vbench.record.files import write_json
+from vbench.telemetry.environment import JUNK
+
+MOST_MB = 0.75 * PACKAGE_LIMIT_BYTES / 1e6
+"""Of a package before it is packed."""
+
+
+@contextmanager
+def packaged(job: LoadSpec) -> Iterator[tuple[Path, LoadSpec]]:
+    """A folder with the code and the job's input files, and the specification with paths in it.
+
+    InputError if it is too large for Ray.
+    """
+    with tempfile.TemporaryDirectory(prefix="vbench-package-") as name:
+        folder = Path(name)
+        shutil.copytree(PACKAGE, folder / "vbench", ignore=shutil.ignore_patterns(*JUNK))
+        (folder / INPUTS).mkdir()
+        config = job.config
+        weights = Path(config.model.weights).expanduser()
+        if weights.exists():
+            copy = shutil.copytree if weights.is_dir() else shutil.copy
+            copy(weights, folder / INPUTS / weights.name)
+            config = replace(config, model=replace(config.model, weights=f"{INPUTS}/{weights.name}"))
+        clip = read_clip(job.folder)
+        if clip is not None:
+            clip = _with_clip(clip, folder)
+            write_json(folder / INPUTS / PREPARED, clip)
+        size_mb = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+        if size_mb > MOST_MB:
+            raise InputError(
+                f"the package with video and weights has {size_mb:.0f} MB, but Ray accepts at most"
+                f" {MOST_MB:.0f} MB: put the video where the nodes can fetch it (video.path=s3://...), and"
+                " give the weights by their name on a hub"
+            )
+        yield folder, replace(job, config=config, folder=Path())
+
+
+def _with_clip(clip: Clip, folder: Path) -> Clip:
+    """The clip with paths in the package, which does not contain a clip that the service fetches."""
+    reference = Path(shutil.copy(clip.reference, folder / INPUTS))
+    path = clip.path
+    if clip.address is None:
+        path = f"{INPUTS}/{Path(shutil.copy(clip.path, folder / INPUTS)).name}"
+    return replace(clip, path=path, reference=f"{INPUTS}/{reference.name}")
+
+
+def requirements() -> list[str]:
+    """The direct dependencies, including those of the models, at the pinned versions."""
+    found = _of_the_package() if IS_INSTALLED else _of_the_checkout()
+    # Ray itself is the cluster's own.
+    return [requirement for requirement in found if not requirement.startswith("ray[")]
+
+
+def _of_the_checkout() -> list[str]:
+    import tomllib
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["models"]]
+
+
+def _of_the_package() -> list[str]:
+    from importlib.metadata import requires
+
+    parts = [line.partition(";") for line in requires("vbench") or ()]
+    wanted = ("", 'extra == "models"')
+    return [requirement.strip() for requirement, _, marker in parts if marker.strip() in wanted]
