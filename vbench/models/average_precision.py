@@ -10,7 +10,7 @@ from vbench.models.protocol import Detections
 from vbench.video.types import TruthBox
 
 IGNORE_BELOW = 0.4
-"""Objects less visible than this are to be ignored: not wanted, and not false where found."""
+"""Objects less visible than this are ignored: neither required, nor wrong if detected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

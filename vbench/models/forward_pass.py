@@ -95,7 +95,7 @@ class GpuPasses:
         witness: PassWitness | None = None,
     ) -> None:
         """``threads``: of the CPU, for copies to page-locked memory; what is ``compiled`` has one shape;
-        ``witness``: watches the network, and is told of replays."""
+        ``witness``: watches the network, and is notified of replays."""
         self._work = work
         self._witness = witness
         self._device = device
@@ -147,7 +147,7 @@ class GpuPasses:
         if kind not in self._graphs and len(self._graphs) == MAX_FRAME_SHAPES:
             return None
         of_kind = self._graphs.setdefault(kind, {})
-        # What is compiled has one size, and would be compiled anew, for minutes, for another.
+        # A compiled network has one size; another would be compiled again, for minutes.
         size = self._batch_size if self._compiled else graph_frames(len(pixels), self._batch_size)
         if size not in of_kind:
             waiting = self._witness.waiting if self._witness else 0
@@ -226,6 +226,6 @@ class _Graph:
 
 
 def _filled(pixels: Tensor, fill_to: int | None) -> Tensor:
-    """With black frames at the end, up to so many."""
+    """Padded with black frames to ``fill_to``."""
     missing = (fill_to or 0) - len(pixels)
     return pixels if missing <= 0 else torch.cat((pixels, pixels.new_zeros(missing, *pixels.shape[1:])))

@@ -1,4 +1,4 @@
-"""The C library's heap, told to keep what it has: a forward pass takes again what the one before it freed."""
+"""Has the C library keep freed memory, since each forward pass allocates what the one before it freed."""
 
 import ctypes
 

@@ -38,7 +38,7 @@ def suppress(boxes: Tensor, candidate: Tensor, iou_above: float) -> Tensor:
 
 
 def suppress_within(boxes: Tensor, candidate: Tensor, iou_above: float, rounds: int) -> tuple[Tensor, Tensor]:
-    """``suppress`` that never waits for the device: so many rounds, whatever the boxes.
+    """``suppress`` that never waits for the device: a fixed number of rounds, whatever the boxes.
 
     Returns what it keeps, bool[N, K], and bool[N]: whether that is the answer for this frame.
     """

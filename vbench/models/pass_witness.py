@@ -1,4 +1,4 @@
-"""Notes each forward pass as its network sees it: what went in, how it was computed, and its CPU time."""
+"""Records each forward pass as its network sees it: its input, how it was computed, and its CPU time."""
 
 import time
 from collections import deque

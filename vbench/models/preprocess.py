@@ -12,7 +12,7 @@ from vbench.models.protocol import InputSpec
 from vbench.video.types import FrameGeometry
 
 PAD_VALUE = 114
-"""Grey beside a letterboxed picture, as in ``FrameGeometry``."""
+"""Grey around a letterboxed picture, as in ``FrameGeometry``."""
 
 LUMA = 255 / 219
 """BT.709 in limited range (ITU-R BT.709-6, 3.2 and 3.4): Y is 16 to 235, U and V are 16 to 240."""

@@ -125,7 +125,7 @@ class TorchDetector(ABC):
             return self._work(made, pixels)
 
         if device.type == "cpu":
-            # What is compiled has one shape: another would be compiled anew, for minutes.
+            # A compiled network has one shape; another would be compiled again, for minutes.
             self._passes = CpuPasses(work, fill_to=settings.batch_size if settings.compile else None)
         else:
             self._passes = GpuPasses(

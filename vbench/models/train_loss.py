@@ -13,7 +13,7 @@ CELLS_AN_OBJECT = 9
 SCORE_POWER, IOU_POWER = 0.5, 6.0
 """Of the alignment s^a * u^b that ranks cells: TOOD (Feng et al., ICCV 2021), section 3.2."""
 BOX_WEIGHT = 2.5
-"""Weight of the box loss beside the class loss."""
+"""Weight of the box loss relative to the class loss."""
 LEARN_ABOVE = 0.3
 """Objects less visible than this are neither learnt nor taken for background."""
 

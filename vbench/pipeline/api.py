@@ -170,7 +170,7 @@ class VideoProcessingAPI:
             async with asyncio.timeout(timeout_s) as limit:
                 answer = await self._admission.run(lambda: self._ask(request, received_s, report), timeout_s)
                 return Response(answer, media_type="application/json")
-        except Exception as error:  # noqa: BLE001 - every failure is told to the client, by its status
+        except Exception as error:  # noqa: BLE001 - every failure becomes a response with its status
             if not limit.expired():
                 return problem(error)
             return problem(timeout_error(shown(request.video), timeout_s, self._timeout_s))

@@ -13,7 +13,7 @@ APPLICATION = "vbench"
 """The name that Serve knows the graph by."""
 
 HEALTH_CALLS = 8
-"""Places of a replica beside those for its work, so that ``/healthz`` hears from one that is fully busy."""
+"""Calls of a replica in addition to those for its work: a fully busy one still answers ``/healthz``."""
 
 NAMES: tuple[DeploymentName, ...] = get_args(DeploymentName)
 

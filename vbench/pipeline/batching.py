@@ -28,7 +28,7 @@ class Batched:
     """Unix seconds at which the first batch with one of these frames was given to the model; on a device that
     works beside, one before it may have been in work then."""
     batches: int
-    """Batches in which these frames were, other calls' beside them."""
+    """Batches that these frames were in, together with frames of other calls."""
     passes: list[ForwardPass] = field(default_factory=list)
     """The forward passes over these batches, as the network saw them."""
 

@@ -240,7 +240,7 @@ class PipelineArgs(_Args, PipelineSettings):
         }[name]
 
     def max_ongoing(self, name: DeploymentName) -> int:
-        """Calls that Serve passes to one replica at a time: so many that nothing waits in a router.
+        """Calls that Serve passes to one replica at a time: enough that nothing waits in a router.
 
         API and service queue requests and refuse what is too much themselves; decoders and models have a
         place for each chunk that the services can send, unless their arguments say how many.

@@ -35,7 +35,7 @@ WHOLE_WITHIN_S = 1.0
 """A request whose body is not there by then is half sent."""
 WIDEN_AFTER_S = 1.0
 WIDEN_BY = 1.5
-"""After this time without a refusal by the API there are so many times the places, up to those configured."""
+"""After this time without a refusal by the API, the places grow by this factor, up to those configured."""
 
 PROXY_GAVE_UP = (
     "The request was not answered within the time that its header X-Request-Timeout-Seconds, or Serve's "
@@ -63,7 +63,7 @@ def middleware() -> list[Middleware]:
 
 
 class RefusedBehindError(QueueFullError):
-    """The API refused the request, and has told the client so."""
+    """The API refused the request, and has sent the client its response."""
 
 
 def _in_words(scope: Scope, receive: Receive, send: Send) -> Send:
@@ -87,7 +87,7 @@ def _in_words(scope: Scope, receive: Receive, send: Send) -> Send:
 
 
 class Front:
-    """ASGI middleware: so many requests for a video at a time, and HTTP 503 with ``Retry-After`` for more.
+    """ASGI middleware: bounds the requests in progress for a video; 503 with ``Retry-After`` beyond that.
 
     A request counts once its body is there. One that is half sent is passed on: the API bounds those. Where
     the API refuses a request although there were places, its queue is shorter than they are (it shortens it
