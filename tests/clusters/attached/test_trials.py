@@ -134,7 +134,7 @@ def test_another_runtime_is_refused_before_the_load(cluster: Stranger, workplace
         ((), {"RAY_AUTH_TOKEN_OSS": "f" * 64}, "rejected the credentials"),
         (("cluster.nodes.gpu.gpus=2",), {}, "has no node for cluster.nodes.gpu: the closest is"),
         (("cluster.address=http://127.0.0.1:9",), {}, "cluster.address=http://127.0.0.1:9 cannot be reached"),
-        (("cluster.address=null",), {}, "cluster=attached has no address for runtime=oss: give"),
+        (("cluster.address=null",), {}, "cluster=attached has no address for runtime=oss: set"),
     ],
 )
 def test_a_cluster_that_cannot_be_is_refused_at_once(
