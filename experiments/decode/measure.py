@@ -58,8 +58,8 @@ class Clip:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.info, index = read_index(path)
-        self.pts = index.targets(self.info, FPS)
-        shown = index.shown_pts()
+        self.pts = index.sampled_pts(self.info, FPS)
+        shown = index.presented_pts()
         self.numbers = np.searchsorted(shown, self.pts).tolist()
         """Of the sampled frames, among those shown."""
         self.frames = len(shown)

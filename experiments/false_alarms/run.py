@@ -1,15 +1,14 @@
-"""How often a rule breaks in an honest trial: ``python experiments/false_alarms/run.py --trials 20``.
+"""Counts how often a rule breaks in an honest trial: ``python experiments/false_alarms/run.py --trials 20``.
 
-Runs that many trials of each kind (local, emulated, transfer, attached), kind by kind in turn and
-alternating between both modes, with nothing changed on purpose. Nothing else may run meanwhile. What every
-rule found is kept in ``result.json`` beside this file after each trial, and counted in ``table.md``; the same
-command again runs what is missing, and ``--round NAME`` begins anew in a folder of that name. Further
+Runs that many trials of each kind (local, emulated, transfer, attached), alternating between kinds and
+between both modes, without any manipulation. Nothing else may run meanwhile. After each trial, what every
+rule observed is stored in ``result.json`` next to this file, and counted in ``table.md``. Running the same
+command again runs the missing trials; ``--round NAME`` starts again in a folder of that name. Further
 arguments are overrides of every trial. The attached cluster is five emulated hosts, as in
 ``experiments/attached``. It takes hours.
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,23 +16,25 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.lib.attached_cluster import FOREIGN_PERCENT, cluster_overrides, start_cluster
+from experiments.lib.commands import run_trial
 from vbench.config.checkout import ROOT
-from vbench.record.files import TRIAL, read_trial, write_json
-from vbench.run.commands import timed
+from vbench.record.files import read_trial, write_json
 
 HERE = Path(__file__).resolve().parent
 OUTPUTS = ROOT / "outputs" / "false_alarms"
-LONGEST_S = 3600.0
+TIMEOUT_S = 3600.0
 TOO_MANY_FAILURES = 3
-"""In a row of one kind, after which the study stops: something is wrong with the machine."""
+"""Failures in a row of one kind after which the study stops: something is wrong with the machine."""
 
 SCALED = "cluster.scale=150"
-"""As in anyscale_vs_oss: two cores then move the bytes with time to spare."""
+"""As in the study anyscale_vs_oss: two cores then move the bytes with time to spare."""
 
 EMULATED = (
     "pipeline=published",
@@ -44,7 +45,7 @@ EMULATED = (
     "load.requests=12",
     "load.warmup=4",
 )
-"""The published data path with half the clip of anyscale_vs_oss: transfers wait for the links."""
+"""The published data path with half the clip of anyscale_vs_oss: the links limit the transfers."""
 
 LOCAL = ("cluster=local", "video.scene.length_s=10", "load.requests=16")
 
@@ -57,7 +58,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     "attached chunked": ("cluster=attached", "cluster.flow_mbps=null", "mode=chunked", *EMULATED),
     "attached combined": ("cluster=attached", "cluster.flow_mbps=null", "mode=combined", *EMULATED),
 }
-"""Kind and mode -> overrides. Of ``runtime`` each has one: slow pulls (single) that Ray repeats, and fast
+"""Kind and mode -> overrides. Each has one ``runtime``: with slow pulls that Ray repeats (single), or fast
 ones."""
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -69,42 +70,22 @@ KINDS: dict[str, tuple[str, ...]] = {
 ATTACHED_RUNTIME = "oss"
 
 
-def attached() -> ModuleType:
-    """The study of attached clusters, which knows how to start one."""
-    path = ROOT / "experiments" / "attached" / "measure.py"
-    spec = importlib.util.spec_from_file_location("attached_measure", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def run(arm: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """One trial; what its rules found."""
-    study = attached() if arm in KINDS["attached"] else None
-    env: dict[str, str] = {}
-    more: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="vbench-alarms-") as folder:
-        cluster = study.started(ATTACHED_RUNTIME, Path(folder) / "ray.log") if study else nullcontext()
-        with cluster as running:
-            if study:
-                env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": running.token}
-                more = [
-                    f"cluster.address={running.url}",
-                    f"runtime={ATTACHED_RUNTIME}",
-                    # The harness and the Jobs API's client are others on this one machine.
-                    f"load.max_foreign_cpu_percent={study.FOREIGN_PERCENT}",
-                    *study.told(),
-                ]
-            before = set(OUTPUTS.glob("runs/*"))
-            command = [sys.executable, "-m", "vbench", f"outputs={OUTPUTS}", "tracking=off", *ARMS[arm]]
-            _, printed = timed([*command, *more, *overrides], longest_s=LONGEST_S, statuses=(0, 1), env=env)
-    found = [path for path in set(OUTPUTS.glob("runs/*")) - before if (path / TRIAL).exists()]
-    if len(found) != 1:
-        raise SystemExit(f"a trial of {arm} left no record:\n{printed}")
-    trial = read_trial(found[0])
+    """Run one trial; returns what its rules observed."""
+    with tempfile.TemporaryDirectory(prefix="vbench-alarms-") as folder, ExitStack() as stack:
+        env: dict[str, str] = {}
+        attached: list[str] = []
+        if arm in KINDS["attached"]:
+            cluster = stack.enter_context(start_cluster(ATTACHED_RUNTIME, Path(folder) / "ray.log"))
+            env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": cluster.token}
+            attached = [
+                f"cluster.address={cluster.url}",
+                f"runtime={ATTACHED_RUNTIME}",
+                f"load.max_foreign_cpu_percent={FOREIGN_PERCENT}",
+                *cluster_overrides(),
+            ]
+        trial_folder = run_trial(OUTPUTS, *ARMS[arm], *attached, *overrides, timeout_s=TIMEOUT_S, env=env)
+    trial = read_trial(trial_folder)
     return {
         "arm": arm,
         "started": trial.started,
@@ -121,7 +102,7 @@ def run(arm: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def table(trials: Sequence[dict[str, Any]]) -> str:
-    """Markdown: of each arm how many trials there were, and of each rule how many broke it."""
+    """Markdown: the number of trials per arm, and of trials that broke each rule."""
     arms = [arm for arm in ARMS if any(each["arm"] == arm for each in trials)]
     finished = [each for each in trials if each["status"] == "finished"]
     count = Counter(each["arm"] for each in finished)
@@ -152,24 +133,21 @@ def read(result: Path) -> list[dict[str, Any]]:
 
 
 def main() -> int:
-    """Run what is missing; 0 if no finished trial broke a rule."""
+    """Run the missing trials; returns 0 if no finished trial broke a rule."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, default=20, help="of each kind (default: %(default)s)")
+    parser.add_argument("--trials", type=int, default=20, help="trials of each kind (default: %(default)s)")
     parser.add_argument("--kinds", default=",".join(KINDS), help="separated by commas (default: all)")
-    parser.add_argument("--round", default=".", metavar="NAME", help="a folder beside this file")
+    parser.add_argument("--round", default=".", metavar="NAME", help="folder next to this file")
     options, overrides = parser.parse_known_args()
     kinds = options.kinds.split(",")
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
-        parser.error(f"there is no kind {unknown[0]!r}; there are: {', '.join(KINDS)}")
+        parser.error(f"unknown kind {unknown[0]!r}; choose from {', '.join(KINDS)}")
     folder = HERE / options.round
     folder.mkdir(exist_ok=True)
     result, counted = folder / "result.json", folder / "table.md"
-    os.environ["PATH"] = (
-        f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # attached nodes find python by it
-    )
     failures: Counter[str] = Counter()
     for number in range(options.trials):
         for kind in kinds:
@@ -195,4 +173,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except subprocess.TimeoutExpired as error:
-        sys.exit(f"a trial took more than {error.timeout:g} s")
+        sys.exit(f"a trial took longer than {error.timeout:g} s")

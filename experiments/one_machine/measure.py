@@ -1,7 +1,8 @@
-"""Measures what a user of one machine meets: ``python experiments/one_machine/measure.py`` (about 15 min).
+"""Measures what a user of one machine experiences: ``python experiments/one_machine/measure.py`` (about 15
+min).
 
-Nothing else may run meanwhile. Each figure is taken in a fresh outputs folder with the real commands, and
-written to ``result.json`` beside this file, raw values included; README.md quotes it.
+Nothing else may run meanwhile. Runs the real commands, each in a fresh outputs folder, and writes all values
+to ``result.json`` next to this file, which README.md quotes.
 """
 
 import argparse
@@ -18,11 +19,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.lib.commands import timed
+from experiments.lib.results import conditions, read_result, write_result
 from vbench.config.checkout import ROOT
 from vbench.linux import procfs
 from vbench.record.files import read_trial
-from vbench.run.commands import timed
-from vbench.telemetry import environment
 from vbench.video.scene import ensure_clip
 from vbench.video.scenes.settings import SceneSettings
 
@@ -30,20 +33,21 @@ HERE = Path(__file__).resolve().parent
 
 
 def measure_help(runs: int) -> dict[str, Any]:
-    """Wall seconds of ``--help``."""
+    """Wall-clock seconds of ``--help``."""
     times = [timed([sys.executable, "-m", "vbench", "--help"])[0] for _ in range(runs)]
     return {"wall_s": times, "median_s": statistics.median(times)}
 
 
 def measure_bench(runs: int) -> dict[str, Any]:
-    """Wall seconds of ``make bench`` from an existing environment, nothing cached, and its measured part."""
-    each = []
+    """Wall-clock seconds of ``make bench`` in an existing environment without caches, and of its measured
+    part."""
+    trials = []
     for _ in range(runs):
         with tempfile.TemporaryDirectory(prefix="vbench-study-") as outputs:
             wall_s, _ = timed(["make", "bench", f"ARGS=outputs={outputs}"])
             (path,) = Path(outputs, "runs").glob("*/trial.json")
             trial = read_trial(path.parent)
-        each.append(
+        trials.append(
             {
                 "wall_s": wall_s,
                 "measured_s": trial.metrics["makespan_s"],
@@ -55,18 +59,18 @@ def measure_bench(runs: int) -> dict[str, Any]:
             }
         )
     return {
-        "runs": each,
-        "median_wall_s": statistics.median(run["wall_s"] for run in each),
-        "median_measured_share": statistics.median(run["measured_share"] for run in each),
+        "runs": trials,
+        "median_wall_s": statistics.median(trial["wall_s"] for trial in trials),
+        "median_measured_share": statistics.median(trial["measured_share"] for trial in trials),
     }
 
 
 def measure_interrupts(runs: int, seed: int) -> dict[str, Any]:
-    """Ctrl-C and ``kill -9`` at moments drawn from ``seed``: seconds until nothing is left."""
+    """Ctrl-C and ``kill -9`` at random times (from ``seed``): seconds until nothing is left."""
     draw = random.Random(seed)
-    each = []
+    interrupts = []
     for number in range(runs):
-        how = signal.SIGINT if number % 2 == 0 else signal.SIGKILL
+        signal_sent = signal.SIGINT if number % 2 == 0 else signal.SIGKILL
         after_s = draw.uniform(0.2, 45)
         with tempfile.TemporaryDirectory(prefix="vs", dir="/tmp") as temp:
             outputs = Path(temp) / "outputs"
@@ -83,24 +87,24 @@ def measure_interrupts(runs: int, seed: int) -> dict[str, Any]:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 run.wait(timeout=after_s)
             before = procfs.process_tree("of no guard", run.pid)
-            run.send_signal(how)
+            run.send_signal(signal_sent)
             run.wait(timeout=60)
-            began = time.monotonic()
-            while time.monotonic() - began < 30 and (_running(before) or any(inner.iterdir())):
+            start_s = time.monotonic()
+            while time.monotonic() - start_s < 30 and (_running(before) or any(inner.iterdir())):
                 time.sleep(0.05)
-            each.append(
+            interrupts.append(
                 {
-                    "signal": how.name,
+                    "signal": signal_sent.name,
                     "after_s": after_s,
                     "processes_then": len(before),
                     "left_processes": len(_running(before)),
                     "left_files": len(list(inner.iterdir())),
-                    "gone_after_exit_s": time.monotonic() - began,
+                    "gone_after_exit_s": time.monotonic() - start_s,
                 }
             )
     return {
-        "runs": each,
-        "runs_that_left_anything": sum(bool(r["left_processes"] or r["left_files"]) for r in each),
+        "runs": interrupts,
+        "runs_that_left_anything": sum(bool(r["left_processes"] or r["left_files"]) for r in interrupts),
     }
 
 
@@ -109,28 +113,26 @@ def _running(pids: list[int]) -> list[int]:
 
 
 def measure_hour() -> dict[str, Any]:
-    """Wall seconds to make a one-hour 1080p clip with its ground truth."""
+    """Wall-clock seconds to make a one-hour 1080p clip with its ground truth."""
     with tempfile.TemporaryDirectory(prefix="vbench-study-") as folder:
-        began = time.monotonic()
+        start_s = time.monotonic()
         settings = SceneSettings(width=1920, height=1080, length_s=3600, unique_s=10)
         clip = ensure_clip(settings, Path(folder))
-        return {"wall_s": time.monotonic() - began, "size_mb": clip.stat().st_size / 1e6}
+        return {"wall_s": time.monotonic() - start_s, "size_mb": clip.stat().st_size / 1e6}
 
 
 STUDIES = ("help", "bench", "interrupts", "hour")
 
 
 def main() -> None:
-    """Run the studies asked for and write the result."""
+    """Run the requested measurements; write the result after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=STUDIES)
-    parser.add_argument("--runs", type=int, default=3, help="of make bench")
+    parser.add_argument("--runs", type=int, default=3, help="runs of make bench (default: %(default)s)")
     parser.add_argument("--interrupts", type=int, default=10)
     options = parser.parse_args()
     path = HERE / "result.json"
-    result = json.loads(path.read_text()) if path.exists() else {}
-    result["environment"] = environment.describe()
-    result["taken"] = environment.now()
+    result = {**read_result(path), **conditions()}
     for name in options.only:
         print(f"measuring {name}", flush=True)
         if name == "help":
@@ -141,7 +143,7 @@ def main() -> None:
             result[name] = measure_interrupts(options.interrupts, seed=1)
         else:
             result[name] = measure_hour()
-        path.write_text(json.dumps(result, indent=1) + "\n")
+        write_result(path, result)
         print(json.dumps(result[name], indent=1)[:1500], flush=True)
 
 

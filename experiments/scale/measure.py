@@ -1,16 +1,16 @@
-"""How the service scales: ``python experiments/scale/measure.py`` (about 1 h).
+"""Measures how the service scales: ``python experiments/scale/measure.py`` (about 1 h).
 
-On the local cluster, 720p at 1 frame/s. ``length``: videos of 1, 10 and 60 minutes, 4 requests at a time, in
-both modes; ``decoders``: 1 to 4 of them; ``concurrency``: 1 to 16 requests at a time. Nothing else may run
-meanwhile. Of each process the private memory (resident, less pages with a file or shared memory behind them)
-is read twice a second; that of the object store is the trial's own. The numbers are written to
-``result.json`` beside this file; README.md quotes it.
+On the local cluster, with 720p video sampled at 1 frame/s. ``length``: videos of 1, 10 and 60 minutes, 4
+requests in flight, both modes. ``decoders``: 1 to 4 decoders. ``concurrency``: 1 to 16 requests in flight.
+Nothing else may run meanwhile. Samples the private memory of each process (resident, without file-backed and
+shared pages) twice per second; the object store's memory is in the trial's record. Writes ``result.json``
+next to this file, which README.md quotes.
 """
 
 import argparse
-import json
 import random
 import statistics
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -19,18 +19,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.lib.commands import run_trial
+from experiments.lib.results import conditions, read_result, write_result
 from vbench.linux import procfs
 from vbench.record.files import read_samples, read_trial
-from vbench.run.commands import run_trial
-from vbench.telemetry import environment
 
 HERE = Path(__file__).resolve().parent
 MODES = ("chunked", "combined")
 LENGTHS_MIN = {1: 12, 10: 4, 60: 4}
-"""Minutes of video, and how many requests."""
+"""Minutes of video -> number of requests."""
 DECODERS = (1, 2, 3, 4)
 CONCURRENCY = (1, 2, 4, 8, 16)
-LONGEST_S = 3600
+TIMEOUT_S = 3600
 SAMPLE_S = 0.5
 
 ROLES = {
@@ -42,15 +44,15 @@ ROLES = {
     "raylet/raylet": "raylet",
     "ffmpeg": "FFmpeg",
 }
-"""What a process has in its command line -> what it is."""
+"""Part of a process's command line -> its role."""
 
 STORE_MB = {"chunked": 2048, "combined": 8000}
-"""Of the node. In combined mode it holds all frames of an hour, 3600 x 640 x 360 x 3 bytes = 2.5 GB, of two
-requests at a time, since Ray spills above 80% of it: the other two wait."""
+"""Object store of the node. In combined mode it has room for all frames of two one-hour requests (3600 x 640
+x 360 x 3 bytes = 2.5 GB each), since Ray spills above 80% of it; the other two requests wait."""
 
 
 class MemoryWatch:
-    """The most private memory that any process of each role had."""
+    """Peak private memory over all processes of each role."""
 
     def __init__(self, root: int) -> None:
         self._root = root
@@ -58,14 +60,14 @@ class MemoryWatch:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Look twice a second, until the block ends."""
+        """Sample every ``SAMPLE_S`` seconds until the block ends."""
         done = threading.Event()
 
-        def watch() -> None:
+        def sample_until_done() -> None:
             while not done.wait(SAMPLE_S):
-                self._look()
+                self._sample()
 
-        thread = threading.Thread(target=watch)
+        thread = threading.Thread(target=sample_until_done)
         thread.start()
         try:
             yield
@@ -73,26 +75,26 @@ class MemoryWatch:
             done.set()
             thread.join()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         for pid in procfs.descendants(procfs.all_stats(), [self._root]):
             line = " ".join(procfs.command(pid))
             role = next((role for part, role in ROLES.items() if part in line), None)
             if role is not None:
-                found_mb = procfs.private_bytes(pid) / 1e6
-                self.peak_mb[role] = max(found_mb, self.peak_mb.get(role, 0.0))
+                private_mb = procfs.private_bytes(pid) / 1e6
+                self.peak_mb[role] = max(private_mb, self.peak_mb.get(role, 0.0))
 
 
 def measure(outputs: Path, *overrides: str) -> dict[str, Any]:
-    """One trial: its times, its rates, and the memory that it took."""
+    """One trial: its latency, throughput and memory."""
     watches: list[MemoryWatch] = []
 
     @contextmanager
-    def watching(root: int) -> Iterator[None]:
+    def watch(root: int) -> Iterator[None]:
         watches.append(MemoryWatch(root))
         with watches[0].running():
             yield
 
-    folder = run_trial(outputs, *overrides, longest_s=LONGEST_S, watching=watching)
+    folder = run_trial(outputs, *overrides, timeout_s=TIMEOUT_S, watch=watch)
     trial, nodes = read_trial(folder), read_samples(folder)
     return {
         "valid": trial.valid,
@@ -109,7 +111,7 @@ def measure(outputs: Path, *overrides: str) -> dict[str, Any]:
 
 
 def length(outputs: Path, minutes: int, mode: str) -> dict[str, Any]:
-    """Videos of so many minutes, 4 at a time."""
+    """Videos of ``minutes`` minutes, 4 requests in flight."""
     return measure(
         outputs,
         f"mode={mode}",
@@ -117,13 +119,13 @@ def length(outputs: Path, minutes: int, mode: str) -> dict[str, Any]:
         f"load.requests={LENGTHS_MIN[minutes]}",
         "load.concurrency=4",
         "load.warmup=1" if minutes > 1 else "load.warmup=4",
-        f"load.timeout_s={LONGEST_S}",
+        f"load.timeout_s={TIMEOUT_S}",
         f"cluster.nodes.head.object_store_mb={STORE_MB[mode]}",
     )
 
 
 def decoders(outputs: Path, count: int) -> dict[str, Any]:
-    """So many decoders of one CPU each, whatever the machine has."""
+    """``count`` decoders with one CPU each, however many cores the machine has."""
     return measure(
         outputs,
         "video.scene.length_s=60",
@@ -135,39 +137,41 @@ def decoders(outputs: Path, count: int) -> dict[str, Any]:
     )
 
 
-def concurrency(outputs: Path, at_a_time: int) -> dict[str, Any]:
-    """So many requests at a time."""
-    return measure(outputs, "video.scene.length_s=60", "load.requests=32", f"load.concurrency={at_a_time}")
+def concurrency(outputs: Path, in_flight: int) -> dict[str, Any]:
+    """``in_flight`` requests in flight."""
+    return measure(outputs, "video.scene.length_s=60", "load.requests=32", f"load.concurrency={in_flight}")
 
 
 def in_rounds(name: str, cells: dict[str, Any], rounds: int, outputs: Path) -> dict[str, Any]:
-    """Each cell once a round, in random order."""
+    """Each cell once per round, in random order."""
     draw = random.Random(1)
-    taken: dict[str, list[dict[str, Any]]] = {cell: [] for cell in cells}
+    trials: dict[str, list[dict[str, Any]]] = {cell: [] for cell in cells}
     for number in range(rounds):
         for cell in draw.sample(list(cells), len(cells)):
-            each = cells[cell](outputs)
-            taken[cell].append(each)
+            trial = cells[cell](outputs)
+            trials[cell].append(trial)
             print(
-                f"{name}  round {number + 1}  {cell:<18} {each['frames_per_s']:5.1f} frames/s,"
-                f" {'valid' if each['valid'] else each['broken_rules']}",
+                f"{name}  round {number + 1}  {cell:<18} {trial['frames_per_s']:5.1f} frames/s,"
+                f" {'valid' if trial['valid'] else trial['broken_rules']}",
                 flush=True,
             )
     return {
         cell: {
-            "frames_per_s": statistics.median(each["frames_per_s"] for each in runs),
-            "latency_mean_s": statistics.median(each["latency_mean_s"] for each in runs),
+            "frames_per_s": statistics.median(trial["frames_per_s"] for trial in runs),
+            "latency_mean_s": statistics.median(trial["latency_mean_s"] for trial in runs),
             "rounds": runs,
         }
-        for cell, runs in taken.items()
+        for cell, runs in trials.items()
     }
 
 
 def main() -> None:
-    """Measure what is asked for, and keep what else the result had."""
+    """Run the requested measurements; keep the rest of an earlier result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=("length", "decoders", "concurrency"))
-    parser.add_argument("--rounds", type=int, default=3, help="of decoders and concurrency")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="rounds of decoders and concurrency (default: %(default)s)"
+    )
     options = parser.parse_args()
     parts: dict[str, tuple[int, dict[str, Any]]] = {
         "length": (
@@ -184,20 +188,19 @@ def main() -> None:
         ),
         "concurrency": (
             options.rounds,
-            {str(count): partial(concurrency, at_a_time=count) for count in CONCURRENCY},
+            {str(count): partial(concurrency, in_flight=count) for count in CONCURRENCY},
         ),
     }
     path = HERE / "result.json"
-    result: dict[str, Any] = json.loads(path.read_text()) if options.only and path.exists() else {}
+    result = read_result(path) if options.only else {}
     with tempfile.TemporaryDirectory(prefix="vbench-study-") as folder:
         for name, (rounds, cells) in parts.items():
             if options.only in (None, name):
                 result[name] = {
-                    "environment": environment.describe(),
-                    "taken": environment.now(),
+                    **conditions(),
                     "cells": in_rounds(name, cells, rounds, Path(folder)),
                 }
-                path.write_text(json.dumps(result, indent=1) + "\n")
+                write_result(path, result)
 
 
 if __name__ == "__main__":

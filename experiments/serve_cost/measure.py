@@ -1,14 +1,15 @@
-"""What Serve itself takes of a request: ``python experiments/serve_cost/measure.py`` (1 min).
+"""Measures Ray Serve's own latency per request: ``python experiments/serve_cost/measure.py`` (1 min).
 
-An empty graph of the same four stages, deployed with the same options on a Ray cluster of its own: each stage
-only passes on. The last hop is as in the direct hand-off, by reference. Requests one at a time. Nothing else
-may run meanwhile. Raw values go to ``result.json`` beside this file; README.md quotes it.
+Deploys an empty graph of the same four deployments with the same options on a separate Ray cluster; each only
+forwards its input, the last hop by reference as in the direct hand-off. Sends one request at a time. Nothing
+else may run meanwhile. Writes raw values to ``result.json`` next to this file, which README.md quotes.
 """
 
 import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,12 +21,14 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.config import HTTPOptions
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.lib.results import conditions, write_result
 from vbench.linux.ports import free_ports
 from vbench.pipeline.application import deployment_options
 from vbench.pipeline.config import PipelineArgs
 from vbench.ray_internals.objects import response_reference
 from vbench.record.metrics import percentile
-from vbench.telemetry import environment
 
 HERE = Path(__file__).resolve().parent
 http = FastAPI()
@@ -63,9 +66,9 @@ class API:
 
 
 def app() -> serve.Application:
-    """The four empty stages with the options that the real ones get on one machine."""
+    """The four empty deployments, with the options of the real ones on one machine."""
     options = deployment_options(PipelineArgs())
-    made = {
+    deployments = {
         name: serve.deployment(cls, **options[name])
         for name, cls in (
             ("VideoProcessingAPI", API),
@@ -74,27 +77,27 @@ def app() -> serve.Application:
             ("ModelInference", Model),
         )
     }
-    decoder, model = made["VideoDecoder"].bind(), made["ModelInference"].bind()
-    return made["VideoProcessingAPI"].bind(made["VideoProcessingService"].bind(decoder, model))
+    decoder, model = deployments["VideoDecoder"].bind(), deployments["ModelInference"].bind()
+    return deployments["VideoProcessingAPI"].bind(deployments["VideoProcessingService"].bind(decoder, model))
 
 
 def measure(url: str, warm_up: int, count: int) -> list[float]:
-    """Milliseconds of each request, one at a time, over one connection."""
+    """Latency of each request in milliseconds; one at a time, over one connection."""
     times = []
     with requests.Session() as session:
         session.trust_env = False
         for number in range(warm_up + count):
-            began = time.monotonic()
+            start_s = time.monotonic()
             response = session.post(url, timeout=60)
             if number >= warm_up:
-                times.append(1000 * (time.monotonic() - began))
+                times.append(1000 * (time.monotonic() - start_s))
             response.raise_for_status()
             assert response.json() == len(b"chunk")
     return times
 
 
 def main() -> None:
-    """Bring up the cluster, measure, take it down, write the result."""
+    """Start the cluster, measure, stop it, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=500)
     options = parser.parse_args()
@@ -113,8 +116,7 @@ def main() -> None:
             serve.shutdown()
             ray.shutdown()
     result = {
-        "environment": environment.describe(),
-        "taken": environment.now(),
+        **conditions(),
         "requests": len(times),
         "latency_ms": {
             "median": statistics.median(times),
@@ -124,9 +126,9 @@ def main() -> None:
             "min": min(times),
             "max": max(times),
         },
-        "each_ms": [round(each, 3) for each in times],
+        "each_ms": [round(time_ms, 3) for time_ms in times],
     }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_result(HERE / "result.json", result)
     print(json.dumps(result["latency_ms"], indent=1))
 
 

@@ -54,8 +54,8 @@ def test_a_file_is_open_by_its_name_and_read_by_its_descriptor(opening: Open, cl
     with asked.splitter(NOT_STOPPED) as splitter:
         assert asked.local.path.is_relative_to("/proc/self/fd")
         assert splitter.info.path == str(clip)
-        assert sum(len(chunk.targets) for chunk in splitter) == 12
-    assert asked.local.called == str(clip)
+        assert sum(len(chunk.sampled_pts) for chunk in splitter) == 12
+    assert asked.local.display_name == str(clip)
 
 
 def test_what_is_wrong_with_a_video_is_said_by_its_users_name(opening: Open, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_private_address_is_read_from_by_a_service_that_was_deployed_so(openin
     behaviour = Behaviour(clip.read_bytes())
     with serving(behaviour) as url:
         with (
-            pytest.raises(VideoError, match="its host is not at a public address"),
+            pytest.raises(VideoError, match="its host has no public address"),
             opening(f"{url}/clip.mp4", sources=["http"]).splitter(NOT_STOPPED),
         ):
             pass
@@ -165,7 +165,7 @@ def test_slow_sources_never_hold_all_requests() -> None:
     [
         ("roots", ["videos"], "'videos' is not an absolute path: give one, such as /data/videos"),
         ("roots", "/data,/proc/self", "cannot be a folder of videos: /proc, /dev, /sys never are"),
-        ("private_sources", "http://h", "is no host and no network: write a host's name"),
+        ("private_sources", "http://h", "is neither a host nor a network: write a host's name"),
     ],
 )
 def test_what_may_be_read_is_checked_when_the_service_is_deployed(
@@ -233,10 +233,10 @@ def test_chunks_without_frames_come_in_order_among_the_others(opening: Open, cli
             while (chunk := (await source.next()).chunk) is not None:
                 chunks.append(chunk)
                 source.decoded(chunk.index)
-        assert [(one.index, one.start_s, one.targets.tolist()) for one in chunks] == [
-            (number, part.start_s, part.targets.tolist()) for number, part in enumerate(plan)
+        assert [(one.index, one.start_s, one.sampled_pts.tolist()) for one in chunks] == [
+            (number, part.start_s, part.sampled_pts.tolist()) for number, part in enumerate(plan)
         ]
-        assert [len(one.targets) for one in chunks] == [1, 0] * 12
+        assert [len(one.sampled_pts) for one in chunks] == [1, 0] * 12
         assert packets.free == packets.capacity
 
     asyncio.run(scenario())

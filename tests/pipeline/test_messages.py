@@ -98,7 +98,7 @@ def test_ray_hands_out_read_only_views_of_the_arrays(cluster: Cluster) -> None:
 
     assert np.array_equal(frames.frames.pixels, frames_message().frames.pixels)
     assert frames.spans == [SPAN]
-    for array in (frames.frames.pixels, frames.frames.pts, chunk.chunk.payload, chunk.chunk.targets):
+    for array in (frames.frames.pixels, frames.frames.pts, chunk.chunk.payload, chunk.chunk.sampled_pts):
         assert not array.flags.writeable
         assert not array.flags.owndata
         assert array.flags.c_contiguous

@@ -25,7 +25,7 @@ from vbench.record.requests import SpanLine
 from vbench.record.typed_json import reader
 from vbench.video.digest import combine
 from vbench.video.errors import VideoError, VideoTimeoutError, VideoTooLargeError
-from vbench.video.fetch.download import Local
+from vbench.video.fetch.download import LocalVideo
 from vbench.video.types import VideoInfo
 
 INFO = VideoInfo(
@@ -91,7 +91,7 @@ def written(replies: Sequence[InferenceReply], chunks: Sequence[ChunkSpan] = CHU
     return assemble(
         job=RequestSettings.of(ProcessRequest(video="/a.mp4", fps="1/2"), PipelineArgs(mode="combined")),
         info=INFO,
-        local=Local(path=Path(INFO.path), called="/a.mp4"),
+        local=LocalVideo(path=Path(INFO.path), display_name="/a.mp4"),
         chunks=chunks,
         replies=replies,
         spans=SPANS[1:],
@@ -169,7 +169,7 @@ def test_an_answer_has_all_fields_and_no_more() -> None:
 
 def test_writing_an_answer_takes_memory_for_its_bytes_and_not_for_all_it_tells_of() -> None:
     chunks = [ChunkSpan(index=n, start_s=0.0, end_s=1.0, targets=np.arange(9) + 9 * n) for n in range(300)]
-    found = [findings(chunk.index, chunk.targets.tolist(), [10] * 9) for chunk in chunks]
+    found = [findings(chunk.index, chunk.sampled_pts.tolist(), [10] * 9) for chunk in chunks]
     replies = [reply(each) for each in found]
     tracemalloc.start()
     try:

@@ -6,7 +6,7 @@ It cuts every connection that is so old, and after the first refuses all for so 
 import asyncio
 import sys
 
-from vbench.linux.port_forward import pass_on
+from experiments.lib.port_forward import copy_stream
 
 
 async def main(host: str, port: int, oldest_s: float, out_s: float) -> None:
@@ -14,7 +14,10 @@ async def main(host: str, port: int, oldest_s: float, out_s: float) -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, onward = await asyncio.open_connection(host, port)
-        ways = [asyncio.create_task(pass_on(reader, onward)), asyncio.create_task(pass_on(there, writer))]
+        ways = [
+            asyncio.create_task(copy_stream(reader, onward)),
+            asyncio.create_task(copy_stream(there, writer)),
+        ]
         _, open_yet = await asyncio.wait(ways, timeout=oldest_s)
         for way in open_yet:
             way.cancel()

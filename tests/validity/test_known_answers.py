@@ -251,7 +251,7 @@ def test_a_cached_file_that_was_replaced_is_made_again_with_a_sentence(
         assert replace(prepared(outputs), compute_s={}) == replace(honest, compute_s={})
         assert path.read_bytes() == whole
     assert notes(capsys) == [
-        f"{path} has other bytes than were written to the cache: it is made again." for path in paths
+        f"{path} differs from what was written to the cache: it is made again." for path in paths
     ]
 
 

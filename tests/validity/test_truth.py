@@ -223,14 +223,14 @@ def test_an_index_that_lacks_frames_disagrees_with_the_reference(
 ) -> None:
     """Half the frames, by the code that service and reference once shared."""
     from vbench.video import sampling
-    from vbench.video.index.packet_index import Index
+    from vbench.video.index.packet_index import PacketIndex
 
-    right = Index.targets
-    monkeypatch.setattr(Index, "targets", lambda *given, **named: right(*given, **named)[::2])
+    right = PacketIndex.sampled_pts
+    monkeypatch.setattr(PacketIndex, "sampled_pts", lambda *given, **named: right(*given, **named)[::2])
     monkeypatch.setattr(sampling, "sampled", lambda pts, *_: pts[::2])
     args = pipeline_args(configured(*SCENE))
     with RequestSettings.of(ProcessRequest(video=str(scene)), args).splitter(scene) as splitter:
-        served = splitter.targets.tolist()
+        served = splitter.sampled_pts.tolist()
 
     reference, _ = reference_of(scene, detector, tmp_path)
 

@@ -195,9 +195,12 @@ def test_targets_that_the_payload_does_not_show_are_an_error(clip: ClipStore) ->
     chunk = one_chunk(clip("constant"), Fraction(1))
     geometry = FrameGeometry.native(chunk.info)
 
-    for targets, gives in ((chunk.targets + 1, "0 of 4"), (np.append(chunk.targets, 10**9), "4 of 5")):
-        with pytest.raises(VideoError, match=f"gave {gives} wanted frames"):
-            decode_chunk(replace(chunk, targets=targets), geometry, threads=1, timeout_s=60)
+    for sampled_pts, gives in (
+        (chunk.sampled_pts + 1, "0 of 4"),
+        (np.append(chunk.sampled_pts, 10**9), "4 of 5"),
+    ):
+        with pytest.raises(VideoError, match=f"yielded {gives} sampled frames"):
+            decode_chunk(replace(chunk, sampled_pts=sampled_pts), geometry, threads=1, timeout_s=60)
 
 
 def test_time_is_bounded_and_ffmpeg_is_gone_afterwards(clip: ClipStore) -> None:

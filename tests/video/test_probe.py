@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.video.support.clips import ClipStore
-from vbench.video.codecs.bitstream import PacketReader
+from vbench.video.codecs.packet_reader import PacketReader
+from vbench.video.codecs.random_access import is_hidden, is_random_access
 from vbench.video.probe import probe, read_index
 
 ANNEX_B = PacketReader(codec="h264", length_bytes=0)
@@ -31,22 +32,26 @@ def test_entries_are_where_decoding_is_exact(
 ) -> None:
     _, index = read_index(clip(name))
 
-    assert (len(index.pts), int(index.shown.sum()), int(index.clean.sum())) == (packets, shown, entries)
+    assert (len(index.pts), int(index.presented.sum()), int(index.random_access.sum())) == (
+        packets,
+        shown,
+        entries,
+    )
 
 
 def test_pictures_that_only_serve_as_references_are_not_shown(clip: ClipStore) -> None:
     _, index = read_index(clip("vp8_two_pass"))
 
-    assert int(index.shown.sum()) == 120 < len(index.pts)
-    assert not index.shown[index.hidden].any()
+    assert int(index.presented.sum()) == 120 < len(index.pts)
+    assert not index.presented[index.hidden].any()
 
 
 def test_pictures_whose_references_were_cut_off_are_not_shown(clip: ClipStore) -> None:
     hevc, h264 = read_index(clip("hevc_cut"))[1], read_index(clip("open_gop_cut"))[1]
 
-    assert int(hevc.needless.sum()) == 3
-    assert not hevc.shown[hevc.needless].any()
-    assert (h264.pts[h264.shown] >= h264.pts[0]).all()
+    assert int(hevc.undecodable.sum()) == 3
+    assert not hevc.presented[hevc.undecodable].any()
+    assert (h264.pts[h264.presented] >= h264.pts[0]).all()
 
 
 @pytest.mark.parametrize(
@@ -67,13 +72,13 @@ def test_a_recovery_point_is_clean_only_if_exact_at_once(sei: bytes, clean: bool
     units = packet.split(START)[1:]
     lengths = PacketReader(codec="h264", length_bytes=4)
 
-    assert ANNEX_B.is_clean_entry(packet) is clean
-    assert lengths.is_clean_entry(b"".join(len(u).to_bytes(4, "big") + u for u in units)) is clean
+    assert is_random_access(ANNEX_B, packet) is clean
+    assert is_random_access(lengths, b"".join(len(u).to_bytes(4, "big") + u for u in units)) is clean
 
 
 def test_an_idr_picture_is_clean_and_a_plain_i_picture_is_not() -> None:
-    assert ANNEX_B.is_clean_entry(START + b"\x67\x42" + START + b"\x68\xce" + b"\0\0\1\x65\x88")
-    assert not ANNEX_B.is_clean_entry(START + b"\x41\x88" + START + b"\x65\x88"[:1])
+    assert is_random_access(ANNEX_B, START + b"\x67\x42" + START + b"\x68\xce" + b"\0\0\1\x65\x88")
+    assert not is_random_access(ANNEX_B, START + b"\x41\x88" + START + b"\x65\x88"[:1])
 
 
 def test_the_length_of_nal_lengths_is_read_from_the_extradata() -> None:
@@ -96,7 +101,7 @@ def test_the_length_of_nal_lengths_is_read_from_the_extradata() -> None:
     ],
 )
 def test_hidden_vp9_pictures_are_told_by_their_header(header: bytes, hidden: bool) -> None:
-    assert PacketReader(codec="vp9", length_bytes=0).is_hidden(header) is hidden
+    assert is_hidden(PacketReader(codec="vp9", length_bytes=0), header) is hidden
 
 
 def test_facts_are_those_of_the_file(clip: ClipStore) -> None:

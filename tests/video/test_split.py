@@ -38,7 +38,7 @@ def chunked(
 ) -> list[Frames]:
     """Split and decode, frames as large as they are coded."""
     bound = None if most is None else lambda _: most
-    with Splitter(path, fps=fps, chunk_s=chunk_s, prune=prune, most_frames=bound) as splitter:
+    with Splitter(path, fps=fps, chunk_s=chunk_s, prune=prune, max_frames=bound) as splitter:
         geometry = FrameGeometry.native(splitter.info)
         return [decode_chunk(chunk, geometry, threads=1, timeout_s=60) for chunk in splitter]
 
@@ -116,11 +116,11 @@ def test_every_target_belongs_to_the_one_chunk_whose_span_holds_it(
     splitter = Splitter(clip(name), fps=fps, chunk_s=chunk_s)
     info, known = splitter.info, truth_of(name)
 
-    assert splitter.targets.tolist() == known.picked(fps)
+    assert splitter.sampled_pts.tolist() == known.picked(fps)
     assert info.frames == len(known.pixels)
     assert (info.first_pts, info.time_base) == (min(known.pixels), known.time_base)
-    owners = [int((pts - info.first_pts) * info.time_base / chunk_s) for pts in splitter.targets.tolist()]
-    assert [len(plan.targets) for plan in splitter.plan] == [
+    owners = [int((pts - info.first_pts) * info.time_base / chunk_s) for pts in splitter.sampled_pts.tolist()]
+    assert [len(plan.sampled_pts) for plan in splitter.plan] == [
         owners.count(number) for number in range(splitter.chunk_count)
     ]
     last_frame = int((max(known.pixels) - info.first_pts) * info.time_base / chunk_s)
@@ -138,40 +138,40 @@ def test_chunks_of_more_frames_than_the_bound_are_cut_and_the_others_left_as_the
     name: str, fps: Fraction, chunk_s: Fraction, most: int, clip: ClipStore
 ) -> None:
     whole = Splitter(clip(name), fps=fps, chunk_s=chunk_s).plan
-    splitter = Splitter(clip(name), fps=fps, chunk_s=chunk_s, most_frames=lambda _: most)
+    splitter = Splitter(clip(name), fps=fps, chunk_s=chunk_s, max_frames=lambda _: most)
 
-    assert max(len(part.targets) for part in splitter.plan) <= most
-    assert np.array_equal(np.concatenate([part.targets for part in splitter.plan]), splitter.targets)
+    assert max(len(part.sampled_pts) for part in splitter.plan) <= most
+    assert np.array_equal(np.concatenate([part.sampled_pts for part in splitter.plan]), splitter.sampled_pts)
     assert [part.start_s for part in splitter.plan[1:]] == [part.end_s for part in splitter.plan[:-1]]
     starts = {part.start_s for part in splitter.plan}
     assert starts >= {chunk.start_s for chunk in whole}
-    small = {(chunk.start_s, chunk.end_s) for chunk in whole if len(chunk.targets) <= most}
+    small = {(chunk.start_s, chunk.end_s) for chunk in whole if len(chunk.sampled_pts) <= most}
     assert small <= {(part.start_s, part.end_s) for part in splitter.plan}
 
 
 def test_a_chunk_is_cut_where_decoding_starts_anew_and_no_packet_is_read_twice(clip: ClipStore) -> None:
     # Four GOPs of 24 frames: of at most 30 frames, 24 are taken each time.
     with Splitter(
-        clip("closed_gop"), fps=Fraction(1000), chunk_s=Fraction(60), most_frames=lambda _: 30
+        clip("closed_gop"), fps=Fraction(1000), chunk_s=Fraction(60), max_frames=lambda _: 30
     ) as splitter:
         chunks = list(splitter)
 
     assert sum(chunk.packets for chunk in chunks) == splitter.info.frames
-    assert {len(chunk.targets) for chunk in chunks[:-1]} == {24}
+    assert {len(chunk.sampled_pts) for chunk in chunks[:-1]} == {24}
 
 
 def test_a_gop_of_more_frames_than_the_bound_is_cut_within(clip: ClipStore) -> None:
     with Splitter(
-        clip("intra_refresh"), fps=Fraction(30), chunk_s=Fraction(60), most_frames=lambda _: 50
+        clip("intra_refresh"), fps=Fraction(30), chunk_s=Fraction(60), max_frames=lambda _: 50
     ) as splitter:
-        assert [len(chunk.targets) for chunk in splitter] == [50, 50, 20]
+        assert [len(chunk.sampled_pts) for chunk in splitter] == [50, 50, 20]
 
 
 def test_a_length_that_is_a_multiple_of_the_chunks_makes_no_empty_last_chunk(clip: ClipStore) -> None:
     splitter = Splitter(clip("constant"), fps=Fraction(1), chunk_s=Fraction(1))
 
     assert splitter.info.duration_s == 4.0
-    assert [(plan.start_s, plan.end_s, len(plan.targets)) for plan in splitter.plan] == [
+    assert [(plan.start_s, plan.end_s, len(plan.sampled_pts)) for plan in splitter.plan] == [
         (0.0, 1.0, 1),
         (1.0, 2.0, 1),
         (2.0, 3.0, 1),
@@ -182,7 +182,7 @@ def test_a_length_that_is_a_multiple_of_the_chunks_makes_no_empty_last_chunk(cli
 def test_a_video_shorter_than_a_chunk_is_one_chunk_that_ends_with_it(clip: ClipStore) -> None:
     splitter = Splitter(clip("short"), fps=Fraction(1000), chunk_s=Fraction(60))
 
-    assert [(plan.start_s, plan.end_s, len(plan.targets)) for plan in splitter.plan] == [(0.0, 0.5, 15)]
+    assert [(plan.start_s, plan.end_s, len(plan.sampled_pts)) for plan in splitter.plan] == [(0.0, 0.5, 15)]
 
 
 def test_a_chunk_in_which_nothing_is_shown_is_empty_and_decodes_to_nothing(clip: ClipStore) -> None:
@@ -191,7 +191,7 @@ def test_a_chunk_in_which_nothing_is_shown_is_empty_and_decodes_to_nothing(clip:
 
     frames = decode_chunk(chunk, FrameGeometry.native(chunk.info), threads=1, timeout_s=60)
 
-    assert (len(chunk.targets), len(chunk.payload), chunk.packets) == (0, 0, 0)
+    assert (len(chunk.sampled_pts), len(chunk.payload), chunk.packets) == (0, 0, 0)
     assert frames.pixels.shape == (0, 90, 160, 3)
     assert len(frames.pts) == 0
 
@@ -200,10 +200,10 @@ def test_chunks_follow_the_plan_and_a_splitter_can_be_gone_through_again(clip: C
     with Splitter(clip("open_gop"), fps=Fraction(5), chunk_s=Fraction(7, 10)) as splitter:
         first, second = list(splitter), list(splitter)
 
-    planned = [(plan.start_s, plan.end_s, len(plan.targets)) for plan in splitter.plan]
-    assert [(chunk.start_s, chunk.end_s, len(chunk.targets)) for chunk in first] == planned
+    planned = [(plan.start_s, plan.end_s, len(plan.sampled_pts)) for plan in splitter.plan]
+    assert [(chunk.start_s, chunk.end_s, len(chunk.sampled_pts)) for chunk in first] == planned
     assert [chunk.index for chunk in first] == list(range(splitter.chunk_count))
-    assert np.array_equal(np.concatenate([chunk.targets for chunk in first]), splitter.targets)
+    assert np.array_equal(np.concatenate([chunk.sampled_pts for chunk in first]), splitter.sampled_pts)
     assert [chunk.payload.tobytes() for chunk in first] == [chunk.payload.tobytes() for chunk in second]
 
 
@@ -254,7 +254,7 @@ def test_a_file_that_changes_between_the_passes_is_an_error(clip: ClipStore, tmp
     splitter = Splitter(path, fps=Fraction(1), chunk_s=Fraction(1))
     path.write_bytes(clip("rate_29_97").read_bytes())
 
-    with pytest.raises(VideoError, match="changed while it was read"):
+    with pytest.raises(VideoError, match="changed while it was being read"):
         list(splitter)
 
 
@@ -262,7 +262,7 @@ def test_a_file_that_changes_between_the_passes_is_an_error(clip: ClipStore, tmp
 def test_rates_and_lengths_that_make_no_sense_are_refused(
     fps: int, chunk_s: Fraction, clip: ClipStore
 ) -> None:
-    with pytest.raises(ValueError, match=r"fps is|chunk_s is"):
+    with pytest.raises(ValueError, match=r"(fps|chunk_s)=\S+ is out of range"):
         Splitter(clip("constant"), fps=Fraction(fps), chunk_s=Fraction(chunk_s))
 
 
@@ -272,7 +272,7 @@ def test_keyframes_stand_for_the_frames_asked_for(
 ) -> None:
     fps, known = Fraction(3), truth_of(name)
     info, index = read_index(clip(name))
-    keyframes = sorted(index.pts[index.shown & index.clean].tolist())
+    keyframes = sorted(index.pts[index.presented & index.random_access].tolist())
     placeholders = {
         max([k for k in keyframes if k <= pts], default=keyframes[0]) for pts in known.picked(fps)
     }
@@ -292,13 +292,13 @@ def test_keyframes_alone_are_sent_where_only_they_are_wanted(clip: ClipStore) ->
     ) as splitter:
         (chunk,) = splitter
 
-    assert (chunk.packets, len(chunk.targets)) == (4, 4)
+    assert (chunk.packets, len(chunk.sampled_pts)) == (4, 4)
 
 
 def test_a_video_that_shows_no_keyframe_gives_the_frames_asked_for(clip: ClipStore) -> None:
     info, index = read_index(clip("constant"))
-    hidden = replace(index, shown=index.shown & ~index.clean)
+    hidden = replace(index, presented=index.presented & ~index.random_access)
 
-    wanted = hidden.targets(info, Fraction(2), keyframes_only=True)
+    wanted = hidden.sampled_pts(info, Fraction(2), keyframes_only=True)
 
-    assert wanted.tolist() == hidden.targets(info, Fraction(2)).tolist()
+    assert wanted.tolist() == hidden.sampled_pts(info, Fraction(2)).tolist()

@@ -70,5 +70,5 @@ def test_chunk_and_whole_agree_and_what_the_picture_does_not_cover_is_grey(
 
 @pytest.mark.parametrize("size", [(161, 90), (160, 91)])
 def test_frames_of_an_odd_size_are_refused(size: tuple[int, int]) -> None:
-    with pytest.raises(VideoError, match=r"cannot be yuv420p, whose width and height are even: take"):
+    with pytest.raises(VideoError, match=r"cannot be yuv420p, which needs an even width and height: use"):
         FrameGeometry.fitted(161, 91, *size, "stretch", "yuv420p")

@@ -29,7 +29,7 @@ from vbench.linux.guard import SupervisedProcess, supervised
 from vbench.linux.ports import free_ports, port_is_free, port_taken
 from vbench.ray_internals.node import ESSENTIAL_PROCESSES, raylet_socket, session_folder
 from vbench.video.addresses import is_remote
-from vbench.video.fetch.download import shown
+from vbench.video.fetch.download import redacted
 
 LOOPBACK = "127.0.0.2"
 """Not 127.0.0.1, which Ray replaces by an external address of the machine."""
@@ -128,7 +128,7 @@ def _isolated(config: Config, progress: Progress) -> bool:
 def _reaches_out(config: Config) -> str | None:
     """What the service fetches over the network while it runs; None if nothing."""
     if is_remote(config.video.path or ""):
-        return f"video.path={shown(config.video.path or '')}"
+        return f"video.path={redacted(config.video.path or '')}"
     weights = config.model.weights
     if weights not in ("bundled", "random") and not Path(weights).expanduser().exists():
         return f"model.weights={weights}"

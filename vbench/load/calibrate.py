@@ -46,7 +46,7 @@ def compute_alone_s(
     args = request.args
     short = replace(request, chunk_s=min(request.chunk_s, LONGEST_CHUNK_S))
     with short.splitter(video) as splitter:
-        chunk = next((chunk for chunk in splitter if len(chunk.targets)), None)
+        chunk = next((chunk for chunk in splitter if len(chunk.sampled_pts)), None)
     if chunk is None:
         return {}
     decode_s, frames = _least_cpu(

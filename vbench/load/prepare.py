@@ -67,7 +67,7 @@ def _prepare(job: LoadSpec) -> Clip:
         info = splitter.info
         geometry = frame_geometry(args, info)
         footprint(request, splitter, geometry).check(capacity_bytes(args, _nodes(config)))
-        expected = len(splitter.targets)
+        expected = len(splitter.sampled_pts)
     detector = model or _loaded(detector_settings)
     fingerprint = file_digest(clip)
     path, reference = ensure_reference(
@@ -156,7 +156,7 @@ def _variants(
     unique_s = Fraction(str(known.settings.unique_s))
     for path in ensure_rotated(clip, unique_s, config.load.concurrency, note):
         with request.splitter(path) as splitter:
-            info, frames = splitter.info, len(splitter.targets)
+            info, frames = splitter.info, len(splitter.sampled_pts)
         if frames != expected:
             continue
         fingerprint = file_digest(path)

@@ -19,7 +19,7 @@ from vbench.models.protocol import Detections, Detector
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.clip import ReferenceChecks
 from vbench.record.files import write_json
-from vbench.video.cache import is_kept, keep
+from vbench.video.cache import is_intact, store
 from vbench.video.cross_check.one_pass import plain_pass
 from vbench.video.digest import frame_digests
 from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
@@ -97,7 +97,7 @@ def ensure_reference(
     }
     name = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=12).hexdigest()
     path = cache / f"{name}.json"
-    if is_kept(path, key, note):
+    if is_intact(path, key, note):
         return path, _read(path)
     frames: list[ReferenceFrame] = []
     detected: list[Detections] = []
@@ -156,7 +156,7 @@ def ensure_reference(
     half = path.with_suffix(f".{os.getpid()}.part")
     try:
         write_json(half, reference)
-        keep(half, path, key)
+        store(half, path, key)
     finally:
         half.unlink(missing_ok=True)
     return path, reference

@@ -156,4 +156,4 @@ class _Source:
             with RequestSettings.of(ProcessRequest(video=str(video)), args).splitter(video) as splitter:
                 self.duration_s = splitter.info.duration_s
                 geometry = frame_geometry(args, splitter.info)
-                yield from ((chunk, geometry) for chunk in splitter if len(chunk.targets))
+                yield from ((chunk, geometry) for chunk in splitter if len(chunk.sampled_pts))

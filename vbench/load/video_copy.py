@@ -10,7 +10,7 @@ from vbench.load.events import note, progress
 from vbench.pipeline.config import LimitArgs
 from vbench.video.addresses import is_remote, path_of
 from vbench.video.digest import file_digest
-from vbench.video.fetch.download import fetched
+from vbench.video.fetch.download import fetch_video
 
 
 def local_copy(video: VideoConfig, folder: Path) -> Path:
@@ -25,8 +25,8 @@ def local_copy(video: VideoConfig, folder: Path) -> Path:
     progress("fetching the video")
     usual = LimitArgs().limits()
     limits = replace(usual, max_fetched_bytes=usual.max_size_bytes, max_disk_share=1.0)
-    with fetched(source, limits=limits, timeout_s=video.fetch_timeout_s) as local:
-        path = folder.resolve() / f"{local.checksum}{Path(local.called).suffix}"
+    with fetch_video(source, limits=limits, timeout_s=video.fetch_timeout_s) as local:
+        path = folder.resolve() / f"{local.checksum}{Path(local.display_name).suffix}"
         if not path.exists() or file_digest(path) != local.checksum:
             if path.exists():
                 note(f"{path} differs from what was downloaded: it is downloaded again.")

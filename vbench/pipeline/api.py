@@ -42,7 +42,7 @@ from vbench.pipeline.request_body import (
     check_json,
 )
 from vbench.pipeline.request_count import API_COUNT, NUMBER, CountsRequests
-from vbench.video.fetch.download import shown
+from vbench.video.fetch.download import redacted
 
 TIMEOUT_HEADER = "x-request-timeout-seconds"
 """By which a client says how long it waits. Ray's own: Serve's proxy gives the request up after this time."""
@@ -173,7 +173,7 @@ class VideoProcessingAPI:
         except Exception as error:  # noqa: BLE001 - every failure becomes a response with its status
             if not limit.expired():
                 return problem(error)
-            return problem(timeout_error(shown(request.video), timeout_s, self._timeout_s))
+            return problem(timeout_error(redacted(request.video), timeout_s, self._timeout_s))
 
     async def _ask(self, request: ProcessRequest, received_s: float, report: CallReport) -> bytes:
         answering = self._service.process.remote(request, received_s=received_s, api=report)

@@ -40,7 +40,7 @@ class ChunkSpan:
     @classmethod
     def of(cls, chunk: Chunk) -> Self:
         """Of ``chunk``."""
-        return cls(index=chunk.index, start_s=chunk.start_s, end_s=chunk.end_s, targets=chunk.targets)
+        return cls(index=chunk.index, start_s=chunk.start_s, end_s=chunk.end_s, targets=chunk.sampled_pts)
 
 
 class ChunkSource:
@@ -77,7 +77,7 @@ class ChunkSource:
         sizes, number = self.splitter.coded_bytes, len(self._held)
         if number < len(sizes):
             self._held.append(await self._packets.take(sizes[number]))
-            if not len(self.splitter.plan[number].targets):  # the reader is not used, so no thread waits
+            if not len(self.splitter.plan[number].sampled_pts):  # the reader is not used, so no thread waits
                 await asyncio.sleep(0)
                 return self._next()
         return await self._on_thread(self._next)

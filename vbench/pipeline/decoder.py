@@ -58,7 +58,7 @@ class VideoDecoder:
         )
         end_s = time.time()
         recorder = SpanRecorder(self._reporter.replica)
-        nbytes = chunk.payload.nbytes + chunk.targets.nbytes
+        nbytes = chunk.payload.nbytes + chunk.sampled_pts.nbytes
         recorder.add("decode", "transfer", chunk.index, message.sent_s, arrived_s, nbytes)
         recorder.add("decode", "queue", chunk.index, arrived_s, start_s)
         recorder.add("decode", "compute", chunk.index, start_s, end_s)

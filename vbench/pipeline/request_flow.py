@@ -89,7 +89,7 @@ class Flow:
         tasks: list[asyncio.Task[T]] = []
         async with _FirstErrorGroup() as group:
             while (chunk := await self._next_chunk()) is not None:
-                if len(chunk.targets):
+                if len(chunk.sampled_pts):
                     tasks.append(group.create_task(in_window(chunk)))
                 else:
                     self._source.decoded(chunk.index)
@@ -117,7 +117,7 @@ class Flow:
         message = ChunkMessage(chunk=chunk, geometry=self._geometry, sent_s=time.time())
         response = self._send(self._decoder.decode, message)
         if not self._relayed:
-            reference = await self._reference(response, len(chunk.targets) * self._geometry.frame_bytes)
+            reference = await self._reference(response, len(chunk.sampled_pts) * self._geometry.frame_bytes)
             self._running.discard(response)
             self._source.decoded(chunk.index)
             if self._fetches:

@@ -13,7 +13,7 @@ from vbench.pipeline.config import PipelineArgs
 from vbench.pipeline.frame_size import most_frames
 from vbench.pipeline.settings import Mode
 from vbench.video.exact_number import exact_number
-from vbench.video.fetch.download import Local
+from vbench.video.fetch.download import LocalVideo
 from vbench.video.reader.pool import ReaderServer, SplitVideo
 from vbench.video.split import Splitter
 from vbench.video.types import VideoInfo
@@ -40,17 +40,17 @@ class RequestSettings:
 
     def splitter(self, video: str | Path) -> Splitter:
         """Of ``video``, as this request asks. Raises what Splitter raises."""
-        return Splitter(video, **self._options(), most_frames=self._most_frames)
+        return Splitter(video, **self._options(), max_frames=self._most_frames)
 
     def splitting(
-        self, video: Local, readers: ReaderServer, *, chunk_bytes: int, stop: threading.Event
+        self, video: LocalVideo, readers: ReaderServer, *, chunk_bytes: int, stop: threading.Event
     ) -> AbstractContextManager[SplitVideo]:
         """The same in a process of its own, which ends once ``stop`` is set; see ``ReaderServer.split``."""
         return readers.split(
             video.path,
             self._options(),
-            called=video.called,
-            most_frames=self._most_frames,
+            display_name=video.display_name,
+            max_frames=self._most_frames,
             chunk_bytes=chunk_bytes,
             stop=stop,
         )
@@ -75,7 +75,7 @@ class RequestSettings:
     def frames_held(self, splitter: Splitter | SplitVideo) -> tuple[int, str]:
         """How many frames the request may hold at a time, and which these are, in words."""
         if self.holds_all:
-            return len(splitter.targets), ""
+            return len(splitter.sampled_pts), ""
         window = self.args.window
-        held = sum(nlargest(window, (len(chunk.targets) for chunk in splitter.plan)))
+        held = sum(nlargest(window, (len(chunk.sampled_pts) for chunk in splitter.plan)))
         return held, "" if window >= splitter.chunk_count else f" in the {window} largest chunks (the window)"

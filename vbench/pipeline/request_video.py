@@ -13,7 +13,7 @@ from vbench.pipeline.memory_budget import FramesBudget
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.video.addresses import scheme_of
 from vbench.video.errors import VideoError
-from vbench.video.fetch.download import Local, fetched, shown
+from vbench.video.fetch.download import LocalVideo, fetch_video, redacted
 from vbench.video.fetch.local_files import real_roots
 from vbench.video.fetch.public_addresses import PrivateSources
 from vbench.video.reader.pool import ReaderServer, SplitVideo
@@ -36,7 +36,7 @@ class Opening:
         self._video = video
         self._job = job
         self._means = means
-        self.local = Local(path=Path(), called=shown(video))
+        self.local = LocalVideo(path=Path(), display_name=redacted(video))
         """What was opened; without a path until ``splitter`` is entered."""
         self.fetch_start_s = 0.0
         self.fetch_end_s = 0.0
@@ -68,9 +68,9 @@ class Opening:
         """A slot for fetching, if the video is remote."""
         return nullcontext() if scheme_of(self._video) == "file" else self._means.fetches.slot(stop)
 
-    def _fetched(self, stop: threading.Event) -> AbstractContextManager[Local]:
+    def _fetched(self, stop: threading.Event) -> AbstractContextManager[LocalVideo]:
         args = self._job.args
-        return fetched(
+        return fetch_video(
             self._video,
             limits=args.limits.limits(),
             timeout_s=args.fetch_timeout_s,

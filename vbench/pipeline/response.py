@@ -22,7 +22,7 @@ from vbench.pipeline.replica import CallReport, by_replica
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.spans import Span
 from vbench.video.digest import combine
-from vbench.video.fetch.download import Local
+from vbench.video.fetch.download import LocalVideo
 from vbench.video.types import FrameGeometry, VideoInfo
 
 
@@ -30,7 +30,7 @@ def assemble(  # noqa: PLR0913 - a response has all these parts
     *,
     job: RequestSettings,
     info: VideoInfo,
-    local: Local,
+    local: LocalVideo,
     chunks: Sequence[ChunkSpan],
     replies: Sequence[InferenceReply],
     spans: Sequence[Span],
@@ -139,9 +139,9 @@ def _frames(found: ChunkFindings, info: VideoInfo, names: tuple[str, ...]) -> li
     return frames
 
 
-def _video(info: VideoInfo, local: Local) -> VideoAnswer:
+def _video(info: VideoInfo, local: LocalVideo) -> VideoAnswer:
     return VideoAnswer.trusted(
-        path=local.called,
+        path=local.display_name,
         container=info.container,
         codec=info.codec,
         width=info.width,

@@ -8,8 +8,8 @@ from vbench.config.path_option import LOOP, leads_to_itself
 from vbench.config.schema import MISSING, Config
 from vbench.video.addresses import path_of, scheme_of
 from vbench.video.errors import VideoError
-from vbench.video.fetch.download import SCHEMES, shown
-from vbench.video.fetch.local_files import NEVER
+from vbench.video.fetch.download import SCHEMES, redacted
+from vbench.video.fetch.local_files import FORBIDDEN_FOLDERS
 from vbench.video.scenes.settings import SceneOptions, SceneSettings
 
 
@@ -29,13 +29,13 @@ def _video(config: Config) -> Iterator[str]:
         return
     if scheme not in SCHEMES:
         yield (
-            f"video.path={shown(video.path or '')} cannot be read: there is no source {scheme!r} "
+            f"video.path={redacted(video.path or '')} cannot be read: there is no source {scheme!r} "
             f"(there are: {', '.join(SCHEMES)})."
         )
     elif scheme != "file" and config.cluster.name == EMULATED:
         yield (
-            f"video.path={shown(video.path or '')} cannot be reached from cluster=emulated, whose hosts have"
-            " no network access: download it and give its path."
+            f"video.path={redacted(video.path or '')} cannot be reached from cluster=emulated, whose hosts "
+            "have no network access: download it and give its path."
         )
     if scheme == "file" and video.name == "file" and video.path not in (None, MISSING, ""):
         yield from _local_video(video.path or "")
@@ -59,10 +59,10 @@ def _local_video(source: str) -> Iterator[str]:
         yield f"video.path={source}: {LOOP}."
         return
     real = path.resolve()
-    if any(real.is_relative_to(folder) for folder in NEVER):
+    if any(real.is_relative_to(folder) for folder in FORBIDDEN_FOLDERS):
         yield (
-            f"video.path={source} is not a video: vbench does not read from {', '.join(map(str, NEVER))}."
-            f" Give another file."
+            f"video.path={source} is not a video: vbench does not read from "
+            f"{', '.join(map(str, FORBIDDEN_FOLDERS))}. Give another file."
         )
 
 
@@ -70,7 +70,7 @@ def _store_address(address: str) -> Iterator[str]:
     from vbench.video.fetch.object_store import object_of
 
     try:
-        object_of(address, shown(address))
+        object_of(address, redacted(address))
     except VideoError as error:
         yield f"video.path: {error}."
 

@@ -1,4 +1,4 @@
-"""Turns what a user calls a video into the path of a readable, non-empty, regular file."""
+"""Parses the address of a video: a path, a ``file:`` URI, or a remote address; checks local files."""
 
 import os
 import re
@@ -11,14 +11,15 @@ from vbench.video.types import VideoLimits
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ALMOST = re.compile(r"[^A-Za-z0-9/.]+([A-Za-z][A-Za-z0-9+.-]*)://")
-"""An address behind a space or a quote; as a path, its password would be shown."""
+"""An address after a space or a quote; taken for a path, its password would appear in messages."""
 
 
 def scheme_of(source: str | Path) -> str:
-    """The scheme of an address, in small letters; ``file`` for a path. VideoError for what is neither."""
+    """The scheme of an address, in lower case; ``file`` for a path. VideoError for a malformed address."""
     if isinstance(source, str) and (almost := _ALMOST.match(source)):
         raise VideoError(
-            f"what begins with a space or another character before {almost[1]}: is no address: leave that out"
+            f"malformed address: remove the characters before {almost[1]}: (details withheld: they may "
+            "contain credentials)"
         )
     if isinstance(source, Path) or not _SCHEME.match(source):
         return "file"
@@ -27,24 +28,27 @@ def scheme_of(source: str | Path) -> str:
         parts.port  # noqa: B018 - whether it is one
     except ValueError:  # whose text holds part of the address
         scheme = source.partition(":")[0]
-        raise VideoError(f"what begins with {scheme}: is no address: check its host and port") from None
+        raise VideoError(
+            f"malformed {scheme} address: check its host and port (details withheld: they may contain "
+            "credentials)"
+        ) from None
     return parts.scheme.lower()
 
 
 def is_remote(source: str | Path) -> bool:
-    """Whether a video has to be fetched, rather than read where it is. VideoError as for ``scheme_of``."""
+    """Whether a video has to be fetched. Raises VideoError as ``scheme_of`` does."""
     return scheme_of(source) != "file"
 
 
 def local_video(source: str | Path, limits: VideoLimits | None = None) -> Path:
     """Absolute path of the video file that ``source`` names: a path or a ``file:`` URI.
 
-    FFmpeg's protocol names (``concat:...``, ``subfile,,...``) are nothing special here: they are names of
-    files that do not exist.
+    FFmpeg's protocols (``concat:...``, ``subfile,,...``) have no meaning here: they name files that do not
+    exist.
 
     Raises:
-        VideoError: it is not a readable, non-empty, regular file on this machine.
-        VideoTooLargeError: it has more bytes than ``limits`` allow.
+        VideoError: it does not name a readable, non-empty, regular file on this machine.
+        VideoTooLargeError: the file has more bytes than ``limits`` allow.
     """
     limits = limits or VideoLimits()
     path = path_of(source)
@@ -68,26 +72,26 @@ def local_video(source: str | Path, limits: VideoLimits | None = None) -> Path:
 
 
 def media_url(path: Path) -> str:
-    """The name to open ``path`` by in FFmpeg and PyAV: as a file, whatever it looks like."""
+    """The URL by which FFmpeg and PyAV open ``path`` as a file, whatever its name looks like."""
     return f"file:{path}"
 
 
 def path_of(source: str | Path) -> Path:
-    """The path that a path or a ``file:`` URI names; VideoError if it is neither."""
+    """The path that a path or a ``file:`` URI names; VideoError for anything else."""
     if isinstance(source, Path):
         return source
     if not source:
-        raise VideoError("no video was named: give the path of a video file")
+        raise VideoError("no video given: give the path of a video file")
     if not source.lower().startswith("file:") and not _SCHEME.match(source):
         return Path(source)
     parts = urlsplit(source)
     if parts.scheme.lower() != "file":
         raise VideoError(
-            f"{source} is not a local file: {parts.scheme} is not supported, "
-            "download the video and give its path"
+            f"{source} is not a local file, and {parts.scheme} is not supported here: download the video and "
+            "give its path"
         )
     if parts.netloc not in ("", "localhost"):
         raise VideoError(f"{source} names a file on the host {parts.netloc}: only local files can be read")
     if parts.query or parts.fragment:
-        raise VideoError(f"{source} is not a plain file URI: write ? and # in a file's name as %3F and %23")
+        raise VideoError(f"{source} is not a plain file URI: write ? and # in a file name as %3F and %23")
     return Path(unquote(parts.path))

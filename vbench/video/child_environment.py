@@ -1,12 +1,12 @@
-"""What a child process that reads videos gets of this one's environment: nothing that is secret."""
+"""The environment variables that child processes which read videos get: none that may be secret."""
 
 import os
 
 NAMES = frozenset(
     {
         *("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ"),
-        "VBENCH_GUARD",  # by which whoever started the service finds its children
-        # What picks a GPU and its drivers, for FFmpeg's -hwaccel.
+        "VBENCH_GUARD",  # identifies the children of a service to whoever started it
+        # These select a GPU and its drivers, for FFmpeg's -hwaccel.
         *(
             "CUDA_VISIBLE_DEVICES",
             "CUDA_DEVICE_ORDER",
@@ -18,9 +18,9 @@ NAMES = frozenset(
         *("VK_ICD_FILENAMES", "VK_DRIVER_FILES", "DISPLAY", "XDG_RUNTIME_DIR"),
     }
 )
-"""An allow-list, since nobody can list what is secret: cloud keys, Ray's token, and what is yet to come."""
+"""An allow-list, since nobody can list all secrets: cloud keys, Ray's token, future ones."""
 
 
 def child_environment() -> dict[str, str]:
-    """The variables of this process that FFmpeg and the reader of videos get."""
+    """The variables of this process that FFmpeg and reader processes get."""
     return {name: value for name, value in os.environ.items() if name in NAMES}

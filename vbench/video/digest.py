@@ -1,4 +1,4 @@
-"""Digests of frames and files: the same pts and pixels give the same digest, on every machine."""
+"""Digests of frames and files: the same PTS and pixels give the same digest on every machine."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from vbench.video.types import Frames
 
 
 def frame_digests(frames: Frames) -> list[str]:
-    """One hex digest a frame: xxh3_128 over its pts (int64, little endian) and its bytes."""
+    """One hex digest per frame: xxh3_128 over its PTS (int64, little endian) and its bytes."""
     digests = []
     for pts, pixels in zip(frames.pts.tolist(), frames.pixels, strict=True):
         state = xxhash.xxh3_128(pts.to_bytes(8, "little", signed=True))
@@ -20,7 +20,7 @@ def frame_digests(frames: Frames) -> list[str]:
 
 
 def combine(digests: Iterable[str]) -> str:
-    """One hex digest of many, in the order given: xxh3_128 over their bytes."""
+    """One hex digest of many hex digests, in the given order: xxh3_128 over their bytes."""
     state = xxhash.xxh3_128()
     for digest in digests:
         state.update(bytes.fromhex(digest))
@@ -28,6 +28,6 @@ def combine(digests: Iterable[str]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """xxh3_128 over a file's bytes, hex; OSError where it cannot be read."""
+    """xxh3_128 over a file's bytes, hex; OSError if it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()

@@ -1,36 +1,36 @@
-"""What can be wrong with a video or with the tools that read it."""
+"""The errors of reading a video."""
 
 
 class VideoError(ValueError):
-    """The video cannot be used; the message says why, in one sentence a user can act on.
+    """The video cannot be read; the message says why and what to do.
 
-    Pickles with its message, so it can cross a process or a Ray boundary.
+    Pickles with its message, so that it can cross process and Ray boundaries.
     """
 
 
 class VideoTooLargeError(VideoError):
-    """The video is sound, but passes a limit of duration, packets, pixels or memory."""
+    """The video exceeds a limit on duration, packets, pixels, bytes or memory."""
 
 
 class VideoTimeoutError(VideoError):
-    """Decoding took longer than it was allowed to."""
+    """Fetching or decoding the video took longer than allowed."""
 
 
 class VideoBusyError(VideoError):
-    """There is no room for the video now, because of others: there may be later."""
+    """There is no room for the video now because of others; there may be later."""
 
 
 class VideoUnreachableError(VideoError):
-    """The video lies elsewhere, and what holds it is down or breaks off: it may be there later."""
+    """The video's source is down or breaks off; it may be available later."""
 
 
 class DecoderKilledError(RuntimeError):
-    """FFmpeg was killed from outside, most likely for want of memory; says nothing of the video."""
+    """FFmpeg was killed from outside, most likely for lack of memory; the video may be fine."""
 
 
 class StoppedError(RuntimeError):
-    """Nobody waits for the result any more, so the work on it was ended."""
+    """The work was cancelled, since nobody waits for the result any more."""
 
 
 class ToolMissingError(RuntimeError):
-    """FFmpeg was not found; the message says how to get it."""
+    """FFmpeg was not found or does not work; the message says how to get one."""

@@ -1,4 +1,4 @@
-"""Decodes exactly the wanted frames with FFmpeg, from a chunk or straight from the whole file."""
+"""Decodes exactly the sampled frames with FFmpeg, from a chunk or directly from the whole file."""
 
 import threading
 from collections.abc import Callable, Generator
@@ -30,30 +30,30 @@ def decode_chunk(
     stop: threading.Event | None = None,
     ended: Callable[[FFmpegRun], None] | None = None,
 ) -> Frames:
-    """The chunk's target frames, all of them or an error.
+    """Decode all sampled frames of a chunk.
 
     Args:
         chunk: from a ``Splitter``.
-        geometry: size and place of the picture in the frames.
-        threads: of FFmpeg's decoder, filters and scaler each, 1 or more.
-        timeout_s: seconds FFmpeg may take.
-        hwaccel: what decodes, see ``require_hwaccel``; None: the CPU.
-        stop: ends the decode within 0.2 s when another thread sets it.
-        ended: called with what the kernel says of the run of FFmpeg, once it has ended well.
+        geometry: size of the frames, and size and position of the picture in them.
+        threads: threads for FFmpeg's decoder, filters and scaler each, 1 or more.
+        timeout_s: seconds that FFmpeg may take.
+        hwaccel: hardware that decodes, see ``require_hwaccel``; None: the CPU.
+        stop: ends decoding within 0.2 s when another thread sets it.
+        ended: called with what the kernel reports of the run of FFmpeg, once it has succeeded.
 
     Raises:
-        VideoError: the payload is damaged, or gives other frames than the chunk's targets.
-        VideoTimeoutError: FFmpeg took longer.
+        VideoError: the payload is damaged, or yields other frames than ``chunk.sampled_pts``.
+        VideoTimeoutError: FFmpeg took longer than ``timeout_s``.
         DecoderKilledError: FFmpeg was killed from outside.
         StoppedError: ``stop`` was set.
         ToolMissingError: there is no FFmpeg.
     """
-    pixels = _empty_frames(len(chunk.targets), geometry)
-    if len(chunk.targets):
+    pixels = _empty_frames(len(chunk.sampled_pts), geometry)
+    if len(chunk.sampled_pts):
         info = chunk.info
         options = {"format": "nut", **pipe_options()}
         source = ffmpeg.input("pipe:0", **options, **decoder_options(info, threads, hwaccel))["v:0"]
-        wanted = chunk.targets + chunk.pts_shift if chunk.payload_pts is None else chunk.payload_pts
+        wanted = chunk.sampled_pts + chunk.pts_shift if chunk.payload_pts is None else chunk.payload_pts
         graph = frame_graph(source, info, geometry, wanted, hwaccel)
         with (
             ffmpeg_command(graph, threads=threads) as command,
@@ -74,7 +74,7 @@ def decode_chunk(
         if ended is not None:
             ended(run)
         _check_count(f"chunk {chunk.index} of {info.path}", got, geometry, len(wanted))
-    return Frames(pts=chunk.targets, pixels=pixels, geometry=geometry)
+    return Frames(pts=chunk.sampled_pts, pixels=pixels, geometry=geometry)
 
 
 def decode_video(
@@ -88,31 +88,31 @@ def decode_video(
     keyframes_only: bool = False,
     limits: VideoLimits | None = None,
 ) -> Generator[Frames]:
-    """The reference: the same frames in one pass of one FFmpeg over the file itself, batch by batch.
+    """Decode the same frames in one pass of FFmpeg over the file itself, batch by batch: the reference.
 
-    Nothing of the splitter takes part but the index that says which frames are wanted.
+    Only the index, which says which frames are sampled, is shared with the splitter.
 
     Args:
         path: the video, or its ``file:`` URI.
-        fps: frames a second to take, see ``sample.sampled``.
-        geometry: of the frames, or how to work it out from the facts about the video.
+        fps: frames per second to sample, see ``sampling.sampled``.
+        geometry: of the frames, or a function that derives it from the facts about the video.
         threads: of FFmpeg's decoder, filters and scaler each, 1 or more.
-        timeout_s: seconds FFmpeg may keep its reader waiting, all batches together.
-        batch_frames: frames in a batch; without it as many as fill 64 MiB, at least one.
-        keyframes_only: whether keyframes stand for the frames asked for, see ``Index.targets``.
-        limits: what is refused.
+        timeout_s: seconds that FFmpeg may keep its reader waiting, all batches together.
+        batch_frames: frames per batch; None: as many as fit into 64 MiB, at least one.
+        keyframes_only: whether keyframes replace the sampled frames, see ``PacketIndex.sampled_pts``.
+        limits: what to refuse.
 
     Yields:
-        Frames in order, each batch an array of its own; the generator kills FFmpeg when it is closed.
+        Frames in order, each batch in its own array; closing the generator kills FFmpeg.
 
     Raises:
-        VideoError: the video is not sound, or gives other frames than its index promises.
-        VideoTimeoutError: FFmpeg took longer.
+        VideoError: the video is damaged, or yields other frames than its index says.
+        VideoTimeoutError: FFmpeg took longer than ``timeout_s``.
         DecoderKilledError: FFmpeg was killed from outside.
         ToolMissingError: there is no FFmpeg.
     """
     info, index = read_index(path, limits)
-    wanted = index.targets(info, Fraction(fps), keyframes_only=keyframes_only)
+    wanted = index.sampled_pts(info, Fraction(fps), keyframes_only=keyframes_only)
     shape = geometry if isinstance(geometry, FrameGeometry) else geometry(info)
     batch = batch_frames or max(1, _BATCH_BYTES // shape.frame_bytes)
     url = media_url(Path(info.path))
@@ -121,7 +121,7 @@ def decode_video(
     with (
         ffmpeg_command(graph, threads=threads) as command,
         FFmpegProcess(
-            # FFmpeg would end where segments were joined; the index made sure that they lack nothing.
+            # FFmpeg would stop where segments were joined; the index has checked that no packet is missing.
             [word for word in command.arguments if not (index.joined and word == "-xerror")],
             descriptors=command.descriptors,
             subject=info.path,
@@ -143,8 +143,8 @@ def decode_video(
 def _memory_bytes(info: VideoInfo, geometry: FrameGeometry, threads: int) -> int:
     """Address space for FFmpeg: program and pipes, each thread's stack and heap, and pictures in flight.
 
-    A decoder holds at most 16 references, one picture a thread, and some on their way through the filters;
-    a pixel takes at most 8 bytes (4:4:4 with alpha, 16 bits).
+    A decoder holds at most 16 references, one picture per thread, and some in the filters; a pixel takes at
+    most 8 bytes (4:4:4 with alpha, 16 bits).
     """
     pictures = 32 + 2 * threads
     coded = (info.decoded_width + 128) * (info.decoded_height + 128) * 8
@@ -161,6 +161,6 @@ def _check_count(
     got = got_bytes // geometry.frame_bytes
     if got_bytes != expected * geometry.frame_bytes:
         raise VideoError(
-            f"{subject} gave {got} of {expected if total is None else total} wanted frames: "
-            "it is damaged, or not coded as its index says"
+            f"{subject} yielded {got} of {expected if total is None else total} sampled frames: it is "
+            "damaged, or not coded as its index says"
         )

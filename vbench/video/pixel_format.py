@@ -3,4 +3,5 @@
 from typing import Literal
 
 PixelFormat = Literal["rgb24", "yuv420p"]
-"""``rgb24``: 3 bytes a pixel. ``yuv420p``: 1.5, colour at half width and height, BT.709 in limited range."""
+"""``rgb24``: 3 bytes per pixel. ``yuv420p``: 1.5, chroma at half width and height, BT.709 in limited
+range."""

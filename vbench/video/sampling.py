@@ -1,4 +1,4 @@
-"""The sampling rule: of the frames that fall into one bin of 1/fps seconds, the first is taken."""
+"""The sampling rule: of the frames in each bin of 1/fps seconds, the first is sampled."""
 
 from fractions import Fraction
 
@@ -8,13 +8,13 @@ import numpy.typing as npt
 _INT64_MAX = 2**63 - 1
 
 
-def bins(pts: npt.NDArray[np.int64], origin: int, per_tick: Fraction) -> npt.NDArray[np.int64]:
-    """floor((pts - origin) * per_tick), exactly.
+def bins(pts: npt.NDArray[np.int64], origin: int, bins_per_tick: Fraction) -> npt.NDArray[np.int64]:
+    """The bin of each PTS: floor((pts - origin) * bins_per_tick), computed exactly.
 
     Args:
         pts: int64[N] in ticks, none below ``origin``.
         origin: the tick where bin 0 starts.
-        per_tick: bins a tick, e.g. ``time_base * fps``.
+        bins_per_tick: bins per tick, e.g. ``time_base * fps``.
 
     Returns:
         int64[N].
@@ -22,30 +22,33 @@ def bins(pts: npt.NDArray[np.int64], origin: int, per_tick: Fraction) -> npt.NDA
     if len(pts) == 0:
         return np.zeros(0, np.int64)
     span = int(pts.max()) - origin
-    if span * per_tick.numerator <= _INT64_MAX and per_tick.denominator <= _INT64_MAX:
-        return (pts - origin) * per_tick.numerator // per_tick.denominator
-    exact = [(int(tick) - origin) * per_tick.numerator // per_tick.denominator for tick in pts]
+    if span * bins_per_tick.numerator <= _INT64_MAX and bins_per_tick.denominator <= _INT64_MAX:
+        return (pts - origin) * bins_per_tick.numerator // bins_per_tick.denominator
+    exact = [(int(tick) - origin) * bins_per_tick.numerator // bins_per_tick.denominator for tick in pts]
     return np.array(exact, np.int64)
 
 
 def sampled(pts: npt.NDArray[np.int64], time_base: Fraction, fps: Fraction) -> npt.NDArray[np.int64]:
-    """The pts of the frames to take: the first in each bin floor((pts - first pts) * time_base * fps).
+    """The PTS of the sampled frames: the first in each bin floor((pts - first pts) * time_base * fps).
 
-    With ``fps`` at or above the video's own rate that is every frame; a bin without a frame gives none, so
-    no frame is ever repeated.
+    With ``fps`` at or above the video's own rate, that is every frame. A bin without a frame yields none, so
+    no frame is repeated.
 
     Args:
-        pts: int64[N], rising: every presented frame of the video.
-        time_base: seconds a tick.
-        fps: frames a second to take, above 0.
+        pts: int64[N], increasing: PTS of every presented frame, in ticks.
+        time_base: seconds per tick.
+        fps: frames per second to sample, above 0.
 
     Returns:
-        int64[K], rising, K <= N.
+        int64[K], increasing, K <= N.
+
+    Raises:
+        ValueError: ``fps`` is not above 0.
     """
     if fps <= 0:
-        raise ValueError(f"fps is {fps}: it must be above 0")
+        raise ValueError(f"fps={fps} is out of range: it must be above 0")
     if len(pts) == 0:
         return pts
-    per_tick = min(time_base * fps, Fraction(1))  # finer than a tick changes nothing
-    index = bins(pts, int(pts[0]), per_tick)
+    bins_per_tick = min(time_base * fps, Fraction(1))  # finer than a tick changes nothing
+    index = bins(pts, int(pts[0]), bins_per_tick)
     return pts[np.diff(index, prepend=-1) > 0]

@@ -1,4 +1,4 @@
-"""What passes between the parts that read video: facts about a video, chunks of it, frames, geometry."""
+"""The data types of video reading: facts about a video, its chunks and frames, geometry, limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Fit = Literal["letterbox", "stretch"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """Facts about the one video stream of a file, on the video's own timeline."""
+    """Facts about the video stream of a file, on the video's own timeline."""
 
     path: str
     container: str
@@ -25,30 +25,32 @@ class VideoInfo:
     codec: str
     pixel_format: str
     coded_width: int
-    """Pixels of a picture before it is turned, without what the stream and its container crop."""
+    """Width in pixels before rotation, without what the stream and its container crop."""
     coded_height: int
+    """Height in pixels, likewise."""
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Pixels that the container cuts off at the left, top, right and bottom of what a decoder gives."""
+    """Pixels that the container crops at the left, top, right and bottom of the decoder's output."""
     rotation: int
     """Degrees clockwise that make the coded picture upright: 0, 90, 180 or 270."""
     flipped: bool = False
-    """Whether the coded picture is turned upside down before it is rotated (mirrored videos)."""
+    """Whether the coded picture is flipped vertically before it is rotated (mirrored videos)."""
     color_matrix: str = "auto"
-    """YCbCr matrix as FFmpeg's scale filter names it; ``auto`` where the stream says none."""
+    """YCbCr matrix, named as in FFmpeg's scale filter; ``auto`` if the stream states none."""
     color_range: str = "auto"
-    """``tv``, ``pc``, or ``auto`` where the stream says none."""
+    """``tv`` (limited), ``pc`` (full), or ``auto`` if the stream states none."""
     time_base: Fraction
-    """Seconds a tick of every pts below."""
+    """Seconds per tick of every PTS below."""
     first_pts: int
-    """The first presented frame's pts; the video's timeline starts here."""
+    """PTS of the first presented frame; the video's timeline starts here."""
     end_pts: int
-    """The last presented frame's pts plus its duration."""
+    """PTS of the last presented frame plus its duration."""
     frames: int
-    """Presented frames in the file."""
+    """Number of presented frames."""
     size_bytes: int
+    """Size of the file."""
     announced_pixels: int = 0
-    """Pixels of the largest picture that an AV1 stream's headers allow; its pictures may all be smaller.
-    FFmpeg's AV1 decoder does not open unless its ``max_pixels`` is as large."""
+    """Pixels of the largest picture that an AV1 stream's headers announce; its pictures may all be smaller.
+    FFmpeg's AV1 decoder does not open unless its ``max_pixels`` is at least this."""
 
     @property
     def width(self) -> int:
@@ -62,12 +64,12 @@ class VideoInfo:
 
     @property
     def decoded_width(self) -> int:
-        """Width in pixels of what a decoder gives."""
+        """Width in pixels of the decoder's output."""
         return self.crop[0] + self.coded_width + self.crop[2]
 
     @property
     def decoded_height(self) -> int:
-        """Height in pixels of what a decoder gives."""
+        """Height in pixels of the decoder's output."""
         return self.crop[1] + self.coded_height + self.crop[3]
 
     @property
@@ -82,11 +84,11 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameGeometry:
-    """How the upright picture lies in the frame that the decoder hands out.
+    """Size of the frames that are output, and size and position of the upright picture in them.
 
-    The picture is scaled to ``inner_width`` x ``inner_height`` and put at (``pad_x``, ``pad_y``) in a
-    frame of ``width`` x ``height``; what it does not cover is grey (114, 114, 114). In yuv420p all of these
-    are even.
+    The picture is scaled to ``inner_width`` x ``inner_height`` and placed at (``pad_x``, ``pad_y``) in a
+    frame of ``width`` x ``height``; the rest is grey (114, 114, 114). In yuv420p all of these are even. All
+    in pixels.
     """
 
     source_width: int
@@ -101,7 +103,7 @@ class FrameGeometry:
 
     @classmethod
     def native(cls, info: VideoInfo, pixel_format: PixelFormat = "rgb24") -> "FrameGeometry":
-        """Frames as large as the upright picture, unscaled; VideoError as ``fitted``."""
+        """Frames as large as the upright picture, unscaled; raises VideoError as ``fitted`` does."""
         return cls.fitted(info.width, info.height, info.width, info.height, "stretch", pixel_format)
 
     @classmethod
@@ -116,13 +118,14 @@ class FrameGeometry:
     ) -> "FrameGeometry":
         """Frames of ``width`` x ``height``; ``letterbox`` keeps the aspect ratio, ``stretch`` does not.
 
-        VideoError where the pixel format cannot have this size.
+        Raises:
+            VideoError: the pixel format cannot have this size.
         """
         step = 2 if pixel_format == "yuv420p" else 1
         if width % step or height % step:
             raise VideoError(
-                f"frames of {width} x {height} cannot be {pixel_format}, whose width and height are even: "
-                "take pixel_format=rgb24, or frame_size=model"
+                f"frames of {width} x {height} pixels cannot be {pixel_format}, which needs an even width "
+                "and height: use pixel_format=rgb24, or frame_size=model"
             )
         inner_width, inner_height = width, height
         if fit == "letterbox":
@@ -143,8 +146,8 @@ class FrameGeometry:
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
-        """Of the bytes of one frame: (H, W, 3) in rgb24; (3 H / 2, W) in yuv420p, whose rows are those of Y,
-        then all of U, then all of V, packed."""
+        """Shape of one frame's bytes: (H, W, 3) in rgb24; (3 H / 2, W) in yuv420p, with the rows of Y, then
+        all of U, then all of V, packed."""
         if self.pixel_format == "rgb24":
             return (self.height, self.width, 3)
         return (self.height * 3 // 2, self.width)
@@ -155,7 +158,14 @@ class FrameGeometry:
         return prod(self.frame_shape)
 
     def to_source(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Boxes float32[D, 4] (x1, y1, x2, y2) in frame pixels -> pixels of the upright picture, clipped."""
+        """Convert boxes from frame pixels to pixels of the upright picture, and clip them to it.
+
+        Args:
+            boxes: float32[D, 4] (x1, y1, x2, y2) in frame pixels.
+
+        Returns:
+            float32[D, 4].
+        """
         x = (boxes[:, 0::2] - self.pad_x) * np.float32(self.source_width / self.inner_width)
         y = (boxes[:, 1::2] - self.pad_y) * np.float32(self.source_height / self.inner_height)
         out = np.empty_like(boxes)
@@ -166,23 +176,29 @@ class FrameGeometry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A span of presentation time of a video, with the packets it takes to decode it, re-muxed as NUT."""
+    """A span of a video's presentation time, with the packets that it takes to decode it, re-muxed as NUT."""
 
     info: VideoInfo
     index: int
     start_s: float
-    """The span owned is [start_s, end_s), in seconds from the video's first frame."""
+    """The chunk owns [start_s, end_s), in seconds from the video's first frame."""
     end_s: float
-    targets: npt.NDArray[np.int64]
-    """int64[K]: pts (video's timeline and time base) of the frames to hand out, rising; K may be 0."""
+    sampled_pts: npt.NDArray[np.int64]
+    """int64[K], increasing: PTS, in the video's time base, of the frames to output; K may be 0."""
     payload: npt.NDArray[np.uint8]
-    """uint8[B]: the NUT file; an array, since arrays cross Ray without a copy. Empty where K is 0."""
+    """uint8[B]: the NUT file; an array, since Ray passes arrays without a copy. Empty if K is 0."""
     pts_shift: int
-    """Ticks added to every time stamp in the payload (NUT refuses negative ones)."""
+    """Ticks added to every timestamp in the payload (NUT refuses negative ones)."""
     packets: int
-    """Packets in the payload, those before the span included."""
+    """Number of packets in the payload, including those before the span."""
     payload_pts: npt.NDArray[np.int64] | None = None
-    """int64[K], rising: the targets' pts in the payload, if they are others than ``targets + pts_shift``."""
+    """int64[K], increasing: PTS of the sampled frames in the payload, unless it is
+    ``sampled_pts + pts_shift``."""
+
+    @property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """``sampled_pts`` under its former name, which scripts use."""
+        return self.sampled_pts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,31 +206,31 @@ class Frames:
     """Decoded frames of one chunk, or of a whole video."""
 
     pts: npt.NDArray[np.int64]
-    """int64[K], on the video's timeline, rising."""
+    """int64[K], increasing: PTS in the video's time base."""
     pixels: npt.NDArray[np.uint8]
-    """uint8[K, *frame_shape] as ``geometry`` says, C-contiguous, upright."""
+    """uint8[K, *geometry.frame_shape], C-contiguous, upright."""
     geometry: FrameGeometry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoLimits:
-    """What is refused from the index alone, before anything is decoded."""
+    """Limits that are checked against the index, before anything is decoded."""
 
     max_duration_s: float = 6 * 3600.0
     max_packets: int = 4_000_000
     max_pixels: int = 33_177_600
-    """Pixels of one picture: 8K UHD (7680 x 4320)."""
+    """Pixels per picture: 8K UHD (7680 x 4320)."""
     max_size_bytes: int = 64 * 2**30
     max_fetched_bytes: int = 2 * 2**30
-    """Of a video that does not lie on this machine: it is copied to the temporary disk."""
+    """Bytes of a remote video, which is copied to the temporary disk."""
     max_disk_share: float = 0.5
-    """Of what is free on that disk beyond a reserve, see ``disk_room``: all copies of a process together."""
+    """Share of what is free on that disk beyond a reserve, for all copies of a process; see ``disk_room``."""
     max_read_s: float = 60.0
-    """CPU time that a reader process may take for the index, and again for all chunks together, to which it
-    adds a second for each 50 MB of the file."""
+    """CPU seconds of a reader process for the index, and again for all chunks together, plus one second per
+    50 MB of the file."""
     max_stall_s: float = 15.0
-    """CPU time that it may take for the index before the first packet, and for each 10,000 packets. Three
-    times what a Matroska file of 6 h at 60 frames/s took before the first; 10,000 packets took 0.5 s."""
+    """CPU seconds of a reader process before the first packet, and for each 10,000 packets. Three times what
+    a Matroska file of 6 h at 60 frames/s took before the first packet; 10,000 packets took 0.5 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +239,6 @@ class TruthBox:
 
     class_name: str
     box: Sequence[float]
-    """(x1, y1, x2, y2) in pixels of the upright picture, clipped to it, around what is visible."""
+    """(x1, y1, x2, y2) in pixels of the upright picture, around the visible part."""
     visible: float
-    """Visible share of the object's own area, 0 to 1: the rest is hidden or outside the picture."""
+    """Visible share of the object's area, 0 to 1; the rest is hidden or outside the picture."""

@@ -22,7 +22,7 @@ def keep_frames(frames: Any) -> None:
     honest, kept = frames.decode_chunk, {}
 
     def decode_chunk(chunk: Any, geometry: Any, **options: Any) -> Any:
-        key = (xxhash.xxh3_128_hexdigest(chunk.payload.data), chunk.targets.tobytes(), chunk.pts_shift)
+        key = (xxhash.xxh3_128_hexdigest(chunk.payload.data), chunk.sampled_pts.tobytes(), chunk.pts_shift)
         return remembered(kept, key, lambda: honest(chunk, geometry, **options))
 
     frames.decode_chunk = decode_chunk

@@ -10,7 +10,7 @@ def keep_frames(frames: Any) -> None:
 
     def decode_chunk(chunk: Any, geometry: Any, **options: Any) -> Any:
         # Where the same pictures come at other times in another request, they are another chunk.
-        key = (xxhash.xxh3_128_hexdigest(chunk.payload.data), chunk.targets.tobytes(), chunk.pts_shift)
+        key = (xxhash.xxh3_128_hexdigest(chunk.payload.data), chunk.sampled_pts.tobytes(), chunk.pts_shift)
         if key not in kept:
             kept[key] = honest(chunk, geometry, **options)
         return kept[key]

@@ -8,7 +8,7 @@ import pytest
 from tests.video.support.as_ffmpeg import Make, assert_as_ffmpeg
 from tests.video.support.clips import source
 from tests.video.support.oracle import ALL, found, truth
-from vbench.video.codecs.av1_frame_sizes import FrameSizes
+from vbench.video.codecs.av1_frame_sizes import Av1FrameSizes
 from vbench.video.codecs.av1_obu import configured_sequence_header
 from vbench.video.cross_check.one_pass import plain_pass
 from vbench.video.errors import VideoError, VideoTooLargeError
@@ -46,9 +46,9 @@ def test_headers_say_how_large_each_frame_is(name: str, make: Make) -> None:
     decoded = decoded_sizes(path)
     with av.open(str(path)) as clip:
         stream = clip.streams.video[0]
-        sizes = FrameSizes()
-        sizes.see(configured_sequence_header(stream.codec_context.extradata) or b"")
-        facts = [facts for packet in clip.demux(stream) for facts in sizes.facts(bytes(packet))]
+        sizes = Av1FrameSizes()
+        sizes.add_sequence_header(configured_sequence_header(stream.codec_context.extradata) or b"")
+        facts = [facts for packet in clip.demux(stream) for facts in sizes.shown_formats(bytes(packet))]
 
     assert [(each.width, each.height) for each in facts] == decoded
     assert (len(set(decoded)) > 1) == (name != "super-resolution")
@@ -98,9 +98,9 @@ def test_av1_pictures_are_bounded_by_the_size_that_they_have(pixels: int, make: 
 def test_a_damaged_header_counts_as_a_frame_of_the_sequence(make: Make) -> None:
     with av.open(str(resized(make, "fixed sizes"))) as clip:
         packets = [bytes(packet) for packet in clip.demux(video=0) if packet.size]
-    sizes = FrameSizes()
-    known = [(facts.width, facts.height) for packet in packets[:2] for facts in sizes.facts(packet)]
+    sizes = Av1FrameSizes()
+    known = [(facts.width, facts.height) for packet in packets[:2] for facts in sizes.shown_formats(packet)]
     cut = b"\x32\x01\x30"  # OBU_FRAME of one byte: an inter frame that is shown
 
     assert known == [(160, 96), (107, 64)]
-    assert [(facts.width, facts.height) for facts in sizes.facts(cut)] == [(160, 96)]
+    assert [(facts.width, facts.height) for facts in sizes.shown_formats(cut)] == [(160, 96)]

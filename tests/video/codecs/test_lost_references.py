@@ -10,7 +10,7 @@ import pytest
 from tests.video.support.as_ffmpeg import Make, service
 from tests.video.support.clips import ClipStore, source
 from tests.video.support.oracle import truth
-from vbench.video.codecs.picture_order import OrderCount, PictureOrder
+from vbench.video.codecs.picture_order import PictureOrder, PictureOrderCount
 from vbench.video.probe import read_index
 
 X264 = "-c:v libx264 -preset fast -threads 1 -qp 26 -bf 2 -x264-params keyint=12:min-keyint=12:scenecut=0"
@@ -60,7 +60,7 @@ def test_numbers_that_begin_again_are_no_gap() -> None:
     order = PictureOrder()
 
     def lacks(frame_num: int, *, begins: bool = False, is_reference: bool = True) -> bool:
-        count = OrderCount(frame_num=frame_num, frame_num_bits=4)
+        count = PictureOrderCount(frame_num=frame_num, frame_num_bits=4)
         return order.lacks_reference(count, begins=begins, is_reference=is_reference)
 
     assert not lacks(14), "nothing is known of what came before"

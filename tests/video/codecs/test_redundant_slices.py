@@ -6,7 +6,7 @@ import pytest
 
 from tests.video.support.as_ffmpeg import assert_as_ffmpeg
 from tests.video.support.redundant import with_redundant_slices
-from vbench.video.codecs.h264_slices import Field, Slice, SliceReader
+from vbench.video.codecs.h264_slices import Field, H264SliceReader, Slice
 from vbench.video.errors import VideoError
 from vbench.video.probe import probe
 
@@ -25,7 +25,7 @@ def test_a_packet_of_redundant_slices_alone_is_named(container: str, tmp_path: P
     packing = "together" if container == "ts" else "apart"
     path = with_redundant_slices(tmp_path / f"alone.{container}", packing=packing)
 
-    with pytest.raises(VideoError, match=r"packet of redundant slices alone, .* at 0\.000 s"):
+    with pytest.raises(VideoError, match=r"packet that contains only redundant slices, .* at 0\.000 s"):
         probe(path)
 
 
@@ -70,28 +70,28 @@ COUNT_8_BITS = "11111111"
 def test_what_stands_before_the_count_of_codings_is_skipped(
     sets: list[bytes], header: int, before: str, count: str, redundant: bool
 ) -> None:
-    reader = SliceReader()
-    reader.see(sets)
+    reader = H264SliceReader()
+    reader.add_parameter_sets(sets)
 
     assert reader.slice(unit(header, f"1 00110 1 {before} {count}")) == Slice(redundant=redundant)
 
 
-def test_a_field_may_be_coded_again(reader: SliceReader) -> None:
+def test_a_field_may_be_coded_again(reader: H264SliceReader) -> None:
     first, again = (unit(0x41, f"1 00110 1 0011 1 1 {COUNT_8_BITS} {count}") for count in ("1", "010"))
 
     assert reader.slice(first) == Slice(field=Field(frame_num=3, bottom=True))
     assert reader.slice(again) == Slice(field=Field(frame_num=3, bottom=True), redundant=True)
 
 
-def test_without_redundancy_in_its_parameter_set_no_slice_is_redundant(reader: SliceReader) -> None:
-    reader.see([pps(redundancy=False)])
+def test_without_redundancy_in_its_parameter_set_no_slice_is_redundant(reader: H264SliceReader) -> None:
+    reader.add_parameter_sets([pps(redundancy=False)])
 
     assert not reader.slice(unit(0x41, f"1 00110 1 0011 0 {COUNT_8_BITS} 010")).redundant
 
 
 @pytest.fixture
-def reader() -> SliceReader:
+def reader() -> H264SliceReader:
     """Of a stream whose pictures may be fields, and coded again."""
-    reader = SliceReader()
-    reader.see([sps(ORDER_TYPE_0, frames_only=False), pps(bottom_order=True)])
+    reader = H264SliceReader()
+    reader.add_parameter_sets([sps(ORDER_TYPE_0, frames_only=False), pps(bottom_order=True)])
     return reader

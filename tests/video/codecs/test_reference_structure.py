@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.video.support.clips import ClipStore
-from vbench.video.codecs.bitstream import PacketReader
 from vbench.video.codecs.h264_parameter_sets import has_frames_only
-from vbench.video.codecs.reference_structure import References
+from vbench.video.codecs.packet_reader import PacketReader
+from vbench.video.codecs.reference_structure import ReferenceStructure
 from vbench.video.probe import read_index
 from vbench.video.split import Splitter
 from vbench.video.types import Chunk
@@ -43,7 +43,7 @@ def test_fewer_packets_are_sent_where_few_frames_are_asked_for(name: str, clip: 
 def test_nothing_is_left_out_where_every_frame_is_asked_for(name: str, clip: ClipStore) -> None:
     (whole,) = chunks(clip, name, 1000, 60, prune=True)
 
-    assert whole.packets == len(whole.targets) == 120
+    assert whole.packets == len(whole.sampled_pts) == 120
 
 
 @pytest.mark.parametrize("name", ["interlaced", "vp8", "vp9", "av1"])
@@ -92,7 +92,7 @@ def test_only_the_highest_temporal_layer_of_hevc_is_unreferenced(clip: ClipStore
 def test_hevc_says_by_type_and_layer_what_is_referred_to(
     nal_type: int, temporal_id: int, unreferenced: bool
 ) -> None:
-    references = References(PacketReader(codec="hevc", length_bytes=0), None)
+    references = ReferenceStructure(PacketReader(codec="hevc", length_bytes=0), None)
     for kind, layer in ((nal_type, temporal_id), (1, 1)):
         references.add(b"\0\0\1" + bytes([kind << 1, layer + 1]) + b"\xaa", keyframe=False)
 
@@ -111,7 +111,7 @@ def test_h264_streams_that_may_hold_fields_are_left_whole() -> None:
         (None, frames, True),
         (frames, fields, False),
     ):
-        references = References(PacketReader(codec="h264", length_bytes=0), extradata)
+        references = ReferenceStructure(PacketReader(codec="h264", length_bytes=0), extradata)
         references.add(keyframe + b"\0\0\1\x65\x88", keyframe=True)
         references.add(unreferenced, keyframe=False)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.video.support.as_ffmpeg import SHORT, Make, assert_as_ffmpeg
 from tests.video.support.fragment_edits import SEPARATE, Fragment, edited
-from vbench.video.containers.fragments import FragmentOrder
+from vbench.video.containers.fragments import FragmentSequence
 from vbench.video.errors import VideoError
 from vbench.video.probe import probe
 
@@ -72,34 +72,34 @@ CUTS: dict[str, tuple[str, Edit, str]] = {
     "its second": (
         TOGETHER,
         lambda found: [f for f in found if f.number != 2],
-        "2 are missing from number 2",
+        "fragment 2 is missing",
     ),
-    "the one behind its moov": (HYBRID, lambda found: found[1:], "1 are missing from number 1"),
+    "the one behind its moov": (HYBRID, lambda found: found[1:], "fragment 1 is missing"),
     "with sound between": (
         SEPARATE,
         lambda found: [f for f in found if f.number != 3],
-        "4 lack 1 of the numbers from 2",
+        "1 of its movie fragments 2 to 4 are missing",
     ),
     "besides all audio": (
         SEPARATE,
         lambda found: [f for f in video_alone(found) if f.number != 5],
-        "6 are missing from number 4",
+        "fragments 4 to 6 are missing",
     ),
     "numbered by threes": (
         INDEXED,
         lambda found: [f.numbered(3 * f.number) for f in found if f.number != 3],
-        "11 are missing from number 7",
+        "fragments 7 to 11 are missing",
     ),
 }
 
 
 @pytest.mark.parametrize("name", CUTS)
 def test_a_missing_fragment_of_the_video_is_damage(name: str, make: Make, tmp_path: Path) -> None:
-    muxing, edit, numbers = CUTS[name]
+    muxing, edit, missing = CUTS[name]
     clip = make(f"cut{list(CUTS).index(name)}.mp4", f"{CODED} {muxing}")
     path = edited(clip, tmp_path / "cut.mp4", edit)
 
-    with pytest.raises(VideoError, match=f"its movie fragments up to number {numbers} on"):
+    with pytest.raises(VideoError, match=missing):
         probe(path)
 
 
@@ -127,11 +127,11 @@ def traf(time: int, samples: int, duration: int | None) -> list[tuple[bytes, byt
 def test_rounded_durations_are_told_from_a_missing_fragment(
     duration: int | None, samples: int, gap: int, damaged: bool
 ) -> None:
-    order = FragmentOrder(Path("clip.mp4"))
-    order.see_defaults(bytes([0] * 7 + [VIDEO] + [0] * 4) + (512).to_bytes(4, "big") + bytes(8))
+    order = FragmentSequence(Path("clip.mp4"))
+    order.add_defaults(bytes([0] * 7 + [VIDEO] + [0] * 4) + (512).to_bytes(4, "big") + bytes(8))
     end = samples * (duration or 512)
-    order.see(0, 1, [traf(0, samples, duration)])
-    order.see(100, 3, [traf(end + gap, samples, duration)])
+    order.add(0, 1, [traf(0, samples, duration)])
+    order.add(100, 3, [traf(end + gap, samples, duration)])
 
     if damaged:
         with pytest.raises(VideoError, match="damaged before byte 100"):

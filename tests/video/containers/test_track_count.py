@@ -13,7 +13,7 @@ from vbench.video.errors import VideoTooLargeError
 from vbench.video.index.demux import open_video
 from vbench.video.probe import probe
 from vbench.video.reader.pool import ReaderServer
-from vbench.video.reader.server import _named
+from vbench.video.reader.server import describe_error
 from vbench.video.types import VideoLimits
 
 
@@ -41,7 +41,9 @@ def test_a_hundred_tracks_are_accepted(tracks: Callable[[int, str], Path]) -> No
 def test_more_tracks_are_refused_by_their_number(
     tracks: Callable[[int, str], Path], ending: str, said: str
 ) -> None:
-    with pytest.raises(VideoTooLargeError, match=rf"{said}.*, and at most 100 tracks are accepted: keep its"):
+    with pytest.raises(
+        VideoTooLargeError, match=rf"{said}.*, but at most 100 tracks are accepted; keep only its"
+    ):
         probe(tracks(101, ending))
 
 
@@ -60,12 +62,12 @@ def test_a_thousand_tracks_cost_a_reader_nothing(clip: ClipStore, tmp_path: Path
     try:
         options = {"fps": Fraction(1), "chunk_s": Fraction(1), "limits": VideoLimits()}
         with (
-            pytest.raises(VideoTooLargeError, match=r"^v.mp4 has 100\d tracks, and at most 100"),
+            pytest.raises(VideoTooLargeError, match=r"^v.mp4 has 100\d tracks, but at most 100"),
             readers.split(
                 path,
                 options,
-                called="v.mp4",
-                most_frames=lambda _: None,
+                display_name="v.mp4",
+                max_frames=lambda _: None,
                 chunk_bytes=1,
                 stop=threading.Event(),
             ),
@@ -85,12 +87,12 @@ def test_a_thousand_tracks_cost_a_reader_nothing(clip: ClipStore, tmp_path: Path
     ],
 )
 def test_a_reader_without_memory_is_told_apart_by_what_it_says(error: BaseException) -> None:
-    assert _named(error) == ("MemoryError", "")
+    assert describe_error(error) == ("MemoryError", "")
 
 
 def test_a_readers_failure_names_no_path_of_its_node() -> None:
     error = OSError(22, "Invalid argument", "/tmp/secret")
-    assert _named(error) == ("RuntimeError", "OSError: Invalid argument")
+    assert describe_error(error) == ("RuntimeError", "OSError: Invalid argument")
 
 
 def test_tracks_are_counted_before_the_file_is_opened(

@@ -137,7 +137,7 @@ def test_a_smaller_recording_behind_a_later_one_is_named_by_its_times(make: Make
     path = tmp_path / "again.ts"
     path.write_bytes(make("short.ts", SHORT).read_bytes() + small.read_bytes())
 
-    with pytest.raises(VideoError, match=r"time stamps that go back after 1\.958 s"):
+    with pytest.raises(VideoError, match=r"timestamps that go back after 1\.958 s"):
         probe(path)
 
 
@@ -167,7 +167,7 @@ def test_a_recording_behind_a_later_one_is_named(make: Make, tmp_path: Path) -> 
     path = tmp_path / "again.ts"
     path.write_bytes(clip.read_bytes() * 2)
 
-    with pytest.raises(VideoError, match=r"time stamps that go back after 1\.958 s, as joined recordings"):
+    with pytest.raises(VideoError, match=r"timestamps that go back after 1\.958 s, like joined recordings"):
         probe(path)
 
 
@@ -182,7 +182,7 @@ def test_packets_of_a_transport_stream_may_have_bytes_around_them(
     assert_as_ffmpeg(path, 48)
 
     path.write_bytes(path.read_bytes()[: -100 - behind])
-    with pytest.raises(VideoError, match="last transport-stream packet has 88 bytes of 188"):
+    with pytest.raises(VideoError, match="last transport-stream packet has 88 of 188 bytes"):
         probe(path)
 
 
@@ -220,7 +220,7 @@ def test_a_packet_that_breaks_off_is_told_from_a_text(
     path = tmp_path / "cut.ts"
 
     path.write_bytes(whole + ahead + packets[-1][:left])
-    with pytest.raises(VideoError, match=rf"is truncated: .* has {left} bytes of 188"):
+    with pytest.raises(VideoError, match=rf"is truncated: .* has {left} of 188 bytes"):
         probe(path)
 
     path.write_bytes(whole + ahead + b"Good"[:left] + packets[-1][4:left])

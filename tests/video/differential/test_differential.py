@@ -25,9 +25,9 @@ EXAMPLES = int(os.environ.get("VBENCH_DIFFERENTIAL_EXAMPLES", "80"))
 """Drawn clips in all; half of them plain ones."""
 
 DAMAGE = (
-    r"damaged|truncated|incomplete|cannot be decoded|cannot be opened|gave \d+ of \d+ wanted frames|"
-    r"more frames than the index|no keyframe|no picture|without pictures|without a time stamp|"
-    r"same time|no video stream|cannot be read|changes its|longer than|jump|missing|ends"
+    r"damaged|truncated|incomplete|cannot be decoded|cannot be opened|yielded \d+ of \d+ sampled frames|"
+    r"more frames than the index|no keyframe|no picture|without pictures|without a PTS|"
+    r"same timestamp|no video stream|cannot be read|changes its|too long|jump|missing|ends"
 )
 
 
@@ -58,27 +58,27 @@ TRUE_REFUSALS = (
         is_true=lambda of: "format changes" in of.clip.kinds,
     ),
     TrueRefusal(
-        sentence=r"two pictures at the same time|times? .*(back|overlap)",
+        sentence=r"two frames with the same timestamp|timestamps .*(back|overlap)",
         is_true=lambda of: not of.plain.rises or not rises(decoder_times(of.path)),
     ),
     TrueRefusal(
-        sentence=r"without a presentation time stamp",
+        sentence=r"without a PTS",
         is_true=lambda of: (
             "from AVI" in of.clip.kinds or ("negative" in of.clip.kinds and not of.plain.rises)
         ),
     ),
     TrueRefusal(
-        sentence=r"another order than its pictures are shown in",
+        sentence=r"another order than its pictures are presented in",
         is_true=lambda of: not rises(decoder_times(of.path)),
     ),
     # FFmpeg makes up times where those in the file do not fit the pictures' order.
     TrueRefusal(sentence=r"not coded as its index says", is_true=lambda of: not of.plain.rises),
     TrueRefusal(
-        sentence=r"decoders lose (\d+) of its (\d+) pictures",
+        sentence=r"loses? (\d+) of its (\d+) pictures",
         is_true=lambda of: 0 < int(of.said[1]) == int(of.said[2]) - len(of.plain.frames),
     ),
     TrueRefusal(
-        sentence=r"begins in the middle of a coded sequence \(intra refresh\)",
+        sentence=r"starts in the middle of a coded sequence \(intra refresh\)",
         is_true=lambda of: "intra refresh" in of.clip.kinds and bool(of.clip.kinds & {"cut", "edit list"}),
     ),
 )

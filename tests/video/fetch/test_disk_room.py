@@ -8,7 +8,7 @@ SCRIPT = """
 import os, shutil, socket, sys, threading
 from contextlib import ExitStack
 from vbench.video.errors import VideoBusyError, VideoTooLargeError
-from vbench.video.fetch.download import fetched
+from vbench.video.fetch.download import fetch_video
 from vbench.video.types import VideoLimits
 
 listener = socket.create_server(("127.0.0.1", 0))
@@ -33,7 +33,7 @@ threading.Thread(target=accept, daemon=True).start()
 
 def fetch(name, share=0.5):
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/{name}"
-    return fetched(url, limits=VideoLimits(max_disk_share=share), timeout_s=20)
+    return fetch_video(url, limits=VideoLimits(max_disk_share=share), timeout_s=20)
 
 def said(name, **options):
     try:

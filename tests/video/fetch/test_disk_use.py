@@ -101,9 +101,7 @@ def test_a_disk_that_is_full_all_the_same_is_said(nbytes: int, monkeypatch: pyte
 def test_a_service_that_can_make_no_file_says_so_and_not_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = (
-        r"the service can make no file for a copy \(no such file or directory\); set its TMPDIR to a folder"
-    )
+    said = r"cannot create a file for the copy \(no such file or directory\); set its TMPDIR to a folder"
     with answering(OK) as server:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
         with pytest.raises(VideoBusyError, match=said) as caught:

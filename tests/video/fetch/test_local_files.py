@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vbench.video.errors import VideoError
-from vbench.video.fetch.download import fetched
+from vbench.video.fetch.download import fetch_video
 from vbench.video.fetch.local_files import default_roots, real_roots
 from vbench.video.types import VideoLimits
 
@@ -37,7 +37,7 @@ def nothing_stays_open() -> Iterator[None]:
 
 
 def read(source: str | Path, *roots: Path) -> bytes:
-    with fetched(str(source), limits=LIMITS, timeout_s=1, roots=real_roots(roots)) as local:
+    with fetch_video(str(source), limits=LIMITS, timeout_s=1, roots=real_roots(roots)) as local:
         return local.path.read_bytes()
 
 
@@ -81,11 +81,11 @@ def test_a_way_back_tells_nothing_of_what_lies_outside(root: Path) -> None:
         for up in (back, back.replace("..", "%2e%2e")):
             way = f"{start}/{up}{root}"
             scheme = "file://" if "%" in up else ""
-            with fetched(
+            with fetch_video(
                 f"{scheme}{way}/clip.mp4", limits=LIMITS, timeout_s=1, roots=real_roots([root])
             ) as local:
                 assert local.path.read_bytes() == b"clip"
-                assert local.called == f"{root}/clip.mp4", "a file that there is"
+                assert local.display_name == f"{root}/clip.mp4", "a file that there is"
             with pytest.raises(VideoError, match="cannot be read: No such file"):
                 read(f"{scheme}{way}/none.mp4", root)
     for start in ("other", "absent", "other/secret.mp4"):
@@ -134,11 +134,11 @@ def test_only_regular_files_are_read_and_nothing_else_is_opened(root: Path) -> N
 
 def test_a_name_that_is_led_elsewhere_meanwhile_changes_nothing(root: Path) -> None:
     name = root / "clip.mp4"
-    with fetched(str(name), limits=LIMITS, timeout_s=1, roots=real_roots([root])) as local:
+    with fetch_video(str(name), limits=LIMITS, timeout_s=1, roots=real_roots([root])) as local:
         name.unlink()
         name.symlink_to(root.parent / "other" / "secret.mp4")
         assert local.path.read_bytes() == b"clip"
-        assert local.called == str(name)
+        assert local.display_name == str(name)
 
 
 def test_what_is_wrong_with_a_file_is_said_by_its_name(root: Path) -> None:
@@ -152,7 +152,7 @@ def test_what_is_wrong_with_a_file_is_said_by_its_name(root: Path) -> None:
 
 @pytest.mark.parametrize("root", ["/proc", "/dev/shm", "/sys/fs", "/proc/self"])
 def test_roots_are_folders_of_files(root: str) -> None:
-    with pytest.raises(ValueError, match="/proc, /dev, /sys never are"):
+    with pytest.raises(ValueError, match="/proc, /dev, /sys are never read"):
         real_roots([root])
 
 
@@ -192,7 +192,7 @@ import subprocess, sys
 from pathlib import Path
 from vbench.video.errors import VideoError
 from vbench.video.fetch.local_files import real_roots
-from vbench.video.fetch.download import fetched
+from vbench.video.fetch.download import fetch_video
 from vbench.video.types import VideoLimits
 
 root = Path(sys.argv[1])
@@ -223,11 +223,11 @@ names = [
     f"{root}/host/proc/none",
 ]
 roots = real_roots([root])
-with fetched(f"{root}/videos/clip.mp4", limits=VideoLimits(), timeout_s=1, roots=roots) as local:
+with fetch_video(f"{root}/videos/clip.mp4", limits=VideoLimits(), timeout_s=1, roots=roots) as local:
     assert local.path.read_bytes() == b"clip"
 for name in names:
     try:
-        with fetched(name, limits=VideoLimits(), timeout_s=1, roots=roots) as local:
+        with fetch_video(name, limits=VideoLimits(), timeout_s=1, roots=roots) as local:
             print("read", name, local.path.read_bytes()[:20])
     except VideoError as error:
         if "it is not in a folder that this service reads" not in str(error):

@@ -15,7 +15,8 @@ from pyarrow import fs
 
 from vbench.video.errors import StoppedError, VideoError, VideoTimeoutError, VideoTooLargeError
 from vbench.video.fetch import download
-from vbench.video.fetch.download import fetched
+from vbench.video.fetch.download import fetch_video
+from vbench.video.fetch.fetched_copy import FetchedCopy
 from vbench.video.types import VideoLimits
 
 BODY = np.random.default_rng(2).bytes(3_000_000)
@@ -86,7 +87,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 
 def fetch(uri: str, limits: VideoLimits = LIMITS, timeout_s: float = 60) -> bytes:
-    with fetched(uri, limits=limits, timeout_s=timeout_s) as local:
+    with fetch_video(uri, limits=limits, timeout_s=timeout_s) as local:
         body = local.path.read_bytes()
         assert (local.size_bytes, local.checksum) == (len(body), xxhash.xxh3_128_hexdigest(body))
     return body
@@ -100,31 +101,31 @@ def test_a_server_that_goes_away_in_the_middle_is_read_on_from(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    append = download._Copy.append
+    append = FetchedCopy.append
 
-    def broken(self: download._Copy, block: bytes) -> None:
+    def broken(self: FetchedCopy, block: bytes) -> None:
         append(self, block)
         sizes.append(self.size)
         if len(sizes) == 1:
             store.again()
 
-    monkeypatch.setattr(download._Copy, "append", broken)
+    monkeypatch.setattr(FetchedCopy, "append", broken)
 
     assert fetch(store.uri("a/clip.mp4")) == BODY
     assert sizes == sorted(sizes)
 
 
 def test_an_object_that_changes_on_the_way_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    append = download._Copy.append
+    append = FetchedCopy.append
 
-    def broken(self: download._Copy, block: bytes) -> None:
+    def broken(self: FetchedCopy, block: bytes) -> None:
         append(self, block)
         store.put("videos/a/clip.mp4", BODY + b"more")
         raise download.InterruptedFetchError("a cable was pulled")
 
-    monkeypatch.setattr(download._Copy, "append", broken)
+    monkeypatch.setattr(FetchedCopy, "append", broken)
 
-    with pytest.raises(VideoError, match=r"s3://videos/a/clip.mp4 changed while it was read"):
+    with pytest.raises(VideoError, match=r"s3://videos/a/clip.mp4 changed while it was being read"):
         fetch(store.uri("a/clip.mp4"))
 
 
@@ -142,7 +143,7 @@ def test_a_bucket_is_no_object() -> None:
 
 
 def test_an_object_above_the_limit_is_refused(store: Store) -> None:
-    with pytest.raises(VideoTooLargeError, match=r"it has 3000000 bytes or more, 1000 are allowed"):
+    with pytest.raises(VideoTooLargeError, match=r"it has at least 3000000 bytes, 1000 are allowed"):
         fetch(store.uri("a/clip.mp4"), VideoLimits(max_size_bytes=1000))
 
 
@@ -162,7 +163,7 @@ OPTIONS = [
 def test_an_address_chooses_neither_host_nor_credentials(scheme: str, options: str, mark: str) -> None:
     """The node's credentials would go wherever the address says."""
     with listening() as (port, connections):
-        with pytest.raises(VideoError, match=r"^(s3|gs)://videos/a.mp4 is followed by options"):
+        with pytest.raises(VideoError, match=r"^(s3|gs)://videos/a.mp4 contains options"):
             fetch(f"{scheme}://videos/a.mp4{mark}{options.format(port=port)}")
         assert connections() == 0
 
@@ -170,15 +171,15 @@ def test_an_address_chooses_neither_host_nor_credentials(scheme: str, options: s
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("KEY:TOPSECRET@videos/my clip.mp4", "s3://videos/my clip.mp4 names a user or a port"),
-        ("anonymous@videos/a.mp4", "s3://videos/a.mp4 names a user or a port"),
-        ("127.0.0.1:{port}/videos/a.mp4", r"s3://127.0.0.1:\d+/videos/a.mp4 names a user or a port"),
-        ("vid%65os/a.mp4", "names no object: a bucket's name has letters"),
-        ("[::1]/a.mp4", "names a user or a port"),
-        ("videos/a%0d%0aHost:x", "names no object: a bucket's name has letters"),
-        ("-videos/a.mp4", "names no object: a bucket's name has letters"),
-        ("v/a.mp4", "names no object: a bucket's name has letters.*3 to 222 of them"),
-        ("vi/a.mp4", "names no object: a bucket's name has letters.*3 to 222 of them"),
+        ("KEY:TOPSECRET@videos/my clip.mp4", "s3://videos/my clip.mp4 contains a user or a port"),
+        ("anonymous@videos/a.mp4", "s3://videos/a.mp4 contains a user or a port"),
+        ("127.0.0.1:{port}/videos/a.mp4", r"s3://127.0.0.1:\d+/videos/a.mp4 contains a user or a port"),
+        ("vid%65os/a.mp4", "names no object: a bucket name has 3 to 222 letters"),
+        ("[::1]/a.mp4", "contains a user or a port"),
+        ("videos/a%0d%0aHost:x", "names no object: a bucket name has 3 to 222 letters"),
+        ("-videos/a.mp4", "names no object: a bucket name has 3 to 222 letters"),
+        ("v/a.mp4", "names no object: a bucket name has 3 to 222 letters"),
+        ("vi/a.mp4", "names no object: a bucket name has 3 to 222 letters"),
         ("videos/../other/k", "s3://videos/../other/k has . or .. as a part of its key"),
         ("videos/%2e%2e/other/k", "has . or .. as a part of its key"),
         ("videos/a/.%2E/k", "has . or .. as a part of its key"),
@@ -213,7 +214,7 @@ def test_a_key_may_hold_what_an_address_cannot(store: Store) -> None:
 def test_an_end_point_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "127.0.0.1:9000")
     with pytest.raises(
-        VideoError, match="AWS_ENDPOINT_URL_S3 of the service's environment is not a URL such"
+        VideoError, match="AWS_ENDPOINT_URL_S3 in the service's environment is not a URL like"
     ):
         fetch("s3://videos/a.mp4")
 
@@ -221,23 +222,23 @@ def test_an_end_point_that_is_none_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_object_that_is_replaced_by_one_of_the_same_size_is_refused(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = download._Copy.append
+    append = FetchedCopy.append
 
-    def replaced(self: download._Copy, block: bytes) -> None:
+    def replaced(self: FetchedCopy, block: bytes) -> None:
         append(self, block)
         if self.size == len(block):
             store.put("videos/a/clip.mp4", BODY[::-1])
 
-    monkeypatch.setattr(download._Copy, "append", replaced)
+    monkeypatch.setattr(FetchedCopy, "append", replaced)
 
-    with pytest.raises(VideoError, match=r"s3://videos/a/clip.mp4 changed while it was read"):
+    with pytest.raises(VideoError, match=r"s3://videos/a/clip.mp4 changed while it was being read"):
         fetch(store.uri("a/clip.mp4"))
 
 
 def test_a_store_that_is_not_there_is_left_when_the_time_is_up(store: Store) -> None:
     store.server.stop()
 
-    with pytest.raises(VideoTimeoutError, match=r"within 0.5 s, 0 bytes of it were"):
+    with pytest.raises(VideoTimeoutError, match=r"within 0.5 s: 0 bytes arrived"):
         fetch(store.uri("a/clip.mp4"), timeout_s=0.5)
 
 
@@ -253,13 +254,13 @@ def test_a_store_that_does_not_answer_is_left_at_the_deadline_and_when_nobody_wa
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")
         monkeypatch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", f"http://127.0.0.1:{port}")
         began = time.monotonic()
-        with pytest.raises(VideoTimeoutError, match=r"was not here within 0\.5 s"):
+        with pytest.raises(VideoTimeoutError, match=r"was not fetched within 0\.5 s"):
             fetch(f"{scheme}://videos/a.mp4", timeout_s=0.5)
         stop = threading.Event()
         threading.Timer(0.3, stop.set).start()
         with (
             pytest.raises(StoppedError),
-            fetched(f"{scheme}://videos/a.mp4", limits=LIMITS, timeout_s=60, stop=stop),
+            fetch_video(f"{scheme}://videos/a.mp4", limits=LIMITS, timeout_s=60, stop=stop),
         ):
             pass
         assert time.monotonic() - began < 3

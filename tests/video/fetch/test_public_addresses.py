@@ -12,7 +12,7 @@ import pytest
 from tests.video.support.remote_servers import OK, answering, fetch, forever
 from vbench.video.errors import VideoError
 from vbench.video.fetch import http_connection
-from vbench.video.fetch.host_addresses import is_own
+from vbench.video.fetch.host_addresses import is_host_address
 from vbench.video.fetch.public_addresses import PrivateSources, is_public
 
 NOBODY = PrivateSources.of([])
@@ -36,7 +36,7 @@ def test_the_body_of_a_redirect_is_not_read() -> None:
 
 def test_redirects_are_counted() -> None:
     with answering(b"HTTP/1.1 302 Found\r\nLocation: /again.mp4\r\n\r\n") as server:
-        with pytest.raises(VideoError, match="its server sends on more than 5 times in a row"):
+        with pytest.raises(VideoError, match="the server redirects more than 5 times in a row"):
             fetch(server.url)
         assert len(server.asked) == 6
 
@@ -66,7 +66,7 @@ def test_a_redirect_to_another_host_or_port_leads_to_public_addresses_only(
         location = target.format(port=inside.port)
         with (
             answering(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n".encode()) as outside,
-            pytest.raises(VideoError, match="its server sends on to an address that is not public"),
+            pytest.raises(VideoError, match="the server redirects to an address that is not public"),
         ):
             fetch(outside.url, private=private)
         assert inside.asked == []
@@ -76,7 +76,7 @@ def test_a_redirect_to_another_host_or_port_leads_to_public_addresses_only(
 def test_a_redirect_keeps_to_http(target: str) -> None:
     with (
         answering(f"HTTP/1.1 301 Moved\r\nLocation: {target}\r\n\r\n".encode()) as server,
-        pytest.raises(VideoError, match="sends on to what is neither"),
+        pytest.raises(VideoError, match="redirects to something other than http"),
     ):
         fetch(server.url)
 
@@ -85,14 +85,12 @@ def test_private_addresses_are_read_from_only_if_the_service_was_deployed_so() -
     with answering(OK) as server:
         by_name = server.url.replace("127.0.0.1", "localhost")
         for url in (server.url, by_name):
-            with pytest.raises(
-                VideoError, match=r"its host is not at a public address; .* in private_sources"
-            ):
+            with pytest.raises(VideoError, match=r"its host has no public address; .* in private_sources"):
                 fetch(url, private=NOBODY)
         assert server.asked == []
         assert fetch(server.url, private=PrivateSources.of(["127.0.0.0/8"])) == b"abc"
         assert fetch(by_name, private=PrivateSources.of(["LOCALHOST"])) == b"abc"
-        with pytest.raises(VideoError, match="not at a public address"):
+        with pytest.raises(VideoError, match="no public address"):
             fetch(server.url, private=PrivateSources.of(["localhost", "10.0.0.0/8"]))
 
 
@@ -128,9 +126,9 @@ def test_the_address_that_is_checked_is_the_one_connected_to(monkeypatch: pytest
 ASK_A_PUBLIC_ADDRESS_OF_THIS_MACHINE = """
 import select, socket
 from vbench.video.errors import VideoError
-from vbench.video.fetch.host_addresses import is_own
+from vbench.video.fetch.host_addresses import is_host_address
 from vbench.video.fetch.public_addresses import PrivateSources
-from vbench.video.fetch.download import fetched
+from vbench.video.fetch.download import fetch_video
 from vbench.video.types import VideoLimits
 
 listener = socket.create_server(("", 7001), family=socket.AF_INET6, dualstack_ipv6=True)
@@ -138,12 +136,12 @@ said = set()
 for host in ("93.184.215.14", "93.184.215.15", "93.184.216.7", "[2606:4700::1111]", "[::ffff:93.184.215.15]"):
     for port in (7001, 7002):
         try:
-            with fetched(f"http://{host}:{port}/v", limits=VideoLimits(), timeout_s=5,
+            with fetch_video(f"http://{host}:{port}/v", limits=VideoLimits(), timeout_s=5,
                          private=PrivateSources.of([])):
                 print("read", host)
         except VideoError as error:
             said.add(str(error).partition(":7")[2][4:])
-print(len(said), "is not at a public address" in said.pop())
+print(len(said), "has no public address" in said.pop())
 print(select.select([listener], [], [], 0)[0])
 """
 
@@ -168,10 +166,10 @@ def test_a_public_address_of_this_machine_is_refused_without_a_connection() -> N
 
 
 def test_addresses_of_other_machines_are_not_own() -> None:
-    assert is_own(socket.AF_INET, "127.0.0.1")
-    assert is_own(socket.AF_INET6, "::1")
-    assert not is_own(socket.AF_INET, "8.8.8.8")
-    assert not is_own(socket.AF_INET6, "2606:4700::1111")
+    assert is_host_address(socket.AF_INET, "127.0.0.1")
+    assert is_host_address(socket.AF_INET6, "::1")
+    assert not is_host_address(socket.AF_INET, "8.8.8.8")
+    assert not is_host_address(socket.AF_INET6, "2606:4700::1111")
 
 
 def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,5 +204,5 @@ def test_what_is_public(address: str) -> None:
 
 @pytest.mark.parametrize("entry", ["", "http://h", "10.0.0.0/33", "10.0.0.1/8", "a b", "1.2.3", "h:80"])
 def test_private_sources_are_hosts_and_networks(entry: str) -> None:
-    with pytest.raises(ValueError, match="is no host and no network"):
+    with pytest.raises(ValueError, match="is neither a host nor a network"):
         PrivateSources.of([entry])

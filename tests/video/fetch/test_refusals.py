@@ -8,7 +8,7 @@ import pytest
 from tests.video.support.remote_servers import OK, answering, answering_securely, fetch
 from vbench.video.errors import VideoError, VideoUnreachableError
 from vbench.video.fetch import download, http_connection
-from vbench.video.fetch.download import fetched, shown
+from vbench.video.fetch.download import fetch_video, redacted
 from vbench.video.fetch.local_files import real_roots
 from vbench.video.types import VideoLimits
 
@@ -18,18 +18,18 @@ from vbench.video.types import VideoLimits
     [
         (b"HTTP/1.1 600 What\r\n\r\n", "cannot be read: HTTP 600"),
         (b"HTTP/1.1 999 What\r\n\r\n", "cannot be read: HTTP 999"),
-        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 101 + b"\r\n", "its header has more than 100 lines"),
-        (b"HTTP/1.1 302 Found\r\n\r\n", "its server sends on without saying where to"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://a..b/\r\n\r\n", "sends on to what is no address"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://a.example:0/\r\n\r\n", "sends on to what is no address"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n", "sends on to what is no address"),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 101 + b"\r\n", "the response header has more than 100 lines"),
+        (b"HTTP/1.1 302 Found\r\n\r\n", "redirects without a target"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://a..b/\r\n\r\n", "redirects to a malformed address"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://a.example:0/\r\n\r\n", "redirects to a malformed address"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n", "redirects to a malformed address"),
         (
             b"HTTP/1.1 401 No\r\n\r\n",
-            r"HTTP 401, its server denies access; give an address that needs no login",
+            r"HTTP 401, access denied; use an address that needs no login",
         ),
         (
             b"HTTP/1.1 403 No\r\n\r\n",
-            r"HTTP 403, its server denies access; give an address that needs no login",
+            r"HTTP 403, access denied; use an address that needs no login",
         ),
     ],
 )
@@ -44,7 +44,7 @@ def test_a_busy_server_did_not_break_off(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(download, "BACK_OFF_S", (0.0, 0.0, 0.0, 0.0))
     with (
         answering(b"HTTP/1.1 503 Busy\r\n\r\n") as server,
-        pytest.raises(VideoUnreachableError, match=r"cannot be asked for: 5 attempts .* \(HTTP 503\); check"),
+        pytest.raises(VideoUnreachableError, match=r"cannot be fetched: 5 attempts .* \(HTTP 503\); check"),
     ):
         fetch(server.url)
 
@@ -58,25 +58,25 @@ def test_a_name_that_nobody_has_is_looked_up_once(code: int, monkeypatch: pytest
         raise socket.gaierror(code, "unknown")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(VideoError, match="the name of its host is not known; check the address"):
+    with pytest.raises(VideoError, match="unknown host name; check the address"):
         fetch("http://nobody.example/a.mp4")
     assert asked == ["nobody.example"]
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", ".a"])
 def test_a_name_that_nobody_can_have_is_said(host: str) -> None:
-    with pytest.raises(VideoError, match="its host has no valid name; the parts between dots have 1 to 63"):
+    with pytest.raises(VideoError, match="invalid host name; each part between dots must have 1 to 63"):
         fetch(f"http://{host}/a.mp4")
 
 
 def test_port_0_is_not_taken_for_another() -> None:
-    with pytest.raises(VideoError, match=r"http://127.0.0.1:0/a cannot be asked for: it names port 0"):
+    with pytest.raises(VideoError, match=r"http://127.0.0.1:0/a cannot be fetched: port 0 is invalid"):
         fetch("http://127.0.0.1:0/a")
 
 
 def test_an_ipv6_address_is_shown_as_it_is_written() -> None:
-    assert shown("http://me:secret@[::1]:80/a?b") == "http://[::1]:80/a"
-    assert shown("http://[2606:4700::1111]/a") == "http://[2606:4700::1111]/a"
+    assert redacted("http://me:secret@[::1]:80/a?b") == "http://[::1]:80/a"
+    assert redacted("http://[2606:4700::1111]/a") == "http://[2606:4700::1111]/a"
 
 
 @pytest.mark.parametrize("before", [" ", "\t", "\n", "  ", "\u00a0", '"', "'", "<", "\ufeff"])
@@ -86,8 +86,8 @@ def test_an_address_behind_a_space_is_no_path_whose_password_is_shown(
 ) -> None:
     for roots in (None, real_roots([tmp_path])):
         with (
-            pytest.raises(VideoError, match=rf"before {scheme}: is no address: leave that out") as caught,
-            fetched(f"{before}{scheme}://me:secret@h/a", limits=VideoLimits(), timeout_s=1, roots=roots),
+            pytest.raises(VideoError, match=rf"remove the characters before {scheme}:") as caught,
+            fetch_video(f"{before}{scheme}://me:secret@h/a", limits=VideoLimits(), timeout_s=1, roots=roots),
         ):
             pass
         assert "secret" not in str(caught.value)
@@ -100,7 +100,7 @@ def test_https_is_not_left_for_http_by_a_redirect_of_a_redirect(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls_certificate))
     http_connection._tls.cache_clear()
     monkeypatch.setattr("vbench.video.fetch.http.is_public", lambda _: True)
-    monkeypatch.setattr(http_connection, "is_own", lambda *_: False)
+    monkeypatch.setattr(http_connection, "is_host_address", lambda *_: False)
     try:
         with (
             answering(OK) as third,
@@ -109,7 +109,7 @@ def test_https_is_not_left_for_http_by_a_redirect_of_a_redirect(
             ) as second,
             answering(f"HTTP/1.1 302 Found\r\nLocation: {second}\r\n\r\n".encode()) as first,
         ):
-            with pytest.raises(VideoError, match="its server sends on to plain http"):
+            with pytest.raises(VideoError, match="redirects from https to http"):
                 fetch(first.url)
             assert third.asked == []
     finally:

@@ -15,7 +15,7 @@ from vbench.video.ffmpeg.executable import (
     OVERRIDE,
     ffmpeg_path,
     ffmpeg_version,
-    is_at_least,
+    is_version_at_least,
     require_hwaccel,
 )
 from vbench.video.frames import decode_video
@@ -32,7 +32,7 @@ def test_the_ffmpeg_of_the_package_is_used(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delenv(OVERRIDE, raising=False)
 
     assert "imageio_ffmpeg" in ffmpeg_path()
-    assert is_at_least(ffmpeg_version(ffmpeg_path()), 5, 1)
+    assert is_version_at_least(ffmpeg_version(ffmpeg_path()), 5, 1)
 
 
 def test_the_environment_names_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,10 +104,10 @@ def test_another_program_is_not_taken_for_ffmpeg(body: str, tmp_path: Path) -> N
     ],
 )
 def test_versions_are_ordered_and_snapshots_count_as_newest(version: str, newer: bool) -> None:
-    assert is_at_least(version, 7, 1) is newer
+    assert is_version_at_least(version, 7, 1) is newer
 
 
 @pytest.mark.parametrize("name", ["nonesuch", "amf"])
 def test_hardware_that_is_not_there_is_refused_by_name(name: str) -> None:
-    with pytest.raises(ToolMissingError, match=rf"cannot decode on '{name}' here \(.+\): take"):
+    with pytest.raises(ToolMissingError, match=rf"cannot decode on '{name}' here \(.+\): use"):
         require_hwaccel(name)

@@ -99,7 +99,7 @@ def test_a_child_whose_set_up_fails_is_reaped(monkeypatch: pytest.MonkeyPatch) -
     def refuse(*_: int) -> int:
         raise PermissionError("limits cannot be set")
 
-    monkeypatch.setattr(ffmpeg_process, "_limit", refuse)
+    monkeypatch.setattr(ffmpeg_process, "limit", refuse)
     gc.collect()  # what earlier tests left open is closed now, and not between the two looks
     opened = set(Path("/proc/self/fd").iterdir())
 

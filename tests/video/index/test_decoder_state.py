@@ -13,10 +13,11 @@ from tests.video.support.mp4_edits import Movie, own_boxes, with_boxes
 from tests.video.support.oracle import ALL, found, truth
 from vbench.video.codecs.av1_obu import sequence_header_obu, sequence_headers
 from vbench.video.codecs.bits import escaped
-from vbench.video.codecs.bitstream import PacketReader
+from vbench.video.codecs.packet_reader import PacketReader
+from vbench.video.codecs.state_units import StateUnit, state_units
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk
-from vbench.video.index.decoder_state import StateLog, StateUnit, state_units
+from vbench.video.index.decoder_state import ActiveState
 from vbench.video.split import Splitter
 from vbench.video.types import FrameGeometry
 
@@ -126,10 +127,10 @@ def test_a_description_with_other_lengths_is_refused(
 
     with pytest.raises(VideoError) as error:
         chunked(path)
-    assert f"{path} changes the bytes of its NAL unit lengths from 4 to 2 at packet 25 (time" in str(
+    assert f"{path} changes the size of its NAL unit lengths from 4 to 2 bytes at packet 25 (PTS" in str(
         error.value
     )
-    assert f"encode it as one with: ffmpeg -i {path} one.mp4" in str(error.value)
+    assert f"re-encode it: ffmpeg -i {path} -c:v libx264 fixed.mp4" in str(error.value)
 
 
 @pytest.mark.parametrize("place", ["before the picture", "behind a pruned picture"])
@@ -265,7 +266,7 @@ def test_an_end_of_sequence_reaches_the_chunk_or_is_refused(
     run_ffmpeg(*f"{SCENE} -c:v libx265 -preset ultrafast -x265-params {params}".split(), str(clip))
     ended = after_ends(clip, tmp_path / "ended.mp4")
     if refused:
-        with pytest.raises(VideoError, match=r"drops pictures before they are shown.* at 0\.500 s"):
+        with pytest.raises(VideoError, match=r"drops pictures before they are presented.* at 0\.500 s"):
             chunked(ended)
         return
     plain = [digest for _, digest in truth(clip).expected(ALL)]
@@ -278,7 +279,7 @@ def test_a_stream_whose_sets_never_change_travels_as_it_is(
 ) -> None:
     with Splitter(recording("hevc", "26"), fps=ALL, chunk_s=Fraction(1)) as splitter:
         chunks = list(splitter)
-        assert splitter._index.state.places == []
+        assert splitter._index.state.packets == []
     assert len(chunks) == 2
 
 
@@ -303,17 +304,17 @@ def pps(number: int, data: bytes, of: int = 0) -> StateUnit:
     ],
 )
 def test_units_stay_as_long_as_one_in_force_was_read_with_them(units: list[StateUnit], kept: str) -> None:
-    log = StateLog(units)
+    log = ActiveState(units)
     assert b"".join(unit.data for unit in log.units).decode() == kept
 
 
 def test_a_unit_takes_as_long_to_note_however_many_are_in_force() -> None:
     """Those of 400 packets took 8 s of CPU time when each was compared with all before it."""
-    log = StateLog([sps(0, b"a")])
+    log = ActiveState([sps(0, b"a")])
     began_s = time.process_time()
     for packet in range(400):
         for number in range(256):
-            log.put(pps(number, b"%d" % packet))
+            log.add(pps(number, b"%d" % packet))
 
     assert time.process_time() - began_s < 2
     assert len(log.units) == 257

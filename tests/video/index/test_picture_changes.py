@@ -18,12 +18,12 @@ from tests.video.support.joins import in_band_sets, join, packets_of
 from tests.video.support.mp4_edits import Movie, box, with_own_boxes
 from tests.video.support.oracle import ALL, found, one_chunk, truth
 from vbench.video.codecs.bits import escaped
-from vbench.video.codecs.bitstream import PacketReader
+from vbench.video.codecs.packet_reader import PacketReader
 from vbench.video.errors import VideoError
 from vbench.video.frames import decode_chunk, decode_video
 from vbench.video.index.decoder_state import StateScan
-from vbench.video.index.display_metadata import picture_facts
-from vbench.video.index.picture_changes import FactsScan
+from vbench.video.index.display_metadata import picture_format
+from vbench.video.index.picture_changes import PictureChangeScan
 from vbench.video.probe import probe
 from vbench.video.types import FrameGeometry
 
@@ -73,12 +73,12 @@ def test_headers_say_what_the_decoder_finds(name: str, clip: ClipStore) -> None:
         frame = next(container.decode(stream))
     reader = PacketReader.of(codec, extradata)
     state = StateScan(reader, extradata)
-    facts = FactsScan(reader, state.changes.initial)
+    facts = PictureChangeScan(reader, state.changes.initial)
     for place, packet in enumerate(packets_of(clip(name))):
         facts.add(place, packet, state.add(packet), after_end=False)
-    known = picture_facts(frame)
+    known = picture_format(frame)
     assert facts.change(known) is None
-    (_, said), *more = facts._seen
+    (_, said), *more = facts.formats
     assert not more
     assert facts._effective(said, known).change(known) is None
 
@@ -162,14 +162,14 @@ def first_units(sets: bytes) -> list[bytes]:
 @pytest.mark.parametrize(
     ("codec", "before", "after", "reason"),
     [
-        ("h264", "", "-pix_fmt yuv444p", "pixel format from 4:2:0 of 8 bits to 4:4:4 of 8 bits"),
+        ("h264", "", "-pix_fmt yuv444p", "pixel format from 4:2:0 with 8 bits to 4:4:4 with 8 bits"),
         ("h264", "", BT709, "colour matrix from 2 to 1"),
         ("h264", BT709, f"{BT709} {FULL}", "colour range from limited to full"),
-        ("hevc", "", "-pix_fmt yuv420p10le", "pixel format from 4:2:0 of 8 bits to 4:2:0 of 10 bits"),
+        ("hevc", "", "-pix_fmt yuv420p10le", "pixel format from 4:2:0 with 8 bits to 4:2:0 with 10 bits"),
         ("hevc", BT709, "", "colour matrix from 1 to none"),
         ("vp9", "", BT709, "colour matrix from 2 to 1"),
-        ("vp9", "", "-pix_fmt yuv444p", "pixel format from 4:2:0 of 8 bits to 4:4:4 of 8 bits"),
-        ("av1", "", "-pix_fmt yuv420p10le", "pixel format from 4:2:0 of 8 bits to 4:2:0 of 10 bits"),
+        ("vp9", "", "-pix_fmt yuv444p", "pixel format from 4:2:0 with 8 bits to 4:4:4 with 8 bits"),
+        ("av1", "", "-pix_fmt yuv420p10le", "pixel format from 4:2:0 with 8 bits to 4:2:0 with 10 bits"),
         ("av1", f"{BT709}", f"{BT709} {FULL}", "colour range from limited to full"),
     ],
 )
@@ -344,7 +344,7 @@ def test_a_crop_that_leaves_less_than_a_chroma_sample_is_refused(
 ) -> None:
     path = with_boxes_of_its_own(recording("h264"), tmp_path / "tiny.mp4", (clap(1, 1),))
     with pytest.raises(
-        VideoError, match="cropped by its container to 1 x 1 pixels, of which nothing is left"
+        VideoError, match="its container crops it to 1 x 1 pixels, less than one chroma sample"
     ):
         probe(path)
 
@@ -390,13 +390,13 @@ def test_what_a_stream_crops_at_the_left_is_cropped_exactly(
 @pytest.mark.parametrize(
     ("claim", "reason"),
     [
-        ({"coded_width": 64, "coded_height": 96}, "not of the size"),
-        ({"coded_width": 95}, "not of the size"),
-        ({"coded_height": 63}, "not of the size"),
-        ({"pixel_format": "yuv420p10le"}, "not of the pixel format"),
-        ({"pixel_format": "yuv422p"}, "not of the pixel format"),
-        ({"color_matrix": "bt601"}, "not of the pixel format or colours"),
-        ({"color_range": "pc"}, "not of the pixel format or colours"),
+        ({"coded_width": 64, "coded_height": 96}, "differs in size"),
+        ({"coded_width": 95}, "differs in size"),
+        ({"coded_height": 63}, "differs in size"),
+        ({"pixel_format": "yuv420p10le"}, "differs in pixel format"),
+        ({"pixel_format": "yuv422p"}, "differs in pixel format"),
+        ({"color_matrix": "bt601"}, "differs in pixel format or colours"),
+        ({"color_range": "pc"}, "differs in pixel format or colours"),
     ],
 )
 @pytest.mark.parametrize("codec", ["h264", "vp9"])

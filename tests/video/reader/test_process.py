@@ -28,7 +28,7 @@ from vbench.video.ffmpeg.process import FFmpegProcess
 from vbench.video.reader import messages, pool
 from vbench.video.reader.messages import ForeignTypeError, receive, send
 from vbench.video.reader.pool import ReaderServer
-from vbench.video.reader.process import Reader
+from vbench.video.reader.process import ReaderProcess
 from vbench.video.split import Splitter
 from vbench.video.types import VideoInfo, VideoLimits
 
@@ -49,7 +49,7 @@ def options(**changes: object) -> dict[str, object]:
     return {"fps": Fraction(5), "chunk_s": Fraction(1), "limits": VideoLimits()} | changes
 
 
-def most_frames(info: VideoInfo) -> int:
+def max_frames(info: VideoInfo) -> int:
     return 2 if info.frames else 0
 
 
@@ -59,7 +59,7 @@ def split(
     with readers.split(
         path,
         options(**changes),
-        most_frames=most_frames,
+        max_frames=max_frames,
         chunk_bytes=CHUNK_BYTES,
         stop=stop or threading.Event(),
     ) as video:
@@ -70,20 +70,20 @@ def split(
 def test_the_chunks_are_those_of_a_splitter_here(readers: ReaderServer, clip: ClipStore, name: str) -> None:
     path = clip(name)
     with (
-        Splitter(path, **options(), most_frames=most_frames) as here,  # type: ignore[arg-type]
+        Splitter(path, **options(), max_frames=max_frames) as here,  # type: ignore[arg-type]
         readers.split(
-            path, options(), most_frames=most_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
+            path, options(), max_frames=max_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
         ) as there,
     ):
         assert there.info == here.info
-        assert (there.targets == here.targets).all()
+        assert (there.sampled_pts == here.sampled_pts).all()
         assert there.chunk_count == here.chunk_count
         assert [part.start_s for part in there.plan] == [part.start_s for part in here.plan]
         assert there.coded_bytes == here.coded_bytes
         for mine, theirs in zip(here, there, strict=True):
             assert theirs.info == here.info
             assert (mine.payload == theirs.payload).all()
-            assert (mine.targets == theirs.targets).all()
+            assert (mine.sampled_pts == theirs.sampled_pts).all()
             assert (mine.index, mine.end_s, mine.pts_shift, mine.packets) == (
                 theirs.index,
                 theirs.end_s,
@@ -163,14 +163,14 @@ def slow(clip: ClipStore, tmp_path: Path) -> Path:
 
 def test_reading_is_bounded_in_cpu_time(readers: ReaderServer, slow: Path) -> None:
     before = psutil.Process().memory_info().rss
-    with pytest.raises(VideoTooLargeError, match=r"slow.mp4 takes more than 1 s of CPU time to read"):
+    with pytest.raises(VideoTooLargeError, match=r"slow.mp4 takes too much CPU time to read: 1 s"):
         split(readers, slow, limits=VideoLimits(max_read_s=1))
     assert psutil.Process().memory_info().rss - before < 50_000_000
 
 
 def test_reading_that_does_not_get_on_is_given_up_early(readers: ReaderServer, slow: Path) -> None:
     began = time.monotonic()
-    with pytest.raises(VideoTooLargeError, match=r"or 1 s without getting on"):
+    with pytest.raises(VideoTooLargeError, match=r"and 1 s without progress"):
         split(readers, slow, limits=VideoLimits(max_stall_s=1))
     assert time.monotonic() - began < 30
 
@@ -182,7 +182,7 @@ def test_reading_that_gets_on_may_take_longer(readers: ReaderServer, clip: ClipS
     subprocess.run([*command, str(path)], check=True, timeout=60)
     long_chunks = {"chunk_s": Fraction(10_000), "fps": Fraction(1, 1000)}
     assert split(readers, path, limits=VideoLimits(max_stall_s=3), **long_chunks)
-    with pytest.raises(VideoTooLargeError, match=r"takes more than 1 s of CPU time to read"):
+    with pytest.raises(VideoTooLargeError, match=r"takes too much CPU time to read: 1 s"):
         split(readers, path, limits=VideoLimits(max_read_s=1), **long_chunks)
 
 
@@ -200,20 +200,20 @@ def test_a_reader_is_asked_only_for_chunks_that_have_frames(
     readers: ReaderServer, sparse: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bytes] = []
-    ask = Reader.ask
+    ask = ReaderProcess.send
 
-    def noted(reader: Reader, words: bytes) -> None:
+    def noted(reader: ReaderProcess, words: bytes) -> None:
         asked.append(words)
         ask(reader, words)
 
-    monkeypatch.setattr(Reader, "ask", noted)
+    monkeypatch.setattr(ReaderProcess, "send", noted)
     with readers.split(
-        sparse, options(), most_frames=most_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
+        sparse, options(), max_frames=max_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
     ) as video:
         chunks = list(video)
-    with Splitter(sparse, **options(), most_frames=most_frames) as here:  # type: ignore[arg-type]
-        expected = [(one.index, one.start_s, one.end_s, one.targets.tolist()) for one in here]
-    assert [(one.index, one.start_s, one.end_s, one.targets.tolist()) for one in chunks] == expected
+    with Splitter(sparse, **options(), max_frames=max_frames) as here:  # type: ignore[arg-type]
+        expected = [(one.index, one.start_s, one.end_s, one.sampled_pts.tolist()) for one in here]
+    assert [(one.index, one.start_s, one.end_s, one.sampled_pts.tolist()) for one in chunks] == expected
     assert len(chunks) == video.chunk_count == 20_001
     assert asked.count(b"next") == 3
 
@@ -221,7 +221,7 @@ def test_a_reader_is_asked_only_for_chunks_that_have_frames(
 def test_many_chunks_without_a_frame_are_refused(readers: ReaderServer, sparse: Path) -> None:
     with pytest.raises(
         VideoTooLargeError,
-        match=r"would have 200001 chunks of 0.1 s, 199998 of them without a frame .*chunk_s",
+        match=r"would have 200001 chunks of 0.1 s, 199998 of them without a sampled frame.*chunk_s",
     ):
         split(readers, sparse, chunk_s=Fraction(1, 10))
 
@@ -232,9 +232,7 @@ def test_all_chunks_together_are_bounded_in_cpu_time(readers: ReaderServer, tmp_
     made = ["-f", "lavfi", "-i", "color=size=64x64:rate=30:duration=100", "-g", "3000", "-bf", "0"]
     command = [ffmpeg_path(), "-v", "error", *made, "-c:v", "libx264", "-preset", "ultrafast"]
     subprocess.run([*command, str(path)], check=True, timeout=60)
-    with pytest.raises(
-        VideoTooLargeError, match=r"takes more CPU time to cut into chunks .*: ask for longer chunks"
-    ):
+    with pytest.raises(VideoTooLargeError, match=r"takes too much CPU time to split: .*; use longer chunks"):
         split(readers, path, fps=Fraction(30), chunk_s=Fraction(1, 30), limits=VideoLimits(max_read_s=1))
 
 
@@ -267,7 +265,7 @@ def test_a_reader_that_crashes_fails_its_video_alone(readers: ReaderServer, clip
     server = readers._process
     assert server is not None
     with readers.split(
-        clip("constant"), options(), most_frames=most_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
+        clip("constant"), options(), max_frames=max_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
     ) as video:
         (reader,) = psutil.Process(server.pid).children()
         reader.send_signal(signal.SIGSEGV)
@@ -288,7 +286,7 @@ def test_readers_get_nothing_secret(
     readers: ReaderServer, clip: ClipStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with readers.split(
-        clip("constant"), options(), most_frames=most_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
+        clip("constant"), options(), max_frames=max_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
     ):
         server = readers._process
         assert server is not None
@@ -319,7 +317,7 @@ def test_readers_do_not_outlive_their_service(clip: ClipStore, slow: Path) -> No
         "import sys, threading; from fractions import Fraction; from pathlib import Path\n"
         "from vbench.video.reader.pool import ReaderServer; from vbench.video.types import VideoLimits\n"
         "options = {'fps': Fraction(1), 'chunk_s': Fraction(1), 'limits': VideoLimits()}\n"
-        "split = ReaderServer().split(Path(sys.argv[1]), options, most_frames=lambda _: None,\n"
+        "split = ReaderServer().split(Path(sys.argv[1]), options, max_frames=lambda _: None,\n"
         "                             chunk_bytes=1, stop=threading.Event())\n"
         "split.__enter__()\n"
     )

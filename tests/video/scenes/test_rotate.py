@@ -78,4 +78,4 @@ def test_one_that_was_replaced_is_made_again_and_named(clip: Path) -> None:
     first.write_bytes(second.read_bytes())
     ensure_rotated(clip, Fraction(4), 9, said.append)
     assert first.read_bytes() == before
-    assert said == [f"{first} has other bytes than were written to the cache: it is made again."]
+    assert said == [f"{first} differs from what was written to the cache: it is made again."]

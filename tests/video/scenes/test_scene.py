@@ -277,10 +277,10 @@ def test_time_between_two_frames_belongs_to_the_earlier_one() -> None:
 
 def test_missing_or_damaged_truth_is_a_video_error(tmp_path: Path) -> None:
     clip = clip_path(SMALL, tmp_path)
-    with pytest.raises(VideoError, match=r"no ground truth in .*truth\.json"):
+    with pytest.raises(VideoError, match=r"truth\.json has no ground truth"):
         load_truth(clip)
     truth_path(clip).write_text(json.dumps({"fps": "10"}))
-    with pytest.raises(VideoError, match="let ensure_clip make both"):
+    with pytest.raises(VideoError, match="ensure_clip makes both again"):
         load_truth(clip)
 
 
@@ -297,13 +297,13 @@ def test_a_clip_or_truth_that_was_replaced_is_made_again_and_named(tmp_path: Pat
     before, said = clip.read_bytes(), list[str]()
     for path, source in ((clip, other), (truth_path(clip), truth_path(other))):
         path.write_bytes(source.read_bytes())
-        assert ensure_clip(SMALL, tmp_path, say=said.append).read_bytes() == before
-        assert said.pop() == f"{path} has other bytes than were written to the cache: it is made again."
+        assert ensure_clip(SMALL, tmp_path, warn=said.append).read_bytes() == before
+        assert said.pop() == f"{path} differs from what was written to the cache: it is made again."
         assert load_truth(clip) != load_truth(other)
         # With its digest, too: it says what the file was made from.
         path.write_bytes(source.read_bytes())
         digest_path(path).write_bytes(digest_path(source).read_bytes())
-        assert ensure_clip(SMALL, tmp_path, say=said.append).read_bytes() == before
+        assert ensure_clip(SMALL, tmp_path, warn=said.append).read_bytes() == before
         assert said.pop() == f"{path} was made from something else: it is made again."
     assert said == []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 from av.packet import Packet
 
-from vbench.video.index.decoder_state import configured_units
+from vbench.video.codecs.state_units import configured_units
 
 Edit = Callable[[int, bytes], bytes | list[bytes]]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from vbench.video.fetch.download import fetched
+from vbench.video.fetch.download import fetch_video
 from vbench.video.fetch.public_addresses import PrivateSources
 from vbench.video.types import VideoLimits
 
@@ -110,7 +110,7 @@ def fetch(
     private: PrivateSources | None = None,
     limits: VideoLimits = LIMITS,
 ) -> bytes:
-    with fetched(url, limits=limits, timeout_s=timeout_s, private=private) as local:
+    with fetch_video(url, limits=limits, timeout_s=timeout_s, private=private) as local:
         return local.path.read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Reads from AV1 frame headers how large each frame is that a stream shows: frames may change their size."""
+"""Reads the size of each shown frame from AV1 frame headers: frames may change their size."""
 
 import math
 from collections.abc import Iterator
@@ -14,59 +14,59 @@ from vbench.video.codecs.av1_obu import (
     obus,
 )
 from vbench.video.codecs.bits import Bits
-from vbench.video.codecs.picture_format import PictureFacts
+from vbench.video.codecs.picture_format import PictureFormat
 
 _KEY, _INTRA_ONLY, _SWITCH = 0, 2, 3
 """``frame_type``, AV1 bitstream specification 6.8.2."""
 _SLOTS, _REFERENCES = 8, 7
 """NUM_REF_FRAMES and REFS_PER_FRAME, clause 3."""
 _HEAD_BYTES = 256
-"""Of a frame header: more than it takes to reach the frame's size."""
+"""Bytes of a frame header that are read: more than enough to reach the frame's size."""
 
 _Size = tuple[int, int]
 """Width after super-resolution, and height."""
 
 
-class FrameSizes:
-    """Follows a stream's frames in decoding order, and the sizes of those that later ones may refer to."""
+class Av1FrameSizes:
+    """Follows a stream's frames in decoding order, and the sizes in its reference slots."""
 
     def __init__(self) -> None:
         self._sequence: Av1Sequence | None = None
         self._slots: list[_Size | None] = [None] * _SLOTS
         self.largest: _Size = 0, 0
-        """That of the frame with the most pixels so far, whether it is shown or not."""
+        """Size of the frame with the most pixels so far, shown or not."""
 
-    def see(self, sequence_header: bytes) -> None:
-        """Note a sequence header's payload; a damaged one is left out."""
+    def add_sequence_header(self, sequence_header: bytes) -> None:
+        """Add a sequence header's payload; a damaged one is ignored."""
         try:
             self._sequence = av1_sequence(sequence_header)
         except EOFError:
             return
 
-    def facts(self, packet: bytes) -> Iterator[PictureFacts]:
-        """Facts of each frame that a packet shows, in order.
+    def shown_formats(self, packet: bytes) -> Iterator[PictureFormat]:
+        """The format of each frame that a packet shows, in order.
 
-        A frame whose header cannot be read, and one of a stream with layers of several sizes, counts as one
-        of the sequence's own size.
+        If its header cannot be read, or the stream has spatial layers, a frame counts as one of the
+        sequence's own size.
         """
         units = list(obus(packet))
         layered = any(unit.spatial_id for unit in units)
         for unit in units:
             if unit.type == SEQUENCE_HEADER:
-                self.see(unit.payload)
+                self.add_sequence_header(unit.payload)
             elif unit.type in (FRAME_HEADER, FRAME) and self._sequence is not None:
                 try:
                     shown, size = self._frame(unit, self._sequence)
                 except EOFError:
                     shown, size = True, None
                 if shown:
-                    facts = self._sequence.facts
+                    picture = self._sequence.picture
                     if size is not None and not layered:
-                        facts = replace(facts, width=size[0], height=size[1])
-                    yield facts
+                        picture = replace(picture, width=size[0], height=size[1])
+                    yield picture
 
     def _frame(self, unit: Obu, sequence: Av1Sequence) -> tuple[bool, _Size | None]:
-        """Whether a frame is shown, and its size; None if unknown (``uncompressed_header``, 5.9.2)."""
+        """Whether a frame is shown, and its size or None if unknown (``uncompressed_header``, 5.9.2)."""
         bits = Bits(unit.payload[:_HEAD_BYTES])
         kind, shown, resilient = _KEY, True, True
         if not sequence.reduced:
@@ -112,13 +112,13 @@ class FrameSizes:
             if bits.take(1):  # found_ref
                 return None if reference is None else self._slots[reference]
         if not own_size:
-            return sequence.facts.width, sequence.facts.height
+            return sequence.picture.width, sequence.picture.height
         width_bits, height_bits = sequence.size_bits
         return bits.take(width_bits) + 1, bits.take(height_bits) + 1
 
 
 def _references(bits: Bits, sequence: Av1Sequence) -> list[int | None]:
-    """The slots that a frame refers to; None for those that a decoder works out (7.8)."""
+    """The slots that a frame refers to; None for those that a decoder derives (7.8)."""
     known: list[int | None] = [None] * _REFERENCES
     short = sequence.order_bits > 0 and bits.take(1) == 1  # frame_refs_short_signaling
     if short:

@@ -1,13 +1,16 @@
-"""Reads AV1's open bitstream units (OBUs): sequence headers, and where decoding can start."""
+"""Reads AV1's open bitstream units (OBUs): sequence headers, and where decoding can start.
+
+Sections are those of the AV1 Bitstream & Decoding Process Specification.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vbench.video.codecs.bits import Bits
-from vbench.video.codecs.picture_format import PictureFacts
+from vbench.video.codecs.picture_format import PictureFormat
 
 SEQUENCE_HEADER, FRAME_HEADER, FRAME = 1, 3, 6
-"""OBU types, AV1 bitstream specification 6.2.2."""
+"""OBU types, 6.2.2."""
 _KEY_FRAME = 0
 
 
@@ -18,12 +21,12 @@ class Obu:
     type: int
     payload: bytes
     spatial_id: int = 0
-    """Layer of a scalable stream, 0 for the smallest pictures."""
+    """Spatial layer of a scalable stream; 0 has the smallest pictures."""
     temporal_id: int = 0
 
 
 def obus(packet: bytes) -> Iterator[Obu]:
-    """The OBUs of a packet in the low-overhead format (AV1 5.3); ends early if the packet is damaged."""
+    """The OBUs of a packet in the low-overhead format (5.2); ends early if the packet is damaged."""
     at = 0
     while at < len(packet):
         header, extended = packet[at], packet[at] >> 2 & 1
@@ -57,17 +60,17 @@ def configured_sequence_header(extradata: bytes | None) -> bytes | None:
 
 
 def announced_pixels(extradata: bytes | None) -> int:
-    """Pixels of the largest picture that a stream's extradata allows; 0 if it does not say."""
+    """Pixels of the largest picture that a stream's extradata announces; 0 if it announces none."""
     header = configured_sequence_header(extradata)
     try:
-        facts = None if header is None else av1_facts(header)
+        picture = None if header is None else av1_picture_format(header)
     except EOFError:
         return 0
-    return 0 if facts is None else facts.width * facts.height
+    return 0 if picture is None else picture.width * picture.height
 
 
 def sequence_header_obu(payload: bytes) -> bytes:
-    """A whole OBU with its size for a sequence header's payload."""
+    """A complete OBU, with its size, for a sequence header's payload."""
     size, left = bytearray(), len(payload)
     while left > 0x7F:
         size.append(left & 0x7F | 0x80)
@@ -77,7 +80,7 @@ def sequence_header_obu(payload: bytes) -> bytes:
 
 
 def shown_frames(packet: bytes) -> int:
-    """How many frames of the lowest spatial layer a packet shows; a temporal unit shows one."""
+    """How many frames of the lowest spatial layer a packet shows; a valid temporal unit shows one."""
     still, count = False, 0
     for obu in obus(packet):
         if obu.type == SEQUENCE_HEADER and obu.payload:
@@ -89,7 +92,7 @@ def shown_frames(packet: bytes) -> int:
 
 
 def starts_with_shown_key_frame(packet: bytes) -> bool:
-    """Whether a packet's first frame is a key frame that is shown: only that resets all of a decoder's state.
+    """Whether a packet's first frame is a shown key frame: only that resets all of a decoder's state.
 
     A key frame that is shown later ("forward key frame") leaves the other reference frames as they are.
     """
@@ -116,22 +119,22 @@ def _leb128(data: bytes, at: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Av1Sequence:
-    """What a sequence header says (AV1 bitstream specification 5.5): its pictures, and its frame headers."""
+    """What a sequence header (5.5) says of its pictures and of its frame headers."""
 
-    facts: PictureFacts
-    """Of pictures of the largest size, which is that of frames that name no other."""
+    picture: PictureFormat
+    """Format of pictures of the largest size, the size of frames that state no other."""
     reduced: bool
     """``reduced_still_picture_header``."""
     size_bits: tuple[int, int]
-    """Bits of a frame's width and height."""
+    """Bits of ``frame_width_minus_1`` and ``frame_height_minus_1`` in frame headers."""
     presentation_bits: int
-    """Of ``frame_presentation_time``; 0 if frames have none."""
+    """Bits of ``frame_presentation_time``; 0 if frames have none."""
     removal_bits: int
-    """Of ``buffer_removal_time``; 0 if frames have none."""
+    """Bits of ``buffer_removal_time``; 0 if frames have none."""
     operating_points: tuple[int, ...]
     """``operating_point_idc`` of those with a decoder model."""
     id_bits: tuple[int, int]
-    """Of ``delta_frame_id`` and of a frame's own id; 0, 0 if frames have none."""
+    """Bits of ``delta_frame_id`` and of a frame's id; (0, 0) if frames have none."""
     order_bits: int
     """``OrderHintBits``."""
     screen_content: int
@@ -141,13 +144,13 @@ class Av1Sequence:
     superres: bool
 
 
-def av1_facts(sequence_header: bytes) -> PictureFacts:
-    """Facts in a sequence header's payload; EOFError if it ends too early."""
-    return av1_sequence(sequence_header).facts
+def av1_picture_format(sequence_header: bytes) -> PictureFormat:
+    """The format that a sequence header's payload states; EOFError if it ends too early."""
+    return av1_sequence(sequence_header).picture
 
 
 def av1_sequence(sequence_header: bytes) -> Av1Sequence:
-    """All that frame headers depend on in a sequence header's payload.
+    """What frame headers depend on in a sequence header's payload (5.5).
 
     Raises:
         EOFError: it ends too early.
@@ -174,7 +177,7 @@ def av1_sequence(sequence_header: bytes) -> Av1Sequence:
     bits.take(2)  # enable_cdef, enable_restoration
     chroma, depth, matrix, full_range = _colours(bits, profile)
     return Av1Sequence(
-        facts=PictureFacts(
+        picture=PictureFormat(
             width=width, height=height, chroma=chroma, bit_depth=depth, matrix=matrix, full_range=full_range
         ),
         reduced=reduced == 1,

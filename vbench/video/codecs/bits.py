@@ -1,30 +1,30 @@
-"""Takes numbers bit by bit from coded headers, and takes emulation prevention bytes out or puts them in."""
+"""Reads bits and Exp-Golomb codes from coded headers; adds and removes emulation prevention bytes."""
 
 
 class Bits:
-    """Takes bits from the front; EOFError where there are too few left."""
+    """Reads bits from the front of ``data``; EOFError if too few are left."""
 
     def __init__(self, data: bytes) -> None:
         self._value = int.from_bytes(data, "big")
         self.left = 8 * len(data)
-        """How many bits were not taken yet."""
+        """Number of unread bits."""
 
     def take(self, count: int) -> int:
-        """The next ``count`` bits as a number, the first the highest."""
+        """The next ``count`` bits as a number, most significant bit first: u(n), ITU-T H.264 7.2."""
         if count > self.left:
             raise EOFError
         self.left -= count
         return self._value >> self.left & (1 << count) - 1
 
     def unsigned(self) -> int:
-        """ue(v), ITU-T H.264 9.1."""
+        """The next Exp-Golomb code as an unsigned number: ue(v), ITU-T H.264 9.1."""
         zeros = 0
         while not self.take(1):
             zeros += 1
         return (1 << zeros) - 1 + self.take(zeros)
 
     def signed(self) -> int:
-        """se(v), ITU-T H.264 9.1.1."""
+        """The next Exp-Golomb code as a signed number: se(v), ITU-T H.264 9.1.1."""
         number = self.unsigned()
         return (number + 1) // 2 if number % 2 else -(number // 2)
 

@@ -1,10 +1,13 @@
-"""Reads from an HEVC film grain message whether it also holds for later pictures."""
+"""Reads from an HEVC film grain message whether it also applies to later pictures."""
 
 from vbench.video.codecs.bits import Bits
 
 
 def has_lasting_grain(payload: bytes) -> bool:
-    """``film_grain_characteristics_persistence_flag`` (ITU-T H.265 D.2.20); False if it ends all grain."""
+    """Whether an SEI payload has ``film_grain_characteristics_persistence_flag`` (ITU-T H.265 D.2.20).
+
+    False if the message ends all film grain, or is too short.
+    """
     bits = Bits(payload)
     try:
         if bits.take(1):  # film_grain_characteristics_cancel_flag

@@ -1,15 +1,18 @@
-"""Reads from H.264 sequence parameter sets whether pictures can be fields, and how far they are reordered."""
+"""Reads from H.264 sequence parameter sets whether pictures can be fields, and how far they are reordered.
+
+Sections are those of ITU-T H.264.
+"""
 
 from vbench.video.codecs.bits import Bits, unescaped
 
 WITH_CHROMA_FORMAT = {44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244}
-"""Values of ``profile_idc`` whose parameter sets say their chroma format, ITU-T H.264 7.3.2.1.1."""
+"""Values of ``profile_idc`` whose parameter sets state their chroma format, 7.3.2.1.1."""
 
 
 def has_frames_only(sps: bytes) -> bool:
-    """``frame_mbs_only_flag`` of a sequence parameter set without its NAL header (ITU-T H.264 7.3.2.1.1).
+    """``frame_mbs_only_flag`` of a sequence parameter set without its NAL header (7.3.2.1.1).
 
-    False where it ends too early to tell.
+    False if it ends too early to tell.
     """
     bits = Bits(unescaped(sps))
     try:
@@ -20,7 +23,7 @@ def has_frames_only(sps: bytes) -> bool:
 
 
 def skip_to_frames_only(bits: Bits) -> None:
-    """Take what stands before ``frame_mbs_only_flag``; EOFError where the parameter set ends before."""
+    """Skip what precedes ``frame_mbs_only_flag``; EOFError if the parameter set ends before."""
     profile = bits.take(8)
     bits.take(16)  # constraint flags, level_idc
     bits.unsigned()  # seq_parameter_set_id
@@ -35,7 +38,7 @@ def skip_to_frames_only(bits: Bits) -> None:
 
 
 def skip_chroma_format(bits: Bits) -> bool:
-    """Take ``chroma_format_idc`` and what depends on the profile like it; ``separate_colour_plane_flag``."""
+    """Skip ``chroma_format_idc`` and the profile's other fields; returns ``separate_colour_plane_flag``."""
     chroma_format = bits.unsigned()
     separate = chroma_format == 3 and bits.take(1) == 1
     bits.unsigned()  # bit_depth_luma_minus8
@@ -49,7 +52,7 @@ def skip_chroma_format(bits: Bits) -> bool:
 
 
 def skip_scaling_list(bits: Bits, size: int) -> None:
-    """``scaling_list``, 7.3.2.1.1.1: a list ends early where the next scale is 0."""
+    """Skip ``scaling_list`` (7.3.2.1.1.1): a list ends early if the next scale is 0."""
     scale = 8
     for _ in range(size):
         scale = (scale + bits.signed()) % 256
@@ -58,7 +61,7 @@ def skip_scaling_list(bits: Bits, size: int) -> None:
 
 
 def skip_order_count(bits: Bits) -> None:
-    """From ``pic_order_cnt_type`` to before ``max_num_ref_frames``, 7.3.2.1.1."""
+    """Skip from ``pic_order_cnt_type`` to before ``max_num_ref_frames`` (7.3.2.1.1)."""
     kind = bits.unsigned()  # pic_order_cnt_type
     if kind == 0:
         bits.unsigned()  # log2_max_pic_order_cnt_lsb_minus4
@@ -71,9 +74,9 @@ def skip_order_count(bits: Bits) -> None:
 
 
 def reordered_pictures(sps: bytes) -> int | None:
-    """``max_num_reorder_frames`` of a sequence parameter set without its NAL header; None if it is not said.
+    """``max_num_reorder_frames`` of a sequence parameter set without its NAL header; None if it has none.
 
-    It says how many pictures a decoder holds back to put them in order (ITU-T H.264 annex E).
+    It is the number of pictures that a decoder holds back to put them in order (annex E.2.1).
     """
     bits = Bits(unescaped(sps))
     try:

@@ -1,22 +1,25 @@
-"""Tells what H.264 slices belong to: a frame, a field or a redundant coding, and its place in order."""
+"""Reads H.264 slice headers: whether a slice belongs to a frame, a field or a redundant picture, and its
+order.
+
+Sections are those of ITU-T H.264.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from dataclasses import field as field_of
 
 from vbench.video.codecs.bits import Bits, unescaped
-from vbench.video.codecs.bitstream import H264_IDR
 from vbench.video.codecs.h264_parameter_sets import (
     WITH_CHROMA_FORMAT,
     has_frames_only,
     reordered_pictures,
     skip_chroma_format,
 )
-from vbench.video.codecs.picture_order import OrderCount
-from vbench.video.index.decoder_state import H264_PPS, H264_SPS
+from vbench.video.codecs.nal_types import H264_IDR, H264_PPS, H264_SPS
+from vbench.video.codecs.picture_order import PictureOrderCount
 
 _HEAD_BYTES = 24
-"""Of a slice or picture parameter set: more than it takes to reach what is said of redundancy."""
+"""Bytes of a slice or picture parameter set that are read: more than enough for its redundancy fields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,36 +32,36 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """What a slice header says of the picture that the slice belongs to."""
+    """What a slice header states of the picture that the slice belongs to."""
 
     field: Field | None = None
-    """The field that it is part of; None for a frame."""
+    """The field that the slice is part of; None for a frame."""
     redundant: bool = False
-    """Whether it codes a part of the picture again, which decoders leave out (``redundant_pic_cnt``)."""
-    count: OrderCount | None = field_of(default=None, compare=False)
-    """The picture's place in order; None if the header cannot be read."""
+    """Whether it codes part of the picture again, which decoders ignore (``redundant_pic_cnt`` above 0)."""
+    count: PictureOrderCount | None = field_of(default=None, compare=False)
+    """The picture's position in order; None if the header cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sequence:
-    """What a sequence parameter set says of its slices' headers."""
+    """What a sequence parameter set states of its slices' headers."""
 
     frames_only: bool
     separate_planes: bool
     frame_num_bits: int
     order_bits: int
-    """Of ``pic_order_cnt_lsb``; 0 if slices have none."""
+    """Bits of ``pic_order_cnt_lsb``; 0 if slices have none."""
     order_deltas: bool
     """Whether slices have ``delta_pic_order_cnt`` (``pic_order_cnt_type`` 1)."""
     in_decoding_order: bool
-    """Whether pictures are shown in decoding order (``pic_order_cnt_type`` 2)."""
+    """Whether pictures are output in decoding order (``pic_order_cnt_type`` 2)."""
     reordered: int | None
-    """How many pictures decoders hold back to put them in order; None if that is not said."""
+    """How many pictures decoders hold back to put them in order; None if the set does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Picture:
-    """What a picture parameter set says of its slices' headers."""
+    """What a picture parameter set states of its slices' headers."""
 
     sequence: int
     """Id of its sequence parameter set."""
@@ -71,16 +74,16 @@ class _Picture:
 _WHOLE_FRAME = Slice()
 
 
-class SliceReader:
-    """Reads slice headers up to ``redundant_pic_cnt`` at most, with the parameter sets in force."""
+class H264SliceReader:
+    """Reads slice headers up to ``redundant_pic_cnt``, with the active parameter sets."""
 
     def __init__(self) -> None:
         self._sequences: dict[int, _Sequence] = {}
         self._pictures: dict[int, tuple[_Picture, _Sequence]] = {}
-        """Picture parameter sets, each with the sequence parameter set in force when it arrived."""
+        """Picture parameter sets, each with the sequence parameter set that was active when it arrived."""
 
-    def see(self, units: Iterable[bytes]) -> None:
-        """Note the parameter sets among these NAL units; damaged ones are left out."""
+    def add_parameter_sets(self, units: Iterable[bytes]) -> None:
+        """Activate the parameter sets among these NAL units; damaged ones are ignored."""
         for unit in units:
             try:
                 if unit[0] & 31 == H264_SPS:
@@ -93,14 +96,14 @@ class SliceReader:
             except EOFError:
                 continue
 
-    def held_back(self) -> int | None:
-        """How many pictures decoders hold back at least to put them in order; None if that is not said."""
-        said = [sequence.reordered for sequence in self._sequences.values()]
-        known = [count for count in said if count is not None]
-        return min(known) if known and len(known) == len(said) else None
+    def reorder_depth(self) -> int | None:
+        """Fewest pictures that decoders hold back to put them in order; None if the stream does not say."""
+        depths = [sequence.reordered for sequence in self._sequences.values()]
+        known = [depth for depth in depths if depth is not None]
+        return min(known) if known and len(known) == len(depths) else None
 
     def slice(self, head: bytes) -> Slice:
-        """What a slice belongs to (ITU-T H.264 7.3.3); a frame, if it is damaged.
+        """What a slice belongs to (7.3.3); a frame if the header is damaged.
 
         Args:
             head: the first 24 bytes of the slice's NAL unit.
@@ -109,10 +112,10 @@ class SliceReader:
         try:
             bits.unsigned()  # first_mb_in_slice
             bits.unsigned()  # slice_type
-            read_with = self._pictures.get(bits.unsigned())
-            if read_with is None:
+            parameter_sets = self._pictures.get(bits.unsigned())
+            if parameter_sets is None:
                 return _WHOLE_FRAME
-            picture, sequence = read_with
+            picture, sequence = parameter_sets
             if sequence.separate_planes:
                 bits.take(2)
             frame_num = bits.take(sequence.frame_num_bits)
@@ -120,7 +123,7 @@ class SliceReader:
                 field = Field(frame_num=frame_num, bottom=bits.take(1) == 1)
             if head[0] & 31 == H264_IDR:
                 bits.unsigned()  # idr_pic_id
-            count = OrderCount(
+            count = PictureOrderCount(
                 frame_num=frame_num,
                 frame_num_bits=sequence.frame_num_bits,
                 lsb=bits.take(sequence.order_bits) if sequence.order_bits else None,
@@ -138,7 +141,7 @@ class SliceReader:
 
 
 def _sequence(sps: bytes) -> tuple[int, _Sequence]:
-    """Id and facts of a sequence parameter set without its NAL header (7.3.2.1.1)."""
+    """Id and content of a sequence parameter set without its NAL header (7.3.2.1.1)."""
     bits = Bits(unescaped(sps))
     profile = bits.take(8)
     bits.take(16)  # constraint flags, level_idc
@@ -158,9 +161,9 @@ def _sequence(sps: bytes) -> tuple[int, _Sequence]:
 
 
 def _picture(pps: bytes) -> tuple[int, _Picture]:
-    """Id and facts of the head of a picture parameter set without its NAL header (7.3.2.2).
+    """Id and content of the head of a picture parameter set without its NAL header (7.3.2.2).
 
-    Those with several slice groups, which FFmpeg does not decode, are not read on.
+    Sets with several slice groups, which FFmpeg does not decode, are not read further.
     """
     bits = Bits(unescaped(pps))
     number, sequence = bits.unsigned(), bits.unsigned()

@@ -1,35 +1,37 @@
-"""Reads HEVC slice headers as far as they say whether a picture is handed out, and in which order."""
+"""Reads from HEVC slice headers whether a picture is output, and in which order.
+
+Sections are those of ITU-T H.265.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vbench.video.codecs.bits import Bits, unescaped
-from vbench.video.codecs.bitstream import HEVC_IDR, HEVC_IRAP
+from vbench.video.codecs.nal_types import HEVC_IDR, HEVC_IRAP, HEVC_PPS, HEVC_SPS
 from vbench.video.codecs.picture_format import skip_profile_tier_level
-from vbench.video.codecs.picture_order import OrderCount
-from vbench.video.index.decoder_state import HEVC_PPS, HEVC_SPS
+from vbench.video.codecs.picture_order import PictureOrderCount
 
 _HEAD_BYTES = 24
-"""Of a picture parameter set: more than it takes to reach what slice headers depend on."""
+"""Bytes of a picture parameter set that are read: more than enough for what slice headers depend on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HevcSlice:
-    """What the first slice of a picture says of it."""
+    """What the first slice of a picture states of it."""
 
     is_output: bool = True
-    """``pic_output_flag``: whether decoders hand the picture out."""
-    count: OrderCount | None = None
-    """The picture's place in order; None if the header cannot be read."""
+    """``pic_output_flag``: whether decoders output the picture."""
+    count: PictureOrderCount | None = None
+    """The picture's position in order; None if the header cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sequence:
     separate_planes: bool
     order_bits: int
-    """Of ``slice_pic_order_cnt_lsb``."""
+    """Bits of ``slice_pic_order_cnt_lsb``."""
     reordered: int
-    """How many pictures decoders hold back to put them in order."""
+    """How many pictures decoders hold back to put them in order (``sps_max_num_reorder_pics``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +45,14 @@ class _Picture:
 
 
 class HevcSliceReader:
-    """Reads slice headers up to ``slice_pic_order_cnt_lsb``, with the parameter sets in force."""
+    """Reads slice headers up to ``slice_pic_order_cnt_lsb``, with the active parameter sets."""
 
     def __init__(self) -> None:
         self._sequences: dict[int, _Sequence] = {}
         self._pictures: dict[int, _Picture] = {}
 
-    def see(self, units: Iterable[bytes]) -> None:
-        """Note the parameter sets of the base layer among these NAL units; damaged ones are left out."""
+    def add_parameter_sets(self, units: Iterable[bytes]) -> None:
+        """Activate the base layer's parameter sets among these NAL units; damaged ones are ignored."""
         for unit in units:
             if len(unit) < 3 or hevc_layer(unit):
                 continue
@@ -64,12 +66,12 @@ class HevcSliceReader:
             except EOFError:
                 continue
 
-    def held_back(self) -> int | None:
-        """How many pictures decoders hold back at least to put them in order; None if that is not known."""
+    def reorder_depth(self) -> int | None:
+        """Fewest pictures that decoders hold back to put them in order; None if the stream does not say."""
         return min((sequence.reordered for sequence in self._sequences.values()), default=None)
 
     def slice(self, head: bytes) -> HevcSlice:
-        """What the first slice of a picture says (ITU-T H.265 7.3.6.1); a picture to hand out, if damaged.
+        """What the first slice of a picture states (7.3.6.1); a picture to output if the header is damaged.
 
         Args:
             head: the first 24 bytes of the slice's NAL unit.
@@ -89,18 +91,20 @@ class HevcSliceReader:
             if sequence.separate_planes:
                 bits.take(2)
             lsb = 0 if kind in HEVC_IDR else bits.take(sequence.order_bits)
-            return HevcSlice(is_output=is_output, count=OrderCount(lsb=lsb, lsb_bits=sequence.order_bits))
+            return HevcSlice(
+                is_output=is_output, count=PictureOrderCount(lsb=lsb, lsb_bits=sequence.order_bits)
+            )
         except EOFError:
             return HevcSlice(is_output=is_output)
 
 
 def hevc_layer(unit: bytes) -> int:
-    """``nuh_layer_id`` of a NAL unit (ITU-T H.265 7.3.1.2); 0 is the base layer."""
+    """``nuh_layer_id`` of a NAL unit (7.3.1.2); 0 is the base layer."""
     return (unit[0] & 1) << 5 | unit[1] >> 3
 
 
 def _sequence(sps: bytes) -> tuple[int, _Sequence]:
-    """Id and facts of a sequence parameter set without its NAL header (7.3.2.2.1)."""
+    """Id and content of a sequence parameter set without its NAL header (7.3.2.2.1)."""
     bits = Bits(unescaped(sps))
     bits.take(4)  # sps_video_parameter_set_id
     layers = bits.take(3) + 1
@@ -123,7 +127,7 @@ def _sequence(sps: bytes) -> tuple[int, _Sequence]:
 
 
 def _picture(pps: bytes) -> tuple[int, _Picture]:
-    """Id and facts of the head of a picture parameter set without its NAL header (7.3.2.3.1)."""
+    """Id and content of the head of a picture parameter set without its NAL header (7.3.2.3.1)."""
     bits = Bits(unescaped(pps))
     number, sequence = bits.unsigned(), bits.unsigned()
     bits.take(1)  # dependent_slice_segments_enabled_flag

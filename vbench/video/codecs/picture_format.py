@@ -1,4 +1,4 @@
-"""Reads from coded headers what every picture of a stream has in common: size, pixel format, colours."""
+"""The size, chroma format, bit depth and colours of pictures, as H.264 and HEVC parameter sets state them."""
 
 from dataclasses import dataclass
 
@@ -13,36 +13,39 @@ RGB_MATRIX = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureFacts:
-    """What a header says of its pictures, as far as pixels depend on it."""
+class PictureFormat:
+    """What a header states of its pictures that pixels depend on."""
 
     width: int
-    """Pixels of the picture as it is shown, the header's own cropping applied."""
+    """Width in pixels, after the header's own cropping."""
     height: int
+    """Height in pixels, after the header's own cropping."""
     chroma: int
-    """``chroma_format_idc``: 0 grey, 1 4:2:0, 2 4:2:2, 3 4:4:4."""
+    """``chroma_format_idc``: 0 grey, 1 4:2:0, 2 4:2:2, 3 4:4:4; 4 for 4:4:0, -1 if the header does not
+    say."""
     bit_depth: int
+    """Bits per sample; -1 if the header does not say."""
     matrix: int | None = None
-    """Matrix coefficients of ITU-T H.273; None if the header says nothing."""
+    """Matrix coefficients of ITU-T H.273; None if the header states none."""
     full_range: bool | None = None
-    """Whether luma runs from 0 to 255; None if the header says nothing."""
+    """Whether luma is full range (0 to 255 in 8 bits); None if the header does not say."""
     reordered: int = 0
-    """HEVC: how many pictures a decoder holds back at most to put them in order."""
+    """HEVC: most pictures that a decoder holds back to put them in order (``sps_max_num_reorder_pics``)."""
 
-    def change(self, later: "PictureFacts") -> str | None:
+    def change(self, later: "PictureFormat") -> str | None:
         """What differs in ``later``, e.g. ``size from 640 x 368 to 368 x 640``; None if nothing does."""
         if (self.width, self.height) != (later.width, later.height):
             return f"picture size from {self.width} x {self.height} to {later.width} x {later.height}"
         if (self.chroma, self.bit_depth) != (later.chroma, later.bit_depth):
             return f"pixel format from {self._format()} to {later._format()}"
         if _matrix(self.matrix, self.chroma) != _matrix(later.matrix, later.chroma):
-            return f"colour matrix from {_named(self.matrix)} to {_named(later.matrix)} (of ITU-T H.273)"
+            return f"colour matrix from {_named(self.matrix)} to {_named(later.matrix)} (ITU-T H.273)"
         if bool(self.full_range) != bool(later.full_range):
             return f"colour range from {_range(self.full_range)} to {_range(later.full_range)}"
         return None
 
     def _format(self) -> str:
-        return f"{_CHROMA.get(self.chroma, self.chroma)} of {self.bit_depth} bits"
+        return f"{_CHROMA.get(self.chroma, self.chroma)} with {self.bit_depth} bits"
 
 
 def _matrix(number: int | None, chroma: int) -> int:
@@ -59,8 +62,9 @@ def _range(full: bool | None) -> str:
     return "full" if full else "limited"
 
 
-def h264_facts(sps: bytes) -> PictureFacts:
-    """Facts in an H.264 sequence parameter set without its NAL header (ITU-T H.264 7.3.2.1.1 and annex E).
+def h264_picture_format(sps: bytes) -> PictureFormat:
+    """The format in an H.264 sequence parameter set without its NAL header (ITU-T H.264 7.3.2.1.1 and annex
+    E).
 
     Raises:
         EOFError: it ends too early.
@@ -96,13 +100,14 @@ def h264_facts(sps: bytes) -> PictureFacts:
         width -= unit_x * (bits.unsigned() + bits.unsigned())
         height -= unit_y * (bits.unsigned() + bits.unsigned())
     matrix, full_range = _video_signal(bits) if bits.take(1) else (None, None)
-    return PictureFacts(
+    return PictureFormat(
         width=width, height=height, chroma=chroma, bit_depth=depth, matrix=matrix, full_range=full_range
     )
 
 
-def hevc_facts(sps: bytes) -> PictureFacts:
-    """Facts in an HEVC sequence parameter set without its NAL header (ITU-T H.265 7.3.2.2.1 and annex E).
+def hevc_picture_format(sps: bytes) -> PictureFormat:
+    """The format in an HEVC sequence parameter set without its NAL header (ITU-T H.265 7.3.2.2.1 and annex
+    E).
 
     Raises:
         EOFError: it ends too early.
@@ -128,7 +133,7 @@ def hevc_facts(sps: bytes) -> PictureFacts:
         bits.unsigned()  # sps_max_latency_increase_plus1
     _skip_hevc_tools(bits, chroma, order_bits)
     matrix, full_range = _video_signal(bits) if bits.take(1) else (None, None)
-    return PictureFacts(
+    return PictureFormat(
         width=width,
         height=height,
         chroma=chroma,
@@ -155,11 +160,11 @@ def _video_signal(bits: Bits) -> tuple[int | None, bool | None]:
         bits.take(16)  # colour_primaries, transfer_characteristics
         return bits.take(8), full_range
     except EOFError:
-        return None, None  # decoders leave out what a VUI that ends too early does not say
+        return None, None  # decoders ignore a VUI that ends too early
 
 
 def skip_profile_tier_level(bits: Bits, layers: int) -> None:
-    """From ``sps_temporal_id_nesting_flag`` to the end of ``profile_tier_level`` (ITU-T H.265 7.3.3)."""
+    """Skip from ``sps_temporal_id_nesting_flag`` to the end of ``profile_tier_level`` (ITU-T H.265 7.3.3)."""
     bits.take(1)
     bits.take(96)  # general profile, tier and level
     present = [(bits.take(1), bits.take(1)) for _ in range(layers - 1)]
@@ -170,7 +175,7 @@ def skip_profile_tier_level(bits: Bits, layers: int) -> None:
 
 
 def _skip_hevc_tools(bits: Bits, chroma: int, order_bits: int) -> None:
-    """From ``log2_min_luma_coding_block_size_minus3`` to before ``vui_parameters_present_flag``."""
+    """Skip from ``log2_min_luma_coding_block_size_minus3`` to before ``vui_parameters_present_flag``."""
     for _ in range(6):  # block sizes, transform hierarchy depths
         bits.unsigned()
     if bits.take(1) and bits.take(1):  # scaling_list_enabled_flag, sps_scaling_list_data_present_flag
@@ -192,7 +197,7 @@ def _skip_hevc_tools(bits: Bits, chroma: int, order_bits: int) -> None:
 
 
 def _skip_hevc_scaling_lists(bits: Bits) -> None:
-    """``scaling_list_data``, 7.3.4."""
+    """Skip ``scaling_list_data`` (7.3.4)."""
     for size in range(4):
         for _ in range(0, 6, 3 if size == 3 else 1):
             if not bits.take(1):  # scaling_list_pred_mode_flag
@@ -205,7 +210,7 @@ def _skip_hevc_scaling_lists(bits: Bits) -> None:
 
 
 def _skip_reference_set(bits: Bits, number: int, pictures: list[int]) -> int:
-    """``st_ref_pic_set`` in a sequence parameter set (7.3.7); how many pictures it names."""
+    """Skip ``st_ref_pic_set`` in a sequence parameter set (7.3.7); how many pictures it names."""
     if number and bits.take(1):  # inter_ref_pic_set_prediction_flag
         bits.take(1)  # delta_rps_sign
         bits.unsigned()  # abs_delta_rps_minus1

@@ -1,51 +1,56 @@
-"""Reads from H.264 and HEVC which pictures no other refers to, and where all reference backwards ends."""
+"""Reads which H.264 and HEVC pictures no other refers to, and where references to earlier pictures end."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from vbench.video.codecs.bitstream import (
+from vbench.video.codecs.h264_parameter_sets import has_frames_only
+from vbench.video.codecs.nal_types import (
     H264_IDR,
     H264_PICTURES,
+    H264_SPS,
     HEVC_BLA,
     HEVC_IDR,
     HEVC_PICTURES,
     HEVC_SUB_LAYER_NON_REFERENCE,
-    PacketReader,
 )
-from vbench.video.codecs.h264_parameter_sets import has_frames_only
-
-H264_SPS = 7
-"""NAL unit type of a sequence parameter set, ITU-T H.264 table 7-1."""
+from vbench.video.codecs.packet_reader import PacketReader
+from vbench.video.codecs.state_units import configured_units
 
 
-class References:
-    """Notes each packet of a stream, in decoding order; knows the whole after the last.
+class ReferenceStructure:
+    """Follows the packets of a stream in decoding order; complete after the last packet.
 
-    What it cannot tell counts as referred to: other codecs, and H.264 streams whose pictures may be fields,
-    where a frame can be two packets.
+    Unknown pictures count as referenced: those of other codecs, and of H.264 streams that may contain fields,
+    in which a frame can be two packets.
     """
 
     def __init__(self, reader: PacketReader, extradata: bytes | None) -> None:
         self._reader = reader
         self._levels = bytearray()
-        """0: others refer to it; 1 + its temporal id: none of its own temporal sub-layer or below does."""
+        """Per packet 0: others refer to it; 1 + its temporal id: none of its temporal sub-layer or below
+        does."""
         self._resets = bytearray()
         self._concealed: list[int] = []
-        """H.264: pictures before which references are missing."""
+        """H.264: indices of pictures before which references are missing."""
         self._highest = 0
         self._fields = False
         self._seen_parameters = False
         if reader.codec == "h264" and extradata:
-            self._see(_parameter_sets(reader, extradata))
+            self._add_parameter_sets(_parameter_sets(reader, extradata))
 
     def add(self, packet: bytes, *, keyframe: bool) -> None:
-        """Note one packet; ``keyframe`` as its container says."""
+        """Add the next packet.
+
+        Args:
+            packet: its data.
+            keyframe: whether to look for parameter sets in it.
+        """
         level = reset = 0
         if self._reader.codec == "h264":
             if keyframe:
-                self._see(self._reader.units_of_type(packet, H264_SPS))
+                self._add_parameter_sets(self._reader.units_of_type(packet, H264_SPS))
             header = self._reader.picture_header(packet, H264_PICTURES)
             level = int(header is not None and header[0] >> 5 & 3 == 0)
             reset = int(header is not None and header[0] & 31 == H264_IDR)
@@ -60,18 +65,18 @@ class References:
         self._resets.append(reset)
 
     def note_missing(self) -> None:
-        """Note that reference pictures are missing before the last packet.
+        """Record that reference pictures are missing before the last packet.
 
-        Decoders make up something in their place, from whichever pictures came before.
+        Decoders conceal them, using whichever pictures came before.
         """
         self._concealed.append(len(self._levels) - 1)
 
     def unreferenced(self) -> npt.NDArray[np.bool_]:
         """bool[N]: pictures that no other is predicted from.
 
-        H.264: ``nal_ref_idc`` 0, one value for all slices of a picture (clause 7.4.1). HEVC: sub-layer
-        non-reference pictures (table 7-1) of the highest sub-layer that the stream has: only pictures of a
-        higher one might refer to them. None from one IDR picture to the next if references are missing there.
+        H.264: ``nal_ref_idc`` 0, one value for all slices of a picture (ITU-T H.264 7.4.1). HEVC: sub-layer
+        non-reference pictures (ITU-T H.265 table 7-1) of the stream's highest sub-layer: only pictures of a
+        higher one could refer to them. None between two IDR pictures if references are missing there.
         """
         levels = np.frombuffer(bytes(self._levels), np.uint8)
         if self._reader.codec == "h264" and (self._fields or not self._seen_parameters):
@@ -81,10 +86,11 @@ class References:
         return unreferenced & ~np.isin(sequence, sequence[self._concealed])
 
     def resets(self) -> npt.NDArray[np.bool_]:
-        """bool[N]: pictures from which on, in decoding order, none refers to one before (IDR, BLA)."""
+        """bool[N]: IDR and BLA pictures: from them on, in decoding order, none refers to an earlier
+        picture."""
         return np.frombuffer(bytes(self._resets), np.bool_)
 
-    def _see(self, parameter_sets: Iterator[bytes]) -> None:
+    def _add_parameter_sets(self, parameter_sets: Iterator[bytes]) -> None:
         for unit in parameter_sets:
             self._seen_parameters = True
             self._fields = self._fields or not has_frames_only(unit[1:])
@@ -95,8 +101,6 @@ def _parameter_sets(reader: PacketReader, extradata: bytes) -> Iterator[bytes]:
     if not reader.length_bytes:
         yield from reader.units_of_type(extradata, H264_SPS)
         return
-    at = 6
-    for _ in range(extradata[5] & 31 if len(extradata) > 5 else 0):
-        size = int.from_bytes(extradata[at : at + 2], "big")
-        yield extradata[at + 2 : at + 2 + size]
-        at += 2 + size
+    for unit in configured_units("h264", extradata):
+        if unit and reader.type_of(unit) == H264_SPS:
+            yield unit

@@ -1,25 +1,28 @@
-"""Reads the headers of VP8 and VP9 frames: size, pixel format, colours, and what a keyframe resets."""
+"""Reads the headers of VP8 (RFC 6386) and VP9 frames: size, format, colours, and what a key frame resets.
+
+Sections without a document are those of the VP9 Bitstream & Decoding Process Specification.
+"""
 
 from collections.abc import Iterator
 
 from vbench.video.codecs.bits import Bits
-from vbench.video.codecs.picture_format import PictureFacts
+from vbench.video.codecs.picture_format import PictureFormat
 
 _VP9_MATRICES = (2, 5, 1, 6, 7, 9, 2, 0)
-"""VP9's ``color_space`` as matrix coefficients of ITU-T H.273 (VP9 bitstream specification 7.2.2)."""
+"""VP9's ``color_space`` as matrix coefficients of ITU-T H.273 (7.2.2)."""
 _VP9_RGB = 7
 _VP8_START = b"\x9d\x01\x2a"
 _VP9_SYNC = 0x498342
 
 
-def vp8_facts(packet: bytes) -> PictureFacts | None:
-    """Facts in a VP8 key frame's header (RFC 6386 9.1, 9.2); None for another frame."""
+def vp8_picture_format(packet: bytes) -> PictureFormat | None:
+    """The format in a VP8 key frame's header (RFC 6386 9.1, 9.2); None for another frame."""
     if len(packet) < 12 or packet[0] & 1 or packet[3:6] != _VP8_START:
         return None
     bits = _BoolDecoder(packet[10:])
     bits.flag()  # color_space
     # FFmpeg takes clamping_type, which says whether values need to be clamped, for the range.
-    return PictureFacts(
+    return PictureFormat(
         width=int.from_bytes(packet[6:8], "little") & 0x3FFF,
         height=int.from_bytes(packet[8:10], "little") & 0x3FFF,
         chroma=1,
@@ -29,9 +32,9 @@ def vp8_facts(packet: bytes) -> PictureFacts | None:
     )
 
 
-def is_clean_vp8(packet: bytes) -> bool:
-    """Whether a VP8 frame is a key frame that takes nothing from before, not even its map of segments."""
-    if vp8_facts(packet) is None:
+def is_random_access_vp8(packet: bytes) -> bool:
+    """Whether a VP8 frame is a key frame that also resets the segment map (RFC 6386 9.3)."""
+    if vp8_picture_format(packet) is None:
         return False
     bits = _BoolDecoder(packet[10:])
     bits.flag()
@@ -39,19 +42,22 @@ def is_clean_vp8(packet: bytes) -> bool:
     return not bits.flag() or bits.flag()  # segmentation_enabled, update_mb_segmentation_map
 
 
-def vp9_facts(packet: bytes) -> Iterator[PictureFacts]:
-    """Facts in the headers of a VP9 packet's frames, of those that say a size themselves."""
+def vp9_picture_formats(packet: bytes) -> Iterator[PictureFormat]:
+    """The formats in the headers of a VP9 packet's frames, of those that state a size themselves.
+
+    ``chroma`` and ``bit_depth`` are -1 if only the size is stated.
+    """
     for frame in vp9_frames(packet):
         try:
-            facts = _vp9_frame_facts(Bits(frame[:40]))
+            stated = _vp9_frame_format(Bits(frame[:40]))
         except EOFError:
             continue  # no decoder reads it
-        if facts is not None:
-            yield facts
+        if stated is not None:
+            yield stated
 
 
-def is_clean_vp9(packet: bytes) -> bool:
-    """Whether the first frame of a VP9 packet is a key frame, which resets all that a decoder knows."""
+def is_random_access_vp9(packet: bytes) -> bool:
+    """Whether the first frame of a VP9 packet is a key frame, which resets all of a decoder's state."""
     try:
         bits = Bits(next(vp9_frames(packet))[:2])
         profile = _vp9_profile(bits)
@@ -61,7 +67,7 @@ def is_clean_vp9(packet: bytes) -> bool:
 
 
 def vp9_frames(packet: bytes) -> Iterator[bytes]:
-    """The frames of a packet: one, or those of a superframe (VP9 bitstream specification, annex B)."""
+    """The frames of a packet: one, or those of a superframe (annex B)."""
     marker = packet[-1] if packet else 0
     count, width = (marker & 7) + 1, (marker >> 3 & 3) + 1
     index = 2 + count * width
@@ -85,7 +91,7 @@ def _vp9_profile(bits: Bits) -> int | None:
     return profile
 
 
-def _vp9_frame_facts(bits: Bits) -> PictureFacts | None:
+def _vp9_frame_format(bits: Bits) -> PictureFormat | None:
     """``uncompressed_header`` up to ``frame_size`` (6.2); None if the frame has the size of a reference."""
     profile = _vp9_profile(bits)
     if profile is None or bits.take(1):  # show_existing_frame
@@ -111,9 +117,9 @@ def _vp9_frame_facts(bits: Bits) -> PictureFacts | None:
 
 def _vp9_size(
     bits: Bits, chroma: int, depth: int, matrix: int | None, full_range: bool | None
-) -> PictureFacts:
+) -> PictureFormat:
     width, height = bits.take(16) + 1, bits.take(16) + 1
-    return PictureFacts(
+    return PictureFormat(
         width=width, height=height, chroma=chroma, bit_depth=depth, matrix=matrix, full_range=full_range
     )
 

@@ -1,1 +1,1 @@
-"""Reads and checks container formats: MP4, Matroska, MPEG transport streams."""
+"""Checks container formats for damage: MP4/MOV, Matroska/WebM, MPEG transport streams."""

@@ -1,4 +1,4 @@
-"""Reads bytes of a file at any place, for parsers of container formats."""
+"""Reads bytes of a file at any offset, for parsers of container formats."""
 
 import os
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByteFile:
-    """A file that is open for reading."""
+    """An open file."""
 
     path: Path
     descriptor: int
     size: int
-    """Bytes."""
+    """Size in bytes."""
 
     def read(self, at: int, count: int) -> bytes:
-        """Up to ``count`` bytes from ``at``; fewer only at the end of the file."""
+        """Up to ``count`` bytes from offset ``at``; fewer only at the end of the file."""
         return os.pread(self.descriptor, count, at)
 
     def number(self, at: int, count: int) -> int:
@@ -27,16 +27,17 @@ class ByteFile:
         return int.from_bytes(self.read(at, count), "big")
 
     def find_any(self, patterns: tuple[bytes, ...], start: int) -> Iterator[int]:
-        """The places from ``start`` on, rising within each pattern and block, that begin with a pattern."""
+        """Offsets from ``start`` on at which a pattern begins; increasing within each pattern and 1 MiB
+        block."""
         overlap = max(map(len, patterns)) - 1
         for at in range(start, self.size, _BLOCK):
             block = self.read(at, _BLOCK + overlap)
             for pattern in patterns:
-                found = block.find(pattern)
-                while found >= 0:
-                    if found < _BLOCK:
-                        yield at + found
-                    found = block.find(pattern, found + 1)
+                offset = block.find(pattern)
+                while offset >= 0:
+                    if offset < _BLOCK:
+                        yield at + offset
+                    offset = block.find(pattern, offset + 1)
 
 
 @contextmanager

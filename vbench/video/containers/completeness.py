@@ -1,20 +1,20 @@
-"""Checks that a file's outermost boxes are whole: players skip over what is missing, with fewer frames."""
+"""Checks that a file is complete: players skip what is missing, and show fewer frames."""
 
 from pathlib import Path
 
 from vbench.video.containers import matroska_completeness, mp4_completeness, transport_stream
 from vbench.video.containers.byte_file import open_bytes
-from vbench.video.containers.fragments import FragmentOrder
+from vbench.video.containers.fragments import FragmentSequence
 
 
-def check_complete(path: Path) -> FragmentOrder | None:
+def check_complete(path: Path) -> FragmentSequence | None:
     """Check that MP4/MOV boxes, Matroska/WebM elements or MPEG-TS packets follow each other up to the end.
 
-    Bytes of somebody's own after the last of them are no damage: tags, texts, padding. Files of other
-    formats pass.
+    Other bytes after the last of them, such as tags, text and padding, are no damage. Files of other formats
+    pass.
 
     Returns:
-        The movie fragments of an MP4/MOV file, to be checked once its video track is known; else None.
+        The movie fragments of an MP4/MOV file, to be checked once its video track is known; otherwise None.
 
     Raises:
         VideoError: the file is truncated, or a part of it is missing or overwritten.
@@ -22,8 +22,8 @@ def check_complete(path: Path) -> FragmentOrder | None:
     with open_bytes(path) as file:
         if mp4_completeness.recognises(file):
             return mp4_completeness.check(file)
-        for kind in (matroska_completeness, transport_stream):
-            if kind.recognises(file):
-                kind.check(file)
+        for container in (matroska_completeness, transport_stream):
+            if container.recognises(file):
+                container.check(file)
                 break
     return None

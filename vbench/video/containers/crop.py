@@ -1,4 +1,4 @@
-"""Reads how much of each picture a container cuts off: MP4's clean aperture, Matroska's pixel crop."""
+"""Reads how a container crops pictures: MP4's clean aperture, Matroska's pixel crop."""
 
 import math
 import os
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from vbench.video.containers.mp4_boxes import MOST_HEADER_BYTES, boxes, descend, movie_header, track_id
+from vbench.video.containers.mp4_boxes import MAX_HEADER_BYTES, boxes, descend, movie_header, track_id
 from vbench.video.errors import VideoError
 
 NO_CROP = (0, 0, 0, 0)
 Crop = tuple[int, int, int, int]
-"""Pixels cut off at the left, top, right and bottom of a decoded picture, before it is turned."""
+"""Pixels cropped at the left, top, right and bottom of a decoded picture, before rotation."""
 
 _EBML, _SEGMENT, _TRACKS, _CLUSTER = (
     b"\x1a\x45\xdf\xa3",
@@ -21,27 +21,27 @@ _EBML, _SEGMENT, _TRACKS, _CLUSTER = (
 )
 _ENTRY, _TYPE, _VIDEO = b"\xae", b"\x83", b"\xe0"
 _PIXEL_CROPS = (b"\x54\xcc", b"\x54\xbb", b"\x54\xdd", b"\x54\xaa")
-"""Element ids of Matroska (RFC 9559); the crops are left, top, right, bottom."""
+"""Element ids of Matroska (RFC 9559); the crops are left, top, right and bottom."""
 _STREAM_TYPES = (1, 2, 17)
-"""Video, audio, subtitles: the tracks that FFmpeg makes a stream of."""
+"""Video, audio, subtitles: the track types that become streams in FFmpeg."""
 _SAMPLE_ENTRY_BYTES = 78
-"""ISO/IEC 14496-12, 12.1.3: a VisualSampleEntry up to its own boxes."""
+"""Size of a VisualSampleEntry up to its boxes (ISO/IEC 14496-12, 12.1.3)."""
 _SIZE_AT = 24
-"""Where its width and height are, two bytes each."""
+"""Offset of its width and height, two bytes each."""
 
 
 def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int, height: int) -> Crop:
-    """What the container of ``path`` cuts off the pictures of a video stream.
+    """How the container of ``path`` crops the pictures of a video stream.
 
     Args:
         path: the file.
-        stream_index: the stream's number in its file.
-        stream_id: in MP4 the track's id.
-        width: of the decoded pictures, before the cut.
+        stream_index: number of the stream in its file.
+        stream_id: in MP4, the track's id.
+        width: of the decoded pictures before cropping, in pixels.
         height: likewise.
 
     Raises:
-        VideoError: it cuts off more than there is.
+        VideoError: nothing is left.
     """
     with path.open("rb") as file:
         head = file.read(8)
@@ -55,15 +55,15 @@ def container_crop(path: Path, *, stream_index: int, stream_id: int, width: int,
     left, top, right, bottom = crop
     if left + right >= width or top + bottom >= height:
         raise VideoError(
-            f"{path} is cropped by its container to nothing: {left} + {right} of {width} pixels in width, "
-            f"{top} + {bottom} of {height} in height"
+            f"{path} cannot be displayed: its container crops away {left} + {right} of {width} pixels in "
+            f"width and {top} + {bottom} of {height} in height"
         )
     return crop
 
 
 def _clean_aperture(movie: bytes, track: int) -> Crop:
-    """What ``clap`` leaves out (ISO/IEC 14496-12, 12.1.4). Of several boxes FFmpeg takes the last that leaves
-    a part of the picture out, whichever sample entry it is in."""
+    """The crop of ``clap`` (ISO/IEC 14496-12, 12.1.4). Of several boxes, FFmpeg uses the last that crops the
+    picture, whichever sample entry it is in."""
     crop = NO_CROP
     for kind, start, end in boxes(movie):
         if kind != b"trak" or track_id(movie, start, end) != track:
@@ -82,10 +82,10 @@ def _clean_aperture(movie: bytes, track: int) -> Crop:
 
 
 def _aperture(clap: bytes, width: int, height: int) -> Crop | None:
-    """A box's crop in whole pixels, as FFmpeg rounds them; None if it leaves the picture whole or is invalid.
+    """A box's crop in whole pixels, rounded as in FFmpeg; None if it crops nothing or is invalid.
 
-    Pictures are as large as the sample entry says, whatever the bitstream says. FFmpeg takes no notice of a
-    box whose numbers are negative, whose aperture is not inside the picture, or that leaves nothing.
+    The picture size is that of the sample entry, whatever the bitstream says. FFmpeg ignores a box with
+    negative numbers, with an aperture that is not inside the picture, or that leaves nothing.
     """
     numbers = [int.from_bytes(clap[at : at + 4], "big", signed=True) for at in range(0, 32, 4)]
     if len(clap) < 32 or any(below <= 0 for below in numbers[1::2]) or min(numbers[0], numbers[2]) < 0:
@@ -105,15 +105,15 @@ def _aperture(clap: bytes, width: int, height: int) -> Crop | None:
 
 
 def _tracks(descriptor: int, size: int) -> bytes:
-    """The content of Matroska's ``Tracks`` element; empty without one before the first cluster."""
+    """The content of Matroska's ``Tracks`` element; empty if there is none before the first cluster."""
     at = 0
     while at < size:
-        found = _element(os.pread(descriptor, 12, at), 0)
-        if found is None:
+        element = _element(os.pread(descriptor, 12, at), 0)
+        if element is None:
             return b""
-        kind, start, length = found
+        kind, start, length = element
         if kind == _TRACKS:
-            return os.pread(descriptor, min(length or 0, MOST_HEADER_BYTES), at + start)
+            return os.pread(descriptor, min(length or 0, MAX_HEADER_BYTES), at + start)
         if kind == _CLUSTER or (length is None and kind != _SEGMENT):
             return b""
         at += start if kind == _SEGMENT else start + (length or 0)
@@ -143,16 +143,17 @@ def _elements(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, i
     """Id, start and end of the content of each EBML element (RFC 8794)."""
     at = start
     while at < end:
-        found = _element(data, at)
-        if found is None or found[2] is None:
+        element = _element(data, at)
+        if element is None or element[2] is None:
             return
-        kind, begin, length = found
+        kind, begin, length = element
         yield kind, begin, min(begin + (length or 0), end)
         at = begin + (length or 0)
 
 
 def _element(data: bytes, at: int) -> tuple[bytes, int, int | None] | None:
-    """Id, start and length of the content of the element at ``at``; the length None if it is not known."""
+    """Id, and start and length of the content, of the element at ``at``; length None if unknown (RFC
+    8794)."""
     if at + 2 > len(data) or data[at] < 0x10:
         return None
     body = at + 9 - data[at].bit_length()

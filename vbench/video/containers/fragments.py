@@ -1,4 +1,7 @@
-"""Notes the movie fragments of an MP4 file in order, and finds that one is missing or damaged."""
+"""Follows the movie fragments of an MP4 file, and detects missing and damaged ones.
+
+Sections are those of ISO/IEC 14496-12.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +10,12 @@ from pathlib import Path
 from vbench.video.errors import VideoError
 
 _BASE_OFFSET, _DESCRIPTION, _DEFAULT_DURATION = 1, 2, 8
-"""Flags of ``tfhd`` (ISO/IEC 14496-12, 8.8.7): which fields it has."""
+"""Flags of ``tfhd`` (8.8.7): which fields it has."""
 _DATA_OFFSET, _FIRST_FLAGS, _DURATION, _SIZE, _FLAGS, _COMPOSITION = 1, 4, 0x100, 0x200, 0x400, 0x800
 """Flags of ``trun`` (8.8.8)."""
 _FINE_TICKS = 16
-"""Samples of so many ticks may each be off by one tick, because a writer rounded their durations."""
+"""From this many ticks per sample on, durations may each be off by one tick, because the writer rounded
+them."""
 
 Parts = Sequence[tuple[bytes, bytes]]
 """Boxes within a ``traf``: type and content."""
@@ -19,68 +23,75 @@ Parts = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Gap:
-    """A fragment that begins later than the one before it of the same track ends."""
+    """A gap between two fragments of the same track."""
 
     at: int
-    """Byte of the fragment behind the gap."""
+    """Byte offset of the fragment after the gap."""
     first: int
-    """Number of the first fragment that may be missing."""
+    """Sequence number of the first fragment that may be missing."""
     last: int
+    """Sequence number of the last one."""
     missing: int
-    """How many of the numbers from ``first`` to ``last`` no fragment has."""
+    """How many numbers from ``first`` to ``last`` no fragment has."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Track:
-    """What the fragments of one track said last."""
+    """What is known of one track after its last fragment."""
 
     next_time: int | None = None
-    """Ticks at which the track continues."""
+    """Decode time at which the track continues, in ticks."""
     rounding: int | None = None
-    """Ticks that may lie between two fragments with nothing missing; None if that cannot be told."""
+    """Ticks that may separate two fragments with nothing missing; None if unknown."""
     number: int | None = None
-    """Of the last fragment."""
+    """Sequence number of the last fragment."""
     rank: int = 0
-    """The last fragment's rank, see ``FragmentOrder``."""
+    """The last fragment's rank, see ``FragmentSequence``."""
     usually_missing: int | None = None
-    """Fewest numbers that no fragment has between two fragments whose times continue."""
+    """Fewest missing numbers between two fragments whose times continue."""
     gap: _Gap | None = None
     """The gap with the most missing numbers."""
 
 
-class FragmentOrder:
-    """Follows the fragments' numbers and times, each track by itself.
+class FragmentSequence:
+    """Follows the fragments' sequence numbers and decode times, track by track.
 
-    Each fragment has a number, and usually says when each of its tracks continues. Fragments of a track are
-    missing if its times *and* the file's numbers leave something out, and the numbers do not leave out as
-    much where the times continue. A recording with a pause leaves out times only; a file without its audio
-    leaves out numbers only, or at each fragment as many as at a pause.
+    Each fragment has a number, and usually states when each of its tracks continues. Fragments of a track are
+    missing if its times *and* the file's numbers have a gap, and the numbers have no such gap where the times
+    continue. A recording with a pause has a gap in times only; a file without its audio has gaps in numbers
+    only, or as many missing numbers at each fragment as at a pause.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._durations: dict[int, int] = {}
-        """Ticks of a sample by track, if the fragment does not say."""
+        """Default duration of a sample in ticks, by track."""
         self._tracks: dict[int, _Track] = {}
         self._highest: int | None = None
         """The highest number so far."""
         self._rank = 0
-        """How many fragments had a higher number than all before them."""
+        """How many fragments had a higher number than all earlier ones."""
 
-    def see_defaults(self, trex: bytes) -> None:
-        """Note a track's defaults: the content of a ``trex`` box."""
+    def add_defaults(self, trex: bytes) -> None:
+        """Add a track's defaults: the content of a ``trex`` box (8.8.3)."""
         self._durations[_number(trex, 4)] = _number(trex, 12)
 
-    def see_samples(self, track_id: int, samples: int, ticks: int) -> None:
-        """Note what the ``moov`` box itself has of a track: its fragments continue there, with number 1."""
+    def add_samples(self, track_id: int, samples: int, ticks: int) -> None:
+        """Add the samples of a track in the ``moov`` box itself: its fragments continue there, with number
+        1."""
         if samples:
             self._tracks[track_id] = _Track(next_time=ticks, rounding=_rounding(samples, ticks), number=0)
 
-    def see(self, at: int, number: int | None, tracks: Sequence[Parts]) -> None:
-        """Note the fragment at byte ``at``.
+    def add(self, at: int, number: int | None, tracks: Sequence[Parts]) -> None:
+        """Add the next fragment.
+
+        Args:
+            at: its byte offset.
+            number: its sequence number (``mfhd``); None if it has none.
+            tracks: the boxes within each of its ``traf`` boxes.
 
         Raises:
-            VideoError: it cannot be read.
+            VideoError: it is damaged.
         """
         if number is not None and (self._highest is None or number > self._highest):
             self._highest, self._rank = number, self._rank + 1
@@ -101,24 +112,21 @@ class FragmentOrder:
         """Check that no fragments of a track are missing.
 
         Raises:
-            VideoError: some are.
+            VideoError: some are missing.
         """
         track = self._tracks.get(track_id)
         if track is None or track.gap is None or track.gap.missing <= (track.usually_missing or 0):
             return
         gap = track.gap
-        whole = gap.missing == gap.last - gap.first + 1
-        raise VideoError(
-            f"{self._path} is damaged before byte {gap.at}: its movie fragments up to number {gap.last} "
-            + (
-                f"are missing from number {gap.first} on"
-                if whole
-                else f"lack {gap.missing} of the numbers from {gap.first} on"
-            )
-        )
+        if gap.first == gap.last:
+            what = f"its movie fragment {gap.first} is missing"
+        else:
+            some = "" if gap.missing == gap.last - gap.first + 1 else f"{gap.missing} of "
+            what = f"{some}its movie fragments {gap.first} to {gap.last} are missing"
+        raise VideoError(f"{self._path} is damaged before byte {gap.at}: {what}")
 
     def _compare(self, track: _Track, at: int, number: int | None, start: int | None) -> None:
-        """Hold a fragment against the one before it of the same track."""
+        """Compare a fragment with the previous one of the same track."""
         if None in (start, number, track.next_time, track.rounding, track.number):
             return
         assert start is not None
@@ -138,7 +146,7 @@ class FragmentOrder:
         """Track number and default duration of a ``traf``."""
         header = next((content for kind, content in parts if kind == b"tfhd"), b"")
         if len(header) < 8:
-            raise VideoError(f"{self._path} is damaged: a movie fragment at byte {at} names no track")
+            raise VideoError(f"{self._path} is damaged: the movie fragment at byte {at} names no track")
         flags, track, field = _number(header, 0) & 0xFFFFFF, _number(header, 4), 8
         field += 8 * bool(flags & _BASE_OFFSET) + 4 * bool(flags & _DESCRIPTION)
         default = self._durations.get(track, 0)
@@ -146,7 +154,7 @@ class FragmentOrder:
 
 
 def _rounding(samples: int, ticks: int) -> int | None:
-    """Ticks by which rounded durations may miss a time: under half a sample, or a tick per sample."""
+    """Ticks by which rounded durations may miss a time: less than half a sample, or one tick per sample."""
     if ticks == 0:
         return None
     half = (ticks - 1) // (2 * samples)
@@ -154,7 +162,7 @@ def _rounding(samples: int, ticks: int) -> int | None:
 
 
 def _run(trun: bytes, default: int) -> tuple[int, int]:
-    """How many samples a ``trun`` has, and ticks that they last."""
+    """Number of samples in a ``trun``, and their duration in ticks."""
     flags, count = _number(trun, 0) & 0xFFFFFF, _number(trun, 4)
     if not flags & _DURATION:
         return count, count * default

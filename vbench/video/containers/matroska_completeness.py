@@ -1,4 +1,4 @@
-"""Checks that a Matroska or WebM file is whole, down to the blocks of its clusters."""
+"""Checks that a Matroska or WebM file is complete, down to the blocks of its clusters."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ _ATTACHMENTS, _CHAPTERS = 0x1941A469, 0x1043A770
 """Element ids of Matroska, RFC 8794 and RFC 9559."""
 
 _OUTER = {_EBML, _SEGMENT, _CLUSTER, _CUES, _TAGS, _SEEK_HEAD, _INFO, _TRACKS, _ATTACHMENTS, _CHAPTERS}
-"""What ends a cluster of unknown length, as live recordings have (RFC 8794, 6.2)."""
+"""Elements that end a cluster of unknown length, as in live recordings (RFC 8794, 6.2)."""
 
 _IN_CLUSTER = {0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF, 0xEC, 0xBF}
-"""What a cluster consists of: times, positions, blocks, padding and checksums (RFC 9559, 5.1.3)."""
+"""Elements of a cluster: times, positions, blocks, padding and checksums (RFC 9559, 5.1.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Element:
-    """An EBML element: id, where its content begins, and where it ends, if that is known."""
+    """An EBML element: its id, and the byte offsets at which its content begins and, if known, ends."""
 
     id: int
     start: int
@@ -27,7 +27,7 @@ class _Element:
 
 
 def recognises(file: ByteFile) -> bool:
-    """Whether the file begins as Matroska does."""
+    """Whether the file begins like Matroska."""
     return file.number(0, 4) == _EBML
 
 
@@ -58,7 +58,7 @@ def check(file: ByteFile) -> None:
 
 
 def _check_remainder(file: ByteFile, at: int, element: _Element | None, *, known: bool) -> None:
-    """What stands where an element should begin, or does not fit into what holds it."""
+    """Judge what stands where an element should begin, or does not fit into its parent."""
     if known:
         raise VideoError(f"{file.path} is damaged at byte {at}: no Matroska element begins there")
     if element is not None and element.id in _OUTER and element.end:
@@ -68,7 +68,7 @@ def _check_remainder(file: ByteFile, at: int, element: _Element | None, *, known
 
 
 def _cluster_end(file: ByteFile, start: int, end: int | None, limit: int) -> int:
-    """Where the cluster ends, once its blocks were found whole; ``end`` is None if it does not say."""
+    """Where the cluster ends, after checking its blocks; ``end`` is None if its length is unknown."""
     at = start
     while at < (limit if end is None else end):
         element = _element(file, at)
@@ -88,12 +88,12 @@ def _cluster_end(file: ByteFile, start: int, end: int | None, limit: int) -> int
 
 def _truncated(file: ByteFile, end: int) -> VideoError:
     return VideoError(
-        f"{file.path} is truncated: it has {file.size} bytes of the {end} that its headers announce"
+        f"{file.path} is truncated: it has {file.size} of the {end} bytes that its headers announce"
     )
 
 
 def _element(file: ByteFile, at: int) -> _Element | None:
-    """The element at ``at`` (RFC 8794, 4 and 5); None if none begins there."""
+    """The element at offset ``at`` (RFC 8794, 4 and 5); None if none begins there."""
     header = file.read(at, 12)  # an id has at most 4 bytes, a length at most 8
     if len(header) < 2 or header[0] < 0x10:
         return None

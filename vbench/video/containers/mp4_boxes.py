@@ -1,19 +1,19 @@
-"""Walks the boxes of an MP4/MOV file's header."""
+"""Walks the boxes of an MP4 or MOV file (ISO/IEC 14496-12, 4.2)."""
 
 import os
 from collections.abc import Iterator
 
-MOST_HEADER_BYTES = 256 << 20
-"""Of a file's header that is looked at."""
+MAX_HEADER_BYTES = 256 << 20
+"""Bytes of a file's header that are read."""
 
-_MOST_BOXES = 100_000
+_MAX_BOXES = 100_000
 
 
 def movie_header(descriptor: int, size: int) -> bytes:
-    """The content of the ``moov`` box of an open file; empty without one."""
+    """The content of the ``moov`` box of an open file of ``size`` bytes; empty without one."""
     for kind, start, end in _outermost(descriptor, size):
         if kind == b"moov":
-            return os.pread(descriptor, min(end - start, MOST_HEADER_BYTES), start)
+            return os.pread(descriptor, min(end - start, MAX_HEADER_BYTES), start)
     return b""
 
 
@@ -23,9 +23,9 @@ def data_boxes(descriptor: int, size: int) -> list[tuple[int, int]]:
 
 
 def _outermost(descriptor: int, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the content of each box of a file, up to a bound of their number."""
+    """Type, start and end of the content of each outermost box, at most ``_MAX_BOXES``."""
     at = 0
-    for _ in range(_MOST_BOXES):
+    for _ in range(_MAX_BOXES):
         header = os.pread(descriptor, 16, at)
         if len(header) < 8:
             return
@@ -40,7 +40,7 @@ def _outermost(descriptor: int, size: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the content of each box in ``data[start:end]`` (ISO/IEC 14496-12, 4.2)."""
+    """Type, start and end of the content of each box in ``data[start:end]``."""
     at, end = start, len(data) if end is None else end
     while at + 8 <= end:
         length, header = int.from_bytes(data[at : at + 4], "big"), 8
@@ -54,17 +54,21 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple
 
 
 def descend(data: bytes, start: int, end: int, *kinds: bytes) -> tuple[int, int] | None:
-    """Start and end of the content of the first box of the first kind, in it of the second, and so on."""
+    """Start and end of the content of a nested box; ``kinds`` are the types from the outermost to the
+    innermost.
+
+    None if there is none; at each level, the first box of its type counts.
+    """
     for kind in kinds:
-        found = next(((a, b) for k, a, b in boxes(data, start, end) if k == kind), None)
-        if found is None:
+        content = next(((a, b) for k, a, b in boxes(data, start, end) if k == kind), None)
+        if content is None:
             return None
-        start, end = found
+        start, end = content
     return start, end
 
 
 def track_id(movie: bytes, start: int, end: int) -> int | None:
-    """The id in a track's header (``tkhd``); None without one."""
+    """The id in a track's header (``tkhd``, 8.3.2); None without one."""
     header = descend(movie, start, end, b"tkhd")
     if header is None:
         return None

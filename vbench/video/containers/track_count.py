@@ -1,4 +1,4 @@
-"""Refuses MP4/MOV files with far too many tracks before FFmpeg sees them: each costs it about a megabyte."""
+"""Refuses MP4/MOV files with far too many tracks before FFmpeg opens them: each costs it about a megabyte."""
 
 from pathlib import Path
 
@@ -6,25 +6,26 @@ from vbench.video.containers import mp4_completeness
 from vbench.video.containers.byte_file import open_bytes
 from vbench.video.containers.mp4_boxes import boxes, movie_header
 from vbench.video.errors import VideoTooLargeError
+from vbench.video.remedies import copy_video_alone
 
-MOST_TRACKS = 100
-"""Of a file, sound and subtitles included."""
+MAX_TRACKS = 100
+"""Tracks per file, including sound and subtitles."""
 
 
 def check_track_count(path: Path) -> None:
-    """VideoTooLargeError if an MP4/MOV file has more than ``MOST_TRACKS``; files of other formats pass."""
+    """Raise VideoTooLargeError if an MP4/MOV file has more than ``MAX_TRACKS``; other formats pass."""
     with open_bytes(path) as file:
         if not mp4_completeness.recognises(file):
             return
         movie = movie_header(file.descriptor, file.size)
     count = sum(kind == b"trak" for kind, _, _ in boxes(movie))
-    if count > MOST_TRACKS:
+    if count > MAX_TRACKS:
         raise too_many_tracks(path, f"{count} tracks")
 
 
 def too_many_tracks(path: Path, what: str) -> VideoTooLargeError:
-    """Of a file that has ``what``."""
+    """The error of a file that has ``what``, e.g. ``101 tracks``."""
     return VideoTooLargeError(
-        f"{path} has {what}, and at most {MOST_TRACKS} tracks are accepted: keep its video alone, with "
-        "'ffmpeg -i INPUT -map 0:v:0 -c copy OUTPUT.mp4'"
+        f"{path} has {what}, but at most {MAX_TRACKS} tracks are accepted; keep only its video: "
+        f"{copy_video_alone(path)}"
     )

@@ -1,4 +1,7 @@
-"""Checks the packets of an MPEG transport stream, and tells joined segments from lost packets."""
+"""Checks the packets of an MPEG transport stream, and distinguishes joined segments from lost packets.
+
+Sections are those of ISO/IEC 13818-1.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,31 +15,31 @@ from vbench.video.errors import VideoError
 _SYNC = 0x47
 _PACKET_BYTES = 188
 _STRIDES = (188, 192, 204)
-"""Bytes from one packet to the next: plain, after a time code (Blu-ray), before a checksum (DVB)."""
+"""Bytes from packet to packet: plain, with a time code before (Blu-ray), with a checksum after (DVB)."""
 _SEARCHED_BYTES = 8192
 _SYNC_RUN = 5
-"""Packets in a row that tell a transport stream from other bytes."""
+"""Sync bytes in a row that identify a transport stream."""
 _BLOCK_PACKETS = 20_000
 _PAT_PID = 0
 _CONTROL = 0x30
-"""``adaptation_field_control``, in the header's last byte: 0 is reserved (ISO/IEC 13818-1, 2.4.3.3)."""
+"""``adaptation_field_control``, in the header's last byte: 0 is reserved (2.4.3.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layout:
-    """Where the packets are: each ``stride`` bytes from ``start`` on."""
+    """Where the packets are: every ``stride`` bytes from offset ``start`` on."""
 
     start: int
     stride: int
 
 
 def recognises(file: ByteFile) -> bool:
-    """Whether the file's first bytes hold transport-stream packets in a row."""
+    """Whether the file begins with transport-stream packets in a row."""
     return _layout(file) is not None
 
 
 def check(file: ByteFile) -> None:
-    """Check that packet follows packet up to the end; other bytes may stand behind the last.
+    """Check that packet follows packet up to the end; other bytes may follow the last one.
 
     Raises:
         VideoError: the last packet is truncated, or there are other bytes between packets.
@@ -50,16 +53,16 @@ def check(file: ByteFile) -> None:
         if len(lost):
             _check_no_packets_follow(file, at + int(lost[0]) * layout.stride)
             return
-        _note_counters(packets, counters)
+        _record_counters(packets, counters)
     tail = (file.size - layout.start) % layout.stride
     if tail < _PACKET_BYTES and _continues(file.read(file.size - tail, 4), counters):
         raise VideoError(
-            f"{file.path} is truncated: its last transport-stream packet has {tail} bytes of 188"
+            f"{file.path} is truncated: its last transport-stream packet has {tail} of 188 bytes"
         )
 
 
-def _note_counters(packets: npt.NDArray[np.uint8], counters: dict[int, int]) -> None:
-    """Note the continuity counter of the last packet of each PID; other bytes may begin with a 'G' too."""
+def _record_counters(packets: npt.NDArray[np.uint8], counters: dict[int, int]) -> None:
+    """Record the continuity counter of the last packet of each PID."""
     heads = packets[packets[:, 3] & _CONTROL > 0, :4].astype(np.int64)
     pids, from_end = np.unique(_pids(heads)[::-1], return_index=True)
     last = heads[len(heads) - 1 - from_end, 3] & 15
@@ -67,7 +70,7 @@ def _note_counters(packets: npt.NDArray[np.uint8], counters: dict[int, int]) -> 
 
 
 def _continues(header: bytes, counters: dict[int, int]) -> bool:
-    """Whether four bytes are the header of the packet that is to follow, rather than anybody's text."""
+    """Whether four bytes are the header of the next packet, rather than any text that begins with a 'G'."""
     if len(header) < 4 or header[0] != _SYNC or not header[3] & _CONTROL:
         return False
     pid = (header[1] & 31) << 8 | header[2]
@@ -81,22 +84,21 @@ def _pids(heads: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def has_joins(file: ByteFile, pid: int) -> bool:
-    """Whether the packets of ``pid`` have counters that do not continue, although no payload is missing.
+    """Whether the continuity counters of ``pid`` jump although no payload is missing.
 
-    libavformat then calls pictures corrupt. There are two causes. Segments were joined: a segment begins with
-    a program association table, and its first payload with a picture, so no picture lacks a packet. Or a
-    packet without a payload, such as one with a clock reference alone, has a counter of its own; the counter
-    of such a packet says nothing about payloads (ISO/IEC 13818-1, 2.4.3.3). The counter may jump elsewhere
-    only if the stream announces it.
+    libavformat then flags pictures as corrupt. There are two causes. Segments were joined: a segment begins
+    with a program association table, and its first payload with a picture, so no picture lacks a packet. Or a
+    packet without a payload, such as one with only a clock reference, has its own counter, which says nothing
+    about payloads (2.4.3.3). Elsewhere, the counter may jump only if the stream announces it.
 
     Raises:
-        VideoError: packets of ``pid`` are missing, repeated, or marked as received with errors.
+        VideoError: packets of ``pid`` are missing, repeated, or flagged as received with errors.
     """
     layout = _layout(file)
     if layout is None:
         return False
     jumps, announced, table = False, False, -1
-    seen: int | None = None
+    last: int | None = None
     """Counter of the last packet, with or without a payload."""
     payload_at, payload_counter = -1, None
     for at, packets in _blocks(file, layout):
@@ -104,30 +106,30 @@ def has_joins(file: ByteFile, pid: int) -> bool:
         tables = np.flatnonzero((pids == _PAT_PID) & (packets[:, 1] & 0x40 > 0))
         for row in np.flatnonzero((pids == pid) & (packets[:, 3] & 0x30 > 0)).tolist():
             header = packets[row].tolist()
-            place = at + row * layout.stride
+            offset = at + row * layout.stride
             before = tables[: np.searchsorted(tables, row)]
             if len(before):
                 table = at + int(before[-1]) * layout.stride
             if header[1] & 0x80:
                 raise VideoError(
-                    f"{file.path} is damaged at byte {place}: its receiver marked a packet as faulty"
+                    f"{file.path} is damaged at byte {offset}: its receiver flagged a packet as faulty"
                 )
             counter, has_payload, adapted = header[3] & 15, header[3] >> 4 & 1, header[3] >> 4 & 2
             announces = bool(adapted and header[4] and header[5] & 0x80)
             announced = announced or announces
-            if seen is not None and not announces and counter != (seen + has_payload) & 15:
+            if last is not None and not announces and counter != (last + has_payload) & 15:
                 jumps = True
-            seen = counter
+            last = counter
             if not has_payload:
                 continue
             continues = payload_counter is None or counter == (payload_counter + 1) & 15
             if not continues and not announced and not (header[1] & 0x40 and table > payload_at):
-                joint = ", or a segment without a program association table was joined there"
+                joint = ", or a segment without a program association table was appended there"
                 raise VideoError(
-                    f"{file.path} is damaged at byte {place}: transport-stream packets of its video are "
+                    f"{file.path} is damaged at byte {offset}: transport-stream packets of its video are "
                     f"missing or repeated{joint if header[1] & 0x40 else ''}"
                 )
-            payload_at, payload_counter, announced = place, counter, False
+            payload_at, payload_counter, announced = offset, counter, False
     return jumps
 
 
@@ -143,7 +145,8 @@ def _layout(file: ByteFile) -> _Layout | None:
 
 
 def _blocks(file: ByteFile, layout: _Layout) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-    """Where each block begins, and its packets as uint8[P, stride]; the file's last may lack its checksum."""
+    """Offset of each block, and its packets as uint8[P, stride]; the file's last packet may lack its
+    checksum."""
     for at in range(layout.start, file.size, _BLOCK_PACKETS * layout.stride):
         content = file.read(at, _BLOCK_PACKETS * layout.stride)
         whole, rest = divmod(len(content), layout.stride)
@@ -153,12 +156,12 @@ def _blocks(file: ByteFile, layout: _Layout) -> Iterator[tuple[int, npt.NDArray[
 
 
 def _check_no_packets_follow(file: ByteFile, at: int) -> None:
-    """Tell bytes of somebody's own after the last packet from a gap between packets."""
-    for found in file.find_any((bytes([_SYNC]),), at):
+    """Distinguish other bytes after the last packet from a gap between packets."""
+    for sync_at in file.find_any((bytes([_SYNC]),), at):
         for stride in _STRIDES:
-            row = [file.read(found + number * stride, 1) for number in range(_SYNC_RUN)]
+            row = [file.read(sync_at + number * stride, 1) for number in range(_SYNC_RUN)]
             if all(byte == bytes([_SYNC]) for byte in row):
                 raise VideoError(
                     f"{file.path} is damaged at byte {at}: no transport-stream packet begins there, "
-                    f"though others follow at byte {found}"
+                    f"although others follow at byte {sync_at}"
                 )

@@ -1,4 +1,4 @@
-"""Counts, by the times in a video's container, the periods that have a picture; decodes nothing."""
+"""Counts, by the PTS in a video's container, the sampling periods that have a picture; decodes nothing."""
 
 from array import array
 from fractions import Fraction
@@ -7,17 +7,18 @@ from pathlib import Path
 import av
 
 from vbench.video.addresses import media_url
-from vbench.video.codecs.bitstream import PacketReader
+from vbench.video.codecs.packet_reader import PacketReader
+from vbench.video.codecs.random_access import is_random_access
 from vbench.video.errors import VideoError
 from vbench.video.ffmpeg.executable import CODECS, file_options
 
 
 def periods_filled(path: Path, fps: Fraction) -> int:
-    """Periods of 1/``fps`` s, from the first picture's time on, in which at least one picture is shown.
+    """Periods of 1/``fps`` s, from the first picture's PTS on, in which at least one picture is presented.
 
-    A plain reading of the container, apart from the splitter's index: pictures that the container marks as
-    not shown, and those before the first keyframe, do not count. It can be off by a few pictures, which a
-    decoder knows better (hidden pictures, an open GOP at a cut).
+    Reads the container without the splitter's index: pictures that the container marks as discarded, and
+    those before the first keyframe, do not count. The result can be off by a few pictures, which only a
+    decoder knows (hidden pictures, an open GOP at a cut).
 
     Raises:
         VideoError: the file has no video that can be read.
@@ -29,15 +30,15 @@ def periods_filled(path: Path, fps: Fraction) -> int:
         ) as container:
             stream = container.streams.best("video")
             if stream is None or stream.time_base is None:
-                raise VideoError(f"{path} has no video stream: it holds only sound, pictures or data")
+                raise VideoError(f"{path} has no video stream: it contains only sound, pictures or data")
             context, started = stream.codec_context, False
             codec = context.codec.canonical_name
             reader = PacketReader.of(codec, context.extradata) if codec in CODECS else None
             for packet in container.demux(stream):
-                # A file may lack the mark of its first keyframe.
+                # A file may lack the flag of its first keyframe.
                 if not started:
                     started = packet.is_keyframe or (
-                        reader is not None and reader.is_clean_entry(bytes(packet))
+                        reader is not None and is_random_access(reader, bytes(packet))
                     )
                 time = packet.dts if packet.pts is None else packet.pts
                 if packet.size and started and not packet.is_discard and time is not None:

@@ -1,4 +1,4 @@
-"""Runs FFmpeg on a whole file as it is, and reads pictures with their times from it."""
+"""Runs FFmpeg on a whole file with its default choices, and reads pictures with their PTS."""
 
 import re
 from collections.abc import Generator, Iterable, Sequence
@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from vbench.video.addresses import media_url
-from vbench.video.cross_check.frame_times import FrameTimes
+from vbench.video.cross_check.frame_times import FramePtsPipe
 from vbench.video.errors import VideoError
 from vbench.video.ffmpeg.executable import (
     CODECS,
@@ -22,12 +22,13 @@ from vbench.video.ffmpeg.executable import (
     ffmpeg_path,
     ffmpeg_version,
     file_options,
-    is_at_least,
+    is_version_at_least,
     max_pixels,
-    words,
+    to_arguments,
 )
 from vbench.video.ffmpeg.filters import SCALE_FLAGS, YUV_OUT
 from vbench.video.ffmpeg.process import FFmpegProcess
+from vbench.video.remedies import reencode
 from vbench.video.types import FrameGeometry
 
 FilterOptions = tuple[str, dict[str, Any]]
@@ -56,11 +57,11 @@ class Picture:
     pixels: npt.NDArray[np.uint8]
 
 
-def only_video(path: Path) -> int | None:
-    """The number of the only stream that can be the video; None if there are several, or none.
+def only_video_stream(path: Path) -> int | None:
+    """Number of the only stream that can be the video; None if there are several or none.
 
-    Covers and thumbnails cannot: pictures of other codecs than vbench decodes. FFmpeg prefers them to a
-    larger video if they are marked as the default.
+    Covers, thumbnails and streams of codecs that vbench does not decode cannot be. FFmpeg prefers a thumbnail
+    to a larger video if it is flagged as default.
 
     Raises:
         VideoError: the file cannot be opened.
@@ -78,7 +79,7 @@ def only_video(path: Path) -> int | None:
 
 
 def announced_pixels(path: Path) -> int:
-    """Pixels of the largest picture that an AV1 stream of the file may have; 0 without one.
+    """Pixels of the largest picture that an AV1 stream of the file announces; 0 if there is none.
 
     Raises:
         VideoError: the file cannot be opened.
@@ -102,23 +103,24 @@ def _opened(path: Path) -> InputContainer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlainRun:
-    """Runs of FFmpeg over one file; each ends at the first error."""
+    """Runs FFmpeg over one file; each run ends at the first error."""
 
     path: Path
     """The video, for messages."""
     opened: Path
-    """The file to open: the video, or a copy of it."""
+    """The file to open: the video or a copy of it."""
     geometry: FrameGeometry
     threads: int
     timeout_s: float
     stream: int | None = None
-    """The video stream's number in the file; None: the one that FFmpeg chooses."""
+    """Number of the video stream in the file; None: FFmpeg chooses."""
     announced_pixels: int = 0
-    """Without as large a ``max_pixels``, FFmpeg's AV1 decoder does not open."""
+    """FFmpeg's AV1 decoder does not open unless ``max_pixels`` is at least this."""
 
     def first_frame(self, *, turned: bool = True) -> FirstFrame:
-        """What the first frame is, ``turned`` upright by FFmpeg or not; VideoError if FFmpeg shows none."""
-        time_base = "demux" if is_at_least(ffmpeg_version(ffmpeg_path()), 6, 1) else "-1"
+        """Facts about the first frame, rotated upright by FFmpeg if ``turned``; VideoError if there is
+        none."""
+        time_base = "demux" if is_version_at_least(ffmpeg_version(ffmpeg_path()), 6, 1) else "-1"
         output = ["-enc_time_base", time_base, "-f", "framehash", "-hash", "crc32"]
         before = [] if turned else ["-noautorotate"]
         text = self._output(before, ["-frames:v", "1", *output], _FACTS_BYTES).decode()
@@ -126,15 +128,15 @@ class PlainRun:
         size = re.search(r"^#dimensions 0: (\d+)x(\d+)$", text, re.MULTILINE)
         frame = re.search(r"^0, *-?\d+, *(-?\d+),", text, re.MULTILINE)
         if base is None or size is None or frame is None:
-            raise VideoError(f"{self.path} has no picture that FFmpeg shows")
+            raise VideoError(f"{self.path} has no picture that FFmpeg outputs")
         return FirstFrame(
             time_base=Fraction(base[1]), pts=int(frame[1]), width=int(size[1]), height=int(size[2])
         )
 
     def upright_frame(self, *, channels: int) -> npt.NDArray[np.uint8]:
-        """The first frame, turned by FFmpeg itself and as large as the picture in the frames.
+        """The first frame, rotated by FFmpeg itself and scaled to the size of the picture in the frames.
 
-        uint8[inner_height, inner_width, ``channels``], 3 for rgb24 and 1 for the luma of yuv420p.
+        uint8[inner_height, inner_width, channels]: 3 channels for rgb24, 1 for the luma of yuv420p.
         """
         width, height = self.geometry.inner_width, self.geometry.inner_height
         colors = YUV_OUT if channels == 1 else {}
@@ -144,25 +146,26 @@ class PlainRun:
         surplus = width * height // 2 if channels == 1 else 0  # the chroma
         data = self._output([], ["-frames:v", "1", "-vf", filters, "-f", "rawvideo"], size + surplus)
         if len(data) != size + surplus:
-            raise VideoError(f"{self.path} has no picture that FFmpeg shows")
+            raise VideoError(f"{self.path} has no picture that FFmpeg outputs")
         return np.frombuffer(data, np.uint8)[:size].reshape(height, width, channels)
 
     def pictures(
         self, choose: Iterable[FilterOptions], convert: Iterable[FilterOptions], *, all_times: bool = False
     ) -> Generator[tuple[Picture | None, list[int]]]:
-        """The pictures that pass the filters ``choose``, as ``convert`` makes them, not turned by FFmpeg.
+        """The pictures that pass the filters ``choose``, converted by the filters ``convert``; FFmpeg rotates
+        none.
 
         Yields:
-            A picture, and with ``all_times`` the pts of all frames that came out of the decoder since the
-            picture before, the picture itself included. In the end None, and the pts left.
+            A picture and, with ``all_times``, the PTS of all frames that the decoder has output since the
+            picture before, including this one. At the end None, and the remaining PTS.
         """
-        with FrameTimes() as decoded, FrameTimes() as chosen:
+        with FramePtsPipe() as decoded, FramePtsPipe() as chosen:
             filters = [*(decoded.filters() if all_times else []), *choose, *chosen.filters(), *convert]
             output = ["-vf", _text(filters), "-f", "rawvideo", "-pix_fmt", self.geometry.pixel_format]
             command = self._command(["-noautorotate"], output)
             with self._process(command, (decoded.descriptor, chosen.descriptor)) as process:
-                decoded.inherited()
-                chosen.inherited()
+                decoded.close_write_end()
+                chosen.close_write_end()
                 while True:
                     pixels = np.empty(self.geometry.frame_shape, np.uint8)
                     got = process.read_into(pixels.data.cast("B"))
@@ -173,11 +176,11 @@ class PlainRun:
                     yield Picture(pts=pts, pixels=pixels), self._until(decoded, pts) if all_times else []
                 process.finish()
                 if got:
-                    raise VideoError(f"{self.path}: FFmpeg ended within a frame")
+                    raise VideoError(f"{self.path} cannot be decoded: FFmpeg ended in the middle of a frame")
             yield None, self._until(decoded, None) if all_times else []
 
-    def _until(self, times: FrameTimes, last: int | None) -> list[int]:
-        """The times up to this one; None: all that are left."""
+    def _until(self, times: FramePtsPipe, last: int | None) -> list[int]:
+        """The PTS up to and including ``last``; None: all that are left."""
         until: list[int] = []
         while (pts := self._time(times)) is not None:
             until.append(pts)
@@ -185,16 +188,16 @@ class PlainRun:
                 break
         return until
 
-    def _time(self, times: FrameTimes) -> int | None:
+    def _time(self, times: FramePtsPipe) -> int | None:
         try:
             return times.next()
         except ValueError as error:
             raise VideoError(
-                f"{self.path} has pictures without a time, even for FFmpeg: encode it again"
+                f"{self.path} has pictures without a PTS, also in FFmpeg; re-encode it: {reencode(self.path)}"
             ) from error
 
     def _output(self, before: Sequence[str], options: Sequence[str], most_bytes: int) -> bytes:
-        """The bytes that a short run of FFmpeg writes."""
+        """The output of a short run of FFmpeg."""
         data = bytearray(most_bytes)
         with self._process(self._command(before, options), ()) as process:
             length = process.read_into(memoryview(data))
@@ -207,10 +210,10 @@ class PlainRun:
         mapped = [] if self.stream is None else ["-map", f"0:{self.stream}"]
         source = [*before, "-i", media_url(self.opened), *mapped, "-an", "-sn", "-dn"]
         prefix = command_prefix(self.threads)
-        return [*prefix, *words(options), *source, "-fps_mode", "passthrough", *after, "pipe:1"]
+        return [*prefix, *to_arguments(options), *source, "-fps_mode", "passthrough", *after, "pipe:1"]
 
     def _process(self, command: Sequence[str], descriptors: tuple[int, ...]) -> FFmpegProcess:
-        pictures = 32 + 2 * self.threads  # at most 16 references, one per thread, some on their way
+        pictures = 32 + 2 * self.threads  # at most 16 references, one per thread, some in the filters
         source = (self.geometry.source_width + 128) * (self.geometry.source_height + 128) * 8
         memory = pictures * (source + self.geometry.frame_bytes) + (256 << 20) * self.threads
         return FFmpegProcess(
@@ -224,7 +227,7 @@ class PlainRun:
 
 
 def _text(filters: Iterable[FilterOptions]) -> str:
-    """Filters in FFmpeg's notation."""
+    """Filters in FFmpeg's syntax."""
     return ",".join(
         f"{name}=" + ":".join(f"{key}='{value}'" for key, value in options.items()) if options else name
         for name, options in filters

@@ -1,6 +1,6 @@
-"""Luma in plain numpy: of frames, and of decoded pictures scaled as FFmpeg's bicubic scaler does it.
+"""Luma of frames and of decoded pictures in plain numpy, scaled like FFmpeg's bicubic scaler.
 
-No filter of FFmpeg takes part: it tells whether the filters did what they were asked for.
+Uses no filter of FFmpeg, so that it can check what the filters did.
 """
 
 from collections.abc import Collection
@@ -17,12 +17,12 @@ Plane = npt.NDArray[np.float64]
 BT709 = (0.2126, 0.7152, 0.0722)
 """Luma of red, green and blue (ITU-R BT.709-6, 3.2)."""
 SHARPNESS = 0.6
-"""Of FFmpeg's bicubic scaler, whose kernel is Mitchell's and Netravali's with B = 0 and C = 0.6
-(libswscale/utils.c)."""
+"""Parameter C of FFmpeg's bicubic scaler, whose kernel is Mitchell's and Netravali's (SIGGRAPH 1988) with B =
+0 (libswscale/utils.c)."""
 
 
 def frame_luma(frame: npt.NDArray[np.uint8], geometry: FrameGeometry) -> Plane:
-    """Luma, 0 to 255, of the picture in a frame: [inner_height, inner_width]."""
+    """Luma, 0 to 255, of the picture in a frame: float64[inner_height, inner_width]."""
     is_rgb = geometry.pixel_format == "rgb24"
     luma = rgb_luma(frame) if is_rgb else from_limited(frame[: geometry.height])
     rows = slice(geometry.pad_y, geometry.pad_y + geometry.inner_height)
@@ -30,24 +30,24 @@ def frame_luma(frame: npt.NDArray[np.uint8], geometry: FrameGeometry) -> Plane:
 
 
 def rgb_luma(picture: npt.NDArray[np.uint8]) -> Plane:
-    """Luma, 0 to 255, of uint8[H, W, 3] rgb24."""
+    """Luma, 0 to 255, of uint8[H, W, 3] rgb24: float64[H, W]."""
     return np.asarray(picture.astype(np.float64) @ np.array(BT709))
 
 
 def from_limited(luma: npt.NDArray[np.uint8]) -> Plane:
-    """Luma of limited range (16 to 235) as 0 to 255."""
+    """Convert luma from limited range (16 to 235) to 0 to 255."""
     return (luma.astype(np.float64) - 16) * (255 / 219)
 
 
 def scaled(plane: Plane, width: int, height: int) -> Plane:
-    """A plane in another size."""
+    """The plane scaled to float64[height, width]."""
     if plane.shape == (height, width):
         return plane
     return np.asarray(_weights(plane.shape[0], height) @ (plane @ _weights(plane.shape[1], width).T))
 
 
 def _weights(size: int, to_size: int) -> Plane:
-    """[to_size, size]: the share that each pixel has in each new one; beyond the edge, the edge repeats."""
+    """float64[to_size, size]: weight of each pixel in each new pixel; beyond the edge, the edge repeats."""
     ratio = size / to_size
     stretch = max(ratio, 1)
     centres = (np.arange(to_size) + 0.5) * ratio - 0.5
@@ -63,7 +63,7 @@ def _weights(size: int, to_size: int) -> Plane:
 
 
 def detail(plane: Plane) -> Plane:
-    """What a plane of half the resolution lacks: each pixel less the mean of its block of 2 x 2."""
+    """What a plane of half the resolution lacks: each pixel minus the mean of its 2 x 2 block."""
     height, width = (side // 2 * 2 for side in plane.shape)
     plane = plane[:height, :width]
     means = plane.reshape(height // 2, 2, width // 2, 2).mean((1, 3))
@@ -71,11 +71,12 @@ def detail(plane: Plane) -> Plane:
 
 
 def decoded_luma(path: Path, wanted: Collection[int]) -> dict[int, Plane]:
-    """pts -> luma, 0 to 255, of these frames of a video in yuv420p and limited range, without any filter.
+    """Luma, 0 to 255, by PTS, of the ``wanted`` frames of a yuv420p video in limited range, without any
+    filter.
 
-    By PyAV's own copy of FFmpeg's decoders, in this process. Those that are not there are left out.
+    Decodes with PyAV's own copy of FFmpeg's decoders, in this process. Missing frames are left out.
     """
-    found: dict[int, Plane] = {}
+    planes: dict[int, Plane] = {}
     with av.open(str(path)) as container:
         video = container.streams.video[0]
         video.thread_type = "AUTO"
@@ -83,7 +84,7 @@ def decoded_luma(path: Path, wanted: Collection[int]) -> dict[int, Plane]:
             if frame.pts is not None and frame.pts in wanted:
                 plane = frame.planes[0]
                 rows = np.frombuffer(bytes(plane), np.uint8).reshape(plane.height, plane.line_size)
-                found[frame.pts] = from_limited(rows[:, : frame.width])
-                if len(found) == len(wanted):
+                planes[frame.pts] = from_limited(rows[:, : frame.width])
+                if len(planes) == len(wanted):
                     break
-    return found
+    return planes

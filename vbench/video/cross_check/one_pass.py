@@ -1,4 +1,5 @@
-"""Samples a whole video by one plain run of FFmpeg, without the service's index, chunks or sampling code."""
+"""Samples a whole video with one plain run of FFmpeg, without the service's index, chunks or sampling
+code."""
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -10,7 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from vbench.video.cross_check.ffmpeg_run import FilterOptions, Picture, PlainRun, announced_pixels, only_video
+from vbench.video.cross_check.ffmpeg_run import (
+    FilterOptions,
+    Picture,
+    PlainRun,
+    announced_pixels,
+    only_video_stream,
+)
 from vbench.video.cross_check.ts_continuity import continuous
 from vbench.video.errors import VideoError
 from vbench.video.ffmpeg.filters import picture_filters
@@ -30,34 +37,35 @@ def plain_pass(
     timeout_s: float,
     keyframes_only: bool = False,
 ) -> Generator[Frames]:
-    """Every frame that a right answer holds, in order, in batches of at most 64 MiB (but at least one frame).
+    """Every frame that a correct response contains, in order, in batches of at most 64 MiB or one frame.
 
-    Of the frames that come out of FFmpeg, the first in each bin floor((pts - P0) * time_base * fps) is taken;
-    P0 is the pts of the very first. With ``keyframes_only`` the last keyframe up to each such frame stands
-    for it (before the first keyframe: the first), once for all frames for which it does.
+    Of the frames that FFmpeg outputs, the first in each bin floor((pts - P0) * time_base * fps) is sampled;
+    P0 is the PTS of the very first. With ``keyframes_only``, the last keyframe at or before each such frame
+    replaces it (before the first keyframe: the first), once for all frames that it replaces.
 
-    FFmpeg by itself chooses the stream (thumbnails aside), crops, leaves out what an edit list does not show,
-    and gives each frame its time. Shared with the service are the filters that scale and convert a picture.
+    FFmpeg itself chooses the stream (ignoring thumbnails), crops, applies edit lists, and assigns PTS. Only
+    the filters that scale and convert a picture are shared with the service.
 
     Args:
         path: the video file.
-        fps: frames per second to take, above 0.
+        fps: frames per second to sample, above 0.
         geometry: of the frames.
         rotation: degrees clockwise that make the coded picture upright.
-        flipped: whether the coded picture is turned upside down before.
-        threads: of FFmpeg's decoder, filters and scaler each, 1 or more.
-        timeout_s: seconds FFmpeg may keep its reader waiting, in each of its runs.
+        flipped: whether the coded picture is flipped vertically before.
+        threads: threads for FFmpeg's decoder, filters and scaler each, 1 or more.
+        timeout_s: seconds that FFmpeg may keep its reader waiting, in each of its runs.
         keyframes_only: see above.
 
     Raises:
-        VideoError: FFmpeg cannot decode all of it without an error, or shows the picture in another size or
+        ValueError: ``fps`` is not above 0.
+        VideoError: FFmpeg cannot decode all of it without an error, or outputs pictures in another size or
             orientation than ``geometry``, ``rotation`` and ``flipped`` say.
-        VideoTimeoutError: FFmpeg took longer.
+        VideoTimeoutError: FFmpeg took longer than ``timeout_s``.
         DecoderKilledError: FFmpeg was killed from outside.
         ToolMissingError: there is no FFmpeg.
     """
     if fps <= 0:
-        raise ValueError(f"fps is {fps}: it must be above 0")
+        raise ValueError(f"fps={fps} is out of range: it must be above 0")
     with continuous(path) as opened:
         run = PlainRun(
             path=path,
@@ -65,7 +73,7 @@ def plain_pass(
             geometry=geometry,
             threads=threads,
             timeout_s=timeout_s,
-            stream=only_video(path),
+            stream=only_video_stream(path),
             announced_pixels=announced_pixels(path),
         )
         yield from _passed(run, fps, rotation, flipped=flipped, keyframes_only=keyframes_only)
@@ -78,8 +86,8 @@ def _passed(
     first = run.first_frame()
     if (first.width, first.height) != (geometry.source_width, geometry.source_height):
         raise VideoError(
-            f"{path} is {first.width} x {first.height} pixels as FFmpeg shows it, and "
-            f"{geometry.source_width} x {geometry.source_height} as vbench reads it: report this file"
+            f"{path} has {first.width} x {first.height} pixels in FFmpeg but {geometry.source_width} x "
+            f"{geometry.source_height} in vbench: please report this file"
         )
     bins = _Bins(first_pts=first.pts, per_tick=min(first.time_base * fps, Fraction(1)))
     coded = run.first_frame(turned=False)
@@ -96,22 +104,23 @@ def _passed(
 
 
 def _only(width: int, height: int) -> FilterOptions:
-    """A filter that fails on pictures of another size, which the scaler would stretch to the first one's."""
+    """A filter that fails on pictures of another size, which the scaler would stretch to the first one's
+    size."""
     wanted = f"if(eq(iw,{width})*eq(ih,{height}),{width},0)"
     return "crop", {"w": wanted, "h": height, "x": 0, "y": 0, "exact": 1}
 
 
 @dataclass(slots=True, kw_only=True)
 class _Bins:
-    """The sampling rule, asked frame by frame."""
+    """The sampling rule, applied frame by frame."""
 
     first_pts: int
     per_tick: Fraction
-    """Bins in a tick; at most 1, since finer bins change nothing."""
+    """Bins per tick; at most 1, since finer bins change nothing."""
     last: int | None = None
 
     def opens(self, pts: int) -> bool:
-        """Whether this frame is the first in a bin that is later than all before."""
+        """Whether this frame is the first in a bin that is later than all earlier ones."""
         number = (pts - self.first_pts) * self.per_tick.numerator // self.per_tick.denominator
         if self.last is not None and number <= self.last:
             return False
@@ -121,8 +130,9 @@ class _Bins:
     def expression(self) -> str:
         """The rule in the language of FFmpeg's select filter.
 
-        A quotient of integers below 2**53 is rounded to an integer only if it is one, so that floor is exact.
-        FFmpeg forgets the frame it took last when the stream changes its format, and then takes one too many.
+        A quotient of integers below 2**53 is rounded to an integer only if it is one, so floor is exact.
+        FFmpeg forgets the last selected frame when the stream changes its format, and then selects one too
+        many.
         """
         scale = f"*{self.per_tick.numerator}/{self.per_tick.denominator}"
         this, last = (f"floor(({pts}-({self.first_pts})){scale})" for pts in ("pts", "prev_selected_pts"))
@@ -138,18 +148,18 @@ def _sampled(run: PlainRun, bins: _Bins, convert: Iterable[FilterOptions]) -> Ge
 
 
 def _keyframes(run: PlainRun, bins: _Bins, convert: Iterable[FilterOptions]) -> Generator[Picture]:
-    """The last keyframe up to the first frame in each bin; these frames themselves if there are none."""
+    """The last keyframe at or before the first frame in each bin; those frames if there is no keyframe."""
     wanted: deque[int] = deque()
     keyframe: Picture | None = None
     choose = [("select", {"expr": "eq(key,1)"})]
     with closing(run.pictures(choose, convert, all_times=True)) as pictures:
         for following, times in pictures:
             wanted.extend(pts for pts in times if bins.opens(pts))
-            stands = False
+            is_output = False
             while keyframe and wanted and (following is None or wanted[0] < following.pts):
                 wanted.popleft()
-                stands = True
-            if keyframe and stands:
+                is_output = True
+            if keyframe and is_output:
                 yield keyframe
             keyframe = following or keyframe
     if keyframe is None:
@@ -175,9 +185,9 @@ def _frames(batch: list[Picture], geometry: FrameGeometry) -> Frames:
 
 
 def _check_upright(run: PlainRun, geometry: FrameGeometry, frame: npt.NDArray[np.uint8]) -> None:
-    """Make sure that no other way up is nearer to the picture that FFmpeg turns by itself.
+    """Check that no other orientation is closer to the picture that FFmpeg rotates itself.
 
-    FFmpeg turns a picture before it interpolates its colours, so the two differ a little.
+    FFmpeg rotates a picture before it interpolates its chroma, so the two differ a little.
     """
     rows, columns = geometry.height, geometry.width
     whole = frame[:rows].reshape(rows, columns, -1)  # of yuv420p the luma
@@ -192,5 +202,5 @@ def _check_upright(run: PlainRun, geometry: FrameGeometry, frame: npt.NDArray[np
     }
     if apart[0, False] > 2 * min(apart.values()) + 2:
         raise VideoError(
-            f"{run.path} lies another way up as FFmpeg shows it than as vbench turns it: report this file"
+            f"{run.path} has another orientation in FFmpeg than in vbench: please report this file"
         )

@@ -1,4 +1,4 @@
-"""Copies an MPEG transport stream with continuity counters that never break, as if it were never joined."""
+"""Copies an MPEG transport stream with continuous counters, as if its segments had never been joined."""
 
 import tempfile
 from collections.abc import Generator
@@ -10,18 +10,18 @@ import numpy as np
 SYNC = 0x47
 PACKET_BYTES = 188
 _PACKET_STEPS = (188, 192, 204)
-"""Bytes from one packet to the next: plain, behind an arrival time (M2TS), before a checksum (DVB)."""
+"""Bytes from packet to packet: plain, after an arrival time (M2TS), before a checksum (DVB)."""
 _SEARCHED_BYTES = 8192
 _SYNC_RUN = 5
-"""Sync bytes in a row that tell a transport stream from another file."""
+"""Sync bytes in a row that identify a transport stream."""
 _BATCH_PACKETS = 50_000
 _NULL_PID = 0x1FFF
 _PAYLOAD = 0x10
-"""The bit of a packet's fourth byte that says that it has a payload."""
+"""The bit of a packet's fourth byte that is set if it has a payload."""
 
 
 def packet_layout(path: Path) -> tuple[int, int] | None:
-    """(bytes from packet to packet, place of the first) of a transport stream; None for another file."""
+    """Bytes from packet to packet, and offset of the first, of a transport stream; None for another file."""
     with path.open("rb") as file:
         head = file.read(_SEARCHED_BYTES + _SYNC_RUN * max(_PACKET_STEPS))
     for step in _PACKET_STEPS:
@@ -35,11 +35,11 @@ def packet_layout(path: Path) -> tuple[int, int] | None:
 
 @contextmanager
 def continuous(path: Path) -> Generator[Path]:
-    """The file itself, or a copy of it for a transport stream whose counters break.
+    """The file itself, or a copy if it is a transport stream whose counters jump.
 
-    Segments that were joined by ``cat`` count from the start again, which FFmpeg takes for a loss. In the
-    copy the counter of each PID goes on at every packet with a payload, and stays as it is at one without
-    (ISO/IEC 13818-1, 2.4.3.3); packets sent twice keep one. What is really lost, a decoder still notices.
+    The counters of segments joined by ``cat`` start again, which FFmpeg takes for a loss. In the copy, the
+    counter of each PID increases at every packet with a payload, and stays at one without (ISO/IEC 13818-1,
+    2.4.3.3); packets that were sent twice share one. A decoder still notices what is really lost.
     """
     layout = packet_layout(path)
     if layout is None or not _breaks(path, layout):
@@ -60,7 +60,7 @@ def continuous(path: Path) -> Generator[Path]:
 
 
 def _breaks(path: Path, layout: tuple[int, int]) -> bool:
-    """Whether a counter does not go on as FFmpeg expects, from one packet to the next of the same PID."""
+    """Whether a counter jumps from one packet of a PID to the next."""
     step, start = layout
     last: dict[int, int] = {}
     with path.open("rb") as file:
@@ -71,8 +71,8 @@ def _breaks(path: Path, layout: tuple[int, int]) -> bool:
             heads = heads[(heads[:, 0] == SYNC) & (heads[:, 3] & 0x30 > 0)]
             pids = (heads[:, 1] & 0x1F) << 8 | heads[:, 2]
             for pid in set(pids.tolist()) - {_NULL_PID}:
-                own = heads[pids == pid, 3]
-                counters, payloads = own & 0x0F, own >> 4 & 1
+                control = heads[pids == pid, 3]
+                counters, payloads = control & 0x0F, control >> 4 & 1
                 before = last.get(pid, counters[0] - payloads[0])
                 if ((np.diff(counters, prepend=before) - payloads) & 0x0F).any():
                     return True
@@ -81,8 +81,7 @@ def _breaks(path: Path, layout: tuple[int, int]) -> bool:
 
 
 _Last = tuple[bytes, int]
-"""Of the last packet of a PID: its counter as it was with its payload (empty without one), and its counter
-as it is now."""
+"""The last packet of a PID: its original counter and payload (empty without one), and its new counter."""
 
 
 def _renumber(data: bytearray, at: int, last: dict[int, _Last]) -> None:

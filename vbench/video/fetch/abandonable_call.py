@@ -1,4 +1,4 @@
-"""Runs a call that cannot be interrupted, and leaves it to itself when the time is up."""
+"""Runs a call that cannot be interrupted, and abandons it when the deadline passes."""
 
 import threading
 from collections.abc import Callable
@@ -10,24 +10,25 @@ T = TypeVar("T")
 
 
 def call(work: Callable[[], T], deadline: Deadline, name: str) -> T:
-    """What ``work`` returns or raises; it runs on a thread called ``name``.
+    """Run ``work`` on a thread named ``name``; returns or raises what it does.
 
     Raises:
-        TimeIsUpError: the deadline passed. The thread goes on until ``work`` returns, and nobody learns what.
+        DeadlineExceededError: the deadline passed. The thread runs on until ``work`` returns, and its result
+            is discarded.
     """
     result: list[T] = []
-    trouble: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
             result.append(work())
-        except BaseException as error:  # noqa: BLE001 - the caller gets it
-            trouble.append(error)
+        except BaseException as error:  # noqa: BLE001 - raised to the caller
+            errors.append(error)
 
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(deadline.slice_s())
-    if trouble:
-        raise trouble.pop()
+    if errors:
+        raise errors.pop()
     return result.pop()

@@ -1,23 +1,27 @@
-"""What every source of bytes offers to whoever fetches a video from it."""
+"""What every source of bytes offers to the code that fetches a video from it."""
 
 from typing import Protocol
 
 
 class InterruptedFetchError(Exception):
-    """The source broke off or is busy: what is missing may come yet."""
+    """The source broke off or is busy: the missing bytes may come later."""
 
 
-class Reader(Protocol):
-    """One source, read from any byte on; each method raises InterruptedFetchError, or VideoError for good."""
+class ByteSource(Protocol):
+    """One remote file, readable from any byte on.
 
-    size: int | None
-    """Bytes of the whole, once begun; None where the source does not say."""
+    Its methods raise InterruptedFetchError if trying again may help, otherwise VideoError.
+    """
 
-    def begin(self, at: int) -> int:
-        """Get ready to read from byte ``at`` on; where it begins, which is 0 where it cannot begin there."""
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file, once opened; None if the source does not say."""
 
-    def read(self, most: int) -> bytes:
-        """The next bytes, ``most`` at most, as soon as there are some; none at the end."""
+    def open_at(self, position: int) -> int:
+        """Prepare to read from byte ``position`` on; returns where reading starts: there, or else at 0."""
+
+    def read(self, max_bytes: int) -> bytes:
+        """The next bytes, at most ``max_bytes``, as soon as there are some; empty at the end."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the connection."""

@@ -1,18 +1,18 @@
-"""How long work may take, checked while it waits: a total, and whether anybody still wants it."""
+"""A deadline for many waits together, which can also be cancelled from another thread."""
 
 import threading
 import time
 
 SLICE_S = 0.1
-"""Longest wait in one piece: how soon a wait notices that nobody wants its result any more."""
+"""Longest single wait: how soon a wait notices a cancellation."""
 
 
-class TimeIsUpError(Exception):
-    """The deadline passed; whoever set it says so to the user."""
+class DeadlineExceededError(Exception):
+    """The deadline passed, or the work was cancelled; who set the deadline tells the user."""
 
 
 class Deadline:
-    """``timeout_s`` from now on, for all waits together; ``stop`` ends them earlier."""
+    """Ends ``timeout_s`` seconds from now, or when ``stop`` is set."""
 
     def __init__(self, timeout_s: float, stop: threading.Event | None = None) -> None:
         self.timeout_s = timeout_s
@@ -21,25 +21,25 @@ class Deadline:
 
     @property
     def left_s(self) -> float:
-        """Seconds until it passes; 0 or less once it has."""
+        """Seconds left; 0 or less after the deadline."""
         return self._until_s - time.monotonic()
 
     @property
     def stopped(self) -> bool:
-        """Whether nobody wants the result any more."""
+        """Whether the work was cancelled."""
         return self._stop.is_set()
 
     def check(self) -> None:
-        """TimeIsUpError once the time is up, or nobody wants the result any more (``stopped`` says which)."""
+        """Raise DeadlineExceededError after the deadline or a cancellation (``stopped`` says which)."""
         if self.stopped or self.left_s <= 0:
-            raise TimeIsUpError
+            raise DeadlineExceededError
 
     def slice_s(self) -> float:
-        """How long to wait in one piece, above 0; raises as ``check``."""
+        """How long to wait next, above 0; raises as ``check``."""
         self.check()
         return max(0.001, min(SLICE_S, self.left_s))
 
     def sleep(self, seconds: float) -> None:
-        """Wait that long; raises as ``check``, at once if less than that is left."""
+        """Wait ``seconds``; raises as ``check``, and at the deadline if less than that is left."""
         if self._stop.wait(max(0.0, min(seconds, self.left_s))) or self.left_s <= 0:
-            raise TimeIsUpError
+            raise DeadlineExceededError

@@ -1,4 +1,4 @@
-"""Brings a video that lies elsewhere (HTTP, S3, Google Cloud Storage) to a file of this process."""
+"""Downloads a remote video (HTTP, S3, Google Cloud Storage) into an unnamed file of this process."""
 
 import errno
 import os
@@ -20,41 +20,41 @@ from vbench.video.errors import (
     VideoTimeoutError,
     VideoUnreachableError,
 )
-from vbench.video.fetch.byte_source import InterruptedFetchError, Reader
-from vbench.video.fetch.deadline import Deadline, TimeIsUpError
+from vbench.video.fetch.byte_source import ByteSource, InterruptedFetchError
+from vbench.video.fetch.deadline import Deadline, DeadlineExceededError
 from vbench.video.fetch.disk_room import COPIES
-from vbench.video.fetch.fetched_copy import FetchedCopy as _Copy
-from vbench.video.fetch.local_files import opened_below
+from vbench.video.fetch.fetched_copy import FetchedCopy
+from vbench.video.fetch.local_files import open_below
 from vbench.video.fetch.public_addresses import PrivateSources
 from vbench.video.types import VideoLimits
 
 Scheme = Literal["file", "http", "https", "s3", "gs"]
-"""Where a video may lie; ``file`` is this machine's own file system."""
+"""Where a video may be; ``file`` is this machine's own file system."""
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 ATTEMPTS = 5
-"""Times in a row that a source may break off without having given a byte more, and times in all that it may
-have to be read from its beginning again."""
+"""Failed attempts in a row without a new byte, and restarts from byte 0 in all, after which a fetch gives
+up."""
 BLOCK_BYTES = 1 << 20
 BACK_OFF_S = (0.1, 0.2, 0.4, 0.8)
-"""Waits between attempts, each drawn anew between half of it and all of it."""
+"""Waits between attempts; each is drawn between half of the value and all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Local:
+class LocalVideo:
     """A video as a file that can be read here."""
 
     path: Path
-    called: str
-    """What its user calls it, without what may be secret in an address."""
+    display_name: str
+    """What its user calls it, without the secrets that an address may contain."""
     checksum: str | None = None
-    """xxh3_128 over the bytes that were fetched, hex; None for a file that was here."""
+    """xxh3_128 over the fetched bytes, hex; None for a local file."""
     size_bytes: int = 0
-    """Bytes that were fetched."""
+    """Fetched bytes."""
 
 
-def shown(source: str) -> str:
-    """An address without user, password and query, which may hold keys; a path as it is."""
+def redacted(source: str) -> str:
+    """An address without user, password and query, which may contain secrets; a path as it is."""
     if scheme_of(source) == "file":
         return source
     parts = urlsplit(source)
@@ -65,7 +65,7 @@ def shown(source: str) -> str:
 
 
 @contextmanager
-def fetched(
+def fetch_video(
     source: str,
     *,
     limits: VideoLimits,
@@ -74,71 +74,71 @@ def fetched(
     stop: threading.Event | None = None,
     private: PrivateSources | None = None,
     roots: tuple[Path, ...] | None = None,
-) -> Iterator[Local]:
-    """The video at ``source`` (a path, or a URI of an allowed scheme) while the block runs.
+) -> Iterator[LocalVideo]:
+    """The video at ``source``, readable while the block runs.
 
-    What is fetched lies in an unnamed file, which is gone with this process at the latest.
+    A download is stored in an unnamed file, which disappears with this process at the latest.
 
     Args:
-        source: what names it.
-        limits: bytes it may have, and what it and the other copies of this process may take of the disk.
-        timeout_s: seconds until all of it must be here: names, connections, headers and bodies together.
-        allowed: the schemes it may have.
-        stop: ends the fetch when another thread sets it.
-        private: hosts that are not public and may be asked all the same. None: all; for a caller who wrote
-            the address himself.
-        roots: folders that a local file must lie in. None: any; for a caller who wrote the path himself.
+        source: a path, or a URI of an allowed scheme.
+        limits: bytes that the video may have, and that all copies of this process may take of the disk.
+        timeout_s: seconds for the whole fetch: name lookup, connections, headers and bodies together.
+        allowed: the schemes that ``source`` may have.
+        stop: cancels the fetch when another thread sets it.
+        private: hosts that may be read although they are not public. None: all, for a caller who wrote the
+            address himself.
+        roots: folders that a local file must be in. None: any, for a caller who wrote the path himself.
 
     Raises:
         VideoError: there is no such video (then from FileNotFoundError), it may not be read, or its address
-            is none.
-        VideoUnreachableError: it broke off, or its source is down.
-        VideoTooLargeError: it has more bytes than ``limits`` allow, or than the disk has room for.
-        VideoBusyError: other copies have the room on the disk.
-        VideoTimeoutError: it was not here within ``timeout_s``.
+            is malformed.
+        VideoUnreachableError: the connection broke off, or the source is down.
+        VideoTooLargeError: the video has more bytes than ``limits`` allow, or than fit on the disk.
+        VideoBusyError: other copies occupy the disk.
+        VideoTimeoutError: the fetch took longer than ``timeout_s``.
         StoppedError: ``stop`` was set.
     """
     scheme = scheme_of(source)
-    called = shown(source)
+    display_name = redacted(source)
     if scheme not in allowed:
         raise VideoError(
-            f"{called} cannot be read: {scheme} is not among the sources that this service allows "
-            f"({', '.join(allowed)})"
+            f"{display_name} cannot be read: this service does not allow {scheme} sources, only "
+            f"{', '.join(allowed)}"
         )
     if scheme == "file" and roots is None:
         path = local_video(source, limits)
-        yield Local(path=path, called=str(path))
+        yield LocalVideo(path=path, display_name=str(path))
         return
     if scheme == "file":
         assert roots is not None
-        with opened_below(source, roots, limits) as (path, name):
-            yield Local(path=path, called=name)
+        with open_below(source, roots, limits) as (path, name):
+            yield LocalVideo(path=path, display_name=name)
         return
     deadline = Deadline(timeout_s, stop)
     with (
-        _unnamed_file(called) as file,
-        COPIES.copy(file.fileno(), called, limits.max_disk_share) as room,
-        closing(_reader(source, called, deadline, private)) as reader,
+        _unnamed_file(display_name) as file,
+        COPIES.claim(file.fileno(), display_name, limits.max_disk_share) as claim,
+        closing(_byte_source(source, display_name, deadline, private)) as remote,
     ):
-        copy = _Copy(file, called, limits, room)
+        copy = FetchedCopy(file, display_name, limits, claim)
         try:
-            _fill(copy, reader, deadline)
-        except TimeIsUpError:
-            raise _ended(copy, deadline) from None
-        reader.close()
+            _download(copy, remote, deadline)
+        except DeadlineExceededError:
+            raise _deadline_error(copy, deadline) from None
+        remote.close()
         if copy.size == 0:
-            raise VideoError(f"{called} is empty: it has 0 bytes")
-        yield Local(
+            raise VideoError(f"{display_name} is empty: it has 0 bytes")
+        yield LocalVideo(
             path=Path(f"/proc/self/fd/{file.fileno()}"),
-            called=called,
+            display_name=display_name,
             checksum=copy.checksum.hexdigest(),
             size_bytes=copy.size,
         )
 
 
 @contextmanager
-def _unnamed_file(called: str) -> Iterator[IO[bytes]]:
-    """A file in a folder that nobody else can enter (0700), both without a name from the beginning on."""
+def _unnamed_file(display_name: str) -> Iterator[IO[bytes]]:
+    """A file in a folder that nobody else can enter (0700), both without a name from the start."""
     try:
         folder = tempfile.mkdtemp(prefix="vbench-fetch-")
         try:
@@ -146,87 +146,90 @@ def _unnamed_file(called: str) -> Iterator[IO[bytes]]:
         finally:
             Path(folder).rmdir()
     except OSError as error:
-        many = error.errno in (errno.EMFILE, errno.ENFILE)
+        too_many = error.errno in (errno.EMFILE, errno.ENFILE)
         raise VideoBusyError(
-            f"{called} cannot be fetched: the service can make no file for a copy "
+            f"{display_name} cannot be fetched: the service cannot create a file for the copy "
             f"({os.strerror(error.errno or errno.EIO).lower()}); "
-            + ("try again later" if many else "set its TMPDIR to a folder that it may write to")
+            + ("try again later" if too_many else "set its TMPDIR to a folder that it can write to")
         ) from error
     try:
         yield file
     finally:
-        with suppress(OSError):  # closing writes what a full disk did not take
+        with suppress(OSError):  # closing writes what a full disk did not accept
             file.close()
 
 
-def _reader(source: str, called: str, deadline: Deadline, private: PrivateSources | None) -> Reader:
+def _byte_source(
+    source: str, display_name: str, deadline: Deadline, private: PrivateSources | None
+) -> ByteSource:
     if scheme_of(source) in ("http", "https"):
-        from vbench.video.fetch.http import HttpReader
+        from vbench.video.fetch.http import HttpSource
 
-        return HttpReader(source, called, deadline, private)
-    from vbench.video.fetch.object_store import StoreReader
+        return HttpSource(source, display_name, deadline, private)
+    from vbench.video.fetch.object_store import ObjectSource
 
-    return StoreReader(source, called, deadline)
+    return ObjectSource(source, display_name, deadline)
 
 
-def _fill(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
-    """All bytes, going on where the source broke off, up to ``ATTEMPTS`` times without any progress."""
-    failed = 0
+def _download(copy: FetchedCopy, remote: ByteSource, deadline: Deadline) -> None:
+    """Download all bytes; resume where the source broke off, up to ``ATTEMPTS`` times without progress."""
+    failures = 0
     while True:
         before, restarts = copy.size, copy.restarts
         try:
-            _read_on(copy, reader, deadline)
+            _read_rest(copy, remote, deadline)
         except InterruptedFetchError as error:
             restarted = copy.restarts > restarts
-            failed = 1 if copy.size > before and not restarted else failed + 1
-            copy.trouble = f" (it {'broke off' if copy.begun else 'cannot be asked for'}: {error})"
-            if ATTEMPTS in (failed, copy.restarts):
-                raise VideoUnreachableError(_given_up(copy, reader, failed, error)) from error
+            failures = 1 if copy.size > before and not restarted else failures + 1
+            copy.last_failure = (
+                f" (last failure: {'interrupted' if copy.has_started else 'no response'}: {error})"
+            )
+            if ATTEMPTS in (failures, copy.restarts):
+                raise VideoUnreachableError(_gave_up(copy, remote, failures, error)) from error
             copy.check_pace(0)
-            deadline.sleep(BACK_OFF_S[failed - 1] * random.uniform(0.5, 1.0))
+            deadline.sleep(BACK_OFF_S[failures - 1] * random.uniform(0.5, 1.0))
         else:
             copy.flush()
             return
 
 
-def _given_up(copy: _Copy, reader: Reader, failed: int, error: Exception) -> str:
-    if not copy.begun:
+def _gave_up(copy: FetchedCopy, remote: ByteSource, failures: int, error: Exception) -> str:
+    if not copy.has_started:
         return (
-            f"{copy.called} cannot be asked for: {failed} attempts in a row failed ({error}); check its "
-            "address, or try again later"
+            f"{copy.display_name} cannot be fetched: {failures} attempts in a row failed ({error}); check "
+            "the address, or try again later"
         )
-    of = f" of {reader.size}" if reader.size is not None else ""
-    times = f"{failed} times in a row" if failed == ATTEMPTS else f"{copy.restarts} times"
-    again = "" if failed == ATTEMPTS else ", and each time had to be read from its beginning again"
+    total = f" of {remote.size}" if remote.size is not None else ""
+    times = f"{failures} times in a row" if failures == ATTEMPTS else f"{copy.restarts} times"
+    restarts = "" if failures == ATTEMPTS else ", each time with a restart from the beginning"
     return (
-        f"{copy.called} broke off {times} after {copy.size}{of} bytes{again} ({error}): try again later, "
-        "or give a copy that lies nearer"
+        f"{copy.display_name} was interrupted {times} after {copy.size}{total} bytes{restarts} ({error}): "
+        "try again later, or use a nearer copy"
     )
 
 
-def _read_on(copy: _Copy, reader: Reader, deadline: Deadline) -> None:
-    if reader.begin(copy.size) != copy.size:
+def _read_rest(copy: FetchedCopy, remote: ByteSource, deadline: Deadline) -> None:
+    if remote.open_at(copy.size) != copy.size:
         copy.restart()
-    copy.begun = True
-    if reader.size is not None:
-        copy.check(reader.size)
-    while block := reader.read(BLOCK_BYTES):
+    copy.has_started = True
+    if remote.size is not None:
+        copy.check(remote.size)
+    while block := remote.read(BLOCK_BYTES):
         copy.append(block)
-        if reader.size is not None and copy.size > reader.size:
+        if remote.size is not None and copy.size > remote.size:
             raise VideoError(
-                f"{copy.called} cannot be read: its server announced {reader.size} bytes, and sends more"
+                f"{copy.display_name} cannot be read: the server announced {remote.size} bytes but sends more"
             )
         deadline.check()
         copy.check_pace(len(block))
-    if reader.size is not None and copy.size != reader.size:
-        raise InterruptedFetchError("it ended before its end")
+    if remote.size is not None and copy.size != remote.size:
+        raise InterruptedFetchError("it ended early")
 
 
-def _ended(copy: _Copy, deadline: Deadline) -> Exception:
-    """Why the time was up."""
+def _deadline_error(copy: FetchedCopy, deadline: Deadline) -> Exception:
     if deadline.stopped:
-        return StoppedError(f"{copy.called} is no longer wanted")
+        return StoppedError(f"{copy.display_name} is no longer wanted")
     return VideoTimeoutError(
-        f"{copy.called} was not here within {deadline.timeout_s:g} s, {copy.size} bytes of it were"
-        f"{copy.trouble}: allow more time, or give a copy that lies nearer"
+        f"{copy.display_name} was not fetched within {deadline.timeout_s:g} s: {copy.size} bytes arrived"
+        f"{copy.last_failure}; allow more time, or use a nearer copy"
     )

@@ -1,4 +1,5 @@
-"""What came of a fetched video so far: bounded in bytes, by the disk's room, and in how slow it may be."""
+"""The bytes of a remote video fetched so far: bounded in number, in disk space, and in how slowly they
+arrive."""
 
 import errno
 import os
@@ -10,99 +11,110 @@ from typing import IO
 import xxhash
 
 from vbench.video.errors import VideoBusyError, VideoTooLargeError, VideoUnreachableError
-from vbench.video.fetch.disk_room import Claim
+from vbench.video.fetch.disk_room import DiskClaim
 from vbench.video.types import VideoLimits
 
 SLOW_S = 20.0
 SLOW_BYTES = 256 << 10
-"""What a source gives in each stretch of ``SLOW_S`` at least, or it is given up: 100 kbit/s. Whoever fetches
-takes a place from others who would."""
+"""Fewest bytes in each period of ``SLOW_S`` seconds (100 kbit/s): a slow source blocks a slot that others
+could use."""
 
 _FULL = {
     errno.ENOSPC: "the disk was full",
-    errno.EDQUOT: "the service's user had no more quota",
-    errno.EFBIG: "the service may write no larger file (see ulimit -f)",
+    errno.EDQUOT: "the disk quota of the service's user was used up",
+    errno.EFBIG: "the service may not write a larger file (see ulimit -f)",
 }
 
 
 class FetchedCopy:
-    """The bytes so far."""
+    """The copy of one remote video.
 
-    def __init__(self, file: IO[bytes], called: str, limits: VideoLimits, room: Claim) -> None:
-        self._file, self._room = file, room
-        self._most = min(limits.max_size_bytes, limits.max_fetched_bytes)
-        self.called = called
+    Args:
+        file: an empty file that is open for reading and writing.
+        display_name: the video's address without secrets, for messages.
+        limits: bytes that it may have.
+        claim: its room on the disk.
+    """
+
+    def __init__(self, file: IO[bytes], display_name: str, limits: VideoLimits, claim: DiskClaim) -> None:
+        self._file, self._claim = file, claim
+        self._max_bytes = min(limits.max_size_bytes, limits.max_fetched_bytes)
+        self.display_name = display_name
         self.size = 0
         self.checksum = xxhash.xxh3_128()
-        self._stretch = (time.monotonic(), 0)
-        """When the present stretch of ``SLOW_S`` began, and the bytes since."""
-        self.trouble = ""
-        """Why the source broke off last."""
-        self.begun = False
-        """Whether the source ever answered with a part of it."""
+        self._period = (time.monotonic(), 0)
+        """When the present period of ``SLOW_S`` began, and the bytes since."""
+        self.last_failure = ""
+        """Why the source last failed, in parentheses after a space."""
+        self.has_started = False
+        """Whether the source ever responded with a part of the video."""
         self.restarts = 0
-        """Times that bytes were forgotten."""
+        """How often bytes were discarded."""
 
     def check(self, size: int) -> None:
-        """VideoTooLargeError for a size that is not allowed, or that the disk has no room for; VideoBusyError
-        if other copies have that."""
-        if size > self._most:
+        """Check that the copy may have ``size`` bytes, and claim the disk space.
+
+        Raises:
+            VideoTooLargeError: it exceeds the limits, or does not fit on the disk.
+            VideoBusyError: other copies occupy the disk.
+        """
+        if size > self._max_bytes:
             raise VideoTooLargeError(
-                f"{self.called} is too large: it has {size} bytes or more, {self._most} are allowed"
+                f"{self.display_name} is too large: it has at least {size} bytes, {self._max_bytes} are "
+                "allowed"
             )
-        self._room.grow(size)
+        self._claim.grow(size)
 
     def restart(self) -> None:
-        """Forget all of them."""
+        """Discard all bytes."""
         self.restarts += bool(self.size)
-        with self._on_disk():
+        with self._disk_errors():
             self._file.seek(0)
             self._file.truncate()
-        self.size = self._room.written = self._room.nbytes = 0
+        self.size = self._claim.written = self._claim.nbytes = 0
         self.checksum.reset()
 
-    def check_pace(self, came: int) -> None:
-        """VideoUnreachableError if too little came in a stretch of ``SLOW_S``; ``came``: bytes just now."""
-        begun_s, total = self._stretch
-        total += came
-        self._stretch = begun_s, total
-        if time.monotonic() - begun_s < SLOW_S:
+    def check_pace(self, nbytes: int) -> None:
+        """Record ``nbytes`` more; VideoUnreachableError if too few arrived in a period of ``SLOW_S``."""
+        start_s, total = self._period
+        total += nbytes
+        self._period = start_s, total
+        if time.monotonic() - start_s < SLOW_S:
             return
         if total < SLOW_BYTES:
             raise VideoUnreachableError(
-                f"{self.called} comes too slowly: {total} bytes in {SLOW_S:g} s{self.trouble}; try again "
-                "later, or give a copy that lies nearer"
+                f"{self.display_name} arrives too slowly: {total} bytes in {SLOW_S:g} s{self.last_failure}; "
+                "try again later, or use a nearer copy"
             )
-        self._stretch = time.monotonic(), 0
+        self._period = time.monotonic(), 0
 
     def append(self, block: bytes) -> None:
-        """Add to them."""
+        """Append ``block``; raises as ``check``."""
         self.check(self.size + len(block))
-        with self._on_disk():
+        with self._disk_errors():
             self._file.write(block)
         self.checksum.update(block)
         self.size += len(block)
-        self._room.written = self.size
+        self._claim.written = self.size
 
     def flush(self) -> None:
-        """Have all of them in the file."""
-        with self._on_disk():
+        """Write all bytes to the file."""
+        with self._disk_errors():
             self._file.flush()
 
     @contextmanager
-    def _on_disk(self) -> Iterator[None]:
-        """VideoTooLargeError if the disk, or what this user may have of it, proves to be full all the same;
-        VideoBusyError if the disk fails."""
+    def _disk_errors(self) -> Iterator[None]:
+        """Turns errors of the disk into VideoTooLargeError if it is full, or else VideoBusyError."""
         try:
             yield
         except OSError as error:
-            why = _FULL.get(error.errno or 0)
-            if why is None:
+            reason = _FULL.get(error.errno or 0)
+            if reason is None:
                 raise VideoBusyError(
-                    f"{self.called} cannot be fetched: the service's disk fails "
+                    f"{self.display_name} cannot be fetched: the service's disk fails "
                     f"({os.strerror(error.errno or errno.EIO).lower()}); try again later"
                 ) from error
             raise VideoTooLargeError(
-                f"{self.called} does not fit on the service's disk: {why} after {self.size} bytes of it; "
-                "free some, or set the service's TMPDIR to a folder on a larger disk"
+                f"{self.display_name} does not fit on the service's disk: {reason} after {self.size} bytes; "
+                "free some space, or set the service's TMPDIR to a folder on a larger disk"
             ) from error

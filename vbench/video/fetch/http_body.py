@@ -1,6 +1,6 @@
-"""The body of an HTTP response, framed strictly (RFC 9112): what is unclear is an error, not a shorter file.
+"""The body of an HTTP response, framed strictly (RFC 9112): ambiguity is an error, not a shorter file.
 
-``http.client`` reads the header. It takes a length or an encoding that it does not understand for none.
+``http.client`` reads the header, and ignores a length or an encoding that it does not understand.
 """
 
 import io
@@ -12,7 +12,7 @@ from email.message import Message
 from vbench.video.fetch.tls_socket import TooLongError
 
 LINE_BYTES = 64 << 10
-"""Longest line that gives a chunk's size, its extensions included, and longest trailer."""
+"""Longest line with a chunk's size and extensions, and longest trailer line."""
 
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;.*)?\r?\n", re.DOTALL)
@@ -23,95 +23,99 @@ _NO_FIELDS = (
     errors.MisplacedEnvelopeHeaderDefect,
     errors.MissingHeaderBodySeparatorDefect,
 )
-"""Lines of a header that are no fields; what follows the last of these kinds is lost."""
+"""Parser defects of header lines that are not fields; after the last of these, fields are lost."""
 
 
 class UnclearBodyError(Exception):
-    """The header does not say what the body is, or where it ends."""
+    """The header does not say how the body is encoded, or where it ends."""
 
 
 class BrokenBodyError(Exception):
-    """The body ends, or stops to make sense, before its end."""
+    """The body is cut off or malformed."""
 
 
 def tokens(header: Message, name: str) -> list[str]:
-    """The elements of all lines of a header field, in small letters."""
+    """The elements of all lines of a header field, in lower case."""
     lines = header.get_all(name, [])
     return [token for line in lines for token in (part.strip().lower() for part in line.split(",")) if token]
 
 
 def check_fields(header: Message) -> None:
-    """UnclearBodyError if a line of the header is no field."""
+    """Raise UnclearBodyError if a line of the header is not a field."""
     if any(isinstance(defect, _NO_FIELDS) for defect in header.defects):
-        raise UnclearBodyError("a line of its header is not HTTP")
+        raise UnclearBodyError("a line of the response header is not HTTP")
 
 
 def is_chunked(header: Message) -> bool:
-    """Whether the body comes in chunks; UnclearBodyError if it is encoded in any other way."""
+    """Whether the body is chunked; UnclearBodyError if it has any other transfer encoding."""
     encodings = tokens(header, "Transfer-Encoding")
     if encodings not in ([], ["chunked"]) or (not encodings and "Transfer-Encoding" in header):
-        raise UnclearBodyError("its header has a Transfer-Encoding other than chunked")
+        raise UnclearBodyError("the response has a Transfer-Encoding other than chunked")
     return bool(encodings)
 
 
 def length_of(header: Message) -> int | None:
-    """Bytes of a body that does not come in chunks; None if the header has no length.
+    """Bytes of a body that is not chunked; None if the header has no length.
 
-    Servers on the way may merge equal lengths to ``n, n`` (RFC 9110, 8.6).
+    Intermediaries may merge equal lengths into ``n, n`` (RFC 9110, 8.6).
     """
     lines: Iterable[str] = header.get_all("Content-Length", [])
     stated = {part.strip() for line in lines for part in line.split(",")}
     if not stated:
         return None
     if not all(_LENGTH.fullmatch(part) for part in stated):
-        raise UnclearBodyError("its header has a Content-Length that is no length")
+        raise UnclearBodyError("the response has an invalid Content-Length")
     lengths = {int(part) for part in stated}
     if len(lengths) > 1:
-        raise UnclearBodyError("its header has more than one Content-Length")
+        raise UnclearBodyError("the response has more than one Content-Length")
     return lengths.pop()
 
 
 class Body:
-    """What follows the header."""
+    """What follows the header of a response."""
 
     def __init__(self, source: io.BufferedReader, *, length: int | None, chunked: bool) -> None:
-        """``length``: None to read on to the end of the connection."""
+        """``length``: bytes; None to read to the end of the connection."""
         self._source, self._chunked = source, chunked
         self._left = None if chunked else length
         self._ended = False
 
-    def read(self, most: int) -> bytes:
-        """The next bytes, ``most`` at most, as soon as there are some; none at the end.
+    def read(self, max_bytes: int) -> bytes:
+        """The next bytes, at most ``max_bytes``, as soon as there are some; empty at the end.
 
         A body that is shorter than its length just ends.
 
         Raises:
-            BrokenBodyError: a chunk is not one, or the connection ended in it.
+            BrokenBodyError: a chunk is malformed, or the connection ended in it.
             TooLongError: a line between two chunks is longer than ``LINE_BYTES``.
         """
         if self._ended:
             return b""
         if self._chunked and not self._left:
             self._next_chunk()
-        block = b"" if self._left == 0 else self._source.read1(min(most, self._left or most))
+        block = b"" if self._left == 0 else self._source.read1(min(max_bytes, self._left or max_bytes))
         if self._left is not None:
             self._left -= len(block)
         if self._chunked and not block and not self._ended:
-            raise BrokenBodyError("it closed the connection in the middle of a chunk")
+            raise BrokenBodyError("the server closed the connection in the middle of a chunk")
         return block
 
     def _next_chunk(self) -> None:
         if self._left is not None and (end := self._source.read(2)) != b"\r\n":
             raise BrokenBodyError(
-                "its chunks are longer than their sizes" if len(end) == 2 else "it closed the connection"
+                "its chunks are longer than their sizes"
+                if len(end) == 2
+                else "the server closed the connection"
             )
         line = self._line()
-        found = _CHUNK.fullmatch(line)
-        if found is None:
+        chunk = _CHUNK.fullmatch(line)
+        if chunk is None:
             raise BrokenBodyError(
-                "it sends a chunk without a size" if line.endswith(b"\n") else "it closed the connection"
+                "the server sends a chunk without a size"
+                if line.endswith(b"\n")
+                else "the server closed the connection"
             )
-        self._left = int(found[1], 16)
+        self._left = int(chunk[1], 16)
         if self._left == 0:
             while self._line() not in (b"\r\n", b"\n", b""):
                 pass
@@ -120,5 +124,5 @@ class Body:
     def _line(self) -> bytes:
         line = self._source.readline(LINE_BYTES + 1)
         if len(line) > LINE_BYTES:
-            raise TooLongError(f"it sends a line of more than {LINE_BYTES} bytes")
+            raise TooLongError(f"the server sends a line of more than {LINE_BYTES} bytes")
         return line

@@ -1,4 +1,4 @@
-"""One HTTP connection to an address that was checked, bounded in time and in what comes beside the body."""
+"""One HTTP connection to a checked address, bounded in time and in the bytes that come besides the body."""
 
 import errno
 import http.client
@@ -17,31 +17,31 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from vbench.video.fetch.abandonable_call import call
 from vbench.video.fetch.deadline import Deadline
-from vbench.video.fetch.host_addresses import is_own
+from vbench.video.fetch.host_addresses import is_host_address
 from vbench.video.fetch.public_addresses import Address, address_of
 from vbench.video.fetch.tls_socket import TlsSocket, TooLongError
 
 HEADER_BYTES = 64 << 10
-"""Most bytes of a response before its body, interim responses included; and again of what comes between two
-parts of the body (the sizes and extensions of chunks) or after the last (trailers)."""
+"""Most bytes of a response before its body, interim responses included; the same for what comes between two
+parts of the body (chunk sizes and extensions) and after the last (trailers)."""
 
 HEADER_TIMEOUT_S = 20.0
-"""For all of the header to come, from the connection on."""
+"""Seconds for the whole header to arrive, from the connection on."""
 
 FRAMING_PER_BYTE = 8
-"""Bytes beside the body, per byte of it, beyond ``HEADER_BYTES``. A chunk of a single byte has five: its size
-and two line ends (RFC 9112, 7.1)."""
+"""Bytes besides the body, per byte of it, beyond ``HEADER_BYTES``. A chunk of a single byte has five: its
+size and two line ends (RFC 9112, 7.1)."""
 
 CA_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-"""Environment variables that name other certificates than the usual ones, as curl and ``requests`` do."""
+"""Environment variables that name another certificate bundle, as for curl and ``requests``."""
 
 
 class RefusedAddressError(Exception):
-    """None of the addresses that a host has may be connected to."""
+    """The host has no address that may be connected to."""
 
 
-TOO_LONG_HEADER = f"its header has more than {HEADER_BYTES} bytes"
-TOO_MUCH_FRAMING = "its server sends far more chunk headers or trailers than a file needs"
+TOO_LONG_HEADER = f"the response header has more than {HEADER_BYTES} bytes"
+TOO_MUCH_FRAMING = "the server sends far more chunk headers or trailers than a file needs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,8 @@ class Target:
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
 
-class PatientSocket:
-    """A connected socket as ``http.client`` uses it, each wait of which the deadline bounds."""
+class DeadlineSocket:
+    """A connected socket as ``http.client`` uses it; the deadline bounds each of its waits."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline, silence_s: float) -> None:
         self._sock: socket.socket | TlsSocket = sock
@@ -68,17 +68,18 @@ class PatientSocket:
         self._in_header = True
         self._late_s = time.monotonic() + HEADER_TIMEOUT_S
         self._waited_bytes = 0
-        """Received since the header, or the present wait for more of the body, began."""
+        """Bytes received since the header, or the present wait for more of the body, began."""
         self._received_bytes = self._body_bytes = 0
-        """Since the header ended."""
+        """Bytes since the header ended."""
 
     def begin_body(self) -> None:
-        """The header has ended; call ``await_body`` before each read of the body and ``count_body`` after."""
+        """The header has ended: call ``await_body`` before each read of the body, and ``count_body`` after
+        it."""
         self._in_header = False
         self._received_bytes = self._body_bytes = 0
 
     def await_body(self) -> None:
-        """More of the body must come within ``silence_s``; TooLongError if too much beside it has come."""
+        """Expect more of the body within ``silence_s``; TooLongError if too many other bytes have come."""
         beside = self._received_bytes - self._body_bytes
         if beside > HEADER_BYTES + FRAMING_PER_BYTE * self._body_bytes:
             raise TooLongError(TOO_MUCH_FRAMING)
@@ -86,54 +87,54 @@ class PatientSocket:
         self._late_s = time.monotonic() + self._silence_s
 
     def count_body(self, nbytes: int) -> None:
-        """Of what was received, ``nbytes`` more are the body's."""
+        """Record that ``nbytes`` more of the received bytes belong to the body."""
         self._body_bytes += nbytes
 
     def sendall(self, data: Any) -> None:
-        """Send all of it."""
+        """Send all of ``data``."""
         view = memoryview(data).cast("B")
         while view:
-            view = view[self._patiently(lambda view=view: self._sock.send(view)) :]  # type: ignore[misc]
+            view = view[self._until_done(lambda view=view: self._sock.send(view)) :]  # type: ignore[misc]
 
     def makefile(self, *_: object) -> io.BufferedReader:
-        """What ``http.client`` reads from."""
+        """The stream that ``http.client`` reads from."""
         return io.BufferedReader(_Input(self))
 
     def receive_into(self, buffer: Any) -> int:
-        """The next bytes; 0 at the end."""
+        """Receive bytes; returns 0 at the end."""
         if self._waited_bytes > HEADER_BYTES:
             raise TooLongError(TOO_LONG_HEADER if self._in_header else TOO_MUCH_FRAMING)
-        count: int = self._patiently(lambda: self._sock.recv_into(buffer))
+        count: int = self._until_done(lambda: self._sock.recv_into(buffer))
         if not count and self._in_header:
-            raise ConnectionResetError  # http.client would take what came for all of the header
+            raise ConnectionResetError  # http.client would take a part for the whole header
         self._waited_bytes += count
         self._received_bytes += count
         return count
 
     def handshake(self, host: str) -> None:
-        """Go on encrypted, with a server that proves to be ``host``."""
+        """Continue with TLS, with a server whose certificate names ``host``."""
         self._sock = tls = TlsSocket(self._plain, _tls(), host)
-        self._patiently(tls.handshake)
+        self._until_done(tls.handshake)
 
     def close(self) -> None:
-        """Nothing: ``http.client`` lets go of it before the body is read. See ``end``."""
+        """Do nothing: ``http.client`` closes the socket before the body is read. See ``end``."""
 
     def end(self) -> None:
-        """Drop the connection, whatever is still on its way."""
+        """Drop the connection, whatever is still in transit."""
         self._sock.close()
 
-    def _patiently(self, work: Callable[[], Any]) -> Any:
-        """``work``, tried in slices until it is done; TimeoutError after ``silence_s`` without anything.
+    def _until_done(self, work: Callable[[], Any]) -> Any:
+        """Repeat ``work`` until it returns something other than None, which means that only some bytes came.
 
-        It returns None if something came but it is not done.
+        TimeoutError after ``silence_s`` without a byte.
         """
         silent_at_s = time.monotonic() + self._silence_s
         while True:
             if time.monotonic() >= self._late_s:
                 raise TimeoutError(
-                    f"its header did not come within {HEADER_TIMEOUT_S:g} s"
+                    f"the response header did not arrive within {HEADER_TIMEOUT_S:g} s"
                     if self._in_header
-                    else f"no more of the file came for {self._silence_s:g} s"
+                    else f"no more of the file arrived for {self._silence_s:g} s"
                 )
             self._sock.settimeout(self._deadline.slice_s())
             try:
@@ -143,11 +144,11 @@ class PatientSocket:
                 silent_at_s = time.monotonic() + self._silence_s
             except TimeoutError:
                 if time.monotonic() >= silent_at_s:
-                    raise TimeoutError(f"nothing came for {self._silence_s:g} s") from None
+                    raise TimeoutError(f"nothing arrived for {self._silence_s:g} s") from None
 
 
 class _Input(io.RawIOBase):
-    def __init__(self, source: PatientSocket) -> None:
+    def __init__(self, source: DeadlineSocket) -> None:
         self._source = source
 
     def readable(self) -> bool:
@@ -157,43 +158,45 @@ class _Input(io.RawIOBase):
         return self._source.receive_into(buffer)
 
 
-May = Callable[[Address, bool], bool]
-"""Whether an address may be connected to; the flag says that it is one of this machine's own."""
+AddressFilter = Callable[[Address, bool], bool]
+"""Whether an address may be connected to; the flag says that it belongs to this machine."""
 
 
 def connect(
-    target: Target, may: May, deadline: Deadline, *, connect_s: float, silence_s: float
-) -> PatientSocket:
-    """A connection to one of the host's addresses, which is checked as a number: no name is resolved twice.
+    target: Target, is_allowed: AddressFilter, deadline: Deadline, *, connect_s: float, silence_s: float
+) -> DeadlineSocket:
+    """A connection to one of the host's addresses, each checked as a number: no name is resolved twice.
 
-    A proxy that the environment names is not used: it, not this process, would choose the address.
+    Proxies from the environment are not used: they, not this process, would choose the address.
 
     Raises:
-        RefusedAddressError: ``may`` lets none of the addresses pass.
-        OSError: the name is not known, or nobody answers.
-        TimeIsUpError: the deadline passed.
+        RefusedAddressError: ``is_allowed`` accepts none of the addresses.
+        OSError: the name is unknown, or nobody responds.
+        DeadlineExceededError: the deadline passed.
     """
-    trouble: Exception = RefusedAddressError()
+    failure: Exception = RefusedAddressError()
     for family, text in _lookup(target, deadline):
-        # A public address of this machine leads to whatever listens on all of its addresses. A connection
-        # would tell whether something does.
-        if not may(address_of(text), False) or (is_own(family, text) and not may(address_of(text), True)):
+        # A public address of this machine leads to whatever listens on all its addresses, and a connection
+        # would reveal whether something does.
+        if not is_allowed(address_of(text), False) or (
+            is_host_address(family, text) and not is_allowed(address_of(text), True)
+        ):
             continue
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             _connect(sock, (text, target.port), deadline, connect_s)
-            connection = PatientSocket(sock, deadline, silence_s)
+            connection = DeadlineSocket(sock, deadline, silence_s)
             if target.secure:
                 connection.handshake(target.host)
         except OSError as error:
             sock.close()
-            trouble = error
+            failure = error
         except BaseException:
             sock.close()
             raise
         else:
             return connection
-    raise trouble
+    raise failure
 
 
 def _lookup(target: Target, deadline: Deadline) -> list[tuple[socket.AddressFamily, str]]:
@@ -203,10 +206,10 @@ def _lookup(target: Target, deadline: Deadline) -> list[tuple[socket.AddressFami
         return socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
 
     try:
-        found = call(resolve, deadline, "resolve")
+        entries = call(resolve, deadline, "resolve")
     except UnicodeError:
         raise socket.gaierror(socket.EAI_NONAME, "no name") from None
-    return list(dict.fromkeys((family, str(where[0])) for family, _, _, _, where in found))
+    return list(dict.fromkeys((family, str(where[0])) for family, _, _, _, where in entries))
 
 
 def _connect(sock: socket.socket, where: tuple[str, int], deadline: Deadline, connect_s: float) -> None:
@@ -237,22 +240,25 @@ def _tls() -> ssl.SSLContext:
 
 
 _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    ((ssl.SSLCertVerificationError,), "its certificate does not prove that it is this host"),
-    ((ssl.SSLEOFError,), "it closed the connection before its end"),
-    ((ssl.SSLError,), "its TLS connection failed"),
-    ((socket.gaierror,), "the name of its host cannot be looked up"),
-    ((http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError), "it closed the connection"),
-    ((http.client.LineTooLong,), f"it sends a line of more than {HEADER_BYTES} bytes"),
-    ((http.client.HTTPException,), "its answer is not HTTP"),
+    ((ssl.SSLCertVerificationError,), "the server's certificate is not valid for this host"),
+    ((ssl.SSLEOFError,), "the server cut the connection"),
+    ((ssl.SSLError,), "the TLS connection failed"),
+    ((socket.gaierror,), "the host name cannot be resolved"),
+    (
+        (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError),
+        "the server closed the connection",
+    ),
+    ((http.client.LineTooLong,), f"the server sends a line of more than {HEADER_BYTES} bytes"),
+    ((http.client.HTTPException,), "the response is not HTTP"),
 )
 
 
 def reason_of(error: Exception) -> str:
-    """Why a connection failed, in words of our own: a server's could be anybody's secret."""
+    """Why a connection failed, in our own words: a server's could contain anybody's secrets."""
     if type(error) is http.client.HTTPException:
-        return "its header has more than 100 lines"
+        return "the response header has more than 100 lines"
     for kinds, reason in _REASONS:
         if isinstance(error, kinds):
             return reason
     code = getattr(error, "errno", None)
-    return os.strerror(code).lower() if code else str(error)  # without a number it is of this module
+    return os.strerror(code).lower() if code else str(error)  # one without a number is from this module

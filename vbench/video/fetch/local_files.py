@@ -1,4 +1,4 @@
-"""Opens a local video inside the folders that a service may read, whatever its name and links say."""
+"""Opens a local video inside the folders that a service may read, whatever its name and links lead to."""
 
 import os
 import stat
@@ -11,54 +11,56 @@ from vbench.video.errors import VideoError
 from vbench.video.fetch.path_walk import KernelFileError, UnreachableError, open_path, path_of_descriptor
 from vbench.video.types import VideoLimits
 
-NEVER = (Path("/proc"), Path("/dev"), Path("/sys"))
-"""What lies here is not a file of anybody's: other processes' open files, devices, the kernel's state."""
+FORBIDDEN_FOLDERS = (Path("/proc"), Path("/dev"), Path("/sys"))
+"""They contain no users' files, but other processes' open files, devices, and the kernel's state."""
 
 
 def default_roots() -> tuple[str, ...]:
-    """For a service that was given no folders: the one that it is started in, unless that is all there is."""
+    """The folders of a service that was given none: the working folder, unless that is ``/``."""
     here = Path.cwd()
     return () if here == Path("/") else (str(here),)
 
 
 def real_roots(roots: Iterable[str | Path]) -> tuple[Path, ...]:
-    """Where the folders really are, without links; ValueError for one that may never be read."""
+    """The folders with all links resolved; ValueError for one that may never be read."""
     real = tuple(Path(os.path.realpath(Path(root).expanduser())) for root in roots)
     for root in real:
-        if _below(root, NEVER):
-            raise ValueError(f"{root} cannot be a folder of videos: {_list(NEVER)} never are")
+        if _below(root, FORBIDDEN_FOLDERS):
+            raise ValueError(
+                f"{root} cannot be a folder of videos: {_list(FORBIDDEN_FOLDERS)} are never read"
+            )
     return real
 
 
 @contextmanager
-def opened_below(source: str, roots: tuple[Path, ...], limits: VideoLimits) -> Iterator[tuple[Path, str]]:
-    """The file that ``source`` names, open while the block runs: a path to the open file, and its own.
+def open_below(source: str, roots: tuple[Path, ...], limits: VideoLimits) -> Iterator[tuple[Path, str]]:
+    """The file that ``source`` names, open while the block runs: a path to the open file, and its own path.
 
-    The path leads to the very file that was checked, whatever its name leads to meanwhile. ``..`` in
-    ``source`` removes the name before it, be it a folder, a link or nothing: the kernel, which goes there
-    first, would tell what lies outside of ``roots``.
+    The first path leads to the very file that was checked, whatever its name leads to by then. ``..`` in
+    ``source`` removes the name before it, be it a folder, a link or nothing: the kernel, which enters that
+    first, would reveal what is outside of ``roots``.
 
     Raises:
-        VideoError: it lies outside of ``roots``, or is not a readable, non-empty, regular file.
+        VideoError: it is outside of ``roots``, or is not a readable, non-empty, regular file.
         VideoTooLargeError: it has more bytes than ``limits`` allow.
     """
     path = path_of(source)
     if "\0" in str(path):
-        raise VideoError(f"{source!r} cannot be read: it has a null byte; leave it out")
+        raise VideoError(f"{source!r} cannot be read: the path contains a null byte; remove it")
     # Path.absolute leaves .. in it; normpath keeps two slashes at the beginning.
     name = "/" + os.path.abspath(path).lstrip("/")  # noqa: PTH100
     outside = VideoError(
-        f"{source} cannot be read: it is not in a folder that this service reads; put it there, or deploy "
-        "the service with its folder among roots, such as roots=/data/videos"
+        f"{source} cannot be read: it is not in a folder that this service reads; move it there, or deploy "
+        "the service with its folder in roots, for example roots=/data/videos"
     )
-    if _below(Path(name), NEVER):
+    if _below(Path(name), FORBIDDEN_FOLDERS):
         raise outside
     try:
         handle = open_path(Path(name))
     except KernelFileError:
         raise outside from None
     except UnreachableError as error:
-        # Outside of the roots the answer is the same whether or not there is such a file.
+        # Outside of the roots, the response is the same whether or not there is such a file.
         if not _allowed(error.real, roots):
             raise outside from None
         reason = getattr(error.__cause__, "strerror", None) or str(error.__cause__)
@@ -82,7 +84,7 @@ def opened_below(source: str, roots: tuple[Path, ...], limits: VideoLimits) -> I
 
 def _allowed(real: str | Path, roots: tuple[Path, ...]) -> bool:
     path = Path(real)
-    return _below(path, roots) and not _below(path, NEVER)
+    return _below(path, roots) and not _below(path, FORBIDDEN_FOLDERS)
 
 
 def _below(path: Path, folders: tuple[Path, ...]) -> bool:

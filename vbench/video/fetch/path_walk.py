@@ -1,8 +1,8 @@
-"""Opens a path one name at a time, as the kernel would, but through nothing that is the kernel's own.
+"""Opens a path one name at a time, as the kernel would, but refuses the kernel's own file systems.
 
-A path that leads through ``/proc`` may end anywhere: in a file that another process has open, or in another
-container's files under names of this one. What counts is the file system, since any of them can be mounted
-elsewhere too, such as ``/host/proc`` in a container.
+A path through ``/proc`` may end anywhere: in a file that another process has open, or in another container's
+files. What counts is the type of the file system, since each can be mounted elsewhere too, such as at
+``/host/proc`` in a container.
 """
 
 import errno
@@ -17,31 +17,31 @@ KERNEL_FILESYSTEMS = frozenset(
         *("pstore", "resctrl", "rpc_pipefs", "securityfs", "selinuxfs", "smackfs", "sysfs", "tracefs"),
     }
 )
-"""Types of file systems whose files are the kernel's state, other processes, or devices."""
+"""Types of file systems whose files are kernel state, other processes, or devices."""
 
-MOST_LINKS = 40
+MAX_LINKS = 40
 """Symbolic links that Linux follows in one path, see path_resolution(7)."""
 
 
 class KernelFileError(Exception):
-    """The path leads through a file system that is the kernel's own."""
+    """The path leads through one of the kernel's own file systems."""
 
 
 class UnreachableError(Exception):
-    """The path cannot be followed to its end; the cause is an OSError that says why."""
+    """The path cannot be followed to its end; the cause is the OSError."""
 
     def __init__(self, real: str) -> None:
-        """``real``: where it would lead, links so far followed."""
+        """``real``: where it would lead, with the links so far resolved."""
         super().__init__(real)
         self.real = real
 
 
 def open_path(path: Path) -> int:
-    """An ``O_PATH`` descriptor of what ``path`` leads to, links followed; nothing is opened for reading.
+    """An ``O_PATH`` descriptor of what ``path`` leads to, following links; opens nothing for reading.
 
     Raises:
-        KernelFileError: a name on the way lies in one of ``KERNEL_FILESYSTEMS``.
-        UnreachableError: there is no such file, or a folder on the way may not be entered.
+        KernelFileError: a part of the path is in one of ``KERNEL_FILESYSTEMS``.
+        UnreachableError: there is no such file, or a folder may not be entered.
     """
     forbidden = _kernel_devices()
     names = str(Path.cwd() / path).split("/")[::-1]
@@ -67,7 +67,7 @@ def open_path(path: Path) -> int:
             target = os.readlink("", dir_fd=there)
             os.close(there)
             links += 1
-            if links > MOST_LINKS:
+            if links > MAX_LINKS:
                 too_many = OSError(errno.ELOOP, os.strerror(errno.ELOOP))
                 raise UnreachableError(_joined(here, [name, *reversed(names)])) from too_many
             if target.startswith("/"):
@@ -81,18 +81,18 @@ def open_path(path: Path) -> int:
 
 
 def _step(name: str, here: int) -> int:
-    """What has this name in a folder; a link is not followed."""
+    """A descriptor of ``name`` in the folder ``here``; links are not followed."""
     flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(
             name, flags | os.O_DIRECTORY, dir_fd=here
-        )  # as a folder, so that it is mounted by need
+        )  # as a folder, so that an automount is triggered
     except NotADirectoryError:
         return os.open(name, flags, dir_fd=here)
 
 
 def path_of_descriptor(descriptor: int) -> Path:
-    """Where an open file is now."""
+    """The present path of an open file."""
     return Path(f"/proc/self/fd/{descriptor}").readlink()
 
 

@@ -1,4 +1,4 @@
-"""Which IP addresses belong to the public Internet, and which others an operator lets a service read from."""
+"""Which IP addresses are public, and which others an operator lets a service read from."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,10 +36,10 @@ NOT_PUBLIC_V4 = tuple(
         "240.0.0.0/4",  # reserved, broadcast
     )
 )
-"""IANA's IPv4 Special-Purpose Address Registry (RFC 6890), multicast, and what clouds keep for guests."""
+"""IANA's IPv4 Special-Purpose Address Registry (RFC 6890), multicast, and addresses that clouds reserve."""
 
 PUBLIC_V6 = IPv6Network("2000::/3")
-"""Global unicast (RFC 4291); loopback, ULA, link-local, site-local and multicast lie outside."""
+"""Global unicast (RFC 4291); excludes loopback, ULA, link-local, site-local and multicast."""
 
 NOT_PUBLIC_V6 = tuple(
     IPv6Network(text)
@@ -55,11 +55,11 @@ _CARRY_V4 = (
     (IPv6Network("64:ff9b::/96"), 0),  # NAT64
     (IPv6Network("2002::/16"), 80),  # 6to4
 )
-"""IPv6 networks whose packets end at an IPv4 address, and how many bits lie behind it."""
+"""IPv6 networks whose addresses contain an IPv4 address, and how many bits follow it."""
 
 
 def is_public(address: Address) -> bool:
-    """Whether anybody on the Internet means the same machine by this address."""
+    """Whether the address is globally reachable; one that contains an IPv4 address counts as that."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in NOT_PUBLIC_V4)
     for network, bits in _CARRY_V4:
@@ -70,14 +70,14 @@ def is_public(address: Address) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateSources:
-    """Hosts and networks that an operator names: these may be read from, public or not."""
+    """Hosts and networks that an operator lets the service read from, public or not."""
 
     hosts: frozenset[str]
     networks: tuple[Network, ...]
 
     @classmethod
     def of(cls, entries: Iterable[str]) -> Self:
-        """Of host names, addresses and networks (``10.0.0.0/8``); ValueError for what is none of these."""
+        """From host names, addresses and networks (``10.0.0.0/8``); ValueError for anything else."""
         hosts, networks = set(), []
         for entry in entries:
             try:
@@ -85,19 +85,19 @@ class PrivateSources:
             except ValueError:
                 if not entry or set(entry) & set("/:@?# ") or entry.replace(".", "").isdecimal():
                     raise ValueError(
-                        f"{entry!r} is no host and no network: write a host's name such as minio.example, or "
-                        "a network such as 10.0.0.0/8"
+                        f"{entry!r} is neither a host nor a network: write a host name like minio.example, "
+                        "or a network like 10.0.0.0/8"
                     ) from None
                 hosts.add(entry.lower().rstrip("."))
         return cls(hosts=frozenset(hosts), networks=tuple(networks))
 
     def include(self, host: str, address: Address) -> bool:
-        """Whether ``host``, found at ``address``, is one of them."""
+        """Whether ``host``, resolved to ``address``, is one of them."""
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
-        return host.lower().rstrip(".") in self.hosts or any(address in each for each in self.networks)
+        return host.lower().rstrip(".") in self.hosts or any(address in network for network in self.networks)
 
 
 def address_of(text: str) -> Address:
-    """An address as the system's resolver writes it, without the zone that may follow it."""
+    """The address in the resolver's text, without the zone that may follow it."""
     return ip_address(text.partition("%")[0])

@@ -1,8 +1,7 @@
-"""TLS over a connected socket in small steps, so that whoever waits can check the time between them.
+"""TLS over a connected socket in small steps, so that the caller can check its deadline between them.
 
-A socket wrapped by ``ssl`` stays in OpenSSL as long as messages without data keep coming, whatever its
-timeout.
-Here OpenSSL gets ``STEP_BYTES`` at most before it returns.
+A socket wrapped by ``ssl`` stays in OpenSSL as long as records without data keep coming, whatever its
+timeout. Here OpenSSL gets at most ``STEP_BYTES`` before it returns.
 """
 
 import socket
@@ -11,34 +10,34 @@ from contextlib import suppress
 from typing import Any
 
 STEP_BYTES = 16 << 10
-"""What OpenSSL is given in one step: about one record (RFC 8446, 5.1)."""
+"""Bytes that OpenSSL gets in one step: about one record (RFC 8446, 5.1)."""
 
-BARREN_BYTES = 256 << 10
-"""Most bytes that may come without any data in them. OpenSSL takes certificates of 100 KiB in a handshake."""
+MAX_EMPTY_RECORD_BYTES = 256 << 10
+"""Most bytes of records without data in a row. OpenSSL accepts certificates of 100 KiB in a handshake."""
 
 
 class TooLongError(Exception):
-    """More bytes came that are not the file's than a server has reason to send."""
+    """The server sent more bytes besides the file than it has reason to."""
 
 
 class TlsSocket:
-    """The client's end, with the methods of a socket that it needs.
+    """The client's end, with those methods of a socket that its user needs.
 
-    ``handshake`` and ``recv_into`` return None if something came but more is needed: call them again. The
-    timeout of the socket bounds each step.
+    ``handshake`` and ``recv_into`` return None if bytes came but more are needed: call them again. The
+    socket's timeout bounds each step.
     """
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext, host: str) -> None:
-        """``host``: who the server must prove to be."""
+        """``host``: the name in the server's certificate."""
         self._sock = sock
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._unsent = b""
-        self._barren_bytes = 0
-        """Received since the last data."""
+        self._empty_record_bytes = 0
+        """Bytes received since the last data."""
 
     def settimeout(self, seconds: float) -> None:
-        """For each step from now on."""
+        """Set the timeout of each step."""
         self._sock.settimeout(seconds)
 
     def handshake(self) -> bool | None:
@@ -56,7 +55,7 @@ class TlsSocket:
         return True
 
     def send(self, data: Any) -> int:
-        """Take some of ``data``; how many bytes. They are sent now, or by the next step."""
+        """Accept some of ``data``; returns how many bytes. They are sent now, or by the next step."""
         self._flush()
         count: int = self._tls.write(memoryview(data)[:STEP_BYTES])
         with suppress(TimeoutError):
@@ -64,7 +63,7 @@ class TlsSocket:
         return count
 
     def recv_into(self, buffer: Any) -> int | None:
-        """The next bytes; 0 at an end that the server confirmed, SSLEOFError at any other."""
+        """Receive bytes; returns 0 at an end that the server confirmed, raises SSLEOFError at any other."""
         try:
             count = int(self._tls.read(len(buffer), buffer))
         except ssl.SSLWantReadError:
@@ -73,7 +72,7 @@ class TlsSocket:
         except ssl.SSLError as error:
             self._check_end(error)
             raise
-        self._barren_bytes = 0
+        self._empty_record_bytes = 0
         return count
 
     def close(self) -> None:
@@ -81,18 +80,18 @@ class TlsSocket:
         self._sock.close()
 
     def _check_end(self, error: ssl.SSLError) -> None:
-        """SSLEOFError if the server ended the connection without saying so. Python 3.11.2 raises another."""
+        """Raise SSLEOFError if the server cut the connection; Python 3.11.2 raises another error."""
         if self._incoming.eof and not isinstance(error, ssl.SSLCertVerificationError):
             raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the connection ended without close_notify") from error
 
     def _feed(self) -> None:
         self._flush()
-        if self._barren_bytes > BARREN_BYTES:
+        if self._empty_record_bytes > MAX_EMPTY_RECORD_BYTES:
             raise TooLongError(
-                f"its server sends more than {BARREN_BYTES} bytes of TLS messages without data"
+                f"the server sends more than {MAX_EMPTY_RECORD_BYTES} bytes of TLS records without data"
             )
         block = self._sock.recv(STEP_BYTES)
-        self._barren_bytes += len(block)
+        self._empty_record_bytes += len(block)
         if block:
             self._incoming.write(block)
         else:

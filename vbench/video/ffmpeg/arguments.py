@@ -1,4 +1,4 @@
-"""Reads from FFmpeg's command line how it decoded: threads, hardware, pixel format."""
+"""Reads from FFmpeg's command line how it decoded: threads, hardware acceleration, pixel format."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -7,8 +7,11 @@ from itertools import pairwise
 def decode_settings(arguments: Sequence[str]) -> Mapping[str, str | int | None]:
     """``threads`` of decoder, filters and scaler, ``hwaccel``, and ``pixel_format`` of the frames.
 
-    ``arguments`` are those of a run with one input and one output, as vbench starts it. If an option is given
-    twice, FFmpeg takes the last. ``threads`` is a text of two numbers if decoder and filters differ.
+    If an option is given twice, FFmpeg uses the last. ``threads`` is a text with two numbers if decoder and
+    filters differ.
+
+    Args:
+        arguments: of a run with one input and one output, as vbench starts it.
     """
     at = list(arguments).index("-i") if "-i" in arguments else len(arguments)
     before, after = _options(arguments[:at]), _options(arguments[at:])
@@ -21,7 +24,7 @@ def decode_settings(arguments: Sequence[str]) -> Mapping[str, str | int | None]:
 
 
 def _options(words: Sequence[str]) -> dict[str, str]:
-    """Each word that begins like an option, with the word after it."""
+    """Each argument that begins like an option, with the argument after it."""
     return {name.partition(":")[0]: value for name, value in pairwise(words) if name.startswith("-")}
 
 

@@ -1,4 +1,4 @@
-"""The times of a video's frames as one decoder hands them out, for files whose packets leave a doubt."""
+"""Decodes a video once and lists the PTS of its frames, for files whose packets leave a doubt."""
 
 from itertools import chain
 from pathlib import Path
@@ -12,33 +12,33 @@ from vbench.video.index.demux import open_video
 from vbench.video.types import VideoLimits
 
 
-def decoded_times(
+def decoded_pts(
     path: Path,
     limits: VideoLimits,
-    most: int | None = None,
-    needless: npt.NDArray[np.bool_] | None = None,
+    max_frames: int | None = None,
+    undecodable: npt.NDArray[np.bool_] | None = None,
 ) -> list[int]:
-    """pts of the frames of one pass, in the decoder's order.
+    """PTS of the frames of one pass, in output order.
 
     Args:
         path: the video.
-        limits: what is refused.
-        most: of so many frames alone, if given.
-        needless: bool[N]: packets, by their place, of which it does not matter if they cannot be decoded.
+        limits: what to refuse.
+        max_frames: stop after this many frames.
+        undecodable: bool[N]: packets, in decoding order, whose decoding may fail.
 
     Raises:
-        VideoError: it cannot be decoded.
+        VideoError: the video cannot be decoded.
     """
-    times: list[int] = []
+    pts: list[int] = []
     with open_video(path, limits) as video:
         context = video.stream.codec_context
-        for place, packet in enumerate(chain(video.packets(), [None])):
+        for position, packet in enumerate(chain(video.packets(), [None])):
             try:
-                times += [frame.pts for frame in context.decode(packet) if frame.pts is not None]
+                pts += [frame.pts for frame in context.decode(packet) if frame.pts is not None]
             except av.FFmpegError as error:
-                if needless is not None and place < len(needless) and needless[place]:
+                if undecodable is not None and position < len(undecodable) and undecodable[position]:
                     continue
                 raise VideoError(f"{path} cannot be decoded: {error.strerror}") from error
-            if most is not None and len(times) >= most:
+            if max_frames is not None and len(pts) >= max_frames:
                 break
-    return times
+    return pts

@@ -1,4 +1,4 @@
-"""What a decoded picture says of how it is to be shown: its colours, and which way is up."""
+"""Reads from a decoded picture how to display it: colours, cropping, rotation."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
-from vbench.video.codecs.picture_format import PictureFacts
+from vbench.video.codecs.picture_format import PictureFormat
 from vbench.video.containers.crop import NO_CROP, Crop
 from vbench.video.errors import VideoError
 
@@ -22,15 +22,15 @@ _MATRICES = {
     7: "smpte240m",
     9: "bt2020",
 }
-"""Names in FFmpeg's scale filter of the matrix coefficients of ITU-T H.273; it converts from no others.
+"""Names in FFmpeg's scale filter of the matrix coefficients of ITU-T H.273 (table 4) that it supports.
 
-0 says GBR. Where the pictures are YCbCr all the same, FFmpeg converts them as if the stream said nothing.
+0 means GBR; if the pictures are YCbCr anyway, FFmpeg converts them as if the stream stated nothing.
 """
 _RANGES = {1: "tv", 2: "pc"}
 
 
 def color_matrix(path: Path, frame: VideoFrame) -> str:
-    """The matrix's name in FFmpeg's scale filter; ``auto`` for RGB, and for YCbCr of no known matrix.
+    """The matrix's name in FFmpeg's scale filter; ``auto`` for RGB, and for YCbCr of unspecified matrix.
 
     Raises:
         VideoError: FFmpeg cannot convert from this matrix.
@@ -40,23 +40,23 @@ def color_matrix(path: Path, frame: VideoFrame) -> str:
     number = int(frame.colorspace)
     if number not in _MATRICES:
         raise VideoError(
-            f"{path} has colours that cannot be converted: FFmpeg has no conversion from matrix {number} "
-            "of ITU-T H.273"
+            f"{path} has colours that cannot be converted: FFmpeg does not support matrix {number} of ITU-T "
+            "H.273"
         )
     return _MATRICES[number]
 
 
 def color_range(frame: VideoFrame) -> str:
-    """``tv``, ``pc``, or ``auto`` where the stream says none."""
+    """``tv`` (limited), ``pc`` (full), or ``auto`` if the stream states none."""
     return _RANGES.get(int(frame.color_range), "auto")
 
 
-def picture_facts(frame: VideoFrame) -> PictureFacts:
-    """Size, pixel format and colours of a decoded picture, whether the stream or its container said them."""
+def picture_format(frame: VideoFrame) -> PictureFormat:
+    """Size, pixel format and colours of a decoded picture, stated by the stream or its container."""
     parts = frame.format.components
     full = {1: False, 2: True}.get(int(frame.color_range))
     chroma = {(2, 2): 1, (2, 1): 2, (1, 1): 3}.get(_chroma_steps(frame), 4) if len(parts) > 1 else 0
-    return PictureFacts(
+    return PictureFormat(
         width=frame.width,
         height=frame.height,
         chroma=chroma,
@@ -66,11 +66,11 @@ def picture_facts(frame: VideoFrame) -> PictureFacts:
     )
 
 
-def whole_chroma(path: Path, crop: Crop, frame: VideoFrame) -> Crop:
-    """``crop`` as FFmpeg carries it out: no part of a chroma sample begins or ends a picture.
+def align_to_chroma(path: Path, crop: Crop, frame: VideoFrame) -> Crop:
+    """``crop`` as FFmpeg applies it: rounded so that no picture begins or ends within a chroma sample.
 
     Raises:
-        VideoError: what it leaves is less than a chroma sample.
+        VideoError: less than one chroma sample is left.
     """
     left, top, right, bottom = crop
     if crop == NO_CROP:
@@ -80,16 +80,15 @@ def whole_chroma(path: Path, crop: Crop, frame: VideoFrame) -> Crop:
     height = (frame.height - top - bottom) // step_y * step_y
     if not width or not height:
         raise VideoError(
-            f"{path} is cropped by its container to {frame.width - left - right} x "
-            f"{frame.height - top - bottom} pixels, of which nothing is left: {step_x} x {step_y} of its "
-            "pixels share a colour, and are shown together"
+            f"{path} cannot be displayed: its container crops it to {frame.width - left - right} x "
+            f"{frame.height - top - bottom} pixels, less than one chroma sample ({step_x} x {step_y} pixels)"
         )
     left, top = left // step_x * step_x, top // step_y * step_y
     return left, top, frame.width - left - width, frame.height - top - height
 
 
 def _chroma_steps(frame: VideoFrame) -> tuple[int, int]:
-    """How many pixels, across and down, share a chroma sample."""
+    """Pixels per chroma sample, horizontally and vertically."""
     parts = frame.format.components
     if len(parts) < 2:
         return 1, 1
@@ -97,12 +96,12 @@ def _chroma_steps(frame: VideoFrame) -> tuple[int, int]:
 
 
 def orientation(path: Path, frame: VideoFrame) -> tuple[int, bool]:
-    """Quarter turns clockwise in degrees, and whether to flip before: from the display matrix.
+    """Clockwise rotation in degrees (0, 90, 180 or 270), and whether to flip before, from the display matrix.
 
-    The matrix and its reading are those of FFmpeg's libavutil/display.h and of its automatic rotation.
+    The matrix is interpreted as in FFmpeg's libavutil/display.h and its automatic rotation.
 
     Raises:
-        VideoError: it turns by anything but quarter turns.
+        VideoError: it rotates by anything but a multiple of 90 degrees.
     """
     side_data: Any = frame.side_data  # its type hint knows motion vectors only
     try:
@@ -112,8 +111,6 @@ def orientation(path: Path, frame: VideoFrame) -> tuple[int, bool]:
     turn = math.degrees(math.atan2(int(matrix[1]), int(matrix[0])))
     rotation = round(turn / 90) * 90
     if abs(turn - rotation) > 1:
-        raise VideoError(
-            f"{path} is to be shown turned by {turn:.0f} degrees: only quarter turns can be read"
-        )
+        raise VideoError(f"{path} is rotated by {turn:.0f} degrees: only multiples of 90 degrees can be read")
     determinant = int(matrix[0]) * int(matrix[4]) - int(matrix[1]) * int(matrix[3])
     return rotation % 360, determinant < 0

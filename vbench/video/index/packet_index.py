@@ -1,4 +1,4 @@
-"""The index of a video: when each picture is shown, where decoding can start."""
+"""The packet index of a video: when frames are presented, and where decoding can start."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,87 +8,97 @@ import numpy.typing as npt
 
 from vbench.video.errors import VideoError
 from vbench.video.index.decoder_state import StateChanges
+from vbench.video.remedies import reencode_at_constant_rate
 from vbench.video.sampling import sampled
 from vbench.video.types import VideoInfo
 
+NO_PTS = -(2**63)
+"""PTS in the index of a packet without one (libavutil's AV_NOPTS_VALUE); no such packet is presented."""
+
+UNKNOWN_ORDER = -(2**63)
+"""``PacketIndex.output_order`` of a picture whose place in output order is unknown."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
-    """What is known of each packet of the video stream, in decoding order."""
+class PacketIndex:
+    """What is known of each packet of the video stream, in decoding order (N packets)."""
 
     stream: int
-    """The stream's number in its container."""
+    """Number of the video stream in its container."""
     pts: npt.NDArray[np.int64]
-    """int64[N]: ticks; ``NO_PTS`` where there is none."""
+    """int64[N]: PTS in ticks of the stream's time base; ``NO_PTS`` if the packet has none."""
     sizes: npt.NDArray[np.int64]
     """int64[N]: bytes."""
-    shown: npt.NDArray[np.bool_]
-    """bool[N]: whether a player shows the picture."""
-    clean: npt.NDArray[np.bool_]
-    """bool[N]: whether decoding can start here: the picture and all that are shown after it are exact."""
+    presented: npt.NDArray[np.bool_]
+    """bool[N]: whether a player presents the picture."""
+    random_access: npt.NDArray[np.bool_]
+    """bool[N]: whether decoding can start here: this picture and all presented after it are exact."""
     hidden: npt.NDArray[np.bool_]
-    """bool[N]: whether no frame comes out of a decoder for it; it may have the pts of one that is shown."""
-    needless: npt.NDArray[np.bool_]
-    """bool[N]: packets that no decoder uses, since it can only start behind what they refer to, or since they
-    hold no picture; ``state`` has the parameter sets in them."""
+    """bool[N]: whether decoders output no frame for it; its PTS may be that of a presented frame."""
+    undecodable: npt.NDArray[np.bool_]
+    """bool[N]: packets that no decoder uses: they refer to pictures from before the first random access
+    point, or contain no picture; ``state`` has their parameter sets."""
     unreferenced: npt.NDArray[np.bool_]
-    """bool[N]: pictures from which no other is predicted, as far as that can be told."""
+    """bool[N]: pictures that no other is predicted from, as far as the stream says."""
     resets: npt.NDArray[np.bool_]
-    """bool[N]: pictures from which on, in decoding order, none is predicted from one before."""
+    """bool[N]: pictures from which on, in decoding order, none is predicted from an earlier one."""
     discarded: npt.NDArray[np.bool_]
-    """bool[N]: pictures that are decoded and not shown, as the container's edit list says."""
+    """bool[N]: pictures that are decoded and not presented because of the container's edit list."""
     completed_at: npt.NDArray[np.int64]
-    """int64[N]: the packet that completes what each packet begins: itself, or that of a second field."""
-    orders: npt.NDArray[np.int64]
-    """int64[N]: rises in the order in which decoders hand out pictures; ``NO_ORDER`` if that is not known."""
+    """int64[N]: index of the packet that completes the frame of each packet: itself, or its second
+    field's."""
+    output_order: npt.NDArray[np.int64]
+    """int64[N]: increases in the order in which decoders output pictures; ``UNKNOWN_ORDER`` if unknown."""
     joined: bool
-    """Whether libavformat calls packets corrupt although only segments were joined before them."""
-    runs: npt.NDArray[np.int32]
-    """int32[N]: rises by one where an edit list jumps to another place in the file."""
+    """Whether libavformat flags packets as corrupt only because MPEG-TS segments were joined before them."""
+    edit_segment: npt.NDArray[np.int32]
+    """int32[N]: increases by one wherever an edit list jumps to another place in the file."""
     state: StateChanges
-    """What a decoder that starts later has to be told of the packets before."""
+    """Parameter sets and other state that a decoder needs if it starts later."""
 
-    def shown_pts(self) -> npt.NDArray[np.int64]:
-        """int64[M], rising: the pts of the frames that a player shows."""
-        return np.sort(self.pts[self.shown])
+    def presented_pts(self) -> npt.NDArray[np.int64]:
+        """int64[M], increasing: PTS of the presented frames."""
+        return np.sort(self.pts[self.presented])
 
-    def targets(
+    def sampled_pts(
         self, info: VideoInfo, fps: Fraction, *, keyframes_only: bool = False
     ) -> npt.NDArray[np.int64]:
-        """int64[K], rising: the pts of the frames to hand out at ``fps`` frames a second.
+        """int64[K], increasing: PTS of the frames to output at ``fps`` frames per second.
 
-        With ``keyframes_only`` the last keyframe up to each such frame stands for it, once for all for which
-        it does: fewer frames, and others than asked for, which take no other picture to decode.
+        With ``keyframes_only``, the last keyframe at or before each such frame replaces it, once for all
+        frames that it replaces. The result has fewer and other frames; decoding them takes no other picture.
 
         Raises:
-            VideoError: a wanted frame cannot be told by its pts, since another has the same.
+            ValueError: ``fps`` is not above 0.
+            VideoError: the PTS of a sampled frame is ambiguous, since another frame has the same.
         """
-        wanted = sampled(self.shown_pts(), info.time_base, fps)
+        wanted = sampled(self.presented_pts(), info.time_base, fps)
         if keyframes_only:
-            wanted = self._keyframes_of(wanted)
-        twice = self._ambiguous(wanted)
-        if len(twice):
+            wanted = self._keyframes_for(wanted)
+        ambiguous = self._ambiguous(wanted)
+        if len(ambiguous):
             raise VideoError(
-                f"{info.path} has two pictures at the same time ({info.time_s(int(twice[0])):.3f} s), "
-                "so neither can be asked for: encode it anew with increasing time stamps"
+                f"{info.path} has two frames with the same timestamp ({info.time_s(int(ambiguous[0])):.3f} "
+                f"s); re-encode it with strictly increasing PTS: {reencode_at_constant_rate(info.path)}"
             )
         return wanted
 
     def _ambiguous(self, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Those of the pts ``wanted`` (int64[K], rising) at which no decoder says which picture comes first.
+        """Those of the PTS ``wanted`` (int64[K], increasing) that decoders output in an undefined order.
 
-        Where two segments of an edit list share a pts, the picture of the first segment does.
+        If two segments of an edit list share a PTS, the first segment's picture is output first.
         """
-        decoded = ~(self.hidden | self.needless | self.discarded)
-        pts, runs = self.pts[decoded], self.runs[decoded]
-        order = np.lexsort((runs, pts))
-        pts, runs = pts[order], runs[order]
-        twice = pts[1:][(pts[1:] == pts[:-1]) & (runs[1:] == runs[:-1])]
-        return np.intersect1d(wanted, twice)
+        decoded = ~(self.hidden | self.undecodable | self.discarded)
+        pts, segment = self.pts[decoded], self.edit_segment[decoded]
+        order = np.lexsort((segment, pts))
+        pts, segment = pts[order], segment[order]
+        repeated = pts[1:][(pts[1:] == pts[:-1]) & (segment[1:] == segment[:-1])]
+        return np.intersect1d(wanted, repeated)
 
-    def _keyframes_of(self, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The last shown keyframe up to each frame, else the first; where none is shown, the frames."""
-        keyframes = np.sort(self.pts[self.shown & self.clean])
+    def _keyframes_for(self, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The last presented keyframe at or before each frame, else the first; the frames if there is
+        none."""
+        keyframes = np.sort(self.pts[self.presented & self.random_access])
         if len(keyframes) == 0:
             return wanted
         last = np.searchsorted(keyframes, wanted, "right") - 1

@@ -1,1 +1,1 @@
-"""Reads videos in processes of their own, which have limits."""
+"""Reads videos in separate processes with limits on memory and CPU time."""

@@ -1,7 +1,7 @@
-"""What passes between a service and the process that reads a video for it: sealed memory, and few types.
+"""Messages between a service and the process that reads a video for it: few types, in sealed memory.
 
-That process works on what strangers made, so it counts as theirs: what it sends is unpickled with an
-allow-list of types, from memory that it can no longer change.
+That process parses strangers' files, so it is not trusted: its messages are unpickled with an allow-list of
+types, from memory that it can no longer change.
 """
 
 import fcntl
@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 MESSAGE_BYTES = 4096
-"""Of the part of a message that travels in the socket; what is larger is in memory beside it."""
+"""Size of the part of a message that travels through the socket; the rest is in shared memory."""
 
-TYPES_FROM = ("vbench.video.types", "vbench.video.split")
+TYPES_FROM = ("vbench.video.types",)
 """Modules whose dataclasses may be received."""
 
 VALUE_BYTES = 64 << 20
-"""Of a message without its arrays: a million chunks' plans are half of it."""
+"""Largest message without its arrays: the plans of a million chunks are half of it."""
 
 _ARRAY_TYPES = frozenset({"|b1", "|u1", "|i1", "<i4", "<i8", "<u4", "<u8", "<f4", "<f8"})
 
@@ -34,27 +34,27 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ReadRequest:
     """How to read one video."""
 
     options: dict[str, Any]
-    """Arguments of ``Splitter``; without ``most_frames``, for which the service is asked."""
+    """Arguments of ``Splitter``, except ``max_frames``, which the reader requests from the service."""
     cpu_s: int
-    """CPU time for the index, and again for all chunks together."""
+    """CPU seconds for the index, and again for all chunks together."""
     stall_s: int
-    """CPU time for the index before its first packets, and for each ``STEP_PACKETS`` of them."""
+    """CPU seconds before the first packets of the index, and for each ``PROGRESS_PACKETS`` of them."""
     index_bytes: int
-    """Address space while the index is read."""
+    """Address space while the index is read, in bytes."""
     chunk_bytes: int
-    """Address space and written bytes afterwards."""
+    """Address space and written bytes while chunks are made."""
 
 
 class ForeignTypeError(Exception):
-    """A message holds what no reader sends."""
+    """A message contains something that no reader sends."""
 
 
 def _array(dtype: str, shape: tuple[int, ...], buffer: Any) -> npt.NDArray[Any]:
-    """An array over memory that came with the message: nothing of this process's own."""
+    """An array over memory that came with the message."""
     if dtype not in _ARRAY_TYPES:
         raise ForeignTypeError(f"an array of {dtype}")
     view = memoryview(buffer)
@@ -64,7 +64,7 @@ def _array(dtype: str, shape: tuple[int, ...], buffer: Any) -> npt.NDArray[Any]:
 
 def _ratio(numerator: int, denominator: int) -> Fraction:
     if type(numerator) is not int or type(denominator) is not int:
-        raise ForeignTypeError("a ratio of something else than integers")
+        raise ForeignTypeError("a fraction of something other than integers")
     return Fraction(numerator, denominator)
 
 
@@ -73,7 +73,7 @@ _CONSTRUCTORS: dict[str, Callable[..., Any]] = {"_array": _array, "_ratio": _rat
 
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
-        """Arrays and ratios by this module's own constructors, which check what they are given."""
+        """Arrays and fractions by this module's own constructors, which check their arguments."""
         if type(value) is np.ndarray:
             plain = np.ascontiguousarray(value)
             return _array, (plain.dtype.str, plain.shape, pickle.PickleBuffer(plain.data))
@@ -84,18 +84,18 @@ class _Pickler(pickle.Pickler):
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        """What a message may hold, and nothing that does anything."""
+        """Allow only data types, nothing that acts."""
         if module == __name__ and name in _CONSTRUCTORS:
             return _CONSTRUCTORS[name]
         if module in TYPES_FROM and "." not in name:
-            found = getattr(import_module(module), name, None)
-            if isinstance(found, type) and is_dataclass(found) and found.__module__ == module:
-                return found
+            known = getattr(import_module(module), name, None)
+            if isinstance(known, type) and is_dataclass(known) and known.__module__ == module:
+                return known
         raise ForeignTypeError(f"{module}.{name}")
 
 
 def send(connection: socket.socket, kind: str, value: Any = None) -> None:
-    """Send a message. Its value goes as memory that nobody can change any more."""
+    """Send a message; its value is in memory that nobody can change any more."""
     buffers: list[pickle.PickleBuffer] = []
     content = io.BytesIO()
     _Pickler(content, protocol=5, buffer_callback=buffers.append).dump(value)
@@ -116,10 +116,10 @@ def send(connection: socket.socket, kind: str, value: Any = None) -> None:
 
 
 def receive(connection: socket.socket) -> tuple[str, Any] | None:
-    """The next message, its arrays read-only and not copied; None at the end.
+    """Kind and value of the next message, its arrays read-only and not copied; None at the end.
 
     Raises:
-        ForeignTypeError: it is not as ``send`` sends it.
+        ForeignTypeError: the message is not one that ``send`` sends.
     """
     head, handles, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 1)
     try:
@@ -134,7 +134,7 @@ def receive(connection: socket.socket) -> tuple[str, Any] | None:
         if fcntl.fcntl(handles[0], fcntl.F_GET_SEALS) & _SEALS != _SEALS:
             raise ForeignTypeError("a message that could still be changed")
         if os.fstat(handles[0]).st_size != sum(lengths):
-            raise ForeignTypeError("a message of another size than it says")
+            raise ForeignTypeError("a message whose size differs from what it announces")
         memory = memoryview(mmap.mmap(handles[0], sum(lengths), prot=mmap.PROT_READ))
     finally:
         for handle in handles:
@@ -147,5 +147,5 @@ def receive(connection: socket.socket) -> tuple[str, Any] | None:
         return kind, _Unpickler(io.BytesIO(parts[0]), buffers=parts[1:]).load()
     except ForeignTypeError:
         raise
-    except Exception as error:  # what a broken pickle raises is anything
+    except Exception as error:  # a broken pickle may raise anything
         raise ForeignTypeError(f"a message that cannot be read: {type(error).__name__}") from error

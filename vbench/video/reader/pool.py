@@ -1,4 +1,4 @@
-"""Reads videos in processes of their own, which have limits and end when nobody wants the video any more."""
+"""Splits videos in separate processes with limits, which end when nobody wants the video any more."""
 
 import math
 import os
@@ -17,24 +17,24 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.video.child_environment import child_environment
+from vbench.video.chunks.plan import ChunkPlan
 from vbench.video.errors import VideoError
-from vbench.video.reader.messages import Order
-from vbench.video.reader.process import Reader
-from vbench.video.split import ChunkPlan
+from vbench.video.reader.messages import ReadRequest
+from vbench.video.reader.process import ReaderProcess
 from vbench.video.types import Chunk, VideoInfo, VideoLimits
 
 INDEX_BYTES = 1 << 30
-"""Address space of a reader while it reads the index, the program's own 0.2 GB included."""
+"""Address space of a reader while it reads the index, including 0.2 GB for the program itself."""
 COPIES = 3
-"""A chunk's bytes while it is made: its packets, the payload, and room for the payload to grow."""
+"""How often a chunk's bytes are in memory while it is made: packets, payload, and room for it to grow."""
 
 
 @dataclass(kw_only=True)
 class SplitVideo:
-    """A video that another process splits; what a ``Splitter`` says of it, and its chunks."""
+    """A video that another process splits: what a ``Splitter`` knows of it, and its chunks."""
 
     info: VideoInfo
-    targets: npt.NDArray[np.int64]
+    sampled_pts: npt.NDArray[np.int64]
     plan: tuple[ChunkPlan, ...]
     coded_bytes: tuple[int, ...]
     """Bytes of the packets of each chunk, as the index says."""
@@ -42,16 +42,21 @@ class SplitVideo:
 
     @property
     def chunk_count(self) -> int:
-        """How many chunks the video has; those without a frame to hand out are counted."""
+        """Number of chunks, including those without a sampled frame."""
         return len(self.plan)
 
     def __iter__(self) -> Iterator[Chunk]:
-        """The chunks in order, once; VideoError and its kinds, StoppedError."""
+        """The chunks in order, once.
+
+        Raises:
+            VideoError: the file is damaged or has changed.
+            StoppedError: nobody wants the video any more.
+        """
         return self.chunks()
 
 
 class ReaderServer:
-    """The process that forks readers. It starts with the first video, and anew if it was lost."""
+    """The process that forks readers. It starts with the first video, and again if it has died."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,7 +64,8 @@ class ReaderServer:
         self._control: socket.socket | None = None
 
     def start(self) -> None:
-        """Start the process, if there is none: it is ready in about half a second, and videos wait for it."""
+        """Start the process unless it runs: it takes about half a second, for which the first video would
+        wait."""
         with self._lock:
             self._started()
 
@@ -74,31 +80,31 @@ class ReaderServer:
         path: Path,
         options: dict[str, Any],
         *,
-        called: str | None = None,
-        most_frames: Callable[[VideoInfo], int | None],
+        display_name: str | None = None,
+        max_frames: Callable[[VideoInfo], int | None],
         chunk_bytes: int,
         stop: threading.Event,
     ) -> Iterator[SplitVideo]:
         """The video at ``path``, split as ``Splitter`` does with ``options``, while the block runs.
 
         Args:
-            path: of the file. The reader gets it open, and no name.
+            path: of the file. The reader gets an open file, not its name.
             options: arguments of ``Splitter``; among them ``limits``.
-            called: what messages and facts call the video; None: its path.
-            most_frames: as Splitter's.
-            chunk_bytes: largest chunk that is needed; bounds the reader's memory.
+            display_name: what messages and facts call the video; None: its path.
+            max_frames: as for ``Splitter``.
+            chunk_bytes: size of the largest chunk; bounds the reader's memory.
             stop: ends the reader when another thread sets it.
 
         Raises:
-            VideoError: the video cannot be read or is not sound.
-            VideoTooLargeError: it passes a limit, or takes more memory or CPU time than a reader may.
+            VideoError: the video cannot be read or is damaged.
+            VideoTooLargeError: it exceeds a limit, or takes more memory or CPU time than a reader may.
             StoppedError: ``stop`` was set.
         """
         limits: VideoLimits = options["limits"]
-        called = called or str(path)
-        reader = Reader(called, limits, stop)
+        display_name = display_name or str(path)
+        reader = ReaderProcess(display_name, limits, stop)
         memory = INDEX_BYTES + COPIES * chunk_bytes
-        order = Order(
+        request = ReadRequest(
             options=options,
             cpu_s=math.ceil(limits.max_read_s),
             stall_s=math.ceil(limits.max_stall_s),
@@ -112,26 +118,26 @@ class ReaderServer:
                 try:
                     video = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 except OSError as error:
-                    raise VideoError(f"{called} cannot be read: {error.strerror}") from error
+                    raise VideoError(f"{display_name} cannot be read: {error.strerror}") from error
                 try:
                     self._pass_on(theirs, video)
                 finally:
                     os.close(video)
-            reader.begin(ours)
-            stack.callback(reader.end)
-            reader.ask(pickle.dumps(order))
-            kind, value = reader.next()
+            reader.wait_until_started(ours)
+            stack.callback(reader.kill)
+            reader.send(pickle.dumps(request))
+            kind, value = reader.receive()
             if kind == "info":
-                most = most_frames(reader.named(value))
-                reader.ask(str("none" if most is None else most).encode())
-                kind, value = reader.next()
+                most = max_frames(reader.renamed(value))
+                reader.send(str("none" if most is None else most).encode())
+                kind, value = reader.receive()
             if kind != "planned":
-                raise reader.lost()
-            info, targets, parts, coded_bytes = value
-            video_info, plan = reader.named(info), _plan(targets, parts)
+                raise reader.exit_error()
+            info, sampled_pts, parts, coded_bytes = value
+            video_info, plan = reader.renamed(info), _plan(sampled_pts, parts)
             yield SplitVideo(
                 info=video_info,
-                targets=targets,
+                sampled_pts=sampled_pts,
                 plan=plan,
                 coded_bytes=coded_bytes,
                 chunks=lambda: _chunks(reader, video_info, plan),
@@ -174,25 +180,25 @@ class ReaderServer:
         return self._control
 
 
-def _plan(targets: npt.NDArray[np.int64], parts: list[tuple[float, float, int]]) -> tuple[ChunkPlan, ...]:
+def _plan(sampled_pts: npt.NDArray[np.int64], parts: list[tuple[float, float, int]]) -> tuple[ChunkPlan, ...]:
     plan, at = [], 0
     for start_s, end_s, count in parts:
-        plan.append(ChunkPlan(start_s=start_s, end_s=end_s, targets=targets[at : at + count]))
+        plan.append(ChunkPlan(start_s=start_s, end_s=end_s, sampled_pts=sampled_pts[at : at + count]))
         at += count
     return tuple(plan)
 
 
-def _chunks(reader: Reader, info: VideoInfo, plan: Sequence[ChunkPlan]) -> Iterator[Chunk]:
-    """The chunks of the plan, in order; the reader is asked only for those that have frames."""
+def _chunks(reader: ReaderProcess, info: VideoInfo, plan: Sequence[ChunkPlan]) -> Iterator[Chunk]:
+    """The chunks of the plan, in order; only those with frames come from the reader."""
     reader.reads_chunks = True
     for index, part in enumerate(plan):
-        if not len(part.targets):
+        if not len(part.sampled_pts):
             yield _empty(index, info, part)
             continue
-        reader.ask(b"next")
-        kind, value = reader.next()
+        reader.send(b"next")
+        kind, value = reader.receive()
         if kind != "chunk" or not isinstance(value, Chunk) or value.index != index:
-            raise reader.lost()
+            raise reader.exit_error()
         yield replace(value, info=info)
 
 
@@ -202,7 +208,7 @@ def _empty(index: int, info: VideoInfo, part: ChunkPlan) -> Chunk:
         index=index,
         start_s=part.start_s,
         end_s=part.end_s,
-        targets=part.targets,
+        sampled_pts=part.sampled_pts,
         payload=np.zeros(0, np.uint8),
         pts_shift=0,
         packets=0,

@@ -1,1 +1,1 @@
-"""Synthetic scenes with ground truth: rendered, encoded, cached."""
+"""Synthetic scenes with ground truth: rendering, encoding, and rotating clips in time."""

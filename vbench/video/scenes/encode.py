@@ -1,4 +1,4 @@
-"""Turns rendered pictures into an mp4: H.264 by FFmpeg, tones as AAC, both repeated packet by packet."""
+"""Encodes rendered pictures as H.264 and tones as AAC, and repeats both packet by packet in an MP4."""
 
 import heapq
 import math
@@ -21,16 +21,17 @@ from vbench.video.scenes.settings import SceneSettings
 AnyPacket: TypeAlias = "av.Packet[av.VideoStream] | av.Packet[av.AudioStream]"
 
 THREADS = 2
-"""Of x264: its output depends on their number, so it is pinned."""
+"""Threads of x264: its output depends on their number, so it is fixed."""
 AUDIO_RATE_HZ = 48_000
 AUDIO_FRAME = 1024
-"""Samples in one AAC frame."""
+"""Samples per AAC frame."""
 
 
 def encode_video(settings: SceneSettings, pictures: Iterable[npt.NDArray[np.uint8]], out: Path) -> None:
-    """Encode uint8[H, W, 3] rgb24 pictures as H.264 yuv420p, BT.709, into an mp4 without sound.
+    """Encode uint8[H, W, 3] rgb24 pictures as H.264 yuv420p, BT.709, into an MP4 without sound.
 
-    Raises VideoError with FFmpeg's last words where it fails.
+    Raises:
+        VideoError: FFmpeg failed, with its last messages.
     """
     gop = {
         "keyint": settings.gop_frames,
@@ -58,7 +59,7 @@ def encode_video(settings: SceneSettings, pictures: Iterable[npt.NDArray[np.uint
                     process.stdin.write(np.ascontiguousarray(picture).data)
                 process.stdin.close()
             except BrokenPipeError:
-                pass  # FFmpeg has ended early; its exit status, judged below, says why
+                pass  # FFmpeg has ended early; its exit status, checked below, says why
             except BaseException:
                 process.kill()
                 raise
@@ -67,7 +68,11 @@ def encode_video(settings: SceneSettings, pictures: Iterable[npt.NDArray[np.uint
 
 
 def encode_audio(settings: SceneSettings, out: Path) -> None:
-    """Encode tones as AAC, as long as the scene's unique part, in whole AAC frames."""
+    """Encode tones as AAC, as long as the scene's unique part, in whole AAC frames.
+
+    Raises:
+        VideoError: FFmpeg failed, with its last messages.
+    """
     samples = math.ceil(settings.unique_frames * AUDIO_RATE_HZ / settings.rate / AUDIO_FRAME) * AUDIO_FRAME
     command = [
         *(ffmpeg_path(), "-v", "error", "-nostdin", "-y"),
@@ -80,9 +85,9 @@ def encode_audio(settings: SceneSettings, out: Path) -> None:
 
 
 def join(settings: SceneSettings, pieces: list[tuple[Path, int]], audio: Path | None, out: Path) -> None:
-    """Join encoded pieces (path, frames) and repeat the sound to their end, without encoding again.
+    """Join encoded pieces (path, frames) and repeat the sound to their end, without re-encoding.
 
-    Every time stamp is a whole number of frames, which concatenating by seconds would not give.
+    Every timestamp is a whole number of frames, which concatenating by seconds would not achieve.
     """
     options = {"movflags": "faststart", "fflags": "bitexact"}
     with av.open(str(out), "w", format="mp4", options=options) as output:
@@ -106,7 +111,7 @@ def _dts_s(packet: AnyPacket) -> float:
 def _video_packets(
     pieces: list[tuple[Path, int]], rate: Fraction, stream: av.VideoStream
 ) -> "Iterator[av.Packet[av.VideoStream]]":
-    """Yield each piece's packets, their time stamps in frames from the first piece's start."""
+    """Yield each piece's packets, with timestamps in frames from the first piece's start."""
     start = 0
     for path, frames in pieces:
         with av.open(str(path)) as piece:
@@ -128,7 +133,7 @@ def _video_packets(
 def _audio_packets(
     path: Path, length_s: float, stream: av.AudioStream
 ) -> "Iterator[av.Packet[av.AudioStream]]":
-    """Yield the file's packets over and over, until ``length_s`` seconds are full."""
+    """Yield the file's packets again and again, for ``length_s`` seconds."""
     start = 0
     while True:
         with av.open(str(path)) as piece:
@@ -145,7 +150,7 @@ def _audio_packets(
                 start += AUDIO_FRAME
 
 
-def _require_success(what: str, status: int, words: bytes) -> None:
+def _require_success(what: str, status: int, messages: bytes) -> None:
     if status != 0:
-        tail = words.decode(errors="replace").strip()[-500:]
+        tail = messages.decode(errors="replace").strip()[-500:]
         raise VideoError(f"FFmpeg could not encode {what} (exit status {status}): {tail}")

@@ -19,16 +19,16 @@ MIN_SIZE = 16 / 360
 MAX_SIZE = 1 / 3
 """Largest object as a share of the picture's height."""
 MAX_SPEED = 0.25
-"""Picture heights a second."""
+"""Picture heights per second."""
 NOISE_PEAK = 10
-"""Camera noise never passes this; surfaces keep as far from 0 and 255, so that adding it cannot wrap."""
+"""Camera noise never exceeds this; surfaces stay as far from 0 and 255, so that adding it cannot wrap."""
 TILE_MAX = 640
 """Side of the largest tile: at 1080p one texel is then about one pixel."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wave:
-    """A smooth path that ends where it began: centre + swing * sin(2 pi (turns * t + phase)), t in 0 to 1."""
+    """A smooth closed path: centre + swing * sin(2 pi (turns * t + phase)), t in 0 to 1."""
 
     centre: float
     swing: float
@@ -41,7 +41,7 @@ class _Wave:
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """One shape: its surface, its size and its path (lengths in picture heights)."""
+    """One shape: surface, size and path (lengths in picture heights)."""
 
     class_name: str
     radius: float
@@ -49,14 +49,14 @@ class _Object:
     y: _Wave
     angle: _Wave
     spins: int
-    """Whole turns while the scene runs once."""
+    """Whole turns per repetition of the scene."""
     tile: npt.NDArray[np.float32]
     """float32[side, side, 4], see ``draw_tile``."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """One shape in one frame: the part of its surface that lies in the picture."""
+    """One shape in one frame: the part of its surface that is in the picture."""
 
     rows: slice
     columns: slice
@@ -65,13 +65,13 @@ class _Placed:
     alpha: npt.NDArray[np.float32]
     """float32[h, w]: how much of each pixel it covers, 0 to 1."""
     area: int
-    """Pixels it would cover if it were all in the picture and unhidden."""
+    """Pixels that it would cover if all of it were visible."""
 
 
 class Scene:
     """A seeded scene that repeats after ``settings.unique_frames``.
 
-    Equal settings give equal pictures; another size shows the same scene, but for fine grain.
+    Equal settings give equal pictures; another size shows the same scene, except for fine grain.
     """
 
     def __init__(self, settings: SceneSettings) -> None:
@@ -91,7 +91,8 @@ class Scene:
 
     @cached_property
     def _grain(self) -> Picture:
-        """Camera noise, 64 px larger than the frame each way; two's complement, to be added with wrapping."""
+        """Camera noise, 64 px larger than the frame each way, in two's complement, to be added with
+        wrapping."""
         shape = (self.settings.height + 64, self.settings.width + 64, 1)
         noise = np.random.default_rng([self.settings.seed, 4]).normal(0, 2.5, shape)
         grain = np.clip(np.rint(noise), -NOISE_PEAK, NOISE_PEAK).astype(np.int8).view(np.uint8)
@@ -102,15 +103,15 @@ class Scene:
         return self._paint(i, self._place(i))
 
     def truth(self, i: int) -> list[TruthBox]:
-        """Find what is to be seen in frame ``i`` >= 0, from the lowest object to the topmost.
+        """The visible objects in frame ``i`` >= 0, from the rearmost to the front.
 
-        Boxes go around the visible pixels, clipped to the picture, with their far edges outside
-        the last pixel. Objects of which nothing is visible are left out.
+        Boxes enclose the visible pixels; their far edges are one past the last pixel. Invisible objects are
+        left out.
         """
         return self._measure(self._place(i))
 
     def render(self, i: int) -> tuple[Picture, list[TruthBox]]:
-        """Frame and truth at once, cheaper than one after the other."""
+        """Frame and truth together, which is cheaper than one after the other."""
         placed = self._place(i)
         return self._paint(i, placed), self._measure(placed)
 
@@ -143,11 +144,11 @@ class Scene:
             owner[part.rows, part.columns][part.alpha >= 0.5] = k
         boxes = []
         for k, part in enumerate(placed):
-            seen = owner[part.rows, part.columns] == k
-            area = int(np.count_nonzero(seen))
+            visible = owner[part.rows, part.columns] == k
+            area = int(np.count_nonzero(visible))
             if area == 0:
                 continue
-            rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+            rows, columns = np.flatnonzero(visible.any(1)), np.flatnonzero(visible.any(0))
             x, y = part.columns.start, part.rows.start
             box = (x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1)
             boxes.append(
@@ -168,13 +169,13 @@ def _place(thing: _Object, t: float, width: int, height: int) -> _Placed:
     left, top = int(np.floor(x - reach)), int(np.floor(y - reach))
     right, bottom = int(np.ceil(x + reach)), int(np.ceil(y + reach))
     side = thing.tile.shape[0]
-    texels_a_pixel = side / (2 * REACH * radius)
-    across = (np.arange(left, right, dtype=np.float32) + np.float32(0.5 - x)) * np.float32(texels_a_pixel)
-    down = (np.arange(top, bottom, dtype=np.float32) + np.float32(0.5 - y)) * np.float32(texels_a_pixel)
+    texels_per_pixel = side / (2 * REACH * radius)
+    across = (np.arange(left, right, dtype=np.float32) + np.float32(0.5 - x)) * np.float32(texels_per_pixel)
+    down = (np.arange(top, bottom, dtype=np.float32) + np.float32(0.5 - y)) * np.float32(texels_per_pixel)
     cos, sin, middle = np.float32(np.cos(turn)), np.float32(np.sin(turn)), np.float32(side / 2)
     column = (across * cos + middle)[None, :] + (down * sin)[:, None]
     row = (across * -sin + middle)[None, :] + (down * cos)[:, None]
-    # Beyond the tile is beyond the shape: its outermost texels have a distance well above zero.
+    # Beyond the tile is outside the shape: the tile's outermost texels have a distance well above zero.
     texels = np.clip(row.astype(np.int64), 0, side - 1) * side + np.clip(column.astype(np.int64), 0, side - 1)
     alpha = np.clip(0.5 - thing.tile.reshape(-1, 4)[:, 3][texels] * np.float32(radius), 0, 1)
     rows = slice(min(max(top, 0), height), min(max(bottom, 0), height))
@@ -184,7 +185,7 @@ def _place(thing: _Object, t: float, width: int, height: int) -> _Placed:
 
 
 def _draw_wave(rng: np.random.Generator, centre: float, swing: float, speed: float, period_s: float) -> _Wave:
-    """Draw a closed path of about ``swing``, whole turns a period, no faster than ``speed`` (units/s)."""
+    """Draw a closed path of about ``swing``, whole turns per period, no faster than ``speed`` (units/s)."""
     pace = speed * rng.uniform(0.3, 1.0) * period_s / (2 * np.pi)
     turns = max(1, round(pace / swing))
     return _Wave(centre, min(swing, pace / turns), turns, rng.random())

@@ -1,4 +1,4 @@
-"""The same pictures in another order: a clip that begins at one of its keyframes and ends before it."""
+"""Rotates a clip in time: it then begins at another keyframe, and ends with what came before that."""
 
 from __future__ import annotations  # PyAV's Packet is generic in its type hints only
 
@@ -13,7 +13,7 @@ import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vbench.video.cache import Say, is_kept, keep
+from vbench.video.cache import Warn, is_intact, store
 from vbench.video.digest import file_digest
 from vbench.video.index.demux import open_video
 from vbench.video.types import VideoLimits
@@ -21,7 +21,7 @@ from vbench.video.types import VideoLimits
 
 @dataclass(frozen=True, slots=True)
 class _Coded:
-    """A packet and its times, which writing it overwrites."""
+    """A packet with its timestamps, which writing the packet overwrites."""
 
     packet: Packet[VideoStream]
     pts: int
@@ -29,28 +29,36 @@ class _Coded:
 
 
 def _starts(coded: Sequence[_Coded]) -> list[int]:
-    """Where a clip can be cut in two: indices of keyframes, in decoding order, from which on nothing is shown
-    before the keyframe, and before which nothing is shown after it."""
-    earliest = list(accumulate((one.pts for one in reversed(coded)), min))[::-1]
-    latest = list(accumulate((one.pts for one in coded), max))
+    """Indices of keyframes, in decoding order, at which a clip can be cut in two: no later picture is
+    presented before the keyframe, and no earlier one after it."""
+    earliest = list(accumulate((item.pts for item in reversed(coded)), min))[::-1]
+    latest = list(accumulate((item.pts for item in coded), max))
     return [
         at
-        for at, one in enumerate(coded)
-        if one.packet.is_keyframe and earliest[at] == one.pts and (at == 0 or latest[at - 1] < one.pts)
+        for at, item in enumerate(coded)
+        if item.packet.is_keyframe and earliest[at] == item.pts and (at == 0 or latest[at - 1] < item.pts)
     ]
 
 
 def first_frame(rotated: Path) -> int:
-    """The frame of the clip, from 0, with which a clip that ``ensure_rotated`` made of it begins."""
+    """Number, from 0, of the original clip's frame with which a clip from ``ensure_rotated`` begins."""
     return int(rotated.stem.rpartition("-")[2])
 
 
-def ensure_rotated(clip: Path, within_s: Fraction, count: int, say: Say | None = None) -> list[Path]:
-    """Up to ``count`` clips beside ``clip``, an mp4, each of which begins at another of the keyframes that
-    come after its first and before ``within_s``; made if they are not there. Nothing is encoded again.
+def ensure_rotated(clip: Path, within_s: Fraction, count: int, warn: Warn | None = None) -> list[Path]:
+    """Up to ``count`` clips next to ``clip``, each beginning at another of its keyframes; encodes nothing.
 
-    Each is written under another name and moved, so that a kill leaves no half. ``say`` is told of one that
-    was replaced since. Raises VideoError for a clip that cannot be read.
+    A clip that already exists is not made again. Each is written under another name and moved, so that a kill
+    leaves no partial file.
+
+    Args:
+        clip: an MP4 file.
+        within_s: the keyframes are those after the first and before this time, in seconds.
+        count: most clips to make.
+        warn: receives a sentence about a clip that was replaced.
+
+    Raises:
+        VideoError: the clip cannot be read.
     """
     made = []
     source = file_digest(clip)
@@ -62,13 +70,13 @@ def ensure_rotated(clip: Path, within_s: Fraction, count: int, say: Say | None =
         cuts = [at for at in _starts(coded)[1:] if (coded[at].pts - first) * time_base < within_s]
         for at in cuts if len(cuts) <= count else [cuts[i * len(cuts) // count] for i in range(count)]:
             path = clip.with_suffix(f".from-{at}.mp4")
-            if not is_kept(path, [source, at], say):
-                half = path.with_suffix(f".{os.getpid()}.part")
+            if not is_intact(path, [source, at], warn):
+                partial = path.with_suffix(f".{os.getpid()}.part")
                 try:
-                    _write(half, video.stream, coded, at)
-                    keep(half, path, [source, at])
+                    _write(partial, video.stream, coded, at)
+                    store(partial, path, [source, at])
                 finally:
-                    half.unlink(missing_ok=True)
+                    partial.unlink(missing_ok=True)
             made.append(path)
     return made
 
@@ -76,19 +84,19 @@ def ensure_rotated(clip: Path, within_s: Fraction, count: int, say: Say | None =
 def _write(out: Path, stream: VideoStream, coded: Sequence[_Coded], at: int) -> None:
     assert stream.time_base is not None
     time_base = Fraction(stream.time_base)
-    first, cut = min(one.pts for one in coded), coded[at].pts
-    behind = max(one.pts + one.duration for one in coded) - cut
+    first, cut = min(item.pts for item in coded), coded[at].pts
+    length = max(item.pts + item.duration for item in coded) - cut
     ordered = [*coded[at:], *coded[:at]]
-    shown = [one.pts - cut for one in coded[at:]] + [one.pts - first + behind for one in coded[:at]]
-    # Pictures are decoded in the rhythm in which they are shown, early enough for each.
-    rhythm = sorted(shown)
-    early = max(due - pts for due, pts in zip(rhythm, shown, strict=True))
+    presented = [item.pts - cut for item in coded[at:]] + [item.pts - first + length for item in coded[:at]]
+    # DTS are the PTS in increasing order, early enough for each picture.
+    decode_times = sorted(presented)
+    early = max(due - pts for due, pts in zip(decode_times, presented, strict=True))
     with av.open(str(out), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         target = container.add_stream_from_template(stream, opaque=True)
         target.time_base = time_base
-        for one, pts, due in zip(ordered, shown, rhythm, strict=True):
-            packet = one.packet
+        for item, pts, due in zip(ordered, presented, decode_times, strict=True):
+            packet = item.packet
             packet.time_base = time_base  # the one before may have been written to another file
-            packet.pts, packet.dts, packet.duration = pts + early, due, one.duration
+            packet.pts, packet.dts, packet.duration = pts + early, due, item.duration
             packet.stream = target
             container.mux_one(packet)

@@ -4,6 +4,8 @@ import socket
 import subprocess
 import sys
 
+from vbench.config.checkout import ROOT
+
 CONNECTIONS = 100
 """Enough for Python to look for garbage several times."""
 
@@ -17,8 +19,7 @@ def test_a_client_that_has_said_all_still_gets_its_answer() -> None:
         subprocess.Popen(
             [
                 sys.executable,
-                "-m",
-                "vbench.linux.port_forward",
+                str(ROOT / "experiments" / "lib" / "port_forward.py"),
                 str(listening.fileno()),
                 *map(str, server.getsockname()),
             ],
