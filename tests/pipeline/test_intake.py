@@ -164,8 +164,8 @@ def test_slow_sources_never_hold_all_requests() -> None:
     ("field", "value", "said"),
     [
         ("roots", ["videos"], "'videos' is not an absolute path: give one, such as /data/videos"),
-        ("roots", "/data,/proc/self", "cannot be a folder of videos: /proc, /dev, /sys never are"),
-        ("private_sources", "http://h", "is neither a host nor a network: write a host's name"),
+        ("roots", "/data,/proc/self", "cannot be a folder of videos: /proc, /dev, /sys are never read"),
+        ("private_sources", "http://h", "is neither a host nor a network: write a host name"),
     ],
 )
 def test_what_may_be_read_is_checked_when_the_service_is_deployed(
@@ -261,7 +261,7 @@ def test_a_trial_reads_its_video_and_no_other(tmp_path: Path) -> None:
 
 
 def test_an_address_with_options_is_refused_before_a_trial_starts() -> None:
-    with pytest.raises(ConfigError, match=r"video.path: s3://videos/clip.mp4 is followed by options"):
+    with pytest.raises(ConfigError, match=r"video.path: s3://videos/clip.mp4 contains options"):
         compose_configs(["video=file", "video.path='s3://videos/clip.mp4?region=eu-west-1'"], multirun=False)
 
 

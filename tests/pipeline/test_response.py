@@ -169,7 +169,7 @@ def test_an_answer_has_all_fields_and_no_more() -> None:
 
 def test_writing_an_answer_takes_memory_for_its_bytes_and_not_for_all_it_tells_of() -> None:
     chunks = [ChunkSpan(index=n, start_s=0.0, end_s=1.0, targets=np.arange(9) + 9 * n) for n in range(300)]
-    found = [findings(chunk.index, chunk.sampled_pts.tolist(), [10] * 9) for chunk in chunks]
+    found = [findings(chunk.index, chunk.targets.tolist(), [10] * 9) for chunk in chunks]
     replies = [reply(each) for each in found]
     tracemalloc.start()
     try:
