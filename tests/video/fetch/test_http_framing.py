@@ -163,7 +163,7 @@ RANGE = b"Content-Range: bytes 5-%s\r\n"
         (RANGE % b"9/10" + b"Content-Length: 5\r\n\r\n56789", ""),
         (RANGE % b"9/10" + b"Content-Length: 4\r\n\r\n5678", "sent another range"),
         (RANGE % b"7/10" + b"\r\n567", "sent another range"),
-        (RANGE % b"9/10" + b"\r\n567", r"broke off .* of 10 bytes|sent another range"),
+        (RANGE % b"9/10" + b"\r\n567", r"interrupted .* of 10 bytes|sent another range"),
         (RANGE % b"9/10" + b"\r\n56789more", "the server announced 10 bytes but sends more"),
         (RANGE % b"9/10" + RANGE % b"6/7" + b"\r\n56", "sent another range"),
     ],
