@@ -97,15 +97,20 @@ def plain_pass(path: Path, *, turn: str = "", strict: bool = True) -> PlainPass:
 
 
 def is_turned(path: Path) -> bool:
-    """Whether FFmpeg, left to itself, shows the pictures a quarter turn from how they are coded."""
+    """Whether FFmpeg, left to itself, shows the pictures a quarter turn from how they are coded.
+
+    False for a file that it cannot decode, such as one that was cut off.
+    """
     coded, shown = (_size(path, option) for option in ("-noautorotate", "-autorotate"))
     return coded != shown
 
 
-def _size(path: Path, option: str) -> tuple[str, ...]:
+def _size(path: Path, option: str) -> tuple[str, ...] | None:
     command = [ffmpeg_path(), "-hide_banner", "-nostdin", "-v", "level+info", option]
     command += ["-i", f"file:{path}", "-frames:v", "1", "-vf", "showinfo", "-f", "null", "-"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        return None
     found = _FRAME.search(done.stderr)
     assert found is not None, done.stderr
     return found.groups()[1:3]
