@@ -60,7 +60,7 @@ def test_a_trial_that_does_not_fit_is_refused_before_it_starts(tmp_path: Path) -
     status, output, kept = on_a_small_disk("8m", tmp_path)
     assert status == 1, output
     assert output.startswith("vbench: outputs=")
-    assert "MB free, and the trial writes up to" in output
+    assert "MB free, but the trial writes up to" in output
     assert output.count("\n") == 1
     assert not list(kept.glob("runs/*"))
 
@@ -77,7 +77,7 @@ def test_temporary_files_that_do_not_fit_are_refused_before_a_trial_starts(
 ) -> None:
     status, output, kept = on_a_small_disk("8m", tmp_path, at=temporary)
     assert status == 1, output
-    assert output.startswith(f"vbench: the folder for temporary files, {temporary}, has 8 MB free, and the")
+    assert output.startswith(f"vbench: the folder for temporary files, {temporary}, has 8 MB free, but the")
     assert output.endswith(
         "or set TMPDIR to a folder on another disk, with a path of at most 26 characters.\n"
     )
@@ -88,7 +88,7 @@ def test_a_store_of_mlflow_without_room_is_refused_before_a_trial_starts(tmp_pat
     store = tmp_path / "out" / "mlartifacts"
     status, output, kept = on_a_small_disk("8m", tmp_path, at=store, tracking="sqlite")
     assert status == 1, output
-    assert output.startswith(f"vbench: MLflow's store {store} has 8 MB free, and the trial writes up to")
+    assert output.startswith(f"vbench: MLflow's store {store} has 8 MB free, but the trial writes up to")
     assert output.endswith("or set tracking=off.\n")
     assert not list(kept.glob("runs/*"))
 

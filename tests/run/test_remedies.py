@@ -103,7 +103,7 @@ def test_compare_does_not_name_an_option_that_it_does_not_have(tmp_path: Path) -
     (outputs / DATABASE).touch()
     with pytest.raises(ConfigError) as refused, read_experiment(outputs, "x"):
         pass
-    assert "move the folder back" in str(refused.value)
+    assert "Move the folder back" in str(refused.value)
     assert " outputs=" not in str(refused.value)
 
 

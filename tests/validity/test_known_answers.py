@@ -199,9 +199,9 @@ SABOTAGE = Path(__file__).with_name("sabotage")
 @pytest.fixture
 def sabotaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(SABOTAGE)
-    before = torch_detector.TorchDetector.begin
+    before = torch_detector.TorchDetector.submit
     monkeypatch.setattr(one_pass, "picture_filters", one_pass.picture_filters)
-    monkeypatch.setattr(torch_detector.TorchDetector, "begin", before)
+    monkeypatch.setattr(torch_detector.TorchDetector, "submit", before)
 
     def change(name: str) -> None:
         module = importlib.import_module(name)

@@ -50,7 +50,7 @@ Options:
 python -m vbench is the same command. Your own option files go into folders named like the groups below, such
 as vbench_conf/runtime/two.yaml, which you then choose with runtime=two.
 
-Exit status: 0 valid and logged, 1 not valid or failed, 2 bad input, 3 valid but not logged, 130 interrupted.
+Exit status: 0 valid and logged, 1 invalid or failed, 2 bad input, 3 valid but not logged, 130 interrupted.
 """
 
 

@@ -203,6 +203,7 @@ def test_nothing_is_imported_that_the_service_could_be_wrong_by() -> None:
         "ffmpeg.executable",
         "ffmpeg.filters",
         "ffmpeg.process",
+        "remedies",
         "types",
     }
 
