@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.emulated import ENDS, SCALE, of
-from tests.support.runs import Workplace, below
+from tests.support.runs import ROOT, Workplace, below
 from tests.support.waiting import until
 from vbench.clusters.emulated import cluster as emulated
 from vbench.linux import procfs
@@ -72,7 +72,9 @@ class Stranger:
     def start(
         self, workplace: Workplace, *arguments: str, module: str = "vbench", **env: str
     ) -> "subprocess.Popen[str]":
-        """The command on a host of the cluster's network."""
+        """The command, or a module of the tests, on a host of the cluster's network."""
+        if module != "vbench":
+            env["PYTHONPATH"] = str(ROOT)
         return workplace.start(*arguments, module=module, enter=self.enter, **{**self.env, **env})
 
     def run(
