@@ -84,9 +84,9 @@ def _gate(comparison: Comparison, percent: float) -> int:
                 )
     for table, row in comparison.inconclusive(percent):
         print(
-            f"vbench: {_latency_rose(table, row)}, which is more than {percent:g}%, but not over the whole"
-            f" interval:"
-            f" inconclusive. Run a new sweep with more blocks; do not extend this one (docs/statistics.md).",
+            f"vbench: {_latency_rose(table, row)}, which is more than {percent:g}%, but the interval includes"
+            " smaller slowdowns: inconclusive. Run a new sweep with more blocks; do not extend this one"
+            " (docs/statistics.md).",
             file=sys.stderr,
         )
     for table, row in comparison.regressions(percent):

@@ -160,7 +160,7 @@ def _wait(
     own = nics.namespace(os.getpid())
     while time.monotonic() < deadline:
         if (status := ray.exit_status()) is not None:
-            raise TrialError(f"Ray exited with status {status} while starting: {last_error(log)}")
+            raise TrialError(f"Ray exited with status {status} while starting: {last_error(log)}; see {log}")
         if listens(socket.AF_UNIX, raylet_socket(folder)):
             if isolated:
                 inside = (pid for pid in ray.pids() if nics.namespace(pid) not in (None, own))
@@ -170,5 +170,6 @@ def _wait(
                 return None
         time.sleep(POLL_S)
     raise TrialError(
-        f"Ray did not start within cluster.start_timeout_s={timeout_s:g}; raise it, or see {log}."
+        f"Ray did not start within cluster.start_timeout_s={timeout_s:g}: see {log}, and raise it on a slow"
+        " machine."
     )

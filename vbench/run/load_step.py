@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 from vbench.config.schema import Config
@@ -55,7 +56,7 @@ def run_load_step(
         supervised(command, env=env, grace_s=grace_s, stdout=subprocess.PIPE, stderr=errors) as process,
     ):
         assert process.guard.stdout is not None
-        for line in _lines(process.guard.stdout, silence_s, step):
+        for line in _lines(process.guard.stdout, silence_s, step, log):
             try:
                 event = json.loads(line)
             except ValueError:
@@ -87,12 +88,15 @@ def _longest_silence_s(step: str, config: Config) -> float:
     return max(inside) + 60
 
 
-def _lines(pipe: IO[bytes], silence_s: float, step: str) -> Iterator[bytes]:
+def _lines(pipe: IO[bytes], silence_s: float, step: str, log: Path) -> Iterator[bytes]:
     """Lines from a pipe until its end; TrialError if none comes for ``silence_s``."""
     buffer = b""
     while True:
         if not select.select([pipe], [], [], silence_s)[0]:
-            raise TrialError(f"the load process was silent for {silence_s:g} s in its step '{step}'")
+            raise TrialError(
+                f"the load process reported nothing for {silence_s:g} s in its step '{step}' and was ended;"
+                f" see {log}, and raise load.timeout_s if a request really takes that long"
+            )
         data = os.read(pipe.fileno(), 65536)
         if not data:
             return

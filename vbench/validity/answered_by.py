@@ -61,7 +61,7 @@ def _placement(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLi
         name="all work was done by this trial's replicas",
         passed=bool(placed) and not problems,
         observed="; ".join(problems) or f"{len(placed)} replicas, the same before and after",
-        remedy="see Serve's logs for failed replicas; stop other services on this port or cluster",
+        remedy="look for failed replicas in load.log and ray.log; stop other services on this port",
     )
 
 

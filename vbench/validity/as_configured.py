@@ -18,7 +18,7 @@ from vbench.validity import forward_passes
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import most_at_once
 
-REMEDY = "do not use the numbers: the service did not run as configured; see load.log and Ray's logs"
+REMEDY = "do not use the numbers: the service did not run as configured; see load.log and ray.log"
 
 
 def judge(

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config, LoadConfig
 from vbench.config.transfer import TRANSFER
@@ -154,7 +155,11 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
     differ = [node for node in raylets if node.flags is not None and dict(node.flags) != asked]
     wrong = [pair for pair in load_report.connections if pair.established != pair.expected]
     wanted = ", ".join(f"{name}={value}" for name, value in asked.items()) or "no flag set"
-    remedy = "start the cluster with the flags in every node's environment"
+    remedy = (
+        "start every node of the cluster again with these variables set"
+        if config.cluster.name == ATTACHED
+        else "do not use the numbers: something changed the environment in which vbench started Ray"
+    )
     passed = False
     if sorted(node.node for node in raylets) != sorted(nodes):
         found = f"{len(raylets)} raylets were found on {len(nodes)} nodes"

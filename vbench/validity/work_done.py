@@ -199,7 +199,7 @@ def _all_worked(graph: Graph, spans: Sequence[SpanLine]) -> Rule:
         name="every replica worked",
         passed=not problems,
         observed="; ".join(problems) or f"{sum(len(own) for own in calls.values())} replicas had work",
-        remedy="do not use the numbers: other replicas did its work; see Serve's logs",
+        remedy="do not use the numbers: other replicas did its work; see load.log and ray.log",
     )
 
 

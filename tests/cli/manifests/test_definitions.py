@@ -251,5 +251,5 @@ def test_a_trial_does_not_bring_up_what_is_only_rendered() -> None:
     from vbench.errors import InputError
     from vbench.run.preflight import check_machine
 
-    with pytest.raises(InputError, match=r"cluster=aws is started by other tools: write its manifest with"):
+    with pytest.raises(InputError, match=r"cluster=aws describes machines that other tools start: write a"):
         check_machine(compose_configs(["cluster=aws"], multirun=False))
