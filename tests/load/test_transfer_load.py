@@ -126,7 +126,7 @@ def test_a_missing_object_is_found(pair: TransferPair) -> None:
     fewer = replace(moved, arrived=replace(moved.arrived, digests=moved.arrived.digests[:2]))
     line = request_line(fewer, 3)
     assert line.frames_wrong == 1
-    assert line.mismatch == "2 objects of request 3 arrived, 3 were sent"
+    assert line.mismatch == "2 objects of request 3 arrived, but 3 were sent"
 
 
 @pytest.mark.slow

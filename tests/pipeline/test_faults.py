@@ -31,8 +31,8 @@ def test_a_request_that_takes_too_long_is_504_and_ends(
         ]
         refusals = {future.result() for future in asked}
 
-    remedy = "ask for fewer frames/s, or raise request_timeout_s of the service"
-    assert refusals == {(504, f"{clip} was not answered within 4 s: {remedy}")}
+    remedy = "request fewer frames/s, or raise request_timeout_s of the service"
+    assert refusals == {(504, f"{clip} was not processed within 4 s: {remedy}")}
     # What was given up has ended, so the next request finds the pipeline free; a slow machine may try twice.
     until(lambda: service.post({"video": str(clip)}).status_code == 200, "a video is worked on", 20)
 

@@ -47,7 +47,7 @@ def chunk_message() -> ChunkMessage:
         index=0,
         start_s=0.0,
         end_s=1.0,
-        targets=np.arange(30),
+        sampled_pts=np.arange(30),
         payload=payload,
         pts_shift=0,
         packets=30,

@@ -257,7 +257,7 @@ def test_health_is_503_while_the_only_decoder_hangs(cluster: Cluster, service: S
     try:
         until(lambda: call(service, "GET", "/healthz").status_code == 503, "the API notices", 20)
         response = call(service, "GET", "/healthz")
-        assert response.json()["detail"].startswith("No replica of VideoDecoder answers")
+        assert response.json()["detail"].startswith("No replica of VideoDecoder responds")
         assert int(response.headers["Retry-After"]) >= 1
         assert response.elapsed.total_seconds() < 5
     finally:

@@ -73,7 +73,7 @@ def test_a_plan_at_half_the_scale_is_not_the_one_that_was_configured(workplace: 
     trial = read_trial(folder)
     found = {rule.name: rule.observed for rule in trial.broken}
     assert trial.config["cluster"]["scale"] == SCALE
-    assert "Mbit/s, configured are " in found["the links are those of the configuration"]
+    assert "Mbit/s instead of the configured " in found["the links are those of the configuration"]
 
 
 def _sabotaged(chosen: Path) -> dict[str, str]:
