@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import vbench.ray_internals
+from vbench.cli.help import comment, default_options
 from vbench.config import schema
 from vbench.record import requests, samples, trial
 
@@ -76,18 +77,13 @@ def pages() -> dict[str, str]:
 
 def configuration() -> str:
     """The page of groups, options and fields."""
-    defaults = dict(_defaults())
+    defaults = default_options()
     parts = [NOTICE, CONFIGURATION_HEAD, "## The trial\n", *_table("", schema.Config, nested=False)]
     for item in dataclasses.fields(schema.Config):
         folder = CONF / item.name
         if folder.is_dir():
             parts += _group(folder, item, defaults[item.name])
     return "\n".join(parts)
-
-
-def _defaults() -> Iterator[tuple[str, str]]:
-    """Group and default option of ``conf/config.yaml``."""
-    yield from re.findall(r"^  - (\w+): (\w+)", (CONF / "config.yaml").read_text(), re.MULTILINE)
 
 
 def _group(folder: Path, item: dataclasses.Field[Any], default: str) -> Iterator[str]:
@@ -98,20 +94,14 @@ def _group(folder: Path, item: dataclasses.Field[Any], default: str) -> Iterator
     yield "| option | what it is |\n|---|---|"
     for file in options:
         mark = " (default)" if file.stem == default else ""
-        yield f"| `{folder.name}={file.stem}`{mark} | {_comment(file)} |"
+        yield f"| `{folder.name}={file.stem}`{mark} | {comment(file)} |"
     kind = typing.get_type_hints(schema.Config)[item.name]
     if dataclasses.is_dataclass(kind):
         yield ""
         yield from _table(f"{folder.name}.", kind, nested=True)
         for file in options:
-            text = "\n".join(line for line in file.read_text().splitlines() if line != f"# {_comment(file)}")
+            text = "\n".join(line for line in file.read_text().splitlines() if line != f"# {comment(file)}")
             yield f"\n`{folder.name}={file.stem}` sets:\n\n```yaml\n{text.strip()}\n```"
-
-
-def _comment(file: Path) -> str:
-    """The comment that says what an option is: the first that is no directive for Hydra."""
-    lines = (line for line in file.read_text().splitlines() if line.startswith("# "))
-    return next(line[2:] for line in lines if "@package" not in line)
 
 
 def _table(prefix: str, kind: Any, *, nested: bool) -> Iterator[str]:
@@ -257,13 +247,13 @@ def _type(hint: Any) -> str:
 
 def main() -> int:
     """Write the pages, or with ``--check`` say which are stale; the exit status."""
-    stale = [name for name, text in pages().items() if _read(name) != text]
+    stale = {name: text for name, text in pages().items() if _read(name) != text}
     if "--check" in sys.argv[1:]:
         for name in stale:
             print(f"docs/{name} is stale: run python docs/generate.py")
         return int(bool(stale))
-    for name in stale:
-        (DOCS / name).write_text(pages()[name])
+    for name, text in stale.items():
+        (DOCS / name).write_text(text)
         print(f"wrote docs/{name}")
     return 0
 

@@ -170,8 +170,7 @@ def _refuse_apart(
     keys = ", ".join(separating) or "several keys together"
     raise ConfigError(
         f"no trial of {titles[new]} has a counterpart of {titles[old]}: they also differ in {keys}. Name"
-        f" these"
-        f" keys in both --baseline and --candidate, or compare other arms"
+        " these keys in both --baseline and --candidate, or compare other arms"
     )
 
 

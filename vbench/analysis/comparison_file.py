@@ -14,8 +14,8 @@ from typing import Any
 
 from vbench.analysis.results import Comparison
 from vbench.record.earlier_versions import RENAMED_RULES
-from vbench.record.files import DamagedError, RecordError, write_json
-from vbench.record.typed_json import loads, reader
+from vbench.record.files import DamagedError, RecordError, read_json, write_json
+from vbench.record.typed_json import reader
 
 DATA = "comparison.json"
 DATA_VERSION = 4
@@ -52,13 +52,9 @@ def read(folder: Path) -> Comparison:
     """The comparison in a folder's ``comparison.json``; RecordError if there is none that can be read."""
     path = folder / DATA
     try:
-        data = loads(path.read_text())
+        data = read_json(path)
     except FileNotFoundError as error:
         raise RecordError(f"{folder} holds no {DATA}") from error
-    except OSError as error:
-        raise DamagedError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DamagedError(f"{path} is damaged: {error}") from error
     version = data.pop("version", None) if isinstance(data, dict) else None
     if version not in READABLE:
         readable = " and ".join(map(str, READABLE))

@@ -35,8 +35,7 @@ def account(found: TrialSet, trials: Sequence[Trial], book: Ledger | None) -> Le
         where = "No ledger" if book is None else f"{ledger.LEDGER} has none of these trials"
         return LedgerAccount(
             text=f"{where}: {len(trials)} records, {counted} counted. Whether other trials were begun, or"
-            f" files were"
-            f" changed since, is unknown.",
+            " files were changed since, is unknown.",
             faults=tuple(book.faults) if book else (),
             earlier=(),
             superseded=(),
@@ -123,6 +122,5 @@ def _earlier(ours: Mapping[str, Begun], book: Ledger) -> Iterator[str]:
         folder = Path(lines[0].folder).parent
         yield (
             f"Also measured by the sweep {folder.name} ({name}, begun {lines[0].at}, {len(lines)} trials"
-            f" begun):"
-            f" {of}."
+            f" begun): {of}."
         )

@@ -28,9 +28,8 @@ def changed(faults: Sequence[str]) -> str:
     """The sentence for records that are not what their trials wrote."""
     count = "1 problem" if len(faults) == 1 else f"{len(faults)} problems"
     return (
-        f"the records are not what the trials wrote ({count}). First: {faults[0]}. Restore the files, or"
-        f" run these"
-        f" trials again."
+        f"the records are not what the trials wrote ({count}). First: {faults[0]}. Restore the files, or run"
+        " these trials again."
     )
 
 

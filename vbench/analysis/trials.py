@@ -159,8 +159,7 @@ def read_experiment(outputs: Path, experiment: str) -> Iterator[TrialSet]:
     if (problem := unusable_outputs(outputs)) is not None:
         raise ConfigError(
             f"--outputs {outputs}: {problem}. Move the folder back to where its trials were logged, or"
-            f" compare the"
-            f" folder of a sweep"
+            " compare the folder of a sweep"
         )
     with tempfile.TemporaryDirectory(prefix="vbench-compare-") as temporary:
         try:

@@ -97,8 +97,7 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         metavar="PERCENT",
         help="exit with status 5 unless every candidate's 95%% interval excludes that its latency is"
-        " higher by"
-        " more than this; 4 if the whole interval is above it",
+        " higher by more than this; 4 if the whole interval is above it",
     )
     made.add_argument(
         "--half-width",
@@ -106,8 +105,7 @@ def parser() -> argparse.ArgumentParser:
         default=WANTED_POINTS,
         metavar="POINTS",
         help="half-width that you want for the interval, in percentage points (default: %(default)g); for"
-        " a wider"
-        " interval, the number of blocks needed is printed",
+        " a wider interval, the number of blocks needed is printed",
     )
     made.add_argument(
         "--out",

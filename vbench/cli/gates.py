@@ -79,8 +79,7 @@ def _gate(comparison: Comparison, percent: float) -> int:
                 blocks = row.improvement.blocks if row.improvement else 0
                 raise ConfigError(
                     f"--fail-on-regression needs at least two blocks: '{row.scenario}' has {blocks} with"
-                    f" valid"
-                    f" trials of both {table.candidate} and {table.baseline}"
+                    f" valid trials of both {table.candidate} and {table.baseline}"
                 )
     for table, row in comparison.inconclusive(percent):
         print(
@@ -95,8 +94,7 @@ def _gate(comparison: Comparison, percent: float) -> int:
         print(
             f"vbench: {row.scenario}: {table.candidate} is slower than {table.baseline} by"
             f" {-row.improvement.percent:.1f}%, by at least {-row.improvement.high_percent:.1f}%, which is"
-            f" more than"
-            f" {percent:g}%.",
+            f" more than {percent:g}%.",
             file=sys.stderr,
         )
     failed = comparison.regressions(percent)
@@ -108,9 +106,8 @@ def _gate(comparison: Comparison, percent: float) -> int:
             missed = max(0.0, value.slowdown_bound_percent)
             print(
                 f"vbench: {row.scenario}: {table.candidate} passes --fail-on-regression {percent:g} against"
-                f" {table.baseline}, but a regression of up to {missed:.1f}% would not be noticed. To"
-                f" exclude that,"
-                f" add --require-non-inferior {percent:g}.",
+                f" {table.baseline}, but a regression of up to {missed:.1f}% would not be noticed. To exclude"
+                f" that, add --require-non-inferior {percent:g}.",
                 file=sys.stderr,
             )
     return REGRESSION if failed else 0

@@ -61,7 +61,7 @@ def text(config_dir: str | None = None) -> str:
     parts = [HEAD, "Studies: +experiments=NAME\n"]
     parts += [f"  {study:<22} {comment(file)}" for study, file in files.studies().items()]
     parts.append("\nGroups: GROUP=OPTION (the first listed is the default)\n")
-    defaults = _defaults()
+    defaults = default_options()
     for group, options in groups.items():
         parts.append(f"  {group}")
         default = defaults.get(group)
@@ -78,7 +78,8 @@ def comment(file: Path) -> str:
     return next((line.lstrip("# ") for line in lines if "@package" not in line), "")
 
 
-def _defaults() -> dict[str, str]:
+def default_options() -> dict[str, str]:
+    """Group -> the option that is chosen if none is."""
     pairs = (line.split("#")[0].strip().lstrip("- ").partition(":") for line in _defaults_lines())
     return {group.strip(): option.strip() for group, _, option in pairs if option.strip()}
 

@@ -46,6 +46,11 @@ def found_flags(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: environ[name] for name in FLAGS if name in environ}
 
 
+def flags_text(flags: Mapping[str, str]) -> str:
+    """Flags for a message."""
+    return ", ".join(f"{name}={value}" for name, value in flags.items()) or "no flag set"
+
+
 def expected(connections: int | None) -> int:
     """Connections to each peer that ``runtime.connections`` asks for."""
     return DEFAULT_CONNECTIONS if connections is None else connections

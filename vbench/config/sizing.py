@@ -36,6 +36,11 @@ def node_cpus(node: NodeConfig) -> int:
     return node.cpus if node.cpus is not None else machine_cpus()
 
 
+def node_resources(node: NodeConfig) -> dict[str, float]:
+    """Resources of Ray that a node has, by name, without those that Ray adds itself."""
+    return {"CPU": node_cpus(node), "GPU": node.gpus, **node.resources}
+
+
 def replicas(cluster: ClusterConfig, name: str) -> int:
     """Replicas of a deployment: as configured, or as many as the cluster's CPUs allow.
 

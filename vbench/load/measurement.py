@@ -9,7 +9,7 @@ import ray
 
 from vbench.clusters.attached.validate import PIP
 from vbench.clusters.base import ClusterEndpoint
-from vbench.config.runtime_flags import flag_variables
+from vbench.config.runtime_flags import flag_variables, flags_text
 from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.load.events import emit, progress
@@ -80,7 +80,7 @@ class Observation:
             if found.flags is not None and dict(found.flags) != asked:
                 raise InputError(
                     f"runtime={runtime.name} does not match this cluster: the raylet on {found.node} has"
-                    f" {_in_words(found.flags)}, but the trial needs {_in_words(asked)}. A raylet reads its"
+                    f" {flags_text(found.flags)}, but the trial needs {flags_text(asked)}. A raylet reads its"
                     " flags once: restart the cluster with them, or use the runtime that it has."
                 )
         if (apart_s := clock_skew.apart_s(agents.clocks_off_s)) > clock_skew.MOST_APART_S:
@@ -192,10 +192,6 @@ class Observation:
         if self._agents:
             write_lines(folder / MACHINES, self._agents.machines)
         write_json(folder / LOAD_REPORT, load_report)
-
-
-def _in_words(flags: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in flags.items()) or "no flag set"
 
 
 def _node_names(place: ClusterEndpoint, timeout_s: float) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from vbench.clusters.attached.validate import ATTACHED
 from vbench.config.schema import Config
-from vbench.config.sizing import machine_cpus, node_cpus
+from vbench.config.sizing import machine_cpus, node_resources
 from vbench.config.transfer import TRANSFER
 from vbench.errors import InputError
 from vbench.load.calibrate import compute_alone_s
@@ -180,12 +180,7 @@ def _nodes(config: Config) -> list[dict[str, Any]]:
     return [
         {
             "Alive": True,
-            "Resources": {
-                "CPU": node_cpus(node),
-                "GPU": node.gpus,
-                "object_store_memory": node.object_store_mb * 1e6,
-                **node.resources,
-            },
+            "Resources": {**node_resources(node), "object_store_memory": node.object_store_mb * 1e6},
         }
         for node in config.cluster.nodes.values()
     ]

@@ -59,10 +59,14 @@ class DeploymentSettings:
         """Threads for the work of one replica: its CPUs, rounded up, at least 1."""
         return max(1, math.ceil(self.cpus))
 
+    @property
+    def needs(self) -> dict[str, float]:
+        """Resources of Ray that one replica takes, by name."""
+        return {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
+
     def fits(self, node_resources: Mapping[str, float]) -> bool:
         """Whether a node with these total Ray resources could ever hold a replica."""
-        needed = {"CPU": self.cpus, "GPU": self.gpus, **self.resources}
-        return all(node_resources.get(name, 0.0) >= amount for name, amount in needed.items() if amount)
+        return all(node_resources.get(name, 0.0) >= amount for name, amount in self.needs.items() if amount)
 
 
 @dataclass(kw_only=True)

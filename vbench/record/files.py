@@ -101,6 +101,15 @@ def _read(path: Path) -> str:
         raise DamagedError(f"{path} is damaged: {error}") from error
 
 
+def read_json(path: Path) -> Any:
+    """A JSON file's value; FileNotFoundError if there is none, DamagedError if it cannot be read."""
+    text = _read(path)
+    try:
+        return loads(text)
+    except ValueError as error:
+        raise DamagedError(f"{path} is damaged: {error}") from error
+
+
 def _wrong(path: Path, error: ValueError, place: str = "") -> RecordError:
     """The error for a file that says ``error`` at ``place``."""
     if isinstance(error, OtherFieldsError):
@@ -152,11 +161,11 @@ def read_load_report(folder: Path) -> LoadReport | None:
     """What the load process reported; None if it did not get that far."""
     path = folder / LOAD_REPORT
     try:
-        found: LoadReport = reader(LoadReport)(loads(_read(path)))
+        data = read_json(path)
     except FileNotFoundError:
         return None
-    except RecordError:
-        raise
+    try:
+        found: LoadReport = reader(LoadReport)(data)
     except ValueError as error:
         raise _wrong(path, error) from error
     return found
@@ -172,13 +181,9 @@ def read_trial(folder: Path) -> Trial:
     """A trial's record; RecordError if there is none, or one of an unknown schema version."""
     path = folder / TRIAL
     try:
-        data = loads(_read(path))
+        data = read_json(path)
     except FileNotFoundError as error:
         raise RecordError(f"{folder} holds no {TRIAL}: it is not the folder of a trial") from error
-    except RecordError:
-        raise
-    except ValueError as error:
-        raise DamagedError(f"{path} is damaged: {error}") from error
     if not isinstance(data, dict):
         raise DamagedError(f"{path} is damaged: it holds no object")
     if data.get("schema_version") not in READABLE:

@@ -137,7 +137,7 @@ class LinkFidelity:
     queued_percent: float | None
     cpu_while_moving_percent: float | None
     cpu_saturated_percent: float | None
-    """Each as the function below of the same name says."""
+    """Each as the function above of the same name says."""
 
 
 def link_fidelity(

@@ -126,14 +126,14 @@ def compose_trials(
         lines = expand(merged)
         if not lines:
             raise ConfigError(f"'{' '.join(arguments)}' makes no trial: a range is empty.")
+        if is_checked := any(map(must_be_checked, merged)):
+            check_keys(merged, _base(chosen, compose), files)
         try:
             composed = [compose([*line, *hydra_lines, SINGLE_RUN]) for line in lines]
         except ConfigError as error:
-            if not is_about_a_value(error) or any(map(must_be_checked, merged)):
+            if not is_checked and not is_about_a_value(error):
                 check_keys(merged, _base(chosen, compose), files)  # names the nearest right key
             raise
-        if any(map(must_be_checked, merged)):
-            check_keys(merged, _base(chosen, compose), files)
         arms = [
             Arm(overrides=line, config=typed(config), composed=config)
             for line, config in zip(lines, composed, strict=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from vbench.config.schema import ClusterConfig, Config, NodeConfig
-from vbench.config.sizing import deployments, node_cpus, replicas
+from vbench.config.sizing import deployments, node_resources, replicas
 from vbench.pipeline.settings import DeploymentSettings
 from vbench.ray_internals.node import HEAD_RESOURCE, LEAST_RESOURCE, MOST_RESOURCE, SMALLEST_OBJECT_STORE_MB
 
@@ -87,11 +87,7 @@ def _places(cluster: ClusterConfig) -> list[str]:
         most, wanted = deployment.max_replicas_per_node, replicas(cluster, name)
         if most is None:
             continue
-        needed = {"CPU": deployment.cpus, "GPU": deployment.gpus, **deployment.resources}
-        nodes = sum(
-            all(_resources_of(node).get(resource, 0) + 1e-6 >= amount for resource, amount in needed.items())
-            for node in cluster.nodes.values()
-        )
+        nodes = sum(_has_room(node, deployment) for node in cluster.nodes.values())
         if nodes and wanted > most * nodes:
             key = f"cluster.deployments.{name}"
             found.append(
@@ -101,9 +97,10 @@ def _places(cluster: ClusterConfig) -> list[str]:
     return found
 
 
-def _resources_of(node: NodeConfig) -> dict[str, float]:
-    """The resources of a node; any node may be the head."""
-    return {"CPU": node_cpus(node), "GPU": node.gpus, **node.resources, HEAD_RESOURCE: 1}
+def _has_room(node: NodeConfig, deployment: DeploymentSettings) -> bool:
+    """Whether a node could hold one replica; any node may be the head."""
+    there = {**node_resources(node), HEAD_RESOURCE: 1}
+    return all(there.get(resource, 0) + 1e-6 >= amount for resource, amount in deployment.needs.items())
 
 
 def _room(cluster: ClusterConfig) -> Iterator[str]:
@@ -111,15 +108,11 @@ def _room(cluster: ClusterConfig) -> Iterator[str]:
     needed: dict[str, float] = {}
     for name, deployment in deployments(cluster).items():
         count = replicas(cluster, name)
-        for resource, amount in {
-            "CPU": deployment.cpus,
-            "GPU": deployment.gpus,
-            **deployment.resources,
-        }.items():
+        for resource, amount in deployment.needs.items():
             needed[resource] = needed.get(resource, 0) + count * amount
     there: dict[str, float] = {}
     for node in cluster.nodes.values():
-        for resource, amount in {"CPU": node_cpus(node), "GPU": node.gpus, **node.resources}.items():
+        for resource, amount in node_resources(node).items():
             there[resource] = there.get(resource, 0) + amount
     there[HEAD_RESOURCE] = 1
     for resource, amount in needed.items():

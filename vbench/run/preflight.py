@@ -37,11 +37,10 @@ def check_machine(configs: Sequence[Config]) -> None:
     for config in different.values():
         if config.cluster.name not in NAMES:
             raise InputError(
-                f"cluster={config.cluster.name} describes machines that other tools start: write a"
-                f" manifest with 'vbench manifests kuberay-cluster cluster={config.cluster.name}' or"
-                f" 'vbench manifests rayup cluster={config.cluster.name}', start it, and run the trial with"
-                f" cluster=attached. A trial"
-                f" runs on one of: {', '.join(NAMES)}."
+                f"cluster={config.cluster.name} describes machines that other tools start: write a manifest"
+                f" with 'vbench manifests kuberay-cluster cluster={config.cluster.name}' or 'vbench manifests"
+                f" rayup cluster={config.cluster.name}', start it, and run the trial with cluster=attached. A"
+                f" trial runs on one of: {', '.join(NAMES)}."
             )
         kind(config.cluster.name).check(config)
         if config.pipeline.hwaccel is not None and config.cluster.name != ATTACHED:

@@ -22,6 +22,7 @@ from vbench.record.network import Network
 from vbench.record.question import question
 from vbench.record.trial import Status, Trial
 from vbench.run.progress import Display
+from vbench.run.sweep import arm_name
 from vbench.telemetry import environment
 from vbench.validity import bounds, rules
 
@@ -94,7 +95,7 @@ class TrialInProgress:
     @property
     def arm(self) -> str:
         """The swept settings, in one line."""
-        return " ".join(f"{key}={value}" for key, value in self.swept.items())
+        return arm_name(self.swept)
 
     def saw(self, **seen: Any) -> None:
         """Add to what the harness has observed."""

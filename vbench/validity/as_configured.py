@@ -85,7 +85,7 @@ def expected_of_replicas(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _resources(deployment: DeploymentSettings) -> str:
-    return resources_text({"CPU": deployment.cpus, "GPU": deployment.gpus, **deployment.resources})
+    return resources_text(deployment.needs)
 
 
 def _differences(who: str, wanted: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[str]:
@@ -229,8 +229,7 @@ def _in_flight(config: Config, requests: Sequence[Request], off_s: float) -> Rul
         passed=by_client <= wanted if failed else by_client == wanted == by_service,
         observed=f"at most {by_client} by the client and {by_service} by the service; configured {wanted}",
         remedy=(
-            "use a longer video or lower load.concurrency: requests must take longer than sending them,"
-            " and the"
-            " service must accept load.concurrency at once"
+            "use a longer video or lower load.concurrency: requests must take longer than sending them, and"
+            " the service must accept load.concurrency at once"
         ),
     )

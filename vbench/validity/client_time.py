@@ -49,7 +49,6 @@ def judge(load: LoadConfig, requests: Sequence[Request]) -> Iterator[Rule]:
         or f"{1000 * outside_s:.0f} ms of {latency_s:.3f} s passed outside the service on average",
         remedy=(
             "the client waited before sending or reading, or the network is slow: run the client on a"
-            " machine of its"
-            " own, close to the service"
+            " machine of its own, close to the service"
         ),
     )

@@ -52,11 +52,9 @@ def _detector(config: Config, checks: Sequence[ReferenceChecks]) -> Rule:
         and worst.plain_wrong <= MOST_WRONG_SHARE * worst.plain_objects,
         observed=found + (f"; first: {worst.plain_first}" if worst.plain_first else ""),
         remedy=(
-            "do not use the numbers: the detector does not use the frames that it is given (fewer frames,"
-            " a lower"
-            f" resolution, fewer grey levels), or model.precision={config.model.precision} is too coarse"
-            f" for this"
-            " model; report it"
+            "do not use the numbers: the detector does not use the frames that it is given (fewer frames, a"
+            f" lower resolution, fewer grey levels), or model.precision={config.model.precision} is too"
+            " coarse for this model; report it"
         ),
     )
 
@@ -76,8 +74,7 @@ def _repeated(checks: Sequence[ReferenceChecks], answered: Sequence[Request]) ->
         ),
         remedy=(
             "do not use the numbers: the detector skips frames and repeats its last result; find the cause"
-            " and"
-            " switch it off"
+            " and switch it off"
         ),
     )
 
@@ -97,8 +94,7 @@ def _pictures(checks: Sequence[ReferenceChecks]) -> Rule:
         remedy=(
             "do not use the numbers. If the picture is a different one, the cached clip was replaced: delete"
             " cache/scenes and cache/reference in the outputs folder. Otherwise decoder or filters lose"
-            " resolution or"
-            " grey levels, in the service and in the reference pass: report it"
+            " resolution or grey levels, in the service and in the reference pass: report it"
         ),
     )
 
@@ -119,9 +115,8 @@ def _faults(one: ReferenceChecks) -> Iterator[str]:
         )
     if one.levels_share < LEAST_LEVELS_SHARE:
         yield (
-            f"frames have {100 * one.levels_share:.0f}% of the grey levels of a plain decoder's frames,"
-            f" bound at"
-            f" least {100 * LEAST_LEVELS_SHARE:g}%"
+            f"frames have {100 * one.levels_share:.0f}% of the grey levels of a plain decoder's frames, bound"
+            f" at least {100 * LEAST_LEVELS_SHARE:g}%"
         )
 
 

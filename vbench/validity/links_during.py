@@ -11,6 +11,7 @@ from vbench.record.network import LINK_TOLERANCE, Link, LinkSample, Network
 from vbench.record.samples import NodeSample
 from vbench.record.transfers import Transfer
 from vbench.record.trial import Rule
+from vbench.validity.link_checks import describe_checks
 
 READ_TOLERANCE = 0.01
 """A rate that is read back from the kernel was rounded to 1 kbit/s on its way there."""
@@ -174,9 +175,8 @@ def _near_cap(links: Sequence[Link], series: Series) -> Rule:
         name="flows were near their cap while their queue was not empty",
         passed=not enough or best >= LEAST_OF_CAP,
         observed=(
-            f"of {waited_s:.1f} s in which flows waited, the best tenth reached {best:.0%} of the cap,"
-            f" bound at least"
-            f" {LEAST_OF_CAP:.0%}"
+            f"of {waited_s:.1f} s in which flows waited, the best tenth reached {best:.0%} of the cap, bound"
+            f" at least {LEAST_OF_CAP:.0%}"
             if enough
             else f"flows waited for their own cap for only {waited_s:.1f} s, too little to judge"
         ),
@@ -237,8 +237,7 @@ def _explained(
         observed=(
             f"{where} {actual / 1e6:.1f} MB, of which {needed / 1e6:.1f} MB had to move; bound"
             f" {allowed / 1e6:.1f} MB, with headers, Ray's background traffic, and its repeats of pulls of"
-            f" more than"
-            f" {PULL_TIMEOUT_S:g} s"
+            f" more than {PULL_TIMEOUT_S:g} s"
             if found
             else "there are fewer than two samples of each node"
         ),
@@ -254,19 +253,12 @@ def _repeats(one: Transfer) -> int:
 
 
 def _after(network: Network) -> Rule:
-    wrong = [check for check in network.checks_after if check.error > AFTER_TOLERANCE]
-    worst = max(network.checks_after, key=lambda check: check.error, default=None)
-    found = "no link was checked after the trial"
-    if worst is not None:
-        found = (
-            f"{len(network.checks_after)} test transfers, {len(wrong)} more than {AFTER_TOLERANCE:.0%}"
-            f" off; worst:"
-            f" {worst.sender} to {worst.receiver}, {worst.flows} at a time, {worst.measured_mbps:.4g} of"
-            f" {worst.expected_mbps:.4g} Mbit/s"
-        )
+    checks = network.checks_after
     return Rule(
         name="the links had their rates after the trial",
-        passed=bool(network.checks_after) and not wrong,
-        observed=found,
+        passed=bool(checks) and all(check.error <= AFTER_TOLERANCE for check in checks),
+        observed=(
+            describe_checks(checks, AFTER_TOLERANCE) if checks else "no link was checked after the trial"
+        ),
         remedy=BROKEN,
     )

@@ -8,6 +8,7 @@ from vbench.record.link_use import PEAK_S, LinkUse, NodeIntervals, peak_mbps
 from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Link, LinkCheck, Network
 from vbench.record.trial import Rule
+from vbench.validity.link_checks import describe_checks, worst_check
 
 LEAST_QUEUED_PERCENT = 50.0
 """At least this share of all bytes must have moved while packets waited in a link's queue: more than half of
@@ -34,26 +35,18 @@ def judge(load: LoadConfig, network: Network, measured: Measurements) -> Iterato
 
 
 def _checks(network: Network) -> Rule:
-    wrong = [check for check in network.checks if not check.passed]
-    worst = max(network.checks, key=lambda check: check.error, default=None)
-    found = "no link was checked"
-    if worst is not None:
-        found = (
-            f"{len(network.checks)} test transfers, {len(wrong)} more than {LINK_TOLERANCE:.0%} off; worst:"
-            f" {worst.sender} to {worst.receiver}, {worst.flows} at a time, {worst.measured_mbps:.4g} of"
-            f" {worst.expected_mbps:.4g} Mbit/s{_tries(worst)}"
-        )
+    checks = network.checks
     return Rule(
         name="the links had their rates before the trial",
-        passed=bool(network.checks) and not wrong,
-        observed=found,
+        passed=bool(checks) and all(check.passed for check in checks),
+        observed=f"{describe_checks(checks, LINK_TOLERANCE)}{_tries(worst_check(checks))}",
         remedy="stop other programs, or raise cluster.scale: this machine is too slow for links of this rate",
     )
 
 
-def _tries(check: LinkCheck) -> str:
+def _tries(check: LinkCheck | None) -> str:
     """Whether a link was checked several times, as text."""
-    return f", in try {check.tries}" if check.tries > 1 else ""
+    return f", in try {check.tries}" if check is not None and check.tries > 1 else ""
 
 
 def _all_on_links(each: Sequence[NodeIntervals], needed_bytes: int) -> Rule:
@@ -93,9 +86,8 @@ def _cpu(load: LoadConfig, percent: float | None, saturated: float | None) -> Ru
     if percent is not None and saturated is not None:
         passed = bound == NOT_BOUNDED_PERCENT or (percent <= bound and saturated <= MOST_SATURATED_PERCENT)
         found = (
-            f"CPU utilisation while bytes moved was {percent:.1f}%, bound {bound:g}%; {saturated:.1f}% of"
-            f" the bytes"
-            f" moved at a CPU utilisation of {SATURATED_PERCENT:g}% or more, bound"
+            f"CPU utilisation while bytes moved was {percent:.1f}%, bound {bound:g}%; {saturated:.1f}% of the"
+            f" bytes moved at a CPU utilisation of {SATURATED_PERCENT:g}% or more, bound"
             f" {MOST_SATURATED_PERCENT:g}%"
         )
     return Rule(
@@ -123,7 +115,6 @@ def _links(percent: float | None, uses: Sequence[LinkUse]) -> Rule:
         ),
         remedy=(
             "something else sets the pace: make the links slower (raise cluster.scale), or send more at a"
-            " time"
-            " (load.concurrency, pipeline.frame_size=native)"
+            " time (load.concurrency, pipeline.frame_size=native)"
         ),
     )

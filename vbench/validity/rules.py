@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.emulated.validate import EMULATED
+from vbench.config.runtime_flags import flags_text
 from vbench.config.schema import Config, LoadConfig
 from vbench.config.transfer import TRANSFER
 from vbench.errors import first_line
@@ -154,7 +155,7 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
     unread = [node for node in raylets if node.flags is None]
     differ = [node for node in raylets if node.flags is not None and dict(node.flags) != asked]
     wrong = [pair for pair in load_report.connections if pair.established != pair.expected]
-    wanted = ", ".join(f"{name}={value}" for name, value in asked.items()) or "no flag set"
+    wanted = flags_text(asked)
     remedy = (
         "start every node of the cluster again with these variables set"
         if config.cluster.name == ATTACHED
@@ -202,9 +203,8 @@ def _not_connected(pair: Connections, *, moved: bool) -> tuple[str, str]:
     least_bytes = 2 * pair.expected * CHUNK_BYTES
     if pair.established < pair.expected and pair.moved_bytes < least_bytes:
         return (
-            f"{found}; {pair.moved_bytes / 1e6:.1f} MB are too few to open all connections, which takes up"
-            f" to two"
-            f" pieces of 5 MiB each ({least_bytes / 1e6:.1f} MB)",
+            f"{found}; {pair.moved_bytes / 1e6:.1f} MB are too few to open all connections, which takes up to"
+            f" two pieces of 5 MiB each ({least_bytes / 1e6:.1f} MB)",
             f"raise load.warmup, or use {'more objects' if moved else 'a longer video or larger pictures'}",
         )
     return found, "do not use the numbers: the setting is not in force; see ray.log in the record's folder"

@@ -41,9 +41,8 @@ def judge(load: LoadConfig, harness: Harness | None, load_report: LoadReport) ->
             f" {load.max_speed_change_percent:g}%"
         ),
         remedy=(
-            "find what slows the machine (temperature, power plan, a quota, other virtual machines) and"
-            " run the trial"
-            " again; load.max_speed_change_percent is the bound"
+            "find what slows the machine (temperature, power plan, a quota, other virtual machines) and run"
+            " the trial again; load.max_speed_change_percent is the bound"
         ),
     )
 

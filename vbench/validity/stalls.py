@@ -12,9 +12,8 @@ from vbench.record.steady_window import makespan_s
 from vbench.record.trial import Rule
 
 REMEDY = (
-    "find what stopped it (a signal, a debugger, a suspended machine, swapped memory), or use a machine"
-    " with more"
-    " cores; load.max_stall_ms and load.max_stall_percent are the bounds"
+    "find what stopped it (a signal, a debugger, a suspended machine, swapped memory), or use a machine with"
+    " more cores; load.max_stall_ms and load.max_stall_percent are the bounds"
 )
 
 MOST_TOGETHER = 2.0

@@ -83,8 +83,7 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
         observed="; ".join(problems or shown) or "no request has frames",
         remedy=(
             "do not use the numbers: find what answers from memory instead of decoding and inferring, and"
-            " switch it"
-            " off"
+            " switch it off"
         ),
     )
 

@@ -28,7 +28,7 @@ def skip_to_frames_only(bits: Bits) -> None:
     bits.take(16)  # constraint flags, level_idc
     bits.unsigned()  # seq_parameter_set_id
     if profile in WITH_CHROMA_FORMAT:
-        skip_chroma_format(bits)
+        chroma_format(bits)
     bits.unsigned()  # log2_max_frame_num_minus4
     skip_order_count(bits)
     bits.unsigned()  # max_num_ref_frames
@@ -37,18 +37,19 @@ def skip_to_frames_only(bits: Bits) -> None:
     bits.unsigned()  # pic_height_in_map_units_minus1
 
 
-def skip_chroma_format(bits: Bits) -> bool:
-    """Skip ``chroma_format_idc`` and the profile's other fields; returns ``separate_colour_plane_flag``."""
-    chroma_format = bits.unsigned()
-    separate = chroma_format == 3 and bits.take(1) == 1
-    bits.unsigned()  # bit_depth_luma_minus8
+def chroma_format(bits: Bits) -> tuple[int, int, bool]:
+    """Read what only the profiles ``WITH_CHROMA_FORMAT`` have: ``chroma_format_idc``, the bit depth of luma,
+    and ``separate_colour_plane_flag``."""
+    chroma = bits.unsigned()
+    separate = chroma == 3 and bits.take(1) == 1
+    depth = bits.unsigned() + 8
     bits.unsigned()  # bit_depth_chroma_minus8
     bits.take(1)  # qpprime_y_zero_transform_bypass_flag
     if bits.take(1):  # seq_scaling_matrix_present_flag
-        for number in range(12 if chroma_format == 3 else 8):
+        for number in range(12 if chroma == 3 else 8):
             if bits.take(1):
                 skip_scaling_list(bits, 16 if number < 6 else 64)
-    return separate
+    return chroma, depth, separate
 
 
 def skip_scaling_list(bits: Bits, size: int) -> None:

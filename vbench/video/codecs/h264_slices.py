@@ -11,9 +11,9 @@ from dataclasses import field as field_of
 from vbench.video.codecs.bits import Bits, unescaped
 from vbench.video.codecs.h264_parameter_sets import (
     WITH_CHROMA_FORMAT,
+    chroma_format,
     has_frames_only,
     reordered_pictures,
-    skip_chroma_format,
 )
 from vbench.video.codecs.nal_types import H264_IDR, H264_PPS, H264_SPS
 from vbench.video.codecs.picture_order import PictureOrderCount
@@ -146,7 +146,7 @@ def _sequence(sps: bytes) -> tuple[int, _Sequence]:
     profile = bits.take(8)
     bits.take(16)  # constraint flags, level_idc
     number = bits.unsigned()
-    separate = profile in WITH_CHROMA_FORMAT and skip_chroma_format(bits)
+    separate = profile in WITH_CHROMA_FORMAT and chroma_format(bits)[2]
     frame_num_bits = bits.unsigned() + 4
     order_type = bits.unsigned()  # pic_order_cnt_type
     return number, _Sequence(

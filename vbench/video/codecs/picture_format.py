@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from vbench.video.codecs.bits import Bits, unescaped
-from vbench.video.codecs.h264_parameter_sets import WITH_CHROMA_FORMAT, skip_order_count, skip_scaling_list
+from vbench.video.codecs.h264_parameter_sets import WITH_CHROMA_FORMAT, chroma_format, skip_order_count
 
 _BT601 = 5
 _BT601_ALIKE = (0, 2, 3, 5, 6)
@@ -75,15 +75,7 @@ def h264_picture_format(sps: bytes) -> PictureFormat:
     bits.unsigned()  # seq_parameter_set_id
     chroma, depth, planes = 1, 8, False
     if profile in WITH_CHROMA_FORMAT:
-        chroma = bits.unsigned()
-        planes = chroma == 3 and bits.take(1) == 1  # separate_colour_plane_flag
-        depth = bits.unsigned() + 8
-        bits.unsigned()  # bit_depth_chroma_minus8
-        bits.take(1)  # qpprime_y_zero_transform_bypass_flag
-        if bits.take(1):  # seq_scaling_matrix_present_flag
-            for number in range(12 if chroma == 3 else 8):
-                if bits.take(1):
-                    skip_scaling_list(bits, 16 if number < 6 else 64)
+        chroma, depth, planes = chroma_format(bits)
     bits.unsigned()  # log2_max_frame_num_minus4
     skip_order_count(bits)
     bits.unsigned()  # max_num_ref_frames

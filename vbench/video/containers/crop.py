@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+from vbench.video.containers.ebml import HEADER_BYTES, element_at
 from vbench.video.containers.mp4_boxes import MAX_HEADER_BYTES, boxes, descend, movie_header, track_id
 from vbench.video.errors import VideoError
 
@@ -108,7 +109,7 @@ def _tracks(descriptor: int, size: int) -> bytes:
     """The content of Matroska's ``Tracks`` element; empty if there is none before the first cluster."""
     at = 0
     while at < size:
-        element = _element(os.pread(descriptor, 12, at), 0)
+        element = element_at(os.pread(descriptor, HEADER_BYTES, at), 0)
         if element is None:
             return b""
         kind, start, length = element
@@ -143,23 +144,9 @@ def _elements(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, i
     """Id, start and end of the content of each EBML element (RFC 8794)."""
     at = start
     while at < end:
-        element = _element(data, at)
+        element = element_at(data, at)
         if element is None or element[2] is None:
             return
         kind, begin, length = element
         yield kind, begin, min(begin + (length or 0), end)
         at = begin + (length or 0)
-
-
-def _element(data: bytes, at: int) -> tuple[bytes, int, int | None] | None:
-    """Id, and start and length of the content, of the element at ``at``; length None if unknown (RFC
-    8794)."""
-    if at + 2 > len(data) or data[at] < 0x10:
-        return None
-    body = at + 9 - data[at].bit_length()
-    if body >= len(data) or not data[body]:
-        return None
-    start = body + 9 - data[body].bit_length()
-    bits = 7 * (start - body)
-    length = int.from_bytes(data[body:start], "big") & ((1 << bits) - 1)
-    return data[at:body], start, None if length == (1 << bits) - 1 else length

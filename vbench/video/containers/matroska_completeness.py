@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vbench.video.containers.byte_file import ByteFile
+from vbench.video.containers.ebml import HEADER_BYTES, element_at
 from vbench.video.errors import VideoError
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
@@ -93,15 +94,10 @@ def _truncated(file: ByteFile, end: int) -> VideoError:
 
 
 def _element(file: ByteFile, at: int) -> _Element | None:
-    """The element at offset ``at`` (RFC 8794, 4 and 5); None if none begins there."""
-    header = file.read(at, 12)  # an id has at most 4 bytes, a length at most 8
-    if len(header) < 2 or header[0] < 0x10:
+    """The element at offset ``at`` of the file; None if none begins there."""
+    header = element_at(file.read(at, HEADER_BYTES), 0)
+    if header is None:
         return None
-    body = 9 - header[0].bit_length()
-    if body >= len(header) or not header[body]:
-        return None
-    start = body + 9 - header[body].bit_length()
-    bits = 7 * (start - body)
-    length = int.from_bytes(header[body:start], "big") & ((1 << bits) - 1)
-    end = None if length == (1 << bits) - 1 else at + start + length
-    return _Element(id=int.from_bytes(header[:body], "big"), start=at + start, end=end)
+    name, start, length = header
+    end = None if length is None else at + start + length
+    return _Element(id=int.from_bytes(name, "big"), start=at + start, end=end)
