@@ -12,7 +12,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.support.runs import DEADLINE_S, SCENE, SMALL, Workplace
+from tests.support.runs import DEADLINE_S, SCENE, SMALL, Workplace, output_of
 from vbench import __version__
 from vbench.config.checkout import CONF, EXPERIMENTS, ROOT
 from vbench.record.files import read_trial
@@ -51,18 +51,9 @@ class Installed:
         kept = {
             name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")
         }
-        done = subprocess.run(
-            [self.environment / "bin" / program, *arguments],
-            cwd=self.workplace.folder,
-            env={**kept, "TMPDIR": str(self.workplace.temp)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
-        return done.returncode, done.stdout
+        command = [self.environment / "bin" / program, *arguments]
+        environment = {**kept, "TMPDIR": str(self.workplace.temp)}
+        return output_of(command, folder=self.workplace.folder, env=environment)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.http_files import Behaviour, serving
+from tests.support.runs import output_of
 from vbench.errors import VbenchError
 from vbench.load import disk_room
 from vbench.record.files import read_trial
@@ -40,20 +40,15 @@ def on_a_small_disk(
     (at or out).mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "vbench", f"outputs={out}", f"tracking={tracking}", *overrides]
     temporary = {} if at is None or at.is_relative_to(out) else {"TMPDIR": str(at)}
-    done = subprocess.run(
+    status, output = output_of(
         [
             *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c"),
             *(TMPFS, "sh", size, str(at or out), *command),
         ],
         env={**os.environ, "OUT": str(out), "KEPT": str(kept), **temporary},
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=240,
+        timeout_s=240,
     )
-    return done.returncode, done.stdout, kept
+    return status, output, kept
 
 
 def test_a_trial_that_does_not_fit_is_refused_before_it_starts(tmp_path: Path) -> None:

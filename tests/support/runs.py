@@ -5,7 +5,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,20 +52,32 @@ def below(root: int) -> list[int]:
     return procfs.process_tree("of no guard", root)
 
 
-def ran(folder: Path, temp: Path, *arguments: str, **env: str) -> tuple[int, str]:
-    """Exit status and output of Python with these arguments."""
+def output_of(
+    command: Sequence[str | Path],
+    *,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = DEADLINE_S,
+) -> tuple[int, str]:
+    """Exit status of a command without standard input, and all that it printed."""
     done = subprocess.run(
-        [sys.executable, *arguments],
+        command,
         cwd=folder,
-        env={**os.environ, "TMPDIR": str(temp), "PYTHONPATH": str(ROOT), **env},
+        env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=DEADLINE_S,
+        timeout=timeout_s,
         check=False,
     )
     return done.returncode, done.stdout
+
+
+def ran(folder: Path, temp: Path, *arguments: str, **env: str) -> tuple[int, str]:
+    """Exit status and output of Python with these arguments."""
+    environment = {**os.environ, "TMPDIR": str(temp), "PYTHONPATH": str(ROOT), **env}
+    return output_of([sys.executable, *arguments], folder=folder, env=environment)
 
 
 @dataclass

@@ -1,12 +1,10 @@
 """Records as an honest trial leaves them: a closed loop of requests through a pipeline, simulated."""
 
-import copy
 import heapq
 import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from tests.support import records
@@ -18,7 +16,6 @@ from vbench.record.measurements import Measurements
 from vbench.record.network import Link, Network
 from vbench.record.requests import Request, SpanLine
 from vbench.record.samples import MachineSample
-from vbench.run.compose import compose_configs
 from vbench.validity.as_configured import expected_of_replicas, expected_settings
 
 UNIX_S = 1.7e9
@@ -78,7 +75,7 @@ def record(
 ) -> Record:
     """A trial of so many requests; ``shaped``: on two nodes with links between them; ``client_late_s``: what
     the client waits before it sends a request, and before it reads the answer."""
-    config = copy.deepcopy(_composed())
+    config = records.config()
     config.load.requests, config.load.concurrency = requests, min(concurrency, requests)
     config.mode, config.pipeline.handoff = mode, handoff
     config.pipeline.chunk_s, config.pipeline.window = VIDEO_S / chunks, window
@@ -87,11 +84,6 @@ def record(
     simulated.client_late_s = client_late_s
     simulated.run(requests, concurrency)
     return simulated.record()
-
-
-@cache
-def _composed() -> Config:
-    return compose_configs((), multirun=False)[0]
 
 
 class _Simulation:
@@ -245,22 +237,14 @@ class _Simulation:
     ) -> Request:
         frames = 4 * self._chunks
         settings = expected_of_replicas(self._config)
-        return Request(
-            index=index,
+        return records.request(
+            index,
             scheduled_s=due_s,
             sent_s=sent_s,
             done_s=done_s,
             sent_unix_s=UNIX_S + sent_s,
-            status=200,
-            error=None,
             frames_expected=frames,
             frames_got=frames,
-            frames_wrong=0,
-            detections=7,
-            detections_wrong=0,
-            mismatch=None,
-            digest="d1",
-            answer_bytes=1000,
             api_requests=self._numbers["VideoProcessingAPI#a"],
             proxy_requests=self._numbers["VideoProcessingAPI#a"],
             frame_bytes=frames * FRAME_BYTES,

@@ -1,8 +1,9 @@
 """Fetched copies share the disk: none takes all of it, and all together leave room for everybody else."""
 
-import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.runs import output_of
 
 SCRIPT = """
 import os, shutil, socket, sys, threading
@@ -57,20 +58,15 @@ print(max(leftover))
 
 def test_copies_leave_a_share_and_a_reserve_of_the_disk_together(tmp_path: Path) -> None:
     """On a disk of 64 MiB, of which 6.4 are the reserve, copies together may have half of the other 57.6."""
-    done = subprocess.run(
+    _, output = output_of(
         [
             *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c"),
             'mount -t tmpfs -o size=64m none "$1" && TMPDIR="$1" exec "$2" -c "$3"',
             *("sh", str(tmp_path), sys.executable, SCRIPT),
         ],
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
+        timeout_s=120,
     )
     alone = "20 VideoTooLargeError 40 VideoTooLargeError"
     declared = "8 VideoBusyError VideoTooLargeError 20"
     undeclared = "8 VideoBusyError VideoBusyError 20"  # nobody knows that it would not fit alone
-    assert done.stdout.splitlines() == [alone, declared, "20", alone, undeclared, "20", "20"]
+    assert output.splitlines() == [alone, declared, "20", alone, undeclared, "20", "20"]

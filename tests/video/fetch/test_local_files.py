@@ -2,7 +2,6 @@
 
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.runs import output_of
 from vbench.video.errors import VideoError
 from vbench.video.fetch.download import fetch_video
 from vbench.video.fetch.local_files import default_roots, real_roots
@@ -245,16 +245,11 @@ def test_what_is_the_kernels_is_never_read_wherever_it_is_mounted(root: Path) ->
         'mount -t proc none "$1/host/proc" && mount --rbind /sys "$1/host/sys"'
         ' && mount --rbind /dev "$1/host/dev" && exec "$2" -c "$3" "$1"'
     )
-    done = subprocess.run(
+    result = output_of(
         [
             *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"),
             *("sh", "-c", mounts, "sh", str(root.parent), sys.executable, READ_IN_A_NAMESPACE),
         ],
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
+        timeout_s=60,
     )
-    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert result == (0, "done\n")

@@ -2,13 +2,13 @@
 
 import resource
 import socket
-import subprocess
 import sys
 import threading
 from ipaddress import ip_address
 
 import pytest
 
+from tests.support.runs import output_of
 from tests.video.support.remote_servers import OK, answering, fetch, forever
 from vbench.video.errors import VideoError
 from vbench.video.fetch import http_connection
@@ -148,7 +148,7 @@ print(select.select([listener], [], [], 0)[0])
 
 def test_a_public_address_of_this_machine_is_refused_without_a_connection() -> None:
     """What is said would tell which ports somebody listens at. One address is secondary, one only routed."""
-    done = subprocess.run(
+    result = output_of(
         [
             *("unshare", "--user", "--map-root-user", "--net", "sh", "-ec"),
             "ip link set lo up; ip addr add 93.184.215.14/24 dev lo; ip addr add 93.184.215.15/24 dev lo;"
@@ -156,13 +156,9 @@ def test_a_public_address_of_this_machine_is_refused_without_a_connection() -> N
             'exec "$0" -c "$1"',
             *(sys.executable, ASK_A_PUBLIC_ADDRESS_OF_THIS_MACHINE),
         ],
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
+        timeout_s=60,
     )
-    assert (done.returncode, done.stdout) == (0, "1 True\n[]\n")
+    assert result == (0, "1 True\n[]\n")
 
 
 def test_addresses_of_other_machines_are_not_own() -> None:

@@ -69,12 +69,19 @@ def as_fields(halves: Path, path: Path, *, packing: Packing, gop: int) -> Path:
     return path
 
 
+def units_of(packet: bytes) -> list[bytes]:
+    """The NAL units of a packet with lengths of four bytes."""
+    units, at = [], 0
+    while at < len(packet):
+        size = int.from_bytes(packet[at : at + 4], "big")
+        units.append(packet[at + 4 : at + 4 + size])
+        at += 4 + size
+    return units
+
+
 def _slice(packet: bytes) -> bytes:
-    """The only slice of a picture, in a packet with lengths of four bytes."""
-    at = 0
-    while packet[at + 4] & 31 not in (_IDR, _SLICE):
-        at += 4 + int.from_bytes(packet[at : at + 4], "big")
-    return packet[at + 4 :]
+    """The only slice of a picture."""
+    return next(unit for unit in units_of(packet) if unit[0] & 31 in (_IDR, _SLICE))
 
 
 def _field_sps(sps: bytes) -> tuple[int, bytes]:

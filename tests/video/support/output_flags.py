@@ -6,7 +6,7 @@ from collections.abc import Container
 from itertools import pairwise
 from pathlib import Path
 
-from tests.video.support.fields import BitCopy
+from tests.video.support.fields import BitCopy, units_of
 from tests.video.support.joins import in_band_sets, join
 from vbench.video.ffmpeg.executable import ffmpeg_path
 
@@ -27,10 +27,10 @@ def with_output_flags(path: Path, copy: Path, unshown: Container[int]) -> Path:
     places = [(int(at), name, len(code)) for at, name, code in _FIELD.findall(traced)]
     flags = [at + length for at, name, length in places if name == "slice_type"]
     ends = [after[0] for before, after in pairwise(places) if before[1] == "slice_type"]
-    sets = b"".join(_framed(_with_flag(unit)) for unit in _units(in_band_sets(path)))
+    sets = b"".join(_framed(_with_flag(unit)) for unit in units_of(in_band_sets(path)))
 
     def edit(number: int, packet: bytes) -> bytes:
-        units = [unit for unit in _units(packet) if unit[0] >> 1 & 63 < 32]
+        units = [unit for unit in units_of(packet) if unit[0] >> 1 & 63 < 32]
         assert len(units) == 1
         shown = _with_output_flag(units[0], flags[number], ends[number], is_output=number not in unshown)
         return sets * (number == 0) + _framed(shown)
@@ -62,15 +62,6 @@ def _with_output_flag(unit: bytes, flag_at: int, end: int, *, is_output: bool) -
     bits.written += "1"
     bits.written += "0" * (-len(bits.written) % 8)
     return bits.finish()
-
-
-def _units(packet: bytes) -> list[bytes]:
-    units, at = [], 0
-    while at < len(packet):
-        size = int.from_bytes(packet[at : at + 4], "big")
-        units.append(packet[at + 4 : at + 4 + size])
-        at += 4 + size
-    return units
 
 
 def _framed(unit: bytes) -> bytes:

@@ -10,7 +10,7 @@ from typing import Literal
 import av
 
 from tests.video.support.clips import run_ffmpeg, source
-from tests.video.support.fields import START, BitCopy
+from tests.video.support.fields import START, BitCopy, units_of
 
 Packing = Literal["together", "apart"]
 """Both codings of a picture in one packet, or each in its own."""
@@ -37,7 +37,7 @@ def with_redundant_slices(path: Path, *, packing: Packing, options: str = "bfram
         for packet in opened.demux(stream):
             if not packet.size:
                 continue
-            units = [unit for unit in _units(bytes(packet)) if unit[0] & 31 in (_IDR, _SLICE)]
+            units = [unit for unit in units_of(bytes(packet)) if unit[0] & 31 in (_IDR, _SLICE)]
             primary, redundant = (
                 b"".join(START + _slice(unit, *lengths, count) for unit in units) for count in (0, 1)
             )
@@ -53,16 +53,6 @@ def with_redundant_slices(path: Path, *, packing: Packing, options: str = "bfram
                 made.stream = copied
                 target.mux_one(made)
     return path
-
-
-def _units(packet: bytes) -> list[bytes]:
-    """The NAL units of a packet with lengths of four bytes."""
-    found, at = [], 0
-    while at < len(packet):
-        size = int.from_bytes(packet[at : at + 4], "big")
-        found.append(packet[at + 4 : at + 4 + size])
-        at += 4 + size
-    return found
 
 
 def _field_lengths(sps: bytes) -> tuple[int, int]:
