@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 import vbench.pipeline.spans
+from vbench.validity.catalog import SECTIONS, rules_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-VALIDITY = [*sorted((ROOT / "vbench/validity").glob("*.py")), ROOT / "vbench/record/link_fidelity.py"]
 
 STANDS_FOR = {"NODE": r"[\w-]+", "ROLE": r"\w+"}
 """Words of the metrics page that stand for a part of a name."""
@@ -30,38 +30,26 @@ def rows(page: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def rule_names() -> set[str]:
-    """What the code gives as the name of a ``Rule``, or to a helper that makes one."""
-    names: set[str] = set()
-    for file in VALIDITY:
-        tree = ast.parse(file.read_text())
-        constants = {
-            target.id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-            called = getattr(call.func, "id", "")
-            name = next((item.value for item in call.keywords if item.arg == "name"), None)
-            if called == "_rule":
-                name = call.args[0]
-            if called in ("Rule", "_rule") and name is not None:
-                names |= {
-                    constants.get(part.id, "") if isinstance(part, ast.Name) else str(part.value)
-                    for part in ast.walk(name)
-                    if isinstance(part, ast.Constant) or (isinstance(part, ast.Name) and part.id in constants)
-                }
-    return names
+DEFINITIONS = [rule for section in SECTIONS.values() for rule in rules_of(section)]
 
 
-def test_every_rule_is_explained() -> None:
-    explained = {cells[0].strip("*") for cells in rows("validity.md") if cells[0].startswith("*")}
-    names = rule_names()
-    assert len(names) > 45
-    assert names - explained == set(), "docs/validity.md lacks these rules"
-    assert explained - names == set(), "no rule has these names"
+def test_every_rule_is_explained_once() -> None:
+    explained = [cells[0].strip("*") for cells in rows("validity.md") if cells[0].startswith("*")]
+    assert len(explained) > 45
+    assert explained == [rule.name for rule in DEFINITIONS]
+    assert len(set(explained)) == len(explained)
+
+
+def test_every_verdict_is_of_a_rule_in_the_catalog_and_every_rule_there_is_judged() -> None:
+    names = {id(rule): name for section in SECTIONS.values() for name, rule in vars(section).items()}
+    judged: set[str] = set()
+    for file in (ROOT / "vbench/validity").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Name):
+                judged.add(node.id)
+            if isinstance(node, ast.Call) and file.name != "definition.py":
+                assert getattr(node.func, "id", "") not in ("Rule", "RuleDefinition"), file
+    assert {names[id(rule)] for rule in DEFINITIONS} - judged == set()
 
 
 def test_every_rule_has_a_meaning_and_a_remedy() -> None:

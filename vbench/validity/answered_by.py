@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from vbench.record.load_report import Graph
 from vbench.record.requests import Request, SpanLine
 from vbench.record.trial import Rule
+from vbench.validity.catalog.service import OWN_DEPLOYMENT, OWN_PROXY, OWN_REPLICAS
 from vbench.validity.first_problem import first_problem
 
 ALL_PERCENT = 100.0
@@ -30,15 +31,13 @@ def _identity(graph: Graph, requests: Sequence[Request]) -> Rule:
                 problems.append(
                     f"request {request.index} was answered by {one.replica} of deployment {given}"
                 )
-    return Rule(
-        name="this trial's deployment answered",
+    return OWN_DEPLOYMENT.verdict(
         passed=bool(answered) and not problems,
         observed=(
             f"{first_problem(problems)}; this trial's is {graph.deployment_id}"
             if problems
             else f"deployment {graph.deployment_id} answered {len(answered)} requests"
         ),
-        remedy="another service answered: run one trial at a time, or use cluster.http_port=0",
     )
 
 
@@ -57,11 +56,9 @@ def _placement(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLi
     problems = [f"{first_problem(strangers)}; this is not in the trial's placement"] if strangers else []
     if changed:
         problems.append(f"replicas came or went while requests were measured: {', '.join(sorted(changed))}")
-    return Rule(
-        name="all work was done by this trial's replicas",
+    return OWN_REPLICAS.verdict(
         passed=bool(placed) and not problems,
         observed="; ".join(problems) or f"{len(placed)} replicas, the same before and after",
-        remedy="look for failed replicas in load.log and ray.log; stop other services on this port",
     )
 
 
@@ -76,9 +73,7 @@ def _listener(graph: Graph) -> Rule:
         found = f"the proxy was replaced or came late: {len(own)} sockets listened one after another"
     else:
         found = "only this trial's proxy listened, all the time" if own else "no process was seen to listen"
-    return Rule(
-        name="only this trial's proxy took connections",
+    return OWN_PROXY.verdict(
         passed=len(own) == 1 and not others and not gaps,
         observed=found,
-        remedy="use cluster.http_port=0, with which the kernel chooses a port, and stop what shares it",
     )

@@ -15,10 +15,10 @@ from vbench.record.load_report import Graph, LoadReport
 from vbench.record.requests import Request
 from vbench.record.trial import Rule
 from vbench.validity import forward_passes
+from vbench.validity.catalog.load import IN_FLIGHT
+from vbench.validity.catalog.service import BATCHES, REPLICAS, SETTINGS
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import most_at_once
-
-REMEDY = "do not use the numbers: the service did not run as configured; see load.log and ray.log"
 
 
 def judge(
@@ -113,14 +113,12 @@ def _settings(config: Config, graph: Graph, answered: Sequence[Request]) -> Rule
         }
         for text in sorted(differed):
             problems[text] = problems.get(text, 0) + 1
-    return Rule(
-        name="the service ran with the configured settings",
+    return SETTINGS.verdict(
         passed=bool(answered) and not problems,
         observed=(
             "; ".join(f"{text} (in {count} of {len(answered)} requests)" for text, count in problems.items())
             or f"{len(wanted) + sum(map(len, of_replicas.values()))} settings as configured"
         ),
-        remedy=REMEDY,
     )
 
 
@@ -137,11 +135,9 @@ def _replicas(config: Config, graph: Graph) -> Rule:
         if found != wanted:
             problems.append(f"{name} had {found} replicas instead of the configured {wanted}")
     problems += _misplaced(config, graph)
-    return Rule(
-        name="the configured replicas ran",
+    return REPLICAS.verdict(
         passed=not problems,
         observed="; ".join(problems) or f"{len(graph.replicas_before)} replicas",
-        remedy=REMEDY,
     )
 
 
@@ -200,13 +196,11 @@ def _batches(config: Config, answered: Sequence[Request], of_passes: Sequence[st
                 f" {request.frames_got}"
             )
     problems += of_passes
-    return Rule(
-        name="batches were of the configured size",
+    return BATCHES.verdict(
         passed=bool(answered) and not problems,
-        observed=first_problem(problems)
-        if problems
-        else f"{calls} calls in batches of at most {size} frames",
-        remedy=REMEDY,
+        observed=(
+            first_problem(problems) if problems else f"{calls} calls in batches of at most {size} frames"
+        ),
     )
 
 
@@ -224,12 +218,7 @@ def _in_flight(config: Config, requests: Sequence[Request], off_s: float) -> Rul
         ],
         off_s,
     )
-    return Rule(
-        name="the configured number of requests was in flight",
+    return IN_FLIGHT.verdict(
         passed=by_client <= wanted if failed else by_client == wanted == by_service,
-        observed=f"at most {by_client} by the client and {by_service} by the service; configured {wanted}",
-        remedy=(
-            "use a longer video or lower load.concurrency: requests must take longer than sending them, and"
-            " the service must accept load.concurrency at once"
-        ),
+        observed=(f"at most {by_client} by the client and {by_service} by the service; configured {wanted}"),
     )

@@ -6,6 +6,7 @@ from statistics import fmean
 from vbench.config.schema import LoadConfig
 from vbench.record.requests import Request
 from vbench.record.trial import Rule
+from vbench.validity.catalog.load import LATENCY_OF_SERVICE
 
 LEAST_OUTSIDE_S = 0.25
 MOST_OUTSIDE_SHARE = 0.1
@@ -42,13 +43,10 @@ def judge(load: LoadConfig, requests: Sequence[Request]) -> Iterator[Rule]:
         problems.append(
             f"requests were sent {1000 * late_s:.0f} ms late on average, bound {1000 * late_bound_s:.0f} ms"
         )
-    yield Rule(
-        name="the latency is the service's own",
+    yield LATENCY_OF_SERVICE.verdict(
         passed=not problems,
-        observed="; ".join(problems)
-        or f"{1000 * outside_s:.0f} ms of {latency_s:.3f} s passed outside the service on average",
-        remedy=(
-            "the client waited before sending or reading, or the network is slow: run the client on a"
-            " machine of its own, close to the service"
+        observed=(
+            "; ".join(problems)
+            or f"{1000 * outside_s:.0f} ms of {latency_s:.3f} s passed outside the service on average"
         ),
     )

@@ -14,6 +14,7 @@ from vbench.record.measurements import Measurements
 from vbench.record.requests import Request
 from vbench.record.speed_change import is_bounded
 from vbench.record.trial import Rule
+from vbench.validity.catalog.record import COMPLETE
 
 STAGES_SEEN = ("VideoDecoder", "ModelInference")
 """Deployments whose work is observed where it is done."""
@@ -34,11 +35,9 @@ def judge(
         *_of_load(config, load_report, measured.requests, clip),
         *_of_watchers(config, load_report, measured),
     ]
-    yield Rule(
-        name="the record is complete",
+    yield COMPLETE.verdict(
         passed=not missing,
-        observed=f"missing: {', '.join(missing)}" if missing else "it has all facts that the rules need",
-        remedy="run the trial again with this version; if facts are missing again, report it",
+        observed=(f"missing: {', '.join(missing)}" if missing else "it has all facts that the rules need"),
     )
 
 

@@ -12,6 +12,7 @@ from vbench.record.load_report import LoadReport
 from vbench.record.samples import MachineSample
 from vbench.record.trial import Rule, Trial
 from vbench.validity import bounds_during
+from vbench.validity.catalog.machine import CPUS_AS_CONFIGURED
 
 ALTERING = ("LD_PRELOAD", "LD_AUDIT")
 """Variables that load other code into a program: ld.so(8)."""
@@ -45,12 +46,13 @@ def judge(
         *bounds_during.problems(processes, machines),
     ]
     usable = {str(facts["usable_cpus"]) for who, facts in processes.items() if who.startswith(RAYLET)}
-    yield Rule(
-        name="the trial had the configured CPUs",
+    yield CPUS_AS_CONFIGURED.verdict(
         passed=not problems,
-        observed="; ".join(text for text, _ in problems)
-        or f"every raylet can use {' or '.join(sorted(usable))} CPUs",
-        remedy="; ".join(dict.fromkeys(remedy for _, remedy in problems)) or "nothing to do",
+        observed=(
+            "; ".join(text for text, _ in problems)
+            or f"every raylet can use {' or '.join(sorted(usable))} CPUs"
+        ),
+        remedy="; ".join(dict.fromkeys(remedy for _, remedy in problems)) or None,
     )
 
 

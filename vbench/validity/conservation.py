@@ -19,6 +19,9 @@ from vbench.record.steady_window import makespan_s
 from vbench.record.transfers import frame_bytes_by_route
 from vbench.record.trial import Rule
 from vbench.validity.as_configured import expected_of_replicas
+from vbench.validity.catalog.load import CLOSED_LOOP
+from vbench.validity.catalog.record import NOT_OVERBUSY, SPANS_FIT
+from vbench.validity.definition import RuleDefinition
 from vbench.validity.first_problem import first_problem
 from vbench.validity.intervals import covered_s, merged, most_at_once
 from vbench.validity.served import tolerance_s
@@ -52,37 +55,20 @@ def judge(
         loop += [*one_at_a_time(requests), *each_pull_once(requests, config.load.warmup)]
     else:
         loop += due_times(requests, config.load.concurrency)
-    yield _rule(
-        "the requests are those of one closed loop",
-        loop,
-        f"{len(requests)} requests, each due when another was answered",
-        "do not use the numbers: requests were skipped, repeated or replaced, or times were changed",
-    )
+    yield _verdict(CLOSED_LOOP, loop, f"{len(requests)} requests, each due when another was answered")
     off_s = tolerance_s(load_report)
     found = [*within(requests, spans, off_s), *repeated(spans)]
     if not moved:
         found += incomplete(config, requests, spans, off_s)
-    yield _rule(
-        "the spans are those of the requests",
-        found,
-        f"{len(spans)} spans, each within its request",
-        "do not use stage times or bottlenecks: spans were added, copied or lost",
-    )
+    yield _verdict(SPANS_FIT, found, f"{len(spans)} spans, each within its request")
     busy = [*overbusy(config, requests, spans)]
     if measured.network is not None:
         busy += too_fast(load_report, measured, measured.network)
-    yield _rule(
-        "nothing was busy for longer than the measured time",
-        busy,
-        "decoders, models and links had enough time for their work",
-        "do not use the numbers: work was not done, or not in the measured time",
-    )
+    yield _verdict(NOT_OVERBUSY, busy, "decoders, models and links had enough time for their work")
 
 
-def _rule(name: str, problems: Sequence[str], fine: str, remedy: str) -> Rule:
-    return Rule(
-        name=name, passed=not problems, observed=first_problem(problems) if problems else fine, remedy=remedy
-    )
+def _verdict(rule: RuleDefinition, problems: Sequence[str], fine: str) -> Rule:
+    return rule.verdict(passed=not problems, observed=first_problem(problems) if problems else fine)
 
 
 def indices(requests: Sequence[Request]) -> Iterator[str]:

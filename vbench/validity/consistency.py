@@ -7,6 +7,7 @@ from vbench.record.clip import Clip
 from vbench.record.load_report import Graph
 from vbench.record.requests import Request, SpanLine
 from vbench.record.trial import Rule
+from vbench.validity.catalog.record import CONSISTENT
 from vbench.validity.first_problem import first_problem
 
 OK = 200
@@ -24,11 +25,11 @@ def judge(
     problems = [*_of_requests(answered), *_of_videos(answered), *_of_chunks(answered, spans)]
     if clip is not None:
         problems += _with_clip(clip, graph, answered)
-    yield Rule(
-        name="the record is consistent",
+    yield CONSISTENT.verdict(
         passed=not problems,
-        observed=first_problem(problems) if problems else f"{len(answered)} requests agree with their videos",
-        remedy="lines were changed, or the service was given other requests than the trial's: report it",
+        observed=(
+            first_problem(problems) if problems else f"{len(answered)} requests agree with their videos"
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from statistics import fmean
 from vbench.config.schema import Config
 from vbench.record.samples import MachineSample
 from vbench.record.trial import Rule
+from vbench.validity.catalog.machine import NO_FOREIGN_GPU
 
 
 def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:
@@ -43,11 +44,9 @@ def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:
         found += f"; bound {bound:g}%"
     else:
         found = "the GPUs do not report whose work they do, and no other process was seen on them"
-    yield Rule(
-        name="nothing else used the GPUs",
+    yield NO_FOREIGN_GPU.verdict(
         passed=not unknown and percent <= bound,
         observed=found,
-        remedy="stop what else computes on the GPU (nvidia-smi lists it) and run the trial again",
     )
 
 

@@ -7,6 +7,7 @@ from vbench.config.transfer import TRANSFER
 from vbench.record.clip import Clip, ReferenceChecks
 from vbench.record.requests import Request
 from vbench.record.trial import Rule
+from vbench.validity.catalog.answers import DETECTIONS_CHANGE, PLAIN_DETECTOR_AGREES, SCENE_SHOWN
 
 MOST_WRONG_SHARE = 0.05
 """Share of the objects that may differ: if two boxes overlap by exactly what suppression allows, rounding
@@ -33,29 +34,23 @@ def judge(config: Config, clip: Clip | None, requests: Sequence[Request]) -> Ite
     if clip is None or config.load.name == TRANSFER or not clip.checks:
         return
     if config.model.name == "shapes":
-        yield _detector(config, clip.checks)
+        yield _detector(clip.checks)
     if config.video.scene is not None:
         yield _repeated(clip.checks, [request for request in requests if request.error is None])
         yield _pictures(clip.checks)
 
 
-def _detector(config: Config, checks: Sequence[ReferenceChecks]) -> Rule:
+def _detector(checks: Sequence[ReferenceChecks]) -> Rule:
     worst = max(checks, key=lambda one: one.plain_wrong / max(1, one.plain_objects))
     frames = sum(one.plain_frames for one in checks)
     found = (
         f"{sum(one.plain_wrong for one in checks)} of {sum(one.plain_objects for one in checks)} objects in"
         f" {frames} frames differ from those of a plain implementation"
     )
-    return Rule(
-        name="the detector agrees with a plain implementation",
+    return PLAIN_DETECTOR_AGREES.verdict(
         passed=all(one.plain_frames for one in checks)
         and worst.plain_wrong <= MOST_WRONG_SHARE * worst.plain_objects,
         observed=found + (f"; first: {worst.plain_first}" if worst.plain_first else ""),
-        remedy=(
-            "do not use the numbers: the detector does not use the frames that it is given (fewer frames, a"
-            f" lower resolution, fewer grey levels), or model.precision={config.model.precision} is too"
-            " coarse for this model; report it"
-        ),
     )
 
 
@@ -63,18 +58,13 @@ def _repeated(checks: Sequence[ReferenceChecks], answered: Sequence[Request]) ->
     moved = sum(one.frames_moved or 0 for one in checks)
     in_reference = sum(one.frames_repeated or 0 for one in checks)
     in_responses = sum(one.detections_repeated or 0 for one in answered)
-    return Rule(
-        name="detections change when objects move",
+    return DETECTIONS_CHANGE.verdict(
         passed=not in_reference and not in_responses,
         observed=(
             f"{in_reference} of {moved} frames of the reference pass and {in_responses} frames of the"
             " responses repeat the detections of the previous frame, although objects have moved"
             if in_reference or in_responses
             else f"objects have moved in {moved} frames of the reference pass, and no detections are repeated"
-        ),
-        remedy=(
-            "do not use the numbers: the detector skips frames and repeats its last result; find the cause"
-            " and switch it off"
         ),
     )
 
@@ -84,17 +74,13 @@ def _pictures(checks: Sequence[ReferenceChecks]) -> Rule:
     compared = sum(one.pictures for one in checks)
     likeness = min((one.likeness for one in checks if one.likeness is not None), default=0.0)
     lost = max((one.detail_lost or 0.0 for one in checks if _has_detail(one)), default=0.0)
-    return Rule(
-        name="frames show the scene as it was rendered",
+    return SCENE_SHOWN.verdict(
         passed=not problems,
-        observed=problems[0]
-        if problems
-        else f"{compared} frames compared: likeness {likeness:.3f}, bound at least {LEAST_LIKENESS:g};"
-        f" {100 * lost:.0f}% of the finest detail lost, bound {100 * MOST_DETAIL_LOST:g}%",
-        remedy=(
-            "do not use the numbers. If the picture is a different one, the cached clip was replaced: delete"
-            " cache/scenes and cache/reference in the outputs folder. Otherwise decoder or filters lose"
-            " resolution or grey levels, in the service and in the reference pass: report it"
+        observed=(
+            problems[0]
+            if problems
+            else f"{compared} frames compared: likeness {likeness:.3f}, bound at least {LEAST_LIKENESS:g};"
+            f" {100 * lost:.0f}% of the finest detail lost, bound {100 * MOST_DETAIL_LOST:g}%"
         ),
     )
 

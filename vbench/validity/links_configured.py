@@ -7,6 +7,7 @@ from vbench.record.load_report import LoadReport
 from vbench.record.network import Link, Network
 from vbench.record.samples import NodeSample
 from vbench.record.trial import Rule
+from vbench.validity.catalog.links import ALL_CONNECTIONS, AS_CONFIGURED
 from vbench.validity.first_problem import first_problem
 
 ENOUGH_BYTES_PER_CONNECTION = 20 * 2**20
@@ -48,11 +49,9 @@ def judge(
             f"TCP's congestion control was {network.congestion_control} instead of the configured"
             f" {cluster.congestion_control}"
         )
-    yield Rule(
-        name="the links are those of the configuration",
+    yield AS_CONFIGURED.verdict(
         passed=not problems,
         observed=first_problem(problems) if problems else f"{len(found)} links as configured",
-        remedy="do not use the numbers: the network is not the configured one; report it",
     )
     yield from _carried(load_report, nodes)
 
@@ -93,9 +92,7 @@ def _carried(load_report: LoadReport, nodes: Sequence[NodeSample]) -> Iterator[R
         text = f"{carried} of {max(counts)} connections of {sender}"
         (problems if carried < max(counts) else seen).append(text)
     if problems or seen:
-        yield Rule(
-            name="all connections carried frames",
+        yield ALL_CONNECTIONS.verdict(
             passed=not problems,
             observed="; ".join(problems or seen),
-            remedy="do not use the numbers: Ray did not use all its connections; see ray.log",
         )

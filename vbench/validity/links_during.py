@@ -11,6 +11,7 @@ from vbench.record.network import LINK_TOLERANCE, Link, LinkSample, Network
 from vbench.record.samples import NodeSample
 from vbench.record.transfers import Transfer
 from vbench.record.trial import Rule
+from vbench.validity.catalog.links import FLOWS_CAPPED, NEAR_CAP, NOTHING_ELSE, RATES_AFTER, RATES_KEPT
 from vbench.validity.link_checks import describe_checks
 
 READ_TOLERANCE = 0.01
@@ -41,8 +42,6 @@ all of it, and a link of half its rate reaches half."""
 LEAST_WAITED_S = 2.0
 """With less waiting in consecutive samples, there is too little to judge."""
 
-BROKEN = "do not use the numbers: something changed the links (tc) or used them while the trial ran"
-
 
 def judge(load_report: LoadReport, network: Network, measured: Measurements) -> Iterator[Rule]:
     """The rules; none for older records, in which the links were not watched."""
@@ -71,15 +70,13 @@ def _configured(links: Sequence[Link], series: Series) -> Rule:
             difference = _difference(link, sample)
             wrong += bool(difference)
             first = first or difference
-    return Rule(
-        name="the kernel kept the links' rates",
+    return RATES_KEPT.verdict(
         passed=looks > 0 and not wrong,
         observed=(
             f"{wrong} of {looks} samples have another rate; first: {first}"
             if wrong
             else f"the rates of NICs and flows were as planned in all {looks} samples"
         ),
-        remedy=BROKEN,
     )
 
 
@@ -112,8 +109,7 @@ def _flows_capped(links: Sequence[Link], series: Series) -> Rule:
         ),
         default=(0.0, "", 0.0, 0.0),
     )
-    return Rule(
-        name="no flow carried more than its cap",
+    return FLOWS_CAPPED.verdict(
         passed=share <= 1 + LINK_TOLERANCE,
         observed=(
             f"highest rate over {PEAK_S:g} s: {where} {mbps:.4g} of {cap:.4g} Mbit/s ({share:.0%}); up to"
@@ -121,7 +117,6 @@ def _flows_capped(links: Sequence[Link], series: Series) -> Rule:
             if where
             else f"no flow moved a megabyte over {PEAK_S:g} s"
         ),
-        remedy=BROKEN,
     )
 
 
@@ -171,8 +166,7 @@ def _near_cap(links: Sequence[Link], series: Series) -> Rule:
                     waited_s += passed_s
     enough = waited_s >= LEAST_WAITED_S
     best = sorted(shares)[-1 - len(shares) // 10] if shares else 0.0
-    return Rule(
-        name="flows were near their cap while their queue was not empty",
+    return NEAR_CAP.verdict(
         passed=not enough or best >= LEAST_OF_CAP,
         observed=(
             f"of {waited_s:.1f} s in which flows waited, the best tenth reached {best:.0%} of the cap, bound"
@@ -180,7 +174,6 @@ def _near_cap(links: Sequence[Link], series: Series) -> Rule:
             if enough
             else f"flows waited for their own cap for only {waited_s:.1f} s, too little to judge"
         ),
-        remedy=BROKEN,
     )
 
 
@@ -231,8 +224,7 @@ def _explained(
             allowed = once * (1 + OVERHEAD) + acknowledged + chatter
             found.append((actual / allowed, f"{link.node} {way}", actual, allowed, needed))
     share, where, actual, allowed, needed = max(found, default=(0.0, "", 0, 0.0, 0))
-    return Rule(
-        name="nothing else used the links",
+    return NOTHING_ELSE.verdict(
         passed=bool(found) and share <= 1,
         observed=(
             f"{where} {actual / 1e6:.1f} MB, of which {needed / 1e6:.1f} MB had to move; bound"
@@ -240,9 +232,6 @@ def _explained(
             f" more than {PULL_TIMEOUT_S:g} s"
             if found
             else "there are fewer than two samples of each node"
-        ),
-        remedy=(
-            "stop what else uses the cluster's links (another job, another driver) and run the trial again"
         ),
     )
 
@@ -254,11 +243,9 @@ def _repeats(one: Transfer) -> int:
 
 def _after(network: Network) -> Rule:
     checks = network.checks_after
-    return Rule(
-        name="the links had their rates after the trial",
+    return RATES_AFTER.verdict(
         passed=bool(checks) and all(check.error <= AFTER_TOLERANCE for check in checks),
         observed=(
             describe_checks(checks, AFTER_TOLERANCE) if checks else "no link was checked after the trial"
         ),
-        remedy=BROKEN,
     )

@@ -8,6 +8,14 @@ from vbench.record.link_use import PEAK_S, LinkUse, NodeIntervals, peak_mbps
 from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Link, LinkCheck, Network
 from vbench.record.trial import Rule
+from vbench.validity.catalog.links import (
+    ALL_ON_LINKS,
+    CPUS_DID_NOT_LIMIT,
+    LINKS_SET_THE_PACE,
+    NICS_CAPPED,
+    NOTHING_MOVED,
+    RATES_BEFORE,
+)
 from vbench.validity.link_checks import describe_checks, worst_check
 
 LEAST_QUEUED_PERCENT = 50.0
@@ -36,11 +44,9 @@ def judge(load: LoadConfig, network: Network, measured: Measurements) -> Iterato
 
 def _checks(network: Network) -> Rule:
     checks = network.checks
-    return Rule(
-        name="the links had their rates before the trial",
+    return RATES_BEFORE.verdict(
         passed=bool(checks) and all(check.passed for check in checks),
         observed=f"{describe_checks(checks, LINK_TOLERANCE)}{_tries(worst_check(checks))}",
-        remedy="stop other programs, or raise cluster.scale: this machine is too slow for links of this rate",
     )
 
 
@@ -51,30 +57,23 @@ def _tries(check: LinkCheck | None) -> str:
 
 def _all_on_links(each: Sequence[NodeIntervals], needed_bytes: int) -> Rule:
     sent = sum(interval.sent_bytes for one in each for interval in one.values())
-    return Rule(
-        name="all transfers went over the shaped links",
+    return ALL_ON_LINKS.verdict(
         passed=0 < needed_bytes <= sent,
-        observed=f"{sent / 1e6:.1f} MB on the links, {needed_bytes / 1e6:.1f} MB had to move between nodes",
-        remedy=(
-            "place decoder and model on nodes of their own (cluster.deployments.*.resources)"
-            if not needed_bytes
-            else "do not use the numbers: bytes took another route, or samples are missing"
-        ),
+        observed=(f"{sent / 1e6:.1f} MB on the links, {needed_bytes / 1e6:.1f} MB had to move between nodes"),
+        remedy=None if needed_bytes else NOTHING_MOVED.text,
     )
 
 
 def _capped(each: Sequence[NodeIntervals], links: Sequence[Link]) -> Rule:
     peaks = [(peak_mbps(each, link.node) / link.nic_mbps, link) for link in links]
     share, link = max(peaks, key=lambda peak: peak[0])
-    return Rule(
-        name="no link carried more than its cap",
+    return NICS_CAPPED.verdict(
         passed=share <= 1 + LINK_TOLERANCE,
         observed=(
             f"highest rate over {PEAK_S:g} s: {link.node} {share * link.nic_mbps:.4g} of {link.nic_mbps:.4g}"
             f" Mbit/s ({share:.0%}); up to {1 + LINK_TOLERANCE:.0%} is allowed, for headers that the"
             f" shaper adds"
         ),
-        remedy="do not use the numbers: the links were not shaped as configured; run python -m vbench doctor",
     )
 
 
@@ -90,31 +89,21 @@ def _cpu(load: LoadConfig, percent: float | None, saturated: float | None) -> Ru
             f" bytes moved at a CPU utilisation of {SATURATED_PERCENT:g}% or more, bound"
             f" {MOST_SATURATED_PERCENT:g}%"
         )
-    return Rule(
-        name="transfers did not wait for the machine's CPUs",
+    return CPUS_DID_NOT_LIMIT.verdict(
         passed=passed,
         observed=found,
-        remedy=(
-            "raise cluster.scale and shorten the video accordingly, use smaller pictures or fewer frames"
-            " (video.scene, pipeline.fps), lower load.concurrency, or use a machine with more cores"
-        ),
     )
 
 
 def _links(percent: float | None, uses: Sequence[LinkUse]) -> Rule:
     rates = ", ".join(f"{use.node} {use.rate_mbps:.4g} of {use.nic_mbps:.4g}" for use in uses if use.moving_s)
     dropped = sum(use.dropped for use in uses)
-    return Rule(
-        name="transfers waited for the shaped links",
+    return LINKS_SET_THE_PACE.verdict(
         passed=percent is not None and percent >= LEAST_QUEUED_PERCENT,
         observed=(
             f"{percent:.1f}% of the bytes moved while packets waited in a link's queue, bound at least"
             f" {LEAST_QUEUED_PERCENT:g}%; Mbit/s while bytes moved: {rates}; {dropped} packets dropped"
             if percent is not None
             else "no bytes moved over the links"
-        ),
-        remedy=(
-            "something else sets the pace: make the links slower (raise cluster.scale), or send more at a"
-            " time (load.concurrency, pipeline.frame_size=native)"
         ),
     )

@@ -15,6 +15,7 @@ from vbench.record.requests import Request
 from vbench.record.samples import MachineSample
 from vbench.record.steady_window import makespan_s
 from vbench.record.trial import Rule
+from vbench.validity.catalog.record import SAME_MEASURED_TIME
 from vbench.validity.first_problem import first_problem
 
 LEAST_OFF_S = 0.5
@@ -57,8 +58,7 @@ def judge(
             )
     if not spans_s and phase_s is None:
         return
-    yield Rule(
-        name="other processes saw the same measured time",
+    yield SAME_MEASURED_TIME.verdict(
         passed=not problems,
         observed=(
             first_problem(problems)
@@ -66,5 +66,4 @@ def judge(
             else f"{measured_s:.2f} s by the requests, {max(spans_s, default=measured_s):.2f} s by the"
             f" samples"
         ),
-        remedy="do not use the numbers: times were changed, or requests were skipped or measured twice",
     )

@@ -8,6 +8,7 @@ from vbench.record.condition_owners import HARNESS, LOAD
 from vbench.record.cpu_by_role import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS, used_by_role
 from vbench.record.measurements import Measurements
 from vbench.record.trial import Rule
+from vbench.validity.catalog.machine import HARNESS_IS_CHEAP
 
 BOUNDED = (HARNESS, LOAD, RAYLET, GCS, PROXY, CONTROLLER, AGENTS, WORKERS)
 
@@ -68,10 +69,7 @@ def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
                 f" {bound_s:.1f} s"
             )
     most = max(shares, key=lambda role: shares[role])
-    yield Rule(
-        name="harness and Ray left the CPUs to the service",
+    yield HARNESS_IS_CHEAP.verdict(
         passed=not problems,
         observed="; ".join(problems) or f"the {most} used the most CPU, {shares[most]:.0%} of a core",
-        remedy="find what runs in that process (py-spy top; a sitecustomize, a plugin, a debugger) and"
-        " stop it",
     )

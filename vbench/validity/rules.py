@@ -35,6 +35,19 @@ from vbench.validity import (
     trial_checks,
     truth,
 )
+from vbench.validity.catalog.answers import ANSWERED, DETECTIONS_AGREE, FRAMES_IDENTICAL, OBJECTS_WHOLE
+from vbench.validity.catalog.load import CLIENT_ON_TIME
+from vbench.validity.catalog.machine import CLOCKS_AGREE, NO_FOREIGN_CPU, NO_OOM_KILL, NOTHING_SPILLED
+from vbench.validity.catalog.record import FINISHED, JUDGEABLE
+from vbench.validity.catalog.runtime import (
+    FLAGS_IN_FORCE,
+    FLAGS_OF_ATTACHED,
+    NOTHING_MOVED,
+    TOO_FEW_OBJECTS,
+    TOO_LITTLE_MOVED,
+    WRONG_CONNECTIONS,
+)
+from vbench.validity.catalog.service import ALL_WARM
 
 
 def judge(
@@ -51,11 +64,9 @@ def judge(
     """
     if load_report is None:
         return [
-            Rule(
-                name="finished",
+            FINISHED.verdict(
                 passed=False,
                 observed="the trial did not finish",
-                remedy="see the error, and load.log in the record's folder",
             )
         ]
     requests, machines, network = measured.requests, measured.machines, measured.network
@@ -94,11 +105,9 @@ def _judged(judge_some: Callable[[], Iterable[Rule]]) -> list[Rule]:
     except Exception as error:  # noqa: BLE001 - whatever a damaged record makes of them
         where = traceback.extract_tb(error.__traceback__)[-1]
         return [
-            Rule(
-                name="the record can be judged",
+            JUDGEABLE.verdict(
                 passed=False,
                 observed=f"{type(error).__name__} in {Path(where.filename).name}: {first_line(error)}",
-                remedy="do not use the numbers: the record is damaged or a rule is wrong; report it",
             )
         ]
 
@@ -111,26 +120,18 @@ def _answered_rightly(
     first = f"; first failure: {failed[0].error}" if failed else ""
     if load_report.unsent_requests:
         first += f"; {load_report.unsent_requests} were not sent after it"
-    yield Rule(
-        name="every request was answered",
+    yield ANSWERED.verdict(
         passed=not failed and len(requests) == load.requests,
         observed=f"{answered} of {load.requests} answered{first}",
-        remedy="fix the cause that the error names; load.log in the record's folder has details",
     )
     wrong = [r for r in requests if r.error is None and r.frames_wrong]
     first = f"; first: {wrong[0].mismatch}" if wrong else ""
     moved = load.name == TRANSFER
     what = "objects" if moved else "frames"
-    yield Rule(
-        name="objects arrived whole" if moved else "frames are identical to the reference pass",
+    yield (OBJECTS_WHOLE if moved else FRAMES_IDENTICAL).verdict(
         passed=not wrong and answered > 0,
         observed=(
             f"{sum(r.frames_got for r in requests)} {what}, {sum(r.frames_wrong for r in wrong)} wrong{first}"
-        ),
-        remedy=(
-            "do not use the numbers: Ray or the network changed the objects; report it"
-            if moved
-            else "do not use the numbers: a decoder or a transfer changed the frames; report the clip"
         ),
     )
     if moved:
@@ -140,11 +141,9 @@ def _answered_rightly(
     count = sum(r.detections for r in requests)
     if answered and not count and not wrong:
         first = ": the model detects nothing in this video, so this proves little about the model"
-    yield Rule(
-        name="detections agree with the reference pass",
+    yield DETECTIONS_AGREE.verdict(
         passed=not wrong and answered > 0,
         observed=f"{count} detections, {sum(r.detections_wrong for r in wrong)} wrong{first}",
-        remedy="do not use the numbers; compare model.precision, model.device and versions",
     )
 
 
@@ -156,11 +155,7 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
     differ = [node for node in raylets if node.flags is not None and dict(node.flags) != asked]
     wrong = [pair for pair in load_report.connections if pair.established != pair.expected]
     wanted = flags_text(asked)
-    remedy = (
-        "start every node of the cluster again with these variables set"
-        if config.cluster.name == ATTACHED
-        else "do not use the numbers: something changed the environment in which vbench started Ray"
-    )
+    remedy = FLAGS_OF_ATTACHED.text if config.cluster.name == ATTACHED else None
     passed = False
     if sorted(node.node for node in raylets) != sorted(nodes):
         found = f"{len(raylets)} raylets were found on {len(nodes)} nodes"
@@ -178,13 +173,17 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
         found, remedy = _not_connected(wrong[0], moved=config.load.name == TRANSFER)
     elif len(nodes) > 1 and not load_report.connections:
         found = "no frames moved between nodes, so there were no connections to count"
-        remedy = "place decoder and model on nodes of their own (cluster.deployments.*.resources)"
+        remedy = NOTHING_MOVED.text
     else:
         passed = True
         where = "the raylet" if len(nodes) == 1 else f"all {len(nodes)} raylets"
         found = f"{wanted}, in the environment of {where}; "
         found += _connected(load_report.connections, len(nodes))
-    return Rule(name="the runtime flags are in force", passed=passed, observed=found, remedy=remedy)
+    return FLAGS_IN_FORCE.verdict(
+        passed=passed,
+        observed=found,
+        remedy=(remedy),
+    )
 
 
 def _connected(pairs: Sequence[Connections], nodes: int) -> str:
@@ -205,33 +204,29 @@ def _not_connected(pair: Connections, *, moved: bool) -> tuple[str, str]:
         return (
             f"{found}; {pair.moved_bytes / 1e6:.1f} MB are too few to open all connections, which takes up to"
             f" two pieces of 5 MiB each ({least_bytes / 1e6:.1f} MB)",
-            f"raise load.warmup, or use {'more objects' if moved else 'a longer video or larger pictures'}",
+            TOO_FEW_OBJECTS.text if moved else TOO_LITTLE_MOVED.text,
         )
-    return found, "do not use the numbers: the setting is not in force; see ray.log in the record's folder"
+    return found, WRONG_CONNECTIONS.text
 
 
 def _replicas_warm(load_report: LoadReport) -> Iterator[Rule]:
     if load_report.cold_deployments is None:
         return
-    yield Rule(
-        name="every replica was warm",
+    yield ALL_WARM.verdict(
         passed=not load_report.cold_deployments,
         observed=(
             f"a replica of {', '.join(load_report.cold_deployments)} had no warm-up request"
             if load_report.cold_deployments
             else "all replicas had work in the warm-up"
         ),
-        remedy="raise load.warmup, or set load.warmup=0 to include cold replicas",
     )
 
 
 def _client_on_time(load: LoadConfig, requests: Sequence[Request]) -> Rule:
     late_ms = max((r.late_s * 1000 for r in requests), default=0.0)
-    return Rule(
-        name="the client was on time",
+    return CLIENT_ON_TIME.verdict(
         passed=late_ms <= load.max_late_ms,
         observed=f"requests were sent at most {late_ms:.1f} ms late, bound {load.max_late_ms:g} ms",
-        remedy="lower load.concurrency, or use a machine with more cores; load.max_late_ms is the bound",
     )
 
 
@@ -242,28 +237,21 @@ def _resources(
     machines: Sequence[MachineSample],
 ) -> Iterator[Rule]:
     spilled_mb = max((s.spilled_mb + s.fallback_mb for s in nodes), default=0.0)
-    yield Rule(
-        name="nothing was spilled to disk",
+    yield NOTHING_SPILLED.verdict(
         passed=bool(nodes) and spilled_mb == 0,
         observed=f"{spilled_mb:.0f} MB spilled" if nodes else "there is no sample",
-        remedy="raise cluster.nodes.*.object_store_mb, or lower load.concurrency or pipeline.window",
     )
     kills = load_report.oom_kills
-    yield Rule(
-        name="no process was killed for lack of memory",
+    yield NO_OOM_KILL.verdict(
         passed=kills == 0,
         observed="the kernel does not count killed processes" if kills is None else f"{kills} killed",
-        remedy="lower load.concurrency, pipeline.window or the object store, or use a machine with more"
-        " memory",
     )
     yield _no_foreign_cpu(load, machines)
     if load_report.clocks_off_s:
         apart_s = clock_skew.apart_s(load_report.clocks_off_s)
-        yield Rule(
-            name="the nodes' clocks agree",
+        yield CLOCKS_AGREE.verdict(
             passed=apart_s <= clock_skew.MOST_APART_S,
-            observed=f"at most {1000 * apart_s:.1f} ms apart; bound {1000 * clock_skew.MOST_APART_S:g} ms",
-            remedy="synchronise the nodes' clocks (chrony, NTP): spans begin on one node and end on another",
+            observed=(f"at most {1000 * apart_s:.1f} ms apart; bound {1000 * clock_skew.MOST_APART_S:g} ms"),
         )
 
 
@@ -278,8 +266,7 @@ def _no_foreign_cpu(load: LoadConfig, machines: Sequence[MachineSample]) -> Rule
     stolen = max((use.stolen for use in each.values() if use is not None), default=0.0)
     taken = f"; {stolen:.1f}% was taken by other virtual machines" if stolen >= 0.1 else ""
     known = bool(each) and len(uses) == len(each)
-    return Rule(
-        name="nothing else used the CPU",
+    return NO_FOREIGN_CPU.verdict(
         passed=known and foreign <= load.max_foreign_cpu_percent,
         observed=(
             f"other programs used {foreign:.1f}% of {where}{busiest}{taken}; bound"
@@ -287,5 +274,4 @@ def _no_foreign_cpu(load: LoadConfig, machines: Sequence[MachineSample]) -> Rule
             if known
             else "there are fewer than two samples of the machine"
         ),
-        remedy="stop other programs and run the trial again",
     )

@@ -6,6 +6,7 @@ from vbench.record import clock_skew
 from vbench.record.load_report import Graph, LoadReport
 from vbench.record.requests import Request
 from vbench.record.trial import Rule
+from vbench.validity.catalog.load import NO_OTHER_REQUESTS, TIMES_AGREE
 from vbench.validity.first_problem import first_problem
 
 CLOCK_S = 0.02
@@ -52,13 +53,13 @@ def _times(load_report: LoadReport, answered: Sequence[Request]) -> Rule:
     apart = [one.sent_unix_s - one.sent_s for one in answered]
     if apart and max(apart) - min(apart) > off_s:
         problems.append(f"the client's two clocks diverged by {max(apart) - min(apart):.3f} s")
-    return Rule(
-        name="client and service agree on the times",
+    return TIMES_AGREE.verdict(
         passed=bool(answered) and not problems,
-        observed=first_problem(problems)
-        if problems
-        else f"within {1000 * off_s:.0f} ms in {len(answered)} requests",
-        remedy="do not use the numbers: times were changed, or a clock was set while the trial ran",
+        observed=(
+            first_problem(problems)
+            if problems
+            else f"within {1000 * off_s:.0f} ms in {len(answered)} requests"
+        ),
     )
 
 
@@ -93,16 +94,13 @@ def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
         if known - whole:
             problems.append(f"{len(known - whole)} {what} of {replica} are from before the measured time")
     problems += _at_the_proxy(graph, answered)
-    return Rule(
-        name="the service had only the recorded requests",
+    return NO_OTHER_REQUESTS.verdict(
         passed=bool(answered) and not problems,
         observed=(
             first_problem(problems)
             if problems
             else f"{len(answered)} requests after {graph.warm_up_requests} of the warm-up, no others"
         ),
-        remedy="do not use the numbers: requests were retried, replaced or skipped, or there were other"
-        " clients",
     )
 
 

@@ -8,19 +8,17 @@ from vbench.record.harness import Harness, Speed
 from vbench.record.load_report import LoadReport
 from vbench.record.speed_change import change_percent, differs
 from vbench.record.trial import Rule, Trial
+from vbench.validity.catalog.machine import SPEED_KEPT
 
 APART_PERCENT = 15.0
 """If a machine's speed differs by more between trials, their latencies differ for that reason alone."""
-
-NAME = "the machine kept its speed"
 
 
 def judge(load: LoadConfig, harness: Harness | None, load_report: LoadReport) -> Iterator[Rule]:
     """The rule, for the machine whose speed changed most; none if no speed was measured because the change is
     not bounded or the record is older."""
     if harness is not None and harness.speed_before is not None and harness.speed_after is None:
-        yield Rule(
-            name=NAME,
+        yield SPEED_KEPT.verdict(
             passed=False,
             observed="the speed after the trial was not measured",
             remedy="run the trial again",
@@ -31,18 +29,13 @@ def judge(load: LoadConfig, harness: Harness | None, load_report: LoadReport) ->
         return
     machine, before, after = max(measured, key=lambda one: abs(change_percent(*one[1:])))
     where = f"{machine}: " if machine else ""
-    yield Rule(
-        name=NAME,
+    yield SPEED_KEPT.verdict(
         passed=not differs(before, after, load.max_speed_change_percent),
         observed=(
             f"{where}{change_percent(before, after):+.1f}% from before the trial to after it (one process"
             f" {before.single_per_s:.0f} then {after.single_per_s:.0f} units/s, {after.processes} processes"
             f" {before.all_per_s:.0f} then {after.all_per_s:.0f}{_tries(after)}), bound"
             f" {load.max_speed_change_percent:g}%"
-        ),
-        remedy=(
-            "find what slows the machine (temperature, power plan, a quota, other virtual machines) and run"
-            " the trial again; load.max_speed_change_percent is the bound"
         ),
     )
 

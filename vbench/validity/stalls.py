@@ -10,11 +10,7 @@ from vbench.record.measurements import Measurements
 from vbench.record.samples import MachineSample, NodeSample
 from vbench.record.steady_window import makespan_s
 from vbench.record.trial import Rule
-
-REMEDY = (
-    "find what stopped it (a signal, a debugger, a suspended machine, swapped memory), or use a machine with"
-    " more cores; load.max_stall_ms and load.max_stall_percent are the bounds"
-)
+from vbench.validity.catalog.machine import NOTHING_STALLED
 
 MOST_TOGETHER = 2.0
 """All stalls of one process together may take this many times as long as a single one."""
@@ -64,11 +60,9 @@ def judge(
         found += f"; {summed.where} stalled for {stood_ms:.0f} ms in total, bound {most_ms:.0f} ms"
     if stopped:
         found += f"; stopped by a signal or a debugger: {', '.join(stopped)}"
-    yield Rule(
-        name="nothing stalled",
+    yield NOTHING_STALLED.verdict(
         passed=not unwatched and not stopped and worst.worst_ms <= bound_ms and stood_ms <= most_ms,
         observed=found,
-        remedy=REMEDY,
     )
 
 

@@ -18,6 +18,7 @@ from vbench.validity import (
     served,
     work_done,
 )
+from vbench.validity.catalog.service import OWN_DEPLOYMENT
 
 
 def judge(
@@ -36,11 +37,9 @@ def judge(
         return
     graph = load_report.graph
     if graph is None:
-        yield Rule(
-            name="this trial's deployment answered",
+        yield OWN_DEPLOYMENT.verdict(
             passed=False,
             observed="the record does not say what was deployed: it is of an earlier version of vbench",
-            remedy="run the trial again",
         )
         return
     yield from answered_by.judge(graph, requests, spans)

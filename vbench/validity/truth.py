@@ -9,6 +9,7 @@ from vbench.models.inputs import input_spec
 from vbench.record.clip import Clip
 from vbench.record.requests import Request
 from vbench.record.trial import Rule
+from vbench.validity.catalog.answers import FRAME_COUNT, FRAME_SIZE, OBJECTS_FOUND
 
 MOST_OFF_SHARE = 0.05
 MOST_OFF_FRAMES = 2
@@ -54,11 +55,9 @@ def _frame_count(config: Config, clip: Clip, answered: Sequence[Request]) -> Rul
         least = 1 if config.pipeline.keyframes_only else max(1, least)
         passed = least <= counts[0] and counts[-1] <= most
     found = " and ".join(str(count) for count in (counts[0], counts[-1])[: len(counts)])
-    return Rule(
-        name="the number of frames fits the video's length",
+    return FRAME_COUNT.verdict(
         passed=passed,
         observed=f"{found} frames per request; at {config.pipeline.fps} frames/s {promised}",
-        remedy="frames are lost or added in the service or in the reference pass: report the clip",
     )
 
 
@@ -71,13 +70,11 @@ def _frame_size(config: Config, clip: Clip, answered: Sequence[Request]) -> Rule
     wrong = next((r for r in answered if r.frame_bytes != r.frames_got * frame_bytes), None)
     shape = f"{width} x {height} in {config.pipeline.pixel_format} ({frame_bytes} bytes)"
     each = wrong.frame_bytes / max(1, wrong.frames_got) if wrong else frame_bytes
-    return Rule(
-        name="frames are as large as configured",
+    return FRAME_SIZE.verdict(
         passed=wrong is None,
-        observed=shape
-        if wrong is None
-        else f"request {wrong.index}: {each:.0f} bytes per frame, not {shape}",
-        remedy="do not use the numbers: frames had another size than configured; report it",
+        observed=(
+            shape if wrong is None else f"request {wrong.index}: {each:.0f} bytes per frame, not {shape}"
+        ),
     )
 
 
@@ -87,16 +84,11 @@ def _objects(config: Config, clip: Clip) -> Iterator[Rule]:
     if scene is None or not scene.objects or model.name != "shapes" or model.weights == "random":
         return
     reached, least = clip.reference_map50, config.load.min_scene_map50
-    yield Rule(
-        name="the detector finds the scene's objects",
+    yield OBJECTS_FOUND.verdict(
         passed=reached is not None and reached >= least,
         observed=(
             "the mAP was not computed"
             if reached is None
             else f"mAP at IoU 0.5 is {reached:.3f}; bound at least {least:g}"
-        ),
-        remedy=(
-            "frames, boxes or classes are wrong: report it. If the scene is too hard, use larger pictures"
-            " (video.scene.width, video.scene.height) or fewer objects, or lower load.min_scene_map50"
         ),
     )

@@ -6,6 +6,8 @@ from itertools import pairwise
 from vbench.record.load_report import Graph
 from vbench.record.requests import Request, SpanLine
 from vbench.record.trial import Rule
+from vbench.validity.catalog.load import IN_TURN
+from vbench.validity.catalog.service import ALL_WORKED, COMPUTED_AGAIN
 from vbench.validity.intervals import covered_s
 from vbench.validity.span_sets import DEPLOYMENTS, PTS_BYTES
 
@@ -77,14 +79,9 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
         (problems if least_s < floor_s else shown).append(text)
         problems += _looked_up(stage, alone_s, requests, spans)
         problems += _without_passes(alone_s, requests) if stage == "infer" else _undecoded(alone_s, requests)
-    yield Rule(
-        name="each request was computed again",
+    yield COMPUTED_AGAIN.verdict(
         passed=not problems,
         observed="; ".join(problems or shown) or "no request has frames",
-        remedy=(
-            "do not use the numbers: find what answers from memory instead of decoding and inferring, and"
-            " switch it off"
-        ),
     )
 
 
@@ -194,11 +191,9 @@ def _all_worked(graph: Graph, spans: Sequence[SpanLine]) -> Rule:
         idle = [name for name in placed if name not in own]
         if idle and sum(own.values()) >= CALLS_FOR_ALL * len(placed):
             problems.append(f"{idle[0]} had none of the {sum(own.values())} calls of {deployment}")
-    return Rule(
-        name="every replica worked",
+    return ALL_WORKED.verdict(
         passed=not problems,
-        observed="; ".join(problems) or f"{sum(len(own) for own in calls.values())} replicas had work",
-        remedy="do not use the numbers: other replicas did its work; see load.log and ray.log",
+        observed=("; ".join(problems) or f"{sum(len(own) for own in calls.values())} replicas had work"),
     )
 
 
@@ -211,8 +206,7 @@ def _in_turn(requests: Sequence[Request]) -> Rule:
         for before, after in pairwise(ordered)
         if len(videos) > 1 and before.video == after.video
     ]
-    return Rule(
-        name="consecutive requests asked for different videos",
+    return IN_TURN.verdict(
         passed=not same,
         observed=(
             same[0]
@@ -221,5 +215,4 @@ def _in_turn(requests: Sequence[Request]) -> Rule:
             if len(videos) > 1
             else "there is only one video; another rule checks that each request was computed again"
         ),
-        remedy="do not use the numbers: requests were skipped, repeated or replaced",
     )

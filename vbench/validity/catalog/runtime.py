@@ -1,0 +1,39 @@
+"""The rule on what is compared: Ray's runtime setting was in force."""
+
+from vbench.validity.definition import Remedy, RuleDefinition
+
+FLAGS_OF_ATTACHED = Remedy(
+    case="on an attached cluster",
+    text="start every node of the cluster again with these variables set",
+)
+NOTHING_MOVED = Remedy(
+    case="if no frames moved between nodes",
+    text="place decoder and model on nodes of their own (cluster.deployments.*.resources)",
+)
+TOO_LITTLE_MOVED = Remedy(
+    case="if too few bytes moved to open all connections",
+    text="raise load.warmup, or use a longer video or larger pictures",
+)
+TOO_FEW_OBJECTS = Remedy(
+    case="if too few objects moved, for load=transfer",
+    text="raise load.warmup, or use more objects",
+)
+WRONG_CONNECTIONS = Remedy(
+    case="if the number of connections is wrong for another reason",
+    text="do not use the numbers: the setting is not in force; see ray.log in the record's folder",
+)
+FLAGS_IN_FORCE = RuleDefinition(
+    name="the runtime flags are in force",
+    meaning=(
+        "The environment of every raylet has the flags, and each pair of nodes between which frames moved"
+        " had the number of connections that the setting gives."
+    ),
+    remedy="do not use the numbers: something changed the environment in which vbench started Ray",
+    special_remedies=(
+        FLAGS_OF_ATTACHED,
+        NOTHING_MOVED,
+        TOO_LITTLE_MOVED,
+        TOO_FEW_OBJECTS,
+        WRONG_CONNECTIONS,
+    ),
+)
