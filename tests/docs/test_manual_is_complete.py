@@ -70,6 +70,13 @@ def test_every_rule_that_a_trial_has_been_judged_by_is_explained() -> None:
     assert judged <= explained
 
 
+def test_rules_that_the_page_of_threats_names_exist() -> None:
+    text = re.sub(r"`[^`]*`", "", (DOCS / "threats.md").read_text())
+    named = {" ".join(name.split()) for name in re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", text)}
+    assert len(named) > 30
+    assert named - {rule.name for rule in DEFINITIONS} == set()
+
+
 def documented_metrics() -> list[re.Pattern[str]]:
     names = [name for cells in rows("metrics.md") for name in re.findall(r"`([^`]+)`", cells[0])]
     return [re.compile(re.sub("|".join(STANDS_FOR), lambda m: STANDS_FOR[m[0]], re.escape(n))) for n in names]
