@@ -111,12 +111,12 @@ def cell(trial: Trial) -> Cell | None:
 
 def ratio(asked: Asked, mode: str, cells: dict[Arm, list[Cell]]) -> dict[str, Any] | None:
     """Baseline over candidate, over the blocks that have both; None where there is none."""
-    old = {each.block: each for each in cells.get(Arm(*asked.baseline, mode), []) if not each.bound}
-    new = {each.block: each for each in cells.get(Arm(*asked.candidate, mode), [])}
+    old = {trial.block: trial for trial in cells.get(Arm(*asked.baseline, mode), []) if not trial.bound}
+    new = {trial.block: trial for trial in cells.get(Arm(*asked.candidate, mode), [])}
     both = sorted(old.keys() & new.keys())
     if not both:
         return None
-    found = improvement([old[n].latency_s for n in both], [new[n].latency_s for n in both])
+    change = improvement([old[n].latency_s for n in both], [new[n].latency_s for n in both])
 
     def times(percent: float | None) -> float | None:
         return None if percent is None else 100 / (100 - percent)
@@ -126,9 +126,9 @@ def ratio(asked: Asked, mode: str, cells: dict[Arm, list[Cell]]) -> dict[str, An
         "baseline": " ".join(asked.baseline),
         "candidate": " ".join(asked.candidate),
         "asked_times": asked.times,
-        "times": times(found.percent),
-        "low_times": times(found.low_percent),
-        "high_times": times(found.high_percent),
+        "times": times(change.percent),
+        "low_times": times(change.low_percent),
+        "high_times": times(change.high_percent),
         "blocks": len(both),
         "lower_bound": any(new[n].bound for n in both),
     }
@@ -139,8 +139,8 @@ def latencies(mode: str, cells: dict[Arm, list[Cell]]) -> Iterator[str]:
     yield f"| {mode}, s | {' | '.join(RUNTIMES.values())} |"
     yield f"|---|{'--:|' * len(RUNTIMES)}"
     for pipeline, words in PIPELINES.items():
-        each = (_latency(cells.get(Arm(pipeline, runtime, mode), [])) for runtime in RUNTIMES)
-        yield f"| {words} | {' | '.join(each)} |"
+        cells_of_row = (_latency(cells.get(Arm(pipeline, runtime, mode), [])) for runtime in RUNTIMES)
+        yield f"| {words} | {' | '.join(cells_of_row)} |"
 
 
 def _latency(taken: Sequence[Cell]) -> str:
@@ -150,18 +150,18 @@ def _latency(taken: Sequence[Cell]) -> str:
     return f"{'at most ' if any(one.bound for one in taken) else ''}{mean:.1f}"
 
 
-def ratios(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+def ratios(values: Sequence[dict[str, Any]]) -> Iterator[str]:
     """How many times lower, beside what was asked."""
     yield "| | mode | times lower [95% interval] | asked |"
     yield "|---|---|--:|--:|"
-    for each in found:
+    for value in values:
         interval = ""
-        if each["low_times"] is not None:
-            interval = f" [{each['low_times']:.1f}, {each['high_times']:.1f}]"
-        least = "at least " if each["lower_bound"] else ""
+        if value["low_times"] is not None:
+            interval = f" [{value['low_times']:.1f}, {value['high_times']:.1f}]"
+        least = "at least " if value["lower_bound"] else ""
         yield (
-            f"| `{each['candidate']}` against `{each['baseline']}` | {each['mode']} |"
-            f" {least}{each['times']:.1f}{interval} | {each['asked_times']:g} |"
+            f"| `{value['candidate']}` against `{value['baseline']}` | {value['mode']} |"
+            f" {least}{value['times']:.1f}{interval} | {value['asked_times']:g} |"
         )
 
 
@@ -189,11 +189,11 @@ def main() -> None:
     """Read a sweep, print its tables, write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    found = read_sweep(parser.parse_args().folder)
+    trial_set = read_sweep(parser.parse_args().folder)
     cells: dict[Arm, list[Cell]] = {}
     left_out: list[str] = []
-    for each in found.trials:
-        trial = each.trial
+    for measured in trial_set.trials:
+        trial = measured.trial
         arm = Arm(*(value_of(trial, key) or "" for key in ("pipeline", "runtime", "mode")))
         taken = cell(trial)
         if taken:
@@ -207,16 +207,16 @@ def main() -> None:
         ratios(compared),
         crossings(cells),
         (f"- left out: {line}" for line in left_out),
-        [f"- of the trials planned, {len(found.missing)} left no record"],
+        [f"- of the trials planned, {len(trial_set.missing)} left no record"],
     ):
         print("\n".join(table), end="\n\n")
     result = {
-        "sweep": found.name,
-        "environment": found.trials[0].trial.environment,
+        "sweep": trial_set.name,
+        "environment": trial_set.trials[0].trial.environment,
         "arms": [{**asdict(arm), "trials": [asdict(one) for one in taken]} for arm, taken in cells.items()],
         "ratios": compared,
         "left_out": left_out,
-        "no_record": len(found.missing),
+        "no_record": len(trial_set.missing),
     }
     (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
 

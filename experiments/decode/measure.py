@@ -97,8 +97,8 @@ def in_chunks(
                 parts[chunk.index] = decode_chunk(chunk, shape, threads=threads, timeout_s=LONGEST_S)
 
         with ThreadPoolExecutor(count) as pool:
-            for each in [pool.submit(work) for _ in range(count)]:
-                each.result()
+            for task in [pool.submit(work) for _ in range(count)]:
+                task.result()
     return [parts[number] for number in sorted(parts)]
 
 
@@ -148,15 +148,15 @@ def opencv(clip: Clip) -> list[Pixels]:
 def pyav(clip: Clip) -> list[Pixels]:
     """PyAV with frame threads: every frame decoded, the sampled ones converted."""
     wanted = set(clip.pts.tolist())
-    found: list[Pixels] = []
+    frames: list[Pixels] = []
     with av.open(str(clip.path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         stream.thread_count = machine_cpus()
         for frame in container.decode(stream):
             if frame.pts in wanted:
-                found.append(frame.to_ndarray(format="rgb24")[None])
-    return found
+                frames.append(frame.to_ndarray(format="rgb24")[None])
+    return frames
 
 
 def torchcodec(clip: Clip) -> list[Pixels]:
@@ -251,15 +251,15 @@ def in_rounds(
         for name in draw.sample(list(ways), len(ways)):
             runs[name].append(timed(ways[name], clip))
     rows = {}
-    for name, each in runs.items():
-        ratios = [own["wall_s"] / one["wall_s"] for own, one in zip(each, runs[against], strict=True)]
+    for name, own_runs in runs.items():
+        ratios = [own["wall_s"] / one["wall_s"] for own, one in zip(own_runs, runs[against], strict=True)]
         rows[name] = {
-            "source_frames_per_s": clip.frames / statistics.median(run["wall_s"] for run in each),
-            "cpu_s": statistics.median(run["cpu_s"] for run in each),
-            "wall_s": statistics.median(run["wall_s"] for run in each),
+            "source_frames_per_s": clip.frames / statistics.median(run["wall_s"] for run in own_runs),
+            "cpu_s": statistics.median(run["cpu_s"] for run in own_runs),
+            "wall_s": statistics.median(run["wall_s"] for run in own_runs),
             "ours_is_faster": statistics.median(ratios),
             "ours_is_faster_range": [min(ratios), max(ratios)],
-            "runs": each,
+            "runs": own_runs,
         }
     return rows
 

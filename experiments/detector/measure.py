@@ -76,13 +76,15 @@ def decoded(clip: Path, way: Way) -> Pictures:
     return np.concatenate([frames.pixels for frames in passes])[:FRAMES]
 
 
-def differing(way: Way, found: list[Detections], expected: list[Detections], names: Sequence[str]) -> int:
+def differing(
+    way: Way, detections: list[Detections], expected: list[Detections], names: Sequence[str]
+) -> int:
     """Objects that one of both has and the other has not, by the rule that trials are checked by."""
     scale = 640 / 1920 if way.native else 1.0
 
     return sum(
         len(disagreements(Found.of(want, names), Found.of(got, names, scale), way.settings.score_threshold))
-        for got, want in zip(found, expected, strict=True)
+        for got, want in zip(detections, expected, strict=True)
     )
 
 
@@ -115,7 +117,7 @@ def main() -> None:
             loading_s[name] = time.monotonic() - began
             frames[name] = decoded(clip, way)
     names = detectors[DEFAULT].class_names
-    found = {name: detector.detect(frames[name]) for name, detector in detectors.items()}
+    detections = {name: detector.detect(frames[name]) for name, detector in detectors.items()}
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
     draw = random.Random(1)
     for number in range(options.rounds):
@@ -123,20 +125,20 @@ def main() -> None:
         for name in draw.sample(list(WAYS), len(WAYS)):
             runs[name].append(timed(detectors[name], frames[name]))
     rows = {}
-    for name, each in runs.items():
+    for name, own_runs in runs.items():
         ratios = [
             one["frames_per_s"] / default["frames_per_s"]
-            for one, default in zip(each, runs[DEFAULT], strict=True)
+            for one, default in zip(own_runs, runs[DEFAULT], strict=True)
         ]
         rows[name] = {
             "settings": asdict(WAYS[name]),
-            "frames_per_s": statistics.median(run["frames_per_s"] for run in each),
+            "frames_per_s": statistics.median(run["frames_per_s"] for run in own_runs),
             "over_default": statistics.median(ratios),
             "over_default_range": [min(ratios), max(ratios)],
             "loading_s": loading_s[name],
-            "objects": sum(len(one.classes) for one in found[name]),
-            "objects_that_differ": differing(WAYS[name], found[name], found[DEFAULT], names),
-            "runs": each,
+            "objects": sum(len(one.classes) for one in detections[name]),
+            "objects_that_differ": differing(WAYS[name], detections[name], detections[DEFAULT], names),
+            "runs": own_runs,
         }
         row = rows[name]
         print(

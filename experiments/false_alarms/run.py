@@ -103,26 +103,26 @@ def run(arm: str, overrides: Sequence[str]) -> dict[str, Any]:
 
 def table(trials: Sequence[dict[str, Any]]) -> str:
     """Markdown: the number of trials per arm, and of trials that broke each rule."""
-    arms = [arm for arm in ARMS if any(each["arm"] == arm for each in trials)]
-    finished = [each for each in trials if each["status"] == "finished"]
-    count = Counter(each["arm"] for each in finished)
-    valid = Counter(each["arm"] for each in finished if each["valid"])
-    judged = Counter((rule["name"], each["arm"]) for each in finished for rule in each["rules"])
+    arms = [arm for arm in ARMS if any(trial["arm"] == arm for trial in trials)]
+    finished = [trial for trial in trials if trial["status"] == "finished"]
+    count = Counter(trial["arm"] for trial in finished)
+    valid = Counter(trial["arm"] for trial in finished if trial["valid"])
+    judged = Counter((rule["name"], trial["arm"]) for trial in finished for rule in trial["rules"])
     broken = Counter(
-        (rule["name"], each["arm"]) for each in finished for rule in each["rules"] if not rule["holds"]
+        (rule["name"], trial["arm"]) for trial in finished for rule in trial["rules"] if not rule["holds"]
     )
     lines = ["# Honest trials that a rule called invalid", ""]
     lines += ["| rule | " + " | ".join(arms) + " |", "|---|" + "--:|" * len(arms)]
     lines.append("| **valid trials** | " + " | ".join(f"{valid[arm]} of {count[arm]}" for arm in arms) + " |")
-    for name in dict.fromkeys(rule["name"] for each in finished for rule in each["rules"]):
+    for name in dict.fromkeys(rule["name"] for trial in finished for rule in trial["rules"]):
         cells = [f"{broken[name, arm]}" if judged[name, arm] else "" for arm in arms]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += ["", "Trials that broke the rule; empty: the rule does not apply to the arm.", ""]
-    for each in trials:
-        why = [f"{rule['name']}: {rule['found']}" for rule in each["rules"] if not rule["holds"]]
+    for trial in trials:
+        why = [f"{rule['name']}: {rule['found']}" for rule in trial["rules"] if not rule["holds"]]
         if why:
             lines.append(
-                f"- {each['arm']}, {each['started']}: {'; '.join(why)} {each['error'] or ''}".rstrip()
+                f"- {trial['arm']}, {trial['started']}: {'; '.join(why)} {trial['error'] or ''}".rstrip()
             )
     return "\n".join(lines).rstrip() + "\n"
 
@@ -153,19 +153,20 @@ def main() -> int:
         for kind in kinds:
             arms = KINDS[kind]
             while (
-                sum(each["arm"] in arms and each["status"] == "finished" for each in read(result)) <= number
+                sum(trial["arm"] in arms and trial["status"] == "finished" for trial in read(result))
+                <= number
             ):
-                arm = min(arms, key=Counter(each["arm"] for each in read(result)).__getitem__)
-                each = run(arm, overrides)
-                write_json(result, [*read(result), each])
+                arm = min(arms, key=Counter(trial["arm"] for trial in read(result)).__getitem__)
+                trial = run(arm, overrides)
+                write_json(result, [*read(result), trial])
                 counted.write_text(table(read(result)))
-                verdict = "valid" if each["valid"] else "NOT VALID"
-                print(f"{number + 1} of {options.trials}: {arm}, {each['status']}, {verdict}", flush=True)
-                failures[kind] = 0 if each["status"] == "finished" else failures[kind] + 1
+                verdict = "valid" if trial["valid"] else "NOT VALID"
+                print(f"{number + 1} of {options.trials}: {arm}, {trial['status']}, {verdict}", flush=True)
+                failures[kind] = 0 if trial["status"] == "finished" else failures[kind] + 1
                 if failures[kind] == TOO_MANY_FAILURES:
-                    raise SystemExit(f"{failures[kind]} {kind} trials in a row failed: {each['error']}")
+                    raise SystemExit(f"{failures[kind]} {kind} trials in a row failed: {trial['error']}")
     print(counted.read_text())
-    return 0 if all(each["valid"] for each in read(result) if each["status"] == "finished") else 1
+    return 0 if all(trial["valid"] for trial in read(result) if trial["status"] == "finished") else 1
 
 
 if __name__ == "__main__":

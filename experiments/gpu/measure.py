@@ -214,13 +214,13 @@ def main() -> None:
         for precision in PRECISIONS:
             net = network(name, precision)
             for size in BATCHES:
-                each = ways(net, name, precision, size, frames[name])
-                for run in each.values():
+                by_name = ways(net, name, precision, size, frames[name])
+                for run in by_name.values():
                     run(options.seconds / 4)
-                runs: dict[str, list[float]] = {way: [] for way in each}
+                runs: dict[str, list[float]] = {way: [] for way in by_name}
                 for _ in range(options.rounds):
-                    for way in draw.sample(list(each), len(each)):
-                        runs[way].append(each[way](options.seconds))
+                    for way in draw.sample(list(by_name), len(by_name)):
+                        runs[way].append(by_name[way](options.seconds))
                 row: dict[str, Any] = {"model": name, "precision": precision, "batch_size": size, "ways": {}}
                 for way, values in runs.items():
                     over = [value / bare for value, bare in zip(values, runs["bare"], strict=True)]
@@ -236,7 +236,7 @@ def main() -> None:
                     for way, one in row["ways"].items()
                 )
                 print(f"{name} {precision} {size:>2}: {shown}", flush=True)
-            observed[f"{name} {precision}"] = telemetry(each["vbench"])
+            observed[f"{name} {precision}"] = telemetry(by_name["vbench"])
             print(f"  {observed[f'{name} {precision}']}", flush=True)
             write(options, rows, observed, {})
     differ = {precision: differing(frames["shapes"], precision) for precision in PRECISIONS}

@@ -12,7 +12,7 @@ from ray import cluster_utils
 
 from tests.support import records
 from vbench.config.schema import ClusterConfig, Config, LoadConfig, NodeConfig
-from vbench.config.transfer import ends, problems
+from vbench.config.transfer import problems, transfer_endpoints
 from vbench.load.transfer_actors import TransferPair
 from vbench.load.transfer_load import loop, request_line, span_lines
 from vbench.pipeline.reports import ReplicaReport
@@ -170,7 +170,7 @@ INFER, DECODE, CHUNK = {"infer_only": 1.0}, {"decode_only": 1.0}, {"chunk_only":
 def test_objects_go_the_way_of_frames_where_nodes_have_roles(
     resources: tuple[dict[str, float], ...], expected: tuple[str, str]
 ) -> None:
-    assert ends(cluster(*resources)) == expected
+    assert transfer_endpoints(cluster(*resources)) == expected
 
 
 def transfer(nodes: ClusterConfig, **load: object) -> Config:

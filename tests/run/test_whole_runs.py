@@ -87,7 +87,7 @@ def _reference(workplace: Workplace, arguments: Sequence[str]) -> Path:
     (config,) = compose_configs([*arguments, f"outputs={workplace.folder / 'outputs'}"], multirun=False)
     folder = workplace.folder / "earlier"
     folder.mkdir()
-    job = write_spec(LoadSpec(config=config, folder=folder, place=None))
+    job = write_spec(LoadSpec(config=config, folder=folder, endpoint=None))
     status, output = workplace.run("prepare", str(job), module="vbench.load")
     assert status == 0, output
     (cached,) = (workplace.folder / "outputs" / "cache" / "reference").glob("*.json")

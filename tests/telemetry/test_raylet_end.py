@@ -67,7 +67,7 @@ def ended_process() -> Iterator[int]:
         process.wait()
 
 
-def place(*links: Link) -> ClusterEndpoint:
+def endpoint(*links: Link) -> ClusterEndpoint:
     return ClusterEndpoint(
         address="127.0.0.2:1",
         temp_dir="/tmp",
@@ -79,7 +79,7 @@ def place(*links: Link) -> ClusterEndpoint:
 
 def sample(raylet: int) -> None:
     nodes = [RayNode(ip="127.0.0.2", manager_port=1, object_port=1)]
-    with NodeSampler(place(), nodes, 1.0, {"head": raylet}).running():
+    with NodeSampler(endpoint(), nodes, 1.0, {"head": raylet}).running():
         pass
 
 

@@ -165,7 +165,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(outputs: Path, *overrides: str) -> Clip:
     config = configured(*overrides)
     config.outputs = str(outputs)
-    clip = prepare(LoadSpec(config=config, folder=outputs, place=None))
+    clip = prepare(LoadSpec(config=config, folder=outputs, endpoint=None))
     assert clip is not None
     assert len(clip.checks) == 1 + len(clip.variants)
     return clip

@@ -86,10 +86,10 @@ class Lab:
     def _drive(self, folder: Path, sabotage: str, *clients: str) -> Path:
         """In a folder that a reference pass has prepared."""
         cluster = self.cluster
-        place = ClusterEndpoint(
+        endpoint = ClusterEndpoint(
             address=cluster.address, temp_dir=cluster.temp_dir, nodes=list(cluster.nodes), links=[]
         )
-        job = write_spec(LoadSpec(config=CONFIG, folder=folder, place=place))
+        job = write_spec(LoadSpec(config=CONFIG, folder=folder, endpoint=endpoint))
         self.chosen.write_text(sabotage)
         try:
             run([str(SABOTAGE / "run_load.py"), str(job), *clients], cluster.load_env, enter=cluster.enter)
@@ -103,7 +103,7 @@ class Lab:
         folder.mkdir()
         config = copy.deepcopy(CONFIG)
         config.outputs = str(folder / "outputs")  # a cache of its own
-        job = write_spec(LoadSpec(config=config, folder=folder, place=None))
+        job = write_spec(LoadSpec(config=config, folder=folder, endpoint=None))
         self.chosen.write_text(sabotage)
         try:
             run(["-m", "vbench.load", "prepare", str(job)], dict(os.environ))
@@ -139,7 +139,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     try:
         config = CONFIG
         config.outputs = str(folder / "outputs")
-        job = write_spec(LoadSpec(config=config, folder=folder, place=None))
+        job = write_spec(LoadSpec(config=config, folder=folder, endpoint=None))
         run(["-m", "vbench.load", "prepare", str(job)], dict(os.environ))
         with local.start(config, folder / "ray.log", lambda *_, **__: None) as cluster:
             yield Lab(cluster=cluster, folder=folder, prepared=folder / PREPARED, chosen=chosen)

@@ -88,9 +88,11 @@ def _write_page(comparison: Comparison, folder: Path, pictures: Sequence[tuple[P
     from vbench.analysis.report.markdown import page
 
     shown = [(path.name, caption) for path, caption in pictures]
-    nics = [each for each in shown if each[0].startswith(NICS)]
+    nics = [picture for picture in shown if picture[0].startswith(NICS)]
     with writing(folder):
-        (folder / PAGE).write_text(page(comparison, [each for each in shown if each not in nics], nics))
+        (folder / PAGE).write_text(
+            page(comparison, [picture for picture in shown if picture not in nics], nics)
+        )
     return folder / PAGE
 
 

@@ -125,8 +125,8 @@ def _default(trials: Sequence[Trial], swept: Sequence[str]) -> Settings | None:
 
 def values(trials: Sequence[Trial], key: str) -> list[str]:
     """All values of a key: numbers by size, texts by name."""
-    found = {value for trial in trials if (value := value_of(trial, key)) is not None}
-    return sorted(found, key=by_size)
+    distinct = {value for trial in trials if (value := value_of(trial, key)) is not None}
+    return sorted(distinct, key=by_size)
 
 
 def by_size(value: str) -> tuple[bool, float, str]:

@@ -55,14 +55,14 @@ class AuditedTrial:
     """What does not disqualify it, but a reader should know."""
 
 
-def audit(found: TrialSet) -> tuple[list[AuditedTrial], LedgerAccount]:
+def audit(trial_set: TrialSet) -> tuple[list[AuditedTrial], LedgerAccount]:
     """Audit all trials that were found, in their order."""
-    others = (Path(each.trial.config.get("outputs", "outputs")) for each in found.trials)
-    book = ledger.find(found.folder, *dict.fromkeys(others))
+    others = (Path(measured.trial.config.get("outputs", "outputs")) for measured in trial_set.trials)
+    book = ledger.find(trial_set.folder, *dict.fromkeys(others))
     code = environment.code()
-    known = book is not None and any(each.trial.trial_id in book.begun for each in found.trials)
-    audited = [_audit(each, book, code, others_known=known) for each in found.trials]
-    return audited, account(found, [each.measured.trial for each in audited], book)
+    known = book is not None and any(measured.trial.trial_id in book.begun for measured in trial_set.trials)
+    audited = [_audit(measured, book, code, others_known=known) for measured in trial_set.trials]
+    return audited, account(trial_set, [audited_trial.measured.trial for audited_trial in audited], book)
 
 
 def _audit(measured: SweepTrial, book: Ledger | None, code: str, *, others_known: bool) -> AuditedTrial:

@@ -44,12 +44,12 @@ def counts(trial: Trial) -> bool:
 
 def group(name: str, trials: Sequence[SweepTrial], arms: Sequence[Settings]) -> ScenarioTrials:
     """The trials of a scenario by arm and block."""
-    by_arm = [[each for each in trials if matches(each.trial, arm)] for arm in arms]
+    by_arm = [[measured for measured in trials if matches(measured.trial, arm)] for arm in arms]
     return ScenarioTrials(
         name=name,
-        valid=[_by_block([each for each in of_arm if counts(each.trial)]) for of_arm in by_arm],
+        valid=[_by_block([measured for measured in of_arm if counts(measured.trial)]) for of_arm in by_arm],
         tried=[
-            frozenset((each.sweep, each.trial.block, each.trial.seed, 0) for each in of_arm)
+            frozenset((measured.sweep, measured.trial.block, measured.trial.seed, 0) for measured in of_arm)
             for of_arm in by_arm
         ],
     )
@@ -63,10 +63,10 @@ def _by_block(trials: Sequence[SweepTrial]) -> Blocks:
     """
     seen: dict[tuple[str, int, int], int] = {}
     blocks: dict[Block, SweepTrial] = {}
-    for each in trials:
-        place = (each.sweep, each.trial.block, each.trial.seed)
-        blocks[*place, seen.get(place, 0)] = each
-        seen[place] = seen.get(place, 0) + 1
+    for measured in trials:
+        position = (measured.sweep, measured.trial.block, measured.trial.seed)
+        blocks[*position, seen.get(position, 0)] = measured
+        seen[position] = seen.get(position, 0) + 1
     return blocks
 
 
@@ -94,7 +94,9 @@ def table(
     half-width that intervals should have."""
     old, new = arms.index(pair.baseline), arms.index(pair.candidate)
     rows = [
-        _row(each, old, new, titles, wanted_points) for each in groups if each.tried[old] or each.tried[new]
+        _row(scenario, old, new, titles, wanted_points)
+        for scenario in groups
+        if scenario.tried[old] or scenario.tried[new]
     ]
     return Table(baseline=titles[old], candidate=titles[new], rows=tuple(rows))
 
@@ -123,10 +125,10 @@ def _row(
 
 def _secondary(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[SecondaryComparison]:
     for metric in SECONDARY_METRICS:
-        if not olds or not all(each.metrics.get(metric, 0) > 0 for each in (*olds, *news)):
+        if not olds or not all(measured.metrics.get(metric, 0) > 0 for measured in (*olds, *news)):
             continue
-        baseline = [each.metrics[metric] for each in olds]
-        candidate = [each.metrics[metric] for each in news]
+        baseline = [measured.metrics[metric] for measured in olds]
+        candidate = [measured.metrics[metric] for measured in news]
         yield SecondaryComparison(
             metric=metric,
             baseline=mean(baseline),

@@ -152,11 +152,11 @@ def _cores(
             continue
         counted = [(own[0].unix_s, own[-1].unix_s)] if intervals is None else intervals
         cores = all_s / passed_s
-        used_s = _within_s(own, [each.cpu_all_s - each.cpu_idle_s for each in own], counted)
+        used_s = _within_s(own, [sample.cpu_all_s - sample.cpu_idle_s for sample in own], counted)
         yield ResourceTime(resource="cores", where=f"{round(cores)} of {name}", busy_s=used_s / cores)
         usable = usable_cpus(trial, name)
         if usable is not None and usable < round(cores):
-            trial_s = _within_s(own, [each.cpu_trial_s for each in own], counted)
+            trial_s = _within_s(own, [sample.cpu_trial_s for sample in own], counted)
             where = f"{usable:g} usable of the {round(cores)} of {name}"
             yield ResourceTime(resource="cores", where=where, busy_s=trial_s / usable)
 

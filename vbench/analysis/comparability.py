@@ -51,7 +51,7 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
         # A clip is its bytes, wherever it is stored.
         known = (clip.fingerprint, f"{Path(clip.path).name} ({clip.fingerprint})") if clip else None
         return {"clip": known or ("none", "none")}
-    found: dict[str, Fact] = {}
+    facts_by_name: dict[str, Fact] = {}
     hardware = trial.load_report.hardware if trial.load_report else {}
     if kind == "machine" and hardware:
         # The harness only watched: what was measured ran on these.
@@ -64,34 +64,36 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
     for name in names:
         value = environment.get(name)
         if isinstance(value, Mapping):
-            found |= {package: (str(version), str(version)) for package, version in value.items()}
+            facts_by_name |= {package: (str(version), str(version)) for package, version in value.items()}
         else:
-            found[name] = (str(value), code_text(environment) if name == "code" else str(value))
+            facts_by_name[name] = (str(value), code_text(environment) if name == "code" else str(value))
     if kind == "code":
         for node, facts in hardware.items():
             packages = facts.get("packages", {})
-            found |= {f"{node}'s {name}": (str(value), str(value)) for name, value in packages.items()}
+            facts_by_name |= {
+                f"{node}'s {name}": (str(value), str(value)) for name, value in packages.items()
+            }
         for name, used in (
             ("Ray's commit", trial.load_report and trial.load_report.ray_commit),
             ("FFmpeg", clip and clip.ffmpeg),
         ):
-            found[name] = (str(used), str(used))
-    return found
+            facts_by_name[name] = (str(used), str(used))
+    return facts_by_name
 
 
 def differences(trials: Sequence[Trial], kind: str) -> list[str]:
     """A phrase per fact that is not the same in all trials, with a trial for each value."""
     names = MACHINE if kind == "machine" else code_keys(trial.environment for trial in trials)
-    each = [(trial, facts) for trial in trials if (facts := _facts(trial, kind, names))]
-    found = []
-    for name in dict.fromkeys(name for _, facts in each for name in facts):
+    facts_of_trials = [(trial, facts) for trial in trials if (facts := _facts(trial, kind, names))]
+    phrases = []
+    for name in dict.fromkeys(name for _, facts in facts_of_trials for name in facts):
         first: dict[str, str] = {}
-        for trial, facts in each:
+        for trial, facts in facts_of_trials:
             value, shown = facts.get(name, ("None", "None"))
             first.setdefault(value, f"{shown} in trial {Path(trial.folder).name}")
         if len(first) > 1:
-            found.append(f"{name}: {', '.join(first.values())}")
-    return found + (_detectors(trials) if kind == "code" else [])
+            phrases.append(f"{name}: {', '.join(first.values())}")
+    return phrases + (_detectors(trials) if kind == "code" else [])
 
 
 def _detectors(trials: Sequence[Trial]) -> list[str]:
@@ -103,12 +105,12 @@ def _detectors(trials: Sequence[Trial]) -> list[str]:
     for trial in trials:
         if trial.clip and trial.clip.detector:
             model = json.dumps(trial.config["model"], sort_keys=True)
-            place = f"{trial.clip.detector[:10]} in trial {Path(trial.folder).name}"
-            seen.setdefault(model, {}).setdefault(trial.clip.detector, place)
+            location = f"{trial.clip.detector[:10]} in trial {Path(trial.folder).name}"
+            seen.setdefault(model, {}).setdefault(trial.clip.detector, location)
     return [
-        f"weights of {json.loads(model)['name']} ({json.loads(model)['weights']}): {', '.join(each.values())}"
-        for model, each in seen.items()
-        if len(each) > 1
+        f"weights of {json.loads(model)['name']} ({json.loads(model)['weights']}): {', '.join(used.values())}"
+        for model, used in seen.items()
+        if len(used) > 1
     ]
 
 
@@ -119,10 +121,10 @@ def check(trials: Sequence[Trial], scenario: str, across: Sequence[str]) -> list
     """
     notes = []
     for kind in ASPECTS:
-        found = differences(trials, kind)
-        if not found:
+        differing = differences(trials, kind)
+        if not differing:
             continue
-        text = f"{scenario}: the trials differ in their {kind} ({'; '.join(found)})"
+        text = f"{scenario}: the trials differ in their {kind} ({'; '.join(differing)})"
         if kind not in across:
             raise NotComparableError(f"{text}. To compare them anyway, add --across {kind}.")
         notes.append(f"{text}. Compared anyway, by --across {kind}.")

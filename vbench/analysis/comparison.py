@@ -33,7 +33,7 @@ from vbench.validity import bounds, speed
 
 
 def compare(
-    found: TrialSet,
+    trial_set: TrialSet,
     baseline: Settings | None = None,
     candidate: Settings | None = None,
     across: Sequence[str] = (),
@@ -48,10 +48,10 @@ def compare(
     that share no scenario, NotComparableError for trials of different machines, clips or code,
     ChangedRecordError if records were changed so that they cannot be read together.
     """
-    audited, ledgered = audit(found)
+    audited, ledgered = audit(trial_set)
     origin = provenance.of(audited, ledgered)
     try:
-        return _compare(found, audited, origin, (baseline, candidate), across, wanted_points)
+        return _compare(trial_set, audited, origin, (baseline, candidate), across, wanted_points)
     except (VbenchError, RecordError, OSError):
         raise
     except Exception as error:
@@ -64,41 +64,43 @@ def compare(
 
 
 def _compare(
-    found: TrialSet,
+    trial_set: TrialSet,
     audited: Sequence[AuditedTrial],
     origin: Provenance,
     sides: tuple[Settings | None, Settings | None],
     across: Sequence[str],
     wanted_points: float,
 ) -> Comparison | None:
-    found = replace(found, trials=[each.measured for each in audited])
-    every = [*found.trials, *placeholders(found)]
-    wanted = pairs([each.trial for each in every], found.swept, *sides)
+    trial_set = replace(trial_set, trials=[trial.measured for trial in audited])
+    every = [*trial_set.trials, *placeholders(trial_set)]
+    wanted = pairs([measured.trial for measured in every], trial_set.swept, *sides)
     if not wanted:
         return None
     compared = tuple(wanted[0].baseline)
     arms = _arms(wanted, every)
-    of_arms = [each for each in every if any(matches(each.trial, arm) for arm in arms)]
-    keys = scenario_keys([each.trial for each in of_arms], found.swept, compared)
-    titles = _titles(found.trials, every, arms)
+    of_arms = [measured for measured in every if any(matches(measured.trial, arm) for arm in arms)]
+    keys = scenario_keys([measured.trial for measured in of_arms], trial_set.swept, compared)
+    titles = _titles(trial_set.trials, every, arms)
     notes: list[str] = []
     groups: list[ScenarioTrials] = []
     for trials in _grouped(of_arms, keys).values():
         name = scenario_name(trials[0].trial, keys, compared)
-        notes += comparability.check([each.trial for each in trials if counts(each.trial)], name, across)
+        notes += comparability.check(
+            [measured.trial for measured in trials if counts(measured.trial)], name, across
+        )
         groups.append(group(name, trials, arms))
     _refuse_apart(wanted, arms, titles, groups, _separating(wanted[0], of_arms, keys))
     tables = tuple(table(pair, arms, titles, groups, wanted_points) for pair in wanted)
-    usable = [each.trial for each in of_arms if counts(each.trial)]
-    for sweep in dict.fromkeys(each.sweep for each in of_arms):
+    usable = [measured.trial for measured in of_arms if counts(measured.trial)]
+    for sweep in dict.fromkeys(measured.sweep for measured in of_arms):
         notes += interleaving.notes(
-            [each.trial for each in of_arms if each.sweep == sweep and counts(each.trial)]
+            [measured.trial for measured in of_arms if measured.sweep == sweep and counts(measured.trial)]
         )
     return Comparison(
-        name=found.name,
+        name=trial_set.name,
         tables=tables,
-        scenarios=tuple(_scenario(each, arms, titles) for each in groups if any(each.valid)),
-        excluded=tuple(_excluded(found)),
+        scenarios=tuple(_scenario(scenario, arms, titles) for scenario in groups if any(scenario.valid)),
+        excluded=tuple(_excluded(trial_set)),
         notes=tuple(dict.fromkeys([*notes, *_caveats(usable, tables)])),
         provenance=origin,
     )
@@ -112,7 +114,9 @@ def _arms(wanted: Sequence[Pair], trials: Sequence[SweepTrial]) -> list[Settings
         return arms
 
     def count(arm: Settings) -> int:
-        return max((connections(each.trial) for each in trials if matches(each.trial, arm)), default=0)
+        return max(
+            (connections(measured.trial) for measured in trials if matches(measured.trial, arm)), default=0
+        )
 
     return sorted(arms, key=count)
 
@@ -120,8 +124,8 @@ def _arms(wanted: Sequence[Pair], trials: Sequence[SweepTrial]) -> list[Settings
 def _grouped(trials: Sequence[SweepTrial], keys: Sequence[str]) -> dict[tuple[str, ...], list[SweepTrial]]:
     """Trials by scenario, in the order of the keys' values."""
     groups: dict[tuple[str, ...], list[SweepTrial]] = {}
-    for each in trials:
-        groups.setdefault(tuple(value_of(each.trial, key) or "null" for key in keys), []).append(each)
+    for measured in trials:
+        groups.setdefault(tuple(value_of(measured.trial, key) or "null" for key in keys), []).append(measured)
 
     def order(name: tuple[str, ...]) -> list[tuple[bool, float, str]]:
         return [by_size(value) for value in name]
@@ -129,9 +133,11 @@ def _grouped(trials: Sequence[SweepTrial], keys: Sequence[str]) -> dict[tuple[st
     return {name: groups[name] for name in sorted(groups, key=order)}
 
 
-def _titles(found: Sequence[SweepTrial], every: Sequence[SweepTrial], arms: Sequence[Settings]) -> list[str]:
+def _titles(
+    recorded: Sequence[SweepTrial], every: Sequence[SweepTrial], arms: Sequence[Settings]
+) -> list[str]:
     """The arms' names, no two the same: with its settings if another has the same name."""
-    titles = [_title(found, arm) or _title(every, arm) for arm in arms]
+    titles = [_title(recorded, arm) or _title(every, arm) for arm in arms]
     return [
         f"{title} [{settings_text(arm)}]" if titles.count(title) > 1 else title
         for title, arm in zip(titles, arms, strict=True)
@@ -140,7 +146,7 @@ def _titles(found: Sequence[SweepTrial], every: Sequence[SweepTrial], arms: Sequ
 
 def _title(trials: Sequence[SweepTrial], arm: Settings) -> str:
     """An arm's name; its settings if the name is not the same in all scenarios; empty for no trial."""
-    names = {arm_name(each.trial, arm) for each in trials if matches(each.trial, arm)}
+    names = {arm_name(measured.trial, arm) for measured in trials if matches(measured.trial, arm)}
     if len(names) == 1:
         return names.pop()
     return settings_text(arm) if names else ""
@@ -150,7 +156,7 @@ def _separating(pair: Pair, trials: Sequence[SweepTrial], keys: Sequence[str]) -
     """Keys of scenarios whose values no trial of one side shares with a trial of the other."""
 
     def known(arm: Settings, key: str) -> set[str | None]:
-        return {value_of(each.trial, key) for each in trials if matches(each.trial, arm)}
+        return {value_of(measured.trial, key) for measured in trials if matches(measured.trial, arm)}
 
     return [key for key in keys if not known(pair.baseline, key) & known(pair.candidate, key)]
 
@@ -164,7 +170,7 @@ def _refuse_apart(
 ) -> None:
     """ConfigError if no two arms share a scenario, so that nothing can be compared."""
     sides = [(arms.index(pair.baseline), arms.index(pair.candidate)) for pair in wanted]
-    if any(each.tried[old] and each.tried[new] for old, new in sides for each in groups):
+    if any(scenario.tried[old] and scenario.tried[new] for old, new in sides for scenario in groups):
         return
     old, new = sides[0]
     keys = ", ".join(separating) or "several keys together"
@@ -175,20 +181,20 @@ def _refuse_apart(
 
 
 def _scenario(of: ScenarioTrials, arms: Sequence[Settings], titles: Sequence[str]) -> Scenario:
-    each = zip(titles, arms, of.valid, strict=True)
+    columns = zip(titles, arms, of.valid, strict=True)
     return Scenario(
-        name=of.name, arms=tuple(_arm(title, arm, blocks) for title, arm, blocks in each if blocks)
+        name=of.name, arms=tuple(_arm(title, arm, blocks) for title, arm, blocks in columns if blocks)
     )
 
 
 def _arm(name: str, settings: Settings, blocks: Blocks) -> Arm:
-    trials = tuple(_trial_result(label(block), each) for block, each in blocks.items())
+    trials = tuple(_trial_result(label(block), measured) for block, measured in blocks.items())
     return Arm(
         name=name,
         settings=dict(settings),
         latency=mean([trial.latency_mean_s for trial in trials]),
         trials=trials,
-        transfer_rate=transfer_rate([each.trial for each in blocks.values()]),
+        transfer_rate=transfer_rate([measured.trial for measured in blocks.values()]),
     )
 
 
@@ -208,25 +214,25 @@ def _trial_result(block: str, measured: SweepTrial) -> TrialResult:
     )
 
 
-def _excluded(found: TrialSet) -> list[ExcludedTrial]:
+def _excluded(trial_set: TrialSet) -> list[ExcludedTrial]:
     out = [
         ExcludedTrial(
-            folder=each.trial.folder,
-            arm=each.trial.arm,
-            block=str(each.trial.block + 1),
-            reason=_reason(each.trial),
+            folder=measured.trial.folder,
+            arm=measured.trial.arm,
+            block=str(measured.trial.block + 1),
+            reason=_reason(measured.trial),
         )
-        for each in found.trials
-        if not counts(each.trial)
+        for measured in trial_set.trials
+        if not counts(measured.trial)
     ]
     out += [
         ExcludedTrial(
-            folder=each.folder,
-            arm=each.arm,
-            block="" if each.block is None else str(each.block + 1),
-            reason=each.reason,
+            folder=missing.folder,
+            arm=missing.arm,
+            block="" if missing.block is None else str(missing.block + 1),
+            reason=missing.reason,
         )
-        for each in found.missing
+        for missing in trial_set.missing
     ]
     return out
 
@@ -248,12 +254,12 @@ def _caveats(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
         lines.append(
             "One block: no confidence interval, so differences may be noise. Run several with blocks=5."
         )
-    if any(len(each.config["cluster"]["nodes"]) == 1 for each in trials):
+    if any(len(trial.config["cluster"]["nodes"]) == 1 for trial in trials):
         lines.append(
             "On one node there are no connections between nodes, so the runtime setting has no effect."
         )
     lines += [*result_caveats(trials), *bounds.caveats(trials), *speed.caveats(trials)]
-    scales = sorted({each.network.scale for each in trials if each.network})
+    scales = sorted({trial.network.scale for trial in trials if trial.network})
     if scales:
         text = " and ".join(f"1/{scale:g} of the rates" if scale != 1 else "the rates" for scale in scales)
         lines.append(f"Measured on an emulated cluster: its links have {text} in its configuration.")

@@ -43,8 +43,8 @@ def plain(comparison: Comparison) -> dict[str, Any]:
     """A comparison as plain values; trials by the names of their folders, wherever these are."""
     data = asdict(comparison)
     trials = [trial for scenario in data["scenarios"] for arm in scenario["arms"] for trial in arm["trials"]]
-    for each in (*trials, *data["excluded"], *data["provenance"]["sources"]):
-        each["folder"] = Path(each["folder"]).name
+    for entry in (*trials, *data["excluded"], *data["provenance"]["sources"]):
+        entry["folder"] = Path(entry["folder"]).name
     return {"version": DATA_VERSION, **data}
 
 

@@ -17,13 +17,13 @@ def notes(trials: Sequence[Trial]) -> list[str]:
     Trials of another block ran between them, for example when ``resume`` repeats failed trials, or hours
     passed.
     """
-    found: list[str] = []
+    sentences: list[str] = []
     for number in sorted({trial.block for trial in trials}):
         own = sorted((trial for trial in trials if trial.block == number), key=_start_s)
         others = [trial for trial in trials if trial.block != number]
-        found += _broken_up(own, others)
-        found += _apart(own)
-    return found
+        sentences += _broken_up(own, others)
+        sentences += _apart(own)
+    return sentences
 
 
 def _broken_up(own: Sequence[Trial], others: Sequence[Trial]) -> Iterator[str]:

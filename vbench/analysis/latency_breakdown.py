@@ -59,9 +59,9 @@ def _of_request(from_s: float, to_s: float, spans: Sequence[SpanLine]) -> Mappin
     active: dict[str, int] = {}
     at_s = from_s
     for edge_s, change, part in [*edges, (to_s, 0, OTHER)]:
-        counted = _counted([each for each, count in active.items() if count])
-        for each in counted:
-            parts[each] += (edge_s - at_s) / len(counted)
+        counted = _counted([name for name, count in active.items() if count])
+        for name in counted:
+            parts[name] += (edge_s - at_s) / len(counted)
         at_s = edge_s
         active[part] = active.get(part, 0) + change
     return parts

@@ -26,11 +26,11 @@ class LedgerAccount:
     """Trials that were begun and are not among the records: id, arm, block, at, status, fate."""
 
 
-def account(found: TrialSet, trials: Sequence[Trial], book: Ledger | None) -> LedgerAccount:
+def account(trial_set: TrialSet, trials: Sequence[Trial], book: Ledger | None) -> LedgerAccount:
     """What became of all trials of this comparison, by the ledger ``book``; ``trials``: those that were
     audited."""
     counted = sum(counts(trial) for trial in trials)
-    ours = _ours(found, trials, book) if book else {}
+    ours = _ours(trial_set, trials, book) if book else {}
     if book is None or not ours:
         where = "No ledger" if book is None else f"{ledger.LEDGER} has none of these trials"
         return LedgerAccount(
@@ -41,7 +41,7 @@ def account(found: TrialSet, trials: Sequence[Trial], book: Ledger | None) -> Le
             superseded=(),
         )
     here = {trial.trial_id: trial for trial in trials}
-    aside = _set_aside(found)
+    aside = _set_aside(trial_set)
     tally = dict.fromkeys(("counted", "invalid", "interrupted", "missing"), 0)
     faults = list(book.faults)
     superseded: list[Mapping[str, str | int]] = []
@@ -82,12 +82,12 @@ def account(found: TrialSet, trials: Sequence[Trial], book: Ledger | None) -> Le
     )
 
 
-def _ours(found: TrialSet, trials: Sequence[Trial], book: Ledger) -> dict[str, Begun]:
+def _ours(trial_set: TrialSet, trials: Sequence[Trial], book: Ledger) -> dict[str, Begun]:
     """The trials that belong to this comparison, with or without a record: those of its sweeps, whatever
     ``sweep.json`` says by now, or of its experiment."""
     ids = {trial.trial_id for trial in trials}
-    sweeps = {found.sweep_id, *(line.sweep_id for one, line in book.begun.items() if one in ids)} - {""}
-    experiment = None if found.sweep_id else found.name
+    sweeps = {trial_set.sweep_id, *(line.sweep_id for one, line in book.begun.items() if one in ids)} - {""}
+    experiment = None if trial_set.sweep_id else trial_set.name
     return {
         one: line
         for one, line in book.begun.items()
@@ -95,10 +95,10 @@ def _ours(found: TrialSet, trials: Sequence[Trial], book: Ledger) -> dict[str, B
     }
 
 
-def _set_aside(found: TrialSet) -> set[str]:
+def _set_aside(trial_set: TrialSet) -> set[str]:
     """Ids of the trials that were repeated, whose first records a sweep keeps."""
     ids = set()
-    for path in (found.folder / EARLIER).glob("*"):
+    for path in (trial_set.folder / EARLIER).glob("*"):
         try:
             ids.add(read_trial(path).trial_id)
         except RecordError:

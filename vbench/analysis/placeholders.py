@@ -10,13 +10,17 @@ from vbench.analysis.trials import MissingTrial, SweepTrial, TrialSet
 from vbench.record.trial import Trial
 
 
-def placeholders(found: TrialSet) -> list[SweepTrial]:
+def placeholders(trial_set: TrialSet) -> list[SweepTrial]:
     """An invalid trial for each planned one without a record.
 
     Without them, a scenario in which nothing was measured would be in no table.
     """
-    trials = [each.trial for each in found.trials]
-    return [SweepTrial(trial=_placeholder(each, trials), sweep="") for each in found.missing if each.settings]
+    trials = [measured.trial for measured in trial_set.trials]
+    return [
+        SweepTrial(trial=_placeholder(missing, trials), sweep="")
+        for missing in trial_set.missing
+        if missing.settings
+    ]
 
 
 def _placeholder(missing: MissingTrial, trials: Sequence[Trial]) -> Trial:
@@ -46,7 +50,7 @@ def _config(settings: Mapping[str, str], trials: Sequence[Trial]) -> dict[str, A
     that no trial has used is known by name only."""
     config: dict[str, Any] = copy.deepcopy(dict(trials[0].config))
     # Groups first: keys below them may override what they set.
-    for key in sorted(settings, key=lambda each: each.count(".")):
+    for key in sorted(settings, key=lambda dotted: dotted.count(".")):
         *parents, last = key.replace("/", ".").split(".")
         node = config
         for parent in parents:

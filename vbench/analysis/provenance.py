@@ -19,7 +19,7 @@ def of(audited: Sequence[AuditedTrial], ledgered: LedgerAccount) -> Provenance:
         faults=(*_named(audited, "faults"), *ledgered.faults),
         remarks=tuple(_named(audited, "remarks")),
         earlier=ledgered.earlier,
-        sources=tuple(_source(each) for each in audited),
+        sources=tuple(_source(trial) for trial in audited),
         superseded=ledgered.superseded,
     )
 
@@ -36,9 +36,9 @@ def changed(faults: Sequence[str]) -> str:
 def _named(audited: Sequence[AuditedTrial], what: str) -> list[str]:
     """Each fault or remark with its trial; one that several trials have only once, with their number."""
     trials: dict[str, list[str]] = {}
-    for each in audited:
-        trial = each.measured.trial
-        for text in getattr(each, what):
+    for audited_trial in audited:
+        trial = audited_trial.measured.trial
+        for text in getattr(audited_trial, what):
             name = f"trial {Path(trial.folder).name} ({trial.arm}, block {trial.block + 1})"
             trials.setdefault(text, []).append(name)
     return [

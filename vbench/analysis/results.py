@@ -196,17 +196,17 @@ class Comparison:
     @property
     def metrics(self) -> dict[str, float]:
         """The improvements and their intervals, by names that MLflow accepts."""
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         for table in self.tables:
             for row in table.rows:
                 if row.improvement is None:
                     continue
                 suffix = _allowed(f"{row.scenario}/{table.candidate} against {table.baseline}")
-                found[f"improvement_percent/{suffix}"] = row.improvement.percent
+                values[f"improvement_percent/{suffix}"] = row.improvement.percent
                 if row.improvement.low_percent is not None and row.improvement.high_percent is not None:
-                    found[f"improvement_low_percent/{suffix}"] = row.improvement.low_percent
-                    found[f"improvement_high_percent/{suffix}"] = row.improvement.high_percent
-        return found
+                    values[f"improvement_low_percent/{suffix}"] = row.improvement.low_percent
+                    values[f"improvement_high_percent/{suffix}"] = row.improvement.high_percent
+        return values
 
     def inconclusive(self, percent: float) -> list[tuple[Table, TableRow]]:
         """Rows in which the candidate's latency is higher by more than ``percent``, but not its whole

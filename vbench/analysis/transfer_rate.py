@@ -59,7 +59,7 @@ def _caps(trial: Trial) -> tuple[int, float, float] | None:
         return None
     links = {link.node: link for link in trial.network.links}
     nodes = [next(iter(trial.load_report.placement.get(name, {})), "") for name in (SENDER, RECEIVER)]
-    ends = [links[node] for node in nodes if node in links]
-    if len(ends) != 2:
+    used = [links[node] for node in nodes if node in links]
+    if len(used) != 2:
         return None
-    return connections(trial), ends[0].flow_mbps, min(link.nic_mbps for link in ends)
+    return connections(trial), used[0].flow_mbps, min(link.nic_mbps for link in used)

@@ -67,23 +67,23 @@ def read_sweep(folder: Path) -> TrialSet:
     swept, planned = _plan(folder)
     trials: list[SweepTrial] = []
     missing: list[MissingTrial] = []
-    for each in planned:
-        path = folder / each.folder
+    for plan in planned:
+        path = folder / plan.folder
         try:
             trials.append(SweepTrial(trial=read_trial(path), sweep=""))
         except RecordError as error:
-            reason = _brief(error, path) if (path / TRIAL).exists() else each.reason
+            reason = _brief(error, path) if (path / TRIAL).exists() else plan.reason
             missing.append(
                 MissingTrial(
-                    folder=each.folder,
-                    arm=each.arm,
-                    block=each.block,
-                    settings=each.settings,
+                    folder=plan.folder,
+                    arm=plan.arm,
+                    block=plan.block,
+                    settings=plan.settings,
                     reason=reason,
                 )
             )
     if not trials:
-        bad = next((each for each in missing if (folder / each.folder / TRIAL).exists()), None)
+        bad = next((trial for trial in missing if (folder / trial.folder / TRIAL).exists()), None)
         if bad:
             raise RecordError(f"{folder} holds no readable trial; the first: {bad.reason}")
         raise RecordError(f"{folder} holds no trial yet: there is nothing to compare")
@@ -115,7 +115,7 @@ def _plan(folder: Path) -> tuple[tuple[str, ...], list[MissingTrial]]:
             return swept, [_planned(item, swept) for item in plan["trials"]]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"{path} is not the plan of a sweep, or of another version of vbench") from error
-    names = sorted(each.parent.name for each in folder.glob(f"*/{TRIAL}"))
+    names = sorted(path.parent.name for path in folder.glob(f"*/{TRIAL}"))
     return swept, [MissingTrial(folder=name, arm="", block=None, settings={}, reason="") for name in names]
 
 
@@ -133,12 +133,12 @@ def _planned(item: Mapping[str, Any], swept: Sequence[str]) -> MissingTrial:
 def _settings(arm: str, swept: Sequence[str]) -> dict[str, str]:
     """Key -> value from an arm's name, ``mode=combined runtime=oss``, for the keys that a sweep can vary."""
     keys = "|".join(re.escape(key) for key in (*swept, "mode", "runtime"))
-    found = {}
+    settings = {}
     for part in re.split(rf" (?=(?:{keys})=)", arm):
         key, equals, value = part.partition("=")
         if equals:
-            found[key] = value
-    return found
+            settings[key] = value
+    return settings
 
 
 def _brief(error: RecordError, folder: Path) -> str:
@@ -173,7 +173,9 @@ def read_experiment(outputs: Path, experiment: str) -> Iterator[TrialSet]:
             raise ConfigError(
                 f"the experiment '{experiment}' in {database} has no completely logged, readable trial{why}"
             )
-        swept = tuple(dict.fromkeys(key for each in trials for key in each.trial.swept if key != "block"))
+        swept = tuple(
+            dict.fromkeys(key for measured in trials for key in measured.trial.swept if key != "block")
+        )
         yield TrialSet(
             name=experiment, swept=swept, trials=_in_order(trials), missing=missing, folder=outputs
         )
@@ -183,9 +185,9 @@ def _download(database: Path, experiment: str, into: Path) -> tuple[list[SweepTr
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=f"sqlite:///{database.resolve()}")
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
-        names = [each.name for each in client.search_experiments()]
+    logged = client.get_experiment_by_name(experiment)
+    if logged is None:
+        names = [other.name for other in client.search_experiments()]
         raise ConfigError(
             f"there is no experiment '{experiment}' in {database}: {nearest(experiment, names)}"
         )
@@ -194,7 +196,7 @@ def _download(database: Path, experiment: str, into: Path) -> tuple[list[SweepTr
     token = None
     while True:
         page = client.search_runs(
-            [found.experiment_id], "tags.`vbench.logged` = 'whole'", max_results=500, page_token=token
+            [logged.experiment_id], "tags.`vbench.logged` = 'whole'", max_results=500, page_token=token
         )
         for run in page:
             try:
@@ -222,10 +224,10 @@ def _of_run(client: Any, run: Any, into: Path) -> SweepTrial:
     if TRIAL not in logged:
         raise RecordError(f"it has no {TRIAL} under {ARTIFACTS}")
     # Everything that rules are judged by and the ledger has hashes of.
-    for name in (each for each in logged if Path(each).suffix in HASHED):
+    for name in (artifact for artifact in logged if Path(artifact).suffix in HASHED):
         client.download_artifacts(run.info.run_id, name, str(folder))
     return SweepTrial(trial=read_trial(folder), sweep=run.data.tags.get("mlflow.parentRunId", ""))
 
 
 def _in_order(trials: Sequence[SweepTrial]) -> list[SweepTrial]:
-    return sorted(trials, key=lambda each: each.trial.started)
+    return sorted(trials, key=lambda measured: measured.trial.started)

@@ -153,19 +153,19 @@ def _run(options: argparse.Namespace) -> int:
     display = Display()
     if options.render:
         return _render(options, display)
-    with _found(options) as (found, default):
+    with _found(options) as (trial_set, default):
         out = options.out or default / _below(baseline, candidate)
-        comparison = compare(found, baseline or None, candidate or None, across, options.half_width)
+        comparison = compare(trial_set, baseline or None, candidate or None, across, options.half_width)
         if comparison is None:
             raise ConfigError(
-                f"{found.name} varies neither runtime nor runtime.connections nor label. Name two arms with"
-                f" --baseline KEY=VALUE --candidate KEY=VALUE"
+                f"{trial_set.name} varies neither runtime nor runtime.connections nor label. Name two arms"
+                f" with --baseline KEY=VALUE --candidate KEY=VALUE"
             )
         files = write(comparison, out)
         show(display.console, comparison)
         display.say(f"written    {files[0]} and {len(files) - 1} other files")
         if options.log:
-            _log(options.folder, options.outputs, found, files, comparison)
+            _log(options.folder, options.outputs, trial_set, files, comparison)
     return status(comparison, options.fail_on_regression, options.require_non_inferior)
 
 
@@ -191,8 +191,8 @@ def _found(options: argparse.Namespace) -> Iterator[tuple[TrialSet, Path]]:
     if options.log:
         raise ConfigError("--log goes with a sweep's folder: an experiment has no run of its own")
     outputs = options.outputs or Path("outputs")
-    with read_experiment(outputs, options.experiment) as found:
-        yield found, outputs / "comparisons" / _safe(options.experiment)
+    with read_experiment(outputs, options.experiment) as trial_set:
+        yield trial_set, outputs / "comparisons" / _safe(options.experiment)
 
 
 def _below(baseline: Settings, candidate: Settings) -> str:
@@ -211,10 +211,10 @@ def _safe(name: str) -> str:
 
 
 def _log(
-    folder: Path, outputs: Path | None, found: TrialSet, files: list[Path], comparison: Comparison
+    folder: Path, outputs: Path | None, trial_set: TrialSet, files: list[Path], comparison: Comparison
 ) -> None:
     from vbench.tracking.mlflow import Tracker
 
-    config = found.trials[0].trial.config
+    config = trial_set.trials[0].trial.config
     tracker = Tracker(outputs or Path(config["outputs"]), config["tracking"]["experiment"])
     tracker.log_comparison(folder, files, comparison.metrics)

@@ -63,17 +63,17 @@ def main(arguments: list[str] | None = None) -> int:
     except VbenchError as error:
         print(f"vbench: {error}", file=sys.stderr)
         return error.exit_status
-    found = list(examine(config))
+    requirements = list(examine(config))
     width = None if sys.stdout.isatty() else shutil.get_terminal_size((110, 24)).columns
     console = Console(highlight=False, width=width)
     table = Table()
     for name in ("needed", "", "found"):
         table.add_column(name)
-    for requirement in found:
+    for requirement in requirements:
         mark = Text("yes", "green") if requirement.is_met else Text("NO", "bold red")
         table.add_row(requirement.name, mark, Text(requirement.found))
     console.print(table)
-    missing = [requirement for requirement in found if not requirement.is_met]
+    missing = [requirement for requirement in requirements if not requirement.is_met]
     for requirement in missing:
         console.print(Text(f"{requirement.name}: {requirement.remedy}"), soft_wrap=True)
     console.print("cluster=emulated cannot run here" if missing else "cluster=emulated can run here")

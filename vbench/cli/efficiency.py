@@ -108,10 +108,10 @@ def measure(trial: Trial, clip: Clip, videos: int, display: Display) -> SinglePr
 
 
 def _latest(runs: Path) -> Path:
-    found = sorted(path.parent for path in runs.glob(f"*/{TRIAL}"))
-    if not found:
+    folders = sorted(path.parent for path in runs.glob(f"*/{TRIAL}"))
+    if not folders:
         raise ConfigError(f"{runs} holds no trial. Name the folder of one, or run python -m vbench first")
-    return found[-1]
+    return folders[-1]
 
 
 def _checked(trial: Trial) -> Clip:

@@ -30,11 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--experiment", help="name of the MLflow experiment (default: as in the record)")
     options = parser.parse_args(arguments)
     try:
-        found = {folder: trial_folders(folder) for folder in options.folders}
-        for folder, trials in found.items():
+        by_folder = {folder: trial_folders(folder) for folder in options.folders}
+        for folder, trials in by_folder.items():
             if not trials:
                 raise RecordError(f"there is no {TRIAL} in {folder} or below it")
-        return _log_all([folder for trials in found.values() for folder in trials], options)
+        return _log_all([folder for trials in by_folder.values() for folder in trials], options)
     except (RecordError, TrackingError) as error:
         print(f"vbench: {error}", file=sys.stderr)
         return error.exit_status if isinstance(error, TrackingError) else ConfigError.exit_status

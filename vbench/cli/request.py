@@ -83,10 +83,10 @@ def _detections_table(frames: Sequence[FrameAnswer], total: int) -> Table:
     for frame in frames:
         if not frame.detections:
             table.add_row(f"{frame.time_s:.3f}", "nothing", "", "")
-        for nth, found in enumerate(frame.detections[:DETECTIONS_SHOWN]):
+        for nth, detection in enumerate(frame.detections[:DETECTIONS_SHOWN]):
             time_s = "" if nth else f"{frame.time_s:.3f}"
-            box = ", ".join(f"{edge:.0f}" for edge in found.box)
-            table.add_row(time_s, found.class_name, f"{found.score:.2f}", box)
+            box = ", ".join(f"{edge:.0f}" for edge in detection.box)
+            table.add_row(time_s, detection.class_name, f"{detection.score:.2f}", box)
         if len(frame.detections) > DETECTIONS_SHOWN:
             table.add_row("", f"and {len(frame.detections) - DETECTIONS_SHOWN} more", "", "")
         table.add_section()

@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trials = trial_folders(folder)
             if not trials:
                 raise RecordError(f"there is no trial in {folder} or below it")
-            for each in trials:
-                same &= _show(console, each, show_all=options.all)
+            for trial_folder in trials:
+                same &= _show(console, trial_folder, show_all=options.all)
     except RecordError as error:
         print(f"vbench: {error}", file=sys.stderr)
         return 2
@@ -57,23 +57,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show(console: Console, folder: Path, *, show_all: bool) -> bool:
     """Print one trial's lines; whether both verdicts agree."""
     trial = read_trial(folder)
-    found = judged(folder, trial)
-    valid = all(rule.passed for rule in found)
-    now, then = ("valid" if each else "INVALID" for each in (valid, trial.valid))
+    rules = judged(folder, trial)
+    valid = all(rule.passed for rule in rules)
+    now, then = ("valid" if verdict else "INVALID" for verdict in (valid, trial.valid))
     text = f"{folder}  block {trial.block + 1}  {trial.arm}  recorded: {then}  now: {now}"
     if loosened := bounds.loosened(trial.config):
         text += f"  loosened: {', '.join(loosened)}"
     console.print(Text(text, style="" if valid == trial.valid else "bold red"))
     for caveat in result_caveats([trial]):
         console.print(Text(f"  {caveat}", style="yellow"))
-    for rule in found:
+    for rule in rules:
         if show_all or not rule.passed:
             console.print(Text(f"  {'passed' if rule.passed else 'broken'}  {rule.line}"))
-    _append(folder, trial, found)
+    _append(folder, trial, rules)
     return valid == trial.valid
 
 
-def _append(folder: Path, trial: Trial, found: Sequence[Rule]) -> None:
+def _append(folder: Path, trial: Trial, rules: Sequence[Rule]) -> None:
     """Append the new verdict to the ledger that has the trial, if there is one that can be written to."""
     book = ledger.find(folder, Path(trial.config.get("outputs", "outputs")))
     if book is None or trial.trial_id not in book.begun:
@@ -81,8 +81,8 @@ def _append(folder: Path, trial: Trial, found: Sequence[Rule]) -> None:
     facts = {
         "trial_id": trial.trial_id,
         "at": environment.now(),
-        "valid": all(rule.passed for rule in found),
-        "broken": [rule.name for rule in found if not rule.passed],
+        "valid": all(rule.passed for rule in rules),
+        "broken": [rule.name for rule in rules if not rule.passed],
         "code": environment.code(),
     }
     try:

@@ -12,7 +12,7 @@ ROUNDS = 2
 """Requests whose objects a store must hold: one's may still be on their way out when the next's come."""
 
 
-def ends(cluster: ClusterConfig) -> tuple[str, str]:
+def transfer_endpoints(cluster: ClusterConfig) -> tuple[str, str]:
     """Names of the sender and the receiver, where frames would go from a decoder to the model.
 
     The sender is the node with ``decode_only``, else the last; the receiver the node with ``infer_only``,
@@ -58,7 +58,7 @@ def problems(config: Config) -> Iterator[str]:
         )
         return
     needed_mb = ROUNDS * load.objects * load.object_mb
-    name = min(ends(cluster), key=lambda end: cluster.nodes[end].object_store_mb)
+    name = min(transfer_endpoints(cluster), key=lambda end: cluster.nodes[end].object_store_mb)
     store_mb = cluster.nodes[name].object_store_mb
     if needed_mb > SPILLING_THRESHOLD * store_mb:
         yield (

@@ -125,12 +125,12 @@ def _groups(pid: int | str, proc: Path) -> dict[str, str]:
 
 
 def _parsed(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
-            found[controller] = path
-    return found
+            paths[controller] = path
+    return paths
 
 
 def _mounts(proc: Path) -> Iterator[tuple[str, Path, str, list[str]]]:

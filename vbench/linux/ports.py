@@ -9,12 +9,12 @@ def free_ports(host: str, count: int) -> list[int]:
     """Different TCP ports of ``host`` on which nothing listens now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
-        for each in sockets:
-            each.bind((host, 0))
-        return [each.getsockname()[1] for each in sockets]
+        for listener in sockets:
+            listener.bind((host, 0))
+        return [listener.getsockname()[1] for listener in sockets]
     finally:
-        for each in sockets:
-            each.close()
+        for listener in sockets:
+            listener.close()
 
 
 def port_is_free(host: str, port: int) -> bool:

@@ -43,10 +43,10 @@ class TcpConnections:
         Owners are not checked: only raylets connect to a raylet's object manager. IPv4 within
         IPv6, as gRPC dials, counts as the IPv4 that it is.
         """
-        found: Counter[Address] = Counter()
+        counts: Counter[Address] = Counter()
         for family in (socket.AF_INET, socket.AF_INET6):
-            found.update(self._of_family(family))
-        return found
+            counts.update(self._of_family(family))
+        return counts
 
     def _of_family(self, family: int) -> Iterator[Address]:
         request = REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_ESTABLISHED)
@@ -75,14 +75,14 @@ def listening_sockets(connection: socket.socket, host: str, port: int) -> set[in
 
     ``connection``: a netlink socket of the network namespace. OSError if the kernel does not report them.
     """
-    found = set()
+    inodes = set()
     for family in (socket.AF_INET, socket.AF_INET6):
         request = REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_LISTEN)
         for body in dump(connection, SOCK_DIAG_BY_FAMILY, request, "its listening sockets"):
             local_port, address, inode = LISTENING.unpack_from(body)
             if int.from_bytes(local_port) == port and _takes(family, address, host):
-                found.add(inode)
-    return found
+                inodes.add(inode)
+    return inodes
 
 
 def _takes(family: int, address: bytes, host: str) -> bool:

@@ -93,9 +93,9 @@ def _cpu_s() -> float:
 def compute_first_s(requests: Sequence[Request], spans: Sequence[SpanLine]) -> Mapping[str, float]:
     """Stage -> seconds of compute per frame of the slowest of these requests, which are the warm-up's: at
     least one of them cannot have been answered from what an earlier one left."""
-    found = {}
+    first_s = {}
     for stage in STAGES:
         seconds = [value for _, value in compute_per_frame_s(stage, requests, spans)]
         if seconds:
-            found[stage] = max(seconds)
-    return found
+            first_s[stage] = max(seconds)
+    return first_s

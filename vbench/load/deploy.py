@@ -25,13 +25,13 @@ POLL_S = 0.1
 
 
 @contextmanager
-def exclusive_serve(place: ClusterEndpoint) -> Iterator[None]:
+def exclusive_serve(endpoint: ClusterEndpoint) -> Iterator[None]:
     """On an attached cluster, Serve runs for this block only.
 
     TrialError if Serve is already running: the trial would measure both, and shut both down. On a cluster of
     the trial's own this does nothing: the whole cluster ends with the trial.
     """
-    if place.is_here:
+    if endpoint.is_here:
         yield
         return
     if controller_is_running():

@@ -41,9 +41,9 @@ class Observation:
     """
 
     def __init__(self, job: LoadSpec) -> None:
-        assert job.place is not None, "a load needs a cluster"
+        assert job.endpoint is not None, "a load needs a cluster"
         self._job = job
-        self.place = job.place
+        self.endpoint = job.endpoint
         self.phases_s: dict[str, float] = {}
         self._samples: list[NodeSample] = []
         self._flags: list[NodeRuntime] = []
@@ -54,9 +54,9 @@ class Observation:
         self._idle_after: LinkIdle | None = None
         with self.phase("connect"):
             progress("connecting to Ray")
-            ray.init(address=job.place.address, logging_level="ERROR", log_to_driver=False)
-            self.names = _node_names(job.place, job.config.cluster.start_timeout_s)
-            self._agents = None if job.place.is_here else self._start_agents()
+            ray.init(address=job.endpoint.address, logging_level="ERROR", log_to_driver=False)
+            self.names = _node_names(job.endpoint, job.config.cluster.start_timeout_s)
+            self._agents = None if job.endpoint.is_here else self._start_agents()
         """The names of the configuration by Ray's node ids."""
 
     def _start_agents(self) -> "Agents":
@@ -69,19 +69,19 @@ class Observation:
         start_s = INSTALL_S if self._job.config.cluster.dependencies == PIP else START_S
         load = self._job.config.load
         agents = Agents(
-            *(self.place, ids, ray_nodes(ray.nodes()), load.sample_period_s),
+            *(self.endpoint, ids, ray_nodes(ray.nodes()), load.sample_period_s),
             progress=progress,
             speed_percent=load.max_speed_change_percent,
             start_s=start_s,
         )
         runtime = self._job.config.runtime
         asked = flag_variables(runtime.connections)
-        for found in agents.runtime:
-            if found.flags is not None and dict(found.flags) != asked:
+        for raylet in agents.runtime:
+            if raylet.flags is not None and dict(raylet.flags) != asked:
                 raise InputError(
-                    f"runtime={runtime.name} does not match this cluster: the raylet on {found.node} has"
-                    f" {flags_text(found.flags)}, but the trial needs {flags_text(asked)}. A raylet reads its"
-                    " flags once: restart the cluster with them, or use the runtime that it has."
+                    f"runtime={runtime.name} does not match this cluster: the raylet on {raylet.node}"
+                    f" has {flags_text(raylet.flags)}, but the trial needs {flags_text(asked)}. A raylet"
+                    " reads its flags once: restart the cluster with them, or use the runtime that it has."
                 )
         if (apart_s := clock_skew.apart_s(agents.clocks_off_s)) > clock_skew.MOST_APART_S:
             raise InputError(
@@ -110,10 +110,10 @@ class Observation:
 
     @contextmanager
     def _sample_locally(self) -> Iterator[None]:
-        place = self.place
-        raylets = raylet_flags.raylet_of_each(place)
+        endpoint = self.endpoint
+        raylets = raylet_flags.raylet_of_each(endpoint)
         period_s = self._job.config.load.sample_period_s
-        sampler = NodeSampler(place, ray_nodes(ray.nodes()), period_s, raylets)
+        sampler = NodeSampler(endpoint, ray_nodes(ray.nodes()), period_s, raylets)
         kills = procfs.oom_kills()
         client = StallWatch("client")
         with self.phase("measure"), sampler.running(), client.running():
@@ -128,7 +128,7 @@ class Observation:
             self._idle_after = self._wait_for_idle_links()
         self._oom_kills = None if kills is None else (procfs.oom_kills() or 0) - kills
         self._samples = sampler.samples
-        self._flags = raylet_flags.raylet_flags(place.temp_dir, place.nodes)
+        self._flags = raylet_flags.raylet_flags(endpoint.temp_dir, endpoint.nodes)
 
     @contextmanager
     def _sample_remotely(self) -> Iterator[None]:
@@ -144,11 +144,11 @@ class Observation:
 
     def _wait_for_idle_links(self) -> LinkIdle | None:
         """Wait until the links are idle; TrialError if they do not become so. None if there are no links."""
-        if not self.place.links:
+        if not self.endpoint.links:
             return None
         progress("waiting for idle links")
-        pids = raylet_flags.raylet_of_each(self.place)
-        return wait_until_idle(self.place.links, pids, self._job.config.load.timeout_s)
+        pids = raylet_flags.raylet_of_each(self.endpoint)
+        return wait_until_idle(self.endpoint.links, pids, self._job.config.load.timeout_s)
 
     def write(
         self,
@@ -194,12 +194,12 @@ class Observation:
         write_json(folder / LOAD_REPORT, load_report)
 
 
-def _node_names(place: ClusterEndpoint, timeout_s: float) -> dict[str, str]:
+def _node_names(endpoint: ClusterEndpoint, timeout_s: float) -> dict[str, str]:
     """Ray's node id -> name; a node that has just started may not be known to the others for a moment.
 
-    TrialError if one of ``place`` is not there within ``timeout_s``.
+    TrialError if one of ``endpoint`` is not there within ``timeout_s``.
     """
-    by_ip = {node.ip: node.name for node in place.nodes}
+    by_ip = {node.ip: node.name for node in endpoint.nodes}
     deadline = time.monotonic() + timeout_s
     while True:
         alive = [node for node in ray.nodes() if node["Alive"]]
@@ -207,7 +207,7 @@ def _node_names(place: ClusterEndpoint, timeout_s: float) -> dict[str, str]:
             node["NodeID"]: by_ip.get(node["NodeManagerAddress"], node["NodeManagerAddress"])
             for node in alive
         }
-        missing = [node.name for node in place.nodes if node.name not in names.values()]
+        missing = [node.name for node in endpoint.nodes if node.name not in names.values()]
         if not missing:
             return names
         if time.monotonic() > deadline:

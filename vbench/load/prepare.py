@@ -80,9 +80,9 @@ def _prepare(job: LoadSpec) -> Clip:
         cache / "reference",
         lambda done: progress("reference pass", done, expected),
     )
-    elsewhere = config.cluster.name == ATTACHED
+    is_attached = config.cluster.name == ATTACHED
     variants: list[tuple[dict[str, str], Reference]] = []
-    if known is not None and not elsewhere:
+    if known is not None and not is_attached:
         variants = _variants(config, clip, known, request, geometry, detector, expected, cache)
     prepared = Clip(
         path=str(clip),
@@ -100,8 +100,8 @@ def _prepare(job: LoadSpec) -> Clip:
         detector=detector.fingerprint,
         served_detector=create(args.model, threads=args.inference.threads).fingerprint,
         variants=[variant for variant, _ in variants],
-        checks=[one.checks for one in (reference, *(each for _, each in variants)) if one.checks],
-        compute_s={} if elsewhere else compute_alone_s(request, clip, geometry, detector_settings),
+        checks=[one.checks for one in (reference, *(by_variant for _, by_variant in variants)) if one.checks],
+        compute_s={} if is_attached else compute_alone_s(request, clip, geometry, detector_settings),
         periods_filled=periods_filled(clip, request.fps),
     )
     write_json(job.folder / PREPARED, prepared)
@@ -152,7 +152,7 @@ def _variants(
     """
     if clip.stat().st_size > LARGEST_VARIED_BYTES:
         return []
-    found = []
+    pairs = []
     unique_s = Fraction(str(known.settings.unique_s))
     for path in ensure_rotated(clip, unique_s, config.load.concurrency, note):
         with request.splitter(path) as splitter:
@@ -171,8 +171,8 @@ def _variants(
             lambda done: progress("reference pass of a variant", done, expected),
         )
         variant = {"path": str(path), "fingerprint": fingerprint, "reference": str(name)}
-        found.append((variant, reference))
-    return found
+        pairs.append((variant, reference))
+    return pairs
 
 
 def _nodes(config: Config) -> list[dict[str, Any]]:

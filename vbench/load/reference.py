@@ -127,17 +127,17 @@ def ensure_reference(
             for index in range(start, start + len(batch.pts))
             if is_checked(index, variant=checker.is_variant)
         }
-        for pts, digest, found in zip(
+        for pts, digest, detections in zip(
             batch.pts.tolist(), frame_digests(batch), detector.detect(batch.pixels), strict=True
         ):
-            boxes = batch.geometry.to_source(found.boxes)
-            detected.append(Detections(classes=found.classes, scores=found.scores, boxes=boxes))
+            boxes = batch.geometry.to_source(detections.boxes)
+            detected.append(Detections(classes=detections.classes, scores=detections.scores, boxes=boxes))
             frames.append(
                 ReferenceFrame(
                     pts=pts,
                     digest=digest,
-                    names=[detector.class_names[i] for i in found.classes],
-                    scores=found.scores.tolist(),
+                    names=[detector.class_names[i] for i in detections.classes],
+                    scores=detections.scores.tolist(),
                     boxes=boxes.tolist(),
                     moved=_moved(known, info, frames[-1].pts if frames else pts, pts),
                 )
@@ -221,10 +221,14 @@ def check(reference: Reference, answer: dict[str, Any], threshold: float) -> Ver
             what = "different bytes" if frame["pts"] == expected.pts else f"pts {frame['pts']}"
             notes.append(f"frame {index} (pts {expected.pts}) arrived with {what}")
             continue
-        each = frame["detections"]
+        detections = frame["detections"]
         differing = disagreements(
             expected.found(),
-            _found([d["class_name"] for d in each], [d["score"] for d in each], [d["box"] for d in each]),
+            _found(
+                [d["class_name"] for d in detections],
+                [d["score"] for d in detections],
+                [d["box"] for d in detections],
+            ),
             threshold,
         )
         objects_wrong += len(differing)

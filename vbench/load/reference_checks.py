@@ -65,8 +65,8 @@ class ReferenceChecker:
         """Whether the video begins with a later frame of the clip."""
         return self.known is not None and self.known.begins_at > 0
 
-    def add(self, index: int, pts: int, pixels: npt.NDArray[np.uint8], found: Found) -> None:
-        """Check a frame for which ``is_checked`` is true; ``found`` is in pixels of the upright picture.
+    def add(self, index: int, pts: int, pixels: npt.NDArray[np.uint8], observed: Found) -> None:
+        """Check a frame for which ``is_checked`` is true; ``observed`` is in pixels of the upright picture.
 
         ModelError if the bundled weights are not those of the package.
         """
@@ -80,16 +80,16 @@ class ReferenceChecker:
         expected = _upright(self._plain.detect(pixels, threshold), self.geometry)
         min_iou, max_difference = AGREES[self.model.precision]
         wrong = disagreements(
-            expected, found, threshold, min_iou=min_iou, max_score_difference=max_difference
+            expected, observed, threshold, min_iou=min_iou, max_score_difference=max_difference
         )
         self._compared += 1
-        self._objects += max(len(expected.names), len(found.names))
+        self._objects += max(len(expected.names), len(observed.names))
         missing = sum(text.startswith(NOT_FOUND) for text in wrong)
         # A misplaced object counts as both missing and surplus.
         self._wrong += max(missing, len(wrong) - missing)
         self._first = self._first or (f"frame {index}: {wrong[0]}" if wrong else "")
 
-    def result(self, moved: Sequence[bool | None], found: Sequence[Found]) -> ReferenceChecks:
+    def result(self, moved: Sequence[bool | None], objects: Sequence[Found]) -> ReferenceChecks:
         """The checks; ``moved``: of each frame of the pass, whether objects moved since the one before."""
         pictures = self._pictures()
         return ReferenceChecks(
@@ -100,7 +100,9 @@ class ReferenceChecker:
             plain_first=self._first,
             frames_moved=sum(bool(one) for one in moved) if self.known else None,
             frames_repeated=(
-                sum(bool(moved[i]) and is_repeated(found[i - 1], found[i]) for i in range(1, len(found)))
+                sum(
+                    bool(moved[i]) and is_repeated(objects[i - 1], objects[i]) for i in range(1, len(objects))
+                )
                 if self.known
                 else None
             ),
@@ -174,12 +176,12 @@ def _worst(
     return round(choose(map(value, pictures)), 4) if pictures else None
 
 
-def _upright(found: Found, geometry: FrameGeometry) -> Found:
+def _upright(observed: Found, geometry: FrameGeometry) -> Found:
     """With boxes in pixels of the upright picture."""
-    boxes = found.boxes.copy()
+    boxes = observed.boxes.copy()
     for axis, pad, inner, size in (
         (0, geometry.pad_x, geometry.inner_width, geometry.source_width),
         (1, geometry.pad_y, geometry.inner_height, geometry.source_height),
     ):
         boxes[:, axis::2] = np.clip((boxes[:, axis::2] - pad) * size / inner, 0, size)
-    return Found(names=found.names, scores=found.scores, boxes=boxes)
+    return Found(names=observed.names, scores=observed.scores, boxes=boxes)

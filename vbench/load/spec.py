@@ -23,7 +23,7 @@ class LoadSpec:
     config: Config
     folder: Path
     """The record's folder."""
-    place: ClusterEndpoint | None
+    endpoint: ClusterEndpoint | None
     """None while no cluster is up yet."""
 
 
@@ -36,8 +36,8 @@ def write_spec(job: LoadSpec) -> Path:
 
 def to_plain(job: LoadSpec) -> dict[str, Any]:
     """As plain values, for ``spec_from_plain``."""
-    place = asdict(job.place) if job.place else None
-    return {"config": asdict(job.config), "folder": str(job.folder), "place": place}
+    endpoint = asdict(job.endpoint) if job.endpoint else None
+    return {"config": asdict(job.config), "folder": str(job.folder), "endpoint": endpoint}
 
 
 def read_clip(folder: Path) -> Clip | None:
@@ -53,10 +53,10 @@ def read_spec(path: Path) -> LoadSpec:
 
 def spec_from_plain(data: dict[str, Any]) -> LoadSpec:
     """The job that ``to_plain`` gave."""
-    place = data["place"]
-    if place is not None:
-        nodes = [NodeAddress(**node) for node in place["nodes"]]
-        place = ClusterEndpoint(
-            **{**place, "nodes": nodes, "links": [Link(**link) for link in place["links"]]}
+    endpoint = data["endpoint"]
+    if endpoint is not None:
+        nodes = [NodeAddress(**node) for node in endpoint["nodes"]]
+        endpoint = ClusterEndpoint(
+            **{**endpoint, "nodes": nodes, "links": [Link(**link) for link in endpoint["links"]]}
         )
-    return LoadSpec(config=from_plain(data["config"]), folder=Path(data["folder"]), place=place)
+    return LoadSpec(config=from_plain(data["config"]), folder=Path(data["folder"]), endpoint=endpoint)

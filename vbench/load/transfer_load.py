@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import ray
 
-from vbench.config.transfer import ends, object_bytes
+from vbench.config.transfer import object_bytes, transfer_endpoints
 from vbench.errors import TrialError
 from vbench.load.events import progress
 from vbench.load.measurement import Observation
@@ -32,7 +32,7 @@ def drive(job: LoadSpec) -> None:
     TrialError if sender or receiver do not start, or the warm-up's objects do not arrive intact.
     """
     load = job.config.load
-    sender, receiver = ends(job.config.cluster)
+    sender, receiver = transfer_endpoints(job.config.cluster)
     observation = Observation(job)
     ids = {name: node_id for node_id, name in observation.names.items()}
     with ExitStack() as stack:

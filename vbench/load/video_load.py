@@ -69,7 +69,7 @@ def serving(job: LoadSpec, observation: Observation) -> Iterator[Service]:
     clip = read_clip(job.folder)
     assert clip is not None, "drive comes after prepare"
     clips = [Path(clip.path), *(Path(variant["path"]) for variant in clip.variants)]
-    with reserved_port(job.config) as port, exclusive_serve(observation.place):
+    with reserved_port(job.config) as port, exclusive_serve(observation.endpoint):
         with observation.phase("deploy"):
             url = deploy(job.config, clips, port, identity)
         yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxy_pids()))
@@ -170,12 +170,12 @@ def _served(requests: Sequence[Request]) -> dict[str, int]:
 
 def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -> list[str]:
     """Deployments of which a replica has done no work; ``replicas``: deployment -> node -> how many."""
-    found = []
+    names = []
     for deployment, stage in STAGE_OF.items():
         seen = {span.replica for span in spans if span.stage == stage and span.kind == "compute"}
         if len(seen) < sum(replicas.get(deployment, {}).values()):
-            found.append(deployment)
-    return found
+            names.append(deployment)
+    return names
 
 
 def _measure(job: LoadSpec, url: str, videos: Videos) -> list[Outcome]:

@@ -23,18 +23,18 @@ class Videos:
 
     def __init__(self, clip: Clip, seed: int) -> None:
         """Reads the reference passes."""
-        found = [
+        videos = [
             Video(
                 name=clip.fingerprint,
                 asked=clip.address or clip.path,
                 reference=read_reference(clip.reference),
             )
         ]
-        found += [
+        videos += [
             Video(name=one["fingerprint"], asked=one["path"], reference=read_reference(one["reference"]))
             for one in clip.variants
         ]
-        self._ordered = random.Random(seed).sample(found, len(found))
+        self._ordered = random.Random(seed).sample(videos, len(videos))
 
     def of(self, index: int) -> Video:
         """The video of request ``index``; consecutive requests have different ones, if there are several."""

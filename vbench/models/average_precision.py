@@ -31,17 +31,18 @@ class Precision:
 
 
 def mean_average_precision(
-    found: Sequence[Detections],
+    detected: Sequence[Detections],
     truth: Sequence[Sequence[TruthBox]],
     class_names: Sequence[str],
     min_iou: float = 0.5,
 ) -> Precision:
     """Average precision by class, as in PASCAL VOC 2010 and later (all-point interpolation).
 
-    ``found`` and ``truth`` hold one entry a frame, boxes in the same pixels. Detections of a class are taken
-    best score first, over all frames. Each takes the free object of its class and frame that it overlaps
-    most, if by ``min_iou`` or more. One that finds none counts false, unless it overlaps an object of its
-    class that is to be ignored by as much. Objects with ``visible`` below ``IGNORE_BELOW`` are ignored.
+    ``detected`` and ``truth`` hold one entry a frame, boxes in the same pixels. Detections of a class are
+    taken best score first, over all frames. Each takes the free object of its class and frame that it
+    overlaps most, if by ``min_iou`` or more. One that finds none counts false, unless it overlaps an object
+    of its class that is to be ignored by as much. Objects with ``visible`` below ``IGNORE_BELOW`` are
+    ignored.
     """
     by_class = {}
     wanted = 0
@@ -50,7 +51,7 @@ def mean_average_precision(
         count = sum(box.visible >= IGNORE_BELOW for frame in of_class for box in frame)
         if count:
             wanted += count
-            by_class[name] = area_under_curve(_judge(found, of_class, index, min_iou), count)
+            by_class[name] = area_under_curve(_judge(detected, of_class, index, min_iou), count)
     return Precision(by_class=by_class, wanted=wanted)
 
 
@@ -79,11 +80,11 @@ def pairwise_iou(
 
 
 def _judge(
-    found: Sequence[Detections], truth: list[list[TruthBox]], class_index: int, min_iou: float
+    detected: Sequence[Detections], truth: list[list[TruthBox]], class_index: int, min_iou: float
 ) -> npt.NDArray[np.bool_]:
     """Judge one class's detections, best score first: bool[D], true for a find; ignored ones are left out."""
     scores, verdicts = [], []
-    for frame, objects in zip(found, truth, strict=True):
+    for frame, objects in zip(detected, truth, strict=True):
         own = frame.classes == class_index
         boxes = np.array([box.box for box in objects], np.float64).reshape(-1, 4)
         ignored = np.array([box.visible < IGNORE_BELOW for box in objects], bool)

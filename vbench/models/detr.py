@@ -103,8 +103,8 @@ class _Plain(nn.Module):
 
     def forward(self, pictures: Tensor) -> Predictions:
         """Boxes are centre, width and height, 0 to 1 of the picture."""
-        found = self.model(pixel_values=pictures / 255)
-        return found.logits, found.pred_boxes
+        output = self.model(pixel_values=pictures / 255)
+        return output.logits, output.pred_boxes
 
 
 def best_queries(logits: Tensor, boxes: Tensor, score_threshold: float, geometry: FrameGeometry) -> Tensor:
@@ -152,7 +152,7 @@ def _stored(model: Any, config: Any, settings: ModelSettings) -> Any:
                 f"the weights in {where} are of a {read.model_type} model, not of {settings.name} "
                 f"({config.model_type})"
             )
-        found, report = model.from_pretrained(
+        stored, report = model.from_pretrained(
             where,
             revision=revision,
             config=read,
@@ -167,7 +167,7 @@ def _stored(model: Any, config: Any, settings: ModelSettings) -> Any:
                 f"the weights in {where} are not whole: {len(absent)} are missing or of another shape, the "
                 f"first is {absent[0]}; save the checkpoint from {model.__name__}"
             )
-        return found
+        return stored
     except ModelError:
         raise
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

@@ -76,7 +76,7 @@ def unseen_settings(width: int, height: int, index: int, crf: int = 23) -> Scene
 
 def evaluate(detector: Detector, scenes: Sequence[SceneSettings]) -> tuple[Precision, npt.NDArray[np.uint8]]:
     """Search ``SAMPLE_FPS`` frames a second of each scene's clip; also return the frames searched."""
-    found: list[Detections] = []
+    detected: list[Detections] = []
     truth: list[Sequence[TruthBox]] = []
     searched = []
     for number, settings in enumerate(scenes, 1):
@@ -86,13 +86,13 @@ def evaluate(detector: Detector, scenes: Sequence[SceneSettings]) -> tuple[Preci
         )
         for result in detector.detect(frames):
             in_source = geometry.to_source(result.boxes)
-            found.append(Detections(classes=result.classes, scores=result.scores, boxes=in_source))
+            detected.append(Detections(classes=result.classes, scores=result.scores, boxes=in_source))
         truth += boxes
         searched.append(frames)
         print(
             f"scene {number}/{len(scenes)} at {settings.width}x{settings.height}", end="\r", file=sys.stderr
         )
-    return mean_average_precision(found, truth, detector.class_names), np.concatenate(searched)
+    return mean_average_precision(detected, truth, detector.class_names), np.concatenate(searched)
 
 
 def frames_per_second(detector: Detector, frames: npt.NDArray[np.uint8], runs: int) -> list[float]:

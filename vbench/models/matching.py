@@ -71,6 +71,6 @@ def disagreements(
     ]
 
 
-def _name(found: Found, index: int) -> str:
-    box = ", ".join(f"{value:.1f}" for value in found.boxes[index])
-    return f"{found.names[index]} ({found.scores[index]:.3f}) at [{box}]"
+def _name(boxes: Found, index: int) -> str:
+    box = ", ".join(f"{value:.1f}" for value in boxes.boxes[index])
+    return f"{boxes.names[index]} ({boxes.scores[index]:.3f}) at [{box}]"

@@ -130,11 +130,11 @@ def _precision(pictures: Tensor, weights: Sequence[Tensor], name: str) -> str:
     dtypes = {tensor.dtype for tensor in (pictures, *weights)}
     if dtypes != {torch.float32}:
         return ", ".join(sorted(str(NAMES.get(dtype, dtype)) for dtype in dtypes))
-    found = _products(kind)
-    if found <= PLAIN[kind]:
+    used = _products(kind)
+    if used <= PLAIN[kind]:
         # A CPU computes tf32 as fp32.
         return "tf32" if (kind, name) == ("cpu", "tf32") else "fp32"
-    return "tf32" if found == {"tf32"} else f"fp32 with products in {', '.join(sorted(found))}"
+    return "tf32" if used == {"tf32"} else f"fp32 with products in {', '.join(sorted(used))}"
 
 
 def _products(kind: str) -> set[str]:

@@ -75,11 +75,13 @@ class PlainShapes:
         order = np.argsort(-best, kind="stable")[:MOST_CANDIDATES]
         chosen = _suppressed(boxes[order], order[best[order] >= threshold].size)
         kept = order[chosen]
-        found = boxes[kept]
-        found[:, 0::2] = np.clip((found[:, 0::2] - left) * width / inner_width, 0, width)
-        found[:, 1::2] = np.clip((found[:, 1::2] - top) * height / inner_height, 0, height)
+        source_boxes = boxes[kept]
+        source_boxes[:, 0::2] = np.clip((source_boxes[:, 0::2] - left) * width / inner_width, 0, width)
+        source_boxes[:, 1::2] = np.clip((source_boxes[:, 1::2] - top) * height / inner_height, 0, height)
         return Found(
-            names=[self._names[index] for index in scores[kept].argmax(1)], scores=best[kept], boxes=found
+            names=[self._names[index] for index in scores[kept].argmax(1)],
+            scores=best[kept],
+            boxes=source_boxes,
         )
 
     @torch.inference_mode()

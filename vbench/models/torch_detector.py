@@ -154,15 +154,15 @@ class TorchDetector(ABC):
         """Detect in frames as the protocol says; N results, boxes in pixels of the frames given."""
         picture_size(batch)
         size = self.settings.batch_size
-        found: list[Detections] = []
+        detections: list[Detections] = []
         pending: deque[Callable[[], list[Detections]]] = deque()
         for start in range(0, len(batch), size):
             pending.append(self.submit(batch[start : start + size]))
             if len(pending) == self.in_flight:
-                found += pending.popleft()()
+                detections += pending.popleft()()
         for wait in pending:
-            found += wait()
-        return found
+            detections += wait()
+        return detections
 
     def submit(self, batch: npt.NDArray[np.uint8]) -> Callable[[], list[Detections]]:
         """Submit one batch, as the protocol says."""
@@ -181,19 +181,19 @@ class TorchDetector(ABC):
         pictures, geometry = to_pictures(pixels, self._input)
         given = net(pictures.to(self._dtype, memory_format=self._layout))
         predictions = given if isinstance(given, tuple) else (given,)
-        return self._choose(tuple(each.float() for each in predictions), geometry)
+        return self._choose(tuple(prediction.float() for prediction in predictions), geometry)
 
     def _detections(self, rows: Rows, geometry: FrameGeometry) -> list[Detections]:
         """What is kept of the rows, for all frames at once, then cut into frames."""
         kept = self.kept_rows(rows)
-        ends = kept.sum(1).cumsum()
+        last_rows = kept.sum(1).cumsum()
         chosen = rows[kept]
         boxes = geometry.to_source(chosen[:, :4])
         scores = np.ascontiguousarray(chosen[:, 4])
         classes = chosen[:, 5].astype(np.int64)
         return [
             Detections(classes=classes[start:end], scores=scores[start:end], boxes=boxes[start:end])
-            for start, end in zip([0, *ends[:-1]], ends, strict=True)
+            for start, end in zip([0, *last_rows[:-1]], last_rows, strict=True)
         ]
 
 

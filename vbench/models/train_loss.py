@@ -27,10 +27,10 @@ def detection_loss(
     ``boxes`` float[N, M, 4] in px, ``visible`` float[N, M], where 0 marks padding.
     """
     count = predictions.shape[1] - 4
-    logits, found = decode(predictions.float(), count)
+    logits, predicted = decode(predictions.float(), count)
     learn = visible >= LEARN_ABOVE
     with torch.no_grad():
-        owner, quality = assign(logits.sigmoid(), found, classes, boxes, learn)
+        owner, quality = assign(logits.sigmoid(), predicted, classes, boxes, learn)
         positive = quality > 0
         target = torch.zeros_like(logits)
         target.scatter_(2, classes.gather(1, owner)[..., None], quality[..., None])
@@ -39,16 +39,16 @@ def detection_loss(
     total = quality.sum().clamp(min=1)
     class_loss = (every * ~unsure[..., None]).sum() / total
     wanted = boxes.gather(1, owner[..., None].expand(-1, -1, 4))[positive]
-    box_loss = ((1 - complete_iou(found[positive], wanted)) * quality[positive]).sum() / total
+    box_loss = ((1 - complete_iou(predicted[positive], wanted)) * quality[positive]).sum() / total
     return class_loss, BOX_WEIGHT * box_loss
 
 
 def assign(
-    scores: Tensor, found: Tensor, classes: Tensor, boxes: Tensor, learn: Tensor
+    scores: Tensor, predicted: Tensor, classes: Tensor, boxes: Tensor, learn: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Task-aligned assignment (TOOD, section 3.2): the cells best at an object answer for it.
 
-    ``scores`` [N, A, classes], ``found`` [N, A, 4]; truth as in ``detection_loss``, ``learn`` bool[N, M].
+    ``scores`` [N, A, classes], ``predicted`` [N, A, 4]; truth as in ``detection_loss``, ``learn`` bool[N, M].
     Returns for each cell the index of its object, int64[N, A], and the score it should give, [N, A]: the
     IoU of the object's best cell, scaled by how well this cell is aligned; 0 for background.
     """
@@ -56,7 +56,7 @@ def assign(
     # Never less than a cell wide, so that each object has one.
     inside = _inside(_at_least(boxes, 1.25 * STRIDE), learn)
     own_score = scores.transpose(1, 2).gather(1, classes[..., None].expand(-1, -1, scores.shape[1]))
-    iou = paired_iou(boxes[:, :, None], found[:, None])
+    iou = paired_iou(boxes[:, :, None], predicted[:, None])
     # A little of each, so that cells are ranked before the first boxes are right.
     alignment = (own_score.clamp(min=1e-4) ** SCORE_POWER * (iou + 1e-3) ** IOU_POWER) * inside
     best = torch.zeros_like(inside)
@@ -72,13 +72,13 @@ def assign(
     return owner, quality.amax(1)
 
 
-def complete_iou(found: Tensor, wanted: Tensor) -> Tensor:
+def complete_iou(predicted: Tensor, wanted: Tensor) -> Tensor:
     """CIoU (Zheng et al., AAAI 2020, equations 7 to 11) of boxes [P, 4] with boxes [P, 4]: [P], -1.5 to 1."""
-    iou = paired_iou(found, wanted)
-    around = torch.maximum(found[:, 2:], wanted[:, 2:]) - torch.minimum(found[:, :2], wanted[:, :2])
-    apart = (found[:, :2] + found[:, 2:] - wanted[:, :2] - wanted[:, 2:]) / 2
+    iou = paired_iou(predicted, wanted)
+    around = torch.maximum(predicted[:, 2:], wanted[:, 2:]) - torch.minimum(predicted[:, :2], wanted[:, :2])
+    apart = (predicted[:, :2] + predicted[:, 2:] - wanted[:, :2] - wanted[:, 2:]) / 2
     distance = apart.square().sum(-1) / around.square().sum(-1).clamp(min=1e-6)
-    sides, wanted_sides = found[:, 2:] - found[:, :2], wanted[:, 2:] - wanted[:, :2]
+    sides, wanted_sides = predicted[:, 2:] - predicted[:, :2], wanted[:, 2:] - wanted[:, :2]
     slant = torch.atan2(wanted_sides[:, 0], wanted_sides[:, 1]) - torch.atan2(sides[:, 0], sides[:, 1])
     aspect = 4 / math.pi**2 * slant.square()
     with torch.no_grad():

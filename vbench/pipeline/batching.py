@@ -195,15 +195,15 @@ class Batcher:
 
     def _finish_batch(self, batch: _InFlight) -> None:
         try:
-            found = batch.wait()
+            detections = batch.wait()
         except BaseException as error:  # noqa: BLE001 - it is each call's result
             self._fail(batch.parts, error)
             return
         passes = batch.passes + self._detector.passes_seen()
         for part in batch.parts:
             part.call.passes += passes
-            _distribute(part, found[: part.frames])
-            del found[: part.frames]
+            _distribute(part, detections[: part.frames])
+            del detections[: part.frames]
 
     def _wait_for_batch(self, *, wait: bool) -> list[_Part]:
         """The next batch, once it is full or its wait is over.
@@ -260,10 +260,10 @@ class Batcher:
                 call.result.set_exception(error)
 
 
-def _distribute(part: _Part, found: list[Detections]) -> None:
+def _distribute(part: _Part, detections: list[Detections]) -> None:
     """Give a call its share of a batch's results; with the last of them the call is complete."""
     call = part.call
-    call.found += found
+    call.found += detections
     if len(call.found) == call.frames:
         assert call.start_s is not None
         call.result.set_result(

@@ -45,9 +45,9 @@ class Health:
 
     async def _check(self) -> dict[str, Any]:
         names = list(self._stages)
-        found = await asyncio.gather(*(self._first_answer(*self._stages[name]) for name in names))
+        answered = await asyncio.gather(*(self._first_answer(*self._stages[name]) for name in names))
         self._checked_s = time.monotonic()
-        return {name: answers[0] for name, answers in zip(names, found, strict=True) if answers}
+        return {name: answers[0] for name, answers in zip(names, answered, strict=True) if answers}
 
     async def _first_answer(self, call: Call, replicas: int) -> list[Any]:
         """The first answer, in a list; an empty one if there is none in time."""

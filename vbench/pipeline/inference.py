@@ -153,16 +153,16 @@ def _digests(chunks: Sequence[FramesMessage]) -> list[list[str]]:
     return [frame_digests(chunk.frames) for chunk in chunks]
 
 
-def _findings(chunk: FramesMessage, digests: list[str], found: Sequence[Detections]) -> ChunkFindings:
+def _findings(chunk: FramesMessage, digests: list[str], detections: Sequence[Detections]) -> ChunkFindings:
     """Detections of K frames, packed into arrays, with boxes in pixels of the upright picture."""
-    boxes = np.concatenate([np.empty((0, 4), np.float32), *(one.boxes for one in found)])
+    boxes = np.concatenate([np.empty((0, 4), np.float32), *(one.boxes for one in detections)])
     return ChunkFindings(
         chunk=chunk.chunk,
         pts=np.array(chunk.frames.pts),
         digests=digests,
-        counts=np.array([len(one.scores) for one in found], np.int64),
-        classes=np.concatenate([np.empty(0, np.int64), *(one.classes for one in found)]),
-        scores=np.concatenate([np.empty(0, np.float32), *(one.scores for one in found)]),
+        counts=np.array([len(one.scores) for one in detections], np.int64),
+        classes=np.concatenate([np.empty(0, np.int64), *(one.classes for one in detections)]),
+        scores=np.concatenate([np.empty(0, np.float32), *(one.scores for one in detections)]),
         boxes=chunk.frames.geometry.to_source(boxes),
         frame_bytes=chunk.frames.pixels.nbytes,
     )

@@ -70,18 +70,18 @@ def problem(error: BaseException, headers: dict[str, str] | None = None) -> JSON
 async def explain_invalid_request(_: Request, error: Exception) -> JSONResponse:
     """422 with all errors in one sentence, and FastAPI's list of errors."""
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
+    problems = error.errors()
     errors = [
         {
             "loc": [shortened(part) if isinstance(part, str) else part for part in one["loc"]],
             "msg": shortened(one["msg"], LONGEST_MESSAGE),
             "type": one["type"],
         }
-        for one in found[:MOST_ERRORS]
+        for one in problems[:MOST_ERRORS]
     ]
     sentences = [_sentence(one) for one in errors]
-    if len(found) > MOST_ERRORS:
-        sentences.append(f"and {len(found) - MOST_ERRORS} more")
+    if len(problems) > MOST_ERRORS:
+        sentences.append(f"and {len(problems) - MOST_ERRORS} more")
     return _response("; ".join(sentences), 422, errors=errors)
 
 

@@ -163,13 +163,13 @@ def _depth(value: Any) -> int:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
+    members = dict(pairs)
     if any(_SURROGATE.search(text) for pair in pairs for text in pair if isinstance(text, str)):
         raise BodyError("the body has half of a surrogate pair (\\ud800 to \\udfff), which is no character")
-    if len(found) < len(pairs):
+    if len(members) < len(pairs):
         (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise BodyError(f"the body has {shortened(twice)!r} more than once: write it once")
-    return found
+    return members
 
 
 def _not_json(name: str) -> Any:

@@ -51,7 +51,7 @@ def assemble(  # noqa: PLR0913 - a response has all these parts
     for chunk in chunks:
         answered = _chunk(chunk, findings.get(chunk.index), info, names)
         digests += [frame.digest for frame in answered.frames]
-        by_class.update(found.class_name for frame in answered.frames for found in frame.detections)
+        by_class.update(detection.class_name for frame in answered.frames for detection in frame.detections)
         written += [b"," if written else b"", answered.model_dump_json().encode()]
     every_span = [*spans, *(span for reply in replies for span in reply.spans)]
     rest = Answer.trusted(
@@ -62,7 +62,7 @@ def assemble(  # noqa: PLR0913 - a response has all these parts
             frames=len(digests),
             detections=by_class.total(),
             by_class=dict(sorted(by_class.items())),
-            frame_bytes=sum(found.frame_bytes for found in findings.values()),
+            frame_bytes=sum(finding.frame_bytes for finding in findings.values()),
         ),
         digest=combine(digests),
         chunks=[],
@@ -89,10 +89,10 @@ def _findings_by_chunk(
     chunks: Sequence[ChunkSpan], replies: Sequence[InferenceReply]
 ) -> dict[int, ChunkFindings]:
     findings: dict[int, ChunkFindings] = {}
-    for found in (found for reply in replies for found in reply.findings):
-        if found.chunk in findings:
-            raise IncompleteError(f"chunk {found.chunk} came back from the model twice")
-        findings[found.chunk] = found
+    for finding in (finding for reply in replies for finding in reply.findings):
+        if finding.chunk in findings:
+            raise IncompleteError(f"chunk {finding.chunk} came back from the model twice")
+        findings[finding.chunk] = finding
     surplus = findings.keys() - {chunk.index for chunk in chunks}
     if surplus:
         raise IncompleteError(f"the model returned chunks {sorted(surplus)}, which do not exist")
@@ -100,9 +100,9 @@ def _findings_by_chunk(
 
 
 def _chunk(
-    chunk: ChunkSpan, found: ChunkFindings | None, info: VideoInfo, names: tuple[str, ...]
+    chunk: ChunkSpan, findings: ChunkFindings | None, info: VideoInfo, names: tuple[str, ...]
 ) -> ChunkAnswer:
-    arrived = found.pts if found else np.empty(0, np.int64)
+    arrived = findings.pts if findings else np.empty(0, np.int64)
     if not np.array_equal(arrived, chunk.targets):
         raise IncompleteError(
             f"chunk {chunk.index} should have {len(chunk.targets)} frames; the model returned {len(arrived)}"
@@ -112,19 +112,28 @@ def _chunk(
         index=chunk.index,
         start_s=chunk.start_s,
         end_s=chunk.end_s,
-        frames=_frames(found, info, names) if found else [],
+        frames=_frames(findings, info, names) if findings else [],
     )
 
 
-def _frames(found: ChunkFindings, info: VideoInfo, names: tuple[str, ...]) -> list[FrameAnswer]:
-    lengths = {len(found.pts), len(found.digests), len(found.counts)}
-    detections = {int(found.counts.sum()), len(found.classes), len(found.scores), len(found.boxes)}
+def _frames(findings: ChunkFindings, info: VideoInfo, names: tuple[str, ...]) -> list[FrameAnswer]:
+    lengths = {len(findings.pts), len(findings.digests), len(findings.counts)}
+    detections = {
+        int(findings.counts.sum()),
+        len(findings.classes),
+        len(findings.scores),
+        len(findings.boxes),
+    }
     if len(lengths) != 1 or len(detections) != 1:
-        raise IncompleteError(f"the findings of chunk {found.chunk} do not match its frames")
-    each = iter(zip(found.classes.tolist(), found.scores.tolist(), found.boxes.tolist(), strict=True))
+        raise IncompleteError(f"the findings of chunk {findings.chunk} do not match its frames")
+    detections_left = iter(
+        zip(findings.classes.tolist(), findings.scores.tolist(), findings.boxes.tolist(), strict=True)
+    )
     frames = []
-    for pts, digest, count in zip(found.pts.tolist(), found.digests, found.counts.tolist(), strict=True):
-        objects = [next(each) for _ in range(count)]
+    for pts, digest, count in zip(
+        findings.pts.tolist(), findings.digests, findings.counts.tolist(), strict=True
+    ):
+        objects = [next(detections_left) for _ in range(count)]
         frames.append(
             FrameAnswer.trusted(
                 pts=pts,

@@ -21,12 +21,12 @@ def version_problem() -> str | None:
 
     Other patch releases are accepted: they do not move interfaces.
     """
-    found = installed_version()
-    if found is None or _release(found) == _release(SUPPORTED):
+    installed = installed_version()
+    if installed is None or _release(installed) == _release(SUPPORTED):
         return None
     return (
-        f"Ray {found} is installed, and vbench needs Ray {SUPPORTED}, whose internal interfaces it uses: run"
-        f" pip install 'ray[serve]=={SUPPORTED}'."
+        f"Ray {installed} is installed, and vbench needs Ray {SUPPORTED}, whose internal interfaces it uses:"
+        f" run pip install 'ray[serve]=={SUPPORTED}'."
     )
 
 

@@ -28,10 +28,10 @@ class CpuUse:
 
 def by_machine(samples: Sequence[MachineSample]) -> dict[str, list[MachineSample]]:
     """The samples of each machine, in their order."""
-    found: dict[str, list[MachineSample]] = {}
+    of_machine: dict[str, list[MachineSample]] = {}
     for sample in samples:
-        found.setdefault(sample.machine, []).append(sample)
-    return found
+        of_machine.setdefault(sample.machine, []).append(sample)
+    return of_machine
 
 
 def cpu_use(samples: Sequence[MachineSample]) -> CpuUse | None:

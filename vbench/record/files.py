@@ -110,16 +110,16 @@ def read_json(path: Path) -> Any:
         raise DamagedError(f"{path} is damaged: {error}") from error
 
 
-def _wrong(path: Path, error: ValueError, place: str = "") -> RecordError:
-    """The error for a file that says ``error`` at ``place``."""
+def _wrong(path: Path, error: ValueError, location: str = "") -> RecordError:
+    """The error for a file that says ``error`` at ``location``."""
     if isinstance(error, OtherFieldsError):
-        return RecordError(f"{path} is damaged, or of another version of vbench: {place}{error}")
-    return DamagedError(f"{path} is damaged: {place}{error}")
+        return RecordError(f"{path} is damaged, or of another version of vbench: {location}{error}")
+    return DamagedError(f"{path} is damaged: {location}{error}")
 
 
 def _read_lines(path: Path, kind: Any) -> list[Any]:
     """A file's lines, without the keys that only earlier versions have."""
-    convert, found = reader(kind), []
+    convert, values = reader(kind), []
     gone = GONE.get(path.name, ())
     try:
         lines = _read(path).splitlines()
@@ -131,10 +131,10 @@ def _read_lines(path: Path, kind: Any) -> list[Any]:
             if gone and isinstance(data, dict):
                 for key in gone:
                     data.pop(key, None)
-            found.append(convert(data))
+            values.append(convert(data))
         except ValueError as error:
             raise _wrong(path, error, f"line {number}: ") from error
-    return found
+    return values
 
 
 def read_requests(folder: Path) -> list[Request]:
@@ -165,16 +165,16 @@ def read_load_report(folder: Path) -> LoadReport | None:
     except FileNotFoundError:
         return None
     try:
-        found: LoadReport = reader(LoadReport)(data)
+        load_report: LoadReport = reader(LoadReport)(data)
     except ValueError as error:
         raise _wrong(path, error) from error
-    return found
+    return load_report
 
 
 def clip_of(data: dict[str, Any]) -> Clip:
     """The clip that was written as plain values; ValueError if it is none."""
-    found: Clip = reader(Clip)(data)
-    return found
+    clip: Clip = reader(Clip)(data)
+    return clip
 
 
 def read_trial(folder: Path) -> Trial:

@@ -111,11 +111,11 @@ def _last_line(file: Any) -> tuple[str, bool]:
     if not lines:
         return FIRST, True
     try:
-        found = json.loads(lines[-1])["hash"]
+        last_hash = json.loads(lines[-1])["hash"]
     except (ValueError, KeyError, TypeError):
         # Whatever stands there, the chain goes on from it: reading names that line.
-        found = hashlib.sha256(lines[-1]).hexdigest()
-    return str(found), tail.endswith(b"\n")
+        last_hash = hashlib.sha256(lines[-1]).hexdigest()
+    return str(last_hash), tail.endswith(b"\n")
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
@@ -169,7 +169,7 @@ def find(folder: Path, *others: Path) -> Ledger | None:
     """The ledger of ``folder``, or of the nearest of the three above it (``outputs/sweeps/TIME/N``), else of
     the first of ``others`` that has one; None if there is none."""
     here = folder.resolve()
-    for place in (here, *here.parents[:3], *others):
-        if (place / LEDGER).is_file():
-            return read(place)
+    for candidate in (here, *here.parents[:3], *others):
+        if (candidate / LEDGER).is_file():
+            return read(candidate)
     return None

@@ -17,13 +17,13 @@ SATURATED_PERCENT = 95.0
 
 
 def cpu_while_moving_percent(
-    each: Sequence[NodeIntervals], links: Sequence[Link], machines: Sequence[MachineSample]
+    intervals: Sequence[NodeIntervals], links: Sequence[Link], machines: Sequence[MachineSample]
 ) -> float | None:
     """Percent of the machine's CPU that was not idle, interrupts included, while any link moved bytes: the
     mean over its samples' intervals, weighted by the seconds that these share with such times. None if
     nothing moved, or if there are fewer than two samples of the machine in that time.
     """
-    spans = [_times(one) for one in each if _anything_moves(one, links)]
+    spans = [_times(one) for one in intervals if _anything_moves(one, links)]
     weighed = total_s = 0.0
     for begins_s, ends_s, percent in _used(machines):
         shared_s = sum(max(0.0, min(ends_s, to_s) - max(begins_s, from_s)) for from_s, to_s in spans)
@@ -52,13 +52,13 @@ def _anything_moves(one: NodeIntervals, links: Sequence[Link]) -> bool:
 
 
 def cpu_saturated_percent(
-    each: Sequence[NodeIntervals], links: Sequence[Link], machines: Sequence[MachineSample]
+    intervals: Sequence[NodeIntervals], links: Sequence[Link], machines: Sequence[MachineSample]
 ) -> float | None:
     """Percent of all bytes sent that moved while the machine's CPUs were used to ``SATURATED_PERCENT`` or
     more, by its samples; None if nothing moved while it was sampled."""
     used = _used(machines)
     moved = saturated = 0.0
-    for one in each:
+    for one in intervals:
         from_s, to_s = _times(one)
         if to_s <= from_s:
             continue
@@ -70,7 +70,7 @@ def cpu_saturated_percent(
     return 100 * saturated / moved if moved else None
 
 
-def shaped_percent(each: Sequence[NodeIntervals], links: Sequence[Link]) -> float | None:
+def shaped_percent(intervals: Sequence[NodeIntervals], links: Sequence[Link]) -> float | None:
     """Percent of all bytes sent that moved while a shaper of their sender or their receiver held packets
     back; None if nothing moved.
 
@@ -79,13 +79,13 @@ def shaped_percent(each: Sequence[NodeIntervals], links: Sequence[Link]) -> floa
     to what they received in the same interval. Intervals in which the sender's link moved no bytes do not
     count.
     """
-    return _share(each, links, _held)
+    return _share(intervals, links, _held)
 
 
-def queued_percent(each: Sequence[NodeIntervals], links: Sequence[Link]) -> float | None:
+def queued_percent(intervals: Sequence[NodeIntervals], links: Sequence[Link]) -> float | None:
     """As ``shaped_percent``, for bytes that moved in intervals with bytes waiting at one of its samples. This
     is what the rule judges, since a sample sees only what waits at that moment."""
-    return _share(each, links, _queued)
+    return _share(intervals, links, _queued)
 
 
 def _held(one: NodeIntervals, node: str) -> tuple[bool, bool]:
@@ -97,12 +97,12 @@ def _queued(one: NodeIntervals, node: str) -> tuple[bool, bool]:
 
 
 def _share(
-    each: Sequence[NodeIntervals],
+    intervals: Sequence[NodeIntervals],
     links: Sequence[Link],
     held: Callable[[NodeIntervals, str], tuple[bool, bool]],
 ) -> float | None:
     moved = waited = 0.0
-    for one in each:
+    for one in intervals:
         present = [link for link in links if link.node in one]
         for link in present:
             sent = one[link.node].sent_bytes
@@ -161,7 +161,7 @@ def metrics(fidelity: LinkFidelity) -> dict[str, float]:
     ``link_dropped_packets``; ``link_held_percent`` (``shaped_percent``), ``link_queued_percent``,
     ``cpu_while_moving_percent`` and ``cpu_saturated_percent`` as the functions of these names say.
     """
-    found: dict[str, float | None] = {
+    values: dict[str, float | None] = {
         "link_held_percent": fidelity.shaped_percent,
         "link_queued_percent": fidelity.queued_percent,
         "cpu_while_moving_percent": fidelity.cpu_while_moving_percent,
@@ -170,7 +170,7 @@ def metrics(fidelity: LinkFidelity) -> dict[str, float]:
     }
     for use in fidelity.uses:
         if use.moving_s:
-            found[f"link_rate_mbps.{use.node}"] = use.rate_mbps
-            found[f"link_use_percent.{use.node}"] = use.percent
-            found[f"link_moving_s.{use.node}"] = use.moving_s
-    return {name: value for name, value in found.items() if value is not None}
+            values[f"link_rate_mbps.{use.node}"] = use.rate_mbps
+            values[f"link_use_percent.{use.node}"] = use.percent
+            values[f"link_moving_s.{use.node}"] = use.moving_s
+    return {name: value for name, value in values.items() if value is not None}

@@ -119,13 +119,13 @@ def least_mbps(link: Link) -> float:
     return max(MOVING * link.nic_mbps, CHATTER_MBPS)
 
 
-def peak_mbps(each: Sequence[NodeIntervals], node: str) -> float:
+def peak_mbps(intervals: Sequence[NodeIntervals], node: str) -> float:
     """The highest rate of a node's NIC, in Mbit/s of the busier direction, over ``PEAK_S`` or longer.
 
     Over all of a shorter time. If a reader had to wait, the longest time that the bytes may have taken
     counts.
     """
-    of_node = [one[node] for one in each if node in one]
+    of_node = [one[node] for one in intervals if node in one]
     peak, first = 0.0, 0
     for last in range(len(of_node)):
         while first < last and of_node[last].to_s - of_node[first + 1].from_s >= PEAK_S:
@@ -158,9 +158,9 @@ class LinkUse:
         return 100 * self.rate_mbps / self.nic_mbps
 
 
-def link_use(each: Sequence[NodeIntervals], link: Link) -> LinkUse:
+def link_use(intervals: Sequence[NodeIntervals], link: Link) -> LinkUse:
     """How a link was used over all intervals."""
-    of_node = [one[link.node] for one in each if link.node in one]
+    of_node = [one[link.node] for one in intervals if link.node in one]
     moving = [interval for interval in of_node if is_moving(interval, link)]
     moving_s = sum(interval.passed_s for interval in moving)
     sent = sum(interval.sent_bytes for interval in moving)

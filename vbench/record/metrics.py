@@ -170,8 +170,10 @@ def gpu_use(machines: Sequence[MachineSample], requests: int) -> dict[str, float
 
 def _used_j(own: Sequence[MachineSample]) -> float | None:
     """Joules of one machine's GPUs over its samples; None if one does not report them."""
-    ends = [(first.energy_j, last.energy_j) for first, last in zip(own[0].gpus, own[-1].gpus, strict=False)]
-    spent = [last - first for first, last in ends if first is not None and last is not None]
+    energy_j = [
+        (first.energy_j, last.energy_j) for first, last in zip(own[0].gpus, own[-1].gpus, strict=False)
+    ]
+    spent = [last - first for first, last in energy_j if first is not None and last is not None]
     return sum(spent) if len(spent) == len(own[0].gpus) else None
 
 
@@ -208,15 +210,15 @@ def wire_use(measured: Measurements, late_bytes: int) -> dict[str, float]:
     that had to move. About 1% above 1 is headers and background traffic; more means that Ray repeats pulls
     that take more than 10 s (``object_manager_pull_timeout_ms``).
     """
-    ends: dict[str, tuple[NodeSample, NodeSample]] = {}
+    edges: dict[str, tuple[NodeSample, NodeSample]] = {}
     for sample in measured.nodes:
-        first, _ = ends.get(sample.node, (sample, sample))
-        ends[sample.node] = (first, sample)
-    if len(ends) < 2:
+        first, _ = edges.get(sample.node, (sample, sample))
+        edges[sample.node] = (first, sample)
+    if len(edges) < 2:
         return {}
-    sent = {node: last.nic_sent_bytes - first.nic_sent_bytes for node, (first, last) in ends.items()}
+    sent = {node: last.nic_sent_bytes - first.nic_sent_bytes for node, (first, last) in edges.items()}
     received = {
-        node: last.nic_received_bytes - first.nic_received_bytes for node, (first, last) in ends.items()
+        node: last.nic_received_bytes - first.nic_received_bytes for node, (first, last) in edges.items()
     }
     frames = sum(r.frame_bytes for r in measured.requests)
     needed = measured.transferred_bytes
@@ -229,7 +231,7 @@ def wire_use(measured: Measurements, late_bytes: int) -> dict[str, float]:
         metrics["payload_crossings"] = sum(sent.values()) / frames
     if needed:
         metrics["sent_over_needed"] = (sum(sent.values()) + late_bytes) / needed
-    for node in ends:
+    for node in edges:
         metrics[f"wire_mb_per_request.{node}"] = sent[node] / each_mb
         metrics[f"wire_received_mb_per_request.{node}"] = received[node] / each_mb
         if frames:

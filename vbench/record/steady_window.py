@@ -81,8 +81,8 @@ def steady(requests: Sequence[Request]) -> dict[str, float]:
     if busy is None:
         return {}
     inside = [r.latency_s for r in requests if r.scheduled_s >= busy.begin_s and r.done_s <= busy.end_s]
-    found = {"steady_s": busy.length_s, "steady_requests": float(len(inside))}
+    values = {"steady_s": busy.length_s, "steady_requests": float(len(inside))}
     if inside:
-        found["steady_latency_mean_s"] = statistics.fmean(inside)
-        found["steady_throughput_requests_per_s"] = len(inside) / busy.length_s
-    return found
+        values["steady_latency_mean_s"] = statistics.fmean(inside)
+        values["steady_throughput_requests_per_s"] = len(inside) / busy.length_s
+    return values

@@ -37,22 +37,22 @@ def transfers(spans: Iterable[SpanLine]) -> list[Transfer]:
     before it say how many of its bytes belong to each chunk. Without these (direct), equal parts are assumed.
     That is exact if all decoders are on one node, and otherwise except for a last chunk that is shorter.
     """
-    found: list[Transfer] = []
+    all_transfers: list[Transfer] = []
     ordered = sorted(spans, key=lambda span: span.request)
     for request, lines in groupby(ordered, key=lambda span: span.request):
-        found += _of_request(request, list(lines))
-    return found
+        all_transfers += _of_request(request, list(lines))
+    return all_transfers
 
 
 def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Transfer]:
     services = {span.replica: span.node for span in spans if span.stage == "chunk"}
     holders = {span.chunk: span.node for span in spans if span.stage == "decode" and span.chunk is not None}
     held_bytes: dict[int, int] = {}
-    found: list[Transfer] = []
+    of_request: list[Transfer] = []
 
     def add(what: Literal["chunk", "frames"], sender: str, span: SpanLine, nbytes: int) -> None:
         took_s = span.end_s - span.start_s
-        found.append(
+        of_request.append(
             Transfer(
                 request=request, what=what, sender=sender, receiver=span.node, bytes=nbytes, took_s=took_s
             )
@@ -80,7 +80,7 @@ def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Transfer]:
             add("frames", holders[chunk], span, nbytes)
             holders[chunk] = span.node
             held_bytes[chunk] = nbytes
-    return found
+    return of_request
 
 
 def _parts(nbytes: int, chunks: Sequence[int], known: Mapping[int, int]) -> dict[int, int]:
@@ -89,8 +89,8 @@ def _parts(nbytes: int, chunks: Sequence[int], known: Mapping[int, int]) -> dict
         raise ValueError(f"{nbytes} bytes of frames were handed over, and no chunk was decoded")
     if set(chunks) == set(known) and sum(known.values()) == nbytes:
         return {chunk: known[chunk] for chunk in chunks}
-    each, rest = divmod(nbytes, len(chunks))
-    return {chunk: each + (position < rest) for position, chunk in enumerate(chunks)}
+    share, rest = divmod(nbytes, len(chunks))
+    return {chunk: share + (position < rest) for position, chunk in enumerate(chunks)}
 
 
 def inter_node_transfers(spans: Iterable[SpanLine]) -> list[Transfer]:

@@ -103,10 +103,10 @@ RANDOM_WEIGHTS = (
 
 def result_caveats(trials: Iterable[Trial]) -> list[str]:
     """Sentences that every result of these trials must show first; none without such a setting."""
-    found = set()
+    caveats = set()
     for trial in trials:
         if trial.config["pipeline"].get("keyframes_only", False):  # older records know no such thing
-            found.add(APPROXIMATE)
+            caveats.add(APPROXIMATE)
         if trial.config["model"].get("weights") == "random":
-            found.add(RANDOM_WEIGHTS)
-    return sorted(found)
+            caveats.add(RANDOM_WEIGHTS)
+    return sorted(caveats)

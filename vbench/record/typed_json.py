@@ -61,7 +61,7 @@ def reader(kind: Any) -> Convert:
 def _generic(kind: Any) -> Convert:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        choices = [reader(each) for each in arguments if each is not type(None)]
+        choices = [reader(kind) for kind in arguments if kind is not type(None)]
         inner = choices[0] if len(choices) == 1 else _first_fitting(choices)
         return _optional(inner) if type(None) in arguments else inner
     if origin is Literal:
@@ -69,7 +69,7 @@ def _generic(kind: Any) -> Convert:
     if origin in (list, Sequence):
         return _array(list if origin is list else tuple, reader(arguments[0]))
     if origin is tuple:
-        return _tuple([reader(each) for each in arguments])
+        return _tuple([reader(argument) for argument in arguments])
     if origin in (dict, Mapping):
         return _mapping(reader(arguments[1]))
     raise TypeError(f"no reader for {kind}")
@@ -98,7 +98,7 @@ def present(kind: Any, data: Any) -> None:
 def _dataclass_of(kind: Any) -> Any:
     """The dataclass that a field holds, be it optional; None if it holds something else."""
     choices = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
-    return next((each for each in choices if dataclasses.is_dataclass(each)), None)
+    return next((choice for choice in choices if dataclasses.is_dataclass(choice)), None)
 
 
 def _mismatch(wanted: str, value: Any) -> MismatchError:

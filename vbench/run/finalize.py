@@ -19,12 +19,12 @@ from vbench.run.trial_report import show_sweep
 
 def show(display: Display, begun: Sweep, trials: Mapping[str, Trial]) -> None:
     """Print all trials in a table, in running order, with their blocks if there are several."""
-    each = [
+    in_order = [
         replace(trial, arm=f"{trial.block + 1}: {trial.arm}") if begun.blocks > 1 else trial
         for planned in begun.trials
         if (trial := trials.get(planned.folder)) is not None
     ]
-    show_sweep(display.console, each)
+    show_sweep(display.console, in_order)
 
 
 def compare(
@@ -81,7 +81,7 @@ def how_to_compare(folder: Path, trials: Mapping[str, Trial]) -> str:
         for key, value in trial.swept.items():
             if value not in values.setdefault(key, []):
                 values[key].append(value)
-    pairs = ([f"{key}={value}" for value in each] for key, each in values.items() if len(each) > 1)
+    pairs = ([f"{key}={value}" for value in used] for key, used in values.items() if len(used) > 1)
     baseline, candidate, *_ = next(pairs, ["KEY=VALUE", "KEY=VALUE"])
     given = ["--baseline", baseline, "--candidate", candidate]
     return shlex.join(["python", "-m", "vbench", "compare", str(folder), *given])

@@ -82,7 +82,7 @@ def _resources(key: str, resources: dict[str, float]) -> Iterator[str]:
 
 def _places(cluster: ClusterConfig) -> list[str]:
     """Deployments with a bound on replicas per node, and too few nodes for all of their replicas."""
-    found = []
+    problems = []
     for name, deployment in deployments(cluster).items():
         most, wanted = deployment.max_replicas_per_node, replicas(cluster, name)
         if most is None:
@@ -90,11 +90,11 @@ def _places(cluster: ClusterConfig) -> list[str]:
         nodes = sum(_has_room(node, deployment) for node in cluster.nodes.values())
         if nodes and wanted > most * nodes:
             key = f"cluster.deployments.{name}"
-            found.append(
+            problems.append(
                 f"{key} has {wanted} replicas, at most {most} per node (max_replicas_per_node), and nodes"
                 f" with room for one: {nodes}; give {key}.replicas={most * nodes}, or more nodes."
             )
-    return found
+    return problems
 
 
 def _has_room(node: NodeConfig, deployment: DeploymentSettings) -> bool:

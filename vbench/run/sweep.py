@@ -59,14 +59,14 @@ def order(arms: int, blocks: int, seed: int | str) -> list[list[int]]:
     each square at random, its pairs of blocks shuffled. Equal for equal seeds, however many blocks follow.
     """
     draw = random.Random(seed)
-    found: list[list[int]] = []
-    while len(found) < blocks:
+    orders: list[list[int]] = []
+    while len(orders) < blocks:
         dealt = draw.sample(range(arms), arms)
         pairs = list(_williams(arms))
         draw.shuffle(pairs)
         for pair in pairs:
-            found += [[dealt[arm] for arm in row] for row in draw.sample(pair, len(pair))]
-    return found[:blocks]
+            orders += [[dealt[arm] for arm in row] for row in draw.sample(pair, len(pair))]
+    return orders[:blocks]
 
 
 def _williams(arms: int) -> Iterator[list[list[int]]]:

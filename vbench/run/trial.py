@@ -87,7 +87,7 @@ def _run(config: Config, begun: TrialInProgress, display: Display) -> None:
     folder, phases_s = begun.folder, begun.phases_s
     clusters = kind(config.cluster.name)
     clusters.check(config)
-    spec = LoadSpec(config=config, folder=folder.resolve(), place=None)
+    spec = LoadSpec(config=config, folder=folder.resolve(), endpoint=None)
     with timed(phases_s, "prepare"):
         display.phase("preparing")
         run_load_step("prepare", spec, inherited(), display)
@@ -103,14 +103,14 @@ def _run(config: Config, begun: TrialInProgress, display: Display) -> None:
         begun.network = cluster.network
         phases_s["link_check"] = cluster.link_check_s
         phases_s["cluster"] = time.monotonic() - began_s - cluster.link_check_s
-        place = ClusterEndpoint(
+        endpoint = ClusterEndpoint(
             address=cluster.address,
             temp_dir=cluster.temp_dir,
             nodes=list(cluster.nodes),
             links=cluster.network.links if cluster.network else [],
             is_here=cluster.is_here,
         )
-        spec = LoadSpec(config=config, folder=folder.resolve(), place=place)
+        spec = LoadSpec(config=config, folder=folder.resolve(), endpoint=endpoint)
         machine = MachineSampler([os.getpid()], config.load.sample_period_s)
         stalls = StallWatch(HARNESS)
         try:

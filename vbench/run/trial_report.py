@@ -89,7 +89,7 @@ def show_bottleneck(console: Console, bottleneck: Bottleneck) -> None:
         ),
         soft_wrap=True,
     )
-    rest = ", ".join(f"{each.resource} {each.busy_s:.1f} s" for each in others)
+    rest = ", ".join(f"{other.resource} {other.busy_s:.1f} s" for other in others)
     if rest:
         console.print(Text(f"            others busy: {rest}", "dim"), soft_wrap=True)
 

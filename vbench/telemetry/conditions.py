@@ -90,9 +90,11 @@ def of_node(name: str, raylet: int) -> dict[str, dict[str, Any]]:
     """The conditions of a node's raylet, and of what it has started, by the names that the record gives
     them."""
     workers = of_workers(raylet)
-    found = {f"{RAYLET}{name}": of_process(raylet)}
+    by_process = {f"{RAYLET}{name}": of_process(raylet)}
     return (
-        found if workers is None or workers["usable_cpus"] is None else found | {f"{WORKERS}{name}": workers}
+        by_process
+        if workers is None or workers["usable_cpus"] is None
+        else by_process | {f"{WORKERS}{name}": workers}
     )
 
 
@@ -116,12 +118,12 @@ def _affinity(who: int | str) -> list[int] | None:
 
 def cpu_list(text: str) -> list[int]:
     """Numbers out of the kernel's list format: ``0-2,5``."""
-    found: list[int] = []
+    cpus: list[int] = []
     for part in text.strip().split(","):
         first, _, last = part.partition("-")
         if first:
-            found += range(int(first), int(last or first) + 1)
-    return found
+            cpus += range(int(first), int(last or first) + 1)
+    return cpus
 
 
 def _scheduling(who: int | str) -> tuple[int | None, str | None]:
@@ -170,13 +172,13 @@ def _ffmpeg() -> dict[str, str] | None:
 
 
 def _first_processor() -> dict[str, str]:
-    found: dict[str, str] = {}
+    facts: dict[str, str] = {}
     for line in (_text(Path("/proc/cpuinfo")) or "").splitlines():
         name, _, value = line.partition(":")
         if not line.strip():
             break
-        found[name.strip()] = value.strip()
-    return found
+        facts[name.strip()] = value.strip()
+    return facts
 
 
 def _each(name: str) -> list[str]:

@@ -79,8 +79,8 @@ class GpuWatch:
         for sample in samples:
             if sample.pid not in ours and sample.timeStamp > since and sample.smUtil <= MOST_PERCENT:
                 by_process.setdefault(sample.pid, []).append(sample.smUtil)
-        percent = sum(sum(each) / len(each) for each in by_process.values())
-        return percent, _named(others | {pid for pid, each in by_process.items() if any(each)})
+        percent = sum(sum(percents) / len(percents) for percents in by_process.values())
+        return percent, _named(others | {pid for pid, percents in by_process.items() if any(percents)})
 
 
 def _sees_the_machines_processes() -> bool:

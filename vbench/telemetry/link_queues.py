@@ -57,7 +57,7 @@ class Class:
 
 def queues(connection: socket.socket) -> dict[int, Queue]:
     """The queue of each interface, by its index, in the network namespace that the socket was made in."""
-    found: dict[int, Queue] = {}
+    by_interface: dict[int, Queue] = {}
     for body in dump(connection, RTM_GETQDISC, TCMSG.pack(0, 0, 0, 0, 0, 0, 0), "the queues"):
         interface = TCMSG.unpack_from(body)[3]
         top = dict(_attributes(body[TCMSG.size :]))
@@ -68,10 +68,10 @@ def queues(connection: socket.socket) -> dict[int, Queue]:
         for inner, numbers in _attributes(top.get(TCA_STATS2, b"")):
             if inner == TCA_STATS_QUEUE:
                 _, backlog, drops, _, overlimits = QUEUE.unpack_from(numbers)
-                found[interface] = Queue(
+                by_interface[interface] = Queue(
                     backlog_bytes=backlog, dropped=drops, waits=overlimits, rate_mbps=rate_mbps
                 )
-    return found
+    return by_interface
 
 
 class Classes:
@@ -87,7 +87,7 @@ class Classes:
 
     def sample(self) -> dict[int, Class]:
         """By handle; empty if the interface has no such tree."""
-        found: dict[int, Class] = {}
+        by_handle: dict[int, Class] = {}
         for body in dump(self._connection, RTM_GETTCLASS, self._question, "the classes"):
             handle = TCMSG.unpack_from(body)[4]
             top = dict(_attributes(body[TCMSG.size :]))
@@ -98,12 +98,12 @@ class Classes:
                 parsed = dict(_attributes(options))
                 self._ceils_mbps[options] = _mbps(parsed, TCA_HTB_PARMS, CEIL, TCA_HTB_CEIL64)
             stats = dict(_attributes(top[TCA_STATS2]))
-            found[handle] = Class(
+            by_handle[handle] = Class(
                 ceil_mbps=self._ceils_mbps[options],
                 sent_bytes=BASIC.unpack_from(stats[TCA_STATS_BASIC])[0],
                 backlog_bytes=QUEUE.unpack_from(stats[TCA_STATS_QUEUE])[1],
             )
-        return found
+        return by_handle
 
 
 def _mbps(options: Mapping[int, bytes], parameters: int, rate: struct.Struct, wide: int) -> float:
@@ -132,15 +132,15 @@ class LinkWatch:
     def sample(self) -> dict[str, LinkSample]:
         """By the host's name."""
         inwards = queues(self._switch)
-        found = {}
+        samples = {}
         for name, (connection, nic) in self._hosts.items():
             out = queues(connection)[nic]
             inward = inwards[self._ports[name]]
             began_s = time.monotonic()
             classes = self._classes[name].sample()
             at_s = time.monotonic()
-            ceils = [each.ceil_mbps for handle, each in classes.items() if handle >= FIRST_OTHER]
-            found[name] = LinkSample(
+            ceils = [flow.ceil_mbps for handle, flow in classes.items() if handle >= FIRST_OTHER]
+            samples[name] = LinkSample(
                 out_backlog_bytes=out.backlog_bytes,
                 out_waits=out.waits,
                 out_dropped=out.dropped,
@@ -155,12 +155,12 @@ class LinkWatch:
                 at_s=at_s,
                 began_s=began_s,
                 flows={
-                    f"{handle:x}": (each.sent_bytes, each.backlog_bytes)
-                    for handle, each in classes.items()
-                    if handle >= UNKNOWN and each.sent_bytes >= LISTED_BYTES
+                    f"{handle:x}": (flow.sent_bytes, flow.backlog_bytes)
+                    for handle, flow in classes.items()
+                    if handle >= UNKNOWN and flow.sent_bytes >= LISTED_BYTES
                 },
             )
-        return found
+        return samples
 
 
 @contextmanager
@@ -176,11 +176,11 @@ def watching(hosts: Mapping[str, int], switch: int = 1) -> Iterator[LinkWatch]:
                 indices = {name: index for index, name in socket.if_nameindex()}
             return stack.enter_context(netlink_socket(pid, socket.NETLINK_ROUTE)), indices
 
-        ends, classes = {}, {}
+        nics, classes = {}, {}
         for name, pid in hosts.items():
             connection, indices = ask(pid)
-            ends[name] = (connection, indices[NIC])
+            nics[name] = (connection, indices[NIC])
             classes[name] = Classes(connection, indices[NIC])
         connection, indices = ask(switch)
         ports = {name: indices[port_name(number)] for number, name in enumerate(hosts)}
-        yield LinkWatch(ends, classes, connection, ports)
+        yield LinkWatch(nics, classes, connection, ports)

@@ -76,9 +76,11 @@ class AgentSamples:
 class NodeAgent:
     """The actor. It is a worker of its node's raylet, so that raylet is its parent process."""
 
-    def __init__(self, name: str, place: ClusterEndpoint, nodes: Sequence[RayNode], period_s: float) -> None:
+    def __init__(
+        self, name: str, endpoint: ClusterEndpoint, nodes: Sequence[RayNode], period_s: float
+    ) -> None:
         self._name = name
-        self._place = place
+        self._endpoint = endpoint
         self._nodes = nodes
         self._period_s = period_s
         self._raylet = os.getppid()
@@ -89,13 +91,13 @@ class NodeAgent:
         command = procfs.command(self._raylet)
         if not is_raylet(command):
             raise RuntimeError(f"the parent of a worker on {self._name} is not a raylet: {command[:1]}")
-        found = procfs.environ(self._raylet)
+        variables = procfs.environ(self._raylet)
         facts = environment.describe()
         return NodeFacts(
             runtime=NodeRuntime(
                 node=self._name,
                 raylet_pid=self._raylet,
-                flags=None if found is None else found_flags(found),
+                flags=None if variables is None else found_flags(variables),
             ),
             hardware={name: facts[name] for name in HARDWARE},
             machine=(
@@ -123,7 +125,7 @@ class NodeAgent:
         """Sample from now on; with ``machine_roots``, the trial's processes on it, the machine too."""
         self._samplers = (
             NodeSampler(
-                self._place, self._nodes, self._period_s, {self._name: self._raylet}, roots=[self._root()]
+                self._endpoint, self._nodes, self._period_s, {self._name: self._raylet}, roots=[self._root()]
             ),
             MachineSampler(machine_roots, self._period_s) if machine_roots else None,
         )
@@ -157,7 +159,7 @@ class Agents:
 
     def __init__(
         self,
-        place: ClusterEndpoint,
+        endpoint: ClusterEndpoint,
         ids: Mapping[str, str],
         nodes: Sequence[RayNode],
         period_s: float,
@@ -175,12 +177,12 @@ class Agents:
         self.speeds: dict[str, SpeedChange] = {}
         self._progress = progress
         self._speed_percent = speed_percent
-        self._names = [node.name for node in place.nodes]
+        self._names = [node.name for node in endpoint.nodes]
         actor: Any = ray.remote(num_cpus=0, max_restarts=0)(NodeAgent)
         self._agents: dict[str, Any] = {
             name: actor.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(ids[name], soft=False)
-            ).remote(name, place, nodes, period_s)
+            ).remote(name, endpoint, nodes, period_s)
             for name in self._names
         }
         facts: dict[str, NodeFacts] = self._all("facts", start_s)
@@ -284,12 +286,12 @@ class _Machine:
 
 
 def _machines(facts: Mapping[str, NodeFacts]) -> list[_Machine]:
-    found: dict[tuple[str, int], _Machine] = {}
+    machines: dict[tuple[str, int], _Machine] = {}
     for name, one in facts.items():
-        machine = found.setdefault(one.machine, _Machine(nodes=[], roots=[]))
+        machine = machines.setdefault(one.machine, _Machine(nodes=[], roots=[]))
         machine.nodes.append(name)
         machine.roots += one.roots
-    return list(found.values())
+    return list(machines.values())
 
 
 def _shifted(sample: NodeSample, off_s: float) -> NodeSample:

@@ -52,30 +52,30 @@ class NodeSampler:
 
     def __init__(
         self,
-        place: ClusterEndpoint,
+        endpoint: ClusterEndpoint,
         nodes: Sequence[RayNode],
         period_s: float,
         raylets: Mapping[str, int],
         roots: Sequence[int] = (),
     ) -> None:
-        """``raylets``: process id of the raylet of each node that is sampled, out of all of ``place``.
+        """``raylets``: process id of the raylet of each node that is sampled, out of all of ``endpoint``.
 
         ``roots``: processes that, with all below them, are the one node sampled; if nodes are network
         namespaces, or all is below the raylet's parent and this process, that is seen without. TrialError
-        if a node of ``place`` is unknown to Ray.
+        if a node of ``endpoint`` is unknown to Ray.
         """
         self.samples: list[NodeSample] = []
-        self._place = place
+        self._endpoint = endpoint
         self._period_s = period_s
         by_ip = {node.ip: node for node in nodes}
-        unknown = [node.name for node in place.nodes if node.ip not in by_ip]
+        unknown = [node.name for node in endpoint.nodes if node.ip not in by_ip]
         if unknown:
             raise TrialError(f"Ray does not know {', '.join(unknown)}, so its object store cannot be sampled")
         self._raylets = raylets
-        self._watched = [node for node in place.nodes if node.name in raylets]
-        self._ports = {(node.ip, by_ip[node.ip].object_port): node.name for node in place.nodes}
+        self._watched = [node for node in endpoint.nodes if node.name in raylets]
+        self._ports = {(node.ip, by_ip[node.ip].object_port): node.name for node in endpoint.nodes}
         self._stores = {node.name: (node.ip, by_ip[node.ip].manager_port) for node in self._watched}
-        self._processes = NodeProcesses(raylets, shaped=bool(place.links), roots=roots)
+        self._processes = NodeProcesses(raylets, shaped=bool(endpoint.links), roots=roots)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -89,12 +89,12 @@ class NodeSampler:
             self._store_due_s = 0.0
             self._connections: dict[str, TcpConnections] = {}
             self._links: Any = None
-            if self._place.links:
+            if self._endpoint.links:
                 # Only an emulated cluster has shaped links, and the packages to sample them.
                 from vbench.telemetry.link_queues import watching
 
                 self._links = stack.enter_context(watching(self._raylets))
-            if len(self._place.nodes) > 1:
+            if len(self._endpoint.nodes) > 1:
                 self._connections = {
                     name: stack.enter_context(tcp_connections_of(pid)) for name, pid in self._raylets.items()
                 }

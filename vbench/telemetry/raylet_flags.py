@@ -19,13 +19,13 @@ def raylets(temp_dir: str) -> list[tuple[str, int]]:
     ]
 
 
-def raylet_of_each(place: ClusterEndpoint) -> dict[str, int]:
+def raylet_of_each(endpoint: ClusterEndpoint) -> dict[str, int]:
     """Node -> process id of its raylet; TrialError if one is not seen."""
-    pids = dict(raylets(place.temp_dir))
-    missing = [node.name for node in place.nodes if node.ip not in pids]
+    pids = dict(raylets(endpoint.temp_dir))
+    missing = [node.name for node in endpoint.nodes if node.ip not in pids]
     if missing:
         raise TrialError(f"no raylet was found on {', '.join(missing)}, so its processes cannot be sampled")
-    return {node.name: pids[node.ip] for node in place.nodes}
+    return {node.name: pids[node.ip] for node in endpoint.nodes}
 
 
 def raylet_flags(temp_dir: str, nodes: Sequence[NodeAddress]) -> list[NodeRuntime]:

@@ -31,18 +31,18 @@ def measure() -> Speed:
 def measure_again(before: Speed, percent: float) -> Speed:
     """The speed once more, and again, up to ``TRIES`` times, while it differs by more than ``percent`` from
     ``before``: a program that ran for a second is not what slowed a trial. The best of each figure counts."""
-    found = measure()
+    measured = measure()
     for tries in range(2, TRIES + 1):
-        if not differs(before, found, percent):
+        if not differs(before, measured, percent):
             break
         more = measure()
-        found = replace(
-            found,
-            single_per_s=max(found.single_per_s, more.single_per_s),
-            all_per_s=max(found.all_per_s, more.all_per_s),
+        measured = replace(
+            measured,
+            single_per_s=max(measured.single_per_s, more.single_per_s),
+            all_per_s=max(measured.all_per_s, more.all_per_s),
             tries=tries,
         )
-    return found
+    return measured
 
 
 def _units_per_s(processes: int) -> list[float]:

@@ -60,9 +60,9 @@ class StallWatch:
         def run() -> None:
             self._last_waited_s = _waited_s()
             self._counts = self._last_waited_s is not None
-            ends = False
-            while not ends:
-                ends = stop.wait(PERIOD_S)
+            stopped = False
+            while not stopped:
+                stopped = stop.wait(PERIOD_S)
                 self._wake(_waited_s())
 
         thread = threading.Thread(target=run, name="stall-watch", daemon=True)

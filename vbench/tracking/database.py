@@ -21,8 +21,8 @@ REVISION = re.compile(r"""^(revision|down_revision)\s*(?::[^=]*)?=\s*["'](\w+)["
 def unusable_database(database: Path, experiment: str, busy_s: float = BUSY_S) -> str | None:
     """Why MLflow cannot log to ``experiment`` in ``database``, and what to do, as a sentence; None if it can,
     or will make the database. ``busy_s``: how long to wait for another program that has locked it."""
-    away = f"mv {shell_quoted(str(database))} {shell_quoted(f'{database}.old')}"
-    otherwise = f"move it away by '{away}', or give tracking=off"
+    move = f"mv {shell_quoted(str(database))} {shell_quoted(f'{database}.old')}"
+    otherwise = f"move it away by '{move}', or give tracking=off"
     if not os.path.lexists(database):
         return None
     if (wrong := _not_a_database(database)) is not None:
@@ -63,18 +63,18 @@ def _refused(database: Path, experiment: str, otherwise: str, busy_s: float) -> 
         tables = {name for (name,) in open_one.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not {"alembic_version", "experiments"} <= tables:
             return f"{database} is not a database of MLflow: {otherwise}." if tables else None
-        found = {version for (version,) in open_one.execute("SELECT version_num FROM alembic_version")}
+        revisions = {version for (version,) in open_one.execute("SELECT version_num FROM alembic_version")}
         stages = open_one.execute(
             "SELECT experiment_id, lifecycle_stage FROM experiments WHERE name = ?", (experiment,)
         ).fetchall()
     older = _migrations()
-    if older and (unknown := found - older.keys()):
+    if older and (unknown := revisions - older.keys()):
         return (
             f"{database} is of a newer MLflow than the one installed here (its schema is"
             f" {', '.join(map(str, sorted(unknown)))}): {otherwise}."
         )
     uri = f"sqlite:///{whole}"
-    if older and found & set(older.values()):
+    if older and revisions & set(older.values()):
         return (
             f"{database} is of an older MLflow: bring it up to date by 'python -m mlflow db upgrade"
             f" {shell_quoted(uri)}', or give tracking=off."
@@ -93,10 +93,10 @@ def _migrations() -> Mapping[str, str]:
     """Each revision of the schema that the installed MLflow knows -> the one before; empty if its files lie
     elsewhere. They are read, since importing MLflow takes seconds."""
     package = importlib.util.find_spec("mlflow")
-    found: dict[str, str] = {}
+    earlier: dict[str, str] = {}
     for root in package.submodule_search_locations or () if package else ():
         for path in Path(root, "store", "db_migrations", "versions").glob("*.py"):
             facts = dict(REVISION.findall(path.read_text()))
             if "revision" in facts:
-                found[facts["revision"]] = facts.get("down_revision", "")
-    return found
+                earlier[facts["revision"]] = facts.get("down_revision", "")
+    return earlier

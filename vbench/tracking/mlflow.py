@@ -100,10 +100,10 @@ class Tracker:
             outputs.mkdir(parents=True, exist_ok=True)
             with self._alone():
                 self._client = _client(outputs.resolve() / DATABASE)
-                found = self._client.get_experiment_by_name(experiment)
+                logged = self._client.get_experiment_by_name(experiment)
                 self._experiment = (
-                    found.experiment_id
-                    if found
+                    logged.experiment_id
+                    if logged
                     else self._client.create_experiment(
                         experiment, artifact_location=(outputs.resolve() / ARTIFACTS).as_uri()
                     )
@@ -127,10 +127,10 @@ class Tracker:
         """Log the trial in ``folder``; False if it was logged before. TrackingError if MLflow cannot."""
         trial = read_trial(folder)
         with _named(f"MLflow cannot log {folder}"), self._alone():
-            for found in self._find(f"tags.`vbench.trial_id` = '{trial.trial_id}'"):
-                if found.data.tags.get("vbench.logged") == "whole":
+            for earlier in self._find(f"tags.`vbench.trial_id` = '{trial.trial_id}'"):
+                if earlier.data.tags.get("vbench.logged") == "whole":
                     return False
-                self._client.delete_run(found.info.run_id)  # logging it broke off half-way
+                self._client.delete_run(earlier.info.run_id)  # logging it broke off half-way
             started_ms = _unix_ms(trial.started)
             run = self._client.create_run(
                 self._experiment, started_ms, self._tags(trial, folder), run_name=trial.arm
@@ -195,9 +195,9 @@ class Tracker:
 
     def _parent(self, sweep: Mapping[str, Any]) -> str:
         """The sweep's own run, created if it does not exist yet."""
-        found = self._find(f"tags.`vbench.sweep_id` = '{sweep['sweep_id']}'")
-        if found:
-            return str(found[0].info.run_id)
+        runs = self._find(f"tags.`vbench.sweep_id` = '{sweep['sweep_id']}'")
+        if runs:
+            return str(runs[0].info.run_id)
         run = self._client.create_run(
             self._experiment,
             _unix_ms(sweep["started"]),

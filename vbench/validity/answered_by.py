@@ -68,12 +68,14 @@ def _listener(graph: Graph) -> Rule:
     gaps = [one for one in own if one.present_percent < ALL_PERCENT]
     if others:
         who = f"process {others[0].pid} ({others[0].command})" if others[0].pid else "an unknown process"
-        found = f"{who} also listened on the port, {others[0].present_percent:.0f}% of the time"
+        observed = f"{who} also listened on the port, {others[0].present_percent:.0f}% of the time"
     elif len(own) > 1 or gaps:
-        found = f"the proxy was replaced or came late: {len(own)} sockets listened one after another"
+        observed = f"the proxy was replaced or came late: {len(own)} sockets listened one after another"
     else:
-        found = "only this trial's proxy listened, all the time" if own else "no process was seen to listen"
+        observed = (
+            "only this trial's proxy listened, all the time" if own else "no process was seen to listen"
+        )
     return OWN_PROXY.verdict(
         passed=len(own) == 1 and not others and not gaps,
-        observed=found,
+        observed=observed,
     )

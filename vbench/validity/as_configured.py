@@ -131,9 +131,9 @@ def _replicas(config: Config, graph: Graph) -> Rule:
     for name, deployment in _deployments(config).items():
         replicas = deployment.replicas
         wanted = replicas if replicas is not None else graph.replicas_configured.get(name, 1)
-        found = sum(one.deployment == name for one in graph.replicas_before)
-        if found != wanted:
-            problems.append(f"{name} had {found} replicas instead of the configured {wanted}")
+        count = sum(one.deployment == name for one in graph.replicas_before)
+        if count != wanted:
+            problems.append(f"{name} had {count} replicas instead of the configured {wanted}")
     problems += _misplaced(config, graph)
     return REPLICAS.verdict(
         passed=not problems,

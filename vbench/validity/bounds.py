@@ -45,9 +45,9 @@ class Bound:
 def _bounds() -> tuple[Bound, ...]:
     shipped = LoadConfig(name="")
     return tuple(
-        Bound(key=f"{GROUP}.{each.name}", shipped=float(getattr(shipped, each.name)))
-        for each in fields(LoadConfig)
-        if each.name.startswith((MOST, LEAST))
+        Bound(key=f"{GROUP}.{key.name}", shipped=float(getattr(shipped, key.name)))
+        for key in fields(LoadConfig)
+        if key.name.startswith((MOST, LEAST))
     )
 
 
@@ -61,12 +61,12 @@ def loosened(config: Mapping[str, Any]) -> list[str]:
 
     A bound that the configuration does not have, as in records of earlier versions, is not loosened.
     """
-    found = []
+    sentences = []
     for bound in BOUNDS:
         value = _value_at(config, bound.key)
         if value is not None and bound.is_looser(float(value)):
-            found.append(f"{bound.key}={float(value):g} (shipped: {bound.shipped:g})")
-    return found + [
+            sentences.append(f"{bound.key}={float(value):g} (shipped: {bound.shipped:g})")
+    return sentences + [
         f"{key}=0 ({meaning})" for key, meaning in OFF_AT_ZERO.items() if _value_at(config, key) == 0
     ]
 

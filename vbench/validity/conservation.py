@@ -57,10 +57,10 @@ def judge(
         loop += due_times(requests, config.load.concurrency)
     yield _verdict(CLOSED_LOOP, loop, f"{len(requests)} requests, each due when another was answered")
     off_s = tolerance_s(load_report)
-    found = [*within(requests, spans, off_s), *repeated(spans)]
+    span_problems = [*within(requests, spans, off_s), *repeated(spans)]
     if not moved:
-        found += incomplete(config, requests, spans, off_s)
-    yield _verdict(SPANS_FIT, found, f"{len(spans)} spans, each within its request")
+        span_problems += incomplete(config, requests, spans, off_s)
+    yield _verdict(SPANS_FIT, span_problems, f"{len(spans)} spans, each within its request")
     busy = [*overbusy(config, requests, spans)]
     if measured.network is not None:
         busy += too_fast(load_report, measured, measured.network)
@@ -123,11 +123,11 @@ def one_at_a_time(requests: Sequence[Request]) -> Iterator[str]:
 def each_pull_once(requests: Sequence[Request], warm_up: int) -> Iterator[str]:
     """A transfer's receiver numbers its pulls: the requests follow those of the warm-up, in order and without
     a gap. A failed request does not report its number, and none comes after it."""
-    for place, one in enumerate(sorted(requests, key=lambda one: one.index)):
+    for position, one in enumerate(sorted(requests, key=lambda one: one.index)):
         if one.error is not None:
             continue
         numbers = [call[0] for report in one.replicas for call in report.calls]
-        expected = warm_up + 1 + place
+        expected = warm_up + 1 + position
         if numbers != [expected]:
             said = " and ".join(map(str, numbers)) or "(not recorded)"
             yield f"request {one.index} was the receiver's pull {said} instead of {expected}"

@@ -52,11 +52,11 @@ def _window(config: Config, lines: Sequence[SpanLine], off_s: float) -> Iterator
     """A chunk is in flight from before it is split until it is inferred, or decoded if frames are held
     back."""
     held = config.mode == "combined" or not config.pipeline.overlap
-    ends = {span.chunk: span.end_s for span in _of(lines, "decode" if held else "infer", "compute")}
+    end_s = {span.chunk: span.end_s for span in _of(lines, "decode" if held else "infer", "compute")}
     places = [
-        (span.start_s, ends[span.chunk])
+        (span.start_s, end_s[span.chunk])
         for span in _of(lines, "chunk", "compute")
-        if span.chunk is not None and span.chunk in ends
+        if span.chunk is not None and span.chunk in end_s
     ]
     most = most_at_once(places, off_s)
     if most > config.pipeline.window:

@@ -35,18 +35,18 @@ def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:
     if unknown:
         machine, number = unknown[0]
         names = ", ".join(sorted(others[unknown[0]]))
-        found = (
+        observed = (
             f"{names} compute on GPU {number} of {machine}, which does not report how much; bound {bound:g}%"
         )
     elif means:
-        found = f"other programs used {percent:.1f}% of GPU {number} of {machine}"
-        found += f" ({', '.join(named)})" if named else ""
-        found += f"; bound {bound:g}%"
+        observed = f"other programs used {percent:.1f}% of GPU {number} of {machine}"
+        observed += f" ({', '.join(named)})" if named else ""
+        observed += f"; bound {bound:g}%"
     else:
-        found = "the GPUs do not report whose work they do, and no other process was seen on them"
+        observed = "the GPUs do not report whose work they do, and no other process was seen on them"
     yield NO_FOREIGN_GPU.verdict(
         passed=not unknown and percent <= bound,
-        observed=found,
+        observed=observed,
     )
 
 

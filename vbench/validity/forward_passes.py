@@ -67,7 +67,7 @@ def _of_replicas(model: ModelSettings, answered: Sequence[Request]) -> Iterator[
             return
         frames[one.replica] = frames.get(one.replica, 0) + sum(call[1] for call in one.calls)
         own = passes.setdefault(one.replica, {})
-        for number, size in (each for work in one.work for each in work.passes):
+        for number, size in (forward_pass for work in one.work for forward_pass in work.passes):
             if own.setdefault(number, size) != size:
                 yield f"forward pass {number} of {one.replica} had {own[number]} frames and {size} frames"
     for replica, own in passes.items():

@@ -14,13 +14,13 @@ def covered_s(spans: Iterable[SpanLine]) -> float:
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
     """The disjoint intervals that these cover together, in order."""
-    found: list[Interval] = []
+    union: list[Interval] = []
     for start, end in sorted(intervals):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
+        if union and start <= union[-1][1]:
+            union[-1] = (union[-1][0], max(union[-1][1], end))
         elif end > start:
-            found.append((start, end))
-    return found
+            union.append((start, end))
+    return union
 
 
 def most_at_once(intervals: Sequence[Interval], tolerance_s: float = 0.0) -> int:

@@ -43,14 +43,14 @@ def judge(config: Config, clip: Clip | None, requests: Sequence[Request]) -> Ite
 def _detector(checks: Sequence[ReferenceChecks]) -> Rule:
     worst = max(checks, key=lambda one: one.plain_wrong / max(1, one.plain_objects))
     frames = sum(one.plain_frames for one in checks)
-    found = (
+    observed = (
         f"{sum(one.plain_wrong for one in checks)} of {sum(one.plain_objects for one in checks)} objects in"
         f" {frames} frames differ from those of a plain implementation"
     )
     return PLAIN_DETECTOR_AGREES.verdict(
         passed=all(one.plain_frames for one in checks)
         and worst.plain_wrong <= MOST_WRONG_SHARE * worst.plain_objects,
-        observed=found + (f"; first: {worst.plain_first}" if worst.plain_first else ""),
+        observed=observed + (f"; first: {worst.plain_first}" if worst.plain_first else ""),
     )
 
 

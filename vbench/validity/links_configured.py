@@ -27,13 +27,13 @@ def judge(
     The rates are computed here from the configuration, since the plan of the hosts may be wrong.
     """
     wanted = dict(_configured(config))
-    found = {link.node: link for link in network.links}
-    problems = [f"{name} has no link" for name in wanted.keys() - found.keys()]
-    problems += [f"{name} is not in the configuration" for name in found.keys() - wanted.keys()]
-    for name in wanted.keys() & found.keys():
+    emulated = {link.node: link for link in network.links}
+    problems = [f"{name} has no link" for name in wanted.keys() - emulated.keys()]
+    problems += [f"{name} is not in the configuration" for name in emulated.keys() - wanted.keys()]
+    for name in wanted.keys() & emulated.keys():
         for what, asked, given in (
-            ("NIC", wanted[name].nic_mbps, found[name].nic_mbps),
-            ("flow cap", wanted[name].flow_mbps, found[name].flow_mbps),
+            ("NIC", wanted[name].nic_mbps, emulated[name].nic_mbps),
+            ("flow cap", wanted[name].flow_mbps, emulated[name].flow_mbps),
         ):
             if abs(asked - given) > SAME_MBPS * asked:
                 problems.append(
@@ -51,7 +51,7 @@ def judge(
         )
     yield AS_CONFIGURED.verdict(
         passed=not problems,
-        observed=first_problem(problems) if problems else f"{len(found)} links as configured",
+        observed=first_problem(problems) if problems else f"{len(emulated)} links as configured",
     )
     yield from _carried(load_report, nodes)
 

@@ -82,21 +82,21 @@ def _configured(links: Sequence[Link], series: Series) -> Rule:
 
 def _difference(link: Link, sample: NodeSample) -> str:
     """What differs from the plan, as text; empty if nothing does."""
-    found = sample.link
-    if found is None:
+    shaped = sample.link
+    if shaped is None:
         return f"{link.node}: its queues were not sampled"
     for what, mbps, wanted in (
-        ("sends at up to", found.out_mbps, link.nic_mbps),
-        ("receives at up to", found.in_mbps, link.nic_mbps),
-        ("has a flow class of", found.flow_least_mbps, link.flow_mbps),
-        ("has a flow class of", found.flow_most_mbps, link.flow_mbps),
+        ("sends at up to", shaped.out_mbps, link.nic_mbps),
+        ("receives at up to", shaped.in_mbps, link.nic_mbps),
+        ("has a flow class of", shaped.flow_least_mbps, link.flow_mbps),
+        ("has a flow class of", shaped.flow_most_mbps, link.flow_mbps),
     ):
         if mbps is None:
             return f"{link.node}: it has no shaper"
         if abs(mbps - wanted) > max(READ_TOLERANCE * wanted, 0.001):
             return f"{link.node} {what} {mbps:.4g} Mbit/s instead of {wanted:.4g}"
-    if found.flow_classes != DATA_CLASSES + OTHER_CLASSES:
-        return f"{link.node} has {found.flow_classes} flow classes instead of {DATA_CLASSES + OTHER_CLASSES}"
+    if shaped.flow_classes != DATA_CLASSES + OTHER_CLASSES:
+        return f"{link.node} has {shaped.flow_classes} flow classes instead of {DATA_CLASSES + OTHER_CLASSES}"
     return ""
 
 
@@ -204,9 +204,9 @@ def _full_times(links: Mapping[str, Link], series: Series) -> list[tuple[float, 
 
 
 def _explained(
-    links: Sequence[Link], series: Series, load_report: LoadReport, each: Sequence[Transfer]
+    links: Sequence[Link], series: Series, load_report: LoadReport, pulls: Sequence[Transfer]
 ) -> Rule:
-    found = []
+    shares = []
     for link in links:
         samples = series.get(link.node, ())
         if len(samples) < 2:
@@ -218,19 +218,19 @@ def _explained(
             ("sent", last.nic_sent_bytes - first.nic_sent_bytes + late, "sender"),
             ("received", last.nic_received_bytes - first.nic_received_bytes, "receiver"),
         ):
-            needed = sum(one.bytes for one in each if getattr(one, own) == link.node)
-            once = sum(one.bytes * (1 + _repeats(one)) for one in each if getattr(one, own) == link.node)
-            acknowledged = sum(one.bytes for one in each if getattr(one, own) != link.node) * 0.03
+            needed = sum(one.bytes for one in pulls if getattr(one, own) == link.node)
+            once = sum(one.bytes * (1 + _repeats(one)) for one in pulls if getattr(one, own) == link.node)
+            acknowledged = sum(one.bytes for one in pulls if getattr(one, own) != link.node) * 0.03
             allowed = once * (1 + OVERHEAD) + acknowledged + chatter
-            found.append((actual / allowed, f"{link.node} {way}", actual, allowed, needed))
-    share, where, actual, allowed, needed = max(found, default=(0.0, "", 0, 0.0, 0))
+            shares.append((actual / allowed, f"{link.node} {way}", actual, allowed, needed))
+    share, where, actual, allowed, needed = max(shares, default=(0.0, "", 0, 0.0, 0))
     return NOTHING_ELSE.verdict(
-        passed=bool(found) and share <= 1,
+        passed=bool(shares) and share <= 1,
         observed=(
             f"{where} {actual / 1e6:.1f} MB, of which {needed / 1e6:.1f} MB had to move; bound"
             f" {allowed / 1e6:.1f} MB, with headers, Ray's background traffic, and its repeats of pulls of"
             f" more than {PULL_TIMEOUT_S:g} s"
-            if found
+            if shares
             else "there are fewer than two samples of each node"
         ),
     )

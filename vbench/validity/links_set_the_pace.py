@@ -55,8 +55,8 @@ def _tries(check: LinkCheck | None) -> str:
     return f", in try {check.tries}" if check is not None and check.tries > 1 else ""
 
 
-def _all_on_links(each: Sequence[NodeIntervals], needed_bytes: int) -> Rule:
-    sent = sum(interval.sent_bytes for one in each for interval in one.values())
+def _all_on_links(intervals: Sequence[NodeIntervals], needed_bytes: int) -> Rule:
+    sent = sum(interval.sent_bytes for one in intervals for interval in one.values())
     return ALL_ON_LINKS.verdict(
         passed=0 < needed_bytes <= sent,
         observed=(f"{sent / 1e6:.1f} MB on the links, {needed_bytes / 1e6:.1f} MB had to move between nodes"),
@@ -64,8 +64,8 @@ def _all_on_links(each: Sequence[NodeIntervals], needed_bytes: int) -> Rule:
     )
 
 
-def _capped(each: Sequence[NodeIntervals], links: Sequence[Link]) -> Rule:
-    peaks = [(peak_mbps(each, link.node) / link.nic_mbps, link) for link in links]
+def _capped(intervals: Sequence[NodeIntervals], links: Sequence[Link]) -> Rule:
+    peaks = [(peak_mbps(intervals, link.node) / link.nic_mbps, link) for link in links]
     share, link = max(peaks, key=lambda peak: peak[0])
     return NICS_CAPPED.verdict(
         passed=share <= 1 + LINK_TOLERANCE,
@@ -80,18 +80,18 @@ def _capped(each: Sequence[NodeIntervals], links: Sequence[Link]) -> Rule:
 def _cpu(load: LoadConfig, percent: float | None, saturated: float | None) -> Rule:
     """``load.max_machine_cpu_percent=100`` lifts both bounds."""
     bound = load.max_machine_cpu_percent
-    found = "there are fewer than two samples of the machine while bytes moved"
+    observed = "there are fewer than two samples of the machine while bytes moved"
     passed = False
     if percent is not None and saturated is not None:
         passed = bound == NOT_BOUNDED_PERCENT or (percent <= bound and saturated <= MOST_SATURATED_PERCENT)
-        found = (
+        observed = (
             f"CPU utilisation while bytes moved was {percent:.1f}%, bound {bound:g}%; {saturated:.1f}% of the"
             f" bytes moved at a CPU utilisation of {SATURATED_PERCENT:g}% or more, bound"
             f" {MOST_SATURATED_PERCENT:g}%"
         )
     return CPUS_DID_NOT_LIMIT.verdict(
         passed=passed,
-        observed=found,
+        observed=observed,
     )
 
 

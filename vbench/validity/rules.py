@@ -158,30 +158,30 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
     remedy = FLAGS_OF_ATTACHED.text if config.cluster.name == ATTACHED else None
     passed = False
     if sorted(node.node for node in raylets) != sorted(nodes):
-        found = f"{len(raylets)} raylets were found on {len(nodes)} nodes"
+        observed = f"{len(raylets)} raylets were found on {len(nodes)} nodes"
     elif unread:
-        found = (
+        observed = (
             f"the environment of the raylet of {unread[0].node} (process {unread[0].raylet_pid}) could not be"
             " read"
         )
     elif differ:
-        found = (
+        observed = (
             f"requested: {wanted}; the raylet of {differ[0].node} (process {differ[0].raylet_pid}) has"
             f" {dict(differ[0].flags or {})}"
         )
     elif wrong:
-        found, remedy = _not_connected(wrong[0], moved=config.load.name == TRANSFER)
+        observed, remedy = _not_connected(wrong[0], moved=config.load.name == TRANSFER)
     elif len(nodes) > 1 and not load_report.connections:
-        found = "no frames moved between nodes, so there were no connections to count"
+        observed = "no frames moved between nodes, so there were no connections to count"
         remedy = NOTHING_MOVED.text
     else:
         passed = True
         where = "the raylet" if len(nodes) == 1 else f"all {len(nodes)} raylets"
-        found = f"{wanted}, in the environment of {where}; "
-        found += _connected(load_report.connections, len(nodes))
+        observed = f"{wanted}, in the environment of {where}; "
+        observed += _connected(load_report.connections, len(nodes))
     return FLAGS_IN_FORCE.verdict(
         passed=passed,
-        observed=found,
+        observed=observed,
         remedy=(remedy),
     )
 
@@ -198,15 +198,15 @@ def _count(pair: Connections) -> str:
 
 def _not_connected(pair: Connections, *, moved: bool) -> tuple[str, str]:
     """What was observed, and the remedy; ``moved``: the load moves objects and has no video."""
-    found = f"{_count(pair)} from {pair.sender} to {pair.receiver} instead of {pair.expected}"
+    observed = f"{_count(pair)} from {pair.sender} to {pair.receiver} instead of {pair.expected}"
     least_bytes = 2 * pair.expected * CHUNK_BYTES
     if pair.established < pair.expected and pair.moved_bytes < least_bytes:
         return (
-            f"{found}; {pair.moved_bytes / 1e6:.1f} MB are too few to open all connections, which takes up to"
-            f" two pieces of 5 MiB each ({least_bytes / 1e6:.1f} MB)",
+            f"{observed}; {pair.moved_bytes / 1e6:.1f} MB are too few to open all connections, which takes up"
+            f" to two pieces of 5 MiB each ({least_bytes / 1e6:.1f} MB)",
             TOO_FEW_OBJECTS.text if moved else TOO_LITTLE_MOVED.text,
         )
-    return found, WRONG_CONNECTIONS.text
+    return observed, WRONG_CONNECTIONS.text
 
 
 def _replicas_warm(load_report: LoadReport) -> Iterator[Rule]:
@@ -257,15 +257,15 @@ def _resources(
 
 def _no_foreign_cpu(load: LoadConfig, machines: Sequence[MachineSample]) -> Rule:
     """For several machines, the one that other programs used most."""
-    each = {name: cpu_use(samples) for name, samples in by_machine(machines).items()}
-    uses = [(use.foreign, name) for name, use in each.items() if use is not None]
+    use_of = {name: cpu_use(samples) for name, samples in by_machine(machines).items()}
+    uses = [(use.foreign, name) for name, use in use_of.items() if use is not None]
     foreign, machine = max(uses, default=(0.0, ""))
-    where = "the machine" if len(each) == 1 else machine
+    where = "the machine" if len(use_of) == 1 else machine
     names = Counter(s.foreign_process for s in machines if s.foreign_process and s.machine == machine)
     busiest = f", most often {names.most_common(1)[0][0]}" if names and foreign > 1 else ""
-    stolen = max((use.stolen for use in each.values() if use is not None), default=0.0)
+    stolen = max((use.stolen for use in use_of.values() if use is not None), default=0.0)
     taken = f"; {stolen:.1f}% was taken by other virtual machines" if stolen >= 0.1 else ""
-    known = bool(each) and len(uses) == len(each)
+    known = bool(use_of) and len(uses) == len(use_of)
     return NO_FOREIGN_CPU.verdict(
         passed=known and foreign <= load.max_foreign_cpu_percent,
         observed=(

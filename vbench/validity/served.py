@@ -73,10 +73,10 @@ def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
     """
     problems = []
     calls: dict[str, list[int]] = {}
-    reached: dict[str, int] = {}
+    last_number: dict[str, int] = {}
     for request in answered:
         for one in request.replicas:
-            reached[one.replica] = max(reached.get(one.replica, 0), request.api_requests or 0)
+            last_number[one.replica] = max(last_number.get(one.replica, 0), request.api_requests or 0)
             calls.setdefault(one.replica, []).extend(call[0] for call in one.calls)
     for replica, numbers in sorted(calls.items()):
         api = replica.startswith(f"{API}#")
@@ -87,7 +87,7 @@ def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
             problems.append(f"{len(numbers) - len(known)} {what} of {replica} are counted twice")
         others = len(whole - known)
         if api:
-            counted = max(reached.get(replica, 0) - first + 1, 0)
+            counted = max(last_number.get(replica, 0) - first + 1, 0)
             others = max(others, counted - len(known))
         if others:
             problems.append(f"{replica} had {others} more {what} than are recorded")

@@ -106,8 +106,8 @@ def _places(lines: Sequence[SpanLine]) -> Iterator[str]:
 
 def _words(chunks: Chunks) -> str:
     """``0, 1, 2 (2 times)``, shortened."""
-    each = [
+    named = [
         f"{'whole' if chunk is None else chunk}" + (f" ({count} times)" if count > 1 else "")
         for chunk, count in sorted(chunks.items(), key=lambda item: -1 if item[0] is None else item[0])
     ]
-    return ", ".join(each[:8]) + (f" and {len(each) - 8} more" if len(each) > 8 else "") or "none"
+    return ", ".join(named[:8]) + (f" and {len(named) - 8} more" if len(named) > 8 else "") or "none"

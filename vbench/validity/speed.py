@@ -47,13 +47,13 @@ def _tries(speed: Speed) -> str:
 
 def _measured(harness: Harness | None, load_report: LoadReport | None) -> list[tuple[str, Speed, Speed]]:
     """(machine, before, after); the harness's own machine has no name."""
-    found = [
+    speeds = [
         (machine, one.before, one.after)
         for machine, one in (load_report.speeds if load_report else {}).items()
     ]
     if harness is not None and harness.speed_before is not None and harness.speed_after is not None:
-        found.append(("", harness.speed_before, harness.speed_after))
-    return found
+        speeds.append(("", harness.speed_before, harness.speed_after))
+    return speeds
 
 
 def caveats(trials: Sequence[Trial]) -> list[str]:

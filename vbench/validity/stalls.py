@@ -43,26 +43,26 @@ def judge(
     share_ms = 10 * load.max_stall_percent * makespan_s(measured.requests)
     bound_ms = max(load.max_stall_ms, share_ms)
     if unwatched:
-        found = f"not observed: {', '.join(unwatched)}"
+        observed = f"not observed: {', '.join(unwatched)}"
     else:
-        found = f"longest stall {worst.worst_ms:.0f} ms ({worst.where}), bound {bound_ms:.0f} ms"
+        observed = f"longest stall {worst.worst_ms:.0f} ms ({worst.where}), bound {bound_ms:.0f} ms"
         others = sorted((one for one in seen if one is not worst), key=lambda one: -one.worst_ms)
         too_long = [f"{one.where} {one.worst_ms:.0f} ms" for one in others if one.worst_ms > bound_ms]
         if share_ms > load.max_stall_ms:
-            found += f" ({load.max_stall_percent:g}% of the measured time)"
+            observed += f" ({load.max_stall_percent:g}% of the measured time)"
         if worst.suspended_ms:
-            found += f"; the machine was suspended for {worst.suspended_ms:.0f} ms of it"
+            observed += f"; the machine was suspended for {worst.suspended_ms:.0f} ms of it"
         if too_long:
-            found += f"; also too long: {', '.join(too_long)}"
+            observed += f"; also too long: {', '.join(too_long)}"
     stood_ms = summed.stood_ms or 0.0
     most_ms = MOST_TOGETHER * bound_ms
     if stood_ms > most_ms:
-        found += f"; {summed.where} stalled for {stood_ms:.0f} ms in total, bound {most_ms:.0f} ms"
+        observed += f"; {summed.where} stalled for {stood_ms:.0f} ms in total, bound {most_ms:.0f} ms"
     if stopped:
-        found += f"; stopped by a signal or a debugger: {', '.join(stopped)}"
+        observed += f"; stopped by a signal or a debugger: {', '.join(stopped)}"
     yield NOTHING_STALLED.verdict(
         passed=not unwatched and not stopped and worst.worst_ms <= bound_ms and stood_ms <= most_ms,
-        observed=found,
+        observed=observed,
     )
 
 

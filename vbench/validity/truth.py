@@ -54,10 +54,10 @@ def _frame_count(config: Config, clip: Clip, answered: Sequence[Request]) -> Rul
         # Each keyframe stands in for several frames, so there are fewer.
         least = 1 if config.pipeline.keyframes_only else max(1, least)
         passed = least <= counts[0] and counts[-1] <= most
-    found = " and ".join(str(count) for count in (counts[0], counts[-1])[: len(counts)])
+    frames = " and ".join(str(count) for count in (counts[0], counts[-1])[: len(counts)])
     return FRAME_COUNT.verdict(
         passed=passed,
-        observed=f"{found} frames per request; at {config.pipeline.fps} frames/s {promised}",
+        observed=f"{frames} frames per request; at {config.pipeline.fps} frames/s {promised}",
     )
 
 
@@ -69,11 +69,13 @@ def _frame_size(config: Config, clip: Clip, answered: Sequence[Request]) -> Rule
     frame_bytes = width * height * 3 // (1 if config.pipeline.pixel_format == "rgb24" else 2)
     wrong = next((r for r in answered if r.frame_bytes != r.frames_got * frame_bytes), None)
     shape = f"{width} x {height} in {config.pipeline.pixel_format} ({frame_bytes} bytes)"
-    each = wrong.frame_bytes / max(1, wrong.frames_got) if wrong else frame_bytes
+    bytes_per_frame = wrong.frame_bytes / max(1, wrong.frames_got) if wrong else frame_bytes
     return FRAME_SIZE.verdict(
         passed=wrong is None,
         observed=(
-            shape if wrong is None else f"request {wrong.index}: {each:.0f} bytes per frame, not {shape}"
+            shape
+            if wrong is None
+            else f"request {wrong.index}: {bytes_per_frame:.0f} bytes per frame, not {shape}"
         ),
     )
 
@@ -83,12 +85,12 @@ def _objects(config: Config, clip: Clip) -> Iterator[Rule]:
     scene, model = config.video.scene, config.model
     if scene is None or not scene.objects or model.name != "shapes" or model.weights == "random":
         return
-    reached, least = clip.reference_map50, config.load.min_scene_map50
+    map50, least = clip.reference_map50, config.load.min_scene_map50
     yield OBJECTS_FOUND.verdict(
-        passed=reached is not None and reached >= least,
+        passed=map50 is not None and map50 >= least,
         observed=(
             "the mAP was not computed"
-            if reached is None
-            else f"mAP at IoU 0.5 is {reached:.3f}; bound at least {least:g}"
+            if map50 is None
+            else f"mAP at IoU 0.5 is {map50:.3f}; bound at least {least:g}"
         ),
     )

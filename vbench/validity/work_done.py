@@ -68,10 +68,10 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
     for stage in STAGES:
         alone_s, first_s = graph.compute_alone_s.get(stage, 0.0), graph.compute_first_s.get(stage, 0.0)
         floor_s = max(LEAST_OF_ALONE * alone_s, LEAST_OF_FIRST * first_s)
-        each = list(compute_per_frame_s(stage, requests, spans))
-        if not each:
+        per_request_s = list(compute_per_frame_s(stage, requests, spans))
+        if not per_request_s:
             continue
-        index, least_s = min(each, key=lambda one: one[1])
+        index, least_s = min(per_request_s, key=lambda one: one[1])
         against = f"{1000 * alone_s:.2f} ms of CPU" if alone_s else f"{1000 * first_s:.2f} ms in the warm-up"
         if not floor_s:
             against = "nothing to compare it with: load.warmup=0 on another machine"
@@ -108,15 +108,15 @@ def _looked_up(
         for chunk in chunks:
             frames.setdefault((request, chunk), frames_got.get(request, 0) / len(chunks))
     most = max(frames.values(), default=0.0)
-    found = [
+    per_chunk_s = [
         ((span.end_s - span.start_s) / frames[span.request, span.chunk], span)
         for span in spans
         if (span.stage, span.kind) == (stage, "compute")
         and frames.get((span.request, span.chunk), 0.0) >= most / 2 > 0
     ]
-    if not found:
+    if not per_chunk_s:
         return
-    least_s, span = min(found, key=lambda one: one[0])
+    least_s, span = min(per_chunk_s, key=lambda one: one[0])
     if least_s < LEAST_OF_ALONE_PER_CHUNK * alone_s:
         yield (
             f"{stage} took {1000 * least_s:.3f} ms per frame of chunk {span.chunk} of request {span.request}"
@@ -135,16 +135,16 @@ def _chunks(spans: Sequence[SpanLine]) -> dict[int, set[int]]:
 
 def _without_passes(alone_s: float, requests: Sequence[Request]) -> Iterator[str]:
     """The forward pass with the least CPU time per frame, if it is below the floor of a pass."""
-    found = [
+    passes = [
         (work.pass_cpu_ms, request.index)
         for request in requests
         for one in request.replicas
         for work in one.work
         if work.pass_cpu_ms is not None
     ]
-    if not found:
+    if not passes:
         return
-    least_ms, index = min(found)
+    least_ms, index = min(passes)
     if least_ms < LEAST_OF_ALONE_PER_PASS * 1000 * alone_s:
         yield (
             f"a forward pass for request {index} took {least_ms:.3f} ms of CPU per frame"

@@ -120,12 +120,12 @@ def _leave_one_out(row: TableRow) -> list[str]:
     one = row.leave_one_out
     if one is None:
         return []
-    found = [
+    sentences = [
         f"Leaving out any one block, the improvement is {_rounded(one.low_percent)}% (without block"
         f" {row.blocks[one.low_without]}) to {_rounded(one.high_percent)}% (without block"
         f" {row.blocks[one.high_without]})"
     ]
-    return found + [
+    return sentences + [
         f"Without block {row.blocks[other.without]}, the verdict would be '{other.verdict}'"
         for other in one.other_verdicts
     ]
@@ -184,15 +184,15 @@ def bottleneck(arm: Arm) -> tuple[str, str, str, str]:
     known = bottlenecks(arm)
     if not known:
         return ("unknown", "", "", "")
-    resources = [each.busiest.resource for each in known]
+    resources = [of_trial.busiest.resource for of_trial in known]
     most = max(dict.fromkeys(resources), key=resources.count)
-    like = [each for each in known if each.busiest.resource == most]
-    busy_s = sum(each.busiest.busy_s for each in like) / len(like)
-    measured_s = sum(each.measured_s for each in like) / len(like)
+    like = [of_trial for of_trial in known if of_trial.busiest.resource == most]
+    busy_s = sum(of_trial.busiest.busy_s for of_trial in like) / len(like)
+    measured_s = sum(of_trial.measured_s for of_trial in like) / len(like)
     name = f"{most} ({like[0].busiest.where})"
     if len(like) < len(known):
         name += f", in {len(like)} of {len(known)} trials"
-    utilisation = sum(each.utilisation for each in like) / len(like)
+    utilisation = sum(of_trial.utilisation for of_trial in like) / len(like)
     return (
         name,
         f"{busy_s:.{decimals(busy_s)}f} s",
@@ -208,7 +208,7 @@ def bottlenecks(arm: Arm) -> list[Bottleneck]:
 
 def busy(known: Sequence[Bottleneck], resource: str) -> str:
     """How long one resource was busy, mean over trials; empty if that is unknown."""
-    times = [one.busy_s for each in known for one in each.resources if one.resource == resource]
+    times = [one.busy_s for of_trial in known for one in of_trial.resources if one.resource == resource]
     if not times:
         return ""
     value = sum(times) / len(times)

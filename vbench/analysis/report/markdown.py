@@ -98,14 +98,14 @@ def _secondary(comparison: Comparison) -> Iterator[str]:
             "llrrrr",
         )
         for one in table.rows:
-            for each in one.secondary:
+            for secondary in one.secondary:
                 yield row(
                     one.scenario,
-                    formatting.SECONDARY[each.metric],
-                    formatting.seconds(each.candidate),
-                    formatting.seconds(each.baseline),
-                    formatting.percent(each.improvement),
-                    str(each.improvement.blocks),
+                    formatting.SECONDARY[secondary.metric],
+                    formatting.seconds(secondary.candidate),
+                    formatting.seconds(secondary.baseline),
+                    formatting.percent(secondary.improvement),
+                    str(secondary.improvement.blocks),
                 )
 
 
@@ -131,8 +131,8 @@ def _excluded(comparison: Comparison) -> Iterator[str]:
         yield "None: every planned trial is valid."
         return
     yield from head(("trial", "arm", "block", "reason"), "lll")
-    for each in comparison.excluded:
-        yield row(Path(each.folder).name, each.arm, each.block, each.reason)
+    for trial in comparison.excluded:
+        yield row(Path(trial.folder).name, trial.arm, trial.block, trial.reason)
 
 
 def _records(provenance: Provenance) -> Iterator[str]:

@@ -14,7 +14,9 @@ NIC_METRIC = "link_use_percent."
 
 def details(comparison: Comparison) -> Iterator[str]:
     """One section per question, one table per scenario."""
-    transfers = [each for each in comparison.scenarios if any(arm.transfer_rate for arm in each.arms)]
+    transfers = [
+        scenario for scenario in comparison.scenarios if any(arm.transfer_rate for arm in scenario.arms)
+    ]
     if transfers:
         yield from ("", "## Transfer rate by connections", "", explanations.TRANSFER_RATE)
         for scenario in transfers:

@@ -83,9 +83,11 @@ class _OfTrial:
 def _node(axes: "Axes", trial: _OfTrial, node: str) -> None:
     """One node's rates; each stands in the middle between its two samples."""
     intervals = [one[node] for one in trial.intervals if node in one]
-    times = [(each.from_s + each.to_s) / 2 - trial.start_s for each in intervals]
-    axes.plot(times, [each.sent_mbps for each in intervals], color=SENT, lw=1.1, label="sent")
-    axes.plot(times, [each.received_mbps for each in intervals], color=RECEIVED, lw=1.1, label="received")
+    times = [(interval.from_s + interval.to_s) / 2 - trial.start_s for interval in intervals]
+    axes.plot(times, [interval.sent_mbps for interval in intervals], color=SENT, lw=1.1, label="sent")
+    axes.plot(
+        times, [interval.received_mbps for interval in intervals], color=RECEIVED, lw=1.1, label="received"
+    )
     if node in trial.caps_mbps:
         axes.axhline(trial.caps_mbps[node], color="black", lw=0.9, ls="--", label="cap of the NIC")
     axes.tick_params(labelsize=8)

@@ -22,7 +22,7 @@ def rate(comparison: Comparison, path: Path) -> Path | None:
     Only for trials that only moved objects, with several numbers of connections over the same links; None if
     there are none. In a pipeline, several nodes share a NIC, and this cap does not apply.
     """
-    scenarios = [(each, arms) for each in comparison.scenarios if (arms := _arms(each))]
+    scenarios = [(scenario, arms) for scenario in comparison.scenarios if (arms := _arms(scenario))]
     if not scenarios:
         return None
     figure = new_figure(max(7.0, 5.2 * len(scenarios)), 4.8)
@@ -41,7 +41,7 @@ def _arms(scenario: Scenario) -> list[tuple[Arm, TransferRate]]:
     caps = {(transfer.flow_mbps, transfer.nic_mbps) for _, transfer in arms}
     if len(caps) != 1 or len({transfer.connections for _, transfer in arms}) < 2:
         return []
-    return sorted(arms, key=lambda each: each[1].connections)
+    return sorted(arms, key=lambda pair: pair[1].connections)
 
 
 def _panel(axes: "Axes", name: str, arms: Sequence[tuple[Arm, TransferRate]]) -> None:

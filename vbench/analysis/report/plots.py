@@ -113,18 +113,18 @@ def latency(comparison: Comparison, path: Path) -> Path:
 
 def _legend(panels: "Sequence[Axes]") -> tuple[list["Artist"], list[str]]:
     """Each arm once, from whichever panel has it."""
-    found: dict[str, Artist] = {}
+    handles: dict[str, Artist] = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    return list(found.values()), list(found)
+            handles.setdefault(label, handle)
+    return list(handles.values()), list(handles)
 
 
 def _requests(axes: "Axes", scenario: Scenario, palette: dict[str, str], *, first: bool) -> None:
-    for place, arm in enumerate(scenario.arms):
+    for position, arm in enumerate(scenario.arms):
         step = 0.8 / len(arm.trials)
         for number, trial in enumerate(arm.trials):
-            middle = place + (number - (len(arm.trials) - 1) / 2) * step
+            middle = position + (number - (len(arm.trials) - 1) / 2) * step
             count = len(trial.latencies_s)
             xs = [middle + step * 0.5 * ((i + 0.5) / count - 0.5) for i in range(count)]
             axes.plot(

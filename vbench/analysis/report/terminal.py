@@ -49,8 +49,8 @@ def show(console: Console, comparison: Comparison) -> None:
         console.print(Text(note), soft_wrap=True)
     for gap in formatting.uncounted(comparison):
         console.print(Text(gap, "yellow"), soft_wrap=True)
-    for each in comparison.excluded[:EXCLUDED_SHOWN]:
-        console.print(Text(f"excluded: {_name(each)}: {each.reason}", "yellow"), soft_wrap=True)
+    for trial in comparison.excluded[:EXCLUDED_SHOWN]:
+        console.print(Text(f"excluded: {_name(trial)}: {trial.reason}", "yellow"), soft_wrap=True)
     if len(comparison.excluded) > EXCLUDED_SHOWN:
         console.print(Text(f"excluded: {len(comparison.excluded) - EXCLUDED_SHOWN} more", "yellow"))
 
@@ -64,8 +64,10 @@ def _rows(comparison: Comparison) -> Iterator[str]:
                 sentences.append(f"{text}.")
             if not row.secondary and not sentences:
                 continue
-            each = (f"{SHORT[one.metric]} {formatting.percent(one.improvement)}" for one in row.secondary)
-            yield f"{row.scenario}, against {table.baseline}: {', '.join(each)}".removesuffix(": ")
+            secondary = (
+                f"{SHORT[one.metric]} {formatting.percent(one.improvement)}" for one in row.secondary
+            )
+            yield f"{row.scenario}, against {table.baseline}: {', '.join(secondary)}".removesuffix(": ")
             yield from (f"  {sentence}" for sentence in sentences)
 
 
@@ -104,7 +106,7 @@ def _bottlenecks(comparison: Comparison) -> Grid:
     for name in ("busy", "measured", "utilisation"):
         grid.add_column(name, justify="right")
     for scenario in comparison.scenarios:
-        for place, arm in enumerate(scenario.arms):
-            name = "" if place else scenario.name
+        for number, arm in enumerate(scenario.arms):
+            name = "" if number else scenario.name
             grid.add_row(Text(name), Text(arm.name), *map(Text, formatting.bottleneck(arm)))
     return grid

@@ -61,9 +61,9 @@ def _nodes(config: Config, wait_s: float) -> tuple[str, list[NodeAddress]]:
     token = runtime_token(config.runtime.name)
     api.connect(address, token)
     deadline = time.monotonic() + wait_s
-    while len(found := api.nodes(address, token)) < len(nodes) and time.monotonic() < deadline:
+    while len(alive := api.nodes(address, token)) < len(nodes) and time.monotonic() < deadline:
         time.sleep(POLL_S)
-    return address, match(nodes, found, address)
+    return address, match(nodes, alive, address)
 
 
 def check(config: Config) -> None:

@@ -27,7 +27,7 @@ class ClusterNode:
     """In all, used or not."""
 
 
-def match(nodes: Mapping[str, NodeConfig], found: Sequence[ClusterNode], address: str) -> list[NodeAddress]:
+def match(nodes: Mapping[str, NodeConfig], alive: Sequence[ClusterNode], address: str) -> list[NodeAddress]:
     """Each node of the configuration, head first, with a node of the cluster that has its resources.
 
     InputError if no node fits, or the cluster has nodes that the configuration does not name: they could take
@@ -35,7 +35,7 @@ def match(nodes: Mapping[str, NodeConfig], found: Sequence[ClusterNode], address
     """
     names = list(nodes)
     available = sorted(
-        found, key=lambda node: tuple(int(part) for part in node.ip.split(".") if part.isdigit())
+        alive, key=lambda node: tuple(int(part) for part in node.ip.split(".") if part.isdigit())
     )
     costs = np.array(
         [
@@ -65,16 +65,16 @@ def match(nodes: Mapping[str, NodeConfig], found: Sequence[ClusterNode], address
     return [NodeAddress(name=name, ip=pairs[name].ip) for name in names]
 
 
-def _unmet(node: NodeConfig, found: ClusterNode, *, head: bool) -> Iterator[str]:
+def _unmet(node: NodeConfig, candidate: ClusterNode, *, head: bool) -> Iterator[str]:
     """What a node of the cluster lacks to be this node of the configuration."""
-    if found.is_head != head:
+    if candidate.is_head != head:
         yield "a head" if head else "a node that is not the head"
         return
     asked: dict[str, float] = {"GPU": node.gpus, STORE: node.object_store_mb * 1e6, **node.resources}
     if node.cpus is not None:
         asked["CPU"] = node.cpus
     for resource, amount in asked.items():
-        has = found.resources.get(resource, 0)
+        has = candidate.resources.get(resource, 0)
         if has < amount:
             unit = (1e6, " MB of object store") if resource == STORE else (1, f" {resource}")
             yield f"{amount / unit[0]:g}{unit[1]} (has {has / unit[0]:g})"
@@ -91,12 +91,12 @@ def _unmatched(
 ) -> str:
     """The error message, which names the closest node and what it lacks."""
     taken = list(pairs.values())
-    free = [found for found in available if found not in taken and found.is_head == head]
-    lacks = [(found.ip, list(_unmet(node, found, head=head))) for found in free]
+    free = [candidate for candidate in available if candidate not in taken and candidate.is_head == head]
+    lacks = [(candidate.ip, list(_unmet(node, candidate, head=head))) for candidate in free]
     if not lacks:
         reason = f"all its {len(available)} nodes are assigned to others" if available else "it has no nodes"
     else:
-        ip, missing = min(lacks, key=lambda each: len(each[1]))
+        ip, missing = min(lacks, key=lambda unmet: len(unmet[1]))
         reason = f"the closest is {ip}, which lacks {', '.join(missing)}"
     return (
         f"cluster.address={address} has no node for cluster.nodes.{name}: {reason}; start a node with"

@@ -41,5 +41,5 @@ def request_link_check(folder: Path, timeout_s: float) -> dict[str, Any]:
             if not more:
                 raise ConnectionError("the emulated cluster ended before it responded")
             data += more
-    found: dict[str, Any] = json.loads(data)
-    return found
+    result: dict[str, Any] = json.loads(data)
+    return result

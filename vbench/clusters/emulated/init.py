@@ -183,10 +183,10 @@ def _check_fan_in(
     receiver.send("check", peer=None, flows=0, incoming=sum(flows), measure_s=measure_s)
     for sender, count in zip(senders, flows, strict=True):
         sender.send("check", peer=receiver.host.ip, flows=count, incoming=0)
-    measured_mbps, found = receiver.receive(SETUP_S)
+    measured_mbps, used_control = receiver.receive(SETUP_S)
     for sender in senders:
         sender.receive(SETUP_S)
-    _same_control(receiver, found, congestion_control)
+    _same_control(receiver, used_control, congestion_control)
     sent_mbps = sum(
         link_check.expected_mbps(sender.host, receiver.host, count)
         for sender, count in zip(senders, flows, strict=True)
@@ -200,9 +200,9 @@ def _check_fan_in(
     )
 
 
-def _same_control(host: RunningHost, found: str, asked: str) -> None:
-    if found != asked:
-        raise HostError(f"TCP congestion control on host {host.host.name} is {found}, not {asked}")
+def _same_control(host: RunningHost, used: str, asked: str) -> None:
+    if used != asked:
+        raise HostError(f"TCP congestion control on host {host.host.name} is {used}, not {asked}")
 
 
 def _single_flow(*_: object) -> int:

@@ -70,22 +70,22 @@ Planned = tuple[Host, Host, int]
 def rounds(planned: Sequence[Planned]) -> list[list[Planned]]:
     """Groups of checks that may run at the same time: if a transfer fills a NIC, no other uses its two hosts,
     so that acknowledgements do not wait in a full queue; and each group stays below ``CONCURRENT_MBPS``."""
-    found: list[list[Planned]] = []
+    groups: list[list[Planned]] = []
     for one in planned:
-        fitting = (others for others in found if _fits(one, others))
+        fitting = (others for others in groups if _fits(one, others))
         others = next(fitting, None)
         if others is None:
-            found.append([one])
+            groups.append([one])
         else:
             others.append(one)
-    return found
+    return groups
 
 
 def _fits(one: Planned, others: Sequence[Planned]) -> bool:
     if expected_mbps(*one) + sum(expected_mbps(*other) for other in others) > CONCURRENT_MBPS:
         return False
     near = [other for other in others if {one[0].name, one[1].name} & {other[0].name, other[1].name}]
-    return not near or not any(_fills(each) for each in (one, *near))
+    return not near or not any(_fills(check) for check in (one, *near))
 
 
 def _fills(planned: Planned) -> bool:

@@ -54,21 +54,21 @@ def check_requirements(congestion_control: str = "cubic") -> list[Requirement]:
         return [
             Requirement(name="namespaces", is_met=False, found=f"no response within {TRY_S:g} s", remedy=BUSY)
         ]
-    found = [Requirement(**json.loads(line)) for line in done.stdout.splitlines()]
-    if not found or (done.returncode and all(requirement.is_met for requirement in found)):
+    requirements = [Requirement(**json.loads(line)) for line in done.stdout.splitlines()]
+    if not requirements or (done.returncode and all(requirement.is_met for requirement in requirements)):
         last = last_reason(done.stderr, f"status {done.returncode}")
-        after = f"the requirement after '{found[-1].name}'" if found else "namespaces"
-        found.append(Requirement(name=after, is_met=False, found=last, remedy=BROKEN))
-    return found
+        after = f"the requirement after '{requirements[-1].name}'" if requirements else "namespaces"
+        requirements.append(Requirement(name=after, is_met=False, found=last, remedy=BROKEN))
+    return requirements
 
 
 def _attempted(name: str, remedy: str, attempt: Callable[[], object]) -> Requirement:
     try:
-        found = attempt()
+        observed = attempt()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
         said = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
         return Requirement(name=name, is_met=False, found=said, remedy=remedy)
-    return Requirement(name=name, is_met=True, found=str(found or "works"), remedy=remedy)
+    return Requirement(name=name, is_met=True, found=str(observed or "works"), remedy=remedy)
 
 
 def _all(congestion_control: str) -> Iterator[Requirement]:

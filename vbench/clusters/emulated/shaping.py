@@ -180,5 +180,5 @@ def _next_of(first: int, count: int) -> list[dict[str, Any]]:
 
 
 def _index(ip: Any, name: str) -> int:
-    (found,) = ip.link_lookup(ifname=name)
-    return int(found)
+    (index,) = ip.link_lookup(ifname=name)
+    return int(index)

@@ -74,11 +74,11 @@ class Spec:
 def hosts(config: ClusterConfig, commands: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Host, ...]:
     """The hosts of a validated configuration, head first, with every rate divided by the scale."""
     assert config.flow_mbps is not None
-    found = []
+    planned = []
     addresses = ipaddress.ip_network(SUBNET)
     for number, (name, node) in enumerate(config.nodes.items(), start=1):
         assert node.nic_mbps is not None
-        found.append(
+        planned.append(
             Host(
                 name=name,
                 ip=str(addresses[number]),
@@ -88,4 +88,4 @@ def hosts(config: ClusterConfig, commands: Mapping[str, tuple[str, ...]] | None 
                 command=commands[name] if commands else (),
             )
         )
-    return tuple(found)
+    return tuple(planned)

@@ -61,9 +61,9 @@ def _with_clip(clip: Clip, folder: Path) -> Clip:
 
 def requirements() -> list[str]:
     """The direct dependencies, including those of the models, at the pinned versions."""
-    found = _of_the_package() if IS_INSTALLED else _of_the_checkout()
+    names = _of_the_package() if IS_INSTALLED else _of_the_checkout()
     # Ray itself is the cluster's own.
-    return [requirement for requirement in found if not requirement.startswith("ray[")]
+    return [requirement for requirement in names if not requirement.startswith("ray[")]
 
 
 def _of_the_checkout() -> list[str]:

@@ -169,7 +169,7 @@ def _run(trun: bytes, default: int) -> tuple[int, int]:
     at = 8 + 4 * bool(flags & _DATA_OFFSET) + 4 * bool(flags & _FIRST_FLAGS)
     stride = 4 * sum(bool(flags & field) for field in (_DURATION, _SIZE, _FLAGS, _COMPOSITION))
     places = range(at, min(at + count * stride, len(trun)), stride)
-    return len(places), sum(_number(trun, place) for place in places)
+    return len(places), sum(_number(trun, offset) for offset in places)
 
 
 def _time(tfdt: bytes) -> int:

@@ -169,8 +169,8 @@ def picture_filters(
         filters += [("format", {"pix_fmts": PLANAR_RGB}), ("scale", {"flags": SCALE_FLAGS})]
     filters += [("format", {"pix_fmts": geometry.pixel_format}), *_turns(rotation, flipped=flipped)]
     if inner != (geometry.width, geometry.height):
-        place = {"w": geometry.width, "h": geometry.height, "x": geometry.pad_x, "y": geometry.pad_y}
-        filters.append(("pad", place | {"color": PAD_GREY}))
+        padding = {"w": geometry.width, "h": geometry.height, "x": geometry.pad_x, "y": geometry.pad_y}
+        filters.append(("pad", padding | {"color": PAD_GREY}))
     return filters
 
 

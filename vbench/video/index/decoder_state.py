@@ -111,14 +111,14 @@ class StateChanges:
             out[number] = ({start: prefix} if prefix else {}) | self._between(chunks[number])
         return out
 
-    def ends(self) -> npt.NDArray[np.int64]:
+    def sequence_ends(self) -> npt.NDArray[np.int64]:
         """int64[K], increasing: indices of packets with an end of sequence or of bitstream (HEVC)."""
-        ends = [
+        packets = [
             packet
             for packet, units in zip(self.packets, self.units, strict=True)
             if any(not unit.lasting for unit in units)
         ]
-        return np.array(ends, np.int64)
+        return np.array(packets, np.int64)
 
     def _beyond_extradata(self, active: ActiveState) -> list[StateUnit]:
         units, count = active.units, len(self.initial)

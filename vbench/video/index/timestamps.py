@@ -78,7 +78,7 @@ def check_output_order(
     """
     presented = np.flatnonzero(index.presented)
     orders, pts = index.output_order[presented], index.pts[presented]
-    doubtful, decreasing = np.intersect1d(index.state.ends(), presented), np.zeros(0, np.int64)
+    doubtful, decreasing = np.intersect1d(index.state.sequence_ends(), presented), np.zeros(0, np.int64)
     if not (orders == UNKNOWN_ORDER).any():
         by_output = np.lexsort((orders, index.edit_segment[presented]))
         decreasing = by_output[:-1][np.diff(pts[by_output]) < 0]
