@@ -73,6 +73,7 @@ class Page:
             "span": span,
             "word": word,
             "roughly": roughly,
+            "increase": increase,
             "verdict": lambda row: row["improvement"]["verdict"],
         }
         source = self.path.with_name(FIGURES) if self.path.parent != ROOT else ROOT / "experiments" / FIGURES
@@ -150,6 +151,16 @@ def has(name: str, words: str) -> bool:
 def filled(line: str, names: dict[str, Any]) -> str:
     """A line with its expressions evaluated."""
     return re.sub(r"\{\{(.+?)\}\}", lambda match: str(eval(match[1], names)), line)
+
+
+def increase(row: Data) -> str:
+    """How much higher the candidate's latency is, with its interval: the improvement with the other sign."""
+    of = row["improvement"]
+    return formatting.percent(
+        SimpleNamespace(  # type: ignore[arg-type]
+            percent=-of["percent"], low_percent=-of["high_percent"], high_percent=-of["low_percent"]
+        )
+    )
 
 
 def average(arm: Data, metric: str) -> float:
