@@ -54,7 +54,7 @@ def test_what_is_needed_is_here(workplace: Workplace) -> None:
 def test_every_need_is_tried_and_says_what_to_do() -> None:
     found = check_requirements("cubic")
     assert all(requirement.is_met for requirement in found), found
-    assert all(requirement.found and requirement.remedy for requirement in found)
+    assert all(requirement.observed and requirement.remedy for requirement in found)
 
 
 def test_a_congestion_control_that_the_kernel_lacks_is_named(workplace: Workplace) -> None:

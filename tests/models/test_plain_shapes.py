@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from vbench.load.reference_checks import AGREES
 from vbench.models.average_precision import mean_average_precision
-from vbench.models.matching import Found, disagreements
+from vbench.models.matching import LabelledBoxes, disagreements
 from vbench.models.plain_shapes import PlainShapes
 from vbench.models.protocol import Detections, Detector, ModelError
 from vbench.models.registry import create
@@ -90,7 +90,7 @@ def _agree(plain: PlainShapes, served: Detector, batch: Pictures, precision: Pre
     for frame, found in zip(batch, served.detect(batch), strict=True):
         wrong += disagreements(
             plain.detect(frame, 0.3),
-            Found.of(found, served.class_names),
+            LabelledBoxes.of(found, served.class_names),
             0.3,
             min_iou=min_iou,
             max_score_difference=max_difference,

@@ -15,7 +15,7 @@ from vbench.errors import ConfigError
 from vbench.load.pipeline_args import pipeline_args
 from vbench.pipeline.api_schema import ProcessRequest
 from vbench.pipeline.chunk_source import ChunkSource
-from vbench.pipeline.config import LimitArgs, PipelineArgs
+from vbench.pipeline.config import PipelineArgs, VideoLimitArgs
 from vbench.pipeline.errors import OverloadedError, VideoMissingError, retry_after_s, status_of
 from vbench.pipeline.fetch_slots import FetchSlots
 from vbench.pipeline.memory_budget import FramesBudget, check_packets, packets_capacity_bytes
@@ -271,9 +271,9 @@ def test_a_fetch_that_others_leave_no_room_for_may_be_tried_again() -> None:
 
 
 def test_the_default_limits_of_a_fetch_suit_a_laptop() -> None:
-    assert LimitArgs().limits() == VideoLimits()
-    assert LimitArgs().max_fetched_bytes == 2 * 2**30
-    assert LimitArgs().max_disk_share == pytest.approx(0.5)
+    assert VideoLimitArgs().limits() == VideoLimits()
+    assert VideoLimitArgs().max_fetched_bytes == 2 * 2**30
+    assert VideoLimitArgs().max_disk_share == pytest.approx(0.5)
 
 
 def test_a_trial_fetches_its_video_whatever_its_size() -> None:

@@ -13,7 +13,7 @@ from tests.validity import honest, parts
 from vbench.config.schema import Config, NodeConfig
 from vbench.record.measurements import Measurements
 from vbench.record.samples import GpuSample
-from vbench.validity import bounds, rules
+from vbench.validity import rule_bounds, rules
 
 WHAT_SHOULD_RUN = (
     "mode",
@@ -99,16 +99,16 @@ def keys_read(load: str, *, shaped: bool) -> set[str]:
 READ = set().union(
     *(keys_read(load, shaped=shaped) for load in ("closed", "transfer") for shaped in (False, True))
 )
-NAMED = {*(bound.key for bound in bounds.BOUNDS), *bounds.OFF_AT_ZERO}
+NAMED = {*(bound.key for bound in rule_bounds.BOUNDS), *rule_bounds.OFF_AT_ZERO}
 
 
 @pytest.mark.parametrize("key", sorted(READ))
 def test_a_key_that_the_rules_read_says_what_should_run_or_is_named_when_it_is_loosened(key: str) -> None:
-    is_bound = key.rpartition(".")[2].startswith((bounds.MOST, bounds.LEAST))
+    is_bound = key.rpartition(".")[2].startswith((rule_bounds.MOST, rule_bounds.LEAST))
     assert not is_bound or key in NAMED or key.startswith("cluster.deployments.")
     known = {*WHAT_SHOULD_RUN, *NEVER_LOOSER, *NAMED}
     assert any(fnmatch.fnmatchcase(key, pattern) for pattern in known), (
-        f"is {key} what a trial should do (WHAT_SHOULD_RUN here), or a bound (vbench.validity.bounds)?"
+        f"is {key} what a trial should do (WHAT_SHOULD_RUN here), or a bound (vbench.validity.rule_bounds)?"
     )
 
 
@@ -116,11 +116,11 @@ def test_every_bound_is_one_that_the_rules_read() -> None:
     assert NAMED <= READ
 
 
-@pytest.mark.parametrize("key", bounds.OFF_AT_ZERO)
+@pytest.mark.parametrize("key", rule_bounds.OFF_AT_ZERO)
 def test_what_leaves_out_a_rule_is_named(key: str) -> None:
     plain = asdict(records.config(f"{key}=0"))
-    assert bounds.loosened(plain) == [f"{key}=0 ({bounds.OFF_AT_ZERO[key]})"]
-    assert bounds.loosened(asdict(records.config(f"{key}=1"))) == []
+    assert rule_bounds.loosened(plain) == [f"{key}=0 ({rule_bounds.OFF_AT_ZERO[key]})"]
+    assert rule_bounds.loosened(asdict(records.config(f"{key}=1"))) == []
 
 
 def test_without_a_warm_up_no_rule_says_whether_replicas_were_warm() -> None:
@@ -128,4 +128,4 @@ def test_without_a_warm_up_no_rule_says_whether_replicas_were_warm() -> None:
     load_report = parts.load_report(cold_deployments=None)
     names = {rule.name for rule in rules.judge(config, load_report, Measurements())}
     assert "every replica was warm" not in names
-    assert bounds.loosened(asdict(config)) != []
+    assert rule_bounds.loosened(asdict(config)) != []

@@ -29,7 +29,7 @@ from vbench.analysis.trials import SweepTrial, TrialSet
 from vbench.errors import ChangedRecordError, ConfigError, VbenchError, first_line
 from vbench.record.files import RecordError, read_requests, read_spans
 from vbench.record.trial import Trial, result_caveats
-from vbench.validity import bounds, speed
+from vbench.validity import rule_bounds, speed
 
 
 def compare(
@@ -210,7 +210,7 @@ def _trial_result(block: str, measured: SweepTrial) -> TrialResult:
         metrics=dict(measured.trial.metrics),
         phases_s=dict(measured.trial.phases_s),
         bottleneck=bottleneck.of_record(measured.trial, measured.folder),
-        loosened=tuple(bounds.loosened(measured.trial.config)),
+        loosened=tuple(rule_bounds.loosened(measured.trial.config)),
     )
 
 
@@ -258,7 +258,7 @@ def _caveats(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
         lines.append(
             "On one node there are no connections between nodes, so the runtime setting has no effect."
         )
-    lines += [*result_caveats(trials), *bounds.caveats(trials), *speed.caveats(trials)]
+    lines += [*result_caveats(trials), *rule_bounds.caveats(trials), *speed.caveats(trials)]
     scales = sorted({trial.network.scale for trial in trials if trial.network})
     if scales:
         text = " and ".join(f"1/{scale:g} of the rates" if scale != 1 else "the rates" for scale in scales)

@@ -153,7 +153,7 @@ def _run(options: argparse.Namespace) -> int:
     display = Display()
     if options.render:
         return _render(options, display)
-    with _found(options) as (trial_set, default):
+    with _trials(options) as (trial_set, default):
         out = options.out or default / _below(baseline, candidate)
         comparison = compare(trial_set, baseline or None, candidate or None, across, options.half_width)
         if comparison is None:
@@ -179,7 +179,7 @@ def _render(options: argparse.Namespace, display: Display) -> int:
 
 
 @contextmanager
-def _found(options: argparse.Namespace) -> Iterator[tuple[TrialSet, Path]]:
+def _trials(options: argparse.Namespace) -> Iterator[tuple[TrialSet, Path]]:
     """The trials, and the default folder for results."""
     if (options.folder is None) == (options.experiment is None):
         raise ConfigError("name either a sweep's folder or --experiment NAME")

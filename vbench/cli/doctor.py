@@ -31,14 +31,14 @@ def examine(config: Config) -> Iterator[Requirement]:
     yield Requirement(
         name="environment's path",
         is_met=path is None,
-        found=str(path or Path(sys.executable).parent),
+        observed=str(path or Path(sys.executable).parent),
         remedy=sentence(path) if path else "",
     )
     cpus = machine_cpus()
     yield Requirement(
         name="CPUs",
         is_met=cpus >= FEWEST_CPUS,
-        found=f"{cpus} usable of {os.cpu_count()}",
+        observed=f"{cpus} usable of {os.cpu_count()}",
         remedy=f"use a machine with {FEWEST_CPUS} cores or more: a decoder and a model need one each",
     )
     yield from all_requirements(config.cluster)
@@ -48,9 +48,9 @@ def _ffmpeg() -> Requirement:
     remedy = "install the package imageio-ffmpeg (make setup), or put ffmpeg on the PATH"
     try:
         path = ffmpeg_path()
-        return Requirement(name="FFmpeg", is_met=True, found=f"{ffmpeg_version(path)}", remedy=remedy)
+        return Requirement(name="FFmpeg", is_met=True, observed=f"{ffmpeg_version(path)}", remedy=remedy)
     except ToolMissingError as error:
-        return Requirement(name="FFmpeg", is_met=False, found=str(error), remedy=remedy)
+        return Requirement(name="FFmpeg", is_met=False, observed=str(error), remedy=remedy)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         table.add_column(name)
     for requirement in requirements:
         mark = Text("yes", "green") if requirement.is_met else Text("NO", "bold red")
-        table.add_row(requirement.name, mark, Text(requirement.found))
+        table.add_row(requirement.name, mark, Text(requirement.observed))
     console.print(table)
     missing = [requirement for requirement in requirements if not requirement.is_met]
     for requirement in missing:

@@ -32,7 +32,7 @@ from vbench.record.trial import Trial, result_caveats
 from vbench.run.progress import Display
 from vbench.run.trial_report import show_bottleneck
 from vbench.telemetry import environment
-from vbench.validity import bounds
+from vbench.validity import rule_bounds
 from vbench.video.digest import file_digest
 from vbench.video.errors import DecoderKilledError, ToolMissingError, VideoError
 
@@ -145,7 +145,7 @@ def _show(console: Console, trial: Trial, clip: Clip, ceiling: SingleProcessResu
     console.print(Text(f"{trial.arm}  ({trial.folder})", style="bold"), soft_wrap=True)
     if not trial.valid:
         console.print("the trial is INVALID: the reason is in its trial.json", style="red")
-    for caveat in [*result_caveats([trial]), *bounds.caveats([trial])]:
+    for caveat in [*result_caveats([trial]), *rule_bounds.caveats([trial])]:
         console.print(caveat, style="yellow", soft_wrap=True)
     table = Table()
     table.add_column(f"{clip.duration_s:g} s of {clip.width} x {clip.height} {clip.codec}")

@@ -21,7 +21,7 @@ from vbench.record.files import (
 )
 from vbench.record.trial import Rule, Trial, result_caveats
 from vbench.telemetry import environment
-from vbench.validity import bounds
+from vbench.validity import rule_bounds
 from vbench.validity.revalidation import judged
 
 
@@ -61,7 +61,7 @@ def _show(console: Console, folder: Path, *, show_all: bool) -> bool:
     valid = all(rule.passed for rule in rules)
     now, then = ("valid" if verdict else "INVALID" for verdict in (valid, trial.valid))
     text = f"{folder}  block {trial.block + 1}  {trial.arm}  recorded: {then}  now: {now}"
-    if loosened := bounds.loosened(trial.config):
+    if loosened := rule_bounds.loosened(trial.config):
         text += f"  loosened: {', '.join(loosened)}"
     console.print(Text(text, style="" if valid == trial.valid else "bold red"))
     for caveat in result_caveats([trial]):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from vbench.config.schema import Config, PipelineConfig
 from vbench.config.sizing import deployments, replicas
 from vbench.errors import ConfigError
-from vbench.pipeline.config import LimitArgs, PipelineArgs
+from vbench.pipeline.config import PipelineArgs, VideoLimitArgs
 from vbench.pipeline.settings import REQUESTS_AT_ONCE
 from vbench.video.addresses import path_of, scheme_of
 
@@ -60,7 +60,7 @@ def _reach(config: Config, clips: Sequence[Path]) -> dict[str, Any]:
     if scheme in ("http", "https"):
         reach["private_sources"] = [urlsplit(source).hostname or ""]
     # A trial's requests all fetch this one video, as many at a time as there are requests in progress.
-    reach["limits"] = {"max_fetched_bytes": LimitArgs().max_size_bytes, "max_disk_share": 1.0}
+    reach["limits"] = {"max_fetched_bytes": VideoLimitArgs().max_size_bytes, "max_disk_share": 1.0}
     reach["max_fetches"] = config.cluster.deployments.service.max_ongoing_requests or REQUESTS_AT_ONCE
     return reach
 

@@ -14,7 +14,7 @@ from vbench.load.events import note
 from vbench.load.known_scene import KnownScene
 from vbench.load.reference_checks import ReferenceChecker, is_checked
 from vbench.models.average_precision import mean_average_precision
-from vbench.models.matching import Found, disagreements
+from vbench.models.matching import LabelledBoxes, disagreements
 from vbench.models.protocol import Detections, Detector
 from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.clip import ReferenceChecks
@@ -45,9 +45,9 @@ class ReferenceFrame:
     moved: bool | None = None
     """Whether objects of the scene have moved since the frame before; None for other videos."""
 
-    def found(self) -> Found:
+    def labelled_boxes(self) -> LabelledBoxes:
         """The objects as arrays."""
-        return _found(self.names, self.scores, self.boxes)
+        return _labelled_boxes(self.names, self.scores, self.boxes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +61,8 @@ class Reference:
     """Of some of its frames, against implementations that neither it nor the service uses."""
 
 
-def _found(names: list[str], scores: list[float], boxes: list[list[float]]) -> Found:
-    return Found(
+def _labelled_boxes(names: list[str], scores: list[float], boxes: list[list[float]]) -> LabelledBoxes:
+    return LabelledBoxes(
         names=names,
         scores=np.array(scores, np.float64),
         boxes=np.array(boxes, np.float64).reshape(-1, 4),
@@ -145,12 +145,14 @@ def ensure_reference(
             if known is not None:
                 truths.append(known.boxes(info.time_s(pts)))
         for index, pixels in checked.items():
-            checker.add(index, frames[index].pts, pixels, frames[index].found())
+            checker.add(index, frames[index].pts, pixels, frames[index].labelled_boxes())
         progress(len(frames))
     reference = Reference(
         frames=frames,
         map50=_map50(detected, truths, detector.class_names) if known else None,
-        checks=checker.result([frame.moved for frame in frames], [frame.found() for frame in frames]),
+        checks=checker.result(
+            [frame.moved for frame in frames], [frame.labelled_boxes() for frame in frames]
+        ),
     )
     cache.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(f".{os.getpid()}.part")
@@ -223,8 +225,8 @@ def check(reference: Reference, answer: dict[str, Any], threshold: float) -> Ver
             continue
         detections = frame["detections"]
         differing = disagreements(
-            expected.found(),
-            _found(
+            expected.labelled_boxes(),
+            _labelled_boxes(
                 [d["class_name"] for d in detections],
                 [d["score"] for d in detections],
                 [d["box"] for d in detections],

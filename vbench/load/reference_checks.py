@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vbench.load.known_scene import KnownScene
-from vbench.models.matching import NOT_FOUND, Found, disagreements
+from vbench.models.matching import NOT_FOUND, LabelledBoxes, disagreements
 from vbench.models.plain_shapes import PlainShapes
 from vbench.models.shapes import BUNDLED
 from vbench.pipeline.config import ModelArgs
@@ -65,7 +65,7 @@ class ReferenceChecker:
         """Whether the video begins with a later frame of the clip."""
         return self.known is not None and self.known.begins_at > 0
 
-    def add(self, index: int, pts: int, pixels: npt.NDArray[np.uint8], observed: Found) -> None:
+    def add(self, index: int, pts: int, pixels: npt.NDArray[np.uint8], observed: LabelledBoxes) -> None:
         """Check a frame for which ``is_checked`` is true; ``observed`` is in pixels of the upright picture.
 
         ModelError if the bundled weights are not those of the package.
@@ -89,7 +89,7 @@ class ReferenceChecker:
         self._wrong += max(missing, len(wrong) - missing)
         self._first = self._first or (f"frame {index}: {wrong[0]}" if wrong else "")
 
-    def result(self, moved: Sequence[bool | None], objects: Sequence[Found]) -> ReferenceChecks:
+    def result(self, moved: Sequence[bool | None], objects: Sequence[LabelledBoxes]) -> ReferenceChecks:
         """The checks; ``moved``: of each frame of the pass, whether objects moved since the one before."""
         pictures = self._pictures()
         return ReferenceChecks(
@@ -124,7 +124,7 @@ class ReferenceChecker:
         ]
 
 
-def is_repeated(before: Found, after: Found) -> bool:
+def is_repeated(before: LabelledBoxes, after: LabelledBoxes) -> bool:
     """Whether there are objects, and they are bit-identical to those of the frame before."""
     return (
         bool(after.names)
@@ -176,7 +176,7 @@ def _worst(
     return round(choose(map(value, pictures)), 4) if pictures else None
 
 
-def _upright(observed: Found, geometry: FrameGeometry) -> Found:
+def _upright(observed: LabelledBoxes, geometry: FrameGeometry) -> LabelledBoxes:
     """With boxes in pixels of the upright picture."""
     boxes = observed.boxes.copy()
     for axis, pad, inner, size in (
@@ -184,4 +184,4 @@ def _upright(observed: Found, geometry: FrameGeometry) -> Found:
         (1, geometry.pad_y, geometry.inner_height, geometry.source_height),
     ):
         boxes[:, axis::2] = np.clip((boxes[:, axis::2] - pad) * size / inner, 0, size)
-    return Found(names=observed.names, scores=observed.scores, boxes=boxes)
+    return LabelledBoxes(names=observed.names, scores=observed.scores, boxes=boxes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vbench.config.schema import VideoConfig
 from vbench.load.events import note, progress
-from vbench.pipeline.config import LimitArgs
+from vbench.pipeline.config import VideoLimitArgs
 from vbench.video.addresses import is_remote, path_of
 from vbench.video.digest import file_digest
 from vbench.video.fetch.download import fetch_video
@@ -23,7 +23,7 @@ def local_copy(video: VideoConfig, folder: Path) -> Path:
     if not is_remote(source):
         return path_of(source).expanduser().resolve()
     progress("fetching the video")
-    usual = LimitArgs().limits()
+    usual = VideoLimitArgs().limits()
     limits = replace(usual, max_fetched_bytes=usual.max_size_bytes, max_disk_share=1.0)
     with fetch_video(source, limits=limits, timeout_s=video.fetch_timeout_s) as local:
         path = folder.resolve() / f"{local.checksum}{Path(local.display_name).suffix}"

@@ -17,7 +17,7 @@ NOT_FOUND = "not found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class LabelledBoxes:
     """Named objects in one frame."""
 
     names: Sequence[str]
@@ -28,7 +28,7 @@ class Found:
     """float64[D, 4]: x1, y1, x2, y2 in pixels."""
 
     @classmethod
-    def of(cls, detections: Detections, class_names: Sequence[str], scale: float = 1.0) -> "Found":
+    def of(cls, detections: Detections, class_names: Sequence[str], scale: float = 1.0) -> "LabelledBoxes":
         """What a detector with these classes found, its boxes times ``scale``."""
         return cls(
             names=[class_names[index] for index in detections.classes],
@@ -38,8 +38,8 @@ class Found:
 
 
 def disagreements(
-    expected: Found,
-    got: Found,
+    expected: LabelledBoxes,
+    got: LabelledBoxes,
     threshold: float,
     *,
     min_iou: float = MIN_IOU,
@@ -71,6 +71,6 @@ def disagreements(
     ]
 
 
-def _name(boxes: Found, index: int) -> str:
+def _name(boxes: LabelledBoxes, index: int) -> str:
     box = ", ".join(f"{value:.1f}" for value in boxes.boxes[index])
     return f"{boxes.names[index]} ({boxes.scores[index]:.3f}) at [{box}]"

@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812 - the name the field knows it by
 from safetensors import safe_open
 from torch import Tensor
 
-from vbench.models.matching import Found
+from vbench.models.matching import LabelledBoxes
 from vbench.models.protocol import ModelError
 
 Plane = npt.NDArray[np.float64]
@@ -59,7 +59,7 @@ class PlainShapes:
             )
         return cls(bundled)
 
-    def detect(self, frame: npt.NDArray[np.uint8], threshold: float) -> Found:
+    def detect(self, frame: npt.NDArray[np.uint8], threshold: float) -> LabelledBoxes:
         """What is in uint8[H, W, 3] (rgb24) or uint8[3 H / 2, W] (yuv420p, BT.709 in limited range), best
         score first; boxes in pixels of the frame."""
         width, height = frame.shape[1], frame.shape[0] if frame.ndim == 3 else frame.shape[0] * 2 // 3
@@ -78,7 +78,7 @@ class PlainShapes:
         source_boxes = boxes[kept]
         source_boxes[:, 0::2] = np.clip((source_boxes[:, 0::2] - left) * width / inner_width, 0, width)
         source_boxes[:, 1::2] = np.clip((source_boxes[:, 1::2] - top) * height / inner_height, 0, height)
-        return Found(
+        return LabelledBoxes(
             names=[self._names[index] for index in scores[kept].argmax(1)],
             scores=best[kept],
             boxes=source_boxes,

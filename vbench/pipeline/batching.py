@@ -43,7 +43,7 @@ class _Call:
     """Monotonic seconds at which they wait no longer for a fuller batch."""
     stop: threading.Event
     result: Future[Batched]
-    found: list[Detections] = field(default_factory=list)
+    detections: list[Detections] = field(default_factory=list)
     passes: list[ForwardPass] = field(default_factory=list)
     start_s: float | None = None
     batches: int = 0
@@ -263,9 +263,11 @@ class Batcher:
 def _distribute(part: _Part, detections: list[Detections]) -> None:
     """Give a call its share of a batch's results; with the last of them the call is complete."""
     call = part.call
-    call.found += detections
-    if len(call.found) == call.frames:
+    call.detections += detections
+    if len(call.detections) == call.frames:
         assert call.start_s is not None
         call.result.set_result(
-            Batched(detections=call.found, start_s=call.start_s, batches=call.batches, passes=call.passes)
+            Batched(
+                detections=call.detections, start_s=call.start_s, batches=call.batches, passes=call.passes
+            )
         )

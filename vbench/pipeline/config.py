@@ -60,7 +60,7 @@ class ModelArgs(_Args, ModelSettings):
     """Which detector runs, and how; paths of weights are those of the nodes that run the model."""
 
 
-class LimitArgs(_Args):
+class VideoLimitArgs(_Args):
     """Which videos are refused (HTTP 413) from their index, before anything is decoded."""
 
     max_duration_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
@@ -126,7 +126,7 @@ class PipelineArgs(_Args, PipelineSettings):
     queue_length: Annotated[int, Field(ge=0, le=MAX_CALLS)] = 64
     """Requests that wait, per service replica, beyond those that it works on; HTTP 503 for more."""
     receive: ReceiveArgs = ReceiveArgs()
-    limits: LimitArgs = LimitArgs()
+    limits: VideoLimitArgs = VideoLimitArgs()
     sources: Annotated[tuple[Scheme, ...], BeforeValidator(_split), Field(min_length=1)] = ("file",)
     """Where the videos that a request names may lie. Each further source lets clients read more."""
     fetch_timeout_s: Annotated[float, Field(gt=0, le=MAX_TIMEOUT_S)] = 600.0

@@ -52,8 +52,8 @@ class Replayed:
 class BodyReceiver:
     """Receives bodies of at most ``max_body_bytes``, of which few may be slow at a time."""
 
-    def __init__(self, bounds: ReceiveArgs) -> None:
-        self._bounds = bounds
+    def __init__(self, args: ReceiveArgs) -> None:
+        self._args = args
         self._slow = 0
 
     async def receive(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes:
@@ -63,11 +63,11 @@ class BodyReceiver:
         OverloadedError if too many other bodies are slow; ClientLeftError.
         """
         declared = dict(headers).get(b"content-length", b"")
-        if declared.isdigit() and int(declared[:20]) > self._bounds.max_body_bytes:
+        if declared.isdigit() and int(declared[:20]) > self._args.max_body_bytes:
             raise self._too_large(f"{declared[:20].decode()} bytes")
         reading = asyncio.get_running_loop().create_task(self._read(receive))
         try:
-            await asyncio.wait([reading], timeout=min(PROMPT_S, self._bounds.timeout_s))
+            await asyncio.wait([reading], timeout=min(PROMPT_S, self._args.timeout_s))
             if not reading.done():
                 await self._wait_slowly(reading)
             return reading.result()
@@ -75,20 +75,20 @@ class BodyReceiver:
             reading.cancel()
 
     async def _wait_slowly(self, reading: "asyncio.Task[bytes]") -> None:
-        if self._slow >= self._bounds.slow_bodies:
+        if self._slow >= self._args.slow_bodies:
             raise OverloadedError(
                 f"The service is overloaded: {self._slow} other clients are sending their requests slowly, "
                 "and this request did not arrive at once. Send it again in one piece.",
-                self._bounds.timeout_s,
+                self._args.timeout_s,
             )
         self._slow += 1
         try:
-            await asyncio.wait([reading], timeout=max(0.0, self._bounds.timeout_s - PROMPT_S))
+            await asyncio.wait([reading], timeout=max(0.0, self._args.timeout_s - PROMPT_S))
         finally:
             self._slow -= 1
         if not reading.done():
             raise BodyTimeoutError(
-                f"The body of the request did not arrive within {self._bounds.timeout_s:g} s. Send it in one "
+                f"The body of the request did not arrive within {self._args.timeout_s:g} s. Send it in one "
                 "piece, with its Content-Length."
             )
 
@@ -99,14 +99,14 @@ class BodyReceiver:
             if message["type"] == "http.disconnect":
                 raise ClientLeftError
             body += message.get("body", b"")
-            if len(body) > self._bounds.max_body_bytes:
-                raise self._too_large(f"more than {self._bounds.max_body_bytes} bytes")
+            if len(body) > self._args.max_body_bytes:
+                raise self._too_large(f"more than {self._args.max_body_bytes} bytes")
             if not message.get("more_body", False):
                 return bytes(body)
 
     def _too_large(self, size: str) -> BodyTooLargeError:
         return BodyTooLargeError(
-            f"the body has {size}, and at most {self._bounds.max_body_bytes} are accepted: send one object "
+            f"the body has {size}, and at most {self._args.max_body_bytes} are accepted: send one object "
             f"such as {EXAMPLE}"
         )
 

@@ -24,7 +24,7 @@ from vbench.record.trial import Status, Trial
 from vbench.run.progress import Display
 from vbench.run.sweep import arm_name
 from vbench.telemetry import environment
-from vbench.validity import bounds, rules
+from vbench.validity import rule_bounds, rules
 
 NOT_HARNESS_PHASES = ("prepare", "link_check", "warm_up", "settle", "measure", "drain", "link_check_after")
 """Phases that are not the harness's own cost; the rest of a trial's time is the metric ``harness_s``. In the
@@ -138,7 +138,7 @@ class TrialInProgress:
             clip=clip,
             network=self.network,
             load_report=load_report,
-            loosened=tuple(bounds.loosened(plain)),
+            loosened=tuple(rule_bounds.loosened(plain)),
             harness=self.harness,
             ledger=self.ledger,
         )

@@ -14,7 +14,7 @@ from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record.bottleneck import Bottleneck
 from vbench.record.metrics import QUANTILES
 from vbench.record.trial import Trial, result_caveats
-from vbench.validity import bounds, speed
+from vbench.validity import rule_bounds, speed
 
 MIN_FOR_P99 = QUANTILES["latency_p99_s"][1]
 """With fewer requests, the 99th percentile is essentially the maximum, so only older records have it."""
@@ -111,7 +111,7 @@ def _verdict(trial: Trial) -> Text:
     count = f"{sum(rule.passed for rule in trial.rules)} of {len(trial.rules)} rules passed"
     text = Text(trial.arm, style="bold")
     text.append("  ")
-    loosened = bounds.loosened(trial.config)
+    loosened = rule_bounds.loosened(trial.config)
     if loosened:
         count += f"; loosened: {', '.join(loosened)}"
     colour = "red" if not trial.valid else "yellow" if loosened else "green"
@@ -177,7 +177,7 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
 def _valid(trial: Trial) -> Text:
     if not trial.valid:
         return Text("no", "red")
-    return Text("yes, loosened", "yellow") if bounds.loosened(trial.config) else Text("yes")
+    return Text("yes, loosened", "yellow") if rule_bounds.loosened(trial.config) else Text("yes")
 
 
 def caveats(trials: Sequence[Trial]) -> list[str]:
@@ -190,7 +190,7 @@ def caveats(trials: Sequence[Trial]) -> list[str]:
             "One trial per arm: no confidence interval, so differences may be noise. Run several with"
             " blocks=5."
         )
-    lines += [*result_caveats(trials), *bounds.caveats(trials), *speed.caveats(trials)]
+    lines += [*result_caveats(trials), *rule_bounds.caveats(trials), *speed.caveats(trials)]
     single = [trial for trial in trials if len(trial.config["cluster"]["nodes"]) == 1]
     settings = {(t.config["runtime"]["name"], t.config["runtime"].get("connections")) for t in single}
     if len(settings) > 1:

@@ -12,8 +12,8 @@ import psutil
 from vbench.linux import procfs
 from vbench.record.samples import CpuBounds, MachineSample
 from vbench.telemetry import gpus
-from vbench.telemetry.bounds import BoundsWatch
 from vbench.telemetry.cpu_account import CpuAccount
+from vbench.telemetry.cpu_bounds import CpuBoundsWatch
 from vbench.telemetry.periodic import repeated
 from vbench.telemetry.roles import RoleWatch
 
@@ -48,7 +48,7 @@ class CpuWatch:
         self._roots = roots
         self._account = CpuAccount()
         self._roles = RoleWatch(roots)
-        self._bounds = BoundsWatch()
+        self._bounds = CpuBoundsWatch()
         self._before: dict[tuple[int, int], float] | None = None
 
     def sample(self, *, begins: bool = False) -> CpuShares:

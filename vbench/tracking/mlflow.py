@@ -18,7 +18,7 @@ from vbench.linux.file_lock import locked
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, RecordError, read_requests, read_trial
 from vbench.record.metrics import supported
 from vbench.record.trial import Trial
-from vbench.validity.bounds import loosened
+from vbench.validity.rule_bounds import loosened
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")

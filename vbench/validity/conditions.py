@@ -11,7 +11,7 @@ from vbench.record.harness import Harness
 from vbench.record.load_report import LoadReport
 from vbench.record.samples import MachineSample
 from vbench.record.trial import Rule, Trial
-from vbench.validity import bounds_during
+from vbench.validity import cpu_bounds
 from vbench.validity.catalog.machine import CPUS_AS_CONFIGURED
 
 ALTERING = ("LD_PRELOAD", "LD_AUDIT")
@@ -43,7 +43,7 @@ def judge(
         *_narrowed(config, processes, known, machine),
         *(_apart(processes) if is_here else ()),
         *_altered(processes),
-        *bounds_during.problems(processes, machines),
+        *cpu_bounds.problems(processes, machines),
     ]
     usable = {str(facts["usable_cpus"]) for who, facts in processes.items() if who.startswith(RAYLET)}
     yield CPUS_AS_CONFIGURED.verdict(

@@ -24,6 +24,7 @@ from vbench.record.trial import Rule
 from vbench.validity import (
     completeness,
     conditions,
+    expected_frames,
     foreign_gpu,
     known_answers,
     links_configured,
@@ -33,7 +34,6 @@ from vbench.validity import (
     speed,
     stalls,
     trial_checks,
-    truth,
 )
 from vbench.validity.catalog.answers import ANSWERED, DETECTIONS_AGREE, FRAMES_IDENTICAL, OBJECTS_WHOLE
 from vbench.validity.catalog.load import CLIENT_ON_TIME
@@ -79,7 +79,7 @@ def judge(
         ],
         lambda: _resources(config.load, load_report, measured.nodes, machines),
         lambda: completeness.judge(config, load_report, measured, clip, harness),
-        lambda: truth.judge(config, clip, requests),
+        lambda: expected_frames.judge(config, clip, requests),
         lambda: known_answers.judge(config, clip, requests),
         lambda: trial_checks.judge(config, load_report, measured, clip),
         lambda: stalls.judge(config.load, load_report, measured, harness),

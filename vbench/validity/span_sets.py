@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from vbench.config.schema import Config
 from vbench.record.requests import Request, SpanLine
-from vbench.validity import flow_seen
+from vbench.validity import request_flow
 
 Chunks = Counter[int | None]
 """Chunk -> spans of one stage and kind; None: of the whole request."""
@@ -76,7 +76,7 @@ def _of_request(config: Config, request: Request, lines: Sequence[SpanLine], off
         yield f"the decoders report {told} frames, but the response has {request.frames_got}"
     yield from _order(lines, off_s)
     yield from _places(lines)
-    yield from flow_seen.otherwise(config, request, lines, off_s)
+    yield from request_flow.deviations(config, request, lines, off_s)
 
 
 def _order(lines: Sequence[SpanLine], off_s: float) -> Iterator[str]:

@@ -58,7 +58,7 @@ def _whole_machine() -> Requirement:
     return Requirement(
         name="all CPUs of the machine",
         is_met=allowed == there,
-        found=f"this process may use {allowed} of {there}",
+        observed=f"this process may use {allowed} of {there}",
         remedy=(
             "remove the limit (taskset, or a container's quota): vbench judges by the use of all CPUs whether"
             " the CPUs or the links set the pace"
@@ -73,7 +73,7 @@ def _memory(cluster: ClusterConfig) -> Requirement:
     return Requirement(
         name="free memory",
         is_met=asked_mb <= free_mb * (1 - KEPT),
-        found=(
+        observed=(
             f"{len(cluster.nodes)} nodes need up to {asked_mb} MB ({stores_mb} MB of object stores and"
             f" {NODE_MB} MB per node); {free_mb} MB are free, a tenth of which stays free"
         ),
@@ -94,7 +94,7 @@ def check(config: Config) -> None:
     missing = next((requirement for requirement in all_requirements(cluster) if not requirement.is_met), None)
     if missing is not None:
         raise InputError(
-            f"cluster=emulated cannot run here: {missing.name}: {missing.found}; {missing.remedy}"
+            f"cluster=emulated cannot run here: {missing.name}: {missing.observed}; {missing.remedy}"
             f" (vbench doctor lists all requirements)."
         )
 

@@ -25,7 +25,7 @@ class Requirement:
 
     name: str
     is_met: bool
-    found: str
+    observed: str
     remedy: str
     """What to do if it is not met."""
 
@@ -52,13 +52,15 @@ def check_requirements(congestion_control: str = "cubic") -> list[Requirement]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TRY_S, check=False)
     except subprocess.TimeoutExpired:
         return [
-            Requirement(name="namespaces", is_met=False, found=f"no response within {TRY_S:g} s", remedy=BUSY)
+            Requirement(
+                name="namespaces", is_met=False, observed=f"no response within {TRY_S:g} s", remedy=BUSY
+            )
         ]
     requirements = [Requirement(**json.loads(line)) for line in done.stdout.splitlines()]
     if not requirements or (done.returncode and all(requirement.is_met for requirement in requirements)):
         last = last_reason(done.stderr, f"status {done.returncode}")
         after = f"the requirement after '{requirements[-1].name}'" if requirements else "namespaces"
-        requirements.append(Requirement(name=after, is_met=False, found=last, remedy=BROKEN))
+        requirements.append(Requirement(name=after, is_met=False, observed=last, remedy=BROKEN))
     return requirements
 
 
@@ -67,8 +69,8 @@ def _attempted(name: str, remedy: str, attempt: Callable[[], object]) -> Require
         observed = attempt()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
         said = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-        return Requirement(name=name, is_met=False, found=said, remedy=remedy)
-    return Requirement(name=name, is_met=True, found=str(observed or "works"), remedy=remedy)
+        return Requirement(name=name, is_met=False, observed=said, remedy=remedy)
+    return Requirement(name=name, is_met=True, observed=str(observed or "works"), remedy=remedy)
 
 
 def _all(congestion_control: str) -> Iterator[Requirement]:

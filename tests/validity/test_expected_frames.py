@@ -22,9 +22,9 @@ from vbench.pipeline.request_settings import RequestSettings
 from vbench.record.clip import Clip
 from vbench.record.measurements import Measurements
 from vbench.record.requests import Request
-from vbench.validity import truth
+from vbench.validity import expected_frames
+from vbench.validity.expected_frames import scene_frames
 from vbench.validity.rules import judge
-from vbench.validity.truth import scene_frames
 from vbench.video.cross_check.container_periods import periods_filled
 from vbench.video.digest import file_digest
 from vbench.video.scene import SceneSettings, ensure_clip, load_truth
@@ -52,13 +52,19 @@ def request(frames: int = 4, frame_bytes: int = FRAME_BYTES) -> Request:
 
 
 def broken(config: Config, of: Clip, *requests: Request) -> list[str]:
-    return [rule.name for rule in truth.judge(config, of, requests or [request()]) if not rule.passed]
+    return [
+        rule.name for rule in expected_frames.judge(config, of, requests or [request()]) if not rule.passed
+    ]
 
 
 def test_an_honest_trial_keeps_the_rules() -> None:
     config = configured(*SCENE)
     assert broken(config, clip()) == []
-    assert [rule.name for rule in truth.judge(config, clip(), [request()])] == [COUNT, SIZE, OBJECTS]
+    assert [rule.name for rule in expected_frames.judge(config, clip(), [request()])] == [
+        COUNT,
+        SIZE,
+        OBJECTS,
+    ]
 
 
 def test_the_rules_are_among_those_of_a_trial() -> None:

@@ -26,7 +26,7 @@ class _Bound:
     policy: int
 
 
-class BoundsWatch:
+class CpuBoundsWatch:
     """Compares the bounds of each process with those at the beginning of the measured time."""
 
     def __init__(self) -> None:

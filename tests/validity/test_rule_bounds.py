@@ -11,7 +11,7 @@ from tests.validity import parts
 from vbench.config.schema import Config, LoadConfig
 from vbench.record.trial import Trial
 from vbench.run.trial_report import show_sweep, show_trial
-from vbench.validity import bounds
+from vbench.validity import rule_bounds
 
 
 def trial(**load: float) -> Trial:
@@ -32,29 +32,29 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_shipped_configuration_loosens_nothing() -> None:
-    assert bounds.loosened(asdict(parts.config())) == []
+    assert rule_bounds.loosened(asdict(parts.config())) == []
 
 
-@pytest.mark.parametrize("bound", bounds.BOUNDS, ids=lambda bound: bound.key)
-def test_every_bound_is_seen_when_it_is_looser_and_not_when_it_is_tighter(bound: bounds.Bound) -> None:
+@pytest.mark.parametrize("bound", rule_bounds.BOUNDS, ids=lambda bound: bound.key)
+def test_every_bound_is_seen_when_it_is_looser_and_not_when_it_is_tighter(bound: rule_bounds.Bound) -> None:
     name = bound.key.removeprefix("load.")
     looser, tighter = (2, 0.5) if name.startswith("max_") else (0.5, 2)
-    assert bounds.loosened(asdict(parts.config(**{name: bound.shipped * looser}))) == [
+    assert rule_bounds.loosened(asdict(parts.config(**{name: bound.shipped * looser}))) == [
         f"{bound.key}={bound.shipped * looser:g} (shipped: {bound.shipped:g})"
     ]
-    assert bounds.loosened(asdict(parts.config(**{name: bound.shipped * tighter}))) == []
-    assert bounds.loosened(asdict(parts.config(**{name: float("nan")}))) != []
+    assert rule_bounds.loosened(asdict(parts.config(**{name: bound.shipped * tighter}))) == []
+    assert rule_bounds.loosened(asdict(parts.config(**{name: float("nan")}))) != []
 
 
 def test_every_limit_of_the_load_is_a_bound() -> None:
-    known = {bound.key.removeprefix("load.") for bound in bounds.BOUNDS}
+    known = {bound.key.removeprefix("load.") for bound in rule_bounds.BOUNDS}
     assert known == {each.name for each in fields(LoadConfig) if each.name.startswith(("max_", "min_"))}
     assert {"max_foreign_cpu_percent", "max_late_ms", "max_stall_ms", "max_machine_cpu_percent"} <= known
 
 
 def test_a_bound_that_an_earlier_version_did_not_have_is_not_loosened() -> None:
-    assert bounds.loosened({"load": {"max_late_ms": 250}}) == []
-    assert bounds.loosened({}) == []
+    assert rule_bounds.loosened({"load": {"max_late_ms": 250}}) == []
+    assert rule_bounds.loosened({}) == []
 
 
 def test_the_console_says_it_beside_valid() -> None:

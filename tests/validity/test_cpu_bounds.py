@@ -16,7 +16,7 @@ from tests.validity import parts
 from vbench.linux import procfs
 from vbench.record.samples import CpuBounds
 from vbench.record.trial import Rule
-from vbench.telemetry.bounds import BoundsWatch
+from vbench.telemetry.cpu_bounds import CpuBoundsWatch
 from vbench.validity import conditions
 
 FOUND_THEN_LOST: dict[str, dict[str, Any]] = {
@@ -83,13 +83,13 @@ def sleeping(count: int = 1) -> Iterator[list[int]]:
             one.communicate()
 
 
-def look(watch: BoundsWatch, *pids: int, begins: bool = False) -> CpuBounds:
+def look(watch: CpuBoundsWatch, *pids: int, begins: bool = False) -> CpuBounds:
     return watch.sample(procfs.all_stats(), dict.fromkeys(pids, "raylets"), begins=begins)
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be bound to fewer")
 def test_an_affinity_that_is_set_and_lifted_is_seen_while_it_is_there() -> None:
-    watch = BoundsWatch()
+    watch = CpuBoundsWatch()
     with sleeping() as (pid,):
         every = os.sched_getaffinity(pid)
         begun = look(watch, pid, begins=True)
@@ -106,7 +106,7 @@ def test_an_affinity_that_is_set_and_lifted_is_seen_while_it_is_there() -> None:
 
 
 def test_a_priority_that_changes_is_seen_and_that_of_a_new_process_is_its_own() -> None:
-    watch = BoundsWatch()
+    watch = CpuBoundsWatch()
     with sleeping(2) as (old, new):
         look(watch, old, begins=True)
         os.setpriority(os.PRIO_PROCESS, old, 19)
@@ -125,7 +125,7 @@ def test_a_real_quota_leaves_its_throttling_behind() -> None:
     with cpu_quota(0.2) as group:
         if group is None:
             pytest.skip("this machine lets nobody make a control group with a quota")
-        watch = BoundsWatch()
+        watch = CpuBoundsWatch()
         spin = "while True: pass"
         with subprocess.Popen([sys.executable, "-c", spin]) as process:
             try:

@@ -10,7 +10,7 @@ from vbench.record.requests import Request, SpanLine
 from vbench.validity.intervals import most_at_once
 
 
-def otherwise(config: Config, request: Request, lines: Sequence[SpanLine], off_s: float) -> Iterator[str]:
+def deviations(config: Config, request: Request, lines: Sequence[SpanLine], off_s: float) -> Iterator[str]:
     """What differs, for one answered request; ``off_s``: how far clocks may be apart.
 
     A smaller window, and overlap that ``relay`` is configured with but does not use, look the same as slow
