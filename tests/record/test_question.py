@@ -19,6 +19,7 @@ SAME = {
     "label",
     "block",
     "blocks",
+    "design",
     "outputs",
     "tracking.name",
     "tracking.experiment",

@@ -348,7 +348,7 @@ def test_the_main_job_fits_machines_of_any_size(cores: int, monkeypatch: pytest.
 def test_a_sweep_expands_to_all_its_arms() -> None:
     overrides = parse(["mode=chunked,combined", "runtime=oss,anyscale", "load.requests=9"])
     assert swept_keys(overrides) == ["mode", "runtime"]
-    assert expand(overrides) == [
+    assert [arm.overrides for arm in expand(overrides)] == [
         [f"mode={mode}", f"runtime={runtime}", "load.requests=9"]
         for mode in ("chunked", "combined")
         for runtime in ("oss", "anyscale")

@@ -108,7 +108,7 @@ def test_an_arm_is_named_by_what_it_sets() -> None:
 def test_the_plan_is_written_before_anything_runs_and_read_again(tmp_path: Path) -> None:
     sweep = create(tmp_path / "s", asked(*ARMS), ["--multirun", *ARMS])
     data = json.loads((tmp_path / "s" / "sweep.json").read_text())
-    assert set(data) == {"sweep_id", "started", "swept", "arguments", "cwd", "blocks", "trials"}
+    assert set(data) == {"sweep_id", "started", "swept", "arguments", "cwd", "blocks", "trials", "design"}
     assert read(tmp_path / "s") == sweep
     assert sweep.swept == ["mode", "runtime"]
     words = list(describe(tmp_path, sweep, left=18))

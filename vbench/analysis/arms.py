@@ -16,7 +16,7 @@ CANDIDATES = {"runtime": "anyscale", "runtime.connections": "15"}
 DEFAULT_KEYS = (*RUNTIME_KEYS, "label")
 """Compared by default: the first one that a sweep varies."""
 
-PER_BLOCK = ("label", "block", "blocks", "outputs", "tracking", "load.seed")
+PER_BLOCK = ("label", "block", "blocks", "design", "outputs", "tracking", "load.seed")
 """Keys that make no scenario: no result depends on them, or, as the seed, all arms of a block share them."""
 
 Settings = Mapping[str, str]

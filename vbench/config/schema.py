@@ -213,6 +213,8 @@ class Config:
     """Number of the block that the trial belongs to, from 0."""
     blocks: int = 1
     """Blocks of a sweep; in each, every arm runs once, in a balanced random order."""
+    design: str = "full"
+    """Arms of a sweep: full (every combination), oneway (one key at a time) or fractional (two-level)."""
     outputs: str = "outputs"
     """Folder of all records, caches and the MLflow database."""
 

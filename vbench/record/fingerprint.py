@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-NOT_FINGERPRINTED = ("label", "block", "blocks", "outputs", "tracking")
+NOT_FINGERPRINTED = ("label", "block", "blocks", "design", "outputs", "tracking")
 """Parts of a configuration that cannot change a result."""
 
 

@@ -22,6 +22,7 @@ IMMATERIAL = (
     "label",
     "block",
     "blocks",
+    "design",
     "outputs",
     "tracking.*",
     # Bounds, and how closely a trial is watched.

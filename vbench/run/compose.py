@@ -7,6 +7,7 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
+from vbench.config.designs import FULL, Levels
 from vbench.config.option_files import STUDIES, OptionFiles, find_option_files
 from vbench.config.path_option import IN_A_URL
 from vbench.config.quoting import example_folder, shell_quoted, unquoted
@@ -44,6 +45,8 @@ class Arm:
     config: Config
     composed: DictConfig = field(repr=False, compare=False)
     """The same as Hydra composed it, with Hydra's own configuration under ``hydra``."""
+    levels: Levels = ()
+    """For each swept key the place of its value among its values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,7 @@ def compose_one(arguments: Sequence[str]) -> Config:
                 f"'{line}' gives several values, and this command takes one configuration: give one value; if"
                 f" it is one with a comma, quote it: {_as_one_value(line)}."
             )
-        if key == "blocks" and override.value() != 1:
+        if (key == "blocks" and override.value() != 1) or (key == "design" and override.value() != FULL):
             raise ConfigError(f"'{line}': this command runs no sweep: leave it out.")
     (config,) = compose_configs(arguments, multirun=False)
     return config
@@ -116,31 +119,30 @@ def compose_trials(
     _check_hydra_overrides(of_hydra)
     hydra_lines = [o.input_line or "" for o in of_hydra]
     with composer(files) as compose:
-        mode, params = _study(overrides, hydra_lines, files, compose)
+        mode, params, design = _study(overrides, hydra_lines, files, compose)
         multirun = multirun or mode == RunMode.MULTIRUN or _asks_for_multirun(of_hydra)
         _check_folders(of_hydra)
         _check_outputs(overrides)
         merged = _merged(overrides, params) if multirun else overrides
         _check_sweep(merged, multirun=multirun)
         chosen = check_choices(merged, files)
-        lines = expand(merged)
+        design = _design(merged, design) if multirun else FULL
+        lines = expand(merged, design)
         if not lines:
             raise ConfigError(f"'{' '.join(arguments)}' makes no trial: a range is empty.")
         if is_checked := any(map(must_be_checked, merged)):
             check_keys(merged, _base(chosen, compose), files)
         try:
-            composed = [compose([*line, *hydra_lines, SINGLE_RUN]) for line in lines]
+            composed = [compose([*line.overrides, *hydra_lines, SINGLE_RUN]) for line in lines]
         except ConfigError as error:
             if not is_checked and not is_about_a_value(error):
                 check_keys(merged, _base(chosen, compose), files)  # names the nearest right key
             raise
         arms = [
-            Arm(overrides=line, config=typed(config), composed=config)
+            Arm(overrides=line.overrides, config=typed(config), composed=config, levels=line.levels)
             for line, config in zip(lines, composed, strict=True)
         ]
-    blocks = arms[0].config.blocks
-    if not multirun and blocks != 1:
-        raise ConfigError(f"blocks={blocks} is for a sweep: add --multirun.")
+    _check_is_sweep(arms[0].config, design, multirun=multirun)
     return Composition(
         multirun=multirun,
         arms=arms,
@@ -148,6 +150,25 @@ def compose_trials(
         given=tuple(o.key_or_group for o in overrides if o.key_or_group != STUDIES),
         files=files,
     )
+
+
+def _design(merged: Sequence[Override], of_study: str) -> str:
+    """The design of a sweep: what the command line says, or its study."""
+    given = [str(override.value()) for override in merged if override.key_or_group == "design"]
+    return given[-1] if given else of_study
+
+
+def _check_is_sweep(config: Config, design: str, *, multirun: bool) -> None:
+    """ConfigError for what only a sweep has, in a single trial, and for a design that is not the sweep's."""
+    if not multirun and config.blocks != 1:
+        raise ConfigError(f"blocks={config.blocks} is for a sweep: add --multirun.")
+    if not multirun and config.design != FULL:
+        raise ConfigError(f"design={config.design} is for a sweep: add --multirun.")
+    if config.design != design:
+        raise ConfigError(
+            f"design={config.design} is in an option file, where a sweep does not read it: give it on the"
+            f" command line, or in a study."
+        )
 
 
 def _base(chosen: Sequence[str], compose: Compose) -> DictConfig:
@@ -160,11 +181,11 @@ def _base(chosen: Sequence[str], compose: Compose) -> DictConfig:
 
 def _study(
     overrides: Sequence[Override], hydra_lines: Sequence[str], files: OptionFiles, compose: Compose
-) -> tuple[RunMode | None, Mapping[str, str]]:
-    """Hydra's mode and the swept keys of the chosen study; None and nothing without a study."""
+) -> tuple[RunMode | None, Mapping[str, str], str]:
+    """Hydra's mode, the swept keys and the design of the chosen study; without a study, the defaults."""
     chosen = [o for o in overrides if o.key_or_group == STUDIES]
     if not chosen:
-        return None, {}
+        return None, {}, FULL
     studies = files.studies()
     for override in chosen:
         if override.is_sweep_override() or len(chosen) > 1:
@@ -175,8 +196,8 @@ def _study(
         if not override.is_add():
             raise ConfigError(f"'{override.input_line}' lacks a plus sign: +{STUDIES}={name}.")
         register_studies(files, name)
-    hydra = compose([*(o.input_line or "" for o in chosen), *hydra_lines]).hydra
-    return hydra.mode, hydra.sweeper.params or {}
+    study = compose([*(o.input_line or "" for o in chosen), *hydra_lines])
+    return study.hydra.mode, study.hydra.sweeper.params or {}, str(study.design)
 
 
 def _asks_for_multirun(of_hydra: Sequence[Override]) -> bool:
@@ -250,5 +271,7 @@ def _check_sweep(overrides: Sequence[Override], *, multirun: bool) -> None:
                 )
             if key == "blocks":
                 raise ConfigError(f"'{line}': a sweep has one number of blocks, such as blocks=5.")
+            if key == "design":
+                raise ConfigError(f"'{line}': a sweep has one design, such as design=oneway.")
         if multirun and key == "block":
             raise ConfigError(f"'{line}': a sweep numbers its blocks itself; set how many with blocks=2.")

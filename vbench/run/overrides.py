@@ -1,16 +1,17 @@
 """Overrides of the command line: read as Hydra reads them, and expanded to the arms of a sweep."""
 
-import itertools
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep, ValueType
 from hydra.errors import HydraException
 
+from vbench.config.designs import FULL, MOST_ARMS, Levels, arms
 from vbench.config.path_option import home_path
 from vbench.config.quoting import hydra_quoted, shell_quoted, unquoted
 from vbench.config.quoting import override as pasteable
@@ -25,9 +26,6 @@ KEY = re.compile(r"\+{0,2}[\w.][^\s=]*")
 
 SWEEP = re.compile(r"(choice|range|interval|glob|sort|shuffle)\(.*\)", re.DOTALL)
 """Hydra's functions that give several values."""
-
-MOST_ARMS = 1000
-"""More than anyone can run; a range may have a billion values."""
 
 EXTENSIBLE_KEYS = ("nodes", "resources", "addresses")
 """Sections whose keys the user names: only their keys can be added or deleted."""
@@ -170,25 +168,41 @@ def swept_keys(overrides: Sequence[Override]) -> list[str]:
     return [o.key_or_group for o in overrides if o.is_sweep_override()]
 
 
-def expand(overrides: Sequence[Override]) -> list[list[str]]:
-    """The command lines of all trials of a sweep, in Hydra's order; one if nothing is swept.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmLine:
+    """The command line of one arm of a sweep."""
 
-    ConfigError if there are more than ``MOST_ARMS``.
+    overrides: list[str]
+    levels: Levels
+    """For each swept key the place of its value among its values."""
+
+
+def expand(overrides: Sequence[Override], design: str = FULL) -> list[ArmLine]:
+    """The command lines of all arms of a sweep, in Hydra's order; one if nothing is swept.
+
+    ConfigError if the design does not fit what is swept, or there are more than ``MOST_ARMS``.
     """
-    values: list[list[str]] = []
-    for override in overrides:
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            values.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            values.append([override.input_line or ""])
-    arms = math.prod(map(len, values))
-    if arms > MOST_ARMS:
-        raise ConfigError(
-            f"{', '.join(swept_keys(overrides))} make {arms:,} arms, and a sweep can have at most"
-            f" {MOST_ARMS:,}: give fewer values."
-        )
-    return [list(combination) for combination in itertools.product(*values)]
+    keys = swept_keys(overrides)
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{twice} is swept twice: give all its values at once, as in {twice}=A,B.")
+    swept = {
+        override.key_or_group: [str(value) for value in override.sweep_string_iterator()]
+        for override in overrides
+        if override.is_sweep_override()
+    }
+    return [
+        ArmLine(overrides=[_with_value(override, swept, levels) for override in overrides], levels=levels)
+        for levels in arms(design, swept)
+    ]
+
+
+def _with_value(override: Override, swept: Mapping[str, Sequence[str]], levels: Levels) -> str:
+    """The override with the one of its values that an arm has."""
+    if not override.is_sweep_override():
+        return override.input_line or ""
+    level = levels[list(swept).index(override.key_or_group)]
+    return f"{override.get_key_element()}={swept[override.key_or_group][level]}"
 
 
 def is_hydras(override: Override) -> bool:

@@ -5,7 +5,7 @@ import random
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vbench.config.quoting import resume_command
@@ -13,6 +13,7 @@ from vbench.config.schema import Config
 from vbench.errors import ConfigError
 from vbench.record.files import SWEEP, TRIAL, write_json
 from vbench.record.fingerprint import NOT_FINGERPRINTED
+from vbench.record.sweep_design import SweepDesign, sweep_design
 from vbench.record.typed_json import MismatchError, loads, reader
 from vbench.run.compose import Composition
 from vbench.run.value_ranges import value_at
@@ -48,6 +49,8 @@ class Sweep:
     blocks: int
     trials: list[Planned]
     """In running order."""
+    design: SweepDesign = field(default_factory=SweepDesign)
+    """Which combinations of values its arms are."""
 
 
 def order(arms: int, blocks: int, seed: int | str) -> list[list[int]]:
@@ -126,6 +129,7 @@ def plan(composition: Composition, sweep_id: str = "") -> list[Planned]:
             f"two arms of the sweep are '{twice}': give each value once, or add label=a,b to compare an arm"
             f" with itself."
         )
+    _check_values(design_of(composition))
     first = composition.configs[0]
     rounds = order(len(names), first.blocks, f"{sweep_id} {first.load.seed}")
     turns = [(block, arm) for block, arms in enumerate(rounds) for arm in arms]
@@ -140,6 +144,26 @@ def plan(composition: Composition, sweep_id: str = "") -> list[Planned]:
     ]
 
 
+def design_of(composition: Composition) -> SweepDesign:
+    """The design of a sweep, with the values of its keys as its trials record them."""
+    values: dict[str, tuple[str, ...]] = {}
+    for place, key in enumerate(composition.swept):
+        by_level = {arm.levels[place]: _value_text(arm.config, key) for arm in composition.arms}
+        values[key] = tuple(by_level[level] for level in sorted(by_level))
+    return sweep_design(composition.configs[0].design, values)
+
+
+def _check_values(design: SweepDesign) -> None:
+    """ConfigError if two values of a key are the same, between which screening would find no difference.
+
+    Other settings may distinguish the arms of a fraction even so.
+    """
+    for factor in design.factors if design.screens else ():
+        same = next((value for value in factor.values if factor.values.count(value) > 1), None)
+        if same is not None:
+            raise ConfigError(f"two values of {factor.key} are '{same}': give each value once.")
+
+
 def describe(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
     """The plan as text: the arms by number, and the order in each block."""
     arms = sorted({planned.arm for planned in sweep.trials})
@@ -149,6 +173,8 @@ def describe(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
     trials = f"{len(sweep.trials)} trial{'' if len(sweep.trials) == 1 else 's'}"
     of_arms = "1 arm" if len(arms) == 1 else f"{len(arms)} arms, each"
     yield f"{trials}{rest}: {of_arms} {rounds}, into {folder}"
+    if sweep.design.screens:
+        yield sweep.design.summary
     width = len(str(len(arms)))
     for number, arm in enumerate(arms, start=1):
         yield f"  {number:>{width}}  {arm}"
@@ -168,6 +194,7 @@ def create(folder: Path, composition: Composition, arguments: Sequence[str]) -> 
         cwd=str(Path.cwd()),
         blocks=composition.configs[0].blocks,
         trials=plan(composition, sweep_id),
+        design=design_of(composition),
     )
     if (folder / SWEEP).exists():
         raise ConfigError(

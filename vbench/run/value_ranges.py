@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import get_args
 
+from vbench.config.designs import DESIGNS
 from vbench.config.schema import Config, PipelineConfig
 from vbench.config.transfer import TRANSFER
 from vbench.errors import nearest
@@ -13,6 +14,7 @@ from vbench.video.exact_number import frame_rate
 from vbench.video.pixel_format import PixelFormat
 
 CHOICES: dict[str, tuple[str, ...]] = {
+    "design": DESIGNS,
     "mode": get_args(Mode),
     "pipeline.handoff": get_args(Handoff),
     "pipeline.frame_size": get_args(FrameSize),
