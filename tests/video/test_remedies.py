@@ -61,12 +61,23 @@ def many_tracks(folder: Path) -> Path:
     return path
 
 
+def lost_parameter_sets(folder: Path) -> Path:
+    path, listed = folder / "joined.mp4", folder / "list.txt"
+    for name, pixels in (("FIRST", "yuv444p"), ("SECOND", "yuv420p")):
+        coder = f"-c:v libx265 -preset ultrafast -x265-params log-level=error -pix_fmt {pixels} -f matroska"
+        run_ffmpeg(*source(1).split(), *coder.split(), str(folder / name))
+    listed.write_text("file FIRST\nfile SECOND\n")
+    run_ffmpeg("-f", "concat", "-i", str(listed), "-c", "copy", str(path))
+    return path
+
+
 REFUSED: list[Callable[[Path], Path]] = [
     same_timestamp,
     without_pts,
     starts_within_intra_refresh,
     changes_its_size,
     many_tracks,
+    lost_parameter_sets,
 ]
 
 

@@ -25,6 +25,11 @@ def reencode_at_constant_rate(path: str | Path) -> str:
     return reencode(path, options="-fps_mode cfr")
 
 
+def join_reencoded() -> str:
+    """Joins two recordings, whose names the reader fills in, and encodes them as H.264."""
+    return f"ffmpeg -i FIRST -i SECOND -filter_complex '[0:v:0][1:v:0]concat' -c:v libx264 {OUTPUT}"
+
+
 def copy_video_alone(path: str | Path) -> str:
     """Copies the first video track without the others; encodes nothing."""
     return f"ffmpeg -i {_quoted(path)} -map 0:v:0 -c copy {OUTPUT}"

@@ -366,6 +366,7 @@ def joined_clips(draw: DrawFn) -> Clip:
         return Clip(
             step=Step(tool=tool, arguments=f"{clocks} {{0}} {{1}}", suffix="ts", inputs=streams),
             kinds=frozenset(kinds),
+            parts=parts,
         )
     suffix = pick(draw, *CONTAINERS[codec])
     if suffix == "ts":
@@ -373,7 +374,9 @@ def joined_clips(draw: DrawFn) -> Clip:
     joint = "-f concat -safe 0 -i {0} -c copy -fflags +bitexact"
     listed = Step(tool="concat_list", arguments="{0} {1}", suffix="txt", inputs=parts)
     return Clip(
-        step=Step(tool="ffmpeg", arguments=joint, suffix=suffix, inputs=(listed,)), kinds=frozenset(kinds)
+        step=Step(tool="ffmpeg", arguments=joint, suffix=suffix, inputs=(listed,)),
+        kinds=frozenset(kinds),
+        parts=parts,
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -69,6 +70,13 @@ class PlainPass:
             seconds = (frame.pts - ordered[0].pts) * self.time_base
             bins.setdefault(seconds * fps // 1, frame)
         return [(frame.pts, frame.picture) for frame in bins.values()]
+
+
+def shows_parts(whole: PlainPass, parts: Sequence[PlainPass]) -> bool:
+    """Whether the pictures of a joined file are those of its parts, each decoded alone."""
+    return [frame.picture for frame in whole.frames] == [
+        frame.picture for part in parts for frame in part.frames
+    ]
 
 
 def rises(times: list[int]) -> bool:

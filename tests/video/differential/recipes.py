@@ -43,6 +43,8 @@ class Clip:
     """FFmpeg filters that turn the coded picture upright, as the recipe asks for."""
     whole: Step | None = None
     """The undamaged clip of a damaged one."""
+    parts: tuple[Step, ...] = ()
+    """The recordings that were joined."""
 
     def script(self) -> str:
         """Shell commands that make the clip as ``clip.SUFFIX``."""

@@ -16,7 +16,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from tests.video.differential import drawing, rewritten
-from tests.video.differential.plain import PlainPass, decoder_times, is_turned, plain_pass, rises
+from tests.video.differential.plain import PlainPass, decoder_times, is_turned, plain_pass, rises, shows_parts
 from tests.video.differential.recipes import CannotBeMadeError, Clip, Workshop
 from tests.video.differential.service_path import ALL, Answer, Service, Way
 from tests.video.support.clips import RECIPES, ClipStore
@@ -38,6 +38,8 @@ class Refused:
     clip: Clip
     path: Path
     plain: PlainPass
+    parts: tuple[PlainPass, ...]
+    """Those of the recordings that were joined, each alone."""
     said: re.Match[str]
     """What of the refusal is to be judged."""
 
@@ -77,6 +79,7 @@ TRUE_REFUSALS = (
         sentence=r"loses? (\d+) of its (\d+) pictures",
         is_true=lambda of: 0 < int(of.said[1]) == int(of.said[2]) - len(of.plain.frames),
     ),
+    TrueRefusal(sentence=r"can decode only in part", is_true=lambda of: not shows_parts(of.plain, of.parts)),
     TrueRefusal(
         sentence=r"starts in the middle of a coded sequence \(intra refresh\)",
         is_true=lambda of: "intra refresh" in of.clip.kinds and bool(of.clip.kinds & {"cut", "edit list"}),
@@ -100,7 +103,10 @@ def complaint(clip: Clip, path: Path, way: Way, ask: Service, shop: Workshop) ->
     if answer.refusal is not None:
         for refusal in TRUE_REFUSALS:
             said = re.search(refusal.sentence, answer.refusal)
-            if said and refusal.is_true(Refused(clip=clip, path=path, plain=plain, said=said)):
+            if said is None:
+                continue
+            parts = tuple(plain_pass(shop(part)) for part in clip.parts)
+            if refusal.is_true(Refused(clip=clip, path=path, plain=plain, parts=parts, said=said)):
                 return None
         return f"false refusal: {answer.refusal}"
     difference = _difference(plain.sampled(way.fps), answer.frames)

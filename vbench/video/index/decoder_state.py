@@ -107,7 +107,7 @@ class StateChanges:
                 for unit in self.units[read]:
                     active.add(unit)
                 read += 1
-            prefix = self._framed([*self._beyond_extradata(active), *self.from_container.get(start, ())])
+            prefix = self.framed_beyond_extradata(active) + self._framed(self.from_container.get(start, ()))
             out[number] = ({start: prefix} if prefix else {}) | self._between(chunks[number])
         return out
 
@@ -120,9 +120,10 @@ class StateChanges:
         ]
         return np.array(packets, np.int64)
 
-    def _beyond_extradata(self, active: ActiveState) -> list[StateUnit]:
+    def framed_beyond_extradata(self, active: ActiveState) -> bytes:
+        """The active units that the extradata lacks, as they stand in a packet."""
         units, count = active.units, len(self.initial)
-        return units[count:] if tuple(units[:count]) == self.initial else units
+        return self._framed(units[count:] if tuple(units[:count]) == self.initial else units)
 
     def _between(self, packets: npt.NDArray[np.int64]) -> dict[int, bytes]:
         """What changes in packets that are left out, by the next packet that is not, or in the container."""
@@ -180,6 +181,10 @@ class StateScan:
         if self._reader.codec == "hevc":
             self._note_end(packet, changed)
         return changed
+
+    def later_sets(self) -> bytes:
+        """The active units that the extradata lacks, as they stand in a packet."""
+        return self.changes.framed_beyond_extradata(self._active)
 
     def _note_end(self, packet: bytes, changed: tuple[StateUnit, ...]) -> None:
         self.after_end = False

@@ -16,12 +16,7 @@ from av.video.stream import VideoStream
 
 from vbench.video.codecs.packet_pictures import PictureCounter
 from vbench.video.codecs.packet_reader import PacketReader
-from vbench.video.codecs.random_access import (
-    has_no_picture,
-    is_random_access,
-    refreshes_gradually,
-    unexpected_unit_type,
-)
+from vbench.video.codecs.random_access import has_no_picture, is_random_access
 from vbench.video.codecs.reference_structure import ReferenceStructure
 from vbench.video.codecs.state_units import StateUnit
 from vbench.video.errors import VideoError, VideoTooLargeError
@@ -32,10 +27,11 @@ from vbench.video.index.edit_list import EditListJumps, check_edit_list_jumps
 from vbench.video.index.leading_pictures import LeadingPictures
 from vbench.video.index.packet_checks import PacketChecks
 from vbench.video.index.packet_index import NO_PTS, UNKNOWN_ORDER, PacketIndex
+from vbench.video.index.partial_pictures import PartialPictures
 from vbench.video.index.picture_changes import PictureChangeScan
 from vbench.video.index.timestamps import check_output_order, check_pts_order, check_reordering
 from vbench.video.index.video_info import video_info
-from vbench.video.remedies import reencode
+from vbench.video.remedies import join_reencoded, reencode
 from vbench.video.types import VideoInfo, VideoLimits
 
 _RANDOM_ACCESS = {"h264": " (IDR picture or exact recovery point)", "hevc": " (IDR, BLA or CRA picture)"}
@@ -68,6 +64,7 @@ class IndexBuilder:
         self._changes = PictureChangeScan(self._reader, initial)
         self._pictures = PictureCounter(self._reader, [unit.data for unit in initial])
         self._leading = LeadingPictures(self._reader)
+        self._partial = PartialPictures(video.stream, self._reader, limits.max_pixels)
         self._jumps = EditListJumps(video.container.format.name, sample_offsets)
         self._pts, self._sizes, self._durations = array("q"), array("q"), array("q")
         self._flags, self._edit_segments = bytearray(), array("i")
@@ -105,7 +102,9 @@ class IndexBuilder:
         # The container's keyframe flags do not count: files lack them, and set them at the wrong packets.
         random_access = is_random_access(self._reader, data)
         pictureless = has_no_picture(self._reader, data)
-        self._check_start(packet, data, pts, random_access=random_access, pictureless=pictureless)
+        self._checks.check_stray_unit(index + 1, pts, data, pictureless=pictureless)
+        if packet.is_keyframe and not (random_access or self._leading.has_started or pictureless):
+            raise self._checks.inexact_start(index + 1, pts, data)
         lacks_references = self._leading.lacks_references(
             bytes(packet), pts, random_access=random_access, after_end=self._state.after_end
         )
@@ -131,8 +130,11 @@ class IndexBuilder:
         if presented:
             self._check_pts(pts)
         self._check_picture_size()
-        if self._first_frame is None and not undecodable:
-            self._decode(packet)
+        if not undecodable:
+            if self._first_frame is None:
+                self._decode(packet)
+            order, sets = self._output_order[index], self._state.later_sets
+            self._check_complete(self._partial.add(packet, order, sets, random_access=random_access))
 
     def finish(self) -> tuple[VideoInfo, PacketIndex]:
         """The facts and the index, after the last packet.
@@ -157,6 +159,7 @@ class IndexBuilder:
         if self._first_frame is None or not index.presented.any():
             raise VideoError(f"{path} has no picture that players show")
         self._check_unchanged(self._first_frame, index)
+        self._check_complete(self._partial.finish())
         info = video_info(self._video, self._first_frame, index, self._durations)
         self._check_duration(info.end_pts - info.first_pts)
         check_edit_list_jumps(info, index, self._limits)
@@ -186,23 +189,6 @@ class IndexBuilder:
             state=self._state.changes,
         )
 
-    def _check_start(
-        self, packet: Packet[VideoStream], data: bytes, pts: int, *, random_access: bool, pictureless: bool
-    ) -> None:
-        """Refuse a stray NAL unit, and a first keyframe at which decoding cannot start."""
-        number = len(self._pts) + 1
-        if pictureless and (kind := unexpected_unit_type(self._reader, data)) is not None:
-            raise self._checks.damaged(
-                number, pts, f"has no picture, but a NAL unit of type {kind}, which decoders ignore"
-            )
-        if packet.is_keyframe and not (random_access or self._leading.has_started or pictureless):
-            if refreshes_gradually(self._reader, data):
-                raise VideoError(
-                    f"{self._video.path} starts in the middle of a coded sequence (intra refresh), where no "
-                    f"picture is exact yet; re-encode what players show of it: {reencode(self._video.path)}"
-                )
-            raise self._checks.damaged(number, pts, "starts the video as a keyframe, but is not coded as one")
-
     def _starts_frame(self, data: bytes, arriving: tuple[StateUnit, ...], pts: int, *, checked: bool) -> bool:
         """Whether decoders output a frame for the packet; notes where frames of two fields are complete."""
         index = len(self._pts)
@@ -226,9 +212,12 @@ class IndexBuilder:
         return pictures.frames > 0
 
     def _refuse(self, what: str, pts: int) -> NoReturn:
-        at_s = 0.0 if NO_PTS in (pts, self._high) else float((pts - self._low) * self._time_base)
         path = self._video.path
-        raise VideoError(f"{path} has {what} at {max(at_s, 0.0):.3f} s; re-encode it: {reencode(path)}")
+        raise VideoError(f"{path} has {what} at {self._seconds(pts):.3f} s; re-encode it: {reencode(path)}")
+
+    def _seconds(self, pts: int) -> float:
+        """From the first picture so far; 0 if either has no PTS."""
+        return max(0.0, 0.0 if NO_PTS in (pts, self._high) else float((pts - self._low) * self._time_base))
 
     def _check_unchanged(self, first: VideoFrame, index: PacketIndex) -> None:
         change = self._changes.change(picture_format(first))
@@ -277,6 +266,14 @@ class IndexBuilder:
             raise VideoTooLargeError(
                 f"{self._video.path} has pictures of {width} x {height} pixels: "
                 f"{self._limits.max_pixels} pixels are allowed"
+            )
+
+    def _check_complete(self, partial_pts: int | None) -> None:
+        if partial_pts is not None:
+            raise VideoError(
+                f"{self._video.path} has a picture at {self._seconds(partial_pts):.3f} s that decoders can "
+                "decode only in part: it is damaged, or its recording was joined to the one before without "
+                f"its parameter sets; encode recordings that you join: {join_reencoded()}"
             )
 
     def _decode(self, packet: Packet[VideoStream] | None) -> None:

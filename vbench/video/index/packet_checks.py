@@ -9,6 +9,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vbench.video.codecs.packet_reader import PacketReader
+from vbench.video.codecs.random_access import refreshes_gradually, unexpected_unit_type
 from vbench.video.codecs.state_units import framed_parameter_sets
 from vbench.video.errors import VideoError
 from vbench.video.index.packet_index import NO_PTS
@@ -42,6 +43,26 @@ class PacketChecks:
             raise self.damaged(
                 number, pts, f"has a NAL unit of {length} bytes, but only {room} bytes are left"
             )
+
+    def check_stray_unit(self, number: int, pts: int, packet: bytes, *, pictureless: bool) -> None:
+        """Check that a packet without a picture contains only NAL units that may accompany one.
+
+        Raises:
+            VideoError: it contains another.
+        """
+        if pictureless and (kind := unexpected_unit_type(self._reader, packet)) is not None:
+            raise self.damaged(
+                number, pts, f"has no picture, but a NAL unit of type {kind}, which decoders ignore"
+            )
+
+    def inexact_start(self, number: int, pts: int, packet: bytes) -> VideoError:
+        """The error of a stream whose first keyframe is not a random access point."""
+        if refreshes_gradually(self._reader, packet):
+            return VideoError(
+                f"{self._path} starts in the middle of a coded sequence (intra refresh), where no picture is "
+                f"exact yet; re-encode what players show of it: {reencode(self._path)}"
+            )
+        return self.damaged(number, pts, "starts the video as a keyframe, but is not coded as one")
 
     def new_parameter_sets(self, number: int, pts: int, packet: Packet[VideoStream]) -> bytes:
         """The parameter sets of another sample description that applies from this packet on, framed like the
