@@ -56,7 +56,7 @@ RAY_INTERNALS_HEAD = """\
 
 vbench measures Ray, and needs some things that Ray's public interfaces do not offer. All of them are in the
 package `vbench/ray_internals/`. It refuses a version of Ray for which they have not been tested, and
-`tests/test_ray_internals.py` has a test per row of this table, which runs against the installed Ray. After an
+`tests/ray_internals/` has a test per row of this table, which runs against the installed Ray. After an
 upgrade, the tests that fail name what has changed.
 """
 

@@ -1,6 +1,6 @@
 """Every private or undocumented interface of Ray that vbench uses, and nothing else.
 
-No other module names one of them, which ``tests/test_ray_internals.py`` checks. That file also has one test
+No other module names one of them, which ``tests/ray_internals/test_table.py`` checks. Beside it is one test
 per row of this table, named like the row, that runs against the installed Ray: after an upgrade, the tests
 that fail name what moved. ``version`` refuses any Ray for which they have not been run.
 

@@ -1,0 +1,65 @@
+"""The interfaces that can be tried without a cluster, each by the test of its name."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import requests
+from ray import serve
+
+from tests.ray_internals.cluster import DEADLINE_S, environment
+from vbench.pipeline import build
+from vbench.ray_internals import api_server, jobs, node
+
+
+def test_node_variables() -> None:
+    code = (
+        "import json\n"
+        "from ray._common.usage.usage_lib import usage_stats_enabled\n"
+        "from ray._private import ray_constants, ray_logging\n"
+        "from ray._private.accelerators import RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO_ENV_VAR as accelerator\n"
+        "drain_s = ray_constants.RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S\n"
+        "print(json.dumps([usage_stats_enabled(), ray_logging.RAY_DEDUP_LOGS, drain_s, accelerator]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        env={**os.environ, **node.NODE_VARIABLES},
+        capture_output=True,
+        timeout=DEADLINE_S,
+    )
+    *values, accelerator = json.loads(done.stdout)
+    assert values == [False, False, 0.0]
+    assert accelerator in node.NODE_VARIABLES
+
+
+def test_package_limit() -> None:
+    from ray._private.runtime_env.packaging import GCS_STORAGE_MAX_SIZE
+
+    assert GCS_STORAGE_MAX_SIZE == jobs.PACKAGE_LIMIT_BYTES
+
+
+def test_serve_builds_the_graph_from_the_arguments_in_a_yaml_file() -> None:
+    from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
+
+    built = call_user_app_builder_with_args_if_necessary(build, {"mode": "combined", "model": "shapes"})
+    assert isinstance(built, serve.Application)
+
+
+def test_request_options() -> None:
+    """A server that says nothing is given up in time, and no proxy is asked in its place."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        environment(http_proxy="http://127.0.0.1:1", no_proxy=""),
+    ):
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(requests.Timeout):
+            api_server.JobsClient(address, {"X-Token": "mine"}, timeout_s=0.5, slowest_mb_per_s=1)
+        connection, _ = silent.accept()
+        with connection:
+            request = connection.recv(4096)
+    assert request.startswith(b"GET /api/version HTTP/1.1")
+    assert b"X-Token: mine" in request
