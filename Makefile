@@ -1,4 +1,4 @@
-# make bench: the main job from nothing to a result.  make test: the whole suite.
+# make bench: the main job from nothing to a result.  make test: the suite.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
@@ -11,12 +11,16 @@ SLOW = $(shell grep -rlF 'mark.slow' tests --include='test_*.py')
 # Material announces with every build when its support ends (docs/dependencies.md).
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs
 
-.PHONY: help setup bench test test-kill test-differential lint docs clean
+# Whole runs start processes by the dozen: more than two at a time only make them wait for each other.
+WHOLE_RUNS := --numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
+
+.PHONY: help setup bench test test-long test-kill test-differential lint docs clean
 help:
 	@echo "make setup  the environment in $(VENV), pinned by constraints.txt"
 	@echo "make bench  set up what is missing, run the main job, print where the record is;"
 	@echo "            overrides in ARGS: make bench ARGS='mode=combined load.requests=8'"
-	@echo "make test   set up what is missing, lint, check types, run the whole test suite"
+	@echo "make test   set up what is missing, lint, check types, run the test suite"
+	@echo "make test-long  the whole runs that resemble one of make test; CI runs both"
 	@echo "make test-kill  kill each process of an emulated trial in each phase, and attached trials (23 min)"
 	@echo "make test-differential  compare vbench with plain FFmpeg on EXAMPLES=500 drawn clips"
 	@echo "make docs   write the generated pages of docs/ again, and build the manual into site/"
@@ -49,9 +53,11 @@ docs: $(STAMP)
 	$(MKDOCS) build --strict
 
 test: $(STAMP) lint
-	$(VENV)/bin/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4
-	$(VENV)/bin/python -m pytest -m slow --numprocesses auto --maxprocesses 2 --dist loadfile \
-		--no-loadscope-reorder $(SLOW)
+	$(VENV)/bin/python -m pytest -m "not slow and not long" --numprocesses auto --maxprocesses 4
+	$(VENV)/bin/python -m pytest -m "slow and not long" $(WHOLE_RUNS) $(SLOW)
+
+test-long: $(STAMP)
+	$(VENV)/bin/python -m pytest -m long $(WHOLE_RUNS) $(shell grep -rlF 'mark.long' tests --include='test_*.py')
 
 test-kill: $(STAMP)
 	$(VENV)/bin/python -m pytest tests/clusters/emulated/test_interrupts.py tests/clusters/attached/test_trials.py \

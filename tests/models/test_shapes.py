@@ -185,6 +185,7 @@ def test_memory_layout_does_not_change_what_is_found(frames: Pictures, precision
         )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_compiled_model_finds_the_same_in_batches_of_any_length(
     detector: Detector, frames: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -90,6 +90,7 @@ def test_arrays_travel_out_of_band_with_nothing_copied() -> None:
     assert sum(buffer.raw().nbytes for buffer in buffers) == message.nbytes
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_ray_hands_out_read_only_views_of_the_arrays(cluster: Cluster) -> None:
     assert cluster

@@ -33,7 +33,16 @@ VARIANTS = {
 }
 
 
-@pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS.keys())
+LESS_OFTEN = ("relay-model-held", "direct-native-yuv-held")
+"""The other two have each of their values once."""
+
+SETTINGS = [
+    pytest.param(settings, id=name, marks=pytest.mark.long if name in LESS_OFTEN else ())
+    for name, settings in VARIANTS.items()
+]
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
 def args(request: pytest.FixtureRequest) -> PipelineArgs:
     return pipeline_args(**request.param)
 

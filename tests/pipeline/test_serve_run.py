@@ -112,7 +112,7 @@ def head(temp_dir: Path) -> Iterator[Head]:
         yield Head(address=f"--address=127.0.0.1:{gcs}", http_port=http)
 
 
-@pytest.mark.parametrize("given", [from_arguments, from_manifest])
+@pytest.mark.parametrize("given", [from_arguments, pytest.param(from_manifest, marks=pytest.mark.long)])
 def test_serve_run_serves(
     given: Callable[[Path, Path, int], list[str]], head: Head, temp_dir: Path, tmp_path: Path, clip: Path
 ) -> None:

@@ -50,6 +50,7 @@ def test_ctrl_c_leaves_nothing(
     assert workplace.left() == []
 
 
+@pytest.mark.long
 def test_kill_9_leaves_nothing(workplace: Workplace, wait_for: Wait, phase: str) -> None:
     run = workplace.start(*LONG)
     wait_for(run, phase)
@@ -58,6 +59,7 @@ def test_kill_9_leaves_nothing(workplace: Workplace, wait_for: Wait, phase: str)
     assert workplace.left() == []
 
 
+@pytest.mark.long
 def test_a_killed_load_process_fails_the_trial_and_leaves_nothing(
     workplace: Workplace, wait_for: Wait
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_killed_load_process_fails_the_trial_and_leaves_nothing(
     assert workplace.left() == []
 
 
+@pytest.mark.long
 def test_a_killed_ray_is_what_the_trial_names(workplace: Workplace, wait_for: Wait) -> None:
     run = workplace.start(*LONG)
     wait_for(run, "requests  0/5000")

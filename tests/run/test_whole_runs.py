@@ -54,6 +54,7 @@ def test_a_users_own_file_in_the_published_way_behind_a_proxy_with_mlflow_broken
     assert (status, "logged before" in output) == (0, True)
 
 
+@pytest.mark.long
 def test_a_video_that_each_request_fetches_and_answers_that_are_wrong(workplace: Workplace) -> None:
     """The cached reference is falsified: every answer then disagrees, and the trial says so."""
     clip = ensure_clip(SceneSettings(width=320, height=180, length_s=4, unique_s=4), workplace.folder)

@@ -105,6 +105,7 @@ def page() -> Iterator[Page]:
             browser.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_trials_of_a_sweep_are_selected_and_compared(server: str, outputs: Path, page: Page) -> None:
     page.goto(f"{server}/{Tracker(outputs, 'vbench').runs_page}")

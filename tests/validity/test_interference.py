@@ -37,6 +37,7 @@ def broken(workplace: Workplace) -> dict[str, Rule]:
     return {rule.name: rule for rule in trial.broken}
 
 
+@pytest.mark.long
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be bound to fewer")
 def test_fewer_cpus_a_preloaded_library_and_stopped_processes(workplace: Workplace, wait_for: Wait) -> None:
     """``taskset``, ``LD_PRELOAD``, and SIGSTOP of the load process and of a decoder while requests run."""
@@ -89,6 +90,7 @@ TOGETHER = (
 )
 
 
+@pytest.mark.long
 def test_two_trials_at_once_have_answers_of_their_own_and_one_under_a_quota_says_so(
     workplace: Workplace,
 ) -> None:

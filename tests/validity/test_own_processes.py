@@ -63,6 +63,7 @@ def test_bounds_that_come_and_go_and_threads_that_spin(workplace: Workplace, wai
     assert last.bounds.changed == (), "the bounds were lifted before the end"
 
 
+@pytest.mark.long
 def test_a_plan_at_half_the_scale_is_not_the_one_that_was_configured(workplace: Workplace) -> None:
     """The harness's own process makes it, and changes its configuration too."""
     chosen = workplace.folder / "chosen"

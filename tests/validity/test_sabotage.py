@@ -211,6 +211,7 @@ def test_a_graph_that_is_deployed_otherwise_is_told_setting_by_setting(lab: Lab)
     assert {TIMES, SERVED, SPANS} <= found.keys()
 
 
+@pytest.mark.long
 def test_work_that_is_looked_up_breaks_the_rule_by_stage(lab: Lab) -> None:
     found = broken(lab.load("work_memoised") / "as_it_is")
     assert "decode took" in found[COMPUTED]
@@ -252,11 +253,13 @@ def test_a_second_server_on_the_port_breaks_the_rule(clients: Path) -> None:
     ("sabotages", "rules"),
     [
         ("half_the_frames+nothing_detected", {FRAMES, FOUND, PLAIN}),
-        ("boxes_halved", {FOUND, PLAIN}),
-        ("small_pictures", {FOUND, PLAIN}),
-        ("frames_left_out", {BATCHES, FOUND, PLAIN, REPEATED}),
-        ("half_resolution_detected", {PLAIN}),
-        ("half_resolution_decoded+grey_levels_detected", {FOUND, SHOWN, PLAIN}),
+        pytest.param("boxes_halved", {FOUND, PLAIN}, marks=pytest.mark.long),
+        pytest.param("small_pictures", {FOUND, PLAIN}, marks=pytest.mark.long),
+        pytest.param("frames_left_out", {BATCHES, FOUND, PLAIN, REPEATED}, marks=pytest.mark.long),
+        pytest.param("half_resolution_detected", {PLAIN}, marks=pytest.mark.long),
+        pytest.param(
+            "half_resolution_decoded+grey_levels_detected", {FOUND, SHOWN, PLAIN}, marks=pytest.mark.long
+        ),
     ],
 )
 def test_what_service_and_reference_do_wrong_alike_breaks_a_rule(

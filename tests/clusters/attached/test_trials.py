@@ -155,6 +155,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("number", [signal.SIGINT, signal.SIGKILL] if every else [signal.SIGINT])
 
 
+@pytest.mark.long
 def test_a_trial_that_is_ended_takes_down_what_it_served(
     number: signal.Signals, cluster: Stranger, workplace: Workplace, wait_for: Wait
 ) -> None:

@@ -117,6 +117,14 @@ CHOSEN = {
 """Each process once, and the harness in the phases of ``OFTEN`` and, below, while it stops the cluster;
 ``--every-phase`` takes all that there are."""
 
+LESS_OFTEN = {
+    (OTHERS, "a raylet"),
+    (OTHERS, "the harness"),
+    (DEPLOYING, "the load's guard"),
+    (HEAD, "the cluster's guard"),
+}
+"""Of these, those that begin like others, and take as long."""
+
 OFTEN = (LINKS, OTHERS)
 
 
@@ -130,7 +138,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if not every:
             often = {(phase, "the harness") for phase in OFTEN}
             cases = [case for case in cases if case in CHOSEN | often]
-        metafunc.parametrize(("phase", "who"), cases)
+        marked = [
+            pytest.param(*case, marks=pytest.mark.long if case in LESS_OFTEN and not every else ())
+            for case in cases
+        ]
+        metafunc.parametrize(("phase", "who"), marked)
     elif "arguments" in metafunc.fixturenames:
         cases = [(STOPPING, SHORT), *([(REQUESTS, VIDEO)] if every else [])]
         metafunc.parametrize(("phase", "arguments"), cases, ids=[phase for phase, _ in cases])

@@ -134,6 +134,7 @@ def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
     assert machines[-1].cpu_trial_s > machines[0].cpu_trial_s
 
 
+@pytest.mark.long
 def test_connections_that_were_not_opened_are_not_taken_for_proven(workplace: Workplace) -> None:
     few = ("load.requests=1", "load.objects=2", "runtime.connections=16")
     status, output = workplace.run(*BETWEEN_ENDS, *few)
