@@ -44,7 +44,7 @@ def test_a_node_is_out_of_all_arms_of_a_sweep() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ([WITHOUT_CHUNK2], "cluster.deployments.service has 2 replicas, at most 1 per node"),
+        ([WITHOUT_CHUNK2], "cluster.deployments.service has 2 replicas and at most 1 per node"),
         ([WITHOUT_CHUNK2], "give cluster.deployments.service.replicas=1, or"),
         ([WITHOUT_CHUNK1, WITHOUT_CHUNK2], "need 0.0002 chunk_only in total, and cluster.nodes have 0; give"),
         ([WITHOUT_CHUNK1, WITHOUT_CHUNK2], "as in +cluster.nodes.decode.resources.chunk_only=1"),
@@ -53,7 +53,7 @@ def test_a_node_is_out_of_all_arms_of_a_sweep() -> None:
         (["cluster.nodes.chunk2.cpus=1", WITHOUT_CHUNK2], "contradict each other"),
         (
             [f"~cluster.nodes.{name}" for name in ("head", "gpu", "chunk1", "chunk2", "decode")],
-            "cluster=emulated has no nodes",
+            "cluster=emulated needs at least one node, but cluster.nodes is empty",
         ),
     ],
 )
@@ -61,6 +61,16 @@ def test_what_a_node_is_needed_for_is_said(line: list[str], said: str) -> None:
     with pytest.raises(ConfigError) as refused:
         compose_configs([*EMULATED, *line], multirun=False)
     assert said in str(refused.value)
+
+
+def test_a_local_cluster_has_its_one_node_and_says_which_to_leave_out() -> None:
+    with pytest.raises(ConfigError) as refused:
+        compose_configs(["++cluster.nodes={new: {cpus: 1}}"], multirun=False)
+    assert "cluster.nodes names 2 (head, new): leave out new, or choose cluster=emulated." in str(
+        refused.value
+    )
+    with pytest.raises(ConfigError, match=r"leave out what deletes them, such as ~cluster\.nodes\.head\."):
+        compose_configs(["~cluster.nodes.head"], multirun=False)
 
 
 def test_the_remedy_for_a_missing_resource_composes() -> None:

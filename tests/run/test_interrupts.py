@@ -71,7 +71,8 @@ def test_a_killed_load_process_fails_the_trial_and_leaves_nothing(
             os.kill(pid, signal.SIGKILL)
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 1, output
-    assert "the load process ended by signal 9" in output
+    assert "the load process was ended by signal 9" in output
+    assert "ran out of memory" in output
     (folder,) = workplace.trials()
     trial = read_trial(folder)
     assert (trial.status, trial.valid) == ("failed", False)

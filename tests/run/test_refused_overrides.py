@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.refusals import refused
 from vbench.cli.manifests.command import main as render
-from vbench.run.compose import compose_trials
+from vbench.errors import ConfigError
+from vbench.run.compose import compose_one, compose_trials
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ from vbench.run.compose import compose_trials
         ("load.requests=range(4,8,0)", "the step of a range must not be 0"),
         ("load.requests=range(0,1e9)", "a sweep can have at most 1000 arms"),
         ("load.requests=range(0,inf)", "a sweep can have at most 1000 arms"),
-        ("load.requests=range(4,8,-1)", "makes no trial"),
+        ("load.requests=range(4,8,-1)", "this range holds no value"),
         ("mode=choice()", "name the values one by one, as in mode=A,B"),
         ("load.requests=sort(1,a,3)", "name the values one by one, as in load.requests=A,B"),
         ("mode=chunked,", "has a comma too many: give mode=chunked;"),
@@ -24,6 +25,24 @@ from vbench.run.compose import compose_trials
 )
 def test_a_sweep_that_cannot_be_expanded_is_refused(sweep: str, says: str) -> None:
     assert says in refused(sweep, multirun=True)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "remedy"),
+    [
+        ("load.requests=range(4,8,0)", '"load.requests=range(4,8,1)"'),
+        ("load.requests=range(4,8,-2)", '"load.requests=range(4,8,2)"'),
+        ("load.requests=range(8,4)", '"load.requests=range(8,4,-1)"'),
+        ("pipeline.chunk_s=range(1.5,0.5,0.5)", '"pipeline.chunk_s=range(1.5,0.5,-0.5)"'),
+        ("load.requests=range(5,5)", "load.requests=5"),
+        ("blocks=2,3", "blocks=2"),
+        ("+experiments=aa,connections", "+experiments=aa"),
+        ("experiments=aa", "+experiments=aa"),
+    ],
+)
+def test_the_remedy_for_a_sweep_composes(sweep: str, remedy: str) -> None:
+    assert f" {remedy}." in refused(sweep, multirun=True)
+    compose_trials(shlex.split(remedy), multirun=True)
 
 
 def test_a_sweep_of_more_arms_than_anybody_can_run_is_refused() -> None:
@@ -49,6 +68,8 @@ def test_a_sweep_of_more_arms_than_anybody_can_run_is_refused() -> None:
         ("requests=8", "load.requests=8"),
         ("video=clip.mp4", "video=file video.path=clip.mp4"),
         ("pipeline.chunk_s=5s", "pipeline.chunk_s=5"),
+        ("load.requests.x=8", "load.requests=8"),
+        ("+load.requests.x=8", "load.requests=8"),
     ],
 )
 def test_the_remedy_for_a_wrong_key_or_value_composes(override: str, remedy: str) -> None:
@@ -89,6 +110,18 @@ def test_a_key_that_hydra_cannot_read_is_named_and_not_its_value(key: str) -> No
 )
 def test_a_value_that_cannot_be_is_named_as_it_was_given(override: str, says: str) -> None:
     assert says in refused(override)
+
+
+def test_the_scene_is_set_with_the_option_that_has_one() -> None:
+    said = refused("video=file", "video.path=clip.mp4", "video.scene.seed=3")
+    assert "video.scene is null with this option: add video=scene" in said
+    compose_trials(["video=scene", "video.scene.seed=3"], multirun=False)
+
+
+def test_one_arm_of_a_study_can_be_given_where_the_study_cannot() -> None:
+    with pytest.raises(ConfigError, match=r"and give the values of one arm, such as runtime=oss\.$"):
+        compose_one(["+experiments=aa"])
+    assert compose_one(["runtime=oss"]).runtime.name == "oss"
 
 
 @pytest.mark.parametrize("override", ["runtime=oss,single", "+experiments=aa", "blocks=2"])

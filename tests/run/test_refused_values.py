@@ -124,6 +124,29 @@ def test_a_package_that_does_not_exist_is_bad_input() -> None:
         run(["--cfg", "job", "-p", "nope"])
 
 
+@pytest.mark.parametrize(
+    ("package", "near"),
+    [
+        ("laod", "load"),
+        ("load.request", "load.requests"),
+        ("mode.x", "mode"),
+        ("cluster.nodes.haed", "cluster.nodes.head"),
+    ],
+)
+def test_the_nearest_package_is_named_and_can_be_printed(
+    package: str, near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match=rf"no such part: .*\b{near}\b"):
+        run(["--cfg", "job", "-p", package])
+    assert run(["--cfg", "job", "-p", near]) == 0
+    assert capsys.readouterr().out.strip()
+
+
+def test_a_part_that_is_null_is_printed_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--cfg", "job", "-p", "cluster.address"]) == 0
+    assert capsys.readouterr().out == "null\n"
+
+
 def test_the_configuration_that_is_shown_of_a_sweep_is_said_to_be_its_first(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

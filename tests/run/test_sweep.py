@@ -119,7 +119,7 @@ def test_the_plan_is_written_before_anything_runs_and_read_again(tmp_path: Path)
 
 def test_a_folder_that_is_in_use_is_refused(tmp_path: Path) -> None:
     create(tmp_path / "s", asked(*ARMS), [])
-    with pytest.raises(ConfigError, match="already holds a sweep: resume it with python -m vbench resume="):
+    with pytest.raises(ConfigError, match="already holds a sweep: resume it with vbench resume="):
         create(tmp_path / "s", asked(*ARMS), [])
     (tmp_path / "t" / "0").mkdir(parents=True)
     (tmp_path / "t" / "0" / TRIAL).write_text("{}")

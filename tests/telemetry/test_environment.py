@@ -85,6 +85,6 @@ def test_a_sweep_stops_where_its_code_changes(workplace: Workplace, wait_for: Wa
     assert "trial 2 of 2" not in output
     (line,) = [line for line in output.splitlines() if line.startswith("vbench: the sweep has stopped")]
     assert "trial 0 may have mixed old and new code" in line
-    assert f"python -m vbench resume={workplace.folder / 'swept'}" in line
+    assert f"vbench resume={workplace.folder / 'swept'}" in line
     assert (workplace.folder / "swept" / "0" / "trial.json").exists()
     assert not (workplace.folder / "swept" / "1").exists()

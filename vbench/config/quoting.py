@@ -31,7 +31,7 @@ def shell_quoted(text: str) -> str:
 
 
 def override(key: str, value: str) -> str:
-    """``key=value`` as it is pasted behind ``python -m vbench``."""
+    """``key=value`` as it is pasted behind ``vbench``."""
     return shell_quoted(f"{key}={value if LITERAL.fullmatch(value) else hydra_quoted(value)}")
 
 
@@ -49,4 +49,4 @@ def unquoted(value: str) -> str:
 
 def resume_command(folder: Path) -> str:
     """The command that resumes the sweep in ``folder``."""
-    return f"python -m vbench {shell_quoted(f'resume={folder.resolve()}')}"
+    return f"vbench {shell_quoted(f'resume={folder.resolve()}')}"

@@ -84,7 +84,10 @@ def compose_one(arguments: Sequence[str]) -> Config:
     for override in parse(arguments):
         line, key = override.input_line or "", override.key_or_group
         if key == STUDIES:
-            raise ConfigError(f"'{line}': this command takes one configuration, and a study has several.")
+            raise ConfigError(
+                f"'{line}': this command takes one configuration, and a study has several: leave it out, and"
+                f" give the values of one arm, such as runtime=oss."
+            )
         if override.is_sweep_override():
             raise ConfigError(
                 f"'{line}' gives several values, and this command takes one configuration: give one value; if"
@@ -128,8 +131,6 @@ def compose_trials(
         chosen = check_choices(merged, files)
         design = _design(merged, design) if multirun else FULL
         lines = expand(merged, design)
-        if not lines:
-            raise ConfigError(f"'{' '.join(arguments)}' makes no trial: a range is empty.")
         if is_checked := any(map(must_be_checked, merged)):
             check_keys(merged, _base(chosen, compose), files)
         try:
@@ -189,12 +190,15 @@ def _study(
     studies = files.studies()
     for override in chosen:
         if override.is_sweep_override() or len(chosen) > 1:
-            raise ConfigError(f"'{override.input_line}': one study at a time.")
+            raise ConfigError(
+                f"'{override.input_line}': one study at a time: leave out the others, as in"
+                f" +{STUDIES}={_first_value(override)}."
+            )
         name = str(override.value())
         if name not in studies:
             raise ConfigError(f"+{STUDIES}={name} does not exist: {nearest(name, studies)}.")
         if not override.is_add():
-            raise ConfigError(f"'{override.input_line}' lacks a plus sign: +{STUDIES}={name}.")
+            raise ConfigError(f"'{override.input_line}' lacks a plus sign: give +{STUDIES}={name}.")
         register_studies(files, name)
     study = compose([*(o.input_line or "" for o in chosen), *hydra_lines])
     return study.hydra.mode, study.hydra.sweeper.params or {}, str(study.design)
@@ -254,6 +258,13 @@ def _check_outputs(overrides: Sequence[Override]) -> None:
             raise ConfigError(no_folder(given))
 
 
+def _first_value(override: Override) -> str:
+    """The first value that an override gives, or its only one."""
+    if override.is_sweep_override():
+        return next(iter(override.sweep_string_iterator()))
+    return str(override.value())
+
+
 def _as_one_value(line: str) -> str:
     """The override, pluses included, with all that is behind the equals sign as one value."""
     key, _, value = line.partition("=")
@@ -270,8 +281,11 @@ def _check_sweep(overrides: Sequence[Override], *, multirun: bool) -> None:
                     f" it: {_as_one_value(line)}."
                 )
             if key == "blocks":
-                raise ConfigError(f"'{line}': a sweep has one number of blocks, such as blocks=5.")
+                raise ConfigError(
+                    f"'{line}': a sweep has one number of blocks: give one, such as"
+                    f" blocks={_first_value(override)}."
+                )
             if key == "design":
-                raise ConfigError(f"'{line}': a sweep has one design, such as design=oneway.")
+                raise ConfigError(f"'{line}': a sweep has one design: give one, such as design=oneway.")
         if multirun and key == "block":
             raise ConfigError(f"'{line}': a sweep numbers its blocks itself; set how many with blocks=2.")

@@ -54,9 +54,14 @@ def composer(files: OptionFiles) -> Iterator[Compose]:
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(sentence(error, line, composes)) from error
         except FAILURES as error:
-            raise ConfigError(f"Hydra cannot compose '{' '.join(line)}': {first_line(error)}.") from error
+            raise ConfigError(
+                f"Hydra cannot compose '{' '.join(line)}': {first_line(error)}. vbench --help lists all keys"
+                f" and their defaults."
+            ) from error
         except (OSError, YAMLError) as error:
-            raise ConfigError(f"an option file cannot be read: {' '.join(str(error).split())}.") from error
+            raise ConfigError(
+                f"an option file cannot be read ({' '.join(str(error).split())}): correct it."
+            ) from error
 
     with initialize_config_dir(str(CONF), version_base=VERSION_BASE, job_name="vbench"):
         yield composed
@@ -90,7 +95,9 @@ def register_studies(files: OptionFiles, name: str | None = None) -> None:
         try:
             node: Any = OmegaConf.load(path)
         except (OSError, YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+            raise ConfigError(
+                f"{path} cannot be read ({' '.join(str(error).split())}): correct it."
+            ) from error
         ConfigStore.instance().store(group=STUDIES, name=study, node=node, package="_global_")
 
 
@@ -99,6 +106,6 @@ def _check_header(path: Path) -> None:
     try:
         first = path.read_text().partition("\n")[0]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from error
+        raise ConfigError(f"{path} cannot be read ({error}): correct it.") from error
     if first.strip() != GLOBAL_HEADER:
         raise ConfigError(f"{path}: the first line of a study must be '{GLOBAL_HEADER}'.")

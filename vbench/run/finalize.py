@@ -54,7 +54,7 @@ def compare(
             tracker.log_comparison(folder, files, comparison.metrics)
     except TrackingError as error:
         display.say(
-            f"vbench: {error}. The comparison is written. Log it later with: python -m vbench compare"
+            f"vbench: {error}. The comparison is written. Log it later with: vbench compare"
             f" {shlex.quote(str(folder))} --log",
             style="red",
         )
@@ -66,8 +66,8 @@ def compare(
         reason = str(error) if plain else f"{type(error).__name__}: {error}"
         failure = VbenchError(f"the comparison failed: {reason.rstrip('.')}")
         display.say(
-            f"vbench: {failure}; see {crash}. The records are safe. Compare them with: python -m"
-            f" vbench compare {shlex.quote(str(folder))}",
+            f"vbench: {failure}; see {crash}. The records are safe. Compare them with: vbench"
+            f" compare {shlex.quote(str(folder))}",
             style="red",
         )
         return failure
@@ -84,7 +84,7 @@ def how_to_compare(folder: Path, trials: Mapping[str, Trial]) -> str:
     pairs = ([f"{key}={value}" for value in used] for key, used in values.items() if len(used) > 1)
     baseline, candidate, *_ = next(pairs, ["KEY=VALUE", "KEY=VALUE"])
     given = ["--baseline", baseline, "--candidate", candidate]
-    return shlex.join(["python", "-m", "vbench", "compare", str(folder), *given])
+    return shlex.join(["vbench", "compare", str(folder), *given])
 
 
 def log_missing(
@@ -101,7 +101,7 @@ def log_missing(
         new = [name for name in done if tracker.log(folder / name)]
     except (TrackingError, RecordError) as error:
         display.say(
-            f"vbench: {error}. The records are safe. Log them later with: python -m vbench log"
+            f"vbench: {error}. The records are safe. Log them later with: vbench log"
             f" {shlex.quote(str(folder))}",
             style="red",
         )

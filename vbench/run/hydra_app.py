@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -21,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from vbench.config.checkout import CONF
 from vbench.config.option_files import OptionFiles
 from vbench.config.quoting import hydra_quoted
-from vbench.errors import ConfigError, first_line
+from vbench.errors import ConfigError, first_line, nearest
 from vbench.run.command_line import CommandLine
 from vbench.run.compose import Arm, Composition
 from vbench.run.composer import VERSION_BASE, composer
@@ -43,17 +44,29 @@ def show_config(arm: Arm, line: CommandLine) -> None:
             with flag_override(config.hydra, ["struct", "readonly"], [False, False]):
                 del config.hydra["help"], config.hydra["hydra_help"]
     package = None if line.package == "_global_" else line.package
-    part = config if package is None else OmegaConf.select(config, package)
-    if part is None:
-        raise ConfigError(f"--package {package}: the configuration has no such part.")
+    part = config if package is None else _part(config, package)
     if not OmegaConf.is_config(part):
-        print(part)
+        print("null" if part is None else part)
         return
     if package is not None:
         print(f"# @package {package}")
     if line.is_resolved:
         OmegaConf.resolve(part)
     print(OmegaConf.to_yaml(part), end="")
+
+
+def _part(config: DictConfig, package: str) -> Any:
+    """The value at a dotted key; ConfigError if there is none, naming the nearest."""
+    node: Any = config
+    above = ""
+    for name in package.split("."):
+        names = [f"{above}{key}" for key in map(str, node)] if isinstance(node, DictConfig) else []
+        if f"{above}{name}" not in names:
+            near = nearest(f"{above}{name}", names or [above.rstrip(".")])
+            raise ConfigError(f"--package {package}: the configuration has no such part: {near}.")
+        node = "???" if OmegaConf.is_missing(node, name) else node[name]
+        above = f"{above}{name}."
+    return node
 
 
 def show_info(composition: Composition, overrides: Sequence[str], info: str) -> None:

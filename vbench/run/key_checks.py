@@ -11,6 +11,7 @@ from vbench.config.quoting import override as pasteable
 from vbench.config.quoting import shell_quoted
 from vbench.errors import ConfigError, nearest
 from vbench.run.overrides import EXTENSIBLE_KEYS
+from vbench.run.refusals import without_parts
 
 NAMED_BY_USER = ("resources", "addresses")
 """Of these, those that the command line can add one by one."""
@@ -164,9 +165,7 @@ def _check_key(base: DictConfig, key: str, line: str = "") -> None:
     seen: list[str] = []
     for part in key.split("."):
         if not isinstance(node, DictConfig):
-            raise ConfigError(
-                f"'{key}' does not exist: '{'.'.join(seen)}' has no parts in this configuration."
-            )
+            raise ConfigError(f"'{key}' does not exist: {_without_parts('.'.join(seen), line)}.")
         if part not in node:
             where = f"in '{'.'.join(seen)}' " if seen else ""
             new = (
@@ -180,6 +179,13 @@ def _check_key(base: DictConfig, key: str, line: str = "") -> None:
             raise ConfigError(f"'{key}' does not exist: {where}{nearest(part, map(str, node))}.")
         seen.append(part)
         node = None if OmegaConf.is_missing(node, part) else node[part]
+
+
+def _without_parts(key: str, line: str) -> str:
+    """The remark on a key below ``key``, which is a section that an option leaves out, or one value."""
+    if f"{key}." in OPTIONAL_SECTIONS:
+        return f"{key} is null with this option: add {key.replace('.', '=')}"
+    return without_parts(key, line)
 
 
 def _all_keys(node: DictConfig, prefix: str = "") -> Iterator[str]:

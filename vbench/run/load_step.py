@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,13 @@ LOAD_LOG = "load.log"
 
 PREPARE_SILENCE_S = 3600.0
 """The reference pass of a long video reports progress once per batch of frames."""
+
+
+OUT_OF_MEMORY = (
+    ". Most likely the machine or its container ran out of memory (dmesg would say so): lower"
+    " load.concurrency, pipeline.window or cluster.nodes.*.object_store_mb, or use a machine with more memory"
+)
+"""The hint for a process that was killed: what most often does that is the kernel, when memory runs out."""
 
 
 def run_load_step(
@@ -76,8 +84,9 @@ def run_load_step(
                 raise kind(event["message"])
         status = process.guard.wait()
     number = -status if status < 0 else status - 128
-    how = f"by signal {number}" if number > 0 else f"with status {status}"
-    raise TrialError(f"the load process ended {how} in its step '{step}'; see {log}")
+    how = f"was ended by signal {number}" if number > 0 else f"ended with status {status}"
+    hint = OUT_OF_MEMORY if number == signal.SIGKILL else ""
+    raise TrialError(f"the load process {how} in its step '{step}'; see {log}{hint}")
 
 
 def _longest_silence_s(step: str, config: Config) -> float:

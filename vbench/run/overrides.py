@@ -2,7 +2,6 @@
 
 import math
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,11 +78,26 @@ def _check_range(override: Override) -> None:
     assert isinstance(swept, RangeSweep)
     start, stop, step = (float(part or 0) for part in (swept.start, swept.stop, swept.step))
     if step == 0:
-        raise ConfigError(f"'{override.input_line}': the step of a range must not be 0.")
+        raise ConfigError(
+            f"'{override.input_line}': the step of a range must not be 0: {_full_range(override)}."
+        )
     if not all(map(math.isfinite, (start, stop, step))) or (stop - start) / step > MOST_ARMS:
         raise ConfigError(
             f"'{override.input_line}': a sweep can have at most {MOST_ARMS} arms: give a shorter range."
         )
+    if (stop - start) / step <= 0:
+        raise ConfigError(f"'{override.input_line}': this range holds no value: {_full_range(override)}.")
+
+
+def _full_range(override: Override) -> str:
+    """The remedy for a range without a value: one from its start to its stop."""
+    swept, key = override.value(), override.get_key_element()
+    assert isinstance(swept, RangeSweep)
+    start, stop = swept.start or 0, swept.stop or 0
+    if start == stop:
+        return f"for one value give {key}={start}"
+    step = math.copysign(abs(swept.step or 1), stop - start)
+    return f"give {shell_quoted(f'{key}=range({start},{stop},{step:g})')}"
 
 
 def _not_an_override(argument: str) -> str:
@@ -92,14 +106,12 @@ def _not_an_override(argument: str) -> str:
     if not equals or not KEY.fullmatch(key):
         return (
             f"'{argument}' is neither an option nor an override such as load.requests=8;"
-            f" python -m vbench --help lists what there is."
+            f" vbench --help lists what there is."
         )
     if not _is_read(f"{key}=1"):
         return _wrong_key(argument, key, value)
     quoted = pasteable(key, unquoted(value))
     as_one = f"quote this value for Hydra and the shell: {quoted}"
-    if not _is_read(shlex.split(quoted)[0]):
-        return f"'{argument}': Hydra cannot read this value."
     if SWEEP.fullmatch(value):
         return (
             f"'{argument}': Hydra cannot expand this; name the values one by one, as in {key}=A,B; if it is"

@@ -33,10 +33,17 @@ def _nodes(config: Config) -> Iterator[str]:
     if config.cluster.name != "local" and config.cluster.private_network is not None:
         given = str(config.cluster.private_network).lower()
         yield f"cluster.private_network={given} is for cluster=local: leave it out."
-    if config.cluster.name == "local" and len(config.cluster.nodes) != 1:
-        yield f"cluster=local has one node, and cluster.nodes names {len(config.cluster.nodes)}."
-    elif not config.cluster.nodes:
-        yield f"cluster={config.cluster.name} has no nodes: it needs at least one."
+    if not config.cluster.nodes:
+        yield (
+            f"cluster={config.cluster.name} needs at least one node, but cluster.nodes is empty: leave out"
+            f" what deletes them, such as ~cluster.nodes.head."
+        )
+    elif config.cluster.name == "local" and len(config.cluster.nodes) > 1:
+        head, *others = config.cluster.nodes
+        yield (
+            f"cluster=local has one node, but cluster.nodes names {len(others) + 1} ({head},"
+            f" {', '.join(others)}): leave out {' and '.join(others)}, or choose cluster=emulated."
+        )
     for name, node in config.cluster.nodes.items():
         key = f"cluster.nodes.{name}"
         if node.cpus is not None and node.cpus < 0:
@@ -91,8 +98,8 @@ def _places(cluster: ClusterConfig) -> list[str]:
         if nodes and wanted > most * nodes:
             key = f"cluster.deployments.{name}"
             problems.append(
-                f"{key} has {wanted} replicas, at most {most} per node (max_replicas_per_node), and nodes"
-                f" with room for one: {nodes}; give {key}.replicas={most * nodes}, or more nodes."
+                f"{key} has {wanted} replicas and at most {most} per node (max_replicas_per_node), but the"
+                f" nodes with room for one are {nodes}: give {key}.replicas={most * nodes}, or add nodes."
             )
     return problems
 

@@ -26,19 +26,34 @@ def sentence(error: Exception, line: Sequence[str], composes: Callable[[list[str
     key = getattr(cause, "full_key", None)
     reason = first_line(cause).rstrip(".")
     if isinstance(cause, MissingMandatoryValue):
-        return f"{key} needs a value: give one."
+        return f"{key} needs a value: give {key}=VALUE; vbench --help says what it may be."
     given = next((item for item in line if key and item.lstrip("+").startswith(f"{key}=")), None)
     if given is None:
-        in_file = IN_FILE.match(str(cause))
-        return f"{in_file[1]}.yaml: {in_file[2]}." if in_file else f"{key or 'the configuration'}: {reason}."
+        return _of_no_override(key, line, cause)
     if reason.startswith("Key '"):
         others = [item for item in line if item != given]
         if not given.startswith("+") and composes([*others, f"+{given}"]):
             return f"{given}: {key} does not exist yet: add a plus: {shell_quoted(f'+{given}')}."
-        return f"{given}: '{key}' does not exist."
+        return f"{given}: '{key}' does not exist; vbench --help lists all keys."
     if "is not Optional" in reason:
         return f"{given}: this key cannot be null: leave it out, or give a value."
     return _of_another_kind(given, reason) or f"{given}: {reason}."
+
+
+def _of_no_override(key: str | None, line: Sequence[str], cause: Exception) -> str:
+    """The sentence for a key that no override of ``line`` sets itself."""
+    below = next((item for item in line if key and item.lstrip("+").startswith(f"{key}.")), None)
+    if key is not None and below is not None:
+        return f"{below}: {without_parts(key, below)}."
+    if in_file := IN_FILE.match(str(cause)):
+        return f"{in_file[1]}.yaml: {in_file[2]}."
+    return f"{key or 'the configuration'}: {first_line(cause).rstrip('.')}."
+
+
+def without_parts(key: str, below: str) -> str:
+    """The remark on ``below``, an override of a key below ``key``, which is one value and no section."""
+    whole = shell_quoted(f"{key}={below.partition('=')[2]}")
+    return f"{key} is one value and has no parts: give {whole}"
 
 
 def _of_another_kind(given: str, reason: str) -> str | None:

@@ -48,7 +48,7 @@ def check_same(folder: Path, sweep: Sweep, composition: Composition, trials: Map
     if plan(composition, sweep.sweep_id) != sweep.trials:
         raise ConfigError(
             f"resume={folder}: its command now makes other trials, because its study or an option file has"
-            f" changed; {START_NEW}."
+            f" changed: restore that file, or {START_NEW}."
         )
     configs = {tuple(arm.overrides): arm.config for arm in composition.arms}
     here = environment.describe()
@@ -57,14 +57,14 @@ def check_same(folder: Path, sweep: Sweep, composition: Composition, trials: Map
         if planned.folder not in trials:
             continue
         trial = trials[planned.folder]
-        its = f"resume={folder}: its trial {planned.folder}"
+        its = f"resume={folder}: trial {planned.folder}"
         _check_environment(its, trial.environment, here)
         config = asdict(configs[tuple(planned.overrides[:-1])])
         if fingerprint(config) != trial.config_fingerprint:
             keys = ", ".join(_differing(config, trial.config))
             raise ConfigError(
-                f"resume={folder}: the configuration of its trial {planned.folder} has changed ({keys}), so"
-                f" the trials could not be compared; {START_NEW}."
+                f"{its} was measured with other values of {keys}, so new trials cannot be compared with it:"
+                f" restore them in the option files, or {START_NEW}."
             )
         clip = trial.clip
         if clip is not None and (clip.path, clip.fingerprint) not in clips:
@@ -85,8 +85,8 @@ def _check_environment(its: str, was: Mapping[str, Any], now: Mapping[str, Any])
         if name == "code":
             before, here = code_text(was), code_text(now)
         raise ConfigError(
-            f"{its} was measured with {name} {before}, and here is {here}, so the trials could not be"
-            f" compared; {remedy}."
+            f"{its} was measured with {name} {before}, but here it is {here}, so new trials cannot be"
+            f" compared with it: {remedy}."
         )
 
 
@@ -109,15 +109,15 @@ def _check_clip(its: str, clip: Clip) -> None:
         raise ConfigError(f"{error}.") from error
     if clip.ffmpeg != ffmpeg:
         raise ConfigError(
-            f"{its} was measured with FFmpeg {clip.ffmpeg}, and here is {ffmpeg}, so the trials could not be"
-            f" compared; install that FFmpeg again, or {START_NEW}."
+            f"{its} was measured with FFmpeg {clip.ffmpeg}, but here it is {ffmpeg}, so new trials cannot be"
+            f" compared with it: install that FFmpeg again, or {START_NEW}."
         )
     path = Path(clip.path)
     # A scene whose file is gone is rendered again; a video that is gone is missed by its next trial.
     if path.is_file() and file_digest(path) != clip.fingerprint:
         raise ConfigError(
-            f"{its} was measured with a video that {path} no longer holds, so the trials could not be"
-            f" compared; restore the file, or {START_NEW}."
+            f"{its} was measured with a video that {path} no longer holds, so new trials cannot be"
+            f" compared with it: restore the file, or {START_NEW}."
         )
 
 

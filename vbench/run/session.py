@@ -94,7 +94,7 @@ def _resume(arguments: Sequence[str]) -> int:
         except OSError as error:
             raise ConfigError(
                 f"resume={folder}: the folder in which the sweep was started, {plan.cwd}, cannot be entered"
-                f" ({error.strerror})."
+                f" ({error.strerror}): restore it, or start a new sweep."
             ) from error
         try:
             composition = _compose(read_command_line(plan.arguments))

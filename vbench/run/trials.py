@@ -152,8 +152,7 @@ def _log_trial(config: Config, folder: Path, session: Session) -> str | None:
     except TrackingError as error:
         session.failures.append(error)
         session.display.say(
-            f"vbench: {error}. The record is safe. Log it later with: python -m vbench log"
-            f" {shell_quoted(str(folder))}",
+            f"vbench: {error}. The record is safe. Log it later with: vbench log {shell_quoted(str(folder))}",
             style="red",
         )
         return None

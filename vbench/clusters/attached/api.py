@@ -63,7 +63,8 @@ def nodes(address: str, token: str | None = None) -> list[ClusterNode]:
         listed = list_alive_nodes(address, _authorized(token), most=MOST_NODES, timeout_s=RESPONSE_TIMEOUT_S)
     except (RayStateApiException, AuthenticationError, OSError, RuntimeError) as error:
         raise InputError(
-            f"cluster.address={address} did not list its nodes ({first_line(error)})."
+            f"cluster.address={address} did not list its nodes ({first_line(error)}): check that its"
+            f" dashboard shows them, and 'ray status' on its head."
         ) from error
     return [
         ClusterNode(ip=node.node_ip, is_head=node.is_head_node, resources=node.resources_total)

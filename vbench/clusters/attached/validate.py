@@ -21,7 +21,10 @@ def attached(cluster: ClusterConfig) -> Iterator[str]:
         if address is None:
             continue
         if cluster.name != ATTACHED:
-            yield f"{key}={address} applies only to cluster=attached, not to cluster={cluster.name}."
+            yield (
+                f"{key}={address} applies only to cluster=attached, not to cluster={cluster.name}: leave it"
+                f" out, or choose cluster=attached."
+            )
         else:
             yield from _address(key, address)
     if cluster.dependencies not in DEPENDENCIES:
@@ -34,11 +37,14 @@ def attached(cluster: ClusterConfig) -> Iterator[str]:
             if node.cpus is None:
                 yield (
                     f"cluster.nodes.{name}.cpus must be set for cluster=attached (null would mean this"
-                    " machine's cores)."
+                    f" machine's cores): give what that node has, such as cluster.nodes.{name}.cpus=8."
                 )
     port = cluster.dashboard_port
     if port is not None and cluster.name != EMULATED:
-        yield f"cluster.dashboard_port={port} applies only to cluster=emulated."
+        yield (
+            f"cluster.dashboard_port={port} applies only to cluster=emulated, not to cluster={cluster.name}:"
+            f" leave it out, or choose cluster=emulated."
+        )
     elif port is not None and not 1 <= port <= 65535:
         yield f"cluster.dashboard_port={port} must be between 1 and 65535, or null for no dashboard."
 

@@ -19,6 +19,8 @@ from vbench.clusters.emulated.requirements import Requirement, check_requirement
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Spec, hosts
 from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import last_error, node_environment, start_command, temp_folder
+from vbench.config.path_option import usable_outputs
+from vbench.config.quoting import override
 from vbench.config.schema import ClusterConfig, Config
 from vbench.config.sizing import machine_cpus
 from vbench.errors import InputError, TrialError
@@ -85,12 +87,16 @@ def check(config: Config) -> None:
     """InputError if this machine cannot run the cluster; leaves nothing running."""
     check_installation()
     cluster = config.cluster
-    paths = {f"outputs={config.outputs}": Path(config.outputs)}
+    outputs = f"give another folder, such as {override('outputs', usable_outputs())}"
+    paths = [(f"outputs={config.outputs}", Path(config.outputs), outputs)]
     if config.video.path:
-        paths[f"video.path={config.video.path}"] = path_of(config.video.path)
-    for given, path in paths.items():
+        video = path_of(config.video.path)
+        paths.append((f"video.path={config.video.path}", video, "copy the video to another folder"))
+    for given, path, remedy in paths:
         if path.resolve().is_relative_to(HIDDEN):
-            raise InputError(f"{given} cannot be inside {HIDDEN}: every emulated host has its own.")
+            raise InputError(
+                f"{given} cannot be inside {HIDDEN}, of which every emulated host has its own: {remedy}."
+            )
     missing = next((requirement for requirement in all_requirements(cluster) if not requirement.is_met), None)
     if missing is not None:
         raise InputError(
@@ -117,7 +123,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
         ) as init,
     ):
         ready = _wait(init, config.cluster.start_timeout_s, log, progress)
-        head = _outer_pid(init, ready["head_pid"])
+        head = _outer_pid(init, ready["head_pid"], log)
         network = read_network(ready["network"])
         yield RunningCluster(
             address=f"{spec.hosts[0].ip}:{GCS_PORT}",
@@ -137,10 +143,18 @@ def _recheck_links(folder: Path, network: Network) -> Network:
     try:
         reply = control.request_link_check(folder, SILENCE_S)
     except OSError as error:
-        raise TrialError(f"the links could not be checked after the trial: {error}") from error
+        raise TrialError(_unchecked(str(error))) from error
     if "error" in reply:
-        raise TrialError(f"the links could not be checked after the trial: {reply['error']}")
+        raise TrialError(_unchecked(reply["error"]))
     return replace(network, checks_after=[LinkCheck(**check) for check in reply["checks"]])
+
+
+def _unchecked(reason: str) -> str:
+    """The error message for links whose rates after the trial are not known."""
+    return (
+        f"the links could not be checked after the trial ({reason}), so the trial does not count: run it"
+        " again; if this repeats, see ray.log in the record's folder"
+    )
 
 
 def _spec(config: ClusterConfig, folder: Path) -> Spec:
@@ -177,7 +191,8 @@ def _wait(init: SupervisedProcess, timeout_s: float, log: Path, progress: Progre
     while True:
         if not select.select([pipe], [], [], timeout_s + SILENCE_S)[0]:
             raise TrialError(
-                f"the emulated cluster reported nothing for {timeout_s + SILENCE_S:g} s; see {log}"
+                f"the emulated cluster reported nothing for {timeout_s + SILENCE_S:g} s; see {log}, and raise"
+                f" cluster.start_timeout_s on a slow machine"
             )
         data = pipe.read1(65536)  # type: ignore[attr-defined] # a pipe of Popen is a BufferedReader
         if not data:
@@ -210,9 +225,9 @@ def _exit_status(init: SupervisedProcess) -> int | None:
     return init.exit_status()
 
 
-def _outer_pid(init: SupervisedProcess, pid: int) -> int:
+def _outer_pid(init: SupervisedProcess, pid: int, log: Path) -> int:
     """The id by which this process knows a process that the cluster's PID namespace knows as ``pid``."""
     for outer in init.pids():
         if procfs.innermost_pid(outer) == pid and outer != pid:
             return outer
-    raise TrialError("the head of the emulated cluster has exited")
+    raise TrialError(f"the head of the emulated cluster exited while it started: see {log}, and run it again")

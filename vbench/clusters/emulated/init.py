@@ -44,7 +44,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         namespaces.new_root(namespaces.CLONE_NEWNS | namespaces.CLONE_NEWNET | namespaces.CLONE_NEWPID)
     except OSError as error:
-        emit(event="failed", message=f"the kernel does not allow namespaces: {error}")
+        emit(
+            event="failed",
+            message=f"the kernel does not allow namespaces ({error}): 'vbench doctor' says how to allow them",
+        )
         return 1
     # The kernel resets it when credentials change.
     namespaces.die_with_parent()
@@ -202,7 +205,10 @@ def _check_fan_in(
 
 def _same_control(host: RunningHost, used: str, asked: str) -> None:
     if used != asked:
-        raise HostError(f"TCP congestion control on host {host.host.name} is {used}, not {asked}")
+        raise HostError(
+            f"TCP congestion control on host {host.host.name} is {used}, not {asked}: load it into the"
+            f" kernel (modprobe tcp_{asked}), or choose cluster.congestion_control={used}"
+        )
 
 
 def _single_flow(*_: object) -> int:
@@ -263,7 +269,8 @@ def _wait_or_fail(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> 
     """Wait a moment; HostError if the time is up, or Ray has exited on one of ``hosts``."""
     if time.monotonic() > deadline:
         raise HostError(
-            f"Ray did not start on all hosts within cluster.start_timeout_s={spec.timeout_s:g}; raise it"
+            f"Ray did not start on all hosts within cluster.start_timeout_s={spec.timeout_s:g}: raise it, or"
+            f" use fewer nodes"
         )
     _check_alive(hosts)
     time.sleep(POLL_S)

@@ -107,7 +107,8 @@ def _all(congestion_control: str) -> Iterator[Requirement]:
     yield _attempted("counting connections", modules("inet_diag", "tcp_diag"), connections)
     yield _attempted(
         f"TCP congestion control {congestion_control}",
-        f"set cluster.congestion_control to one of: {', '.join(available)}",
+        f"set cluster.congestion_control to one of: {', '.join(available)}; or load it into the kernel"
+        f" (modprobe tcp_{congestion_control})",
         congestion,
     )
 

@@ -25,7 +25,10 @@ def network(config: Config) -> Iterator[str]:
     if not complaints:
         yield from _flow(cluster)
     if len(cluster.nodes) < 2:
-        yield f"cluster=emulated needs at least two nodes, but cluster.nodes names {len(cluster.nodes)}."
+        yield (
+            f"cluster=emulated needs at least two nodes, but cluster.nodes names {len(cluster.nodes)}: delete"
+            f" fewer, or choose cluster=local."
+        )
     connections = config.runtime.connections
     flows = expected(connections) * (len(cluster.nodes) - 1)
     if flows > DATA_CLASSES:
@@ -43,8 +46,8 @@ def _not_shaped(cluster: ClusterConfig) -> Iterator[str]:
     for key, value in given:
         if value is not None:
             yield (
-                f"{key}={value:g} applies only to cluster=emulated; cluster={cluster.name} has no shaped"
-                " links."
+                f"{key}={value:g} applies only to cluster=emulated, because cluster={cluster.name} has no"
+                " shaped links: leave it out, or choose cluster=emulated."
             )
 
 
@@ -55,7 +58,7 @@ def _rates(cluster: ClusterConfig) -> Iterator[str]:
     rates |= {f"cluster.nodes.{name}.nic_mbps": node.nic_mbps for name, node in cluster.nodes.items()}
     for key, rate in rates.items():
         if rate is None:
-            yield f"{key}=null: cluster=emulated needs a rate, in Mbit/s."
+            yield f"{key}=null: cluster=emulated needs a rate in Mbit/s, such as {key}=10000."
         elif not (math.isfinite(rate) and rate > 0):
             yield f"{key}={rate:g} must be above 0, in Mbit/s."
 
