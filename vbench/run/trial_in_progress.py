@@ -10,13 +10,13 @@ from typing import Any
 
 from vbench.analysis.bottleneck import find_bottleneck
 from vbench.config.schema import Config
-from vbench.errors import VbenchError
+from vbench.errors import TrialError, VbenchError
 from vbench.load.spec import PREPARED, read_clip
 from vbench.record import files, ledger
 from vbench.record.files import SWEEP
 from vbench.record.fingerprint import fingerprint
 from vbench.record.harness import Harness
-from vbench.record.measurements import read_measurements
+from vbench.record.measurements import Measurements, read_measurements
 from vbench.record.metrics import summarize
 from vbench.record.network import Network
 from vbench.record.question import question
@@ -102,22 +102,26 @@ class TrialInProgress:
         self.harness = replace(self.harness, **seen)
 
     def end(self, status: Status, error: VbenchError | None) -> Trial:
-        """The record, judged, from the files that the load process has left."""
+        """The record, judged, from the files that the load process has left.
+
+        Files that cannot be read make it a failed trial, and lines that do not fit together an invalid one,
+        each with the reason.
+        """
         folder = self.folder
-        load_report = files.read_load_report(folder)
-        clip = read_clip(folder)
-        measured = read_measurements(folder, self.network)
+        load_report, clip, measured = None, None, Measurements(network=self.network)
+        try:
+            load_report, clip = files.read_load_report(folder), read_clip(folder)
+            measured = read_measurements(folder, self.network)
+        except ValueError as unreadable:  # a RecordError, or a clip that is no JSON
+            status = "failed" if status == "finished" else status
+            error = error or TrialError(
+                f"what was measured cannot be read: {unreadable}; run the trial again"
+            )
+        else:
+            for name in (files.LOAD_REPORT, PREPARED):
+                (folder / name).unlink(missing_ok=True)
         finished = load_report if status == "finished" else None
         judged = rules.judge(self.config, finished, measured, clip, self.harness)
-        metrics: dict[str, float] = {}
-        if load_report is not None:
-            metrics = summarize(clip, measured, load_report.post_run_bytes)
-        phases_s = {**self.phases_s, **(load_report.phases_s if load_report else {})}
-        if "latency_mean_s" in metrics:
-            spent_s = time.monotonic() - self.began_s
-            metrics["harness_s"] = spent_s - sum(phases_s.get(name, 0.0) for name in NOT_HARNESS_PHASES)
-        for name in (files.LOAD_REPORT, PREPARED):
-            (folder / name).unlink(missing_ok=True)
         plain = asdict(self.config)
         trial = Trial(
             trial_id=self.trial_id,
@@ -130,8 +134,8 @@ class TrialInProgress:
             error=str(error) if error else None,
             valid=all(rule.passed for rule in judged),
             rules=judged,
-            metrics=metrics,
-            phases_s=phases_s,
+            metrics={},
+            phases_s={**self.phases_s, **(load_report.phases_s if load_report else {})},
             config=plain,
             config_fingerprint=fingerprint(plain),
             environment=self.environment,
@@ -142,7 +146,28 @@ class TrialInProgress:
             harness=self.harness,
             ledger=self.ledger,
         )
+        try:
+            return self._with_results(trial, measured)
+        except Exception as failure:  # noqa: BLE001 - whatever lines make of it that do not fit together
+            return _unjudgeable(trial, measured, failure)
+
+    def _with_results(self, trial: Trial, measured: Measurements) -> Trial:
+        """The record with its metrics and its bottleneck."""
+        if trial.load_report is None:
+            return trial
+        metrics = summarize(trial.clip, measured, trial.load_report.post_run_bytes)
+        if "latency_mean_s" in metrics:
+            spent_s = time.monotonic() - self.began_s
+            others_s = sum(trial.phases_s.get(name, 0.0) for name in NOT_HARNESS_PHASES)
+            metrics["harness_s"] = spent_s - others_s
+        trial = replace(trial, metrics=metrics)
         return replace(trial, bottleneck=find_bottleneck(trial, measured))
+
+
+def _unjudgeable(trial: Trial, measured: Measurements, failure: Exception) -> Trial:
+    """The record as an invalid one, without results, because ``failure`` came of computing them."""
+    broken = list(dict.fromkeys([*trial.rules, rules.unjudgeable(failure)]))
+    return replace(trial, valid=False, rules=broken, metrics={"requests": float(len(measured.requests))})
 
 
 def _sweep_of(folder: Path) -> Mapping[str, Any]:

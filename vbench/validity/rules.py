@@ -87,6 +87,7 @@ def judge(
         lambda: speed.judge(config.load, harness, load_report),
         lambda: foreign_gpu.judge(config, machines),
         lambda: own_cpu.judge(config, measured),
+        lambda: _transfers_fit(measured),
     ]
     if network is not None and config.cluster.name == EMULATED:
         judges.append(lambda: links_configured.judge(config, load_report, network, measured.nodes))
@@ -95,7 +96,7 @@ def judge(
             lambda: links_set_the_pace.judge(config.load, network, measured),
             lambda: links_during.judge(load_report, network, measured),
         ]
-    return [rule for judge_some in judges for rule in _judged(judge_some)]
+    return list(dict.fromkeys(rule for judge_some in judges for rule in _judged(judge_some)))
 
 
 def _judged(judge_some: Callable[[], Iterable[Rule]]) -> list[Rule]:
@@ -103,13 +104,23 @@ def _judged(judge_some: Callable[[], Iterable[Rule]]) -> list[Rule]:
     try:
         return list(judge_some())
     except Exception as error:  # noqa: BLE001 - whatever a damaged record makes of them
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        return [
-            JUDGEABLE.verdict(
-                passed=False,
-                observed=f"{type(error).__name__} in {Path(where.filename).name}: {first_line(error)}",
-            )
-        ]
+        return [unjudgeable(error)]
+
+
+def unjudgeable(error: Exception) -> Rule:
+    """The broken rule for a record whose facts do not fit together, so that ``error`` was raised."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return JUDGEABLE.verdict(
+        passed=False,
+        observed=f"{first_line(error)} ({type(error).__name__} in {Path(where.filename).name})",
+    )
+
+
+def _transfers_fit(measured: Measurements) -> Iterable[Rule]:
+    """No rule of its own: what moved between nodes, which metrics are made of, can be told from the spans."""
+    if len({sample.node for sample in measured.nodes}) > 1:
+        assert measured.transferred_bytes >= 0
+    return ()
 
 
 def _answered_rightly(
@@ -226,7 +237,7 @@ def _client_on_time(load: LoadConfig, requests: Sequence[Request]) -> Rule:
     late_ms = max((r.late_s * 1000 for r in requests), default=0.0)
     return CLIENT_ON_TIME.verdict(
         passed=late_ms <= load.max_late_ms,
-        observed=f"requests were sent at most {late_ms:.1f} ms late, bound {load.max_late_ms:g} ms",
+        observed=f"requests were sent at most {late_ms:.1f} ms late, limit {load.max_late_ms:g} ms",
     )
 
 
@@ -251,7 +262,7 @@ def _resources(
         apart_s = clock_skew.apart_s(load_report.clocks_off_s)
         yield CLOCKS_AGREE.verdict(
             passed=apart_s <= clock_skew.MOST_APART_S,
-            observed=(f"at most {1000 * apart_s:.1f} ms apart; bound {1000 * clock_skew.MOST_APART_S:g} ms"),
+            observed=(f"at most {1000 * apart_s:.1f} ms apart; limit {1000 * clock_skew.MOST_APART_S:g} ms"),
         )
 
 
@@ -269,7 +280,7 @@ def _no_foreign_cpu(load: LoadConfig, machines: Sequence[MachineSample]) -> Rule
     return NO_FOREIGN_CPU.verdict(
         passed=known and foreign <= load.max_foreign_cpu_percent,
         observed=(
-            f"other programs used {foreign:.1f}% of {where}{busiest}{taken}; bound"
+            f"other programs used {foreign:.1f}% of {where}{busiest}{taken}; limit"
             f" {load.max_foreign_cpu_percent:g}%"
             if known
             else "there are fewer than two samples of the machine"
