@@ -1,7 +1,7 @@
 """Compares the service with one plain process: ``python experiments/efficiency/measure.py`` (25 min).
 
 Nothing else may run meanwhile. Each round measures each video in each mode once, in random order: a trial on
-the local cluster, and directly afterwards ``python -m vbench efficiency`` on its record. Writes
+the local cluster, and directly afterwards ``vbench efficiency`` on its record. Writes
 ``result.json`` next to this file, which README.md quotes. Further arguments are overrides for the trials,
 such as ``pipeline.window=8``.
 """

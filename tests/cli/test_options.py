@@ -50,4 +50,4 @@ def test_no_command_takes_a_tilde_for_a_folder(home: Path, capsys: pytest.Captur
 def test_a_manifest_says_its_command_as_it_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
     assert manifests(["serve", "video=file", "video.path='a b.mp4'"]) == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first == "# python -m vbench manifests serve video=file \"video.path='a b.mp4'\""
+    assert first == "# vbench manifests serve video=file \"video.path='a b.mp4'\""

@@ -77,7 +77,7 @@ def from_arguments(folder: Path, clip: Path, port: int) -> list[str]:
 
 
 def from_manifest(folder: Path, clip: Path, port: int) -> list[str]:
-    """A file that ``python -m vbench manifests serve`` wrote; it names the clip."""
+    """A file that ``vbench manifests serve`` wrote; it names the clip."""
     path = folder / "serve.yaml"
     overrides = ["mode=combined", "pipeline.fps=2", f"cluster.http_port={port}", "cluster.nodes.head.cpus=2"]
     overrides += ["video=file", f"video.path={clip}"]

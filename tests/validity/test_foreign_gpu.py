@@ -88,7 +88,7 @@ def test_gpus_that_the_trial_alone_used_keep_the_rule() -> None:
     rule = judged(gpu(foreign_percent=90), gpu(), gpu(foreign_percent=4))
     assert rule is not None
     assert rule.passed, "the first sample is about the time before"
-    assert "other programs used 2.0% of GPU 0 of host; bound 5%" in rule.observed
+    assert "other programs used 2.0% of GPU 0 of host; limit 5%" in rule.observed
 
 
 def test_others_that_used_a_gpu_break_the_rule_and_are_named() -> None:

@@ -70,7 +70,7 @@ def test_fewer_cpus_a_preloaded_library_and_stopped_processes(workplace: Workpla
     named = re.search(r"(\d+) ms \(client\)|client (\d+) ms", stalled.observed)
     assert named is not None, stalled.observed
     assert float(named[1] or named[2]) >= 1000 * STOPPED_S
-    assert "bound 2000 ms" in stalled.observed
+    assert "limit 2000 ms" in stalled.observed
     assert "stopped by a signal or a debugger: " in stalled.observed
     assert f"({load})" in stalled.observed
     assert f"({decoder})" in stalled.observed

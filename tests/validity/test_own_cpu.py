@@ -61,7 +61,7 @@ def test_a_trial_whose_replicas_have_the_cpus_holds() -> None:
 def test_a_role_that_spins_is_named(role: str) -> None:
     rule = judged(samples(**{role.replace(" ", "_"): 19.0}))
     assert not rule.passed
-    assert f"the {role} used 19.0 s of CPU time in 20.0 s, bound " in rule.observed
+    assert f"the {role} used 19.0 s of CPU time in 20.0 s, limit " in rule.observed
 
 
 def test_a_worker_that_ray_starts_ahead_of_need_is_no_alarm() -> None:

@@ -67,4 +67,4 @@ def test_the_console_says_it_beside_valid() -> None:
 def test_a_sweeps_table_marks_the_trial_and_says_how_many() -> None:
     said = printed(show_sweep, [trial(max_late_ms=9000), trial()])
     assert "yes, loosened" in said
-    assert "BOUNDS LOOSENED: load.max_late_ms=9000 (shipped: 250) in 1 of 2 trials" in said
+    assert "LIMITS LOOSENED: load.max_late_ms=9000 (shipped: 250) in 1 of 2 trials" in said

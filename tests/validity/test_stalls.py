@@ -124,7 +124,7 @@ def test_a_trial_that_nothing_stopped_keeps_the_rule() -> None:
     rule = judged()
     assert rule is not None
     assert rule.passed
-    assert "bound 1000 ms" in rule.observed
+    assert "limit 1000 ms" in rule.observed
 
 
 def test_a_record_of_before_has_no_such_rule() -> None:
@@ -156,7 +156,7 @@ def test_a_record_of_before_has_no_such_rule() -> None:
                 "load_report": parts.load_report(stalls=(Stall(where="client", worst_ms=3000, wakes=9),)),
                 "nodes": [records.sample(100.0), records.sample(107.0)],
             },
-            "6000 ms (samples of node head), bound 1000 ms; also too long: client 3000 ms",
+            "6000 ms (samples of node head), limit 1000 ms; also too long: client 3000 ms",
         ),
         ({"nodes": [records.sample(100.0), records.sample(107.0)]}, "6000 ms (samples of node head)"),
         ({"machines": [records.machine(100.0), records.machine(107.0)]}, "6000 ms (samples of machine host)"),

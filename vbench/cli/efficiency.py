@@ -110,7 +110,7 @@ def measure(trial: Trial, clip: Clip, videos: int, display: Display) -> SinglePr
 def _latest(runs: Path) -> Path:
     folders = sorted(path.parent for path in runs.glob(f"*/{TRIAL}"))
     if not folders:
-        raise ConfigError(f"{runs} holds no trial. Name the folder of one, or run python -m vbench first")
+        raise ConfigError(f"{runs} holds no trial. Name the folder of one, or run vbench first")
     return folders[-1]
 
 

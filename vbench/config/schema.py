@@ -1,6 +1,6 @@
 """The typed schema of ``conf/``: what may be set, of which type, and what each field means.
 
-The one-line docstrings under the fields are what ``python -m vbench --help`` prints. The dataclasses are
+The one-line docstrings under the fields are what ``vbench --help`` prints. The dataclasses are
 not frozen, because OmegaConf makes frozen ones read-only to overrides; nothing changes them after
 ``vbench.run.compose`` has validated them. What the service has a part in is written where the service is:
 ``vbench.models.settings``, ``vbench.pipeline.settings`` and ``vbench.video.scenes.settings``.
@@ -162,13 +162,13 @@ class LoadConfig:
     max_stall_ms: float = 1000
     """Longest stall of the client, a sampler or a node, in ms, if max_stall_percent does not allow more."""
     max_stall_percent: float = 3
-    """The same bound in percent of the measured time, which is about what a stop adds to the mean latency."""
+    """The same limit in percent of the measured time, which is about what a stop adds to the mean latency."""
     max_speed_change_percent: float = 40
     """Most change of the machine's speed during a trial, in percent; 100: the speed is not measured."""
     max_foreign_gpu_percent: float = 5
     """Most use of the trial's GPUs by other programs, in percent; beyond it the trial is invalid."""
     min_scene_map50: float = 0.5
-    """Least mAP at IoU 0.5 on a scene; below it the trial is invalid; 0: no bound."""
+    """Least mAP at IoU 0.5 on a scene; below it the trial is invalid; 0: no minimum."""
     object_mb: float = 64
     """With load=transfer: size of one object, in MB."""
     objects: int = 4

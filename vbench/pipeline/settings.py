@@ -52,7 +52,7 @@ class DeploymentSettings:
     max_ongoing_requests: Annotated[int, Ge(1)] | None = None
     """Calls that one replica takes at a time; for the service, requests in progress (null: 4)."""
     max_replicas_per_node: Annotated[int, Ge(1), Le(100)] | None = None
-    """Most replicas on one node; null: no bound."""
+    """Most replicas on one node; null: no limit."""
 
     @property
     def threads(self) -> int:
@@ -78,7 +78,7 @@ class PipelineSettings:
     chunk_s: ChunkSeconds = 300.0
     """Length of a chunk, in seconds of video."""
     chunk_mb: Annotated[float, Gt(0)] | None = 64.0
-    """Most MB of frames in one chunk; longer chunks are cut; null: no bound."""
+    """Most MB of frames in one chunk; longer chunks are cut; null: no limit."""
     hwaccel: Annotated[str, OneOf(HWACCELS)] | None = None
     """FFmpeg's -hwaccel for decoding, such as cuda; null: the CPU."""
     handoff: Annotated[str, OneOf(get_args(Handoff))] = "direct"

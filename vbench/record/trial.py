@@ -76,7 +76,7 @@ class Trial:
     bottleneck: Bottleneck | None = None
     """None for a trial that was not measured to its end, and in records of schema version 2."""
     loosened: Sequence[str] = ()
-    """``KEY=VALUE (shipped: VALUE)`` of each bound of a rule that is looser than the shipped one, and
+    """``KEY=VALUE (shipped: VALUE)`` of each limit of a rule that is looser than the shipped one, and
     ``KEY=0 (WHAT is not judged)`` of each rule that was left out."""
     harness: Harness | None = None
     """What the harness saw of itself and of the machine; None in records of earlier versions."""

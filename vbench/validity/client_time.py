@@ -36,12 +36,12 @@ def judge(load: LoadConfig, requests: Sequence[Request]) -> Iterator[Rule]:
     problems = []
     if outside_s > bound_s:
         problems.append(
-            f"{outside_s:.3f} s of the mean latency of {latency_s:.3f} s passed outside the service, bound"
+            f"{outside_s:.3f} s of the mean latency of {latency_s:.3f} s passed outside the service, limit"
             f" {bound_s:.3f} s"
         )
     if late_s > late_bound_s:
         problems.append(
-            f"requests were sent {1000 * late_s:.0f} ms late on average, bound {1000 * late_bound_s:.0f} ms"
+            f"requests were sent {1000 * late_s:.0f} ms late on average, limit {1000 * late_bound_s:.0f} ms"
         )
     yield LATENCY_OF_SERVICE.verdict(
         passed=not problems,

@@ -128,7 +128,7 @@ def _of_watchers(config: Config, load_report: LoadReport, measured: Measurements
         yield "samples of a machine"
     if load_report.graph is not None and load_report.graph.proxy_served_before is not None:
         if any(sample.bounds is None for sample in machines):
-            yield "the bounds of the CPUs"
+            yield "the limits of the CPUs"
         if any(not sample.cpu_by_role_s for sample in machines):
             yield "the CPU seconds by role"
     if config.cluster.name == EMULATED and network is None:

@@ -91,6 +91,6 @@ def _objects(config: Config, clip: Clip) -> Iterator[Rule]:
         observed=(
             "the mAP was not computed"
             if map50 is None
-            else f"mAP at IoU 0.5 is {map50:.3f}; bound at least {least:g}"
+            else f"mAP at IoU 0.5 is {map50:.3f}; minimum {least:g}"
         ),
     )

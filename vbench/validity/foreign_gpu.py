@@ -36,12 +36,12 @@ def judge(config: Config, machines: Sequence[MachineSample]) -> Iterator[Rule]:
         machine, number = unknown[0]
         names = ", ".join(sorted(others[unknown[0]]))
         observed = (
-            f"{names} compute on GPU {number} of {machine}, which does not report how much; bound {bound:g}%"
+            f"{names} compute on GPU {number} of {machine}, which does not report how much; limit {bound:g}%"
         )
     elif means:
         observed = f"other programs used {percent:.1f}% of GPU {number} of {machine}"
         observed += f" ({', '.join(named)})" if named else ""
-        observed += f"; bound {bound:g}%"
+        observed += f"; limit {bound:g}%"
     else:
         observed = "the GPUs do not report whose work they do, and no other process was seen on them"
     yield NO_FOREIGN_GPU.verdict(

@@ -79,8 +79,8 @@ def _pictures(checks: Sequence[ReferenceChecks]) -> Rule:
         observed=(
             problems[0]
             if problems
-            else f"{compared} frames compared: likeness {likeness:.3f}, bound at least {LEAST_LIKENESS:g};"
-            f" {100 * lost:.0f}% of the finest detail lost, bound {100 * MOST_DETAIL_LOST:g}%"
+            else f"{compared} frames compared: likeness {likeness:.3f}, minimum {LEAST_LIKENESS:g};"
+            f" {100 * lost:.0f}% of the finest detail lost, limit {100 * MOST_DETAIL_LOST:g}%"
         ),
     )
 
@@ -91,18 +91,18 @@ def _faults(one: ReferenceChecks) -> Iterator[str]:
         return
     if one.likeness < LEAST_LIKENESS:
         yield (
-            f"frames do not show the rendered picture: likeness {one.likeness:.2f}, bound at least"
+            f"frames do not show the rendered picture: likeness {one.likeness:.2f}, minimum"
             f" {LEAST_LIKENESS:g}"
         )
     if _has_detail(one) and (one.detail_lost or 0.0) > MOST_DETAIL_LOST:
         yield (
             f"frames have less resolution than the video: {100 * (one.detail_lost or 0.0):.0f}% of the finest"
-            f" detail of a plain decoder's frames is lost, bound {100 * MOST_DETAIL_LOST:g}%"
+            f" detail of a plain decoder's frames is lost, limit {100 * MOST_DETAIL_LOST:g}%"
         )
     if one.levels_share < LEAST_LEVELS_SHARE:
         yield (
-            f"frames have {100 * one.levels_share:.0f}% of the grey levels of a plain decoder's frames, bound"
-            f" at least {100 * LEAST_LEVELS_SHARE:g}%"
+            f"frames have {100 * one.levels_share:.0f}% of the grey levels of a plain decoder's frames,"
+            f" minimum {100 * LEAST_LEVELS_SHARE:g}%"
         )
 
 

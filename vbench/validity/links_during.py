@@ -169,8 +169,8 @@ def _near_cap(links: Sequence[Link], series: Series) -> Rule:
     return NEAR_CAP.verdict(
         passed=not enough or best >= LEAST_OF_CAP,
         observed=(
-            f"of {waited_s:.1f} s in which flows waited, the best tenth reached {best:.0%} of the cap, bound"
-            f" at least {LEAST_OF_CAP:.0%}"
+            f"of {waited_s:.1f} s in which flows waited, the best tenth reached {best:.0%} of the cap,"
+            f" minimum {LEAST_OF_CAP:.0%}"
             if enough
             else f"flows waited for their own cap for only {waited_s:.1f} s, too little to judge"
         ),
@@ -227,7 +227,7 @@ def _explained(
     return NOTHING_ELSE.verdict(
         passed=bool(shares) and share <= 1,
         observed=(
-            f"{where} {actual / 1e6:.1f} MB, of which {needed / 1e6:.1f} MB had to move; bound"
+            f"{where} {actual / 1e6:.1f} MB, of which {needed / 1e6:.1f} MB had to move; limit"
             f" {allowed / 1e6:.1f} MB, with headers, Ray's background traffic, and its repeats of pulls of"
             f" more than {PULL_TIMEOUT_S:g} s"
             if shares

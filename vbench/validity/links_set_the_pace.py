@@ -85,8 +85,8 @@ def _cpu(load: LoadConfig, percent: float | None, saturated: float | None) -> Ru
     if percent is not None and saturated is not None:
         passed = bound == NOT_BOUNDED_PERCENT or (percent <= bound and saturated <= MOST_SATURATED_PERCENT)
         observed = (
-            f"CPU utilisation while bytes moved was {percent:.1f}%, bound {bound:g}%; {saturated:.1f}% of the"
-            f" bytes moved at a CPU utilisation of {SATURATED_PERCENT:g}% or more, bound"
+            f"CPU utilisation while bytes moved was {percent:.1f}%, limit {bound:g}%; {saturated:.1f}% of the"
+            f" bytes moved at a CPU utilisation of {SATURATED_PERCENT:g}% or more, limit"
             f" {MOST_SATURATED_PERCENT:g}%"
         )
     return CPUS_DID_NOT_LIMIT.verdict(
@@ -101,7 +101,7 @@ def _links(percent: float | None, uses: Sequence[LinkUse]) -> Rule:
     return LINKS_SET_THE_PACE.verdict(
         passed=percent is not None and percent >= LEAST_QUEUED_PERCENT,
         observed=(
-            f"{percent:.1f}% of the bytes moved while packets waited in a link's queue, bound at least"
+            f"{percent:.1f}% of the bytes moved while packets waited in a link's queue, minimum"
             f" {LEAST_QUEUED_PERCENT:g}%; Mbit/s while bytes moved: {rates}; {dropped} packets dropped"
             if percent is not None
             else "no bytes moved over the links"

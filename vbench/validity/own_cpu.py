@@ -65,7 +65,7 @@ def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
         shares[role] = used_s[role] / measured_s
         if used_s[role] > bound_s:
             problems.append(
-                f"the {role} used {used_s[role]:.1f} s of CPU time in {measured_s:.1f} s, bound"
+                f"the {role} used {used_s[role]:.1f} s of CPU time in {measured_s:.1f} s, limit"
                 f" {bound_s:.1f} s"
             )
     most = max(shares, key=lambda role: shares[role])

@@ -86,7 +86,7 @@ def caveats(trials: Iterable[Trial]) -> list[str]:
     if not counted:
         return []
     named = ", ".join(f"{text}{_of(count, trials)}" for text, count in sorted(counted.items()))
-    return [f"BOUNDS LOOSENED: {named}. By the shipped bounds, a trial may be invalid."]
+    return [f"LIMITS LOOSENED: {named}. By the shipped limits, a trial may be invalid."]
 
 
 def _of(count: int, trials: Sequence[Trial]) -> str:

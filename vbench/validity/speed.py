@@ -34,7 +34,7 @@ def judge(load: LoadConfig, harness: Harness | None, load_report: LoadReport) ->
         observed=(
             f"{where}{change_percent(before, after):+.1f}% from before the trial to after it (one process"
             f" {before.single_per_s:.0f} then {after.single_per_s:.0f} units/s, {after.processes} processes"
-            f" {before.all_per_s:.0f} then {after.all_per_s:.0f}{_tries(after)}), bound"
+            f" {before.all_per_s:.0f} then {after.all_per_s:.0f}{_tries(after)}), limit"
             f" {load.max_speed_change_percent:g}%"
         ),
     )

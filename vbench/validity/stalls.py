@@ -45,7 +45,7 @@ def judge(
     if unwatched:
         observed = f"not observed: {', '.join(unwatched)}"
     else:
-        observed = f"longest stall {worst.worst_ms:.0f} ms ({worst.where}), bound {bound_ms:.0f} ms"
+        observed = f"longest stall {worst.worst_ms:.0f} ms ({worst.where}), limit {bound_ms:.0f} ms"
         others = sorted((one for one in seen if one is not worst), key=lambda one: -one.worst_ms)
         too_long = [f"{one.where} {one.worst_ms:.0f} ms" for one in others if one.worst_ms > bound_ms]
         if share_ms > load.max_stall_ms:
@@ -57,7 +57,7 @@ def judge(
     stood_ms = summed.stood_ms or 0.0
     most_ms = MOST_TOGETHER * bound_ms
     if stood_ms > most_ms:
-        observed += f"; {summed.where} stalled for {stood_ms:.0f} ms in total, bound {most_ms:.0f} ms"
+        observed += f"; {summed.where} stalled for {stood_ms:.0f} ms in total, limit {most_ms:.0f} ms"
     if stopped:
         observed += f"; stopped by a signal or a debugger: {', '.join(stopped)}"
     yield NOTHING_STALLED.verdict(

@@ -67,7 +67,7 @@ def manifest(case: str) -> str:
 @pytest.mark.parametrize("case", CASES)
 def test_a_manifest_is_as_it_was(case: str) -> None:
     assert manifest(case) == (GOLDEN / f"{case}.yaml").read_text(), (
-        f"if this change is meant: python -m vbench manifests {' '.join(CASES[case])} "
+        f"if this change is meant: vbench manifests {' '.join(CASES[case])} "
         f"--out {(GOLDEN / case).relative_to(Path.cwd())}.yaml"
     )
 

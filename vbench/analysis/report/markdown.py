@@ -20,7 +20,7 @@ def page(comparison: Comparison, pictures: Pictures, nics: Pictures) -> str:
 def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterator[str]:
     yield f"# {_title(comparison)}"
     yield ""
-    yield f"From `{comparison.name}`, by `python -m vbench compare`."
+    yield f"From `{comparison.name}`, by `vbench compare`."
     for table in comparison.tables:
         yield from ("", *_table(table))
     yield from ("", explanations.METHOD)

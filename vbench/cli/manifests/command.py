@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def rendered(kind: str, config: Config, overrides: Sequence[str]) -> str:
     """The manifest as YAML, with the command that made it above."""
-    command = " ".join(["python -m vbench manifests", kind, *map(shell_quoted, overrides)])
+    command = " ".join(["vbench manifests", kind, *map(shell_quoted, overrides)])
     return f"# {command}\n" + as_yaml(KINDS[kind](config))
 
 

@@ -35,7 +35,7 @@ FLOWS_CAPPED = RuleDefinition(
 NICS_CAPPED = RuleDefinition(
     name="no link carried more than its cap",
     meaning="No NIC carried more than 110% of its rate over 2 s.",
-    remedy="do not use the numbers: the links were not shaped as configured; run python -m vbench doctor",
+    remedy="do not use the numbers: the links were not shaped as configured; run vbench doctor",
 )
 NEAR_CAP = RuleDefinition(
     name="flows were near their cap while their queue was not empty",

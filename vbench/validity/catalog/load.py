@@ -45,7 +45,7 @@ TIMES_AGREE = RuleDefinition(
 CLIENT_ON_TIME = RuleDefinition(
     name="the client was on time",
     meaning="No request was sent more than ``load.max_late_ms`` after it was due.",
-    remedy="lower load.concurrency, or use a machine with more cores; load.max_late_ms is the bound",
+    remedy="lower load.concurrency, or use a machine with more cores; load.max_late_ms is the limit",
 )
 LATENCY_OF_SERVICE = RuleDefinition(
     name="the latency is the service's own",

@@ -15,7 +15,7 @@ NO_FOREIGN_GPU = RuleDefinition(
 HARNESS_IS_CHEAP = RuleDefinition(
     name="harness and Ray left the CPUs to the service",
     meaning=(
-        "The CPU time of each role that does no work on requests is below a bound: harness, load process,"
+        "The CPU time of each role that does no work on requests is below a limit: harness, load process,"
         " raylets, control store, proxy, controller, agents and idle workers."
     ),
     remedy="find what runs in that process (py-spy top; a sitecustomize, a plugin, a debugger) and stop it",
@@ -39,7 +39,7 @@ NOTHING_STALLED = RuleDefinition(
     ),
     remedy=(
         "find what stopped it (a signal, a debugger, a suspended machine, swapped memory), or use a machine"
-        " with more cores; load.max_stall_ms and load.max_stall_percent are the bounds"
+        " with more cores; load.max_stall_ms and load.max_stall_percent are the limits"
     ),
 )
 SPEED_KEPT = RuleDefinition(
@@ -50,7 +50,7 @@ SPEED_KEPT = RuleDefinition(
     ),
     remedy=(
         "find what slows the machine (temperature, power plan, a quota, other virtual machines) and run the"
-        " trial again; load.max_speed_change_percent is the bound"
+        " trial again; load.max_speed_change_percent is the limit"
     ),
 )
 NOTHING_SPILLED = RuleDefinition(
