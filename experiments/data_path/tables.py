@@ -1,25 +1,28 @@
-"""The tables of the study ``data_path``: ``python experiments/data_path/tables.py outputs/sweeps/TIME``.
+"""Prints the tables of the study: ``python experiments/data_path/tables.py outputs/sweeps/TIME``.
 
-``vbench compare`` leaves out what is not valid. Here a trial that breaks no other rule than those of the
-emulated links' fidelity (``BOUNDS``) counts as a bound: the machine's CPUs kept its transfers waiting, so the
-same links with more cores would have made it faster, and its latency is an upper bound. A ratio with such a
-candidate, and a valid baseline, is a lower bound. The numbers are written to ``result.json`` beside this file
-and printed as Markdown; README.md quotes them.
+``vbench compare`` leaves out invalid trials. Here, a trial that breaks only rules on the fidelity of the
+emulated links (``BOUNDS``) counts as a bound: its transfers waited for the machine's CPUs, so it would have
+been faster on the same links with more cores, and its latency is an upper bound. The ratio of a valid
+baseline to such a candidate is a lower bound. Prints Markdown and writes the numbers to ``result.json`` next
+to this file, which README.md quotes.
 """
 
 import argparse
-import json
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.lib.results import write_result
 from vbench.analysis.arms import value_of
 from vbench.analysis.statistics import improvement
 from vbench.analysis.trials import read_sweep
 from vbench.record.files import read_requests, read_spans
-from vbench.record.transfers import frames_moved
+from vbench.record.transfers import frame_bytes_by_route, inter_node_transfers
 from vbench.record.trial import Trial
 
 HERE = Path(__file__).resolve().parent
@@ -33,13 +36,13 @@ PIPELINES = {
     "direct": "direct, model",
 }
 DECODER, MODEL = "decode", "gpu"
-"""The nodes that the frames leave from, and come to."""
+"""The nodes that send and that receive the frames."""
 
 BOUNDS = {
     "transfers did not wait for the machine's CPUs",
     "transfers waited for the shaped links",
 }
-"""Rules of which a broken one says: slower than these links would be on a larger machine."""
+"""Rules that are broken if a trial is slower than it would be on a machine with more cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,8 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """How many times lower the candidate's mean latency shall be."""
+class Target:
+    """The factor by which the candidate's mean latency should be lower than the baseline's."""
 
     baseline: tuple[str, str]
     """Pipeline and runtime."""
@@ -61,12 +64,12 @@ class Asked:
     times: float
 
 
-ASKED = (
-    Asked(baseline=("relay_native", "single"), candidate=("direct", "single"), times=4),
-    Asked(baseline=("relay_native", "anyscale"), candidate=("direct", "anyscale"), times=2),
-    Asked(baseline=("relay_native", "anyscale"), candidate=("direct", "single"), times=1),
-    Asked(baseline=("published", "single"), candidate=("direct", "single"), times=5),
-    Asked(baseline=("published", "anyscale"), candidate=("direct", "anyscale"), times=3),
+TARGETS = (
+    Target(baseline=("relay_native", "single"), candidate=("direct", "single"), times=4),
+    Target(baseline=("relay_native", "anyscale"), candidate=("direct", "anyscale"), times=2),
+    Target(baseline=("relay_native", "anyscale"), candidate=("direct", "single"), times=1),
+    Target(baseline=("published", "single"), candidate=("direct", "single"), times=5),
+    Target(baseline=("published", "anyscale"), candidate=("direct", "anyscale"), times=3),
 )
 
 
@@ -76,21 +79,21 @@ class Cell:
 
     block: int
     latency_s: float
-    """Mean over its requests."""
+    """Mean over the trial's requests."""
     bound: bool
-    """Whether it is not valid, and its latency an upper bound."""
+    """Whether the trial is invalid and its latency is an upper bound."""
     crossings: float
-    """Times that the frames' bytes had to go from node to node, by where each stage's replicas were."""
+    """How often the frames' bytes had to move between nodes, given where each stage's replicas ran."""
     sent: float
     """Bytes that the decoder's NIC sent, over the frames' bytes."""
     received: float
     """Bytes that the model's NIC received, over the frames' bytes."""
     sent_over_needed: float
-    """Of all NICs; above 1 for headers, Ray's own messages, and what it pulled again."""
+    """Bytes that all NICs sent, repeated pulls and headers included, over bytes that had to move."""
 
 
 def cell(trial: Trial) -> Cell | None:
-    """What the tables need of a trial; None where a rule is broken that makes it say nothing."""
+    """What the tables need of a trial; None if it breaks any rule not in ``BOUNDS``."""
     broken = {rule.name for rule in trial.broken}
     if not trial.valid and not broken <= BOUNDS:
         return None
@@ -102,17 +105,17 @@ def cell(trial: Trial) -> Cell | None:
         block=trial.block,
         latency_s=measured["latency_mean_s"],
         bound=bool(broken),
-        crossings=sum(frames_moved(read_spans(folder)).values()) / frames,
+        crossings=sum(frame_bytes_by_route(inter_node_transfers(read_spans(folder))).values()) / frames,
         sent=measured[f"wire_mb_per_request.{DECODER}"] / frames_mb,
         received=measured[f"wire_received_mb_per_request.{MODEL}"] / frames_mb,
         sent_over_needed=measured["sent_over_needed"],
     )
 
 
-def ratio(asked: Asked, mode: str, cells: dict[Arm, list[Cell]]) -> dict[str, Any] | None:
-    """Baseline over candidate, over the blocks that have both; None where there is none."""
-    old = {trial.block: trial for trial in cells.get(Arm(*asked.baseline, mode), []) if not trial.bound}
-    new = {trial.block: trial for trial in cells.get(Arm(*asked.candidate, mode), [])}
+def ratio(target: Target, mode: str, cells: dict[Arm, list[Cell]]) -> dict[str, Any] | None:
+    """Baseline over candidate, for the blocks that have both; None if there is no such block."""
+    old = {trial.block: trial for trial in cells.get(Arm(*target.baseline, mode), []) if not trial.bound}
+    new = {trial.block: trial for trial in cells.get(Arm(*target.candidate, mode), [])}
     both = sorted(old.keys() & new.keys())
     if not both:
         return None
@@ -123,9 +126,9 @@ def ratio(asked: Asked, mode: str, cells: dict[Arm, list[Cell]]) -> dict[str, An
 
     return {
         "mode": mode,
-        "baseline": " ".join(asked.baseline),
-        "candidate": " ".join(asked.candidate),
-        "asked_times": asked.times,
+        "baseline": " ".join(target.baseline),
+        "candidate": " ".join(target.candidate),
+        "asked_times": target.times,
         "times": times(change.percent),
         "low_times": times(change.low_percent),
         "high_times": times(change.high_percent),
@@ -135,7 +138,7 @@ def ratio(asked: Asked, mode: str, cells: dict[Arm, list[Cell]]) -> dict[str, An
 
 
 def latencies(mode: str, cells: dict[Arm, list[Cell]]) -> Iterator[str]:
-    """Mean latencies by pipeline and runtime."""
+    """Table of mean latencies by pipeline and runtime."""
     yield f"| {mode}, s | {' | '.join(RUNTIMES.values())} |"
     yield f"|---|{'--:|' * len(RUNTIMES)}"
     for pipeline, words in PIPELINES.items():
@@ -151,8 +154,8 @@ def _latency(taken: Sequence[Cell]) -> str:
 
 
 def ratios(values: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """How many times lower, beside what was asked."""
-    yield "| | mode | times lower [95% interval] | asked |"
+    """Table of ratios and targets."""
+    yield "| | mode | latency is lower by a factor of [95% interval] | target |"
     yield "|---|---|--:|--:|"
     for value in values:
         interval = ""
@@ -166,7 +169,7 @@ def ratios(values: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def crossings(cells: dict[Arm, list[Cell]]) -> Iterator[str]:
-    """How often the frames were on the wire: what had to be, and what the NICs counted."""
+    """Table of how often frames had to move between nodes, and how often the NICs sent and received them."""
     yield "| | had to cross | left the decoder's NIC | came to the model's NIC | all sent / needed |"
     yield "|---|--:|--:|--:|--:|"
     for pipeline, words in PIPELINES.items():
@@ -186,7 +189,7 @@ def _range(values: Sequence[float]) -> str:
 
 
 def main() -> None:
-    """Read a sweep, print its tables, write the numbers."""
+    """Read a sweep, print its tables and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     trial_set = read_sweep(parser.parse_args().folder)
@@ -201,7 +204,7 @@ def main() -> None:
         else:
             broken = "; ".join(rule.line for rule in trial.broken)
             left_out.append(f"{trial.arm}, block {trial.block + 1}: {broken}")
-    compared = [one for asked in ASKED for mode in MODES if (one := ratio(asked, mode, cells))]
+    compared = [one for target in TARGETS for mode in MODES if (one := ratio(target, mode, cells))]
     for table in (
         *(latencies(mode, cells) for mode in MODES),
         ratios(compared),
@@ -218,7 +221,7 @@ def main() -> None:
         "left_out": left_out,
         "no_record": len(trial_set.missing),
     }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_result(HERE / "result.json", result)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""Who decodes sampled video fastest on the same cores: ``python experiments/decode/measure.py`` (6 min).
+"""Measures which decoder samples video fastest: ``python experiments/decode/measure.py`` (5 min).
 
 Needs the packages of the extra ``benchmark`` and, for torchcodec, FFmpeg's shared libraries
-(``apt-get install ffmpeg``). Nothing else may run meanwhile. Every decoder hands out the same sampled frames
-as full-size RGB, in as many arrays as it makes without a further copy, by all cores of the machine; in each
-round each runs once, in random order. The raw values are written to ``result.json`` beside this file;
-README.md quotes it.
+(``apt-get install ffmpeg``). Nothing else may run meanwhile. Every decoder returns the same sampled frames as
+full-size RGB, in as many arrays as it makes without a further copy, and uses all cores of the machine. In
+each round, every decoder runs once, in random order. Writes raw values to ``result.json`` next to this file,
+which README.md quotes.
 """
 
 import argparse
-import json
 import os
 import random
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -30,16 +30,20 @@ import numpy as np
 import numpy.typing as npt
 from torchcodec.decoders import VideoDecoder
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.lib.results import conditions, write_result
+from experiments.lib.rounds import in_rounds
 from vbench.config.sizing import machine_cpus
 from vbench.models.inputs import input_spec
-from vbench.telemetry import environment
 from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 from vbench.video.frames import decode_chunk, decode_video
+from vbench.video.pixel_format import PixelFormat
 from vbench.video.probe import read_index
 from vbench.video.scene import ensure_clip
 from vbench.video.scenes.settings import SceneSettings
 from vbench.video.split import Splitter
-from vbench.video.types import FrameGeometry, Frames, PixelFormat, VideoInfo
+from vbench.video.types import FrameGeometry, Frames, VideoInfo
 
 HERE = Path(__file__).resolve().parent
 FPS = Fraction(1)
@@ -49,11 +53,11 @@ LOOPS = 3
 UNIQUE_S = 10
 
 Pixels = npt.NDArray[np.uint8]
-"""uint8[K, H, W, 3] RGB: the sampled frames in order."""
+"""uint8[K, H, W, 3] RGB: the sampled frames, in order."""
 
 
 class Clip:
-    """A clip, and what any decoder needs to know to hand out its sampled frames."""
+    """A clip, and what a decoder needs to know to return its sampled frames."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,7 +65,7 @@ class Clip:
         self.pts = index.sampled_pts(self.info, FPS)
         shown = index.presented_pts()
         self.numbers = np.searchsorted(shown, self.pts).tolist()
-        """Of the sampled frames, among those shown."""
+        """Numbers of the sampled frames among all frames that are presented."""
         self.frames = len(shown)
 
     def empty(self) -> Pixels:
@@ -76,8 +80,15 @@ def in_chunks(
     geometry: Callable[[VideoInfo], FrameGeometry] = FrameGeometry.native,
     workers: int | None = None,
 ) -> list[Frames]:
-    """vbench's own: chunks split once and decoded side by side by ``workers`` (one a core), each an FFmpeg
-    with its share of the cores' threads."""
+    """vbench: splits the file once and decodes chunks concurrently.
+
+    Args:
+        clip: the clip.
+        prune: skip pictures that no sampled frame depends on.
+        keyframes_only: return keyframes in place of the sampled frames.
+        geometry: size and pixel format of the frames.
+        workers: chunks decoded at a time, each by an FFmpeg with its share of the cores; None: one per core.
+    """
     count = workers or machine_cpus()
     lock = threading.Lock()
     parts: dict[int, Frames] = {}
@@ -103,23 +114,23 @@ def in_chunks(
 
 
 def pruned(clip: Clip) -> list[Pixels]:
-    """As the pipeline has it by default, but for the frames' size: an array a chunk."""
+    """vbench with the pipeline's defaults, but full-size frames: one array per chunk."""
     return [frames.pixels for frames in in_chunks(clip)]
 
 
 def whole_chunks(clip: Clip) -> list[Pixels]:
-    """The same without leaving any picture out."""
+    """The same, with every picture decoded."""
     return [frames.pixels for frames in in_chunks(clip, prune=False)]
 
 
 def one_ffmpeg(clip: Clip) -> list[Pixels]:
-    """One FFmpeg over the file with a thread a core, which selects the frames by their time stamps."""
+    """One FFmpeg pass over the file, one thread per core, which selects frames by timestamp."""
     passes = decode_video(clip.path, fps=FPS, threads=machine_cpus(), timeout_s=LONGEST_S, batch_frames=9999)
     return [frames.pixels for frames in passes]
 
 
 def ffmpeg_fps_filter(clip: Clip) -> list[Pixels]:
-    """What is usually typed: ``ffmpeg -i FILE -vf fps=1``."""
+    """The usual command: ``ffmpeg -i FILE -vf fps=1``."""
     plain = ["-i", str(clip.path), "-vf", "fps=1", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
     done = subprocess.run(
         [ffmpeg_path(), "-v", "error", "-nostdin", *plain],
@@ -131,7 +142,7 @@ def ffmpeg_fps_filter(clip: Clip) -> list[Pixels]:
 
 
 def opencv(clip: Clip) -> list[Pixels]:
-    """OpenCV: every frame grabbed, the sampled ones retrieved."""
+    """OpenCV: grabs every frame and retrieves the sampled ones."""
     pixels, wanted = clip.empty(), set(clip.numbers)
     capture = cv2.VideoCapture(str(clip.path), cv2.CAP_FFMPEG)
     taken = 0
@@ -146,7 +157,7 @@ def opencv(clip: Clip) -> list[Pixels]:
 
 
 def pyav(clip: Clip) -> list[Pixels]:
-    """PyAV with frame threads: every frame decoded, the sampled ones converted."""
+    """PyAV with frame threads: decodes every frame and converts the sampled ones."""
     wanted = set(clip.pts.tolist())
     frames: list[Pixels] = []
     with av.open(str(clip.path)) as container:
@@ -155,12 +166,12 @@ def pyav(clip: Clip) -> list[Pixels]:
         stream.thread_count = machine_cpus()
         for frame in container.decode(stream):
             if frame.pts in wanted:
-                frames.append(frame.to_ndarray(format="rgb24")[None])
+                frames.append(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)[None])
     return frames
 
 
 def torchcodec(clip: Clip) -> list[Pixels]:
-    """torchcodec in its exact mode, frames asked for by number."""
+    """torchcodec in its exact mode, with frames requested by number."""
     decoder = VideoDecoder(
         str(clip.path),
         num_ffmpeg_threads=machine_cpus(),
@@ -183,7 +194,7 @@ OURS = "vbench, pruned"
 
 
 def as_model(info: VideoInfo, pixel_format: PixelFormat = "rgb24") -> FrameGeometry:
-    """Frames of the size that the detector works at."""
+    """Frames of the size of the detector's input."""
     spec = input_spec("shapes")
     return FrameGeometry.fitted(info.width, info.height, spec.width, spec.height, spec.fit, pixel_format)
 
@@ -198,11 +209,11 @@ OPTIONS: dict[str, Callable[[Clip], list[Frames]]] = {
     "every picture decoded": partial(in_chunks, geometry=as_model, prune=False),
     "keyframes only (APPROXIMATE)": partial(in_chunks, geometry=as_model, keyframes_only=True),
 }
-"""Of the pipeline's own options, what each costs; all but the last give the frames of the reference pass."""
+"""Options of the pipeline; all but the last return the frames of the reference pass."""
 
 
 def sameness(got: Pixels, expected: Pixels) -> str:
-    """How the frames of a decoder compare with those of the reference pass."""
+    """How a decoder's frames compare with those of the reference pass, as text."""
     if got.shape != expected.shape:
         return f"{len(got)} of {len(expected)} frames"
     if np.array_equal(got, expected):
@@ -210,12 +221,12 @@ def sameness(got: Pixels, expected: Pixels) -> str:
     means = [float(np.abs(a.astype(np.int16) - b).mean()) for a, b in zip(got, expected, strict=True)]
     others = sum(mean > 3 for mean in means)
     if others:
-        return f"{others} of {len(expected)} are other frames"
-    return f"same frames, RGB rounded otherwise (mean difference {max(means):.2f} of 255)"
+        return f"{others} of {len(expected)} frames are different ones"
+    return f"same frames, RGB rounded differently (mean difference {max(means):.2f} of 255)"
 
 
 def timed(decode: Callable[[Clip], object], clip: Clip) -> dict[str, float]:
-    """Wall and CPU seconds of one run, FFmpeg's included."""
+    """Wall-clock and CPU seconds of one run, including those of FFmpeg."""
     before, began = os.times(), time.monotonic()
     decode(clip)
     wall_s, after = time.monotonic() - began, os.times()
@@ -223,7 +234,7 @@ def timed(decode: Callable[[Clip], object], clip: Clip) -> dict[str, float]:
 
 
 def make_clips(folder: Path, gop_s: float) -> dict[str, Path]:
-    """30 s of textured 1080p30, as H.264 and the same pictures as HEVC."""
+    """30 s of textured 1080p30 as H.264, and the same pictures as HEVC."""
     settings = SceneSettings(
         width=1920, height=1080, length_s=LOOPS * UNIQUE_S, unique_s=UNIQUE_S, gop_s=gop_s, audio=False
     )
@@ -241,15 +252,14 @@ def make_clips(folder: Path, gop_s: float) -> dict[str, Path]:
     return {"H.264": h264, "HEVC": hevc}
 
 
-def in_rounds(
+def compared(
     ways: Mapping[str, Callable[[Clip], object]], against: str, clip: Clip, rounds: int, draw: random.Random
 ) -> dict[str, dict[str, Any]]:
-    """Every way once a round, in random order, and how many times as fast ``against`` was."""
+    """Run every way once per round; its runs, and how many times as fast ``against`` was."""
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
-    for number in range(rounds):
-        print(f"round {number + 1} of {rounds}", flush=True)
-        for name in draw.sample(list(ways), len(ways)):
-            runs[name].append(timed(ways[name], clip))
+    for number, name in in_rounds(ways, rounds, draw):
+        print(f"round {number} of {rounds}: {name}", flush=True)
+        runs[name].append(timed(ways[name], clip))
     rows = {}
     for name, own_runs in runs.items():
         ratios = [own["wall_s"] / one["wall_s"] for own, one in zip(own_runs, runs[against], strict=True)]
@@ -265,16 +275,18 @@ def in_rounds(
 
 
 def measure(clip: Clip, rounds: int, draw: random.Random) -> dict[str, Any]:
-    """Every decoder, and every option, after a run of each that is not timed; of decoders the frames are
-    looked at."""
+    """Time every decoder and every option, after one run of each that is not timed.
+
+    In that first run, the decoders' frames are compared with those of the reference pass.
+    """
     expected = np.concatenate(one_ffmpeg(clip))
     frames = {name: sameness(np.concatenate(decode(clip)), expected) for name, decode in DECODERS.items()}
-    rows = in_rounds(DECODERS, OURS, clip, rounds, draw)
+    rows = compared(DECODERS, OURS, clip, rounds, draw)
     for name, row in rows.items():
         row["frames"] = frames[name]
     for decode in OPTIONS.values():
         decode(clip)
-    options = in_rounds(OPTIONS, DEFAULT, clip, rounds, draw)
+    options = compared(OPTIONS, DEFAULT, clip, rounds, draw)
     return {"source_frames": clip.frames, "sampled": len(clip.pts), "rows": rows, "options": options}
 
 
@@ -285,8 +297,7 @@ def main() -> None:
     parser.add_argument("--gop", type=float, default=2.0, help="seconds from one keyframe to the next")
     options = parser.parse_args()
     result: dict[str, Any] = {
-        "environment": environment.describe(),
-        "taken": environment.now(),
+        **conditions(),
         "ffmpeg": ffmpeg_version(ffmpeg_path()),
         "decoders": {name: version(name) for name in ("av", "opencv-python-headless", "torchcodec")},
         "rounds": options.rounds,
@@ -300,11 +311,11 @@ def main() -> None:
             for name, row in (result[codec]["rows"] | result[codec]["options"]).items():
                 print(
                     f"  {name:<37} {row['source_frames_per_s']:6.0f} source frames/s"
-                    f"  {row['cpu_s']:5.2f} CPU s  ours is {row['ours_is_faster']:.2f} times as fast"
+                    f"  {row['cpu_s']:5.2f} CPU s  vbench is {row['ours_is_faster']:.2f} times as fast"
                     f"  {row.get('frames', '')}",
                     flush=True,
                 )
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_result(HERE / "result.json", result)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Which way of running the detector is fastest: ``python experiments/detector/measure.py`` (3 min).
+"""Measures which way of running the detector is fastest: ``python experiments/detector/measure.py`` (3 min).
 
-One thread, as a replica of one CPU has it. Each way searches the same frames of a scene; in each round each
-runs once, in random order. Needs a C++ compiler for the compiled ones. Nothing else may run meanwhile. The
-raw values are written to ``result.json`` beside this file; README.md quotes it.
+Uses one thread, like a replica with one CPU. Each way runs on the same frames of a scene. In each round,
+every way runs once, in random order. Compiled networks need a C++ compiler. Nothing else may run meanwhile.
+Writes raw values to ``result.json`` next to this file, which README.md quotes.
 """
 
 import argparse
-import json
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,15 +21,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.lib.results import conditions, write_result
+from experiments.lib.rounds import in_rounds
 from vbench.models.matching import Found, disagreements
 from vbench.models.protocol import Detections, Detector
 from vbench.models.registry import create
 from vbench.models.settings import ModelSettings
-from vbench.telemetry import environment
 from vbench.video.frames import decode_video
+from vbench.video.pixel_format import PixelFormat
 from vbench.video.scene import ensure_clip
 from vbench.video.scenes.settings import SceneSettings
-from vbench.video.types import FrameGeometry, PixelFormat
+from vbench.video.types import FrameGeometry
 
 HERE = Path(__file__).resolve().parent
 FRAMES = 64
@@ -65,7 +69,7 @@ WAYS = {
 
 
 def decoded(clip: Path, way: Way) -> Pictures:
-    """The frames of the clip, as this way gets them."""
+    """The clip's frames in the size and pixel format of this way."""
 
     def geometry(info: Any) -> FrameGeometry:
         if way.native:
@@ -79,7 +83,7 @@ def decoded(clip: Path, way: Way) -> Pictures:
 def differing(
     way: Way, detections: list[Detections], expected: list[Detections], names: Sequence[str]
 ) -> int:
-    """Objects that one of both has and the other has not, by the rule that trials are checked by."""
+    """Number of objects on which the two disagree, by the rule that applies to trials."""
     scale = 640 / 1920 if way.native else 1.0
 
     return sum(
@@ -89,7 +93,7 @@ def differing(
 
 
 def timed(detector: Detector, frames: Pictures) -> dict[str, float]:
-    """Frames a second over all frames once, and CPU seconds a frame."""
+    """Frames per second over one run on all frames, and CPU milliseconds per frame."""
     before, began = os.times(), time.monotonic()
     detector.detect(frames)
     wall_s, after = time.monotonic() - began, os.times()
@@ -120,10 +124,9 @@ def main() -> None:
     detections = {name: detector.detect(frames[name]) for name, detector in detectors.items()}
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
     draw = random.Random(1)
-    for number in range(options.rounds):
-        print(f"round {number + 1} of {options.rounds}", flush=True)
-        for name in draw.sample(list(WAYS), len(WAYS)):
-            runs[name].append(timed(detectors[name], frames[name]))
+    for number, name in in_rounds(WAYS, options.rounds, draw):
+        print(f"round {number} of {options.rounds}: {name}", flush=True)
+        runs[name].append(timed(detectors[name], frames[name]))
     rows = {}
     for name, own_runs in runs.items():
         ratios = [
@@ -147,13 +150,12 @@ def main() -> None:
             flush=True,
         )
     result = {
-        "environment": environment.describe(),
-        "taken": environment.now(),
+        **conditions(),
         "rounds": options.rounds,
         "frames": FRAMES,
         "rows": rows,
     }
-    (HERE / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_result(HERE / "result.json", result)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""A detector on a GPU against its bare network in a loop: ``python experiments/gpu/measure.py`` (3 min).
+"""Compares a detector on a GPU with its bare network: ``python experiments/gpu/measure.py`` (3 min).
 
-Both search the same frames, batch after batch, for a while; in each round each way does so once, in random
-order. Nothing else may run on the GPU or its machine. The raw values are written to ``result.json`` beside
-this file (or to ``--out``); README.md quotes it. It takes a machine with an NVIDIA GPU that torch can use.
+Needs an NVIDIA GPU that torch can use. All ways run on the same frames, one batch after another. In each
+round, every way runs once, for a fixed time, in random order. Nothing else may run on the GPU or its machine.
+Writes raw values to ``result.json`` next to this file (or to ``--out``), which README.md quotes.
 """
 
 import argparse
-import json
 import os
 import random
 import statistics
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -23,6 +23,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.lib.results import conditions, write_result
+from experiments.lib.rounds import in_rounds
 from vbench.models.forward_pass import CaptureSafeMode
 from vbench.models.matching import Found, disagreements
 from vbench.models.preprocess import to_pictures
@@ -31,7 +35,6 @@ from vbench.models.registry import create
 from vbench.models.settings import ModelSettings, Precision
 from vbench.models.torch_detector import DTYPES, TorchDetector
 from vbench.record.metrics import gpu_use
-from vbench.telemetry import environment
 from vbench.telemetry.machine import MachineSampler
 from vbench.video.scenes.render import Scene
 from vbench.video.scenes.settings import SceneSettings
@@ -43,26 +46,26 @@ BATCHES = (1, 4, 8, 16, 64)
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16")
 MODELS = {"rtdetr": "random", "shapes": "bundled"}
 THREADS = 4
-"""CPU threads of a replica: what ``inference.cpus`` would be."""
+"""CPU threads of a replica, as with ``cluster.deployments.inference.cpus=4``."""
 
 Pictures = npt.NDArray[np.uint8]
 Way = Callable[[float], float]
-"""Goes on for so many seconds, until the device has done all; frames a second."""
+"""Runs for a number of seconds and waits for the device; returns frames per second."""
 
 
 def scene(width: int, height: int) -> Pictures:
-    """Frames of a scene, at the model's size: what the decoder hands over."""
+    """Frames of a scene in the size of the model's input, as a decoder would send them."""
     drawn = Scene(SceneSettings(width=width, height=height, seed=9))
     return np.stack([drawn.frame(3 * index) for index in range(FRAMES)])
 
 
 def batches(frames: Pictures, size: int) -> Iterator[Pictures]:
-    """Without end."""
+    """Batches of ``size`` frames, endlessly."""
     return cycle([frames[start : start + size] for start in range(0, len(frames) - size + 1, size)])
 
 
 def of_device(step: Callable[[], object], size: int) -> Way:
-    """Frames that are there already; the device is waited for now and then, as nobody needs more."""
+    """Calls ``step`` on frames that are on the device already, and waits for the device only occasionally."""
 
     def run(for_s: float) -> float:
         torch.cuda.synchronize()
@@ -80,7 +83,7 @@ def of_device(step: Callable[[], object], size: int) -> Way:
 
 
 def of_host(detector: TorchDetector, frames: Pictures, size: int) -> Way:
-    """Frames in the host's memory, detections there too: what a replica of ``ModelInference`` does."""
+    """From frames to detections, both in the host's memory: what a replica of ``ModelInference`` does."""
 
     def run(for_s: float) -> float:
         begun: deque[Callable[[], list[Detections]]] = deque()
@@ -99,7 +102,7 @@ def of_host(detector: TorchDetector, frames: Pictures, size: int) -> Way:
 
 
 def plain(detector: TorchDetector, net: Callable[[Tensor], Any], frames: Pictures, size: int) -> Way:
-    """The same without any of it: copy, pass, copy back, read, one after the other."""
+    """The same work without optimizations: copy, pass, copy back and read, one after the other."""
 
     def run(for_s: float) -> float:
         began, done = time.monotonic(), 0
@@ -130,7 +133,7 @@ def replayed(net: Callable[[Tensor], Any], pictures: Tensor) -> Callable[[], Non
 
 
 def network(name: str, precision: Precision) -> nn.Module:
-    """The bare network on the device, as a detector has it."""
+    """The bare network on the device, prepared as in a detector."""
     settings = ModelSettings(name=name, weights=MODELS[name], precision=precision, device="cuda")
     detector = create(settings)
     assert isinstance(detector, TorchDetector)
@@ -142,20 +145,19 @@ def network(name: str, precision: Precision) -> nn.Module:
 
 
 def ways(net: nn.Module, name: str, precision: Precision, size: int, frames: Pictures) -> dict[str, Way]:
-    """All ways of one model at one batch size, warm."""
+    """All ways of one model at one batch size, loaded."""
     settings = ModelSettings(
         name=name,
         weights=MODELS[name],
         precision=precision,
         batch_size=size,
         device="cuda",
-        threads=THREADS,
     )
-    ours = create(settings)
-    eager = create(ModelSettings(**{**asdict(settings), "cuda_graph": False}))
+    ours = create(settings, threads=THREADS)
+    eager = create(ModelSettings(**{**asdict(settings), "cuda_graph": False}), threads=THREADS)
     assert isinstance(ours, TorchDetector)
     assert isinstance(eager, TorchDetector)
-    if name != "shapes":  # drawing random weights takes seconds: these have them already
+    if name != "shapes":  # initialising random weights takes seconds, so all ways share them
         ours._build = eager._build = lambda: net  # type: ignore[method-assign]
     ours.load()
     eager.load()
@@ -176,7 +178,7 @@ def ways(net: nn.Module, name: str, precision: Precision, size: int, frames: Pic
 
 
 def differing(frames: Pictures, precision: Precision) -> tuple[int, int]:
-    """Objects on which CPU in fp32 and GPU disagree by the rule that trials are checked by, of how many."""
+    """Number of objects on which CPU (fp32) and GPU disagree by the rule for trials, and of all objects."""
     here = create(ModelSettings(), threads=os.cpu_count() or 1)
     there = create(ModelSettings(device="cuda", precision=precision))
     here.load()
@@ -192,7 +194,7 @@ def differing(frames: Pictures, precision: Precision) -> tuple[int, int]:
 
 
 def telemetry(run: Way) -> dict[str, float]:
-    """What a trial's record would say of the GPU."""
+    """The metrics of the GPU that a trial's record would have."""
     sampler = MachineSampler([os.getpid()], 0.5)
     with sampler.running():
         frames_per_s = run(2.0)
@@ -203,7 +205,12 @@ def main() -> None:
     """Measure all ways and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.1, help="that each way runs for, in each round")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=0.1,
+        help="seconds per way and round",
+    )
     parser.add_argument("--out", type=Path, default=HERE / "result.json")
     options = parser.parse_args()
     draw = random.Random(1)
@@ -218,9 +225,8 @@ def main() -> None:
                 for run in by_name.values():
                     run(options.seconds / 4)
                 runs: dict[str, list[float]] = {way: [] for way in by_name}
-                for _ in range(options.rounds):
-                    for way in draw.sample(list(by_name), len(by_name)):
-                        runs[way].append(by_name[way](options.seconds))
+                for _, way in in_rounds(by_name, options.rounds, draw):
+                    runs[way].append(by_name[way](options.seconds))
                 row: dict[str, Any] = {"model": name, "precision": precision, "batch_size": size, "ways": {}}
                 for way, values in runs.items():
                     over = [value / bare for value, bare in zip(values, runs["bare"], strict=True)]
@@ -245,10 +251,9 @@ def main() -> None:
 
 
 def write(options: argparse.Namespace, rows: list[Any], observed: Any, differ: Any) -> None:
-    """What has been measured so far."""
+    """Write what has been measured so far."""
     result = {
-        "environment": environment.describe(),
-        "taken": environment.now(),
+        **conditions(),
         "rounds": options.rounds,
         "seconds": options.seconds,
         "threads": THREADS,
@@ -256,7 +261,7 @@ def write(options: argparse.Namespace, rows: list[Any], observed: Any, differ: A
         "telemetry_at_the_largest_batch": observed,
         "objects_that_differ_from_the_cpu": differ,
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(options.out, result)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def measure_help(runs: int) -> dict[str, Any]:
 def measure_bench(runs: int) -> dict[str, Any]:
     """Wall-clock seconds of ``make bench`` in an existing environment without caches, and of its measured
     part."""
-    trials = []
+    trials: list[dict[str, Any]] = []
     for _ in range(runs):
         with tempfile.TemporaryDirectory(prefix="vbench-study-") as outputs:
             wall_s, _ = timed(["make", "bench", f"ARGS=outputs={outputs}"])

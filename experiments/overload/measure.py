@@ -1,10 +1,10 @@
-"""Goodput with too many clients: ``python experiments/overload/measure.py`` (4 min).
+"""Measures goodput with too many clients: ``python experiments/overload/measure.py`` (4 min).
 
-The service alone on a Ray cluster of one node, with room for 4 requests at a time, and a short clip. Closed
-loops of 50 and 300 clients are held against 4 clients, measured before and after each. Clients are patient or
-give up after 1 s and send the next request at once; both wait as long as ``Retry-After`` says, except those
-called rude, which try again after 0.1 s. Nothing else may run meanwhile. Raw values go to ``result.json``
-beside this file; README.md quotes it.
+The service runs alone on a Ray cluster of one node, with room for 4 requests at a time, on a short clip.
+Closed loops of 50 and 300 clients are compared with 4 clients, which are measured before and after each.
+Impatient clients give up after 1 s and send the next request at once. All clients wait as long as
+``Retry-After`` says, except rude ones, which try again after 0.1 s. Nothing else may run meanwhile. Writes
+raw values to ``result.json`` next to this file (or to ``--out``), which README.md quotes.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -25,17 +26,19 @@ from ray.serve.config import HTTPOptions
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from experiments.lib.results import conditions, write_result
 from vbench.linux.ports import free_ports
 from vbench.pipeline import build, front
 from vbench.pipeline.api_schema import PATH
 from vbench.pipeline.config import PipelineArgs
-from vbench.telemetry import environment
 from vbench.video.scene import SceneSettings, ensure_clip
 
 HERE = Path(__file__).resolve().parent
 SCENE = SceneSettings(width=480, height=360, fps="10", length_s=1, unique_s=1, gop_s=1, objects=5)
 ROOM = 4
-"""Requests that the service works on at a time, and clients at the peak."""
+"""Requests that the service processes at a time, and number of clients at the peak."""
 PATIENCE_S = 1.0
 RUDE_S = 0.1
 RAMP_S = 4.0
@@ -44,7 +47,7 @@ CELLS = ((50, "patient"), (50, "impatient"), (300, "patient"), (300, "impatient"
 
 @dataclass(slots=True)
 class Cell:
-    """What some clients saw."""
+    """The outcomes of a number of clients over the measured time."""
 
     clients: int
     behaviour: str
@@ -54,7 +57,7 @@ class Cell:
 
     @property
     def goodput(self) -> float:
-        """Answered requests a second."""
+        """Successful responses per second."""
         return self.outcomes["200"] / self.seconds
 
     def plain(self) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def _quantiles(values: list[float]) -> dict[str, float]:
 
 
 async def ask(port: int, body: bytes) -> tuple[str, float]:
-    """Status of one request over a connection of its own, and the Retry-After with it."""
+    """Send one request over a new connection; its status and the seconds of ``Retry-After`` (or 0)."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -90,7 +93,7 @@ async def ask(port: int, body: bytes) -> tuple[str, float]:
 
 
 async def client(port: int, body: bytes, cell: Cell, begin_s: float, end_s: float) -> None:
-    """A closed loop until ``end_s``; what ends from ``begin_s`` on counts."""
+    """A closed loop until ``end_s``; requests that end after ``begin_s`` count."""
     patience_s = PATIENCE_S if cell.behaviour == "impatient" else 120.0
     while time.monotonic() < end_s:
         sent_s = time.monotonic()
@@ -111,7 +114,7 @@ async def client(port: int, body: bytes, cell: Cell, begin_s: float, end_s: floa
 
 
 async def drive(port: int, body: bytes, clients: int, behaviour: str, seconds: float) -> Cell:
-    """All clients at once; those still waiting at the end leave."""
+    """Run all clients concurrently; those still waiting at the end leave."""
     cell = Cell(clients, behaviour, seconds)
     begin_s = time.monotonic() + RAMP_S
     tasks = [
@@ -126,7 +129,7 @@ async def drive(port: int, body: bytes, clients: int, behaviour: str, seconds: f
 
 
 async def settled(port: int, body: bytes) -> None:
-    """Wait until a request is answered again."""
+    """Wait until a request succeeds again."""
     deadline_s = time.monotonic() + 60
     while (await ask(port, body))[0] != "200":
         if time.monotonic() > deadline_s:
@@ -135,7 +138,7 @@ async def settled(port: int, body: bytes) -> None:
 
 
 async def measure(port: int, body: bytes, cell_s: float) -> tuple[list[Cell], list[Cell]]:
-    """The peaks, one more than there are cells and half as long, and the cells between them."""
+    """Measure the peak before the first cell and after each cell, half as long as a cell; peaks and cells."""
     peak_s = cell_s / 2
     await drive(port, body, ROOM, "patient", peak_s)  # to warm up
     peaks, cells = [await drive(port, body, ROOM, "patient", peak_s)], []
@@ -147,7 +150,7 @@ async def measure(port: int, body: bytes, cell_s: float) -> tuple[list[Cell], li
 
 
 def show(peaks: list[Cell], cells: list[Cell]) -> list[float]:
-    """Print the table; each cell's share of the peak beside it."""
+    """Print the table; returns each cell's share of the peak, which is the mean before and after it."""
     table = Table(title=f"Goodput with room for {ROOM} requests at a time")
     for column in (
         "clients",
@@ -181,10 +184,10 @@ def show(peaks: list[Cell], cells: list[Cell]) -> list[float]:
 
 
 def main() -> None:
-    """Bring up the cluster, measure, take it down, write the result."""
+    """Start the cluster, measure, stop it, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE / "result.json")
-    parser.add_argument("--seconds", type=float, default=16.0, help="measured of each cell")
+    parser.add_argument("--seconds", type=float, default=16.0, help="seconds per cell (default: %(default)s)")
     parser.add_argument("--plain-proxy", action="store_true", help="without vbench's middleware")
     options = parser.parse_args()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -213,8 +216,7 @@ def main() -> None:
             ray.shutdown()
     shares = show(peaks, cells)
     result = {
-        "environment": environment.describe(),
-        "taken": environment.now(),
+        **conditions(),
         "arguments": args.model_dump(mode="json"),
         "peaks": [peak.plain() for peak in peaks],
         "cells": [
@@ -222,7 +224,7 @@ def main() -> None:
             for cell, share in zip(cells, shares, strict=True)
         ],
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(options.out, result)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from experiments.lib.commands import run_trial
 from experiments.lib.results import conditions, read_result, write_result
+from experiments.lib.rounds import in_rounds
 from vbench.linux import procfs
 from vbench.record.files import read_samples, read_trial
 
@@ -142,19 +143,17 @@ def concurrency(outputs: Path, in_flight: int) -> dict[str, Any]:
     return measure(outputs, "video.scene.length_s=60", "load.requests=32", f"load.concurrency={in_flight}")
 
 
-def in_rounds(name: str, cells: dict[str, Any], rounds: int, outputs: Path) -> dict[str, Any]:
+def measure_cells(name: str, cells: dict[str, Any], rounds: int, outputs: Path) -> dict[str, Any]:
     """Each cell once per round, in random order."""
-    draw = random.Random(1)
     trials: dict[str, list[dict[str, Any]]] = {cell: [] for cell in cells}
-    for number in range(rounds):
-        for cell in draw.sample(list(cells), len(cells)):
-            trial = cells[cell](outputs)
-            trials[cell].append(trial)
-            print(
-                f"{name}  round {number + 1}  {cell:<18} {trial['frames_per_s']:5.1f} frames/s,"
-                f" {'valid' if trial['valid'] else trial['broken_rules']}",
-                flush=True,
-            )
+    for number, cell in in_rounds(cells, rounds, random.Random(1)):
+        trial = cells[cell](outputs)
+        trials[cell].append(trial)
+        print(
+            f"{name}  round {number}  {cell:<18} {trial['frames_per_s']:5.1f} frames/s,"
+            f" {'valid' if trial['valid'] else trial['broken_rules']}",
+            flush=True,
+        )
     return {
         cell: {
             "frames_per_s": statistics.median(trial["frames_per_s"] for trial in runs),
@@ -198,7 +197,7 @@ def main() -> None:
             if options.only in (None, name):
                 result[name] = {
                     **conditions(),
-                    "cells": in_rounds(name, cells, rounds, Path(folder)),
+                    "cells": measure_cells(name, cells, rounds, Path(folder)),
                 }
                 write_result(path, result)
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from experiments.lib.results import conditions, write_result
 from vbench.linux.ports import free_ports
 from vbench.pipeline.application import deployment_options
-from vbench.pipeline.config import PipelineArgs
+from vbench.pipeline.config import DeploymentName, PipelineArgs
 from vbench.ray_internals.objects import response_reference
 from vbench.record.metrics import percentile
 
@@ -68,15 +68,13 @@ class API:
 def app() -> serve.Application:
     """The four empty deployments, with the options of the real ones on one machine."""
     options = deployment_options(PipelineArgs())
-    deployments = {
-        name: serve.deployment(cls, **options[name])
-        for name, cls in (
-            ("VideoProcessingAPI", API),
-            ("VideoProcessingService", Service),
-            ("VideoDecoder", Decoder),
-            ("ModelInference", Model),
-        )
+    classes: dict[DeploymentName, Any] = {
+        "VideoProcessingAPI": API,
+        "VideoProcessingService": Service,
+        "VideoDecoder": Decoder,
+        "ModelInference": Model,
     }
+    deployments = {name: serve.deployment(cls, **options[name]) for name, cls in classes.items()}
     decoder, model = deployments["VideoDecoder"].bind(), deployments["ModelInference"].bind()
     return deployments["VideoProcessingAPI"].bind(deployments["VideoProcessingService"].bind(decoder, model))
 
