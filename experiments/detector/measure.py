@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from experiments.lib.results import conditions, write_result
 from experiments.lib.rounds import in_rounds
-from vbench.models.matching import Found, disagreements
+from vbench.models.matching import LabelledBoxes, disagreements
 from vbench.models.protocol import Detections, Detector
 from vbench.models.registry import create
 from vbench.models.settings import ModelSettings
@@ -87,7 +87,13 @@ def differing(
     scale = 640 / 1920 if way.native else 1.0
 
     return sum(
-        len(disagreements(Found.of(want, names), Found.of(got, names, scale), way.settings.score_threshold))
+        len(
+            disagreements(
+                LabelledBoxes.of(want, names),
+                LabelledBoxes.of(got, names, scale),
+                way.settings.score_threshold,
+            )
+        )
         for got, want in zip(detections, expected, strict=True)
     )
 

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from experiments.lib.results import conditions, write_result
 from experiments.lib.rounds import in_rounds
 from vbench.models.forward_pass import CaptureSafeMode
-from vbench.models.matching import Found, disagreements
+from vbench.models.matching import LabelledBoxes, disagreements
 from vbench.models.preprocess import to_pictures
 from vbench.models.protocol import Detections
 from vbench.models.registry import create
@@ -187,7 +187,7 @@ def differing(frames: Pictures, precision: Precision) -> tuple[int, int]:
     names = here.class_names
     wanted = here.detect(frames)
     off = sum(
-        len(disagreements(Found.of(want, names), Found.of(got, names), 0.3))
+        len(disagreements(LabelledBoxes.of(want, names), LabelledBoxes.of(got, names), 0.3))
         for want, got in zip(wanted, there.detect(frames), strict=True)
     )
     return off, sum(len(one.classes) for one in wanted)
