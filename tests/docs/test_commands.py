@@ -39,7 +39,7 @@ CANNOT = {
     "pip install --constraint constraints.txt .": "changes the environment that the tests run in",
     "python -m vbench.models.train_shapes": "trains for hours; tests/models/test_train_shapes.py trains less",
     'python -m pytest -m "not slow" -n 2': "this suite",
-    "python -m pytest -m slow -n 2 --dist loadfile": "this suite",
+    'python -m pytest -m "slow and not long" -n 2 --dist loadfile': "this suite",
 }
 """Commands that cannot be run in a test, and why."""
 
