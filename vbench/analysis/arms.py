@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vbench.config.leaves import leaves
-from vbench.config.runtime_flags import expected
+from vbench.config.runtime_env import expected_connections, variables
 from vbench.errors import ConfigError, nearest
 from vbench.record.trial import Trial
 
@@ -185,7 +185,8 @@ def _counted(connections: int) -> str:
 
 def connections(trial: Trial) -> int:
     """Connections from one raylet to each peer, as configured."""
-    return expected(trial.config["runtime"].get("connections"))
+    runtime = trial.config["runtime"]
+    return expected_connections(variables(runtime.get("connections"), runtime.get("env", {})))
 
 
 def scenario_keys(trials: Sequence[Trial], swept: Sequence[str], compared: Sequence[str]) -> list[str]:

@@ -72,7 +72,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     ``log`` gets Ray's output. TrialError if Ray does not start within ``cluster.start_timeout_s``.
     """
     ((name, node),) = config.cluster.nodes.items()
-    env = node_environment(config.runtime.connections)
+    env = node_environment(config.runtime)
     private = temp_folder()
     folder = private / SESSIONS
     names = ("port", "dashboard-agent-listen-port")

@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from vbench.clusters.installation import UNQUOTED
-from vbench.config.runtime_flags import apply
-from vbench.config.schema import NodeConfig
+from vbench.config.runtime_env import apply, variables_of
+from vbench.config.schema import NodeConfig, RuntimeConfig
 from vbench.config.sizing import node_cpus
 from vbench.linux.proxies import bypassed
 from vbench.pipeline import request_count
@@ -45,15 +45,15 @@ def inherited() -> dict[str, str]:
     return bypassed(kept)
 
 
-def node_environment(connections: int | None) -> dict[str, str]:
-    """The environment of all processes of a cluster: the runtime's flags, and a token of this cluster's own.
+def node_environment(runtime: RuntimeConfig) -> dict[str, str]:
+    """The environment of all processes of a cluster: the runtime's variables, and a token of its own.
 
     Because of the token no other user of the machine can run code in the cluster, and no process of a trial
     can join another cluster. Ray 2.60 uses tokens by default if the home folder has a token file, so leaving
     the mode unset would make it depend on that.
     """
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    return apply(inherited(), connections) | RAY_ENV | token
+    return apply(inherited(), variables_of(runtime)) | RAY_ENV | token
 
 
 def temp_folder() -> Path:

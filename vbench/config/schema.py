@@ -98,6 +98,8 @@ class RuntimeConfig:
     """Name of the chosen option."""
     connections: int | None = None
     """Connections from one raylet to each peer, 1 to 64; null: Ray's own default (2)."""
+    env: dict[str, str] = field(default_factory=dict)
+    """Environment variables of every Ray process, by name: runtime.env.NAME=VALUE."""
     image: str | None = None
     """Container image with this runtime, for manifests."""
 

@@ -9,7 +9,7 @@ import ray
 
 from vbench.clusters.attached.validate import PIP
 from vbench.clusters.base import ClusterEndpoint
-from vbench.config.runtime_flags import flag_variables, flags_text
+from vbench.config.runtime_env import expected_connections, variables_of, variables_text
 from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.load.events import emit, progress
@@ -18,11 +18,11 @@ from vbench.record import clock_skew
 from vbench.record.condition_owners import LOAD
 from vbench.record.files import LOAD_REPORT, MACHINES, NODES, REQUESTS, SPANS, write_json, write_lines
 from vbench.record.harness import Stall
-from vbench.record.load_report import Graph, LoadReport, NodeRuntime
+from vbench.record.load_report import Graph, LoadReport, NodeRuntime, ProcessSettings
 from vbench.record.phases import timed
 from vbench.record.requests import Request, SpanLine
 from vbench.record.samples import NodeSample
-from vbench.telemetry import conditions, connections, raylet_flags
+from vbench.telemetry import conditions, connections, process_settings, raylet_flags
 from vbench.telemetry.link_idle import LinkIdle, wait_until_idle
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
 from vbench.telemetry.stall_watch import StallWatch
@@ -44,9 +44,11 @@ class Observation:
         assert job.endpoint is not None, "a load needs a cluster"
         self._job = job
         self.endpoint = job.endpoint
+        self._asked = variables_of(job.config.runtime)
         self.phases_s: dict[str, float] = {}
         self._samples: list[NodeSample] = []
         self._flags: list[NodeRuntime] = []
+        self._settings: list[ProcessSettings] = []
         self._oom_kills: int | None = None
         self._stalls: list[Stall] = []
         self._conditions: dict[str, Mapping[str, Any]] = {}
@@ -60,8 +62,8 @@ class Observation:
         """The names of the configuration by Ray's node ids."""
 
     def _start_agents(self) -> "Agents":
-        """Agents on the nodes of an attached cluster; InputError if its runtime flags are not those asked
-        for."""
+        """Agents on the nodes of an attached cluster; InputError if its runtime variables are not those
+        asked for."""
         from vbench.telemetry.node_agents import INSTALL_S, START_S, Agents
 
         progress("starting an agent on every node")
@@ -69,19 +71,18 @@ class Observation:
         start_s = INSTALL_S if self._job.config.cluster.dependencies == PIP else START_S
         load = self._job.config.load
         agents = Agents(
-            *(self.endpoint, ids, ray_nodes(ray.nodes()), load.sample_period_s),
+            *(self.endpoint, ids, ray_nodes(ray.nodes()), load.sample_period_s, tuple(self._asked)),
             progress=progress,
             speed_percent=load.max_speed_change_percent,
             start_s=start_s,
         )
-        runtime = self._job.config.runtime
-        asked = flag_variables(runtime.connections)
         for raylet in agents.runtime:
-            if raylet.flags is not None and dict(raylet.flags) != asked:
+            if raylet.flags is not None and dict(raylet.flags) != self._asked:
                 raise InputError(
-                    f"runtime={runtime.name} does not match this cluster: the raylet on {raylet.node}"
-                    f" has {flags_text(raylet.flags)}, but the trial needs {flags_text(asked)}. A raylet"
-                    " reads its flags once: restart the cluster with them, or use the runtime that it has."
+                    f"runtime={self._job.config.runtime.name} does not match this cluster: the raylet on"
+                    f" {raylet.node} has {variables_text(raylet.flags)}, but the trial needs"
+                    f" {variables_text(self._asked)}. A raylet reads its settings once: restart the"
+                    " cluster with them, or use the runtime that it has."
                 )
         if (apart_s := clock_skew.apart_s(agents.clocks_off_s)) > clock_skew.MOST_APART_S:
             raise InputError(
@@ -96,8 +97,10 @@ class Observation:
         return timed(self.phases_s, name)
 
     @contextmanager
-    def measuring(self) -> Iterator[None]:
+    def measuring(self, workers: Mapping[str, Any] | None = None) -> Iterator[None]:
         """Sample nodes and machine while the block, which is the phase ``measure``, sends its requests.
+
+        ``workers``: node -> handle of an actor of the load that is none of Serve's.
 
         On an emulated cluster the links are idle when it begins (phase ``settle``), and traffic after the
         last response is drained and counted (phase ``drain``).
@@ -107,6 +110,8 @@ class Observation:
         watching = self._sample_remotely if self._agents else self._sample_locally
         with watching():
             yield
+        if self._job.config.runtime.env:
+            self._settings = self._find_settings(workers or {})
 
     @contextmanager
     def _sample_locally(self) -> Iterator[None]:
@@ -128,7 +133,7 @@ class Observation:
             self._idle_after = self._wait_for_idle_links()
         self._oom_kills = None if kills is None else (procfs.oom_kills() or 0) - kills
         self._samples = sampler.samples
-        self._flags = raylet_flags.raylet_flags(endpoint.temp_dir, endpoint.nodes)
+        self._flags = raylet_flags.raylet_flags(endpoint.temp_dir, endpoint.nodes, self._asked)
 
     @contextmanager
     def _sample_remotely(self) -> Iterator[None]:
@@ -141,6 +146,21 @@ class Observation:
         self._oom_kills = self._agents.oom_kills
         self._samples = self._agents.samples
         self._flags = self._agents.runtime
+
+    def _find_settings(self, workers: Mapping[str, Any]) -> list[ProcessSettings]:
+        """Every process that may read a variable of ``runtime.env``, and those that it has."""
+        head = self.endpoint.nodes[0]
+        control_store = (
+            self._agents.control_store
+            if self._agents
+            else process_settings.of_control_store(self.endpoint.temp_dir, head, self._asked)
+        )
+        return [
+            *process_settings.of_raylets(self._flags),
+            *control_store,
+            *process_settings.of_actors(self.names, workers, self._asked),
+            process_settings.of_this_process(head.name, self._asked),
+        ]
 
     def _wait_for_idle_links(self) -> LinkIdle | None:
         """Wait until the links are idle; TrialError if they do not become so. None if there are no links."""
@@ -174,10 +194,13 @@ class Observation:
             ray_version=ray.__version__,
             ray_commit=ray.__commit__,
             phases_s=self.phases_s,
-            flags_requested=flag_variables(config.runtime.connections),
+            flags_requested=self._asked,
             flags_found=self._flags,
+            settings_found=self._settings,
             placement=placement,
-            connections=connections.connections(config.runtime.connections, moved_bytes, self._samples),
+            connections=connections.connections(
+                expected_connections(self._asked), moved_bytes, self._samples
+            ),
             cold_deployments=cold,
             post_run_bytes=self._idle_after.sent_bytes if self._idle_after else {},
             oom_kills=self._oom_kills,

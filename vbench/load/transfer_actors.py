@@ -139,6 +139,10 @@ class TransferPair:
             ray.kill(sender)
             ray.kill(receiver)
 
+    def actors(self, sender: str, receiver: str) -> dict[str, Any]:
+        """The handles by the names of their nodes."""
+        return {sender: self.sender, receiver: self.receiver}
+
     def move(self, number: int, timeout_s: float) -> TransferResult:
         """One request: put, timed pull, check. RayError if the sender cannot put its objects."""
         refs, made = ray.get(self.sender.make.remote(number), timeout=timeout_s)

@@ -41,7 +41,7 @@ def drive(job: LoadSpec) -> None:
         with observation.phase("warm_up"):
             warm = loop(pair, first=0, count=load.warmup, timeout_s=load.timeout_s, phase="warm-up")
             _refuse_wrong([request_line(moved, index) for index, moved in enumerate(warm)])
-        with observation.measuring():
+        with observation.measuring(pair.actors(sender, receiver)):
             measured = loop(
                 pair, first=load.warmup, count=load.requests, timeout_s=load.timeout_s, phase="requests"
             )

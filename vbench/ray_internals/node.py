@@ -12,6 +12,9 @@ NODE_VARIABLES: Mapping[str, str] = {
 """For every process of a node: no usage reports, no log line left out, no wait of 30 s for other nodes at
 the end, and GPUs that stay visible to tasks that ask for none."""
 
+AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+"""Variables by which a process authenticates itself to a cluster."""
+
 LONGEST_SOCKET = 67
 """Characters of the path of Ray's longest socket below a temp dir, at most: ``/session_`` with date, time and
 process id of 7 digits (43), and ``/sockets/plasma_store`` or a little more."""

@@ -38,13 +38,18 @@ def is_raylet(command: Sequence[str]) -> bool:
     return bool(command) and Path(command[0]).name == RAYLET
 
 
+def is_gcs_server(command: Sequence[str]) -> bool:
+    """Whether a process with these arguments is a control store."""
+    return bool(command) and Path(command[0]).name == GCS_SERVER
+
+
 def raylet_ip(command: Sequence[str]) -> str:
     """The address of a raylet's node by the raylet's arguments; empty if they do not give it."""
     return next((text.removeprefix(_IP_ARGUMENT) for text in command if text.startswith(_IP_ARGUMENT)), "")
 
 
 def has_session_in(command: Sequence[str], temp_dir: str) -> bool:
-    """Whether a raylet with these arguments has its session in this temp dir."""
+    """Whether a raylet or control store with these arguments has its session in this temp dir."""
     return any(f"{temp_dir}/" in argument for argument in command)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vbench.ray_internals.setting_readers import Role
+
 PROXY_CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 """Environment variable of a node: ``MODULE:FUNCTION``, which returns the middleware of Serve's proxies."""
 
@@ -60,3 +62,37 @@ def _alive() -> Iterator[dict[str, Any]]:
     from ray._private.state import actors
 
     return (actor for actor in actors().values() if actor["State"] == "ALIVE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeActor:
+    """An actor of Serve that runs: its controller, a proxy or a replica."""
+
+    role: Role
+    name: str
+    node_id: str
+
+
+def serve_actors() -> list[ServeActor]:
+    """All actors of Serve on the cluster that this process is connected to."""
+    from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_PROXY_NAME
+
+    starts = {
+        SERVE_CONTROLLER_NAME: Role.CONTROLLER,
+        SERVE_PROXY_NAME: Role.PROXY,
+        _REPLICA_PREFIX: Role.REPLICA,
+    }
+    return [
+        ServeActor(role=role, name=actor["Name"], node_id=actor["Address"]["NodeID"])
+        for actor in _alive()
+        for start, role in starts.items()
+        if (actor["Name"] or "").startswith(start)
+    ]
+
+
+def serve_actor_handle(name: str) -> Any:
+    """The handle of one of Serve's actors."""
+    import ray
+    from ray.serve._private.constants import SERVE_NAMESPACE
+
+    return ray.get_actor(name, namespace=SERVE_NAMESPACE)

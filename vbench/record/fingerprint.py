@@ -3,13 +3,31 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 NOT_FINGERPRINTED = ("label", "block", "blocks", "design", "outputs", "tracking")
 """Parts of a configuration that cannot change a result."""
 
+ADDED_LATER: Mapping[str, Any] = {"runtime.env": {}}
+"""Keys, or patterns of keys, that earlier records lack -> the value that means what those did. With that
+value a key is left out."""
+
 
 def fingerprint(config: Mapping[str, Any]) -> str:
     """Of a configuration as plain values, without the parts that cannot change a result; 16 hex digits."""
-    kept = {name: value for name, value in config.items() if name not in NOT_FINGERPRINTED}
+    kept = _kept({name: value for name, value in config.items() if name not in NOT_FINGERPRINTED})
     return hashlib.blake2b(json.dumps(kept, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def is_as_before(key: str, value: Any) -> bool:
+    """Whether a key has the value that means what records without the key did."""
+    return any(fnmatchcase(key, later) and value == before for later, before in ADDED_LATER.items())
+
+
+def _kept(section: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    return {
+        name: _kept(value, f"{above}{name}.") if isinstance(value, Mapping) else value
+        for name, value in section.items()
+        if not is_as_before(f"{above}{name}", value)
+    }

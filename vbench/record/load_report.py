@@ -23,12 +23,25 @@ class Connections:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeRuntime:
-    """The runtime flags of one node, as found in the environment of its raylet."""
+    """The runtime's variables on one node, as found in the environment of its raylet."""
 
     node: str
     raylet_pid: int
     flags: Mapping[str, str] | None
     """None if the environment could not be read, which proves nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSettings:
+    """The variables of ``runtime.env`` in one process."""
+
+    role: str
+    """As in ``vbench.ray_internals.setting_readers``."""
+    node: str
+    pid: int
+    """0 if an actor did not answer."""
+    found: Mapping[str, str] | None
+    """None if its environment could not be read, which proves nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +111,8 @@ class LoadReport:
     flags_requested: Mapping[str, str]
     """The configured environment variables; empty for Ray's defaults."""
     flags_found: list[NodeRuntime]
+    settings_found: Sequence[ProcessSettings] = ()
+    """Every process in which a variable of ``runtime.env`` was looked for; empty without one."""
     placement: Mapping[str, Mapping[str, int]]
     """Deployment -> node -> replicas."""
     connections: list[Connections]

@@ -17,6 +17,7 @@ import xxhash
 
 from vbench.config.leaves import leaves
 from vbench.config.transfer import TRANSFER
+from vbench.record.fingerprint import is_as_before
 
 IMMATERIAL = (
     "label",
@@ -81,7 +82,7 @@ def _material(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     is_transfer = config["load"]["name"] == TRANSFER
     ignored = (*IMMATERIAL, *(NOT_IN_TRANSFERS if is_transfer else ONLY_IN_TRANSFERS))
     for key, value in leaves(config):
-        if any(fnmatchcase(key, pattern) for pattern in ignored):
+        if is_as_before(key, value) or any(fnmatchcase(key, pattern) for pattern in ignored):
             continue
         if key == "load.warmup":
             # How many there are does not matter; without one, cold replicas are measured.

@@ -10,10 +10,10 @@ from vbench.config.option_files import STUDIES, OptionFiles
 from vbench.config.quoting import override as pasteable
 from vbench.config.quoting import shell_quoted
 from vbench.errors import ConfigError, nearest
-from vbench.run.overrides import EXTENSIBLE_KEYS
+from vbench.run.overrides import EXTENSIBLE_KEYS, sets_in_open_section
 from vbench.run.refusals import without_parts
 
-NAMED_BY_USER = ("resources", "addresses")
+NAMED_BY_USER = ("resources", "addresses", "env")
 """Of these, those that the command line can add one by one."""
 
 OPTIONAL_SECTIONS = ("video.scene.",)
@@ -80,7 +80,7 @@ def check_keys(overrides: Sequence[Override], base: DictConfig, files: OptionFil
         parent, _, last = key.rpartition(".")
         line = override.input_line or ""
         _check_parts(base, override)
-        if line.startswith("+") and parent.endswith(EXTENSIBLE_KEYS):
+        if sets_in_open_section(override) or (line.startswith("+") and parent.endswith(EXTENSIBLE_KEYS)):
             _check_key(base, parent)
             is_new = last not in OmegaConf.select(base, parent)
         else:

@@ -26,8 +26,11 @@ KEY = re.compile(r"\+{0,2}[\w.][^\s=]*")
 SWEEP = re.compile(r"(choice|range|interval|glob|sort|shuffle)\(.*\)", re.DOTALL)
 """Hydra's functions that give several values."""
 
-EXTENSIBLE_KEYS = ("nodes", "resources", "addresses")
+EXTENSIBLE_KEYS = ("nodes", "resources", "addresses", "env")
 """Sections whose keys the user names: only their keys can be added or deleted."""
+
+OPEN_SECTION = "runtime.env"
+"""Of these, the one whose keys need no plus: it is empty until the user names some."""
 
 PATHS = ("outputs", "video.path", "model.weights", "hydra.run.dir", "hydra.sweep.dir")
 """Keys of folders and files, whose ``~`` is a home folder."""
@@ -64,8 +67,8 @@ def _check_delete(override: Override) -> None:
     parent, _, name = override.key_or_group.rpartition(".")
     if not parent.endswith(EXTENSIBLE_KEYS):
         raise ConfigError(
-            f"'{override.input_line}': only a node, a resource or an address can be deleted, as in"
-            f" ~cluster.nodes.chunk2."
+            f"'{override.input_line}': only a node, a resource, an address or a variable can be deleted, as"
+            f" in ~cluster.nodes.chunk2."
         )
     if override.value_type is not None:
         plain = shell_quoted(f"~{parent}.{name}")
@@ -212,9 +215,21 @@ def expand(overrides: Sequence[Override], design: str = FULL) -> list[ArmLine]:
 def _with_value(override: Override, swept: Mapping[str, Sequence[str]], levels: Levels) -> str:
     """The override with the one of its values that an arm has."""
     if not override.is_sweep_override():
-        return override.input_line or ""
+        return _opened(override, override.input_line or "")
     level = levels[list(swept).index(override.key_or_group)]
-    return f"{override.get_key_element()}={swept[override.key_or_group][level]}"
+    key = _opened(override, override.get_key_element())
+    return f"{key}={swept[override.key_or_group][level]}"
+
+
+def sets_in_open_section(override: Override) -> bool:
+    """Whether it sets a key that may be new, without saying so by a plus."""
+    plain = not (override.input_line or "").startswith(("+", "~"))
+    return plain and override.key_or_group.startswith(f"{OPEN_SECTION}.")
+
+
+def _opened(override: Override, line: str) -> str:
+    """``line`` with the pluses by which Hydra takes a key that may be new."""
+    return f"++{line}" if sets_in_open_section(override) else line
 
 
 def is_hydras(override: Override) -> bool:

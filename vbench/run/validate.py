@@ -7,7 +7,7 @@ from vbench.clusters.emulated.validate import network
 from vbench.config import transfer
 from vbench.config.path_option import IN_A_URL, LOOP, leads_to_itself, usable_outputs
 from vbench.config.quoting import override
-from vbench.config.runtime_flags import RuntimeFlagError, flag_variables
+from vbench.config.runtime_checks import runtime_problems
 from vbench.config.schema import Config
 from vbench.run.placement_checks import node_problems, placement_problems
 from vbench.run.value_ranges import value_problems
@@ -30,10 +30,7 @@ def _problems(config: Config) -> Iterator[str]:
             f"load.concurrency={config.load.concurrency} is more than load.requests={config.load.requests}:"
             f" lower the one or raise the other."
         )
-    try:
-        flag_variables(config.runtime.connections)
-    except RuntimeFlagError as error:
-        yield str(error)
+    yield from runtime_problems(config.runtime)
     yield from network(config)
     yield from attached(config.cluster)
     yield from video_problems(config)

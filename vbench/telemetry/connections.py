@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from vbench.config.runtime_flags import expected
 from vbench.record.load_report import Connections
 from vbench.record.samples import NodeSample
 
 
 def connections(
-    asked: int | None, moved_bytes: Mapping[tuple[str, str], int], samples: Iterable[NodeSample]
+    expected: int, moved_bytes: Mapping[tuple[str, str], int], samples: Iterable[NodeSample]
 ) -> list[Connections]:
     """For each (sender, receiver) between which frames had to move: the most connections in any sample.
 
@@ -24,7 +23,7 @@ def connections(
         Connections(
             sender=sender,
             receiver=receiver,
-            expected=expected(asked),
+            expected=expected,
             established=most.get((sender, receiver), 0),
             moved_bytes=moved,
         )

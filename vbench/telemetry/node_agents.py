@@ -17,16 +17,17 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from vbench.clusters.base import ClusterEndpoint, Progress
-from vbench.config.runtime_flags import found_flags
+from vbench.config.runtime_env import found_variables
 from vbench.errors import TrialError, last_reason
 from vbench.linux import procfs
-from vbench.ray_internals.processes import is_ray_start, is_raylet
+from vbench.ray_internals.processes import is_gcs_server, is_ray_start, is_raylet
+from vbench.ray_internals.setting_readers import Role
 from vbench.record.condition_owners import MACHINE
 from vbench.record.harness import Speed, SpeedChange, Stall
-from vbench.record.load_report import NodeRuntime
+from vbench.record.load_report import NodeRuntime, ProcessSettings
 from vbench.record.samples import MachineSample, NodeSample
 from vbench.record.speed_change import is_bounded
-from vbench.telemetry import conditions, environment, speed
+from vbench.telemetry import conditions, environment, process_settings, speed
 from vbench.telemetry.machine import MachineSampler
 from vbench.telemetry.nodes import NodeSampler, RayNode
 from vbench.telemetry.stall_watch import StallWatch
@@ -53,6 +54,8 @@ class NodeFacts:
     """What an agent finds on its node when it starts."""
 
     runtime: NodeRuntime
+    control_store: list[ProcessSettings]
+    """The variables of the control store, if it runs on this node."""
     hardware: Mapping[str, Any]
     machine: tuple[str, int]
     """Boot id and PID namespace: nodes with the same are on one machine and see each other's processes."""
@@ -77,12 +80,18 @@ class NodeAgent:
     """The actor. It is a worker of its node's raylet, so that raylet is its parent process."""
 
     def __init__(
-        self, name: str, endpoint: ClusterEndpoint, nodes: Sequence[RayNode], period_s: float
+        self,
+        name: str,
+        endpoint: ClusterEndpoint,
+        nodes: Sequence[RayNode],
+        period_s: float,
+        asked: Sequence[str],
     ) -> None:
         self._name = name
         self._endpoint = endpoint
         self._nodes = nodes
         self._period_s = period_s
+        self._asked = asked
         self._raylet = os.getppid()
         self._stack = ExitStack()
 
@@ -97,8 +106,9 @@ class NodeAgent:
             runtime=NodeRuntime(
                 node=self._name,
                 raylet_pid=self._raylet,
-                flags=None if variables is None else found_flags(variables),
+                flags=None if variables is None else found_variables(variables, self._asked),
             ),
+            control_store=self._control_store(),
             hardware={name: facts[name] for name in HARDWARE},
             machine=(
                 Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
@@ -112,6 +122,14 @@ class NodeAgent:
         line = procfs.stat(self._raylet)
         parent = line.parent if line else self._raylet
         return parent if is_ray_start(procfs.command(parent)) else self._raylet
+
+    def _control_store(self) -> list[ProcessSettings]:
+        below = procfs.descendants(procfs.all_stats(), [self._root()])
+        return [
+            process_settings.of_process(Role.GCS, self._name, pid, self._asked)
+            for pid in sorted(below)
+            if is_gcs_server(procfs.command(pid))
+        ]
 
     def clock(self) -> tuple[float, float]:
         """Monotonic and Unix seconds now."""
@@ -163,6 +181,7 @@ class Agents:
         ids: Mapping[str, str],
         nodes: Sequence[RayNode],
         period_s: float,
+        asked: Sequence[str],
         progress: Progress,
         speed_percent: float,
         start_s: float = START_S,
@@ -182,11 +201,12 @@ class Agents:
         self._agents: dict[str, Any] = {
             name: actor.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(ids[name], soft=False)
-            ).remote(name, endpoint, nodes, period_s)
+            ).remote(name, endpoint, nodes, period_s, asked)
             for name in self._names
         }
         facts: dict[str, NodeFacts] = self._all("facts", start_s)
         self.runtime = [facts[name].runtime for name in self._names]
+        self.control_store = [found for name in self._names for found in facts[name].control_store]
         self.hardware = {name: facts[name].hardware for name in self._names}
         clocks = {name: self._clock(name) for name in self._names}
         self._monotonic_off_s = {name: monotonic for name, (monotonic, _) in clocks.items()}

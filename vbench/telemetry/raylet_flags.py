@@ -1,9 +1,9 @@
-"""Proves the runtime flags: reads the environment of the raylets, the only processes that use them."""
+"""Finds the raylets of a trial, and the runtime's variables in their environment."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from vbench.clusters.base import ClusterEndpoint, NodeAddress
-from vbench.config.runtime_flags import found_flags
+from vbench.config.runtime_env import found_variables
 from vbench.errors import TrialError
 from vbench.linux import procfs
 from vbench.ray_internals.processes import has_session_in, is_raylet, raylet_ip
@@ -28,14 +28,17 @@ def raylet_of_each(endpoint: ClusterEndpoint) -> dict[str, int]:
     return {node.name: pids[node.ip] for node in endpoint.nodes}
 
 
-def raylet_flags(temp_dir: str, nodes: Sequence[NodeAddress]) -> list[NodeRuntime]:
-    """The flags in the environment of each raylet; one that belongs to no node is called by its address."""
+def raylet_flags(temp_dir: str, nodes: Sequence[NodeAddress], asked: Collection[str]) -> list[NodeRuntime]:
+    """The runtime's variables in the environment of each raylet: the flags, and those that are asked for.
+
+    A raylet that belongs to no node is called by its address.
+    """
     names = {node.ip: node.name for node in nodes}
     return [
         NodeRuntime(
             node=names.get(ip, ip),
             raylet_pid=pid,
-            flags=None if (environ := procfs.environ(pid)) is None else found_flags(environ),
+            flags=None if (environ := procfs.environ(pid)) is None else found_variables(environ, asked),
         )
         for ip, pid in raylets(temp_dir)
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from vbench.config.leaves import leaves
 from vbench.config.path_option import IN_A_URL, usable_outputs
 from vbench.config.quoting import shell_quoted
-from vbench.config.runtime_flags import expected
+from vbench.config.runtime_env import expected_connections, variables
 from vbench.errors import TrackingError, first_line
 from vbench.linux.file_lock import locked
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, RecordError, read_requests, read_trial
@@ -211,10 +211,11 @@ class Tracker:
         from mlflow.entities import Param
 
         # mode and runtime first, under plain names: they are what runs are compared by.
+        runtime = trial.config["runtime"]
         plain = {
             "mode": trial.config["mode"],
-            "runtime": trial.config["runtime"]["name"],
-            "connections": expected(trial.config["runtime"]["connections"]),
+            "runtime": runtime["name"],
+            "connections": expected_connections(variables(runtime["connections"], runtime.get("env", {}))),
             "block": trial.block,
             "config_fingerprint": trial.config_fingerprint,
         }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.emulated.validate import EMULATED
-from vbench.config.runtime_flags import flags_text
+from vbench.config.runtime_env import variables_text
 from vbench.config.schema import Config, LoadConfig
 from vbench.config.transfer import TRANSFER
 from vbench.errors import first_line
@@ -31,6 +31,7 @@ from vbench.validity import (
     links_during,
     links_set_the_pace,
     own_cpu,
+    settings_in_force,
     speed,
     stalls,
     trial_checks,
@@ -74,6 +75,7 @@ def judge(
         lambda: _answered_rightly(config.load, requests, load_report),
         lambda: [
             _runtime(config, load_report),
+            *settings_in_force.judge(config, load_report),
             *_replicas_warm(load_report),
             _client_on_time(config.load, requests),
         ],
@@ -165,7 +167,7 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
     unread = [node for node in raylets if node.flags is None]
     differ = [node for node in raylets if node.flags is not None and dict(node.flags) != asked]
     wrong = [pair for pair in load_report.connections if pair.established != pair.expected]
-    wanted = flags_text(asked)
+    wanted = variables_text(asked)
     remedy = FLAGS_OF_ATTACHED.text if config.cluster.name == ATTACHED else None
     passed = False
     if sorted(node.node for node in raylets) != sorted(nodes):

@@ -12,7 +12,7 @@ from vbench.cli.manifests.groups import Group, head_and_workers
 from vbench.cli.manifests.image import image_of
 from vbench.cli.manifests.serve import SERVE_PORT, serve_config
 from vbench.cli.manifests.yaml_text import as_yaml
-from vbench.config.runtime_flags import flag_variables
+from vbench.config.runtime_env import variables_of
 from vbench.config.schema import Config
 from vbench.load.pipeline_args import pipeline_args
 from vbench.pipeline import front
@@ -99,7 +99,7 @@ def _start(group: Group) -> dict[str, str]:
 def _template(config: Config, group: Group, more: Mapping[str, str], *, is_head: bool) -> dict[str, Any]:
     """The pod of a group. Each raylet reads flags from its environment, so every container has them, and
     ``more``."""
-    env = flag_variables(config.runtime.connections) | {"RAY_USAGE_STATS_ENABLED": "0"} | dict(more)
+    env = variables_of(config.runtime) | {"RAY_USAGE_STATS_ENABLED": "0"} | dict(more)
     spec: dict[str, Any] = {
         "securityContext": {
             "runAsNonRoot": True,

@@ -6,7 +6,7 @@ docs.ray.io, "Cluster YAML Configuration Options".
 from typing import Any
 
 from vbench.cli.manifests.groups import Group, head_and_workers
-from vbench.config.runtime_flags import flag_variables
+from vbench.config.runtime_env import variables_of
 from vbench.config.schema import Config
 from vbench.errors import ConfigError
 from vbench.ray_internals.node import GCS_PORT
@@ -26,7 +26,7 @@ def ray_up(config: Config) -> dict[str, Any]:
             " makes, and give its name there."
         )
     head, workers = head_and_workers(config.cluster)
-    flags = flag_variables(config.runtime.connections) | NO_STATISTICS
+    flags = variables_of(config.runtime) | NO_STATISTICS
     start = " ".join([f"{name}={value}" for name, value in flags.items()] + ["ray start"])
     return {
         "cluster_name": f"vbench-{config.runtime.name}",

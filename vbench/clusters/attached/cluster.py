@@ -13,9 +13,7 @@ from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.ray_node import inherited
 from vbench.config.schema import Config
 from vbench.errors import InputError
-
-AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-"""Variables of the user's environment by which the job submitter authenticates itself."""
+from vbench.ray_internals.node import AUTHENTICATION
 
 CHECK_TIMEOUT_S = 15.0
 """How long the check before a trial waits for nodes."""

@@ -114,7 +114,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     """
     folder = temp_folder()
     spec = _spec(config.cluster, folder)
-    env = bypassed(node_environment(config.runtime.connections), [host.ip for host in spec.hosts])
+    env = bypassed(node_environment(config.runtime), [host.ip for host in spec.hosts])
     command = [sys.executable, "-m", "vbench.clusters.emulated.init", spec.to_json()]
     with (
         log.open("wb") as output,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from vbench.clusters.emulated.topology import DATA_CLASSES
-from vbench.config.runtime_flags import expected
+from vbench.config.runtime_env import RuntimeFlagError, expected_connections, variables_of
 from vbench.config.schema import ClusterConfig, Config
 
 EMULATED = "emulated"
@@ -29,8 +29,11 @@ def network(config: Config) -> Iterator[str]:
             f"cluster=emulated needs at least two nodes, but cluster.nodes names {len(cluster.nodes)}: delete"
             f" fewer, or choose cluster=local."
         )
-    connections = config.runtime.connections
-    flows = expected(connections) * (len(cluster.nodes) - 1)
+    try:
+        connections = expected_connections(variables_of(config.runtime))
+    except (RuntimeFlagError, ValueError):
+        return  # vbench.config.runtime_checks says what is wrong
+    flows = connections * (len(cluster.nodes) - 1)
     if flows > DATA_CLASSES:
         yield (
             f"runtime.connections={connections} to {len(cluster.nodes) - 1} peers makes {flows} connections"

@@ -37,3 +37,15 @@ FLAGS_IN_FORCE = RuleDefinition(
         WRONG_CONNECTIONS,
     ),
 )
+SETTINGS_IN_FORCE = RuleDefinition(
+    name="every process has the runtime's variables",
+    meaning=(
+        "Each variable of ``runtime.env`` has its value in the environment of every process that reads it:"
+        " the raylet of each node, the GCS server, Serve's controller and proxies, all replicas, and the"
+        " driver. Serve's processes, and the actors of a transfer, report their environment themselves."
+    ),
+    remedy=(
+        "do not use the numbers: something changed the environment of this process, as a runtime_env of the"
+        " application can"
+    ),
+)

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from vbench.config.runtime_flags import (
     FLAGS,
     MOST_CONNECTIONS,
@@ -12,6 +11,7 @@ from vbench.config.runtime_flags import (
     flag_variables,
     found_flags,
 )
+
 from vbench.ray_internals.object_manager import COUNT_VARIABLE, ENABLE_VARIABLE
 
 
