@@ -38,6 +38,8 @@ from vbench.linux import procfs
 from vbench.pipeline.request_count import PROXY_COUNT
 from vbench.ray_internals import api_server, jobs, node, object_manager, objects, processes, start
 from vbench.ray_internals import serve as serve_actors
+from vbench.ray_internals.actor_environment import request_variables
+from vbench.ray_internals.setting_readers import Role
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +257,24 @@ def test_replica_actors(cluster: Cluster, served: Served) -> None:
     assert {actor.application for actor in found.values()} == {"contract"}
     assert found["Stage"].replica == served.run(lambda stage: stage.identity.remote())
     assert {actor.node_id for actor in found.values()} <= {one["NodeID"] for one in ray.nodes()}
+
+
+@pytest.mark.slow
+def test_serve_actor_names(served: Served) -> None:
+    roles = [actor.role for actor in serve_actors.serve_actors()]
+    assert roles.count(Role.CONTROLLER) == 1
+    assert roles.count(Role.PROXY) >= 1
+    assert roles.count(Role.REPLICA) == 2
+
+
+@pytest.mark.slow
+def test_actor_call(served: Served) -> None:
+    """Each of Serve's actors says which variables it has, and from which process."""
+    for actor in serve_actors.serve_actors():
+        handle = serve_actors.serve_actor_handle(actor.name)
+        pid, variables = ray.get(request_variables(handle, ["PATH", "NONE_SUCH"]), timeout=DEADLINE_S)
+        assert variables == {"PATH": os.environ["PATH"]}
+        assert processes.TITLE_PREFIX in procfs.command(pid)[0]
 
 
 @pytest.mark.slow

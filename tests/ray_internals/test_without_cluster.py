@@ -12,7 +12,8 @@ from ray import serve
 
 from tests.ray_internals.cluster import DEADLINE_S, environment
 from vbench.pipeline import build
-from vbench.ray_internals import api_server, jobs, node
+from vbench.ray_internals import api_server, jobs, node, object_manager
+from vbench.ray_internals.settings import Kind, installed_folder, known_names, native_setting, python_kind
 
 
 def test_node_variables() -> None:
@@ -34,6 +35,51 @@ def test_node_variables() -> None:
     *values, accelerator = json.loads(done.stdout)
     assert values == [False, False, 0.0]
     assert accelerator in node.NODE_VARIABLES
+
+
+def test_setting_names() -> None:
+    names = known_names(installed_folder())
+    assert set(node.NODE_VARIABLES) <= names
+    assert {object_manager.COUNT_VARIABLE, object_manager.ENABLE_VARIABLE} <= names
+    assert "RAY_SERVE_THROUGHPUT_OPTIMIZED" in names
+    assert {f"{object_manager.COUNT_VARIABLE}s", "RAY_", "RAY_SERVE_"} & names == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind", "is_read"),
+    [
+        ("RAY_object_manager_default_chunk_size", "1048576", Kind.NUMBER, True),
+        ("RAY_object_manager_default_chunk_size", "1MB", Kind.NUMBER, False),
+        ("RAY_object_manager_default_chunk_size", "1.5", Kind.NUMBER, False),
+        ("RAY_object_spilling_threshold", "0.75", Kind.NUMBER, True),
+        ("RAY_event_stats", "yes", Kind.BOOLEAN, True),
+        ("RAY_object_spilling_directory", "/tmp", Kind.TEXT, True),
+    ],
+)
+def test_setting_types(name: str, value: str, kind: Kind, is_read: bool) -> None:
+    setting = native_setting(installed_folder(), name, value)
+    assert setting is not None
+    assert (setting.kind, setting.is_read) == (kind, is_read)
+
+
+def test_a_setting_of_python_alone_has_no_native_type() -> None:
+    assert native_setting(installed_folder(), "RAY_SERVE_FREEZE_GC_ON_STARTUP", "1") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("RAY_SERVE_FREEZE_GC_ON_STARTUP", Kind.FLAG),
+        ("RAY_SERVE_USE_GRPC_BY_DEFAULT", Kind.FLAG),
+        ("RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE", Kind.INTEGER),
+        ("RAY_SERVE_HAPROXY_MAXCONN", Kind.INTEGER),
+        ("RAY_SERVE_MAX_CACHED_HANDLES", Kind.POSITIVE_INTEGER),
+        ("RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S", Kind.NUMBER),
+        ("RAY_ADDRESS", None),
+    ],
+)
+def test_settings_in_python(name: str, kind: Kind | None) -> None:
+    assert python_kind(installed_folder(), name) == kind
 
 
 def test_package_limit() -> None:

@@ -13,8 +13,11 @@ RUNTIME_KEYS = ("runtime", "runtime.connections")
 CANDIDATES = {"runtime": "anyscale", "runtime.connections": "15"}
 """The default candidate of a key that is swept."""
 
+VARIABLE = "runtime.env."
+"""Start of the key of each of a runtime's variables."""
+
 DEFAULT_KEYS = (*RUNTIME_KEYS, "label")
-"""Compared by default: the first one that a sweep varies."""
+"""Compared by default, with a runtime's variables before the label: the first one that a sweep varies."""
 
 PER_BLOCK = ("label", "block", "blocks", "design", "outputs", "tracking", "load.seed")
 """Keys that make no scenario: no result depends on them, or, as the seed, all arms of a block share them."""
@@ -114,7 +117,9 @@ def pairs(
 
 def _default(trials: Sequence[Trial], swept: Sequence[str]) -> Settings | None:
     """The candidate if none is named."""
-    varied = [key for key in DEFAULT_KEYS if len(values(trials, key)) > 1]
+    *runtime, label = DEFAULT_KEYS
+    keys = (*runtime, *(key for key in swept if key.startswith(VARIABLE)), label)
+    varied = [key for key in keys if len(values(trials, key)) > 1]
     first = next((key for key in varied if key in swept), None) or next(iter(varied), None)
     if first is None:
         return None
@@ -157,9 +162,10 @@ def settings_text(settings: Settings) -> str:
 def arm_name(trial: Trial, settings: Settings) -> str:
     """An arm by what it sets, not only by a brand: ``Anyscale setting (15 connections)``.
 
-    With other settings than the runtime, both are in it: ``cluster.flow_mbps=5000: OSS (2 connections)``.
+    With other settings than the runtime, both are in it: ``cluster.flow_mbps=5000: OSS (2 connections)``. A
+    variable goes by its own name.
     """
-    rest = {key: value for key, value in settings.items() if key not in RUNTIME_KEYS}
+    rest = {key.removeprefix(VARIABLE): value for key, value in settings.items() if key not in RUNTIME_KEYS}
     parts = [settings_text(rest)] if rest else []
     if set(settings) - set(rest) == {"runtime.connections"}:
         parts.append(_counted(connections(trial)))

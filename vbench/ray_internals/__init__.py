@@ -45,6 +45,15 @@ controller_actor           is Serve running on a shared cluster?           ``ser
 proxy_actors               which process may listen on the port            none without the dashboard
 replica_actors             node and name of each replica                   none without the dashboard
 proxy_middleware           count and refuse requests in the proxy          none
+serve_actor_names          ask each Serve process for its environment      none without the dashboard
+
+actor_environment.py
+actor_call                 which settings an actor's process has           none; its title hides ``/proc``'s
+
+settings.py
+setting_names              refuse a setting that Ray would ignore          none
+setting_types              refuse a value that Ray would misread           none
+settings_in_python         the same for settings of Serve                  none
 
 objects.py
 response_reference         pass frames on without fetching them            awaiting fetches them

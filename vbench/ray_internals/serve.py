@@ -26,6 +26,15 @@ class ReplicaActor:
     node_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeActor:
+    """An actor of Serve that runs: its controller, a proxy or a replica."""
+
+    role: Role
+    name: str
+    node_id: str
+
+
 def controller_is_running() -> bool:
     """Whether Serve runs on the cluster that this process is connected to, with or without applications."""
     from ray.serve._private.constants import SERVE_CONTROLLER_NAME
@@ -58,21 +67,6 @@ def replica_actors() -> list[ReplicaActor]:
     return replicas
 
 
-def _alive() -> Iterator[dict[str, Any]]:
-    from ray._private.state import actors
-
-    return (actor for actor in actors().values() if actor["State"] == "ALIVE")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeActor:
-    """An actor of Serve that runs: its controller, a proxy or a replica."""
-
-    role: Role
-    name: str
-    node_id: str
-
-
 def serve_actors() -> list[ServeActor]:
     """All actors of Serve on the cluster that this process is connected to."""
     from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_PROXY_NAME
@@ -96,3 +90,9 @@ def serve_actor_handle(name: str) -> Any:
     from ray.serve._private.constants import SERVE_NAMESPACE
 
     return ray.get_actor(name, namespace=SERVE_NAMESPACE)
+
+
+def _alive() -> Iterator[dict[str, Any]]:
+    from ray._private.state import actors
+
+    return (actor for actor in actors().values() if actor["State"] == "ALIVE")

@@ -10,9 +10,9 @@ import pytest
 import ray
 import yaml
 from ray.serve.schema import ServeDeploySchema
-from vbench.config.runtime_flags import flag_variables
 
 from vbench.cli.manifests.command import main, rendered
+from vbench.config.runtime_env import flag_variables
 from vbench.errors import ConfigError
 from vbench.pipeline.config import PipelineArgs
 from vbench.run.compose import compose_configs

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from dockerfile_parse import DockerfileParser
-from vbench.config.runtime_flags import flag_variables
 
 from vbench.cli.manifests.kuberay import USER_ID
 from vbench.cli.manifests.serve import IMPORT_PATH
 from vbench.config.checkout import ROOT
 from vbench.config.option_files import OptionFiles
+from vbench.config.runtime_env import flag_variables
 from vbench.pipeline import front
 from vbench.pipeline.config import PipelineArgs
 from vbench.run.compose import compose_configs
