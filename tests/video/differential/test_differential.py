@@ -79,7 +79,7 @@ TRUE_REFUSALS = (
         sentence=r"loses? (\d+) of its (\d+) pictures",
         is_true=lambda of: 0 < int(of.said[1]) == int(of.said[2]) - len(of.plain.frames),
     ),
-    TrueRefusal(sentence=r"can decode only in part", is_true=lambda of: not shows_parts(of.plain, of.parts)),
+    TrueRefusal(sentence=r"cannot decode completely", is_true=lambda of: not shows_parts(of.plain, of.parts)),
     TrueRefusal(
         sentence=r"starts in the middle of a coded sequence \(intra refresh\)",
         is_true=lambda of: "intra refresh" in of.clip.kinds and bool(of.clip.kinds & {"cut", "edit list"}),

@@ -81,6 +81,8 @@ class H264SliceReader:
         self._sequences: dict[int, _Sequence] = {}
         self._pictures: dict[int, tuple[_Picture, _Sequence]] = {}
         """Picture parameter sets, each with the sequence parameter set that was active when it arrived."""
+        self._depths: set[int | None] = set()
+        """``_Sequence.reordered`` of all sequence parameter sets so far."""
 
     def add_parameter_sets(self, units: Iterable[bytes]) -> None:
         """Activate the parameter sets among these NAL units; damaged ones are ignored."""
@@ -89,6 +91,7 @@ class H264SliceReader:
                 if unit[0] & 31 == H264_SPS:
                     number, sequence = _sequence(unit[1:])
                     self._sequences[number] = sequence
+                    self._depths.add(sequence.reordered)
                 elif unit[0] & 31 == H264_PPS:
                     number, picture = _picture(unit[1:_HEAD_BYTES])
                     if picture.sequence in self._sequences:
@@ -98,9 +101,8 @@ class H264SliceReader:
 
     def reorder_depth(self) -> int | None:
         """Fewest pictures that decoders hold back to put them in order; None if the stream does not say."""
-        depths = [sequence.reordered for sequence in self._sequences.values()]
-        known = [depth for depth in depths if depth is not None]
-        return min(known) if known and len(known) == len(depths) else None
+        known = [depth for depth in self._depths if depth is not None]
+        return min(known) if known and len(known) == len(self._depths) else None
 
     def slice(self, head: bytes) -> Slice:
         """What a slice belongs to (7.3.3); a frame if the header is damaged.

@@ -50,6 +50,8 @@ class HevcSliceReader:
     def __init__(self) -> None:
         self._sequences: dict[int, _Sequence] = {}
         self._pictures: dict[int, _Picture] = {}
+        self._depths: set[int] = set()
+        """``_Sequence.reordered`` of all sequence parameter sets so far."""
 
     def add_parameter_sets(self, units: Iterable[bytes]) -> None:
         """Activate the base layer's parameter sets among these NAL units; damaged ones are ignored."""
@@ -60,6 +62,7 @@ class HevcSliceReader:
                 if unit[0] >> 1 & 63 == HEVC_SPS:
                     number, sequence = _sequence(unit[2:])
                     self._sequences[number] = sequence
+                    self._depths.add(sequence.reordered)
                 elif unit[0] >> 1 & 63 == HEVC_PPS:
                     number, picture = _picture(unit[2:_HEAD_BYTES])
                     self._pictures[number] = picture
@@ -68,7 +71,7 @@ class HevcSliceReader:
 
     def reorder_depth(self) -> int | None:
         """Fewest pictures that decoders hold back to put them in order; None if the stream does not say."""
-        return min((sequence.reordered for sequence in self._sequences.values()), default=None)
+        return min(self._depths, default=None)
 
     def slice(self, head: bytes) -> HevcSlice:
         """What the first slice of a picture states (7.3.6.1); a picture to output if the header is damaged.

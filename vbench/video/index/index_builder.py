@@ -134,7 +134,8 @@ class IndexBuilder:
             if self._first_frame is None:
                 self._decode(packet)
             order, sets = self._output_order[index], self._state.later_sets
-            self._check_complete(self._partial.add(packet, order, sets, random_access=random_access))
+            starts = random_access and presented
+            self._check_complete(self._partial.add(packet, order, sets, random_access=starts))
 
     def finish(self) -> tuple[VideoInfo, PacketIndex]:
         """The facts and the index, after the last packet.
@@ -271,9 +272,9 @@ class IndexBuilder:
     def _check_complete(self, partial_pts: int | None) -> None:
         if partial_pts is not None:
             raise VideoError(
-                f"{self._video.path} has a picture at {self._seconds(partial_pts):.3f} s that decoders can "
-                "decode only in part: it is damaged, or its recording was joined to the one before without "
-                f"its parameter sets; encode recordings that you join: {join_reencoded()}"
+                f"{self._video.path} has a picture at {self._seconds(partial_pts):.3f} s that decoders "
+                "cannot decode completely: it is damaged, or its recording was joined to the one before "
+                f"without its parameter sets; encode recordings that you join: {join_reencoded()}"
             )
 
     def _decode(self, packet: Packet[VideoStream] | None) -> None:

@@ -1,10 +1,10 @@
-"""Finds HEVC pictures of which FFmpeg silently decodes only a part, where recordings may have been joined.
+"""Finds HEVC pictures that FFmpeg cannot decode completely, where recordings may have been joined.
 
 A picture that was coded with other parameter sets than those in the file, such as one of a second recording
 whose packets were copied behind those of the first, decodes to arbitrary samples and mostly ends too early.
-FFmpeg's HEVC decoder reports nothing. The rest of the picture shows what was in memory, so that no two passes
-need agree. Decoders of H.264 report such a picture; those of VP8, VP9 and AV1 need no parameter sets from
-elsewhere.
+FFmpeg's HEVC decoder mostly reports nothing, and the rest of the picture shows what was in memory, so that no
+two passes need agree. Decoders of H.264 report such a picture; those of VP8, VP9 and AV1 need no parameter
+sets from elsewhere.
 """
 
 from __future__ import annotations  # PyAV's Packet is generic in its type hints only
@@ -69,10 +69,10 @@ class PartialPictures:
             order: the picture's ``PacketIndex.output_order``.
             sets: returns the active parameter sets that the extradata lacks, framed like NAL units of the
                 packet.
-            random_access: whether decoding can start at the packet.
+            random_access: whether decoding can start at the packet, and its picture is output.
 
         Returns:
-            PTS of the first picture of those checked so far that is decoded only in part; None if there is
+            PTS of the first picture of those checked so far that is not decoded completely; None if there is
             none.
         """
         if self._reader.codec != "hevc":
@@ -112,10 +112,15 @@ class PartialPictures:
             return None
         self._decoder = self._decoder or _NoiseDecoder(self._stream.codec_context, self._max_pixels)
         self._decoded += len(self._packets) * self._pixels
-        try:
-            return self._decoder.first_partial(self._packets)
-        except av.FFmpegError:
-            return None  # not silent: whoever decodes the chunk reports it
+        return self._decoder.first_partial(self._packets)
+
+
+class _UndecodableError(Exception):
+    """The decoder reports that it cannot decode the picture with this PTS."""
+
+    def __init__(self, pts: int | None) -> None:
+        super().__init__(pts)
+        self.pts = pts
 
 
 class _NoiseDecoder:
@@ -138,22 +143,32 @@ class _NoiseDecoder:
         """How many pictures' memory contains noise."""
 
     def first_partial(self, packets: list[Packet[VideoStream]]) -> int | None:
-        """PTS of the first picture, in presentation order, with a block that is not decoded."""
-        if self._noisy < len(packets):
-            self._fill_with_noise(self._decode(packets))
-        frames = self._decode(packets)
+        """PTS of the first picture with a block that is not decoded; None if there is none."""
+        try:
+            if self._noisy < len(packets):
+                self._fill_with_noise(self._decode(packets))
+            frames = self._decode(packets)
+        except _UndecodableError as error:
+            return error.pts
         partial = [frame.pts for frame in frames if self._is_partial(frame) and frame.pts is not None]
+        start = packets[0].pts
+        if start is not None and all(frame.pts != start for frame in frames):
+            partial.append(start)  # FFmpeg ignores slices whose headers it cannot read
         self._fill_with_noise(frames)
         self._noisy = max(self._noisy, len(packets))
         return min(partial, default=None)
 
     def _decode(self, packets: list[Packet[VideoStream]]) -> list[VideoFrame]:
         """All frames, which must stay in memory together for each to have its own."""
-        try:
-            frames = [frame for packet in packets for frame in self._context.decode(packet)]
-            return frames + self._context.decode(None)
-        finally:
-            self._context.flush_buffers()
+        frames: list[VideoFrame] = []
+        for packet in (*packets, None):
+            try:
+                frames += self._context.decode(packet)
+            except av.FFmpegError as error:
+                self._context.flush_buffers()
+                raise _UndecodableError((packet or packets[-1]).pts) from error
+        self._context.flush_buffers()
+        return frames
 
     def _is_partial(self, frame: VideoFrame) -> bool:
         luma = _luma(frame)
