@@ -1,34 +1,31 @@
-"""Ranges and choices of single values, which their types do not say."""
+"""Ranges and choices of single values: those in the types of the service's settings, and those of a trial."""
 
 import math
-from collections.abc import Iterator
-from typing import get_args
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
 
 from vbench.config.designs import DESIGNS
-from vbench.config.schema import Config, PipelineConfig
+from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
 from vbench.errors import nearest
-from vbench.models.settings import Precision
-from vbench.pipeline.settings import HWACCELS, MAX_CALLS, FrameSize, Handoff, Mode
+from vbench.models.field_checks import Checked, OneOf
+from vbench.models.settings import ModelSettings
+from vbench.pipeline.settings import MAX_CALLS, Mode, PipelineSettings
 from vbench.video.exact_number import frame_rate
-from vbench.video.pixel_format import PixelFormat
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "design": DESIGNS,
     "mode": get_args(Mode),
-    "pipeline.handoff": get_args(Handoff),
-    "pipeline.frame_size": get_args(FrameSize),
-    "pipeline.pixel_format": get_args(PixelFormat),
-    "model.precision": get_args(Precision),
     "tracking.name": ("sqlite", "off"),
     "load.name": ("closed", TRANSFER),
 }
 
 POSITIVE = (
-    "model.batch_size",
-    "pipeline.chunk_s",
-    "pipeline.window",
-    "pipeline.decode_timeout_s",
     "video.fetch_timeout_s",
     "load.requests",
     "load.concurrency",
@@ -65,8 +62,8 @@ def value_problems(config: Config) -> Iterator[str]:
     """One sentence for each value that is out of its range or no choice."""
     yield from _single_values(config)
     yield from _costs(config)
-    yield from rate("pipeline.fps", config.pipeline.fps)
-    yield from _pipeline(config.pipeline)
+    yield from _settings("model", ModelSettings, config.model)
+    yield from _settings("pipeline", PipelineSettings, config.pipeline)
 
 
 def value_at(config: object, key: str) -> object:
@@ -98,8 +95,6 @@ def _single_values(config: Config) -> Iterator[str]:
         yield f"blocks={config.blocks} must lie between 1 and {MOST_BLOCKS}."
     if config.block < 0:
         yield f"block={config.block} must be 0 or more."
-    if not 0 < config.model.score_threshold < 1:
-        yield f"model.score_threshold={config.model.score_threshold} must lie between 0 and 1."
     if not 0 <= config.cluster.http_port <= 65535:
         yield f"cluster.http_port={config.cluster.http_port} must lie between 0 (any free one) and 65535."
 
@@ -124,18 +119,54 @@ def _costs(config: Config) -> Iterator[str]:
         yield "model.weights= names no weights: give bundled, random, a file or a model's name."
 
 
-def _pipeline(pipeline: PipelineConfig) -> Iterator[str]:
-    for name in ("frames_budget_mb", "chunk_mb"):
-        bound = getattr(pipeline, name)
-        if bound is not None and not (math.isfinite(bound) and bound > 0):
-            yield f"pipeline.{name}={bound} must be above 0, or null."
-    if pipeline.queue_length is not None and not 0 <= pipeline.queue_length <= MAX_CALLS:
-        yield (
-            f"pipeline.queue_length={pipeline.queue_length} must be 0 to {MAX_CALLS}, or null for room for"
-            " all requests of the trial."
-        )
-    if pipeline.hwaccel is not None and pipeline.hwaccel not in HWACCELS:
-        yield f"pipeline.hwaccel={pipeline.hwaccel} does not exist: {nearest(pipeline.hwaccel, HWACCELS)}."
+def _settings(section: str, kind: type, settings: object) -> Iterator[str]:
+    """What the types of a section's fields refuse. They stand in ``Annotated``; for the service, pydantic
+    runs the same checks."""
+    hints = get_type_hints(kind, include_extras=True)
+    for item in fields(kind):
+        key, value = f"{section}.{item.name}", getattr(settings, item.name)
+        hint = hints[item.name]
+        alternatives = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        is_nullable = type(None) in alternatives
+        checks = [check for part in alternatives for check in getattr(part, "__metadata__", ())]
+        if not (value is None and is_nullable):
+            yield from _refused(key, value, checks, ", or null" if is_nullable else "")
+
+
+def _refused(key: str, value: Any, checks: list[Any], or_null: str) -> Iterator[str]:
+    """A sentence if the value does not pass the checks of its type."""
+    for check in checks:
+        if isinstance(check, OneOf):
+            if value not in check.values:
+                yield f"{key}={value} does not exist: {nearest(str(value), check.values)}."
+        elif isinstance(check, Checked):
+            try:
+                check.check(value)
+            except ValueError as error:
+                yield f"{key}={value}: {error}."
+    bounds = [check for check in checks if type(check) in _COMPARISONS]
+    if bounds and isinstance(value, int) and not any(isinstance(bound, Le | Lt) for bound in bounds):
+        bounds.append(Le(MOST))
+    if bounds and not (math.isfinite(value) and all(_passes(value, bound) for bound in bounds)):
+        texts = [_COMPARISONS[type(bound)][1].format(f"{_limit(bound):,.12g}") for bound in bounds]
+        yield f"{key}={value} must be {' and '.join(texts)}{or_null}."
+
+
+_COMPARISONS: dict[type, tuple[Callable[[Any, Any], bool], str]] = {
+    Ge: (operator.ge, "{} or more"),
+    Gt: (operator.gt, "above {}"),
+    Le: (operator.le, "not above {}"),
+    Lt: (operator.lt, "below {}"),
+}
+
+
+def _limit(bound: Any) -> Any:
+    """The number in ``Ge(ge=1)``, and so on."""
+    return getattr(bound, type(bound).__name__.lower())
+
+
+def _passes(value: float, bound: Any) -> bool:
+    return _COMPARISONS[type(bound)][0](value, _limit(bound))
 
 
 def rate(key: str, text: str) -> Iterator[str]:
