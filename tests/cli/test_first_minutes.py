@@ -58,6 +58,11 @@ def test_what_runs_before_the_version_is_checked_runs_on_an_old_python(name: str
 def test_the_versions_are_those_of_the_package() -> None:
     oldest, after_newest = (".".join(map(str, pair)) for pair in (start.OLDEST, (3, start.NEWEST[1] + 1)))
     assert f'requires-python = ">={oldest},<{after_newest}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"{start.OLDEST} <= sys.version_info[:2] <= {start.NEWEST}" in (ROOT / "Makefile").read_text()
+    named = [f"3.{minor}" for minor in range(start.OLDEST[1], start.NEWEST[1] + 1)]
+    sentence = f"{', '.join(named[:-1])} or {named[-1]}"
+    for name in ("Makefile", "vbench/cli/start.py"):
+        assert f"needs {sentence}" in (ROOT / name).read_text().replace("needs Python", "needs")
 
 
 @pytest.mark.parametrize(("arguments", "package"), [([], "hydra"), (["compare", "x"], "psutil")])

@@ -50,30 +50,30 @@ def test_kinds_and_sizes_of_batches_in_turn_keep_out_of_each_others_memory(detec
 
 @needs_gpu
 @pytest.mark.parametrize("graph", [True, False])
-def test_a_gpu_leaves_crowded_frames_to_the_host(
-    detector: Detector, frames: Pictures, graph: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vbench.models.shapes.AT_ONCE", 1)
-    there = create(ModelSettings(device="cuda", cuda_graph=graph))
+def test_a_gpu_leaves_crowded_frames_to_the_host(detector: Detector, frames: Pictures, graph: bool) -> None:
+    there = ShapesDetector(ModelSettings(device="cuda", cuda_graph=graph))
+    there.at_once = 1
     there.load()
     for first, second in zip(detector.detect(frames), there.detect(frames), strict=True):
         assert len(first.classes) > 3
         agree(first, second)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.integers(2, 40))
-def test_what_is_decided_at_once_is_what_suppression_decides(seed: int, count: int, spread: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.integers(2, 40), st.sampled_from([1, AT_ONCE]))
+def test_what_is_decided_at_once_is_what_suppression_decides(
+    seed: int, count: int, spread: int, at_once: int
+) -> None:
     """Crowded or not: the frame is decided rightly, or left undecided as a whole."""
     random = np.random.default_rng(seed)
     corners = random.uniform(0, spread, (1, count, 2))
     boxes = torch.tensor(np.concatenate((corners, corners + 5), -1), dtype=torch.float32)
     # Candidates come first, as scores are in order.
     candidate = (torch.arange(count) < random.integers(1, count + 1))[None]
-    verdicts = decide_at_once(boxes, candidate)
+    verdicts = decide_at_once(boxes, candidate, at_once)
     if (verdicts == NEEDS_HOST_NMS).any():
         assert (verdicts == NEEDS_HOST_NMS).all()
     else:
-        assert candidate.sum() <= AT_ONCE
+        assert candidate.sum() <= at_once
         assert torch.equal(verdicts == KEPT, suppress(boxes, candidate, SUPPRESS_ABOVE))
 
 

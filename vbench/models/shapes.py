@@ -35,6 +35,8 @@ class ShapesDetector(TorchDetector):
 
     def __init__(self, settings: ModelSettings, threads: int = 1) -> None:
         super().__init__(settings, threads)
+        self.at_once = AT_ONCE
+        """Candidates of a frame beyond which a GPU leaves it to the host."""
         self._path = BUNDLED if settings.weights == "bundled" else Path(settings.weights)
         self._class_names: tuple[str, ...] = ()
         self._fingerprint = ""
@@ -70,7 +72,7 @@ class ShapesDetector(TorchDetector):
 
     def _choose(self, predictions: Predictions, geometry: FrameGeometry) -> Tensor:
         logits, boxes = decode(predictions[0], len(self._class_names))
-        return _select(logits, boxes, self.settings.score_threshold, geometry)
+        return _select(logits, boxes, self.settings.score_threshold, geometry, self.at_once)
 
     def kept_rows(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """bool[N, K]: the rows that are detections; frames that the GPU left open go through NMS here."""
@@ -82,7 +84,9 @@ class ShapesDetector(TorchDetector):
         return kept
 
 
-def _select(logits: Tensor, boxes: Tensor, score_threshold: float, geometry: FrameGeometry) -> Tensor:
+def _select(
+    logits: Tensor, boxes: Tensor, score_threshold: float, geometry: FrameGeometry, at_once: int
+) -> Tensor:
     """Keep each frame's best cells, drop repeats: logits [N, A, classes], boxes [N, A, 4] -> rows.
 
     A GPU is not asked how many there are: there a frame of many candidates, or whose overlaps take
@@ -97,22 +101,23 @@ def _select(logits: Tensor, boxes: Tensor, score_threshold: float, geometry: Fra
     boxes[..., 0::2].clamp_(0, geometry.width)
     boxes[..., 1::2].clamp_(0, geometry.height)
     candidate = scores >= score_threshold
-    verdicts = (
-        decide_at_once(boxes, candidate) if scores.is_cuda else suppress(boxes, candidate, SUPPRESS_ABOVE)
-    )
+    if scores.is_cuda:
+        verdicts = decide_at_once(boxes, candidate, at_once)
+    else:
+        verdicts = suppress(boxes, candidate, SUPPRESS_ABOVE)
     return pack_rows(boxes, scores, classes.gather(1, cells), verdicts)
 
 
-def decide_at_once(boxes: Tensor, candidate: Tensor) -> Tensor:
+def decide_at_once(boxes: Tensor, candidate: Tensor, at_once: int = AT_ONCE) -> Tensor:
     """What to keep of boxes [N, K, 4] and candidates bool[N, K], without waiting for the device: int[N, K].
 
-    KEPT and DROPPED are those of ``suppress``; where it takes more than AT_ONCE candidates or ROUNDS rounds,
-    all of the frame is NEEDS_HOST_NMS.
+    KEPT and DROPPED are those of ``suppress``; where it takes more than ``at_once`` candidates or ROUNDS
+    rounds, all of the frame is NEEDS_HOST_NMS.
     """
-    kept, settled = suppress_within(boxes[:, :AT_ONCE], candidate[:, :AT_ONCE], SUPPRESS_ABOVE, ROUNDS)
-    settled &= ~candidate[:, AT_ONCE:].any(-1)
+    kept, settled = suppress_within(boxes[:, :at_once], candidate[:, :at_once], SUPPRESS_ABOVE, ROUNDS)
+    settled &= ~candidate[:, at_once:].any(-1)
     verdicts = candidate.new_zeros(candidate.shape, dtype=torch.int8)
-    verdicts[:, :AT_ONCE] = kept
+    verdicts[:, :at_once] = kept
     return verdicts.masked_fill(~settled[:, None], NEEDS_HOST_NMS)
 
 

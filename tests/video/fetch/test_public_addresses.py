@@ -95,32 +95,43 @@ def test_private_addresses_are_read_from_only_if_the_service_was_deployed_so() -
 
 
 def test_the_address_that_is_checked_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that is resolved anew for each use could lead elsewhere the second time."""
-    asked: list[str] = []
+    """A name that is resolved again for each use could lead elsewhere the second time."""
+    allowed, other = "127.0.0.1", "127.0.0.2"
+    answers: list[str] = []
 
-    def rebinding(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
-        asked.append(host)
-        address = "93.184.215.14" if len(asked) == 1 else "127.0.0.1"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
-
-    connected: list[object] = []
-
-    def connect(_: object, where: object, *__: object) -> None:
-        connected.append(where)
-        raise ConnectionRefusedError(111, "refused")
+    def rebinding(_: str, port: int, **__: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0), port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    monkeypatch.setattr(http_connection, "_connect", connect)
-    target = http_connection.Target(host="rebind.example", port=80, secure=False)
-    with pytest.raises(ConnectionRefusedError):
-        http_connection.connect(
-            target,
-            lambda address, _: is_public(address),
-            http_connection.Deadline(5),
-            connect_s=1,
-            silence_s=1,
-        )
-    assert (asked, connected) == (["rebind.example"], [("93.184.215.14", 80)])
+    with (
+        socket.create_server((allowed, 0)) as server,
+        socket.create_server((other, server.getsockname()[1])) as elsewhere,
+    ):
+        target = http_connection.Target(host="rebind.example", port=server.getsockname()[1], secure=False)
+
+        def connect() -> http_connection.DeadlineSocket:
+            return http_connection.connect(
+                target,
+                lambda address, _: str(address) == allowed,
+                http_connection.Deadline(5),
+                connect_s=1,
+                silence_s=1,
+            )
+
+        answers[:] = [allowed, other]
+        connect().end()
+        accepted, _ = server.accept()
+        accepted.close()
+        assert answers == [other]
+
+        answers[:] = [other, allowed]
+        with pytest.raises(http_connection.RefusedAddressError):
+            connect()
+        assert answers == [allowed]
+        for listener in (server, elsewhere):
+            listener.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
 
 
 ASK_A_PUBLIC_ADDRESS_OF_THIS_MACHINE = """

@@ -365,10 +365,10 @@ def test_a_reader_that_was_taken_over_can_send_data_alone() -> None:
         for evil in (
             *(Evil(), subprocess.Popen, io.BytesIO, ReaderServer, os.system, np.dtype("O")),
             *(
-                Made(messages._ratio, "1e999999999", 1),
-                Made(messages._array, "|O", (1,), b"12345678"),
+                Made(messages.ratio_of, "1e999999999", 1),
+                Made(messages.array_over, "|O", (1,), b"12345678"),
             ),
-            *(Made(messages._array, "|u1", (1 << 40,), b""), Made(np.empty, 1000), np.array([None])),
+            *(Made(messages.array_over, "|u1", (1 << 40,), b""), Made(np.empty, 1000), np.array([None])),
         ):
             send(theirs, "planned", evil)
             with pytest.raises(ForeignTypeError):
@@ -382,7 +382,7 @@ def test_a_reader_that_was_taken_over_can_send_data_alone() -> None:
             handle = os.memfd_create("x", os.MFD_ALLOW_SEALING)
             os.write(handle, content)
             if seals:
-                messages.fcntl.fcntl(handle, messages.fcntl.F_ADD_SEALS, messages._SEALS)
+                messages.fcntl.fcntl(handle, messages.fcntl.F_ADD_SEALS, messages.SEALS)
             socket.send_fds(theirs, [head.encode()], [handle])
             os.close(handle)
             with pytest.raises(ForeignTypeError):

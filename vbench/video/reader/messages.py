@@ -30,7 +30,7 @@ VALUE_BYTES = 64 << 20
 
 _ARRAY_TYPES = frozenset({"|b1", "|u1", "|i1", "<i4", "<i8", "<u4", "<u8", "<f4", "<f8"})
 
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class ForeignTypeError(Exception):
     """A message contains something that no reader sends."""
 
 
-def _array(dtype: str, shape: tuple[int, ...], buffer: Any) -> npt.NDArray[Any]:
+def array_over(dtype: str, shape: tuple[int, ...], buffer: Any) -> npt.NDArray[Any]:
     """An array over memory that came with the message."""
     if dtype not in _ARRAY_TYPES:
         raise ForeignTypeError(f"an array of {dtype}")
@@ -62,13 +62,14 @@ def _array(dtype: str, shape: tuple[int, ...], buffer: Any) -> npt.NDArray[Any]:
     return flat.reshape(shape)
 
 
-def _ratio(numerator: int, denominator: int) -> Fraction:
+def ratio_of(numerator: int, denominator: int) -> Fraction:
+    """A fraction that came with the message; ForeignTypeError if it has other parts than integers."""
     if type(numerator) is not int or type(denominator) is not int:
         raise ForeignTypeError("a fraction of something other than integers")
     return Fraction(numerator, denominator)
 
 
-_CONSTRUCTORS: dict[str, Callable[..., Any]] = {"_array": _array, "_ratio": _ratio}
+_CONSTRUCTORS: dict[str, Callable[..., Any]] = {"array_over": array_over, "ratio_of": ratio_of}
 
 
 class _Pickler(pickle.Pickler):
@@ -76,9 +77,9 @@ class _Pickler(pickle.Pickler):
         """Arrays and fractions by this module's own constructors, which check their arguments."""
         if type(value) is np.ndarray:
             plain = np.ascontiguousarray(value)
-            return _array, (plain.dtype.str, plain.shape, pickle.PickleBuffer(plain.data))
+            return array_over, (plain.dtype.str, plain.shape, pickle.PickleBuffer(plain.data))
         if type(value) is Fraction:
-            return _ratio, (value.numerator, value.denominator)
+            return ratio_of, (value.numerator, value.denominator)
         return NotImplemented
 
 
@@ -106,7 +107,7 @@ def send(connection: socket.socket, kind: str, value: Any = None) -> None:
             rest = view
             while rest:
                 rest = rest[os.write(handle, rest) :]
-        fcntl.fcntl(handle, fcntl.F_ADD_SEALS, _SEALS)
+        fcntl.fcntl(handle, fcntl.F_ADD_SEALS, SEALS)
         head = ":".join([kind, *(str(len(view)) for view in views)]).encode()
         if len(head) > MESSAGE_BYTES:
             raise ForeignTypeError(f"{kind} has {len(buffers)} arrays")
@@ -131,7 +132,7 @@ def receive(connection: socket.socket) -> tuple[str, Any] | None:
         lengths = [int(size) for size in sizes]
         if lengths[0] > VALUE_BYTES:
             raise ForeignTypeError("a value that is far too large")
-        if fcntl.fcntl(handles[0], fcntl.F_GET_SEALS) & _SEALS != _SEALS:
+        if fcntl.fcntl(handles[0], fcntl.F_GET_SEALS) & SEALS != SEALS:
             raise ForeignTypeError("a message that could still be changed")
         if os.fstat(handles[0]).st_size != sum(lengths):
             raise ForeignTypeError("a message whose size differs from what it announces")
