@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.runs import ROOT
 from vbench.config.option_files import find_option_files
 from vbench.errors import ConfigError
 from vbench.run.compose import Composition, compose_one, compose_trials
@@ -102,6 +103,14 @@ def test_a_study_names_its_design_and_the_command_line_wins(tmp_path: Path) -> N
     assert (len(found.arms), found.configs[0].design) == (4, "full")
 
 
+def test_the_example_screens_four_settings_in_eight_arms() -> None:
+    files = find_option_files(str(ROOT / "examples/own_options/vbench_conf"))
+    study = compose_trials(["+experiments=which_settings"], multirun=False, files=files)
+    assert {config.cluster.name for config in study.configs} == {"local"}
+    assert len({planned.arm for planned in plan(study)}) == 8
+    assert len(plan(study)) == 16
+
+
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
@@ -110,7 +119,10 @@ def test_a_study_names_its_design_and_the_command_line_wins(tmp_path: Path) -> N
             ["mode=chunked,combined", "pipeline.window=1,2,4", "design=fractional"],
             "pipeline.window=1,2,4 has 3 values, and design=fractional takes two of each key",
         ),
-        (["mode=chunked,combined", "design=full,oneway"], "a sweep has one design, such as design=oneway"),
+        (
+            ["mode=chunked,combined", "design=full,oneway"],
+            "a sweep has one design: give one, such as design=oneway",
+        ),
         (["design=oneway"], "design=oneway is for keys with several values"),
         (["mode=chunked,combined", "mode=combined,chunked"], "mode is swept twice"),
     ],

@@ -78,7 +78,7 @@ def test_a_sweep_that_is_stopped_goes_on_to_valid_trials_that_mlflow_has(
     workplace: Workplace, wait_for: Wait
 ) -> None:
     folder = workplace.folder / "swept"
-    arms = ["runtime=oss,anyscale", "blocks=1", *SCENE, *SMALL, "hydra.sweep.dir=swept"]
+    arms = ["runtime=oss,anyscale", "design=oneway", "blocks=1", *SCENE, *SMALL, "hydra.sweep.dir=swept"]
     run = workplace.start("--multirun", *arms)
     wait_for(run, "trial 2 of 2")
     wait_for(run, "starting Ray")
@@ -104,7 +104,12 @@ def test_a_sweep_that_is_stopped_goes_on_to_valid_trials_that_mlflow_has(
     assert trials[0] == before
     assert sorted(trials, key=lambda trial: trial.started) == trials
     assert read_trial(folder / "earlier" / "1-1").status == "interrupted"
-    assert json.loads((folder / "comparison.json").read_text())
+    screening = json.loads((folder / "comparison.json").read_text())["screening"]
+    (setting,) = screening["metrics"][0]["settings"]
+    assert (setting["key"], setting["baseline"], setting["value"]) == ("runtime", "oss", "anyscale")
+    assert setting["effect"]["direction"] == "one block: no interval"
+    assert (folder / "effects.png").exists()
+    assert "The change is not shown to matter." in output
     for trial in trials:
         _is_whole(trial)
     asked = {

@@ -10,11 +10,13 @@ from typing import Any
 
 from tests.support import records
 from vbench.analysis.bottleneck import find_bottleneck
+from vbench.config.designs import FULL, arms
 from vbench.record.files import MACHINES, NODES, REQUESTS, SPANS, SWEEP, TRIAL, write_json, write_lines
 from vbench.record.measurements import Measurements
 from vbench.record.network import Link
 from vbench.record.requests import Request, SpanLine
 from vbench.record.samples import NodeSample
+from vbench.record.sweep_design import sweep_design
 from vbench.record.trial import Rule
 
 NODES_OF_PUBLISHED = ("head", "gpu", "chunk1", "chunk2", "decode")
@@ -41,12 +43,15 @@ def write_sweep(
     swept: Mapping[str, Iterable[str]],
     blocks: int,
     latency: Latency,
+    design: str = FULL,
     **changes: Callable[[Mapping[str, str], int], Any],
 ) -> Path:
-    """A sweep of all combinations, in blocks; ``changes`` make fields of a trial from settings and block."""
-    combinations: list[dict[str, str]] = [{}]
-    for key, options in swept.items():
-        combinations = [{**one, key: option} for one in combinations for option in options]
+    """A sweep of this design, in blocks; ``changes`` make fields of a trial from settings and block."""
+    values = {key: tuple(options) for key, options in swept.items()}
+    combinations = [
+        {key: values[key][level] for key, level in zip(values, levels, strict=True)}
+        for levels in arms(design, values)
+    ]
     plan, number = [], 0
     for block in range(blocks):
         for settings in combinations:
@@ -67,6 +72,7 @@ def write_sweep(
         "arguments": ["--multirun"],
         "blocks": blocks,
         "trials": plan,
+        **({} if design == FULL else {"design": asdict(sweep_design(design, values))}),
     }
     (folder / SWEEP).write_text(json.dumps(sweep))
     return folder
@@ -88,6 +94,7 @@ def write_trial(
         "requests": float(len(requests)),
         "latency_mean_s": sum(r.latency_s for r in requests) / len(requests),
         "makespan_s": last - first,
+        "throughput_requests_per_s": len(requests) / (last - first),
         "wire_mb_per_request": 520.0,
         "sent_over_needed": 1.04,
     }

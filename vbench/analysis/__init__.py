@@ -16,11 +16,12 @@ __all__ = ["Comparison", "compare_sweep", "render_again", "show", "write"]
 
 PAGE = "comparison.md"
 
+EFFECTS = ("effects.png", "Change in mean latency by each setting")
 LATENCY = ("latency.png", "Latency of every request, and of every block")
 BREAKDOWN = ("stages.png", "Where the time of a request went")
 TRANSFER_RATE = ("rate.png", "Transfer rate by number of connections")
 NICS = "nics-"
-PICTURES = (LATENCY[0], BREAKDOWN[0], TRANSFER_RATE[0], f"{NICS}*.png")
+PICTURES = (EFFECTS[0], LATENCY[0], BREAKDOWN[0], TRANSFER_RATE[0], f"{NICS}*.png")
 """Files in a folder that count as plots of an earlier comparison."""
 
 
@@ -98,14 +99,21 @@ def _write_page(comparison: Comparison, folder: Path, pictures: Sequence[tuple[P
 
 def _plots(comparison: Comparison, folder: Path) -> Iterator[tuple[Path, str]]:
     """Each plot that needs no trial, with its caption, drawn and written when the iterator gets to it."""
-    from vbench.analysis.report import plot_transfer_rate, plots
+    from vbench.analysis.report import plot_effects, plot_transfer_rate, plots
 
     if not comparison.scenarios:
         return
+    if comparison.screening is not None:
+        name, caption = EFFECTS
+        path = plot_effects.effects(comparison.screening, folder / name)
+        if path is not None:
+            yield path, caption
     name, caption = LATENCY
     yield plots.latency(comparison, folder / name), caption
     name, caption = BREAKDOWN
     yield plots.stages(comparison, folder / name), caption
+    if comparison.screening is not None:
+        return
     name, caption = TRANSFER_RATE
     path = plot_transfer_rate.rate(comparison, folder / name)
     if path is not None:
@@ -116,6 +124,8 @@ def _nic_plots(comparison: Comparison, folder: Path) -> Iterator[tuple[Path, str
     """The plot of the NICs of each scenario, with its caption."""
     from vbench.analysis.report import plot_nics
 
+    if comparison.screening is not None:
+        return  # its arms are more than fit a picture
     for number, scenario in enumerate(comparison.scenarios):
         path = plot_nics.links(scenario, folder / f"{NICS}{number}.png")
         if path is not None:

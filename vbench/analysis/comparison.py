@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vbench.analysis import bottleneck, comparability, interleaving, provenance
+from vbench.analysis import comparability, interleaving, provenance, screening
 from vbench.analysis.arms import (
     RUNTIME_KEYS,
     Pair,
@@ -19,17 +19,14 @@ from vbench.analysis.arms import (
     value_of,
 )
 from vbench.analysis.audit import AuditedTrial, audit
-from vbench.analysis.blocks import LATENCY, Blocks, ScenarioTrials, counts, group, label, table
-from vbench.analysis.latency_breakdown import latency_breakdown
+from vbench.analysis.blocks import ScenarioTrials, counts, group, table
 from vbench.analysis.placeholders import placeholders
-from vbench.analysis.results import Arm, Comparison, ExcludedTrial, Provenance, Scenario, Table, TrialResult
-from vbench.analysis.statistics import WANTED_POINTS, mean
-from vbench.analysis.transfer_rate import transfer_rate
+from vbench.analysis.results import Comparison, Provenance
+from vbench.analysis.statistics import WANTED_POINTS
+from vbench.analysis.trial_results import caveats, excluded_trials, scenario_results
 from vbench.analysis.trials import SweepTrial, TrialSet
 from vbench.errors import ChangedRecordError, ConfigError, VbenchError, first_line
-from vbench.record.files import RecordError, read_requests, read_spans
-from vbench.record.trial import Trial, result_caveats
-from vbench.validity import rule_bounds, speed
+from vbench.record.files import RecordError
 
 
 def compare(
@@ -40,6 +37,8 @@ def compare(
     wanted_points: float = WANTED_POINTS,
 ) -> Comparison | None:
     """Compare arms over blocks; None if neither arm is named and no swept key has a default.
+
+    If no arm is named and the sweep's design screens settings, the comparison has the effect of each.
 
     Every record is audited first; one that is not what its trial wrote does not count. Scenarios come from
     all trials of these arms, including invalid ones and those that were only planned: a row without valid
@@ -72,6 +71,8 @@ def _compare(
     wanted_points: float,
 ) -> Comparison | None:
     trial_set = replace(trial_set, trials=[trial.measured for trial in audited])
+    if trial_set.design.screens and sides == (None, None):
+        return screening.screen(trial_set, origin, across, wanted_points)
     every = [*trial_set.trials, *placeholders(trial_set)]
     wanted = pairs([measured.trial for measured in every], trial_set.swept, *sides)
     if not wanted:
@@ -99,9 +100,11 @@ def _compare(
     return Comparison(
         name=trial_set.name,
         tables=tables,
-        scenarios=tuple(_scenario(scenario, arms, titles) for scenario in groups if any(scenario.valid)),
-        excluded=tuple(_excluded(trial_set)),
-        notes=tuple(dict.fromkeys([*notes, *_caveats(usable, tables)])),
+        scenarios=tuple(
+            scenario_results(scenario, arms, titles) for scenario in groups if any(scenario.valid)
+        ),
+        excluded=tuple(excluded_trials(trial_set)),
+        notes=tuple(dict.fromkeys([*notes, *caveats(usable, tables)])),
         provenance=origin,
     )
 
@@ -178,89 +181,3 @@ def _refuse_apart(
         f"no trial of {titles[new]} has a counterpart of {titles[old]}: they also differ in {keys}. Name"
         " these keys in both --baseline and --candidate, or compare other arms"
     )
-
-
-def _scenario(of: ScenarioTrials, arms: Sequence[Settings], titles: Sequence[str]) -> Scenario:
-    columns = zip(titles, arms, of.valid, strict=True)
-    return Scenario(
-        name=of.name, arms=tuple(_arm(title, arm, blocks) for title, arm, blocks in columns if blocks)
-    )
-
-
-def _arm(name: str, settings: Settings, blocks: Blocks) -> Arm:
-    trials = tuple(_trial_result(label(block), measured) for block, measured in blocks.items())
-    return Arm(
-        name=name,
-        settings=dict(settings),
-        latency=mean([trial.latency_mean_s for trial in trials]),
-        trials=trials,
-        transfer_rate=transfer_rate([measured.trial for measured in blocks.values()]),
-    )
-
-
-def _trial_result(block: str, measured: SweepTrial) -> TrialResult:
-    requests = read_requests(measured.folder)
-    spans = read_spans(measured.folder)
-    return TrialResult(
-        folder=measured.trial.folder,
-        block=block,
-        latency_mean_s=measured.trial.metrics[LATENCY],
-        latencies_s=tuple(request.latency_s for request in requests),
-        parts_s=latency_breakdown(requests, spans),
-        metrics=dict(measured.trial.metrics),
-        phases_s=dict(measured.trial.phases_s),
-        bottleneck=bottleneck.of_record(measured.trial, measured.folder),
-        loosened=tuple(rule_bounds.loosened(measured.trial.config)),
-    )
-
-
-def _excluded(trial_set: TrialSet) -> list[ExcludedTrial]:
-    out = [
-        ExcludedTrial(
-            folder=measured.trial.folder,
-            arm=measured.trial.arm,
-            block=str(measured.trial.block + 1),
-            reason=_reason(measured.trial),
-        )
-        for measured in trial_set.trials
-        if not counts(measured.trial)
-    ]
-    out += [
-        ExcludedTrial(
-            folder=missing.folder,
-            arm=missing.arm,
-            block="" if missing.block is None else str(missing.block + 1),
-            reason=missing.reason,
-        )
-        for missing in trial_set.missing
-    ]
-    return out
-
-
-def _reason(trial: Trial) -> str:
-    if trial.error:
-        return trial.error
-    return "; ".join(rule.line for rule in trial.broken) or "it has no mean latency"
-
-
-def _caveats(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
-    """What a reader must know before drawing conclusions from the tables."""
-    lines = []
-    if not trials:
-        lines.append(
-            "No trial of these arms is valid, so there is nothing to compare. The excluded trials say why."
-        )
-    if any(row.improvement and row.improvement.blocks == 1 for table in tables for row in table.rows):
-        lines.append(
-            "One block: no confidence interval, so differences may be noise. Run several with blocks=5."
-        )
-    if any(len(trial.config["cluster"]["nodes"]) == 1 for trial in trials):
-        lines.append(
-            "On one node there are no connections between nodes, so the runtime setting has no effect."
-        )
-    lines += [*result_caveats(trials), *rule_bounds.caveats(trials), *speed.caveats(trials)]
-    scales = sorted({trial.network.scale for trial in trials if trial.network})
-    if scales:
-        text = " and ".join(f"1/{scale:g} of the rates" if scale != 1 else "the rates" for scale in scales)
-        lines.append(f"Measured on an emulated cluster: its links have {text} in its configuration.")
-    return lines

@@ -3,7 +3,7 @@
 Versions: 3 is the first that is read. 4 names fields as the rest of vbench does (``trials`` were ``points``,
 ``excluded`` and ``uncounted`` were ``left_out``, ``secondary`` was ``beside``, ``transfer_rate`` was
 ``reached``, ``bottleneck`` was ``limits``) and the verdict "inconclusive", which was "not told apart". The
-numbers are the same.
+numbers are the same. 5 has ``screening``, which is null unless the sweep's design screens settings.
 """
 
 import json
@@ -18,8 +18,8 @@ from vbench.record.files import DamagedError, RecordError, read_json, write_json
 from vbench.record.typed_json import reader
 
 DATA = "comparison.json"
-DATA_VERSION = 4
-READABLE = (3, DATA_VERSION)
+DATA_VERSION = 5
+READABLE = (3, 4, DATA_VERSION)
 
 RENAMED = {
     "points": "trials",
@@ -55,17 +55,27 @@ def read(folder: Path) -> Comparison:
         data = read_json(path)
     except FileNotFoundError as error:
         raise RecordError(f"{folder} holds no {DATA}") from error
-    version = data.pop("version", None) if isinstance(data, dict) else None
+    version = data.get("version") if isinstance(data, dict) else None
     if version not in READABLE:
-        readable = " and ".join(map(str, READABLE))
-        raise RecordError(f"{path} has version {version}; this vbench reads versions {readable}")
-    try:
-        comparison: Comparison = reader(Comparison)(
-            data if version == DATA_VERSION else _from_version_3(data)
+        *earlier, last = map(str, READABLE)
+        raise RecordError(
+            f"{path} has version {version}; this vbench reads versions {', '.join(earlier)} and {last}"
         )
+    try:
+        current = as_current(data)
+        del current["version"]
+        comparison: Comparison = reader(Comparison)(current)
     except ValueError as error:
         raise DamagedError(f"{path} is damaged: {error}") from error
     return comparison
+
+
+def as_current(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of any readable version holds, as the current version has it; the numbers are the same."""
+    new = {key: value for key, value in data.items() if key != "version"}
+    if data["version"] == READABLE[0]:
+        new = _from_version_3(new)
+    return {"version": DATA_VERSION, "screening": None, **new}
 
 
 def _from_version_3(data: Any) -> Any:
@@ -95,5 +105,5 @@ def _from_version_3(data: Any) -> Any:
 def upgrade(path: Path) -> None:
     """Rewrite a file of an earlier version in the current one; the numbers stay as they are."""
     data = json.loads(path.read_text())
-    if data.pop("version") != DATA_VERSION:
-        write_json(path, {"version": DATA_VERSION, **_from_version_3(data)})
+    if data["version"] != DATA_VERSION:
+        write_json(path, as_current(data))

@@ -7,6 +7,7 @@ from typing import Any
 
 from vbench.analysis.arms import Settings
 from vbench.analysis.drift import Drift
+from vbench.analysis.screening_results import Screening
 from vbench.analysis.statistics import Improvement, LeaveOneOut, Mean
 from vbench.analysis.transfer_rate import TransferRate
 from vbench.record.bottleneck import Bottleneck
@@ -192,10 +193,12 @@ class Comparison:
     notes: Sequence[str]
     """What a reader must know in addition to the numbers."""
     provenance: Provenance
+    screening: Screening | None = None
+    """Of a sweep whose design screens settings. A one-way design has tables too, a fractional one none."""
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The improvements and their intervals, by names that MLflow accepts."""
+        """The improvements and changes, and their intervals, by names that MLflow accepts."""
         values: dict[str, float] = {}
         for table in self.tables:
             for row in table.rows:
@@ -206,6 +209,8 @@ class Comparison:
                 if row.improvement.low_percent is not None and row.improvement.high_percent is not None:
                     values[f"improvement_low_percent/{suffix}"] = row.improvement.low_percent
                     values[f"improvement_high_percent/{suffix}"] = row.improvement.high_percent
+        if self.screening is not None:
+            values |= {_allowed(name): value for name, value in self.screening.values().items()}
         return values
 
     def inconclusive(self, percent: float) -> list[tuple[Table, TableRow]]:

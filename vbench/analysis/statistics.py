@@ -16,6 +16,9 @@ MOST_BLOCKS = 1000
 WANTED_POINTS = 8.0
 """Default for the half-width that an interval should have, in percentage points of improvement."""
 
+NO_SCATTER = 1e-12
+"""Less than this, on the log scale, is rounding."""
+
 Verdict = Literal["faster", "slower", "inconclusive", "one block: no interval"]
 
 
@@ -171,7 +174,7 @@ def blocks_for_precision(logs: Sequence[float], points: float = WANTED_POINTS) -
     """
     centre, spread = statistics.fmean(logs), statistics.stdev(logs)
     for blocks in range(2, MOST_BLOCKS + 1):
-        if _points(centre, _t_quantile(blocks - 1) * spread / math.sqrt(blocks)) <= points:
+        if _points(centre, t_quantile(blocks - 1) * spread / math.sqrt(blocks)) <= points:
             return blocks
     return None
 
@@ -191,11 +194,20 @@ def mean(values: Sequence[float]) -> Mean:
 
 def half_width(values: Sequence[float]) -> float:
     """Half the width of the mean's 95% interval: t(n - 1) * s / sqrt(n), for n of at least 2."""
-    return _t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def p_value(value: float, standard_error: float, degrees: int) -> float:
+    """Two-sided p of a t test that the true value is 0; without any scatter 0, or 1 for a value of 0."""
+    if standard_error <= NO_SCATTER:
+        return 1.0 if abs(value) <= NO_SCATTER else 0.0
+    from scipy.stats import t
+
+    return float(2 * t.sf(abs(value) / standard_error, degrees))
 
 
 @functools.cache
-def _t_quantile(degrees: int) -> float:
+def t_quantile(degrees: int) -> float:
     """The quantile of the t distribution that bounds a two-sided interval of ``CONFIDENCE``."""
     from scipy.stats import t  # takes a second, which only a comparison should cost
 

@@ -1,19 +1,19 @@
 """Reads the trials to compare from a sweep's folder, or from the runs of an MLflow experiment."""
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vbench.errors import ConfigError, TrackingError, first_line, nearest
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, TRIAL, RecordError, read_trial
 from vbench.record.ledger import HASHED
+from vbench.record.sweep_design import SweepDesign
 from vbench.record.trial import Trial
-from vbench.record.typed_json import anything, loads
+from vbench.record.typed_json import anything, loads, reader
 from vbench.tracking.mlflow import unusable_outputs
 
 
@@ -58,27 +58,29 @@ class TrialSet:
     missing: Sequence[MissingTrial]
     sweep_id: str = ""
     """Empty for an experiment."""
+    design: SweepDesign = field(default_factory=SweepDesign)
+    """A full one for an experiment."""
     folder: Path = Path()
     """Of the sweep; for an experiment, the outputs folder that holds its database."""
 
 
 def read_sweep(folder: Path) -> TrialSet:
     """All trials of a sweep; RecordError if the folder is not that of a sweep, or holds no readable trial."""
-    swept, planned = _plan(folder)
+    plan = _plan(folder)
     trials: list[SweepTrial] = []
     missing: list[MissingTrial] = []
-    for plan in planned:
-        path = folder / plan.folder
+    for planned in plan.trials:
+        path = folder / planned.folder
         try:
             trials.append(SweepTrial(trial=read_trial(path), sweep=""))
         except RecordError as error:
-            reason = _brief(error, path) if (path / TRIAL).exists() else plan.reason
+            reason = _brief(error, path) if (path / TRIAL).exists() else planned.reason
             missing.append(
                 MissingTrial(
-                    folder=plan.folder,
-                    arm=plan.arm,
-                    block=plan.block,
-                    settings=plan.settings,
+                    folder=planned.folder,
+                    arm=planned.arm,
+                    block=planned.block,
+                    settings=planned.settings,
                     reason=reason,
                 )
             )
@@ -89,17 +91,28 @@ def read_sweep(folder: Path) -> TrialSet:
         raise RecordError(f"{folder} holds no trial yet: there is nothing to compare")
     return TrialSet(
         name=folder.resolve().name,
-        swept=swept,
+        swept=plan.swept,
         trials=_in_order(trials),
         missing=missing,
-        sweep_id=str(json.loads((folder / SWEEP).read_text()).get("sweep_id", "")),
+        sweep_id=plan.sweep_id,
+        design=plan.design,
         folder=folder,
     )
 
 
-def _plan(folder: Path) -> tuple[tuple[str, ...], list[MissingTrial]]:
-    """Keys that a sweep varies, and its trials, none of them read yet. For an older sweep, which has no list
-    of them, those that left a record."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What ``sweep.json`` says."""
+
+    swept: tuple[str, ...]
+    trials: Sequence[MissingTrial]
+    """None of them read yet. For an older sweep, which has no list of them, those that left a record."""
+    sweep_id: str
+    design: SweepDesign
+
+
+def _plan(folder: Path) -> _Plan:
+    """The plan of a sweep; RecordError if the folder holds none that can be read."""
     path = folder / SWEEP
     try:
         plan = anything(loads(path.read_text()))
@@ -111,12 +124,21 @@ def _plan(folder: Path) -> tuple[tuple[str, ...], list[MissingTrial]]:
         raise RecordError(f"{path} is damaged: {error}") from error
     try:
         swept = tuple(str(key) for key in plan["swept"])
-        if "trials" in plan:
-            return swept, [_planned(item, swept) for item in plan["trials"]]
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return _Plan(
+            swept=swept,
+            trials=[_planned(item, swept) for item in plan["trials"]]
+            if "trials" in plan
+            else _recorded(folder),
+            sweep_id=str(plan.get("sweep_id", "")),
+            design=reader(SweepDesign)(plan.get("design", {})),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise RecordError(f"{path} is not the plan of a sweep, or of another version of vbench") from error
+
+
+def _recorded(folder: Path) -> list[MissingTrial]:
     names = sorted(path.parent.name for path in folder.glob(f"*/{TRIAL}"))
-    return swept, [MissingTrial(folder=name, arm="", block=None, settings={}, reason="") for name in names]
+    return [MissingTrial(folder=name, arm="", block=None, settings={}, reason="") for name in names]
 
 
 def _planned(item: Mapping[str, Any], swept: Sequence[str]) -> MissingTrial:

@@ -28,6 +28,9 @@ from vbench.errors import ConfigError, VbenchError, nearest
 from vbench.record.files import RecordError
 from vbench.run.progress import Display
 
+GATES = ("--fail-on-regression", "--require-non-inferior")
+"""Options that take a bound in percent."""
+
 NAME_CHARACTERS = 100
 """Longest name of an arm in a folder's name, which file systems limit to 255 bytes."""
 
@@ -45,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
         prog="vbench compare",
         description="Compare two arms over the blocks of a sweep: tables, plots, and verdicts with confidence"
         " intervals. Without --baseline and --candidate, the candidate is runtime=anyscale (or 15"
-        " runtime.connections, or the last label), compared with each other value of that key.",
+        " runtime.connections, or the last label), compared with each other value of that key. For a sweep"
+        " with design=oneway or fractional: the effect of each setting.",
         epilog="Exit status: 0 compared; 2 bad input, trials that are not comparable, or too few blocks for"
         " --fail-on-regression; 3 MLflow could not be read or written; 4 a candidate is slower than"
         " --fail-on-regression or --require-non-inferior allows; 5 non-inferiority was not shown"
@@ -142,8 +146,8 @@ def _run(options: argparse.Namespace) -> int:
     for kind in across:
         if kind not in ASPECTS:
             raise ConfigError(f"--across {kind} does not exist: {nearest(kind, ASPECTS)}")
-    for option in ("--fail-on-regression", "--require-non-inferior"):
-        bound = getattr(options, option.removeprefix("--").replace("-", "_"))
+    for option in GATES:
+        bound = _bound(options, option)
         if bound is not None and not (math.isfinite(bound) and bound >= 0):
             raise ConfigError(f"{option} {bound:g} must be a percentage of 0 or more")
     if not (math.isfinite(options.half_width) and options.half_width > 0):
@@ -161,12 +165,29 @@ def _run(options: argparse.Namespace) -> int:
                 f"{trial_set.name} varies neither runtime nor runtime.connections nor label. Name two arms"
                 f" with --baseline KEY=VALUE --candidate KEY=VALUE"
             )
+        if comparison.screening is not None and not comparison.tables:
+            _refuse_gates(options)
         files = write(comparison, out)
         show(display.console, comparison)
         display.say(f"written    {files[0]} and {len(files) - 1} other files")
         if options.log:
             _log(options.folder, options.outputs, trial_set, files, comparison)
     return status(comparison, options.fail_on_regression, options.require_non_inferior)
+
+
+def _refuse_gates(options: argparse.Namespace) -> None:
+    """ConfigError for a gate on a fractional design, which compares no two arms."""
+    for option in GATES:
+        if _bound(options, option) is not None:
+            raise ConfigError(
+                f"{option} judges a candidate against a baseline, and design=fractional has none: leave it"
+                f" out, or run a sweep of the two arms"
+            )
+
+
+def _bound(options: argparse.Namespace, option: str) -> float | None:
+    bound: float | None = getattr(options, option.removeprefix("--").replace("-", "_"))
+    return bound
 
 
 def _render(options: argparse.Namespace, display: Display) -> int:

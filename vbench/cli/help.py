@@ -27,6 +27,7 @@ Run:
   vbench video=file video.path=clip.mp4         use a video of your own
   vbench --multirun mode=chunked,combined runtime=oss,anyscale    run a sweep: every combination once
   vbench +experiments=anyscale_vs_oss blocks=2  run a study: every arm once per block, in random order
+  vbench --multirun design=oneway KEY=A,B ...   change one key at a time; design=fractional: many, in few arms
   vbench resume=SWEEP_FOLDER                    finish a sweep that was stopped
 
 Commands:

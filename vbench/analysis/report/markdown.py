@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vbench.analysis.report import explanations, formatting
+from vbench.analysis.report import explanations, formatting, markdown_screening
 from vbench.analysis.report.markdown_details import details
 from vbench.analysis.report.markdown_table import head, row
 from vbench.analysis.results import Comparison, Provenance, Table
@@ -21,9 +21,12 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
     yield f"# {_title(comparison)}"
     yield ""
     yield f"From `{comparison.name}`, by `vbench compare`."
-    for table in comparison.tables:
-        yield from ("", *_table(table))
-    yield from ("", explanations.METHOD)
+    if comparison.screening is not None:
+        yield from ("", *markdown_screening.section(comparison.screening))
+    else:
+        for table in comparison.tables:
+            yield from ("", *_table(table))
+        yield from ("", explanations.METHOD)
     yield from _notes(comparison)
     yield from _secondary(comparison)
     yield from _stability(comparison)
@@ -38,6 +41,8 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
 
 
 def _title(comparison: Comparison) -> str:
+    if comparison.screening is not None:
+        return markdown_screening.title(comparison.screening)
     candidates = dict.fromkeys(table.candidate for table in comparison.tables)
     baselines = dict.fromkeys(table.baseline for table in comparison.tables)
     return f"{', '.join(candidates)} against {', '.join(baselines)}"

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from vbench.analysis.report import formatting
+from vbench.analysis.report import formatting, screening_terminal
 from vbench.analysis.results import Comparison, ExcludedTrial, Table
 
 COLOURS = {"faster": "green", "slower": "red"}
@@ -25,20 +25,11 @@ SHORT = {
 
 def show(console: Console, comparison: Comparison) -> None:
     """Print the tables, the bottleneck of each arm, and everything that qualifies the numbers."""
-    for table in comparison.tables:
-        console.print()
-        console.print(_grid(table))
-    console.print(
-        Text(
-            "Improvement: how much lower the candidate's latency is, paired by block."
-            " ± and [ ]: 95% intervals over n blocks."
-        ),
-        soft_wrap=True,
-    )
-    for line in _rows(comparison):
-        console.print(Text(line), soft_wrap=True)
-    if comparison.scenarios:
-        console.print(_bottlenecks(comparison))
+    if comparison.screening is not None:
+        # Its arms are many: what is known of each of them is on the page.
+        screening_terminal.show(console, comparison.screening)
+    else:
+        _show_tables(console, comparison)
     provenance = comparison.provenance
     console.print(Text(provenance.ledger), soft_wrap=True)
     for fault in provenance.faults:
@@ -53,6 +44,23 @@ def show(console: Console, comparison: Comparison) -> None:
         console.print(Text(f"excluded: {_name(trial)}: {trial.reason}", "yellow"), soft_wrap=True)
     if len(comparison.excluded) > EXCLUDED_SHOWN:
         console.print(Text(f"excluded: {len(comparison.excluded) - EXCLUDED_SHOWN} more", "yellow"))
+
+
+def _show_tables(console: Console, comparison: Comparison) -> None:
+    for table in comparison.tables:
+        console.print()
+        console.print(_grid(table))
+    console.print(
+        Text(
+            "Improvement: how much lower the candidate's latency is, paired by block."
+            " ± and [ ]: 95% intervals over n blocks."
+        ),
+        soft_wrap=True,
+    )
+    for line in _rows(comparison):
+        console.print(Text(line), soft_wrap=True)
+    if comparison.scenarios:
+        console.print(_bottlenecks(comparison))
 
 
 def _rows(comparison: Comparison) -> Iterator[str]:
