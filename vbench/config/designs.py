@@ -42,10 +42,10 @@ def arms(design: str, values: Mapping[str, Sequence[str]]) -> list[Levels]:
         raise ConfigError(f"design={design} does not exist: {nearest(design, DESIGNS)}.")
     if design == FULL:
         _check_number(math.prod(map(len, values.values())), values)
-        return list(itertools.product(*(range(len(each)) for each in values.values())))
+        return list(itertools.product(*(range(len(levels)) for levels in values.values())))
     if not all(values.values()):
         return []
-    if not any(len(each) > 1 for each in values.values()):
+    if not any(len(levels) > 1 for levels in values.values()):
         raise ConfigError(
             f"design={design} is for keys with several values, and there are none: add some, such as"
             f" pipeline.window=2,4, or leave it out."
@@ -53,12 +53,12 @@ def arms(design: str, values: Mapping[str, Sequence[str]]) -> list[Levels]:
     if design == FRACTIONAL:
         _check_two_levels(values)
         return fractional_factorial.runs(len(values))
-    _check_number(1 + sum(len(each) - 1 for each in values.values()), values)
+    _check_number(1 + sum(len(levels) - 1 for levels in values.values()), values)
     first = (0,) * len(values)
     return [first] + [
-        (*first[:place], level, *first[place + 1 :])
-        for place, each in enumerate(values.values())
-        for level in range(1, len(each))
+        (*first[:position], level, *first[position + 1 :])
+        for position, levels in enumerate(values.values())
+        for level in range(1, len(levels))
     ]
 
 
@@ -71,13 +71,13 @@ def _check_number(arms: int, values: Mapping[str, Sequence[str]]) -> None:
 
 
 def _check_two_levels(values: Mapping[str, Sequence[str]]) -> None:
-    for key, each in values.items():
-        if len(each) != 2:
-            given = f"{len(each)} values" if len(each) > 1 else "one value"
-            pair = f"{key}={each[0]},{each[-1] if len(each) > 1 else 'OTHER'}"
+    for key, levels in values.items():
+        if len(levels) != 2:
+            given = f"{len(levels)} values" if len(levels) > 1 else "one value"
+            pair = f"{key}={levels[0]},{levels[-1] if len(levels) > 1 else 'OTHER'}"
             raise ConfigError(
-                f"{key}={','.join(each)} has {given}, and design=fractional takes two of each key: give two,"
-                f" such as {pair}, or use design=oneway."
+                f"{key}={','.join(levels)} has {given}, and design=fractional takes two of each key: give"
+                f" two, such as {pair}, or use design=oneway."
             )
     if len(values) > fractional_factorial.MOST_FACTORS:
         raise ConfigError(

@@ -58,7 +58,7 @@ class SweepDesign:
 
 def sweep_design(name: str, values: Mapping[str, Sequence[str]]) -> SweepDesign:
     """The design of this name for swept keys with these values."""
-    factors = tuple(Factor(key=key, values=tuple(each)) for key, each in values.items())
+    factors = tuple(Factor(key=key, values=tuple(levels)) for key, levels in values.items())
     if name != FRACTIONAL:
         return SweepDesign(name=name, factors=factors)
     count = len(factors)

@@ -147,8 +147,8 @@ def plan(composition: Composition, sweep_id: str = "") -> list[Planned]:
 def design_of(composition: Composition) -> SweepDesign:
     """The design of a sweep, with the values of its keys as its trials record them."""
     values: dict[str, tuple[str, ...]] = {}
-    for place, key in enumerate(composition.swept):
-        by_level = {arm.levels[place]: _value_text(arm.config, key) for arm in composition.arms}
+    for position, key in enumerate(composition.swept):
+        by_level = {arm.levels[position]: _value_text(arm.config, key) for arm in composition.arms}
         values[key] = tuple(by_level[level] for level in sorted(by_level))
     return sweep_design(composition.configs[0].design, values)
 

@@ -206,7 +206,7 @@ class Agents:
         }
         facts: dict[str, NodeFacts] = self._all("facts", start_s)
         self.runtime = [facts[name].runtime for name in self._names]
-        self.control_store = [found for name in self._names for found in facts[name].control_store]
+        self.control_store = [settings for name in self._names for settings in facts[name].control_store]
         self.hardware = {name: facts[name].hardware for name in self._names}
         clocks = {name: self._clock(name) for name in self._names}
         self._monotonic_off_s = {name: monotonic for name, (monotonic, _) in clocks.items()}

@@ -21,8 +21,8 @@ ANSWER_S = 30.0
 def of_process(role: Role, node: str, pid: int, asked: Iterable[str]) -> ProcessSettings:
     """A process of this machine by the environment that it was started with."""
     environ = procfs.environ(pid)
-    found = None if environ is None else {name: environ[name] for name in asked if name in environ}
-    return ProcessSettings(role=role, node=node, pid=pid, found=found)
+    variables = None if environ is None else {name: environ[name] for name in asked if name in environ}
+    return ProcessSettings(role=role, node=node, pid=pid, found=variables)
 
 
 def of_raylets(raylets: Sequence[NodeRuntime]) -> list[ProcessSettings]:
@@ -44,8 +44,8 @@ def of_control_store(temp_dir: str, head: NodeAddress, asked: Iterable[str]) -> 
 
 def of_this_process(node: str, asked: Iterable[str]) -> ProcessSettings:
     """The driver, which is this process."""
-    found = {name: os.environ[name] for name in asked if name in os.environ}
-    return ProcessSettings(role=Role.DRIVER, node=node, pid=os.getpid(), found=found)
+    variables = {name: os.environ[name] for name in asked if name in os.environ}
+    return ProcessSettings(role=Role.DRIVER, node=node, pid=os.getpid(), found=variables)
 
 
 def of_actors(
@@ -65,11 +65,11 @@ def of_actors(
     requests = [(role, node, request_variables(handle, names)) for role, node, handle in handles]
     if requests:
         ray.wait([request for *_, request in requests], num_returns=len(requests), timeout=ANSWER_S)
-    found = []
+    settings = []
     for role, node, request in requests:
         try:
             pid, variables = ray.get(request, timeout=0)
         except ray.exceptions.RayError:
             pid, variables = 0, None
-        found.append(ProcessSettings(role=role, node=node, pid=pid, found=variables))
-    return found
+        settings.append(ProcessSettings(role=role, node=node, pid=pid, found=variables))
+    return settings

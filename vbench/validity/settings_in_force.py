@@ -33,9 +33,9 @@ def roles(name: str, *, is_transfer: bool) -> list[Role]:
     return [role for role in readers(name) if role in there]
 
 
-def _problem(config: Config, name: str, value: str, found: Sequence[ProcessSettings]) -> str | None:
+def _problem(config: Config, name: str, value: str, settings: Sequence[ProcessSettings]) -> str | None:
     for role in roles(name, is_transfer=config.load.name == TRANSFER):
-        processes = [one for one in found if one.role == role]
+        processes = [one for one in settings if one.role == role]
         nodes = {one.node for one in processes}
         missing = [node for node in config.cluster.nodes if role in ON_EVERY_NODE and node not in nodes]
         if not processes or missing:
