@@ -3,6 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+SEE_RAY_LOG = "see ray.log in the record's folder"
+SEE_LOGS = "see load.log and ray.log in the record's folder"
+"""Where a trial's record has what its processes printed."""
+
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, for use in another message; its type if there is no message."""

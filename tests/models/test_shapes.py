@@ -289,7 +289,7 @@ def test_weights_that_cannot_be_used_are_refused_with_path_and_remedy(
     with pytest.raises(ModelError, match=words) as caught:
         create(ModelSettings(weights=str(path))).load()
     assert str(path) in str(caught.value)
-    assert "take model.weights=bundled, or make them with: python -m vbench.models.train_shapes" in str(
+    assert "use model.weights=bundled, or make them with: python -m vbench.models.train_shapes" in str(
         caught.value
     )
 

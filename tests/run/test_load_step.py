@@ -14,7 +14,7 @@ from vbench.run.progress import Display
 
 def failure(folder: Path, script: str) -> str:
     """The error of a load process that is a shell script instead."""
-    spec = LoadSpec(config=records.config(), folder=folder, place=None)
+    spec = LoadSpec(config=records.config(), folder=folder, endpoint=None)
     with pytest.raises(TrialError) as failed:
         run_load_step("prepare", spec, os.environ, Display(), enter=("bash", "-c", script))
     return str(failed.value)

@@ -28,7 +28,7 @@ from vbench.run.sweep import Sweep, describe, plan
         (["+cluster.nodes.head.resources.x=1e-9"], "resources.x=1e-09 must be"),
         (
             ["+cluster.nodes.head.resources.x=1e300"],
-            "resources.x=1e+300 must be a whole number, and not above",
+            "resources.x=1e+300 must be a whole number of at most",
         ),
         (["+cluster.nodes.head.resources.CPU=4"], "CPU is not a custom resource; give cpus instead"),
         (["+cluster.nodes.head.resources.GPU=4"], "GPU is not a custom resource; give gpus instead"),
@@ -41,7 +41,7 @@ from vbench.run.sweep import Sweep, describe, plan
         (["video=file", "video.path=/proc/self/mem"], "video.path=/proc/self/mem is not a video"),
         (
             ["load.concurrency=20000", "load.requests=20000"],
-            "load.concurrency=20000 must not be above 10,000",
+            "load.concurrency=20000 must be at most 10,000",
         ),
         (["pipeline.fps=0.0000001"], "1e-07 is outside 1/3600 to 240 frames/s"),
         (["pipeline.fps=1001"], "pipeline.fps=1001: 1001 is outside 1/3600 to 240 frames/s"),
@@ -49,9 +49,9 @@ from vbench.run.sweep import Sweep, describe, plan
         (["load.sample_period_s=0.0001"], "load.sample_period_s=0.0001 must be 0.02 s or more"),
         (["tracking.experiment="], "tracking.experiment= must name an experiment"),
         ([f"tracking.experiment={'x' * 501}"], "tracking.experiment has 501 characters"),
-        (["model.batch_size=1000000"], "model.batch_size=1000000 must not be above 1,024"),
+        (["model.batch_size=1000000"], "model.batch_size=1000000 must be at most 1,024"),
         (["model.weights="], "model.weights= names no weights"),
-        (["model.device=gpu"], "model.device=gpu: there is no such device: take cpu, cuda or cuda:N"),
+        (["model.device=gpu"], "model.device=gpu: there is no such device: use cpu, cuda or cuda:N"),
     ],
 )
 def test_a_value_that_no_trial_can_have_is_refused(overrides: list[str], says: str) -> None:
@@ -165,7 +165,7 @@ def test_hardware_that_is_not_there_is_named_before_anything_starts() -> None:
 def test_the_remedy_for_weights_is_a_command_with_its_path_quoted(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as missing:
         read_weights(tmp_path / "a b")
-    assert "take model.weights=bundled" in str(missing.value)
+    assert "use model.weights=bundled" in str(missing.value)
     assert f"--out '{tmp_path / 'a b'}'" in str(missing.value)
     with pytest.raises(ModelError) as folder:
         read_weights(tmp_path)

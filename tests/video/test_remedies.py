@@ -71,6 +71,18 @@ def lost_parameter_sets(folder: Path) -> Path:
     return path
 
 
+def coded_as_mpeg4(folder: Path) -> Path:
+    path = folder / "old.mp4"
+    run_ffmpeg(*source(1).split(), "-c:v", "mpeg4", str(path))
+    return path
+
+
+def in_another_container(folder: Path) -> Path:
+    path = folder / "old one.avi"
+    run_ffmpeg(*source(1).split(), "-c:v", "libx264", str(path))
+    return path
+
+
 REFUSED: list[Callable[[Path], Path]] = [
     same_timestamp,
     without_pts,
@@ -78,6 +90,8 @@ REFUSED: list[Callable[[Path], Path]] = [
     changes_its_size,
     many_tracks,
     lost_parameter_sets,
+    coded_as_mpeg4,
+    in_another_container,
 ]
 
 

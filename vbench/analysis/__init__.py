@@ -73,9 +73,8 @@ def render_again(folder: Path) -> list[Path]:
     Plots of the NICs, which need the trials' samples, stay as they are. RecordError if there is no data that
     can be read, ConfigError if the folder cannot be written to.
     """
-    comparison = comparison_file.read(folder)
     with writing(folder):
-        comparison_file.upgrade(folder / comparison_file.DATA)
+        comparison = comparison_file.read_and_upgrade(folder)
     drawn = list(_plots(comparison, folder))
     kept = [
         (path, _nic_caption(scenario.name))

@@ -6,7 +6,7 @@ Versions: 3 is the first that is read. 4 names fields as the rest of vbench does
 numbers are the same. 5 has ``screening``, which is null unless the sweep's design screens settings.
 """
 
-import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -50,11 +50,30 @@ def plain(comparison: Comparison) -> dict[str, Any]:
 
 def read(folder: Path) -> Comparison:
     """The comparison in a folder's ``comparison.json``; RecordError if there is none that can be read."""
+    comparison, _ = _read(folder)
+    return comparison
+
+
+def read_and_upgrade(folder: Path) -> Comparison:
+    """As ``read``; a file of an earlier version is rewritten in the current one, with the same numbers.
+
+    OSError if it cannot be written.
+    """
+    comparison, upgraded = _read(folder)
+    if upgraded is not None:
+        write_json(folder / DATA, upgraded)
+    return comparison
+
+
+def _read(folder: Path) -> tuple[Comparison, dict[str, Any] | None]:
+    """The comparison; with it, for a file of an earlier version, what the current one would hold."""
     path = folder / DATA
     try:
         data = read_json(path)
     except FileNotFoundError as error:
-        raise RecordError(f"{folder} holds no {DATA}") from error
+        raise RecordError(
+            f"{folder} holds no {DATA}: write one with vbench compare {shlex.quote(str(folder))}"
+        ) from error
     version = data.get("version") if isinstance(data, dict) else None
     if version not in READABLE:
         *earlier, last = map(str, READABLE)
@@ -63,11 +82,12 @@ def read(folder: Path) -> Comparison:
         )
     try:
         current = as_current(data)
-        del current["version"]
-        comparison: Comparison = reader(Comparison)(current)
+        comparison: Comparison = reader(Comparison)(
+            {key: value for key, value in current.items() if key != "version"}
+        )
     except ValueError as error:
         raise DamagedError(f"{path} is damaged: {error}") from error
-    return comparison
+    return comparison, None if version == DATA_VERSION else current
 
 
 def as_current(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,10 +120,3 @@ def _from_version_3(data: Any) -> Any:
         name = RENAMED_RULES.get(new["name"], new["name"])
         new = {"name": name, "passed": new["holds"], "observed": new["found"]}
     return new
-
-
-def upgrade(path: Path) -> None:
-    """Rewrite a file of an earlier version in the current one; the numbers stay as they are."""
-    data = json.loads(path.read_text())
-    if data["version"] != DATA_VERSION:
-        write_json(path, as_current(data))

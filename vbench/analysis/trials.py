@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vbench.config.quoting import resume_command
 from vbench.errors import ConfigError, TrackingError, first_line, nearest
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, TRIAL, RecordError, read_trial
 from vbench.record.ledger import HASHED
@@ -88,7 +89,10 @@ def read_sweep(folder: Path) -> TrialSet:
         bad = next((trial for trial in missing if (folder / trial.folder / TRIAL).exists()), None)
         if bad:
             raise RecordError(f"{folder} holds no readable trial; the first: {bad.reason}")
-        raise RecordError(f"{folder} holds no trial yet: there is nothing to compare")
+        raise RecordError(
+            f"{folder} holds no trial yet, so there is nothing to compare: run it with"
+            f" {resume_command(folder)}"
+        )
     return TrialSet(
         name=folder.resolve().name,
         swept=plan.swept,
@@ -117,7 +121,10 @@ def _plan(folder: Path) -> _Plan:
     try:
         plan = anything(loads(path.read_text()))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise RecordError(f"{folder} holds no {SWEEP}: it is not the folder of a sweep") from error
+        raise RecordError(
+            f"{folder} holds no {SWEEP}: it is not the folder of a sweep; give one, such as"
+            " outputs/sweeps/TIME"
+        ) from error
     except OSError as error:
         raise RecordError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -193,7 +193,7 @@ def _bound(options: argparse.Namespace, option: str) -> float | None:
 def _render(options: argparse.Namespace, display: Display) -> int:
     """Render the folder's comparison again; ConfigError without a folder."""
     if options.folder is None:
-        raise ConfigError("--render needs the folder of a comparison.json")
+        raise ConfigError("--render needs the folder of a comparison.json: vbench compare FOLDER --render")
     files = render_again(options.folder)
     display.say(f"written    {files[0]} and {len(files) - 1} plots")
     return 0
@@ -206,11 +206,13 @@ def _trials(options: argparse.Namespace) -> Iterator[tuple[TrialSet, Path]]:
         raise ConfigError("name either a sweep's folder or --experiment NAME")
     if options.experiment is None:
         if options.outputs is not None and not options.log:
-            raise ConfigError("--outputs goes with --experiment, or with --log")
+            raise ConfigError("--outputs goes with --experiment or --log: add one of them, or leave it out")
         yield read_sweep(options.folder), options.folder
         return
     if options.log:
-        raise ConfigError("--log goes with a sweep's folder: an experiment has no run of its own")
+        raise ConfigError(
+            "--log goes with a sweep's folder, because an experiment has no run of its own: leave it out"
+        )
     outputs = options.outputs or Path("outputs")
     with read_experiment(outputs, options.experiment) as trial_set:
         yield trial_set, outputs / "comparisons" / _safe(options.experiment)

@@ -101,7 +101,10 @@ def measure(trial: Trial, clip: Clip, videos: int, display: Display) -> SinglePr
         display.phase("checking the frames")
         plain = SingleProcess(Path(clip.path), args, workers=machine_cpus())
         if plain.digests() != [frame.digest for frame in read_reference(clip.reference).frames]:
-            raise InputError(f"the plain process gets other frames of {clip.path} than the reference pass")
+            raise InputError(
+                f"the plain process gets other frames of {clip.path} than the reference pass: delete"
+                f" {clip.reference} and run the trial again; if that does not help, report the clip"
+            )
         return plain.measure(videos, lambda done: display.phase("plain process", done, total))
     except (VideoError, ModelError, ToolMissingError, DecoderKilledError) as error:
         raise InputError(str(error)) from error
@@ -118,9 +121,15 @@ def _checked(trial: Trial) -> Clip:
     """The trial's clip; ConfigError if the trial cannot be compared with this machine."""
     clip = trial.clip
     if clip is None:
-        raise ConfigError(f"{trial.folder} has no video, so there is nothing to decode and infer")
+        raise ConfigError(
+            f"{trial.folder} has no video, so there is nothing to decode and infer. Name a trial of another"
+            f" load than transfer"
+        )
     if "throughput_frames_per_s" not in trial.metrics:
-        raise ConfigError(f"{trial.folder} has no throughput: not all of its requests were answered")
+        raise ConfigError(
+            f"{trial.folder} has no throughput: not all of its requests were answered. Name a trial that"
+            f" passed the rule 'every request was answered'"
+        )
     here = environment.describe()
     for name in MACHINE:
         if trial.environment.get(name) != here[name]:

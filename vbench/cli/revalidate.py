@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for folder in options.folders:
             trials = trial_folders(folder)
             if not trials:
-                raise RecordError(f"there is no trial in {folder} or below it")
+                raise RecordError(
+                    f"there is no trial in {folder} or below it: give a folder such as outputs/runs/TIME"
+                )
             for trial_folder in trials:
                 same &= _show(console, trial_folder, show_all=options.all)
     except RecordError as error:

@@ -123,7 +123,7 @@ def _value_problem(name: str, value: str, folder: Path) -> str | None:
         wanted, remedy = KINDS[kind]
         return f"Ray takes {wanted} here: give {remedy}"
     if name == COUNT_VARIABLE and not 1 <= int(value) <= MOST_CONNECTIONS:
-        return f"the number of connections must lie between 1 and {MOST_CONNECTIONS}"
+        return f"the number of connections must be between 1 and {MOST_CONNECTIONS}"
     return None
 
 

@@ -29,7 +29,7 @@ def flag_variables(connections: int | None) -> dict[str, str]:
         return {}
     if not 1 <= connections <= MOST_CONNECTIONS:
         raise RuntimeFlagError(
-            f"runtime.connections={connections} must lie between 1 and {MOST_CONNECTIONS}, or be null for"
+            f"runtime.connections={connections} must be between 1 and {MOST_CONNECTIONS}, or null for"
             f" what Ray does by itself."
         )
     if connections == 1:

@@ -12,7 +12,7 @@ from ray.serve.schema import ApplicationStatus
 
 from vbench.clusters.base import ClusterEndpoint
 from vbench.config.schema import Config
-from vbench.errors import InputError, TrialError, last_reason
+from vbench.errors import SEE_LOGS, InputError, TrialError, last_reason
 from vbench.linux.ports import held_port, port_taken
 from vbench.load.events import progress
 from vbench.load.pipeline_args import pipeline_args
@@ -92,13 +92,14 @@ def _wait(timeout_s: float) -> None:
             ApplicationStatus.DEPLOY_FAILED,
             ApplicationStatus.UNHEALTHY,
         ):
-            raise TrialError(f"the pipeline could not be deployed: {_reason(application)}")
+            raise TrialError(f"the pipeline could not be deployed: {_reason(application)}; {SEE_LOGS}")
         if time.monotonic() > deadline:
             waiting = [name for name, part in parts.items() if part.status.value != "HEALTHY"]
             reason = _reason(application) if application else "Serve gives no status"
             raise TrialError(
                 f"{', '.join(waiting) or 'the pipeline'} did not start within"
-                f" cluster.deploy_timeout_s={timeout_s:g}: {reason}"
+                f" cluster.deploy_timeout_s={timeout_s:g}: {reason}; raise it on a slow machine, and"
+                f" {SEE_LOGS}"
             )
         time.sleep(POLL_S)
 

@@ -234,5 +234,8 @@ def _node_names(endpoint: ClusterEndpoint, timeout_s: float) -> dict[str, str]:
         if not missing:
             return names
         if time.monotonic() > deadline:
-            raise TrialError(f"{', '.join(missing)} did not join the cluster within {timeout_s:g} s")
+            raise TrialError(
+                f"{', '.join(missing)} did not join the cluster within cluster.start_timeout_s={timeout_s:g}:"
+                " raise it on a slow machine, or look for the reason in ray.log in the record's folder"
+            )
         time.sleep(POLL_S)

@@ -78,7 +78,7 @@ def _pair(job: LoadSpec, sender_id: str, receiver_id: str) -> Iterator[TransferP
         except ray.exceptions.RayError as error:
             raise TrialError(
                 f"sender and receiver did not start within cluster.deploy_timeout_s={timeout_s:g}:"
-                f" {reason(error)}"
+                f" {reason(error)}; raise it on a slow machine"
             ) from error
         yield pair
 

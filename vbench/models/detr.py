@@ -129,8 +129,7 @@ def _transformers() -> Any:
         import transformers
     except ImportError as error:
         raise ModelError(
-            f"the model needs the package transformers ({error}): install vbench[models], or take "
-            "model=shapes"
+            f"the model needs the package transformers ({error}): install vbench[models], or use model=shapes"
         ) from error
     return transformers
 

@@ -212,7 +212,7 @@ class _Graph:
         except RuntimeError as error:
             raise ModelError(
                 f"the model's pass cannot be captured as a CUDA graph ({first_line(innermost(error))}): "
-                "take cuda_graph=false"
+                "use cuda_graph=false"
             ) from error
         self.memory = self._graph.pool()
         self.seen: ForwardPass | None = None

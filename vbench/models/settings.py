@@ -16,7 +16,7 @@ _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 
 def _check_device(name: object) -> None:
     if isinstance(name, str) and not _DEVICE.fullmatch(name):
-        raise ValueError("there is no such device: take cpu, cuda or cuda:N")
+        raise ValueError("there is no such device: use cpu, cuda or cuda:N")
 
 
 @dataclass(kw_only=True)

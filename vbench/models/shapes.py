@@ -149,7 +149,7 @@ def _unfit(path: Path, why: str) -> ModelError:
 
 def _remedy(path: Path) -> str:
     """What to do instead, by the dotted key that a trial and a service have in common."""
-    bundled = "take model.weights=bundled"
+    bundled = "use model.weights=bundled"
     if path.is_dir():
         return bundled
     return f"{bundled}, or make them with: {TRAIN_AGAIN} --out {shlex.quote(str(path))}"

@@ -146,7 +146,7 @@ class TorchDetector(ABC):
                 raise
             raise ModelError(
                 f"the model cannot be compiled ({first_line(error)}): install a C++ compiler (g++) on the "
-                "nodes that run it, or take compile=false"
+                "nodes that run it, or use compile=false"
             ) from error
         self._witness.take()
 
@@ -199,14 +199,14 @@ class TorchDetector(ABC):
 
 def _check(settings: ModelSettings, threads: int) -> None:
     if settings.batch_size < 1:
-        raise ModelError(f"model batch_size {settings.batch_size} holds no frame: take 1 or more")
+        raise ModelError(f"model batch_size {settings.batch_size} holds no frame: use 1 or more")
     if threads < 1:
-        raise ModelError(f"model threads {threads} cannot compute: take 1 or more")
+        raise ModelError(f"model threads {threads} cannot compute: use 1 or more")
     if settings.precision not in get_args(Precision):
-        raise ModelError(f"model precision {settings.precision!r} is unknown: take {', '.join(DTYPES)}")
+        raise ModelError(f"model precision {settings.precision!r} is unknown: use {', '.join(DTYPES)}")
     if not 0 < settings.score_threshold < 1:
         raise ModelError(
-            f"model score_threshold {settings.score_threshold} is not between 0 and 1: take e.g. 0.3"
+            f"model score_threshold {settings.score_threshold} is not between 0 and 1: use 0.3, for example"
         )
 
 
@@ -226,10 +226,10 @@ def _require_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ModelError(
             f"model device {name!r} is not there (this machine has {torch.cuda.device_count()} CUDA devices "
-            "that torch can use): take model.device=cpu"
+            "that torch can use): use model.device=cpu"
         )
     return device
 
 
 def _unknown_device(name: str) -> ModelError:
-    return ModelError(f"model device {name!r} is unknown: take cpu, cuda or cuda:N")
+    return ModelError(f"model device {name!r} is unknown: use cpu, cuda or cuda:N")

@@ -183,7 +183,9 @@ def read_trial(folder: Path) -> Trial:
     try:
         data = read_json(path)
     except FileNotFoundError as error:
-        raise RecordError(f"{folder} holds no {TRIAL}: it is not the folder of a trial") from error
+        raise RecordError(
+            f"{folder} holds no {TRIAL}: it is not the folder of a trial; give one, such as outputs/runs/TIME"
+        ) from error
     if not isinstance(data, dict):
         raise DamagedError(f"{path} is damaged: it holds no object")
     if data.get("schema_version") not in READABLE:

@@ -60,7 +60,7 @@ def composer(files: OptionFiles) -> Iterator[Compose]:
             ) from error
         except (OSError, YAMLError) as error:
             raise ConfigError(
-                f"an option file cannot be read ({' '.join(str(error).split())}): correct it."
+                f"an option file cannot be read: {' '.join(str(error).split())}; correct it."
             ) from error
 
     with initialize_config_dir(str(CONF), version_base=VERSION_BASE, job_name="vbench"):
@@ -106,6 +106,6 @@ def _check_header(path: Path) -> None:
     try:
         first = path.read_text().partition("\n")[0]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}): correct it.") from error
+        raise ConfigError(f"{path} cannot be read: {error}; correct it.") from error
     if first.strip() != GLOBAL_HEADER:
         raise ConfigError(f"{path}: the first line of a study must be '{GLOBAL_HEADER}'.")

@@ -133,8 +133,8 @@ def _wrong_key(argument: str, key: str, value: str) -> str:
     if mended != argument and _is_read(mended):
         return f"'{argument}': the key has a dot too many: give {shell_quoted(mended)}."
     return (
-        f"'{argument}': Hydra cannot read the key '{key.lstrip('+')}': take names of letters, digits, _ and"
-        " - with dots between them."
+        f"'{argument}': Hydra cannot read the key '{key.lstrip('+')}': use names of letters, digits, _ and"
+        " -, with dots between them."
     )
 
 

@@ -61,7 +61,7 @@ def _nodes(config: Config) -> Iterator[str]:
                 yield f"{key}.resources.{resource}: Ray gives each node its node:... itself; leave it out."
             elif not (amount <= 0 or (float(amount).is_integer() and amount <= MOST_RESOURCE)):
                 yield (
-                    f"{key}.resources.{resource}={amount:g} must be a whole number, and not above"
+                    f"{key}.resources.{resource}={amount:g} must be a whole number of at most"
                     f" {MOST_RESOURCE:g}: Ray accepts no other on a node."
                 )
 

@@ -219,9 +219,14 @@ def read(folder: Path) -> Sweep:
     try:
         data = loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ConfigError(f"resume={folder}: it is not the folder of a sweep: it has no {SWEEP}.") from error
+        raise ConfigError(
+            f"resume={folder}: it is not the folder of a sweep, because it has no {SWEEP}: give one, such as"
+            " resume=outputs/sweeps/TIME."
+        ) from error
     except (OSError, ValueError) as error:
-        raise ConfigError(f"resume={folder}: {path} cannot be read: {error}.") from error
+        raise ConfigError(
+            f"resume={folder}: {path} cannot be read ({error}): restore it, or start a new sweep."
+        ) from error
     try:
         sweep: Sweep = reader(Sweep)(data)
     except MismatchError as error:
@@ -239,5 +244,7 @@ def lock_sweep(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigError(f"another process is running the sweep in {folder}.") from error
+            raise ConfigError(
+                f"another process is running the sweep in {folder}: wait for it, or stop it."
+            ) from error
         yield

@@ -70,7 +70,9 @@ def run_trial(
                 if disk_room.is_disk_full(failure)
                 else str(failure)
             )
-            error = TrialError(f"the record cannot be written: {reason}")
+            error = TrialError(
+                f"the record cannot be written ({reason}), so the trial does not count: run it again"
+            )
     return trial, error
 
 

@@ -81,22 +81,22 @@ def _single_values(config: Config) -> Iterator[str]:
     for key in POSITIVE:
         value = value_at(config, key)
         if not (isinstance(value, int | float) and 0 < value <= MOST):
-            yield f"{key}={value} must be a number above 0, and not above {MOST:,}."
+            yield f"{key}={value} must be above 0 and at most {MOST:,}."
     if not 0 <= config.load.min_scene_map50 <= 1:
         yield f"load.min_scene_map50={config.load.min_scene_map50:g} must be from 0 (no floor) to 1."
     if not 0 <= config.load.warmup <= MOST:
-        yield f"load.warmup={config.load.warmup} must be 0 or more, and not above {MOST:,}."
+        yield f"load.warmup={config.load.warmup} must be from 0 to {MOST:,}."
     if not 0 < config.load.max_machine_cpu_percent <= 100:
         yield (
-            f"load.max_machine_cpu_percent={config.load.max_machine_cpu_percent:g} must lie above 0 and not"
-            f" above 100."
+            f"load.max_machine_cpu_percent={config.load.max_machine_cpu_percent:g} must be above 0 and at"
+            f" most 100."
         )
     if not 1 <= config.blocks <= MOST_BLOCKS:
-        yield f"blocks={config.blocks} must lie between 1 and {MOST_BLOCKS}."
+        yield f"blocks={config.blocks} must be between 1 and {MOST_BLOCKS}."
     if config.block < 0:
         yield f"block={config.block} must be 0 or more."
     if not 0 <= config.cluster.http_port <= 65535:
-        yield f"cluster.http_port={config.cluster.http_port} must lie between 0 (any free one) and 65535."
+        yield f"cluster.http_port={config.cluster.http_port} must be between 0 (any free one) and 65535."
 
 
 def _costs(config: Config) -> Iterator[str]:
@@ -112,9 +112,9 @@ def _costs(config: Config) -> Iterator[str]:
             f" less: a longer period hides what the links and the CPUs did."
         )
     if MAX_CALLS < config.load.concurrency <= MOST:
-        yield f"load.concurrency={config.load.concurrency} must not be above {MAX_CALLS:,}."
+        yield f"load.concurrency={config.load.concurrency} must be at most {MAX_CALLS:,}."
     if MOST_BATCH < config.model.batch_size <= MOST:
-        yield f"model.batch_size={config.model.batch_size} must not be above {MOST_BATCH:,}."
+        yield f"model.batch_size={config.model.batch_size} must be at most {MOST_BATCH:,}."
     if not config.model.weights.strip():
         yield "model.weights= names no weights: give bundled, random, a file or a model's name."
 

@@ -47,7 +47,8 @@ def _wait(links: Sequence[Link], pids: Mapping[str, int], timeout_s: float) -> L
         if looked_s - began_s > timeout_s:
             raise TrialError(
                 f"the links were still busy {timeout_s:g} s after the last response: something other than"
-                " the requests is sending; see ray.log"
+                " the requests is sending; find it with ray.log in the record's folder, stop it, and run the"
+                " trial again"
             )
         time.sleep(POLL_S)
         now = {link.node: nic_bytes(pids[link.node]) for link in links}

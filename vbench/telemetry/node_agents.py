@@ -18,7 +18,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from vbench.clusters.base import ClusterEndpoint, Progress
 from vbench.config.runtime_env import found_variables
-from vbench.errors import TrialError, last_reason
+from vbench.errors import SEE_RAY_LOG, TrialError, last_reason
 from vbench.linux import procfs
 from vbench.ray_internals.processes import is_gcs_server, is_ray_start, is_raylet
 from vbench.ray_internals.setting_readers import Role
@@ -269,12 +269,15 @@ class Agents:
                 self._progress("waiting for every node", len(calls) - len(waiting), len(calls))
         for name, call in calls.items():
             if call in waiting:
-                raise TrialError(f"{name} could not be sampled: no response within {timeout_s:g} s")
+                raise TrialError(
+                    f"{name} could not be sampled: no response within {timeout_s:g} s; use more cores or"
+                    " fewer nodes if the machine is overloaded, and run the trial again"
+                )
             try:
                 answers[name] = ray.get(call)
             except ray.exceptions.RayError as error:
                 reason = last_reason(str(error), type(error).__name__)
-                raise TrialError(f"{name} could not be sampled: {reason}") from error
+                raise TrialError(f"{name} could not be sampled: {reason}; {SEE_RAY_LOG}") from error
         return answers
 
     def _clock(self, name: str) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vbench.clusters.base import ClusterEndpoint, NodeAddress
-from vbench.errors import TrialError
+from vbench.errors import SEE_RAY_LOG, TrialError
 from vbench.linux import nics
 from vbench.linux.tcp_connections import Address, TcpConnections, tcp_connections_of
 from vbench.ray_internals.node_manager import ObjectStoreStats
@@ -70,7 +70,10 @@ class NodeSampler:
         by_ip = {node.ip: node for node in nodes}
         unknown = [node.name for node in endpoint.nodes if node.ip not in by_ip]
         if unknown:
-            raise TrialError(f"Ray does not know {', '.join(unknown)}, so its object store cannot be sampled")
+            raise TrialError(
+                f"Ray does not know {', '.join(unknown)}, so its object store cannot be sampled;"
+                f" {SEE_RAY_LOG}"
+            )
         self._raylets = raylets
         self._watched = [node for node in endpoint.nodes if node.name in raylets]
         self._ports = {(node.ip, by_ip[node.ip].object_port): node.name for node in endpoint.nodes}

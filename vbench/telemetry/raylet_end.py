@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from vbench.errors import TrialError
+from vbench.errors import SEE_RAY_LOG, TrialError
 from vbench.linux import procfs
 
 
@@ -19,7 +19,9 @@ def raylet_end_reported(raylets: Mapping[str, int]) -> Iterator[None]:
         ended = [node for node, pid in raylets.items() if _has_ended(pid)]
         if not ended:
             raise
-        raise TrialError(f"the raylet on {', '.join(ended)} exited during the trial") from error
+        raise TrialError(
+            f"the raylet on {', '.join(ended)} exited during the trial; {SEE_RAY_LOG}"
+        ) from error
 
 
 def _has_ended(pid: int) -> bool:

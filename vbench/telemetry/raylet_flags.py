@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.config.runtime_env import found_variables
-from vbench.errors import TrialError
+from vbench.errors import SEE_RAY_LOG, TrialError
 from vbench.linux import procfs
 from vbench.ray_internals.processes import has_session_in, is_raylet, raylet_ip
 from vbench.record.load_report import NodeRuntime
@@ -24,7 +24,9 @@ def raylet_of_each(endpoint: ClusterEndpoint) -> dict[str, int]:
     pids = dict(raylets(endpoint.temp_dir))
     missing = [node.name for node in endpoint.nodes if node.ip not in pids]
     if missing:
-        raise TrialError(f"no raylet was found on {', '.join(missing)}, so its processes cannot be sampled")
+        raise TrialError(
+            f"no raylet was found on {', '.join(missing)}, so its processes cannot be sampled; {SEE_RAY_LOG}"
+        )
     return {node.name: pids[node.ip] for node in endpoint.nodes}
 
 

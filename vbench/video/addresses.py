@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from vbench.video.errors import VideoError, VideoTooLargeError
+from vbench.video.remedies import COPY_AGAIN
 from vbench.video.types import VideoLimits
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -63,10 +64,11 @@ def local_video(source: str | Path, limits: VideoLimits | None = None) -> Path:
     if not os.access(path, os.R_OK):
         raise VideoError(f"{source} cannot be read: permission denied")
     if status.st_size == 0:
-        raise VideoError(f"{source} is empty: it has 0 bytes")
+        raise VideoError(f"{source} is empty: it has 0 bytes; {COPY_AGAIN}")
     if status.st_size > limits.max_size_bytes:
         raise VideoTooLargeError(
-            f"{source} is too large: it has {status.st_size} bytes, {limits.max_size_bytes} are allowed"
+            f"{source} is too large: it has {status.st_size} bytes, {limits.max_size_bytes} are allowed; "
+            "shorten it, or re-encode it at a lower rate"
         )
     return path.absolute()
 

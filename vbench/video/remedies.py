@@ -4,6 +4,9 @@ import shlex
 from fractions import Fraction
 from pathlib import Path
 
+COPY_AGAIN = "copy it again from where it is whole"
+"""For a file that has lost or changed bytes, which no command brings back."""
+
 OUTPUT = "fixed.mp4"
 """The file that each command writes, in the folder where it is run."""
 

@@ -89,7 +89,8 @@ def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSp
             )
         except (*CONNECTION_ERRORS, ValueError) as error:
             raise InputError(
-                f"the cluster did not accept the job: {' '.join(str(error).split())[:500]}"
+                f"the cluster did not accept the job: {' '.join(str(error).split())[:500]}; see the page Jobs"
+                " of its dashboard"
             ) from error
         yield name
     finally:
@@ -166,7 +167,8 @@ class _LogFollower:
             lost_s = time.monotonic() - self._lost_since_s
             if lost_s > LOST_S:
                 raise _ClusterLostError(
-                    f"the cluster could not be reached for {lost_s:.0f} s ({error})"
+                    f"the cluster could not be reached for {lost_s:.0f} s ({error}): check that it is still"
+                    " there and that its port is still forwarded, and run the trial again"
                 ) from error
             return False
         self._lost_since_s = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vbench.video.errors import VideoError
+from vbench.video.remedies import COPY_AGAIN
 
 _BASE_OFFSET, _DESCRIPTION, _DEFAULT_DURATION = 1, 2, 8
 """Flags of ``tfhd`` (8.8.7): which fields it has."""
@@ -123,7 +124,7 @@ class FragmentSequence:
         else:
             some = "" if gap.missing == gap.last - gap.first + 1 else f"{gap.missing} of "
             what = f"{some}its movie fragments {gap.first} to {gap.last} are missing"
-        raise VideoError(f"{self._path} is damaged before byte {gap.at}: {what}")
+        raise VideoError(f"{self._path} is damaged before byte {gap.at}: {what}; {COPY_AGAIN}")
 
     def _compare(self, track: _Track, at: int, number: int | None, start: int | None) -> None:
         """Compare a fragment with the previous one of the same track."""
@@ -146,7 +147,9 @@ class FragmentSequence:
         """Track number and default duration of a ``traf``."""
         header = next((content for kind, content in parts if kind == b"tfhd"), b"")
         if len(header) < 8:
-            raise VideoError(f"{self._path} is damaged: the movie fragment at byte {at} names no track")
+            raise VideoError(
+                f"{self._path} is damaged: the movie fragment at byte {at} names no track; {COPY_AGAIN}"
+            )
         flags, track, field = _number(header, 0) & 0xFFFFFF, _number(header, 4), 8
         field += 8 * bool(flags & _BASE_OFFSET) + 4 * bool(flags & _DESCRIPTION)
         default = self._durations.get(track, 0)

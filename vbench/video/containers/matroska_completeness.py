@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from vbench.video.containers.byte_file import ByteFile
 from vbench.video.containers.ebml import HEADER_BYTES, element_at
 from vbench.video.errors import VideoError
+from vbench.video.remedies import COPY_AGAIN
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _CUES, _TAGS, _SEEK_HEAD, _INFO, _TRACKS = 0x1C53BB6B, 0x1254C367, 0x114D9B74, 0x1549A966, 0x1654AE6B
@@ -61,11 +62,15 @@ def check(file: ByteFile) -> None:
 def _check_remainder(file: ByteFile, at: int, element: _Element | None, *, known: bool) -> None:
     """Judge what stands where an element should begin, or does not fit into its parent."""
     if known:
-        raise VideoError(f"{file.path} is damaged at byte {at}: no Matroska element begins there")
+        raise VideoError(
+            f"{file.path} is damaged at byte {at}: no Matroska element begins there; {COPY_AGAIN}"
+        )
     if element is not None and element.id in _OUTER and element.end:
         raise _truncated(file, element.end)
     if any(True for _ in file.find_any((_CLUSTER.to_bytes(4, "big"),), at + 1)):
-        raise VideoError(f"{file.path} is damaged at byte {at}: no Matroska element begins there")
+        raise VideoError(
+            f"{file.path} is damaged at byte {at}: no Matroska element begins there; {COPY_AGAIN}"
+        )
 
 
 def _cluster_end(file: ByteFile, start: int, end: int | None, limit: int) -> int:
@@ -82,14 +87,17 @@ def _cluster_end(file: ByteFile, start: int, end: int | None, limit: int) -> int
         if element is None or element.end is None or element.end > (limit if end is None else end):
             if end is None and element is None:
                 return at
-            raise VideoError(f"{file.path} is damaged at byte {at}: no Matroska block begins there")
+            raise VideoError(
+                f"{file.path} is damaged at byte {at}: no Matroska block begins there; {COPY_AGAIN}"
+            )
         at = element.end
     return at
 
 
 def _truncated(file: ByteFile, end: int) -> VideoError:
     return VideoError(
-        f"{file.path} is truncated: it has {file.size} of the {end} bytes that its headers announce"
+        f"{file.path} is truncated: it has {file.size} of the {end} bytes that its headers announce; "
+        f"{COPY_AGAIN}"
     )
 
 

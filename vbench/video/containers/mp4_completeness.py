@@ -11,6 +11,7 @@ import numpy as np
 from vbench.video.containers.byte_file import ByteFile
 from vbench.video.containers.fragments import FragmentSequence
 from vbench.video.errors import VideoError
+from vbench.video.remedies import COPY_AGAIN
 
 _OPENING = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"pnot", b"moof", b"sidx", b"uuid"}
 """Types of boxes that a file may begin with (ISO/IEC 14496-12; QuickTime File Format)."""
@@ -58,7 +59,7 @@ def check(file: ByteFile) -> FragmentSequence:
         if box.end > file.size:
             raise VideoError(
                 f"{file.path} is truncated: it has {file.size} of the {box.end} bytes that its headers "
-                "announce"
+                f"announce; {COPY_AGAIN}"
             )
         if box.kind == b"moov":
             _add_movie(file, box, fragments)
@@ -103,7 +104,9 @@ def _strict_parts(file: ByteFile, whole: Box) -> Iterator[Box]:
     while at < whole.end:
         part = _box(file, at, whole.end)
         if part is None or part.end > whole.end:
-            raise VideoError(f"{file.path} is damaged at byte {at}: no box of a movie fragment begins there")
+            raise VideoError(
+                f"{file.path} is damaged at byte {at}: no box of a movie fragment begins there; {COPY_AGAIN}"
+            )
         yield part
         at = part.end
 
@@ -144,5 +147,5 @@ def _check_no_boxes_follow(file: ByteFile, at: int) -> None:
         if box is not None and box.end <= file.size and file.number(type_at - 4, 4) != 0:
             raise VideoError(
                 f"{file.path} is damaged at byte {at}: no box begins there, "
-                f"although '{box.kind.decode()}' follows at byte {type_at - 4}"
+                f"although '{box.kind.decode()}' follows at byte {type_at - 4}; {COPY_AGAIN}"
             )

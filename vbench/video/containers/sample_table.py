@@ -102,7 +102,7 @@ def check_sample_table(path: Path, track: int, limits: VideoLimits) -> npt.NDArr
                 if tables.count() > limits.max_packets:
                     raise VideoTooLargeError(
                         f"{path} is too long: it has more than {limits.max_packets} packets, the most that "
-                        "are allowed"
+                        "are allowed; cut it into parts"
                     )
                 sizes = _check_counts(tables)
                 if len(sizes):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from vbench.video.containers.byte_file import ByteFile
 from vbench.video.errors import VideoError
+from vbench.video.remedies import COPY_AGAIN
 
 _SYNC = 0x47
 _PACKET_BYTES = 188
@@ -57,7 +58,8 @@ def check(file: ByteFile) -> None:
     tail = (file.size - layout.start) % layout.stride
     if tail < _PACKET_BYTES and _continues(file.read(file.size - tail, 4), counters):
         raise VideoError(
-            f"{file.path} is truncated: its last transport-stream packet has {tail} of 188 bytes"
+            f"{file.path} is truncated: its last transport-stream packet has {tail} of 188 bytes;"
+            f" {COPY_AGAIN}"
         )
 
 
@@ -112,7 +114,8 @@ def has_joins(file: ByteFile, pid: int) -> bool:
                 table = at + int(before[-1]) * layout.stride
             if header[1] & 0x80:
                 raise VideoError(
-                    f"{file.path} is damaged at byte {offset}: its receiver flagged a packet as faulty"
+                    f"{file.path} is damaged at byte {offset}: its receiver flagged a packet as faulty;"
+                    f" {COPY_AGAIN}"
                 )
             counter, has_payload, adapted = header[3] & 15, header[3] >> 4 & 1, header[3] >> 4 & 2
             announces = bool(adapted and header[4] and header[5] & 0x80)
@@ -127,7 +130,7 @@ def has_joins(file: ByteFile, pid: int) -> bool:
                 joint = ", or a segment without a program association table was appended there"
                 raise VideoError(
                     f"{file.path} is damaged at byte {offset}: transport-stream packets of its video are "
-                    f"missing or repeated{joint if header[1] & 0x40 else ''}"
+                    f"missing or repeated{joint if header[1] & 0x40 else ''}; {COPY_AGAIN}"
                 )
             payload_at, payload_counter, announced = offset, counter, False
     return jumps
@@ -163,5 +166,5 @@ def _check_no_packets_follow(file: ByteFile, at: int) -> None:
             if all(byte == bytes([_SYNC]) for byte in row):
                 raise VideoError(
                     f"{file.path} is damaged at byte {at}: no transport-stream packet begins there, "
-                    f"although others follow at byte {sync_at}"
+                    f"although others follow at byte {sync_at}; {COPY_AGAIN}"
                 )

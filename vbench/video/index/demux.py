@@ -22,6 +22,7 @@ from vbench.video.containers.transport_stream import has_joins
 from vbench.video.errors import VideoError, VideoTooLargeError
 from vbench.video.ffmpeg.executable import file_options
 from vbench.video.index.stream_choice import choose_stream
+from vbench.video.remedies import COPY_AGAIN, reencode
 from vbench.video.types import VideoLimits
 
 _GENERATE_PTS = 1
@@ -53,10 +54,14 @@ class OpenVideo:
                     continue
                 joined = joined or (packet.is_corrupt and self._has_joins())
                 if packet.is_corrupt and not joined:
-                    raise VideoError(f"{self.path} is damaged or truncated: a picture is incomplete")
+                    raise VideoError(
+                        f"{self.path} is damaged or truncated: a picture is incomplete; {COPY_AGAIN}"
+                    )
                 yield packet
         except av.FFmpegError as error:
-            raise VideoError(f"{self.path} is damaged or truncated: {error.strerror}") from error
+            raise VideoError(
+                f"{self.path} is damaged or truncated: {error.strerror}; {COPY_AGAIN}"
+            ) from error
 
     def _has_joins(self) -> bool:
         """Whether libavformat flags pictures as corrupt only because segments were joined before them."""
@@ -85,7 +90,8 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
             raise too_many_tracks(path, too_many) from error
         raise VideoError(
             f"{path} cannot be opened as a video ({error.strerror}): "
-            "only MP4/MOV, Matroska/WebM and MPEG-TS files can be read"
+            "only MP4/MOV, Matroska/WebM and MPEG-TS files can be read; if players show it, re-encode it: "
+            f"{reencode(path)}"
         ) from error
     with container:
         # PyAV makes up missing PTS: wrong ones if pictures are reordered.
@@ -103,7 +109,7 @@ def open_video(path: Path, limits: VideoLimits) -> Iterator[OpenVideo]:
         elif pixels > limits.max_pixels:
             raise VideoTooLargeError(
                 f"{path} has pictures of {context.width} x {context.height} pixels: "
-                f"{limits.max_pixels} pixels are allowed"
+                f"{limits.max_pixels} pixels are allowed; scale it down"
             )
         # For callers that decode: one thread, and no memory for pictures that grow later.
         context.thread_count = 1

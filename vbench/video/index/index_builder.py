@@ -89,7 +89,7 @@ class IndexBuilder:
         if index >= self._limits.max_packets:
             raise VideoTooLargeError(
                 f"{self._video.path} is too long: it has more than {self._limits.max_packets} packets, the "
-                "most that are allowed"
+                "most that are allowed; cut it into parts"
             )
         pts = NO_PTS if packet.pts is None else packet.pts
         self._joined = self._joined or packet.is_corrupt
@@ -257,7 +257,8 @@ class IndexBuilder:
     def _check_duration(self, ticks: int) -> None:
         if ticks > self._max_ticks:
             raise VideoTooLargeError(
-                f"{self._video.path} is too long: {self._limits.max_duration_s:g} s are allowed"
+                f"{self._video.path} is too long: {self._limits.max_duration_s:g} s are allowed; cut it into"
+                " parts"
             )
 
     def _check_picture_size(self) -> None:
@@ -266,7 +267,7 @@ class IndexBuilder:
         if width * height > self._limits.max_pixels:
             raise VideoTooLargeError(
                 f"{self._video.path} has pictures of {width} x {height} pixels: "
-                f"{self._limits.max_pixels} pixels are allowed"
+                f"{self._limits.max_pixels} pixels are allowed; scale it down"
             )
 
     def _check_complete(self, partial_pts: int | None) -> None:

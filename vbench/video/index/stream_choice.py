@@ -12,6 +12,7 @@ from vbench.video.addresses import media_url
 from vbench.video.child_environment import child_environment
 from vbench.video.errors import ToolMissingError, VideoError
 from vbench.video.ffmpeg.executable import CODECS, ffmpeg_path, file_options, to_arguments
+from vbench.video.remedies import reencode
 
 _COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 _STILLS = {"apng", "bmp", "gif", "jpeg2000", "jpegls", "mjpeg", "png", "ppm", "tiff", "webp"}
@@ -46,9 +47,9 @@ def choose_stream(path: Path, container: InputContainer) -> VideoStream:
         best = next((stream for stream in videos if stream.index == number), best)
     codec = _codec(best)
     if codec is None:
-        raise VideoError(f"{path} has a video stream of an unknown codec: {_SUPPORTED}")
+        raise VideoError(f"{path} has a video stream of an unknown codec: {_SUPPORTED}; export it as H.264")
     if codec not in CODECS:
-        raise VideoError(f"{path} is coded as {codec}: {_SUPPORTED}")
+        raise VideoError(f"{path} is coded as {codec}: {_SUPPORTED}; re-encode it: {reencode(path)}")
     return best
 
 

@@ -60,7 +60,7 @@ class SceneSettings(SceneOptions):
         for name, value in (("width", self.width), ("height", self.height)):
             if value % 2 or not MIN_SIDE_PX <= value <= MAX_SIDE_PX:
                 raise ValueError(
-                    f"scene {name} {value} cannot be encoded as 4:2:0: take an even number of pixels "
+                    f"scene {name} {value} cannot be encoded as 4:2:0: use an even number of pixels "
                     f"from {MIN_SIDE_PX} to {MAX_SIDE_PX}"
                 )
         rate = _rate(self.fps)
@@ -79,7 +79,7 @@ class SceneSettings(SceneOptions):
         _require_between("bframes", self.bframes, 0, 16)
         _require_between("seed", self.seed, 0, 2**63 - 1)
         if self.open_gop and self.bframes == 0:
-            raise ValueError("scene open_gop needs B-frames: take bframes 1 or more, or open_gop false")
+            raise ValueError("scene open_gop needs B-frames: use bframes 1 or more, or open_gop false")
 
     @property
     def rate(self) -> Fraction:
