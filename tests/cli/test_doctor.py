@@ -70,6 +70,7 @@ def test_a_congestion_control_that_the_kernel_lacks_is_named(workplace: Workplac
     line = only_line(output)
     assert "TCP congestion control carrier-pigeon: this kernel has " in line
     assert "set cluster.congestion_control to one of: " in line
+    assert "or load it into the kernel (modprobe tcp_carrier-pigeon)" in line
     nothing_started(workplace, output)
 
 

@@ -161,7 +161,7 @@ def test_a_wrong_value_is_named_with_its_remedy(override: str, named: str) -> No
         ("cluster.scale=0", "cluster.scale=0 must be above 0"),
         ("cluster.scale=inf", "cluster.scale=inf must be above 0"),
         ("cluster.scale=20000", "leaves 0.5 Mbit/s per connection"),
-        ("cluster.scale=2001", "lower cluster.scale so that it is 5 or more"),
+        ("cluster.scale=2001", "give cluster.scale=2000 or less"),
         ("runtime.connections=0", "runtime.connections=0 must be between 1 and 64"),
         ("runtime.connections=-1", "runtime.connections=-1 must be between 1 and 64"),
         ("runtime.connections=abc", "runtime.connections=abc"),

@@ -112,6 +112,44 @@ def test_a_value_that_cannot_be_is_named_as_it_was_given(override: str, says: st
     assert says in refused(override)
 
 
+@pytest.mark.parametrize(
+    ("override", "cluster"),
+    [
+        ("cluster.address=http://host:8265", "attached"),
+        ("cluster.dashboard_port=8265", "emulated"),
+        ("cluster.flow_mbps=5000", "emulated"),
+        ("cluster.nodes.head.nic_mbps=12500", "emulated"),
+        ("cluster.scale=50", "emulated"),
+    ],
+)
+def test_a_key_of_another_kind_of_cluster_is_left_out_or_goes_with_it(override: str, cluster: str) -> None:
+    said = refused(override)
+    assert f"applies only to cluster={cluster}" in said
+    assert f"leave it out, or choose cluster={cluster}." in said
+    compose_trials([override, f"cluster={cluster}"], multirun=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        (["cluster=emulated", "cluster.flow_mbps=null"], "such as cluster.flow_mbps=10000"),
+        (["cluster=emulated", "cluster.flow_mbps=100"], "give cluster.scale=20"),
+        (
+            ["cluster=attached", "cluster.nodes.gpu.cpus=null"],
+            "cluster.nodes.gpu.cpus=8",
+        ),
+    ],
+)
+def test_the_example_for_a_value_that_a_cluster_needs_composes(line: list[str], remedy: str) -> None:
+    assert remedy in refused(*line)
+    compose_trials([*line, remedy.rsplit(maxsplit=1)[-1]], multirun=False)
+
+
+def test_a_missing_value_is_asked_for_by_its_key() -> None:
+    assert "load.requests needs a value: give load.requests=VALUE" in refused("load.requests=???")
+    compose_trials(["load.requests=8"], multirun=False)
+
+
 def test_the_scene_is_set_with_the_option_that_has_one() -> None:
     said = refused("video=file", "video.path=clip.mp4", "video.scene.seed=3")
     assert "video.scene is null with this option: add video=scene" in said

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from vbench.analysis.trials import read_experiment
+from vbench.clusters.emulated.cluster import check
 from vbench.clusters.installation import UNQUOTED, sentence
-from vbench.errors import ConfigError, TrackingError
+from vbench.errors import ConfigError, InputError, TrackingError
 from vbench.record.files import DATABASE
 from vbench.run.compose import compose_configs
 from vbench.run.preflight import check_outputs
@@ -85,6 +87,15 @@ def test_an_override_that_mlflow_cannot_take_is_refused_with_one_that_it_can(sig
     usable(found[1])
     (config,) = compose_configs([f"outputs='/tmp/a{sign}b'", "tracking=off"], multirun=False)
     assert config.outputs == f"/tmp/a{sign}b"
+
+
+def test_outputs_that_no_emulated_host_sees_are_refused_with_some_that_all_see(temporary: Path) -> None:
+    config = replace(compose_configs(["cluster=emulated"], multirun=False)[0], outputs="/dev/shm/vbench")
+    with pytest.raises(InputError) as refused:
+        check(config)
+    found = re.search(r"^outputs=/dev/shm/vbench cannot be inside .* such as (.*)\.$", str(refused.value))
+    assert found is not None
+    assert not usable(found[1]).is_relative_to("/dev/shm")
 
 
 def test_tracking_names_its_own_option(temporary: Path) -> None:

@@ -67,7 +67,8 @@ def _of_request(request: int, spans: Sequence[SpanLine]) -> list[Transfer]:
     for span in sorted(moved, key=first):
         if span.stage == "decode":
             if len(set(services.values())) != 1:
-                raise ValueError(f"request {request} was split on {sorted(set(services.values()))}")
+                nodes = ", ".join(sorted(set(services.values()))) or "no node"
+                raise ValueError(f"request {request} was split on {nodes} instead of one node")
             add("chunk", next(iter(services.values())), span, span.bytes)
             continue
         if span.chunk is None:

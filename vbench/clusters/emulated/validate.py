@@ -76,8 +76,9 @@ def _flow(cluster: ClusterConfig) -> Iterator[str]:
                 f" cannot be faster than the network card; lower one or raise the other."
             )
     if flow / cluster.scale < LEAST_MBPS:
+        most = flow / LEAST_MBPS
         yield (
             f"cluster.flow_mbps={flow:g} divided by cluster.scale={cluster.scale:g} leaves"
-            f" {flow / cluster.scale:g} Mbit/s per connection, too little to shape within 10%; lower"
-            f" cluster.scale so that it is {LEAST_MBPS:g} or more."
+            f" {flow / cluster.scale:g} Mbit/s per connection, and less than {LEAST_MBPS:g} cannot be shaped"
+            f" within 10%: give cluster.scale={math.floor(most) if most >= 1 else most:g} or less."
         )
