@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vbench.clusters.emulated import cluster as emulated
+from vbench.linux.port_forward import COMMAND
 from vbench.run.compose import compose_configs
 
 SCALE = 150
@@ -21,7 +22,6 @@ FOREIGN_PERCENT = 25
 others, in every arm alike. On clusters with machines of their own the rule keeps its default."""
 
 _DASHBOARD_PORT = 8265
-_PORT_FORWARD = Path(__file__).with_name("port_forward.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def start_cluster(runtime: str, log: Path) -> Iterator[AttachedCluster]:
         socket.create_server(("127.0.0.1", 0)) as listening,
     ):
         head, _, _ = cluster.address.partition(":")
-        forward = (sys.executable, str(_PORT_FORWARD), str(listening.fileno()), head, str(_DASHBOARD_PORT))
+        forward = (*COMMAND, str(listening.fileno()), head, str(_DASHBOARD_PORT))
         with subprocess.Popen((*cluster.enter, *forward), pass_fds=[listening.fileno()]) as forwarding:
             try:
                 yield AttachedCluster(

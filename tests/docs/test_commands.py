@@ -34,6 +34,7 @@ CANNOT = {
     "ray up anyscale.yaml": "needs an AWS account",
     "ray dashboard anyscale.yaml": "needs a cluster on AWS",
     "python docker/check_image.py anyscale": "needs debootstrap, root and 2.7 GB of downloads",
+    "vbench cluster exec head": "waits for what is typed into its shell",
     ". .venv/bin/activate": "changes the shell that it is typed into",
     "pip install -e .[models]": "changes the environment that the tests run in",
     "pip install --constraint constraints.txt .": "changes the environment that the tests run in",
@@ -72,6 +73,20 @@ ELSEWHERE = {
     "vbench log outputs": ("tests/docs/test_first_steps.py", '"log", "outputs"'),
     "vbench efficiency": ("tests/docs/test_first_steps.py", '"efficiency"'),
     "vbench revalidate outputs/sweeps/TIME": ("tests/docs/test_first_steps.py", '"revalidate"'),
+    "vbench cluster up runtime=anyscale cluster.scale=400": (
+        "tests/clusters/emulated/test_standalone.py",
+        '"cluster", "up", "runtime=anyscale"',
+    ),
+    **{
+        f"vbench cluster {command}": ("tests/clusters/emulated/test_standalone.py", text)
+        for command, text in {
+            "status": '"cluster", "status"',
+            "exec head -- python program.py": '"python", "program.py"',
+            "exec gpu -- ray status": '"gpu", "ray", "status"',
+            "exec head -- ray job submit -- python program.py": '"ray", "job", "submit"',
+            "down": '"cluster", "down"',
+        }.items()
+    },
     "python examples/read_record/mean_latency.py outputs/runs/TIME": (
         "tests/docs/test_first_steps.py",
         "examples/read_record/mean_latency.py",
@@ -91,7 +106,9 @@ def commands(page: Path) -> Iterator[str]:
 
 ALL = sorted({command for page in PAGES for command in commands(page)})
 MAKE = [command for command in ALL if command.startswith("make ")]
-VBENCH = [command for command in ALL if command.startswith("vbench ") and command not in ELSEWHERE]
+VBENCH = [
+    command for command in ALL if command.startswith("vbench ") and command not in {*ELSEWHERE, *CANNOT}
+]
 ON_SWEEP = [command for command in VBENCH if "outputs/sweeps/TIME" in command]
 PRINTING = [
     command

@@ -6,7 +6,7 @@ It cuts every connection that is so old, and after the first refuses all for so 
 import asyncio
 import sys
 
-from experiments.lib.port_forward import copy_stream
+from vbench.linux.port_forward import copy_stream
 
 
 async def main(host: str, port: int, oldest_s: float, out_s: float) -> None:

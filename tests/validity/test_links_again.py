@@ -51,7 +51,7 @@ class Running:
     """In the order of the configuration."""
 
     def check(self) -> list[LinkCheck]:
-        reply = control.request_link_check(self.folder, ANSWER_S)
+        reply = control.request(self.folder, control.CHECK_LINKS, ANSWER_S)
         assert "error" not in reply, reply
         return [LinkCheck(**check) for check in reply["checks"]]
 

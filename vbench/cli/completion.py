@@ -5,11 +5,13 @@ import io
 import os
 from collections.abc import Iterable, Sequence
 
+from vbench.cli.cluster import command as cluster
 from vbench.config.option_files import OptionFiles
 from vbench.errors import ConfigError, VbenchError
 
 SHELLS = ("bash", "fish", "zsh")
 RUN = "run"
+CLUSTER = "cluster"
 
 
 def complete(arguments: Sequence[str], files: OptionFiles, commands: Iterable[str]) -> None:
@@ -37,11 +39,19 @@ def complete(arguments: Sequence[str], files: OptionFiles, commands: Iterable[st
         return
     program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
     first, space, others = rest.lstrip().partition(" ")
-    if space and first in commands:
+    line = others if space and first == RUN else rest
+    if space and first == CLUSTER:
+        command, space, others = others.lstrip().partition(" ")
+        if not space:
+            print(" ".join(name for name in cluster.COMMANDS if name.startswith(command)))
+        if not space or command != "up":
+            return
+        line = f"cluster=emulated {others}"
+    elif space and first in commands:
         return
-    if not space and (names := [name for name in (*commands, RUN) if name.startswith(first)]):
+    elif not space and (names := [name for name in (*commands, RUN) if name.startswith(first)]):
         print(" ".join(names))
-    os.environ["COMP_LINE"] = f"{program} {others if space and first == RUN else rest}"
+    os.environ["COMP_LINE"] = f"{program} {line}"
     register_studies(files)
     # A line that is not complete may be wrong. A message about it would land in the line being typed.
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(VbenchError, SystemExit):

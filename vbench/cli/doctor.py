@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", help="as for vbench run, such as cluster.scale=50")
     options = parser.parse_args(arguments)
     try:
-        config = compose_one(["cluster=emulated", *options.overrides])
+        config = compose_one(["cluster=emulated", *options.overrides], deploys=False)
     except VbenchError as error:
         print(f"vbench: {error}", file=sys.stderr)
         return error.exit_status

@@ -31,6 +31,7 @@ Run:
   vbench resume=SWEEP_FOLDER                    finish a sweep that was stopped
 
 Commands:
+  vbench cluster up|exec|status|down            use an emulated cluster for any Ray program
   vbench compare SWEEP_FOLDER                   compare the arms of a sweep
   vbench doctor                                 check whether cluster=emulated can run on this machine
   vbench efficiency [FOLDER]                    compare a trial with what this machine can reach

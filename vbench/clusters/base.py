@@ -1,7 +1,7 @@
 """What every kind of cluster offers to a trial."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from vbench.linux.guard import GRACE_S
@@ -55,6 +55,8 @@ class RunningCluster:
     """Head first."""
     enter: tuple[str, ...] = ()
     """Prefix of a command that runs on the head; empty if the head is this machine."""
+    host_pids: Mapping[str, int] = field(default_factory=dict)
+    """Node -> a process in its namespaces, on an emulated cluster; else empty."""
     link_check_s: float = 0.0
     """Seconds that the link check took at the start."""
     is_here: bool = True

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ import psutil
 
 from vbench.clusters import private_network
 from vbench.clusters.base import NodeAddress, Progress, RunningCluster
+from vbench.clusters.emulated.nsenter import ENTER
 from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import (
     last_error,
@@ -99,7 +99,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             load_env=env,
             exit_status=lambda: ray_exit_status(ray),
             nodes=(NodeAddress(name=name, ip=LOOPBACK),),
-            enter=(sys.executable, "-m", "vbench.clusters.emulated.nsenter", str(pid)) if isolated else (),
+            enter=(*ENTER, str(pid)) if isolated else (),
         )
 
 

@@ -72,11 +72,13 @@ def start_command(
     head: str | None,
     ports: Mapping[str, int],
     dashboard_port: int | None = None,
+    monitors: bool = False,
 ) -> list[str]:
     """``ray start`` for one node; ``head`` is the control store's ``IP:PORT``, None if this is the head.
 
     ``ports``: values for Ray's options on ports, by name without dashes before them. ``dashboard_port``: of
-    the head's dashboard, at ``ip``; None for no dashboard.
+    the head's dashboard, at ``ip``; None for no dashboard. ``monitors``: whether drivers print what
+    their tasks print, and ``ray status`` knows the nodes, which no trial needs.
     """
     dashboard = ["--include-dashboard=false"]
     if dashboard_port is not None:
@@ -87,8 +89,11 @@ def start_command(
         ]
     return [
         *(sys.executable, "-m", start.MODULE, "--block", f"--node-ip-address={ip}"),
-        # No autoscaling.
-        *(("--head", "--no-monitor", *dashboard) if head is None else (f"--address={head}",)),
+        *(
+            ("--head", *([] if monitors else ["--no-monitor"]), *dashboard)
+            if head is None
+            else (f"--address={head}",)
+        ),
         f"--num-cpus={node_cpus(node)}",
         f"--num-gpus={node.gpus}",
         f"--resources={json.dumps(node.resources)}",
@@ -96,7 +101,7 @@ def start_command(
         f"--temp-dir={folder}",
         # Without it Ray silently uses a slow disk if /dev/shm is too small.
         "--plasma-directory=/dev/shm",
-        *("--include-log-monitor=false", "--disable-usage-stats"),
+        *(f"--include-log-monitor={str(monitors).lower()}", "--disable-usage-stats"),
         *(f"--{name}={port}" for name, port in ports.items()),
     ]
 

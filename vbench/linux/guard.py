@@ -4,8 +4,9 @@
 its environment, which what it starts inherits. The guard's standard input is its lifeline: the parent
 holds the other end, and when the parent is gone, by ``kill -9`` too, the guard reads the end of file.
 Then, or on SIGTERM, or when COMMAND ends, it ends all tagged processes and all descendants, reaps them
-(it is their subreaper), removes DIR with all in it, and exits with COMMAND's status. ``SupervisedProcess`` is
-the parent's side; where the guard itself was killed, it does the same from there.
+(it is their subreaper), removes DIR with all in it, and exits with COMMAND's status. ``--adopted DIR`` is
+removed too, but was made by the parent. ``SupervisedProcess`` is the parent's side; where the guard itself
+was killed, it does the same from there.
 """
 
 import argparse
@@ -123,6 +124,8 @@ def supervised(
     *,
     env: Mapping[str, str],
     folders: Sequence[Path] = (),
+    adopted: Sequence[Path] = (),
+    inherited: Sequence[int] = (),
     grace_s: float = GRACE_S,
     stdout: int | IO[bytes] | None = None,
     stderr: int | IO[bytes] | None = None,
@@ -130,13 +133,17 @@ def supervised(
     """Run ``command`` under a guard of its own; leaving the block ends it and removes ``folders``.
 
     The guard creates the folders, so that an interrupt before it runs leaves none behind.
-    ``grace_s``: seconds that the command and what it started have to end before they are killed.
+    ``adopted``: folders that exist and are removed like the others. ``inherited``: descriptors that the guard
+    keeps open until it ends, such as that of a lock, and the command does not get. ``grace_s``: seconds that
+    the command and what it started have to end before they are killed.
     """
     tag = secrets.token_hex(8)
-    owned = tuple(str(folder) for folder in folders)
+    owned, others = tuple(map(str, folders)), tuple(map(str, adopted))
     argv = [sys.executable, "-m", "vbench.linux.guard", "--tag", tag, f"--grace={grace_s}"]
     for folder in owned:
         argv += ["--folder", folder]
+    for folder in others:
+        argv += ["--adopted", folder]
     guard = subprocess.Popen(
         [*argv, "--", *command],
         env=dict(env),
@@ -144,8 +151,9 @@ def supervised(
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,
+        pass_fds=inherited,
     )
-    running = SupervisedProcess(tag, guard, owned, grace_s)
+    running = SupervisedProcess(tag, guard, owned + others, grace_s)
     try:
         yield running
     finally:
@@ -157,6 +165,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="vbench.linux.guard", description=__doc__)
     parser.add_argument("--tag", required=True)
     parser.add_argument("--folder", action="append", default=[])
+    parser.add_argument("--adopted", action="append", default=[])
     parser.add_argument("--grace", type=float, default=GRACE_S)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
@@ -175,7 +184,7 @@ def main() -> int:
         status = _watch(child, wake)
     finally:
         left = terminate_tree(options.tag, os.getpid(), grace_s=options.grace)
-        remove(options.folder)
+        remove([*options.folder, *options.adopted])
     if left:
         print(f"these processes could not be killed: {left}", file=sys.stderr)
     return status

@@ -71,13 +71,20 @@ def process_tree(tag: str, root: int | None = None) -> list[int]:
     return sorted(pid for pid in inside if pid != root and pid in parents)
 
 
-def innermost_pid(pid: int) -> int | None:
-    """The process's id in its own PID namespace; None if it is gone."""
+def pids_by_namespace(pid: int) -> list[int]:
+    """The process's ids in the PID namespaces that it is in, the innermost last; empty if it is gone."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return None
-    return next((int(line.split()[-1]) for line in lines if line.startswith("NSpid:")), None)
+        return []
+    return next(
+        ([int(number) for number in line.split()[1:]] for line in lines if line.startswith("NSpid:")), []
+    )
+
+
+def innermost_pid(pid: int) -> int | None:
+    """The process's id in its own PID namespace; None if it is gone."""
+    return next(reversed(pids_by_namespace(pid)), None)
 
 
 def command(pid: int) -> list[str]:

@@ -74,13 +74,16 @@ class Composition:
         return str(self.arms[0].composed.hydra.sweep.dir)
 
 
-def compose_configs(arguments: Sequence[str], *, multirun: bool) -> list[Config]:
+def compose_configs(arguments: Sequence[str], *, multirun: bool, deploys: bool = True) -> list[Config]:
     """The configurations of all arms of a command line, as ``compose_trials`` makes them."""
-    return compose_trials(arguments, multirun=multirun).configs
+    return compose_trials(arguments, multirun=multirun, deploys=deploys).configs
 
 
-def compose_one(arguments: Sequence[str]) -> Config:
-    """The configuration for a command that takes only one; ConfigError if the arguments make a sweep."""
+def compose_one(arguments: Sequence[str], *, deploys: bool = True) -> Config:
+    """The configuration for a command that takes only one; ConfigError if the arguments make a sweep.
+
+    ``deploys``: whether anything is deployed, for which the nodes must have room.
+    """
     for override in parse(arguments):
         line, key = override.input_line or "", override.key_or_group
         if key == STUDIES:
@@ -95,12 +98,12 @@ def compose_one(arguments: Sequence[str]) -> Config:
             )
         if (key == "blocks" and override.value() != 1) or (key == "design" and override.value() != FULL):
             raise ConfigError(f"'{line}': this command runs no sweep: leave it out.")
-    (config,) = compose_configs(arguments, multirun=False)
+    (config,) = compose_configs(arguments, multirun=False, deploys=deploys)
     return config
 
 
 def compose_trials(
-    arguments: Sequence[str], *, multirun: bool, files: OptionFiles | None = None
+    arguments: Sequence[str], *, multirun: bool, files: OptionFiles | None = None, deploys: bool = True
 ) -> Composition:
     """Compose and validate the trials of a command line; nothing is started or written.
 
@@ -111,6 +114,7 @@ def compose_trials(
         arguments: the overrides.
         multirun: whether several values of a key make a sweep.
         files: the option files; those of vbench and of ``vbench_conf/`` by default.
+        deploys: whether anything is deployed, for which the nodes must have room.
 
     Raises:
         ConfigError: it cannot be run; the message names the key, the value and the remedy.
@@ -140,7 +144,12 @@ def compose_trials(
                 check_keys(merged, _base(chosen, compose), files)  # names the nearest right key
             raise
         arms = [
-            Arm(overrides=line.overrides, config=typed(config), composed=config, levels=line.levels)
+            Arm(
+                overrides=line.overrides,
+                config=typed(config, deploys=deploys),
+                composed=config,
+                levels=line.levels,
+            )
             for line, config in zip(lines, composed, strict=True)
         ]
     _check_is_sweep(arms[0].config, design, multirun=multirun)

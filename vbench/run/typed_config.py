@@ -15,8 +15,11 @@ from vbench.run.refusals import sentence
 from vbench.run.validate import problems
 
 
-def typed(composed: DictConfig) -> Config:
-    """The configuration as dataclasses, validated; ConfigError if a value is missing or not allowed."""
+def typed(composed: DictConfig, *, deploys: bool = True) -> Config:
+    """The configuration as dataclasses, validated; ConfigError if a value is missing or not allowed.
+
+    ``deploys``: whether anything is deployed, for which the nodes must have room.
+    """
     try:
         value = Config(**{item.name: _plain(composed, item.name) for item in fields(Config)})
     except OmegaConfBaseException as error:
@@ -24,7 +27,7 @@ def typed(composed: DictConfig) -> Config:
     if wrong := list(misshapen(value)):
         raise ConfigError(" ".join(wrong))
     value = _with_home_expanded(value)
-    if wrong := problems(value):
+    if wrong := problems(value, deploys=deploys):
         raise ConfigError(" ".join(wrong))
     pipeline_args(value)
     return value

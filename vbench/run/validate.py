@@ -17,12 +17,15 @@ LONGEST_EXPERIMENT = 500
 """Characters of an experiment's name that MLflow takes."""
 
 
-def problems(config: Config) -> list[str]:
-    """One sentence for each thing that is wrong, with key, value and remedy; none if all is well."""
-    return list(_problems(config))
+def problems(config: Config, *, deploys: bool = True) -> list[str]:
+    """One sentence for each thing that is wrong, with key, value and remedy; none if all is well.
+
+    ``deploys``: whether anything is deployed, for which the nodes must have room.
+    """
+    return list(_problems(config, deploys=deploys))
 
 
-def _problems(config: Config) -> Iterator[str]:
+def _problems(config: Config, *, deploys: bool) -> Iterator[str]:
     yield from value_problems(config)
     yield from _experiment(config)
     if config.load.concurrency > config.load.requests:
@@ -39,7 +42,7 @@ def _problems(config: Config) -> Iterator[str]:
     yield from _outputs(config.outputs, is_tracked=config.tracking.name != "off")
     of_nodes = list(node_problems(config))
     yield from of_nodes
-    if not of_nodes:
+    if not of_nodes and deploys:
         if config.load.name != transfer.TRANSFER:
             yield from placement_problems(config.cluster)
         yield from transfer.problems(config)

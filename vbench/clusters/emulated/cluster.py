@@ -7,14 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from vbench.clusters.base import NodeAddress, Progress, RunningCluster
-from vbench.clusters.emulated import control
+from vbench.clusters.emulated import control, pid_namespace
+from vbench.clusters.emulated.nsenter import ENTER
 from vbench.clusters.emulated.requirements import Requirement, check_requirements
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Spec, hosts
 from vbench.clusters.installation import check_installation
@@ -46,6 +47,18 @@ ENDING_S = 15.0
 
 HIDDEN = "/dev/shm"
 """Every host has its own, in which files of the machine's are not visible."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standalone:
+    """What a cluster has that outlives the command that starts it, and belongs to no trial."""
+
+    temp_dir: Path
+    """Ray's temp dir, a new name."""
+    state_folder: Path
+    """Where its owner keeps its state; removed when the cluster ends."""
+    lock: int
+    """Descriptor that stays open until all of the cluster has ended."""
 
 
 def all_requirements(cluster: ClusterConfig) -> Iterator[Requirement]:
@@ -106,24 +119,36 @@ def check(config: Config) -> None:
 
 
 @contextmanager
-def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningCluster]:
+def start(
+    config: Config, log: Path, progress: Progress, standalone: Standalone | None = None
+) -> Iterator[RunningCluster]:
     """All hosts with their links checked and Ray on each; ended, whatever happens, on leaving.
 
     ``log`` gets what Ray prints. Raises TrialError if a link does not carry what it should, or Ray does
     not come up within ``cluster.start_timeout_s``.
     """
-    folder = temp_folder()
-    spec = _spec(config.cluster, folder)
+    folder = standalone.temp_dir if standalone else temp_folder()
+    spec = _spec(config.cluster, folder, is_standalone=standalone is not None)
     env = bypassed(node_environment(config.runtime), [host.ip for host in spec.hosts])
+    if standalone:
+        # Killed processes leave temporary files. Here they go with the host.
+        env["TMPDIR"] = str(folder)
     command = [sys.executable, "-m", "vbench.clusters.emulated.init", spec.to_json()]
     with (
         log.open("wb") as output,
         supervised(
-            command, env=env, folders=[folder], stdout=subprocess.PIPE, stderr=output, grace_s=0
+            command,
+            env=env,
+            folders=[folder],
+            adopted=[standalone.state_folder] if standalone else [],
+            inherited=[standalone.lock] if standalone else [],
+            stdout=subprocess.PIPE,
+            stderr=output,
+            grace_s=0,
         ) as init,
     ):
         ready = _wait(init, config.cluster.start_timeout_s, log, progress)
-        head = _outer_pid(init, ready["head_pid"], log)
+        pids = _outer_pids(init, ready["pids"], log)
         network = read_network(ready["network"])
         yield RunningCluster(
             address=f"{spec.hosts[0].ip}:{GCS_PORT}",
@@ -131,7 +156,8 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
             load_env=env,
             exit_status=lambda: _exit_status(init),
             nodes=tuple(NodeAddress(name=host.name, ip=host.ip) for host in spec.hosts),
-            enter=(sys.executable, "-m", "vbench.clusters.emulated.nsenter", str(head)),
+            enter=(*ENTER, str(pids[spec.hosts[0].name])),
+            host_pids=pids,
             network=network,
             recheck_links=lambda: _recheck_links(folder, network),
             link_check_s=ready["phases_s"]["link_check"],
@@ -141,7 +167,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
 def _recheck_links(folder: Path, network: Network) -> Network:
     """The network with its links checked once more, which ends Ray; TrialError if they could not be."""
     try:
-        reply = control.request_link_check(folder, SILENCE_S)
+        reply = control.request(folder, control.CHECK_LINKS, SILENCE_S)
     except OSError as error:
         raise TrialError(_unchecked(str(error))) from error
     if "error" in reply:
@@ -157,20 +183,22 @@ def _unchecked(reason: str) -> str:
     )
 
 
-def _spec(config: ClusterConfig, folder: Path) -> Spec:
+def _spec(config: ClusterConfig, folder: Path, *, is_standalone: bool) -> Spec:
     planned = hosts(config)
     head = f"{planned[0].ip}:{GCS_PORT}"
     ports = {"object-manager-port": OBJECT_MANAGER_PORT}
     commands = {
-        host.name: tuple(
-            start_command(
+        host.name: (
+            *(pid_namespace.COMMAND if is_standalone else ()),
+            *start_command(
                 config.nodes[host.name],
                 ip=host.ip,
                 folder=folder,
                 head=None if host is planned[0] else head,
                 ports=ports | ({"port": GCS_PORT} if host is planned[0] else {}),
                 dashboard_port=config.dashboard_port,
-            )
+                monitors=is_standalone,
+            ),
         )
         for host in planned
     }
@@ -225,9 +253,16 @@ def _exit_status(init: SupervisedProcess) -> int | None:
     return init.exit_status()
 
 
-def _outer_pid(init: SupervisedProcess, pid: int, log: Path) -> int:
-    """The id by which this process knows a process that the cluster's PID namespace knows as ``pid``."""
-    for outer in init.pids():
-        if procfs.innermost_pid(outer) == pid and outer != pid:
-            return outer
-    raise TrialError(f"the head of the emulated cluster exited while it started: see {log}, and run it again")
+def _outer_pids(init: SupervisedProcess, inner: Mapping[str, int], log: Path) -> dict[str, int]:
+    """Host -> the id by which this process knows the process of the host, which the cluster's PID namespace
+    knows by another; ``inner``: host -> that other id."""
+    levels = {pid: procfs.pids_by_namespace(pid) for pid in init.pids()}
+    # Below this process's own namespace is the cluster's; a host's of its own may follow.
+    depth = len(procfs.pids_by_namespace(os.getpid()))
+    outer = {ids[depth]: pid for pid, ids in levels.items() if len(ids) == depth + 1}
+    gone = [name for name, pid in inner.items() if pid not in outer]
+    if gone:
+        raise TrialError(
+            f"host {gone[0]} of the emulated cluster exited while it started: see {log}, and run it again"
+        )
+    return {name: outer[pid] for name, pid in inner.items()}

@@ -1,4 +1,4 @@
-"""Asks a running emulated cluster to check its links again, over a socket in its folder."""
+"""Asks a running emulated cluster for something, over a socket in its folder: one JSON line each way."""
 
 import json
 import socket
@@ -10,7 +10,17 @@ from typing import Any
 SOCKET = "control"
 """In the cluster's folder, which only its owner may enter; hosts see a folder of their own instead."""
 
-ANSWER_BYTES = 65536
+LINE_BYTES = 65536
+
+REQUEST_S = 5.0
+"""Who connects sends its request within this time."""
+
+STATUS = "status"
+"""On which hosts Ray runs: ``{"hosts": {NAME: bool}}``."""
+CHECK_LINKS = "check_links"
+"""End Ray and check the links again, ``{"checks": [...]}``; the last request that is served."""
+
+Answer = Callable[[Mapping[str, Any]], None]
 
 
 @contextmanager
@@ -18,28 +28,48 @@ def serving(folder: str) -> Iterator[socket.socket]:
     """The socket on which init listens."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(Path(folder) / SOCKET))
-        server.listen(1)
+        server.listen(8)
         yield server
 
 
 @contextmanager
-def pending_request(server: socket.socket) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """The waiting request; its response is sent within the block."""
+def pending_request(server: socket.socket) -> Iterator[tuple[dict[str, Any], Answer]]:
+    """The waiting request, ``{"do": ...}``; its response is sent within the block.
+
+    An empty request if who connected has gone, or said nothing within ``REQUEST_S``.
+    """
     connection, _ = server.accept()
     with connection:
-        yield lambda answer: connection.sendall(json.dumps(answer).encode() + b"\n")
+        connection.settimeout(REQUEST_S)
+        try:
+            request = _line(connection)
+        except (OSError, ValueError):
+            request = {}
+
+        def answer(response: Mapping[str, Any]) -> None:
+            try:
+                connection.sendall(json.dumps(response).encode() + b"\n")
+            except OSError:
+                return  # who asked has gone
+
+        yield request, answer
 
 
-def request_link_check(folder: Path, timeout_s: float) -> dict[str, Any]:
-    """Send the request; its response, or OSError if there is none within ``timeout_s``."""
+def request(folder: Path, do: str, timeout_s: float, **parameters: Any) -> dict[str, Any]:
+    """Send a request; its response, or OSError if there is none within ``timeout_s``."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
         connection.connect(str(folder / SOCKET))
-        data = b""
-        while not data.endswith(b"\n"):
-            more = connection.recv(ANSWER_BYTES)
-            if not more:
-                raise ConnectionError("the emulated cluster ended before it responded")
-            data += more
-    result: dict[str, Any] = json.loads(data)
-    return result
+        connection.sendall(json.dumps({"do": do, **parameters}).encode() + b"\n")
+        return _line(connection)
+
+
+def _line(connection: socket.socket) -> dict[str, Any]:
+    data = b""
+    while not data.endswith(b"\n"):
+        more = connection.recv(LINE_BYTES)
+        if not more:
+            raise ConnectionError("the emulated cluster ended before it responded")
+        data += more
+    found: dict[str, Any] = json.loads(data)
+    return found

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ END_S = 10.0
 """Killed processes are gone within this time."""
 
 POLL_S = 0.02
+
+SETUP_S = 20.0
+"""Time limit for namespaces, links, and one check of a link."""
 
 
 class HostError(Exception):
@@ -58,6 +61,13 @@ class RunningHost:
         if "error" in reply:
             raise HostError(f"host {self.host.name}: {reply['error']}")
         return reply["value"]
+
+
+def request_all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> list[Any]:
+    """Send a request to all hosts at once; their results."""
+    for host in hosts:
+        host.send(do, **parameters)
+    return [host.receive(SETUP_S) for host in hosts]
 
 
 def fork_host(spec: Spec, host: Host) -> RunningHost:

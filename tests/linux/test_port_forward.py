@@ -2,9 +2,8 @@
 
 import socket
 import subprocess
-import sys
 
-from vbench.config.checkout import ROOT
+from vbench.linux.port_forward import COMMAND
 
 CONNECTIONS = 100
 """Enough for Python to look for garbage several times."""
@@ -18,8 +17,7 @@ def test_a_client_that_has_said_all_still_gets_its_answer() -> None:
         socket.create_server(("127.0.0.1", 0)) as listening,
         subprocess.Popen(
             [
-                sys.executable,
-                str(ROOT / "experiments" / "lib" / "port_forward.py"),
+                *COMMAND,
                 str(listening.fileno()),
                 *map(str, server.getsockname()),
             ],

@@ -1,13 +1,15 @@
-"""Forwards the connections to an inherited listening socket: ``python port_forward.py FD HOST PORT``.
+"""``python -m vbench.linux.port_forward FD HOST PORT``: forwards the connections to an inherited socket.
 
 The socket belongs to the network namespace in which it was made, the connections onward to this process's.
-Uses only the standard library, so that it can run anywhere as a script.
 """
 
 import asyncio
 import contextlib
 import socket
 import sys
+
+COMMAND = (sys.executable, "-m", "vbench.linux.port_forward")
+"""Followed by the descriptor of the listening socket, and the host and port to connect to."""
 
 
 async def copy_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,1 @@
+"""``vbench cluster``: an emulated cluster as a tool by itself, with a file for each of its commands."""
