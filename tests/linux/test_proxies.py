@@ -10,6 +10,7 @@ import pytest
 
 from vbench.clusters import ray_node
 from vbench.clusters.attached.api import connect
+from vbench.config.schema import RuntimeConfig
 from vbench.errors import InputError
 from vbench.linux.proxies import bypassed
 from vbench.telemetry.object_store import StoreWatch
@@ -81,7 +82,7 @@ def test_an_attached_clusters_api_is_asked_without_a_proxy(proxy: list[bytes]) -
 
 
 def test_every_process_of_a_trial_is_told_to_go_straight_to_its_nodes(proxy: list[bytes]) -> None:
-    env = bypassed(ray_node.node_environment(None), ["10.77.0.3"])
+    env = bypassed(ray_node.node_environment(RuntimeConfig()), ["10.77.0.3"])
     for name, value in env.items():
         assert "proxy" not in name.lower() or value, name
     with pytest.MonkeyPatch.context() as patch:

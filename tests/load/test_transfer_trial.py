@@ -9,13 +9,15 @@ import pytest
 from tests.support.emulated import BETWEEN_ENDS, ENDS
 from tests.support.ordinary import NOBODY
 from tests.support.runs import ORDINARY, Workplace, ran
+from vbench.ray_internals.setting_readers import Role
 from vbench.record.files import read_requests, read_spans, read_trial
 from vbench.record.transfers import inter_node_transfers
 from vbench.telemetry.link_idle import IDLE_S
 
 pytestmark = pytest.mark.slow
 
-ARGUMENTS = (*BETWEEN_ENDS, "runtime=single", "load.objects=2", "load.requests=2")
+CHUNK = "runtime.env.RAY_object_manager_default_chunk_size=1048576"
+ARGUMENTS = (*BETWEEN_ENDS, "runtime=single", CHUNK, "load.objects=2", "load.requests=2")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run something as another user")
@@ -41,6 +43,8 @@ def _is_of_a_transfer(folder: Path) -> None:
     assert trial.load_report is not None
     assert trial.load_report.placement == {"Sender": {"decode": 1}, "Receiver": {"gpu": 1}}
     assert set(trial.load_report.post_run_bytes) == set(ENDS)
+    roles = [one.role for one in trial.load_report.settings_found]
+    assert (roles.count(Role.RAYLET), roles.count(Role.WORKER)) == (len(trial.config["cluster"]["nodes"]), 2)
     assert trial.phases_s["settle"] >= IDLE_S <= trial.phases_s["drain"]
     (way,) = trial.load_report.connections
     assert (way.sender, way.receiver, way.expected, way.established) == ("decode", "gpu", 1, 1)

@@ -8,6 +8,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vbench.clusters.ray_node import node_environment
+from vbench.config.schema import RuntimeConfig
 from vbench.pipeline import front, request_count
 from vbench.pipeline.request_count import API_COUNT, NUMBER, PROXY_COUNT, CountsRequests, read_count
 from vbench.ray_internals.serve import PROXY_CALLBACK_VARIABLE
@@ -82,7 +83,10 @@ def test_a_count_is_read_from_a_response(headers: dict[str, str], count: int | N
 
 
 def test_the_proxies_of_trials_count() -> None:
-    assert node_environment(None)[PROXY_CALLBACK_VARIABLE] == "vbench.pipeline.request_count:middleware"
+    assert (
+        node_environment(RuntimeConfig())[PROXY_CALLBACK_VARIABLE]
+        == "vbench.pipeline.request_count:middleware"
+    )
     assert [one.cls for one in request_count.middleware()] == [CountsRequests]
 
 

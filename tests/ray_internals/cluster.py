@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tests.support.waiting import until
 from vbench.clusters.ray_node import node_environment, start_command, temp_folder
-from vbench.config.schema import NodeConfig
+from vbench.config.schema import NodeConfig, RuntimeConfig
 from vbench.linux import procfs
 from vbench.linux.guard import supervised
 from vbench.linux.ports import free_ports
@@ -103,7 +103,7 @@ def running_cluster(logs: dict[str, Path]) -> Iterator[Cluster]:
     with ExitStack() as stack:
         stack.enter_context(environment(**variables))
         for ip, command, connections in ((HEAD, head, None), (WORKER, worker, CONNECTIONS)):
-            env = {**node_environment(connections), **variables}
+            env = {**node_environment(RuntimeConfig(connections=connections)), **variables}
             del env["RAY_AUTH_TOKEN"]
             log = stack.enter_context(logs[ip].open("wb"))
             guards[ip] = stack.enter_context(

@@ -313,6 +313,24 @@ def test_process_titles(cluster: Cluster, served: Served) -> None:
 
 
 @pytest.mark.slow
+def test_handle_by_reference(served: Served) -> None:
+    """Also of a handle that passes values, whose responses have none."""
+
+    async def test(stage: Any) -> tuple[str, bool]:
+        passes_values = stage.options(_by_reference=False)
+        try:
+            await objects.response_reference(passes_values.make.remote(1000))
+        except RuntimeError as error:
+            said = str(error)
+        reference = await objects.response_reference(objects.by_reference(passes_values).make.remote(1000))
+        return said, isinstance(reference, ray.ObjectRef)
+
+    said, is_reference = served.run(test)
+    assert "by-value" in said
+    assert is_reference
+
+
+@pytest.mark.slow
 def test_response_reference(served: Served) -> None:
     async def test(stage: Any) -> tuple[bool, int]:
         reference = await objects.response_reference(stage.make.remote(1_000_000))

@@ -10,6 +10,7 @@ import pytest
 from tests.support.http_files import Behaviour, serving
 from tests.support.runs import SMALL, Workplace
 from vbench.load.spec import LoadSpec, write_spec
+from vbench.ray_internals.setting_readers import Role
 from vbench.record.files import read_spans, read_trial
 from vbench.record.trial import Trial
 from vbench.run.compose import compose_configs
@@ -37,13 +38,18 @@ def test_a_users_own_file_in_the_published_way_behind_a_proxy_with_mlflow_broken
     in_the_way.write_text("MLflow makes a folder of this name")
     published = ["pipeline=published", "pipeline.fps=2", "pipeline.chunk_s=2", "mode=combined"]
     nobody = "http://127.0.0.1:9"
-    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"), nobody)
+    env = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"), nobody)
+    env["RAY_event_stats"] = "0"
+    arguments = ["video=file", f"video.path='{clip.name}'", "runtime=throughput_optimized", *published]
 
-    status, output = workplace.run("video=file", f"video.path='{clip.name}'", *published, *SMALL, **proxies)
+    status, output = workplace.run(*arguments, *SMALL, **env)
 
     assert status == 3, output
+    assert "RAY_event_stats in your environment does not reach the trial" in output
     (trial,) = trials_of(workplace)
     assert trial.valid
+    assert trial.load_report is not None
+    assert {one.role for one in trial.load_report.settings_found} == set(Role) - {Role.WORKER}
     assert trial.metrics["frames_handed_over_times"] == pytest.approx(2.0, rel=0.03)
     assert trial.clip is not None
     assert (trial.clip.width, trial.clip.height) == (322, 182)

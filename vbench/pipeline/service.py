@@ -30,6 +30,7 @@ from vbench.pipeline.request_settings import RequestSettings
 from vbench.pipeline.request_video import Opening, SharedReaders
 from vbench.pipeline.response import assemble
 from vbench.pipeline.spans import SpanRecorder
+from vbench.ray_internals.objects import by_reference
 from vbench.video.reader.pool import ReaderServer, SplitVideo
 from vbench.video.types import FrameGeometry
 
@@ -48,8 +49,10 @@ class VideoProcessingService:
             {"at_once": args.requests_at_once, "frames_budget_mb": args.frames_budget_mb},
         )
         self._replica = self._reporter.replica
-        self._decoder = decoder
-        self._inference = inference
+        # What is handed on directly is a reference, whatever Serve's handles pass by default.
+        relayed = args.handoff == "relay"
+        self._decoder = decoder if relayed else by_reference(decoder)
+        self._inference = inference if relayed else by_reference(inference)
         nodes = ray.nodes()
         self._nodes = sum(node["Alive"] for node in nodes)
         # Some of the requests in progress never fetch: a place to wait is one less for these.

@@ -56,6 +56,7 @@ setting_types              refuse a value that Ray would misread           none
 settings_in_python         the same for settings of Serve                  none
 
 objects.py
+handle_by_reference        hand frames over where handles pass values      none
 response_reference         pass frames on without fetching them            awaiting fetches them
 object_existence           wait for an object without fetching it          ``await``: leaks a reference cycle
 object_size                tell frames from a small error value            none

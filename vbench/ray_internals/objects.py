@@ -9,6 +9,14 @@ Response = Any
 """A Serve DeploymentResponse."""
 ObjectRef = Any
 """A Ray ObjectRef."""
+Handle = Any
+"""A Serve DeploymentHandle."""
+
+
+def by_reference(handle: Handle) -> Handle:
+    """The handle with responses that have a reference, also where Serve's handles pass values over gRPC
+    (``RAY_SERVE_USE_GRPC_BY_DEFAULT``)."""
+    return handle.options(_by_reference=True)
 
 
 async def response_reference(response: Response) -> ObjectRef:

@@ -4,6 +4,7 @@ What runs trials is imported only then, so that a wrong value is refused at once
 """
 
 import contextlib
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -62,8 +63,11 @@ def _show(composition: Composition, line: CommandLine) -> int:
 def _check(configs: Sequence[Config], *, starts: bool) -> None:
     """Raise VbenchError if these trials cannot be run here; ``starts``: whether any is still to be run."""
     from vbench.load.disk_room import check_room
+    from vbench.run.dropped_settings import dropped
     from vbench.run.preflight import check_machine, check_outputs
 
+    if starts and (line := dropped(os.environ, configs)) is not None:
+        print(f"vbench: {line}", file=sys.stderr, flush=True)
     if starts:
         check_machine(configs)
     first = configs[0]

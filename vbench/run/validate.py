@@ -10,6 +10,7 @@ from vbench.config.quoting import override
 from vbench.config.runtime_checks import runtime_problems
 from vbench.config.schema import Config
 from vbench.run.placement_checks import node_problems, placement_problems
+from vbench.run.serve_checks import serve_problems
 from vbench.run.value_ranges import value_problems
 from vbench.run.video_checks import video_problems
 
@@ -34,6 +35,7 @@ def _problems(config: Config, *, deploys: bool) -> Iterator[str]:
             f" lower the one or raise the other."
         )
     yield from runtime_problems(config.runtime)
+    yield from serve_problems(config)
     yield from network(config)
     yield from attached(config.cluster)
     yield from video_problems(config)
