@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -165,6 +166,31 @@ def test_a_setting_that_matters_is_found_and_no_other() -> None:
     found = verdicts(NOISES["normal"], 3, "normal", truth=math.log(1.1))
     assert sum(one[0] == "higher" for one in found) / SWEEPS > 0.95
     assert sum(set(one[1:]) != {"inconclusive"} for one in found) / SWEEPS <= 0.065
+
+
+def test_the_blocks_for_a_precision_are_the_fewest_that_reach_it() -> None:
+    random = np.random.default_rng(SEED)
+    logs = random.normal(0, 0.2, (3, 16)).tolist()
+    effect = contrast(signs(8, 0), logs)
+    (wide,) = family([effect], wanted_points=4)
+    assert wide.half_width_points is not None
+    assert wide.half_width_points > 4
+    assert wide.half_width_points == pytest.approx(((wide.high_percent or 0) - (wide.low_percent or 0)) / 2)
+    blocks = wide.blocks_for_precision
+    assert blocks is not None
+    assert blocks > 3
+    assert effect.standard_error is not None
+
+    def width(count: int) -> float:
+        error = (effect.standard_error or 0) * math.sqrt(3 / count)
+        (one,) = family([replace(effect, standard_error=error, degrees=15 * (count - 1), blocks=count)])
+        return one.half_width_points or 0
+
+    assert width(blocks) <= 4 < width(blocks - 1)
+    (narrow,) = family([effect], wanted_points=wide.half_width_points)
+    assert narrow.blocks_for_precision == 3
+    (none,) = family([effect], wanted_points=1e-6)
+    assert none.blocks_for_precision is None
 
 
 def test_an_effect_that_changes_over_the_blocks_is_noticed() -> None:

@@ -228,7 +228,7 @@ def test_fewer_than_two_whole_blocks_are_refused_with_what_they_lack(tmp_path: P
     folder = small(tmp_path, 3)
     break_trials(folder, "5", "8")
     with pytest.raises(
-        ConfigError, match=r"effects need 2 whole blocks, and this sweep has 1 of 3 \(block 2 "
+        ConfigError, match=r"effects need two whole blocks, and this sweep has 1 of 3 \(block 2 "
     ):
         compared(folder)
     (folder / "9" / TRIAL).unlink()
@@ -243,7 +243,7 @@ def test_changed_records_come_before_blocks_that_lack_them(tmp_path: Path) -> No
     trial = json.loads((folder / "4" / TRIAL).read_text())
     trial["metrics"]["latency_mean_s"] /= 2
     (folder / "4" / TRIAL).write_text(json.dumps(trial))
-    with pytest.raises(ChangedRecordError, match="effects need 2 whole blocks"):
+    with pytest.raises(ChangedRecordError, match="effects need two whole blocks"):
         compared(folder)
 
 
@@ -261,6 +261,10 @@ def test_all_combinations_alias_nothing(tmp_path: Path) -> None:
     page = write(compared(small(tmp_path, 2)), tmp_path / "out")[0].read_text()
     assert "design=fractional: 2 settings, all 4 combinations" in page
     assert "All combinations were run, so nothing is aliased." in page
+    comparison = compare(read_sweep(tmp_path), wanted_points=0.1)
+    assert comparison is not None
+    page = write(comparison, tmp_path / "out")[0].read_text()
+    assert "For ±0.1 points, run a new sweep with blocks=" in page
 
 
 def test_a_setting_whose_effect_changes_over_the_blocks_is_named(tmp_path: Path) -> None:

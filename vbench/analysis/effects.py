@@ -15,7 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vbench.analysis.statistics import NO_SCATTER, half_width, p_value, t_quantile
+from vbench.analysis.statistics import (
+    MOST_BLOCKS,
+    NO_SCATTER,
+    WANTED_POINTS,
+    half_width,
+    p_value,
+    t_quantile,
+    width_points,
+)
 
 SIGNIFICANCE = 0.05
 """Largest p after Holm's correction at which a setting is said to matter."""
@@ -56,6 +64,13 @@ class Effect:
     """The same after Holm's correction for all effects of the family."""
     direction: Direction
     """Lower or higher if ``holm_p`` is at most 0.05."""
+    half_width_points: float | None
+    """Half of the interval's width, in percentage points; None for one block."""
+    wanted_points: float
+    """The half-width that the study is planned for, in percentage points."""
+    blocks_for_precision: int | None
+    """Total blocks for a half-width of at most ``wanted_points``, by the spread seen so far; None for one
+    block, or if more than 1000 are needed. They are for a new sweep."""
 
 
 def contrast(signs: Sequence[int], logs: Logs, scale: float = 1.0) -> LogEffect:
@@ -102,8 +117,9 @@ def paired(log_ratios: Sequence[float]) -> LogEffect:
     )
 
 
-def family(effects: Sequence[LogEffect]) -> list[Effect]:
-    """The effects in percent, with Holm's correction over all of them that have an interval."""
+def family(effects: Sequence[LogEffect], wanted_points: float = WANTED_POINTS) -> list[Effect]:
+    """The effects in percent, with Holm's correction over all of them that have an interval;
+    ``wanted_points``: the half-width that intervals should have."""
     tests = [
         p_value(effect.value, effect.standard_error, effect.degrees)
         for effect in effects
@@ -111,19 +127,20 @@ def family(effects: Sequence[LogEffect]) -> list[Effect]:
     ]
     corrected = iter(zip(tests, holm(tests), strict=True))
     return [
-        _effect(effect, *((None, None) if effect.standard_error is None else next(corrected)))
+        _effect(effect, wanted_points, *((None, None) if effect.standard_error is None else next(corrected)))
         for effect in effects
     ]
 
 
-def _effect(effect: LogEffect, p: float | None, holm_p: float | None) -> Effect:
+def _effect(effect: LogEffect, wanted_points: float, p: float | None, holm_p: float | None) -> Effect:
     direction: Direction = "inconclusive"
-    low = high = None
+    low = high = width = None
     if effect.standard_error is None or holm_p is None:
         direction = "one block: no interval"
     else:
         half = t_quantile(effect.degrees) * effect.standard_error
         low, high = _percent(effect.value - half), _percent(effect.value + half)
+        width = width_points(effect.value, half)
         if holm_p <= SIGNIFICANCE:
             direction = "lower" if effect.value < 0 else "higher"
     return Effect(
@@ -134,7 +151,24 @@ def _effect(effect: LogEffect, p: float | None, holm_p: float | None) -> Effect:
         p=p,
         holm_p=holm_p,
         direction=direction,
+        half_width_points=width,
+        wanted_points=wanted_points,
+        blocks_for_precision=blocks_for_precision(effect, wanted_points),
     )
+
+
+def blocks_for_precision(effect: LogEffect, points: float) -> int | None:
+    """The fewest blocks whose interval has a half-width of at most ``points`` percentage points, if they
+    scatter as these do; None for one block, or if more than 1000 are needed."""
+    if effect.standard_error is None:
+        return None
+    of_one_block = effect.standard_error * math.sqrt(effect.blocks)
+    degrees = effect.degrees // (effect.blocks - 1)
+    for blocks in range(2, MOST_BLOCKS + 1):
+        half = t_quantile(degrees * (blocks - 1)) * of_one_block / math.sqrt(blocks)
+        if width_points(effect.value, half) <= points:
+            return blocks
+    return None
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -104,7 +104,7 @@ def improvement(
         # A higher ratio is a lower improvement.
         low_percent=_percent(centre + half),
         high_percent=_percent(centre - half),
-        half_width_points=_points(centre, half),
+        half_width_points=width_points(centre, half),
         verdict=verdict,
         wanted_points=wanted_points,
         blocks_for_precision=blocks_for_precision(logs, wanted_points),
@@ -174,12 +174,12 @@ def blocks_for_precision(logs: Sequence[float], points: float = WANTED_POINTS) -
     """
     centre, spread = statistics.fmean(logs), statistics.stdev(logs)
     for blocks in range(2, MOST_BLOCKS + 1):
-        if _points(centre, t_quantile(blocks - 1) * spread / math.sqrt(blocks)) <= points:
+        if width_points(centre, t_quantile(blocks - 1) * spread / math.sqrt(blocks)) <= points:
             return blocks
     return None
 
 
-def _points(centre: float, half: float) -> float:
+def width_points(centre: float, half: float) -> float:
     """Half the width in percentage points of an interval on the log scale."""
     return (_percent(centre - half) - _percent(centre + half)) / 2
 

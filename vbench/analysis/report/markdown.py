@@ -77,7 +77,8 @@ def _notes(comparison: Comparison) -> Iterator[str]:
     if comparison.provenance.faults:
         yield from ("", "**Not what the trials wrote:**", "")
         yield from (f"- {fault}" for fault in comparison.provenance.faults)
-    notes = dict.fromkeys([*comparison.notes, *formatting.uncounted(comparison), *_wide(comparison)])
+    wide = () if comparison.screening is not None else _wide(comparison)
+    notes = dict.fromkeys([*comparison.notes, *formatting.uncounted(comparison), *wide])
     if notes:
         yield ""
         yield from (f"- {note}" for note in notes)

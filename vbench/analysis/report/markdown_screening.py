@@ -27,7 +27,7 @@ def section(screening: Screening) -> Iterator[str]:
     for metric in screening.metrics:
         if metric.interactions:
             yield from ("", *_interactions(metric))
-    gaps = screening_text.left_out(screening)
+    gaps = [*screening_text.precision(screening), *screening_text.left_out(screening)]
     if gaps:
         yield from ("", *(f"- {gap}" for gap in gaps))
     if screening.design.aliases:

@@ -25,6 +25,8 @@ def show(console: Console, screening: Screening) -> None:
     console.print(Text(screening_text.summary(screening), "bold"), soft_wrap=True)
     for line in screening_text.method(screening, screening.metrics[0]):
         console.print(Text(line), soft_wrap=True)
+    for line in screening_text.precision(screening):
+        console.print(Text(line), soft_wrap=True)
     for gap in screening_text.left_out(screening):
         console.print(Text(gap, "yellow"), soft_wrap=True)
 

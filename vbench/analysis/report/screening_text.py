@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from vbench.analysis.effects import Effect
 from vbench.analysis.screening_results import Interaction, MetricEffects, Screening, SettingEffect
+from vbench.analysis.statistics import MOST_BLOCKS
 from vbench.config.designs import ONEWAY
 from vbench.config.fractional_factorial import LETTERS
 
@@ -124,7 +125,7 @@ def summary(screening: Screening) -> str:
     proven = [setting for setting in by_size(latency.settings) if matters(setting)]
     others = [setting for setting in latency.settings if not matters(setting)]
     count = len(latency.settings)
-    noun = "change" if screening.design.name == ONEWAY else "setting"
+    noun = _noun(screening)
     if proven:
         names = ", ".join(f"{_label(setting)} ({change(setting.effect)})" for setting in proven)
         subject = f"{len(proven)} of {count} {noun}s matter" if count > 1 else f"The {noun} matters"
@@ -200,6 +201,28 @@ def letters(screening: Screening) -> str:
     """``A = runtime, B = mode``, in a fractional design."""
     keys = (factor.key for factor in screening.design.factors)
     return ", ".join(f"{letter} = {key}" for letter, key in zip(LETTERS, keys, strict=False))
+
+
+def precision(screening: Screening) -> list[str]:
+    """How many blocks narrower intervals need; nothing if they are narrow enough, or unknown."""
+    known = [setting.effect for setting in screening.metrics[0].settings if setting.effect is not None]
+    wide = [effect for effect in known if (effect.half_width_points or 0) > effect.wanted_points]
+    if not wide:
+        return []
+    widest = max(wide, key=lambda effect: effect.half_width_points or 0)
+    width = min(widest.half_width_points or 0, 1000)
+    text = f"The widest interval of a {_noun(screening)} is ±{width:.1f} points."
+    wanted = f"±{widest.wanted_points:g} points"
+    if widest.blocks_for_precision is None:
+        return [f"{text} {wanted} would take more than {MOST_BLOCKS} blocks, by the spread so far."]
+    return [
+        f"{text} For {wanted}, run a new sweep with blocks={widest.blocks_for_precision} (by the spread so"
+        f" far) and judge it on its own."
+    ]
+
+
+def _noun(screening: Screening) -> str:
+    return "change" if screening.design.name == ONEWAY else "setting"
 
 
 def left_out(screening: Screening) -> list[str]:
