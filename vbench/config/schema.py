@@ -38,6 +38,10 @@ class NodeConfig:
     """Instance type of the cloud that this node is, or represents."""
     nic_mbps: float | None = None
     """Rate of its network card in each direction, in Mbit/s, before cluster.scale; for cluster=emulated."""
+    flow_mbps: float | None = None
+    """Cap of one TCP connection that it sends on; null: cluster.flow_mbps; for cluster=emulated."""
+    count: int | None = None
+    """Equal nodes, named NAME1, NAME2 and so on; null: one node, named NAME."""
 
 
 @dataclass
@@ -85,7 +89,7 @@ class ClusterConfig:
     http_port: int = 0
     """Port of the HTTP ingress on loopback; 0: the kernel chooses a free one (manifests: 8000)."""
     start_timeout_s: float = 90
-    """Deadline for starting the cluster, in seconds."""
+    """Deadline for starting the cluster, in seconds; on cluster=emulated, for each host in turn."""
     deploy_timeout_s: float = 120
     """Deadline for deploying the graph, in seconds."""
 

@@ -9,7 +9,11 @@ from typing import Any
 NOT_FINGERPRINTED = ("label", "block", "blocks", "design", "outputs", "tracking")
 """Parts of a configuration that cannot change a result."""
 
-ADDED_LATER: Mapping[str, Any] = {"runtime.env": {}}
+ADDED_LATER: Mapping[str, Any] = {
+    "runtime.env": {},
+    "cluster.nodes.*.flow_mbps": None,
+    "cluster.nodes.*.count": None,
+}
 """Keys, or patterns of keys, that earlier records lack -> the value that means what those did. With that
 value a key is left out."""
 

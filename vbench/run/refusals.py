@@ -17,6 +17,9 @@ IN_FILE = re.compile(r"In '(.+)': \w+ raised while composing config:\n(.+)")
 """How Hydra says what is wrong in an option file."""
 
 
+NAMELESS = "the option file of the cluster names no kind: write 'name: emulated' into it."
+
+
 def sentence(error: Exception, line: Sequence[str], composes: Callable[[list[str]], bool]) -> str:
     """What is wrong with which override of ``line``, and what to give instead.
 
@@ -26,7 +29,11 @@ def sentence(error: Exception, line: Sequence[str], composes: Callable[[list[str
     key = getattr(cause, "full_key", None)
     reason = first_line(cause).rstrip(".")
     if isinstance(cause, MissingMandatoryValue):
-        return f"{key} needs a value: give {key}=VALUE; vbench --help says what it may be."
+        return (
+            NAMELESS
+            if key == "cluster.name"
+            else f"{key} needs a value: give {key}=VALUE; vbench --help says what it may be."
+        )
     given = next((item for item in line if key and item.lstrip("+").startswith(f"{key}=")), None)
     if given is None:
         return _of_no_override(key, line, cause)

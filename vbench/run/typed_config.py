@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from vbench.config.cluster_shape import shape_problems, shaped
 from vbench.config.schema import MISSING, Config
 from vbench.errors import ConfigError
 from vbench.load.pipeline_args import pipeline_args
@@ -26,7 +27,9 @@ def typed(composed: DictConfig, *, deploys: bool = True) -> Config:
         raise ConfigError(sentence(error, [], lambda _: False)) from error
     if wrong := list(misshapen(value)):
         raise ConfigError(" ".join(wrong))
-    value = _with_home_expanded(value)
+    if wrong := list(shape_problems(value.cluster)):
+        raise ConfigError(" ".join(wrong))
+    value = _with_home_expanded(replace(value, cluster=shaped(value.cluster)))
     if wrong := problems(value, deploys=deploys):
         raise ConfigError(" ".join(wrong))
     pipeline_args(value)

@@ -60,14 +60,15 @@ def _configured(config: Config) -> Iterator[tuple[str, Link]]:
     """Each node's name and link."""
     cluster = config.cluster
     for name, node in cluster.nodes.items():
-        if node.nic_mbps is None or cluster.flow_mbps is None:
+        flow_mbps = node.flow_mbps if node.flow_mbps is not None else cluster.flow_mbps
+        if node.nic_mbps is None or flow_mbps is None:
             raise ValueError(f"cluster.nodes.{name}.nic_mbps and cluster.flow_mbps are needed")
         yield (
             name,
             Link(
                 node=name,
                 nic_mbps=node.nic_mbps / cluster.scale,
-                flow_mbps=cluster.flow_mbps / cluster.scale,
+                flow_mbps=flow_mbps / cluster.scale,
             ),
         )
 

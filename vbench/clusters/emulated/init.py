@@ -129,7 +129,8 @@ def _network(spec: Spec) -> list[RunningHost]:
 
 def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
     """Start the head first, because the other nodes join its control store. Start no more of them at a time
-    than there are cores: Ray gives up on a node that the control store does not know within 30 s."""
+    than there are cores: Ray gives up on a node that the control store does not know within 30 s. The time
+    limit begins again with each that is up."""
     deadline = time.monotonic() + spec.timeout_s
     head, *waiting = hosts
     started, starting = [head], [head]
@@ -140,6 +141,7 @@ def _start_ray(spec: Spec, hosts: Sequence[RunningHost]) -> None:
         ready = [host for host in starting if _ray_is_up(host)]
         if not ready:
             continue
+        deadline = time.monotonic() + spec.timeout_s
         starting = [host for host in starting if host not in ready]
         up_now = len(started) - len(starting)
         emit(event="progress", phase="starting Ray on the other nodes", done=up_now, total=len(hosts))
@@ -154,7 +156,7 @@ def _wait_or_fail(hosts: Sequence[RunningHost], deadline: float, spec: Spec) -> 
     """Wait a moment; HostError if the time is up, or Ray has exited on one of ``hosts``."""
     if time.monotonic() > deadline:
         raise HostError(
-            f"Ray did not start on all hosts within cluster.start_timeout_s={spec.timeout_s:g}: raise it, or"
+            f"Ray did not start on a host within cluster.start_timeout_s={spec.timeout_s:g}: raise it, or"
             f" use fewer nodes"
         )
     _check_alive(hosts)

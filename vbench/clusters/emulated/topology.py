@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vbench.config.schema import ClusterConfig
+from vbench.config.schema import ClusterConfig, NodeConfig
 from vbench.record.network import Link
 
 SUBNET = "10.77.0.0/24"
+
+MOST_HOSTS = 254
+"""Addresses of ``SUBNET``."""
 
 OBJECT_MANAGER_PORT = 8076
 """Of every host: connections to it carry objects, and each gets a class of its own."""
@@ -57,7 +60,7 @@ class Spec:
     """For the record: it is in the rates already."""
     congestion_control: str
     timeout_s: float
-    """All of Ray must be up within this time."""
+    """Ray must be up on a further host within this time."""
 
     def to_json(self) -> str:
         """As one argument."""
@@ -71,9 +74,16 @@ class Spec:
         return cls(**data, hosts=hosts)
 
 
+def flow_mbps(config: ClusterConfig, node: NodeConfig) -> float:
+    """Cap of a connection that a node sends on, as configured; ValueError if neither has one."""
+    rate = node.flow_mbps if node.flow_mbps is not None else config.flow_mbps
+    if rate is None:
+        raise ValueError("cluster.flow_mbps, or flow_mbps of each node, is needed")
+    return rate
+
+
 def hosts(config: ClusterConfig, commands: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Host, ...]:
     """The hosts of a validated configuration, head first, with every rate divided by the scale."""
-    assert config.flow_mbps is not None
     planned = []
     addresses = ipaddress.ip_network(SUBNET)
     for number, (name, node) in enumerate(config.nodes.items(), start=1):
@@ -83,7 +93,7 @@ def hosts(config: ClusterConfig, commands: Mapping[str, tuple[str, ...]] | None 
                 name=name,
                 ip=str(addresses[number]),
                 nic_mbps=node.nic_mbps / config.scale,
-                flow_mbps=config.flow_mbps / config.scale,
+                flow_mbps=flow_mbps(config, node) / config.scale,
                 shm_mb=node.object_store_mb + SHM_SPARE_MB,
                 command=commands[name] if commands else (),
             )

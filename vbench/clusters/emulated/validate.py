@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from vbench.clusters.emulated.topology import DATA_CLASSES
+from vbench.clusters.emulated.topology import DATA_CLASSES, MOST_HOSTS, flow_mbps
 from vbench.config.runtime_env import RuntimeFlagError, expected_connections, variables_of
 from vbench.config.schema import ClusterConfig, Config
 
@@ -29,6 +29,12 @@ def network(config: Config) -> Iterator[str]:
             f"cluster=emulated needs at least two nodes, but cluster.nodes names {len(cluster.nodes)}: delete"
             f" fewer, or choose cluster=local."
         )
+    if len(cluster.nodes) > MOST_HOSTS:
+        yield (
+            f"cluster.nodes has {len(cluster.nodes)} nodes, and an emulated network has addresses for"
+            f" {MOST_HOSTS}: use fewer."
+        )
+        return
     try:
         connections = expected_connections(variables_of(config.runtime))
     except (RuntimeFlagError, ValueError):
@@ -44,7 +50,9 @@ def network(config: Config) -> Iterator[str]:
 def _not_shaped(cluster: ClusterConfig) -> Iterator[str]:
     """A rate that has no effect would be mistaken for one that was enforced."""
     given: list[tuple[str, float | None]] = [("cluster.flow_mbps", cluster.flow_mbps)]
-    given += [(f"cluster.nodes.{name}.nic_mbps", node.nic_mbps) for name, node in cluster.nodes.items()]
+    for name, node in cluster.nodes.items():
+        given.append((f"cluster.nodes.{name}.nic_mbps", node.nic_mbps))
+        given.append((f"cluster.nodes.{name}.flow_mbps", node.flow_mbps))
     given.append(("cluster.scale", None if cluster.scale == 1 else cluster.scale))
     for key, value in given:
         if value is not None:
@@ -57,8 +65,12 @@ def _not_shaped(cluster: ClusterConfig) -> Iterator[str]:
 def _rates(cluster: ClusterConfig) -> Iterator[str]:
     if not (math.isfinite(cluster.scale) and cluster.scale > 0):
         yield f"cluster.scale={cluster.scale:g} must be above 0; 1 leaves the rates unchanged."
-    rates = {"cluster.flow_mbps": cluster.flow_mbps}
+    rates: dict[str, float | None] = {"cluster.flow_mbps": cluster.flow_mbps}
     rates |= {f"cluster.nodes.{name}.nic_mbps": node.nic_mbps for name, node in cluster.nodes.items()}
+    own = {f"cluster.nodes.{name}.flow_mbps": node.flow_mbps for name, node in cluster.nodes.items()}
+    if None not in own.values():
+        del rates["cluster.flow_mbps"]  # nobody reads it
+    rates |= {key: rate for key, rate in own.items() if rate is not None}
     for key, rate in rates.items():
         if rate is None:
             yield f"{key}=null: cluster=emulated needs a rate in Mbit/s, such as {key}=10000."
@@ -67,18 +79,21 @@ def _rates(cluster: ClusterConfig) -> Iterator[str]:
 
 
 def _flow(cluster: ClusterConfig) -> Iterator[str]:
-    flow = cluster.flow_mbps or 0.0
+    flows: dict[str, float] = {}
     for name, node in cluster.nodes.items():
-        nic = node.nic_mbps or 0.0
+        key = "cluster.flow_mbps" if node.flow_mbps is None else f"cluster.nodes.{name}.flow_mbps"
+        flow, nic = flow_mbps(cluster, node), node.nic_mbps or 0.0
+        flows[key] = flow
         if flow > nic:
             yield (
-                f"cluster.flow_mbps={flow:g} is above cluster.nodes.{name}.nic_mbps={nic:g}: one connection"
+                f"{key}={flow:g} is above cluster.nodes.{name}.nic_mbps={nic:g}: one connection"
                 f" cannot be faster than the network card; lower one or raise the other."
             )
-    if flow / cluster.scale < LEAST_MBPS:
-        most = flow / LEAST_MBPS
-        yield (
-            f"cluster.flow_mbps={flow:g} divided by cluster.scale={cluster.scale:g} leaves"
-            f" {flow / cluster.scale:g} Mbit/s per connection, and less than {LEAST_MBPS:g} cannot be shaped"
-            f" within 10%: give cluster.scale={math.floor(most) if most >= 1 else most:g} or less."
-        )
+    for key, flow in flows.items():
+        if flow / cluster.scale < LEAST_MBPS:
+            most = flow / LEAST_MBPS
+            yield (
+                f"{key}={flow:g} divided by cluster.scale={cluster.scale:g} leaves"
+                f" {flow / cluster.scale:g} Mbit/s per connection, and less than {LEAST_MBPS:g} cannot be"
+                f" shaped within 10%: give cluster.scale={math.floor(most) if most >= 1 else most:g} or less."
+            )
