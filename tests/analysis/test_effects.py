@@ -161,6 +161,18 @@ def test_at_most_5_percent_of_sweeps_without_effects_report_any(noise: str, bloc
     assert 1 <= percent <= 6.5
 
 
+def test_changes_of_one_key_at_a_time_raise_as_few_false_alarms() -> None:
+    """Eight arms against one baseline, which makes their ratios alike."""
+    blocks = 3
+    random = np.random.default_rng([SEED, blocks])
+    wrong = 0
+    for _ in range(SWEEPS):
+        logs = random.normal(0, SPREAD, (9, blocks)) + random.normal(0, 0.2, blocks)
+        effects = family([paired((arm - logs[0]).tolist()) for arm in logs[1:]])
+        wrong += {effect.direction for effect in effects} != {"inconclusive"}
+    assert 1 <= 100 * wrong / SWEEPS <= 6.5
+
+
 def test_a_setting_that_matters_is_found_and_no_other() -> None:
     """10% at a spread of 5% per trial, in three blocks."""
     found = verdicts(NOISES["normal"], 3, "normal", truth=math.log(1.1))
