@@ -117,6 +117,7 @@ def test_the_answer_is_on_the_terminal_on_the_page_and_in_the_data(fraction: Pat
     comparison = compared(fraction)
     out = io.StringIO()
     show(Console(file=out, width=150), comparison)
+    assert out.getvalue().count("A×B + C×D") == 1
     files = write(comparison, tmp_path)
     assert {path.name for path in files} == {
         PAGE,

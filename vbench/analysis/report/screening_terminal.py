@@ -1,9 +1,8 @@
 """Screening on the terminal: which settings matter, how much each changes, and what acts together."""
 
-from collections.abc import Iterator
 from typing import Literal
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -19,9 +18,13 @@ def show(console: Console, screening: Screening) -> None:
     console.print()
     title = f"{screening.scenario}, {screening.design.summary}"
     console.print(Text(title), soft_wrap=True)
-    for metric in screening.metrics:
-        for grid in _grids(metric):
-            console.print(grid)
+    latency, *others = screening.metrics
+    console.print(_settings(latency))
+    if latency.interactions:
+        console.print(_interactions(latency))
+    for metric in others:
+        # Its interactions are on the page: with a fixed number in flight, throughput follows latency.
+        console.print(_settings(metric))
     console.print(Text(screening_text.summary(screening), "bold"), soft_wrap=True)
     for line in screening_text.method(screening, screening.metrics[0]):
         console.print(Text(line), soft_wrap=True)
@@ -31,7 +34,7 @@ def show(console: Console, screening: Screening) -> None:
         console.print(Text(gap, "yellow"), soft_wrap=True)
 
 
-def _grids(metric: MetricEffects) -> Iterator[RenderableType]:
+def _settings(metric: MetricEffects) -> Grid:
     grid = Grid()
     with_letters = any(setting.letter for setting in metric.settings)
     columns = screening_text.setting_columns(metric)
@@ -39,14 +42,16 @@ def _grids(metric: MetricEffects) -> Iterator[RenderableType]:
         grid.add_column(column, justify=_side(column))
     for cells in screening_text.setting_rows(metric):
         grid.add_row(*_texts(cells if with_letters else cells[1:]))
-    yield grid
-    if metric.interactions:
-        grid = Grid()
-        for column in screening_text.interaction_columns(metric):
-            grid.add_column(column, justify=_side(column))
-        for cells in screening_text.interaction_rows(metric):
-            grid.add_row(*_texts(cells))
-        yield grid
+    return grid
+
+
+def _interactions(metric: MetricEffects) -> Grid:
+    grid = Grid()
+    for column in screening_text.interaction_columns(metric):
+        grid.add_column(column, justify=_side(column))
+    for cells in screening_text.interaction_rows(metric):
+        grid.add_row(*_texts(cells))
+    return grid
 
 
 def _side(column: str) -> Literal["left", "right"]:
