@@ -119,7 +119,10 @@ def _table(prefix: str, kind: Any, *, nested: bool) -> Iterator[str]:
 
 def _rows(prefix: str, kind: Any, *, nested: bool) -> Iterator[tuple[str, str, str, str]]:
     hints, meanings = typing.get_type_hints(kind), _meanings(kind)
-    inner = {name: _dataclass_in(hint) for name, hint in hints.items()}
+    # The parts of a list are set with the list.
+    inner = {
+        name: None if typing.get_origin(hint) is list else _dataclass_in(hint) for name, hint in hints.items()
+    }
     alike = {item for item in inner.values() if item and list(inner.values()).count(item) > 1}
     for item in dataclasses.fields(kind):
         below = inner[item.name]

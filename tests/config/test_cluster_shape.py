@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from vbench.cli.manifests.groups import head_and_workers
-from vbench.clusters.emulated.topology import hosts
+from vbench.clusters.emulated.topology import events, hosts
 from vbench.config.schema import Config, from_plain
 from vbench.errors import ConfigError
 from vbench.record.fingerprint import fingerprint
 from vbench.record.question import question
 from vbench.run.compose import compose_one
+from vbench.run.sweep import arm_settings
 
 MINE = """\
 # six small hosts
@@ -132,3 +133,57 @@ def test_what_is_not_set_changes_no_fingerprint() -> None:
     assert fingerprint(before) == fingerprint(plain)
     plain["cluster"]["nodes"]["gpu"]["flow_mbps"] = 5000.0
     assert question(before) != question(plain)
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        ("{at_s: -1, node: slow, nic_mbps: 400}", "cluster.events[0] needs at_s, 0 or more seconds"),
+        ("{node: slow, nic_mbps: 400}", "cluster.events[0] needs at_s, 0 or more seconds"),
+        (
+            "{at_s: 1, node: slwo, nic_mbps: 400}",
+            "cluster.events[0] needs node, one of the cluster's:",
+        ),
+        (
+            "{at_s: 1, node: worker, nic_mbps: 400}",
+            "cluster.events[0] needs node, one of the cluster's:",
+        ),
+        ("{at_s: 1, node: slow}", "cluster.events[0] changes nothing: give it nic_mbps or flow_mbps"),
+        ("{at_s: 1, node: slow, nic_mbps: 0}", "cluster.events[0].nic_mbps=0 must be above 0, in Mbit/s"),
+        (
+            "{at_s: 1, node: slow, nic_mbps: 50}",
+            "cluster.events[0].nic_mbps=50 divided by cluster.scale=20",
+        ),
+    ],
+)
+def test_an_event_that_cannot_be_is_refused_in_a_sentence(event: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        mine(f"cluster.events=[{event}]")
+    assert str(refusal.value).startswith(sentence)
+
+
+def test_events_are_divided_by_the_scale_and_in_order() -> None:
+    given = "[{at_s: 9, node: slow, nic_mbps: 400}, {at_s: 3, node: worker2, flow_mbps: 500}]"
+    config = mine(f"cluster.events={given}")
+    first, second = events(config.cluster)
+    assert (first.at_s, first.node, first.nic_mbps, first.flow_mbps) == (3, "worker2", None, 25)
+    assert (second.at_s, second.node, second.nic_mbps, second.flow_mbps) == (9, "slow", 20, None)
+    assert from_plain(asdict(config)) == config
+    plain = asdict(mine())
+    assert question(plain) != question(asdict(config))
+    del plain["cluster"]["events"]
+    assert question(plain) == question(asdict(mine()))
+
+
+def test_events_need_shaped_links() -> None:
+    with pytest.raises(ConfigError, match=r"cluster.events applies only to cluster=emulated"):
+        compose_one(["cluster.events=[{at_s: 1, node: head, nic_mbps: 5}]"])
+
+
+def test_an_arm_is_named_by_what_was_given_of_a_group_and_of_events() -> None:
+    config = mine("cluster.nodes.worker.count=2", "cluster.events=[{at_s: 9, node: slow, nic_mbps: 400}]")
+    shown = arm_settings(
+        config, ["cluster.nodes.worker.count", "cluster.nodes.worker.nic_mbps", "cluster.events"]
+    )
+    assert list(shown.values()) == ["2", "2000", "[{at_s: 9, node: slow, nic_mbps: 400}]"]
+    assert arm_settings(config, ["cluster.nodes.gone"]) == {"cluster.nodes.gone": "none"}

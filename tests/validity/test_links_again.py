@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,18 +16,22 @@ from pathlib import Path
 import pytest
 
 from tests.support.interfere import halve_what_it_receives, lift_flow_caps
+from tests.support.waiting import until
 from vbench.clusters.emulated import control
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Host, Spec
 from vbench.linux import procfs
 from vbench.linux.guard import supervised
 from vbench.linux.nics import namespace
 from vbench.ray_internals.node import STARTED_LINE
-from vbench.record.network import Link, LinkCheck, LinkSample
+from vbench.record.network import Link, LinkCheck, LinkEvent, LinkSample
 from vbench.validity.links_during import AFTER_TOLERANCE
 
 pytestmark = pytest.mark.slow
 
 ANSWER_S = 60.0
+
+SAMPLED_S = 2.0
+"""Sampling in this process takes less."""
 
 STAND_IN = f"""
 import os, signal, socket, sys
@@ -73,7 +78,7 @@ def running() -> Iterator[Running]:
 
 
 @contextmanager
-def started() -> Iterator[Running]:
+def started(*events: LinkEvent) -> Iterator[Running]:
     folder = Path(tempfile.mkdtemp(prefix="vt", dir="/tmp"))
     folder.rmdir()  # the guard makes it, and takes it away
     hosts = tuple(
@@ -87,7 +92,14 @@ def started() -> Iterator[Running]:
         )
         for number, name in enumerate("ab", start=1)
     )
-    spec = Spec(folder=str(folder), hosts=hosts, scale=1, congestion_control="cubic", timeout_s=ANSWER_S)
+    spec = Spec(
+        folder=str(folder),
+        hosts=hosts,
+        scale=1,
+        congestion_control="cubic",
+        timeout_s=ANSWER_S,
+        events=events,
+    )
     command = [sys.executable, "-m", "vbench.clusters.emulated.init", spec.to_json()]
     read, write = os.pipe()
     with (
@@ -111,6 +123,45 @@ def test_links_that_nobody_changed_have_their_rates_after_whatever_ran_is_ended(
     checks = running.check()
     assert {check.flows for check in checks} == {1, 3}
     assert all(check.error <= AFTER_TOLERANCE for check in checks), checks
+
+
+def test_rates_change_at_the_planned_times_and_are_checked_as_they_are_in_the_end() -> None:
+    planned = (
+        LinkEvent(node="a", at_s=0.2, nic_mbps=12.5, flow_mbps=None),
+        LinkEvent(node="b", at_s=0.4, nic_mbps=None, flow_mbps=6.25),
+        LinkEvent(node="b", at_s=1000, nic_mbps=6.25, flow_mbps=None),
+    )
+    with started(*planned) as running:
+        before = running.sample()
+        assert (before["a"].out_mbps, before["b"].flow_most_mbps) == (LINK.nic_mbps, LINK.flow_mbps)
+        began_s = time.monotonic()
+        assert control.request(running.folder, control.BEGIN_EVENTS, ANSWER_S, at_s=began_s) == {}
+        until(lambda: running.sample()["b"].flow_most_mbps == 6.25, "the second event is in force")
+        assert time.monotonic() - began_s < 0.4 + 1 + SAMPLED_S
+        look = running.sample()
+        assert (look["a"].out_mbps, look["a"].in_mbps, look["a"].flow_most_mbps) == (
+            12.5,
+            12.5,
+            LINK.flow_mbps,
+        )
+        assert (look["b"].out_mbps, look["b"].in_mbps, look["b"].flow_least_mbps) == (25, 25, 6.25)
+        reply = control.request(running.folder, control.CHECK_LINKS, ANSWER_S)
+    first, second, never = (LinkEvent(**event) for event in reply["events"])
+    for event, at_s in ((first, 0.2), (second, 0.4)):
+        assert event.in_force_s is not None
+        assert at_s <= event.in_force_s < at_s + 1
+        assert event.began_s is not None
+        assert event.ended_s == pytest.approx(began_s + event.in_force_s)
+        assert event.began_s <= event.ended_s
+    assert never == planned[2]
+    checks = [LinkCheck(**check) for check in reply["checks"]]
+    assert all(check.error <= AFTER_TOLERANCE for check in checks), checks
+    assert {(check.sender, check.flows): check.expected_mbps for check in checks} == {
+        ("a", 1): 10,
+        ("b", 1): 6.25,
+        ("a", 2): 12.5,
+        ("b", 2): 12.5,
+    }
 
 
 def test_flow_caps_that_were_lifted_and_a_nic_that_was_halved_are_found(running: Running) -> None:

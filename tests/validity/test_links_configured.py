@@ -9,7 +9,7 @@ from tests.support import records
 from vbench.clusters.emulated import topology
 from vbench.config.schema import ClusterConfig
 from vbench.record.load_report import Connections
-from vbench.record.network import Network
+from vbench.record.network import LinkEvent, Network
 from vbench.record.samples import NodeSample
 from vbench.validity.links_configured import judge
 
@@ -72,3 +72,44 @@ def test_connections_that_share_the_work_hold() -> None:
 
 def test_one_connection_that_carries_all_breaks_the_rule() -> None:
     assert broken(NETWORK, 4, 400 * 2**20, 1000, 1000, 1000) == {CARRIED}
+
+
+EVENTS = "the links changed as planned"
+WITH_EVENT = records.config("cluster=emulated", "cluster.events=[{at_s: 20, node: decode, nic_mbps: 5000}]")
+TOOK_PLACE = LinkEvent(
+    node="decode", at_s=20.0, nic_mbps=50.0, flow_mbps=None, in_force_s=20.3, began_s=500.0, ended_s=500.3
+)
+
+
+def problem(*events: LinkEvent, measured_s: float = 60.0) -> str | None:
+    """What the rule on events says if it is broken."""
+    report = records.load_report(phases_s={"measure": measured_s})
+    rules = judge(WITH_EVENT, report, replace(NETWORK, events=list(events)), [])
+    (rule,) = [rule for rule in rules if rule.name == EVENTS]
+    return None if rule.passed else rule.observed
+
+
+def test_events_that_took_place_as_configured_hold() -> None:
+    assert problem(TOOK_PLACE) is None
+    assert EVENTS not in {rule.name for rule in judge(CONFIG, records.load_report(), NETWORK, [])}
+
+
+def test_events_otherwise_than_configured_break_the_rule() -> None:
+    assert problem() == "1 events were configured, and 0 are recorded"
+    for change in ({"nic_mbps": 40.0}, {"node": "gpu"}, {"at_s": 10.0}, {"flow_mbps": 20.0}):
+        changed: dict[str, Any] = {**change}
+        expected = "the event at 20 s on decode is recorded otherwise than it was configured"
+        assert problem(replace(TOOK_PLACE, **changed)) == expected
+    late = replace(TOOK_PLACE, in_force_s=21.4)
+    assert problem(late) == "the event at 20 s on decode was in force after 21.40 s"
+    never = replace(TOOK_PLACE, in_force_s=None)
+    for event, measured_s in ((never, 60.0), (TOOK_PLACE, 15.0)):
+        found = problem(event, measured_s=measured_s)
+        assert (
+            found == f"the event at 20 s on decode was not reached: requests were measured for {measured_s} s"
+        )
+
+
+def test_links_that_change_without_being_asked_to_break_the_rule() -> None:
+    rules = judge(CONFIG, records.load_report(), replace(NETWORK, events=[TOOK_PLACE]), [])
+    assert EVENTS in {rule.name for rule in rules if not rule.passed}

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from vbench.analysis.arms import connections
 from vbench.record.bottleneck import RESOURCES, Bottleneck, Resource, ResourceTime
+from vbench.record.link_caps import LinkCaps
 from vbench.record.measurements import Measurements, read_measurements
+from vbench.record.network import Link, Network
 from vbench.record.requests import SpanLine
 from vbench.record.samples import MachineSample
 from vbench.record.transfers import bytes_by_route
@@ -95,7 +97,8 @@ def _links(trial: Trial, measured: Measurements) -> Iterator[ResourceTime]:
     and direction); nothing if no link is shaped."""
     if trial.network is None:
         return
-    links = {link.node: link for link in trial.network.links}
+    links = _mean_links(trial.network, measured)
+    mean = {event.node: " on average" for event in trial.network.events}
     count = connections(trial)
     routes = bytes_by_route(measured.transfers)
     for (sender, receiver), nbytes in routes.items():
@@ -106,7 +109,7 @@ def _links(trial: Trial, measured: Measurements) -> Iterator[ResourceTime]:
             resource="flows",
             where=(
                 f"{sender} to {receiver}, {count} connection{'s' if count > 1 else ''} of"
-                f" {flow_mbps:g} Mbit/s"
+                f" {_mbps_text(flow_mbps)}{mean.get(sender, '')}"
             ),
             busy_s=_seconds(nbytes, count * flow_mbps),
         )
@@ -117,9 +120,22 @@ def _links(trial: Trial, measured: Measurements) -> Iterator[ResourceTime]:
             if nbytes:
                 yield ResourceTime(
                     resource="NIC",
-                    where=f"{node} {what} at {link.nic_mbps:g} Mbit/s",
+                    where=f"{node} {what} at {_mbps_text(link.nic_mbps)}{mean.get(node, '')}",
                     busy_s=_seconds(nbytes, link.nic_mbps),
                 )
+
+
+def _mbps_text(rate_mbps: float) -> str:
+    return f"{rate_mbps:g} Mbit/s"
+
+
+def _mean_links(network: Network, measured: Measurements) -> dict[str, Link]:
+    """Each node's link, with the mean rates of the measured time if events changed them."""
+    times = [sample.at_s for sample in measured.nodes]
+    if not network.events or not times:
+        return {link.node: link for link in network.links}
+    caps = LinkCaps.of(network)
+    return {link.node: caps.mean(link.node, min(times), max(times)) for link in network.links}
 
 
 def _seconds(nbytes: int, rate_mbps: float) -> float:

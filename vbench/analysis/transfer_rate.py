@@ -54,8 +54,13 @@ def transfer_rate(trials: Sequence[Trial]) -> TransferRate | None:
 
 
 def _caps(trial: Trial) -> tuple[int, float, float] | None:
-    """Connections, cap of each and of the NICs, in Mbit/s."""
-    if trial.network is None or trial.load_report is None or RATE not in trial.metrics:
+    """Connections, cap of each and of the NICs, in Mbit/s; None without caps, or if events changed them."""
+    if (
+        trial.network is None
+        or trial.network.events
+        or trial.load_report is None
+        or RATE not in trial.metrics
+    ):
         return None
     links = {link.node: link for link in trial.network.links}
     nodes = [next(iter(trial.load_report.placement.get(name, {})), "") for name in (SENDER, RECEIVER)]

@@ -100,7 +100,11 @@ def fields() -> Iterator[tuple[str, str]]:
 
 def _fields(classes: dict[str, ast.ClassDef], kind: ast.ClassDef, prefix: str) -> Iterator[tuple[str, str]]:
     members = [(name, types, line) for name, (types, line) in _members(classes, kind).items()]
-    inner = [next((classes[name] for name in types if name in classes), None) for _, types, _ in members]
+    # The parts of a list are set with the list.
+    inner = [
+        next((classes[name] for name in types if name in classes and "list" not in types), None)
+        for _, types, _ in members
+    ]
     alike = len(inner) > 1 and inner[0] is not None and all(one is inner[0] for one in inner)
     for (name, types, line), part in zip(members, inner, strict=True):
         if part is None or alike:

@@ -65,5 +65,7 @@ class RunningCluster:
     """Seconds that the load process has to end once asked to."""
     network: Network | None = None
     """The emulated network, its links checked; None if there is none."""
+    begin_events: Callable[[float], None] | None = None
+    """Tells an emulated cluster with events when the measured phase began, in monotonic seconds."""
     recheck_links: Callable[[], Network] | None = None
     """Ends Ray on the emulated cluster, and returns its network with the links checked once more."""

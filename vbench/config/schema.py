@@ -59,6 +59,20 @@ class DeploymentsConfig:
 
 
 @dataclass
+class LinkEventConfig:
+    """A change of one node's rates while requests are measured; rates as configured, before cluster.scale."""
+
+    at_s: float | None = None
+    """Seconds after the measured phase began."""
+    node: str | None = None
+    """Name of the node."""
+    nic_mbps: float | None = None
+    """New rate of its network card in each direction, in Mbit/s; null: unchanged."""
+    flow_mbps: float | None = None
+    """New cap of one TCP connection that it sends on, in Mbit/s; null: unchanged."""
+
+
+@dataclass
 class ClusterConfig:
     """Where a trial runs."""
 
@@ -72,6 +86,8 @@ class ClusterConfig:
     """Cap of one TCP connection, in Mbit/s, before cluster.scale; for cluster=emulated."""
     scale: float = 1
     """Divisor of every rate of cluster=emulated: at 100, 1/100 of a video takes as long as in the cloud."""
+    events: list[LinkEventConfig] = field(default_factory=list)
+    """Changes of rates in a trial: [{at_s: 20, node: decode, nic_mbps: 5000}]; for cluster=emulated."""
     congestion_control: str = "cubic"
     """TCP's congestion control in cluster=emulated."""
     address: str | None = None

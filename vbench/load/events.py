@@ -28,15 +28,17 @@ PART_CHARACTERS = LOG_LINE_LIMIT * 6 // 10
 
 class Event(TypedDict, total=False):
     """One line. ``progress``: a phase and how far it is; ``sample``: sample the machine now, as the measured
-    time begins or ends; ``note``: a sentence that stays on the console; ``file``: a part of a file of the
-    record; then ``done``, or ``failed`` with a sentence."""
+    time begins or ends; ``measuring``: the measured phase began at ``at_s``; ``note``: a sentence that stays
+    on the console; ``file``: a part of a file of the record; then ``done``, or ``failed`` with a sentence."""
 
-    event: Literal["progress", "sample", "note", "file", "done", "failed"]
+    event: Literal["progress", "sample", "measuring", "note", "file", "done", "failed"]
     phase: str
     done: int
     total: int
     note: str
     """A few words beside the progress, such as a running mean."""
+    at_s: float
+    """Monotonic seconds."""
     message: str
     bad_input: bool
     """Whether an input of the trial is at fault."""

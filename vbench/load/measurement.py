@@ -122,6 +122,7 @@ class Observation:
         kills = procfs.oom_kills()
         client = StallWatch("client")
         with self.phase("measure"), sampler.running(), client.running():
+            emit({"event": "measuring", "at_s": time.monotonic()})
             emit({"event": "sample"})
             yield
             emit({"event": "sample"})

@@ -13,6 +13,7 @@ ADDED_LATER: Mapping[str, Any] = {
     "runtime.env": {},
     "cluster.nodes.*.flow_mbps": None,
     "cluster.nodes.*.count": None,
+    "cluster.events": [],
 }
 """Keys, or patterns of keys, that earlier records lack -> the value that means what those did. With that
 value a key is left out."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from vbench.record.link_caps import LinkCaps
 from vbench.record.link_use import LinkUse, NodeIntervals, is_moving, link_use, sample_intervals
 from vbench.record.network import Link, Network
 from vbench.record.samples import MachineSample, NodeSample
@@ -144,10 +145,12 @@ def link_fidelity(
     network: Network, nodes: Sequence[NodeSample], machines: Sequence[MachineSample]
 ) -> LinkFidelity:
     """Compute all of it from a trial's samples, once: metrics and rules both read the result."""
-    intervals, links = sample_intervals(nodes), network.links
+    intervals, caps = sample_intervals(nodes), LinkCaps.of(network)
+    # A link whose cap an event changed counts as moving bytes from the same share of its lowest cap.
+    links = [caps.lowest(link.node) for link in network.links]
     return LinkFidelity(
         intervals=intervals,
-        uses=[link_use(intervals, link) for link in links],
+        uses=[link_use(intervals, link, caps if network.events else None) for link in network.links],
         shaped_percent=shaped_percent(intervals, links),
         queued_percent=queued_percent(intervals, links),
         cpu_while_moving_percent=cpu_while_moving_percent(intervals, links, machines),

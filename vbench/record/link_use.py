@@ -1,8 +1,9 @@
 """Bytes, rates and waits of the nodes' links per interval, from the counters in their samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from vbench.record.link_caps import LinkCaps
 from vbench.record.network import Link
 from vbench.record.samples import NodeSample
 
@@ -125,8 +126,20 @@ def peak_mbps(intervals: Sequence[NodeIntervals], node: str) -> float:
     Over all of a shorter time. If a reader had to wait, the longest time that the bytes may have taken
     counts.
     """
+    return max((rate for rate, _, _ in _rates(intervals, node)), default=0.0)
+
+
+def peak_of_cap(intervals: Sequence[NodeIntervals], node: str, caps: LinkCaps) -> tuple[float, float]:
+    """As ``peak_mbps``, where the rate is the largest share of the cap: the rate, and the mean cap of that
+    time, in Mbit/s."""
+    rates = [(rate, caps.mean(node, from_s, to_s).nic_mbps) for rate, from_s, to_s in _rates(intervals, node)]
+    return max(rates, key=lambda one: one[0] / one[1], default=(0.0, caps.first[node].nic_mbps))
+
+
+def _rates(intervals: Sequence[NodeIntervals], node: str) -> Iterator[tuple[float, float, float]]:
+    """Rate of the busier direction, from and to, over each time of about ``PEAK_S``."""
     of_node = [one[node] for one in intervals if node in one]
-    peak, first = 0.0, 0
+    first = 0
     for last in range(len(of_node)):
         while first < last and of_node[last].to_s - of_node[first + 1].from_s >= PEAK_S:
             first += 1
@@ -135,8 +148,7 @@ def peak_mbps(intervals: Sequence[NodeIntervals], node: str) -> float:
             continue
         window = of_node[first : last + 1]
         for nbytes in (sum(one.sent_bytes for one in window), sum(one.received_bytes for one in window)):
-            peak = max(peak, _mbps(nbytes, passed_s))
-    return peak
+            yield _mbps(nbytes, passed_s), of_node[first].earliest_s, of_node[last].to_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +157,7 @@ class LinkUse:
 
     node: str
     nic_mbps: float
+    """The cap; its mean over the same time if it changed."""
     rate_mbps: float
     """Of the busier direction, over the time of these intervals; 0 without any. An interval that was partly
     idle counts whole, so short bursts lower it."""
@@ -158,16 +171,24 @@ class LinkUse:
         return 100 * self.rate_mbps / self.nic_mbps
 
 
-def link_use(intervals: Sequence[NodeIntervals], link: Link) -> LinkUse:
-    """How a link was used over all intervals."""
+def link_use(intervals: Sequence[NodeIntervals], link: Link, caps: LinkCaps | None = None) -> LinkUse:
+    """How a link was used over all intervals; ``caps``: of all times, if they changed."""
     of_node = [one[link.node] for one in intervals if link.node in one]
-    moving = [interval for interval in of_node if is_moving(interval, link)]
+
+    def at(interval: Interval) -> Link:
+        return link if caps is None else caps.mean(link.node, interval.from_s, interval.to_s)
+
+    moving = [interval for interval in of_node if is_moving(interval, at(interval))]
     moving_s = sum(interval.passed_s for interval in moving)
     sent = sum(interval.sent_bytes for interval in moving)
     received = sum(interval.received_bytes for interval in moving)
     return LinkUse(
         node=link.node,
-        nic_mbps=link.nic_mbps,
+        nic_mbps=(
+            sum(at(interval).nic_mbps * interval.passed_s for interval in moving) / moving_s
+            if caps is not None and moving_s
+            else link.nic_mbps
+        ),
         rate_mbps=_mbps(max(sent, received), moving_s),
         moving_s=moving_s,
         dropped=sum(interval.dropped for interval in of_node),

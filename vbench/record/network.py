@@ -46,6 +46,24 @@ class LinkCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEvent:
+    """A change of one node's rates while requests were measured (``cluster.events``)."""
+
+    node: str
+    at_s: float
+    """Planned, in seconds after the measured phase began."""
+    nic_mbps: float | None
+    """New cap of all it sends, and of all it receives, divided by the scale; None: unchanged."""
+    flow_mbps: float | None
+    """New cap of each TCP connection it sends on, divided by the scale; None: unchanged."""
+    in_force_s: float | None = None
+    """When the new rates were in force, in seconds after the measured phase began; None: never."""
+    began_s: float | None = None
+    """Monotonic seconds when the kernel was told; from then on to ``ended_s`` both rates were in force."""
+    ended_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """What joins the nodes of an emulated cluster."""
 
@@ -58,6 +76,8 @@ class Network:
     checks: list[LinkCheck]
     checks_after: list[LinkCheck] = field(default_factory=list)
     """The same after the trial, once Ray is gone, each shorter; empty in records of earlier versions."""
+    events: list[LinkEvent] = field(default_factory=list)
+    """Changes of rates in the trial, in the order of their planned times; ``links`` are those before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,4 +123,5 @@ def read_network(data: Mapping[str, Any]) -> Network:
         links=[Link(**link) for link in data["links"]],
         checks=[LinkCheck(**check) for check in data["checks"]],
         checks_after=[LinkCheck(**check) for check in data.get("checks_after", [])],
+        events=[LinkEvent(**event) for event in data.get("events", [])],
     )

@@ -38,6 +38,7 @@ def run_load_step(
     enter: Sequence[str] = (),
     grace_s: float = GRACE_S,
     sample_machine: Callable[[], None] | None = None,
+    begin_events: Callable[[float], None] | None = None,
 ) -> None:
     """Run one step of the load process until it reports that it is done, and show its progress.
 
@@ -51,6 +52,7 @@ def run_load_step(
         enter: the start of its command, if it runs on a host of its own.
         grace_s: seconds that it has to end after it is told to.
         sample_machine: takes a sample of the machine, which the step ``drive`` asks for.
+        begin_events: is told when the measured phase of the step ``drive`` began, in monotonic seconds.
 
     Raises:
         InputError: it cannot use what the trial was given.
@@ -75,6 +77,9 @@ def run_load_step(
             elif event["event"] == "sample":
                 assert sample_machine is not None, "only a load that drives asks for samples"
                 sample_machine()
+            elif event["event"] == "measuring":
+                if begin_events is not None:
+                    begin_events(event["at_s"])
             elif event["event"] == "note":
                 display.say(f"vbench: {event['message']}", style="yellow")
             elif event["event"] == "done":

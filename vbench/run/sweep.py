@@ -5,9 +5,11 @@ import random
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
+from vbench.config.cluster_shape import members
 from vbench.config.quoting import resume_command
 from vbench.config.schema import Config
 from vbench.errors import ConfigError
@@ -100,12 +102,39 @@ def arm_settings(config: Config, keys: Sequence[str]) -> dict[str, str]:
 def _value_text(config: Config, key: str) -> str:
     try:
         node = value_at(config, key.replace("/", "."))
-    except KeyError:  # the command line deletes it
-        return "none"
+    except KeyError:
+        return _of_group(config, key)
+    if isinstance(node, list):
+        return f"[{', '.join(map(_item_text, node))}]"
     node = getattr(node, "name", node)
-    if isinstance(node, float):
-        return str(node).removesuffix(".0")
-    return "null" if node is None else str(node)
+    return "null" if node is None else _plain(node)
+
+
+def _of_group(config: Config, key: str) -> str:
+    """The value of a key of a group of nodes, which the configuration has written out; none for a node that
+    the command line deletes."""
+    *above, name, last = key.split(".")
+    first = f"{name}1"
+    if above != ["cluster", "nodes"] or first not in config.cluster.nodes:
+        return "none"
+    if last == "count":
+        names = members(name, len(config.cluster.nodes))
+        return str(sum(member in config.cluster.nodes for member in names))
+    return _value_text(config, f"cluster.nodes.{first}.{last}")
+
+
+def _item_text(item: Any) -> str:
+    """An item of a list as the command line has it, without what is null."""
+    if not is_dataclass(item):
+        return str(item)
+    values = {part.name: getattr(item, part.name) for part in fields(item)}
+    return (
+        f"{{{', '.join(f'{name}: {_plain(value)}' for name, value in values.items() if value is not None)}}}"
+    )
+
+
+def _plain(value: object) -> str:
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def arm_name(arm: Mapping[str, str]) -> str:

@@ -125,6 +125,7 @@ def _run(config: Config, begun: TrialInProgress, display: Display) -> None:
                     enter=cluster.enter,
                     grace_s=cluster.load_grace_s,
                     sample_machine=machine.sample_now,
+                    begin_events=cluster.begin_events,
                 )
             if cluster.is_here:
                 measured = machine.measured()

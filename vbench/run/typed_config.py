@@ -64,6 +64,10 @@ def _is_section(hint: Any) -> bool:
 
 
 def _misshapen_part(value: Any, hint: Any, key: str) -> Iterator[str]:
+    if get_origin(hint) is list:
+        for number, part in enumerate(value if isinstance(value, list) else []):
+            yield from _misshapen_part(part, get_args(hint)[0], f"{key}[{number}]")
+        return
     alternatives = get_args(hint) if get_origin(hint) is not dict else ()
     wanted = next(filter(_is_section, (hint, *alternatives)), None)
     if value is None or wanted is None:

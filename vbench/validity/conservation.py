@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
+from vbench.record.link_caps import LinkCaps
 from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, Network
@@ -195,7 +196,8 @@ def too_fast(load_report: LoadReport, measured: Measurements, network: Network) 
     This compares the bytes that had to move with the time in which any transfer to the receiver was under
     way, with allowance for the links' tolerance and for one burst per connection and interval of that time.
     """
-    links = {link.node: link for link in network.links}
+    caps_of = LinkCaps.of(network)
+    links = {link.node: caps_of.highest(link.node) for link in network.links}
     connections = {(one.sender, one.receiver): one.established for one in load_report.connections}
     moving: dict[str, list[SpanLine]] = {}
     for span in measured.spans:

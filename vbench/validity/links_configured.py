@@ -7,7 +7,7 @@ from vbench.record.load_report import LoadReport
 from vbench.record.network import Link, Network
 from vbench.record.samples import NodeSample
 from vbench.record.trial import Rule
-from vbench.validity.catalog.links import ALL_CONNECTIONS, AS_CONFIGURED
+from vbench.validity.catalog.links import ALL_CONNECTIONS, AS_CONFIGURED, EVENTS
 from vbench.validity.first_problem import first_problem
 
 ENOUGH_BYTES_PER_CONNECTION = 20 * 2**20
@@ -17,6 +17,12 @@ LEAST_OF_MOST = 0.1
 """Least bytes of a connection that carries frames, as a share of the busiest connection's."""
 
 SAME_MBPS = 1e-6
+
+IN_FORCE_S = 1.0
+"""A change of rates is in force at most this much after its planned time."""
+
+EARLY_S = 0.01
+"""And before it by no more than clocks and rounding explain."""
 
 
 def judge(
@@ -53,7 +59,46 @@ def judge(
         passed=not problems,
         observed=first_problem(problems) if problems else f"{len(emulated)} links as configured",
     )
+    if config.cluster.events or network.events:
+        yield _events(config, network, load_report)
     yield from _carried(load_report, nodes)
+
+
+def _events(config: Config, network: Network, load_report: LoadReport) -> Rule:
+    """Computed from the configuration, as the links are."""
+    cluster, measured_s = config.cluster, load_report.phases_s.get("measure", 0.0)
+    planned = sorted(cluster.events, key=lambda event: event.at_s or 0.0)
+    problems = []
+    if len(planned) != len(network.events):
+        problems.append(f"{len(planned)} events were configured, and {len(network.events)} are recorded")
+    late_s = 0.0
+    for event, recorded in zip(planned, network.events, strict=False):
+        what = f"the event at {event.at_s:g} s on {event.node}"
+        rates = [(event.nic_mbps, recorded.nic_mbps), (event.flow_mbps, recorded.flow_mbps)]
+        if (event.node, event.at_s) != (recorded.node, recorded.at_s) or not all(
+            _same_rate(asked, given, cluster.scale) for asked, given in rates
+        ):
+            problems.append(f"{what} is recorded otherwise than it was configured")
+        elif recorded.in_force_s is None or recorded.in_force_s > measured_s:
+            problems.append(f"{what} was not reached: requests were measured for {measured_s:.1f} s")
+        elif not -EARLY_S <= recorded.in_force_s - recorded.at_s <= IN_FORCE_S:
+            problems.append(f"{what} was in force after {recorded.in_force_s:.2f} s")
+        else:
+            late_s = max(late_s, recorded.in_force_s - recorded.at_s)
+    return EVENTS.verdict(
+        passed=not problems,
+        observed=(
+            first_problem(problems)
+            if problems
+            else f"{len(planned)} events, in force within {late_s:.2f} s, maximum {IN_FORCE_S:g} s"
+        ),
+    )
+
+
+def _same_rate(asked: float | None, given: float | None, scale: float) -> bool:
+    if asked is None or given is None:
+        return asked is given
+    return abs(asked / scale - given) <= SAME_MBPS * given
 
 
 def _configured(config: Config) -> Iterator[tuple[str, Link]]:

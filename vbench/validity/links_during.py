@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
+from vbench.record.link_caps import LinkCaps
 from vbench.record.link_use import CHATTER_MBPS, PEAK_S
 from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
@@ -13,6 +14,9 @@ from vbench.record.transfers import Transfer
 from vbench.record.trial import Rule
 from vbench.validity.catalog.links import FLOWS_CAPPED, NEAR_CAP, NOTHING_ELSE, RATES_AFTER, RATES_KEPT
 from vbench.validity.link_checks import describe_checks
+
+READING_S = 0.5
+"""Reading both ends of all links takes less than this, on a busy machine too."""
 
 READ_TOLERANCE = 0.01
 """A rate that is read back from the kernel was rounded to 1 kbit/s on its way there."""
@@ -50,9 +54,10 @@ def judge(load_report: LoadReport, network: Network, measured: Measurements) -> 
     series: dict[str, list[NodeSample]] = {}
     for sample in measured.nodes:
         series.setdefault(sample.node, []).append(sample)
-    yield _configured(network.links, series)
-    yield _flows_capped(network.links, series)
-    yield _near_cap(network.links, series)
+    caps = LinkCaps.of(network)
+    yield _configured(network.links, caps, series)
+    yield _flows_capped(network.links, caps, series)
+    yield _near_cap(network.links, caps, series)
     yield _explained(network.links, series, load_report, measured.transfers)
     yield _after(network)
 
@@ -61,13 +66,13 @@ Series = Mapping[str, Sequence[NodeSample]]
 """Node -> its samples."""
 
 
-def _configured(links: Sequence[Link], series: Series) -> Rule:
+def _configured(links: Sequence[Link], caps: LinkCaps, series: Series) -> Rule:
     looks = wrong = 0
     first = ""
     for link in links:
         for sample in series.get(link.node, ()):
             looks += 1
-            difference = _difference(link, sample)
+            difference = _difference(caps, link.node, sample)
             wrong += bool(difference)
             first = first or difference
     return RATES_KEPT.verdict(
@@ -80,8 +85,20 @@ def _configured(links: Sequence[Link], series: Series) -> Rule:
     )
 
 
-def _difference(link: Link, sample: NodeSample) -> str:
-    """What differs from the plan, as text; empty if nothing does."""
+def _difference(caps: LinkCaps, node: str, sample: NodeSample) -> str:
+    """What differs from the plan, as text; empty if nothing does.
+
+    While an event changes rates, and ``READING_S`` before and after, because both ends of all links are read
+    one after the other, any of the planned rates is right.
+    """
+    planned = caps.during(node, sample.earliest_s - READING_S, sample.at_s + READING_S)
+    if len(planned) > 1 and sample.link is not None:
+        return ""
+    return _difference_from(planned[-1], sample)
+
+
+def _difference_from(link: Link, sample: NodeSample) -> str:
+    """What differs from one plan; empty if nothing does."""
     shaped = sample.link
     if shaped is None:
         return f"{link.node}: its queues were not sampled"
@@ -100,12 +117,12 @@ def _difference(link: Link, sample: NodeSample) -> str:
     return ""
 
 
-def _flows_capped(links: Sequence[Link], series: Series) -> Rule:
+def _flows_capped(links: Sequence[Link], caps: LinkCaps, series: Series) -> Rule:
     share, where, mbps, cap = max(
         (
-            (peak / link.flow_mbps, f"class {name} of {link.node}", peak, link.flow_mbps)
+            (peak / cap, f"class {name} of {link.node}", peak, cap)
             for link in links
-            for name, peak in _flow_peaks(series.get(link.node, ())).items()
+            for name, (peak, cap) in _flow_peaks(caps, link.node, series.get(link.node, ())).items()
         ),
         default=(0.0, "", 0.0, 0.0),
     )
@@ -120,12 +137,13 @@ def _flows_capped(links: Sequence[Link], series: Series) -> Rule:
     )
 
 
-def _flow_peaks(samples: Sequence[NodeSample]) -> dict[str, float]:
-    """Class -> its highest rate in Mbit/s between two samples at least ``PEAK_S`` apart.
+def _flow_peaks(caps: LinkCaps, node: str, samples: Sequence[NodeSample]) -> dict[str, tuple[float, float]]:
+    """Class -> its highest rate as a share of the cap between two samples at least ``PEAK_S`` apart: the rate
+    and the mean cap of that time, in Mbit/s.
 
     If a reader had to wait for the CPU, the longest time that the bytes may have taken counts.
     """
-    peaks: dict[str, float] = {}
+    peaks: dict[str, tuple[float, float]] = {}
     looks = [
         (link.earliest_s, link.at_s, link.flows)
         for sample in samples
@@ -142,18 +160,20 @@ def _flow_peaks(samples: Sequence[NodeSample]) -> dict[str, float]:
             # A class that was not listed had sent less than a megabyte; how much is unknown.
             if name in before:
                 rate = 8e-6 * (sent - before[name][0]) / (at_s - earliest_s)
-                peaks[name] = max(peaks.get(name, 0.0), rate)
+                one = (rate, caps.mean(node, earliest_s, at_s).flow_mbps)
+                peaks[name] = max(peaks.get(name, one), one, key=lambda peak: peak[0] / peak[1])
     return peaks
 
 
-def _near_cap(links: Sequence[Link], series: Series) -> Rule:
+def _near_cap(links: Sequence[Link], caps: LinkCaps, series: Series) -> Rule:
     shares: list[float] = []
     waited_s = 0.0
-    full = _full_times({link.node: link for link in links}, series)
-    for link in links:
-        for before, after in _consecutive(series.get(link.node, ())):
+    full = _full_times(caps, series)
+    for node in (link.node for link in links):
+        for before, after in _consecutive(series.get(node, ())):
             assert before.at_s is not None
             assert after.at_s is not None
+            link = caps.mean(node, before.at_s, after.at_s)
             passed_s = after.at_s - before.at_s
             if passed_s <= 0 or any(from_s < after.at_s and before.at_s < to_s for from_s, to_s in full):
                 continue
@@ -187,19 +207,19 @@ def _consecutive(samples: Sequence[NodeSample]) -> Iterator[tuple[LinkSample, Li
     return pairwise(sample.link for sample in samples if sample.link and sample.link.at_s is not None)
 
 
-def _full_times(links: Mapping[str, Link], series: Series) -> list[tuple[float, float]]:
+def _full_times(caps: LinkCaps, series: Series) -> list[tuple[float, float]]:
     """When some NIC was full: flows into it or out of it wait for the NIC and not for their own cap."""
     return [
         (before.at_s, after.at_s)
         for node, samples in series.items()
         for before, after in pairwise(samples)
-        if node in links
+        if node in caps.first
         and max(
             after.nic_sent_bytes - before.nic_sent_bytes,
             after.nic_received_bytes - before.nic_received_bytes,
         )
         * 8e-6
-        >= FULL * links[node].nic_mbps * (after.at_s - before.at_s)
+        >= FULL * caps.mean(node, before.at_s, after.at_s).nic_mbps * (after.at_s - before.at_s)
     ]
 
 

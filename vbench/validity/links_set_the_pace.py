@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import LoadConfig
+from vbench.record.link_caps import LinkCaps
 from vbench.record.link_fidelity import SATURATED_PERCENT
-from vbench.record.link_use import PEAK_S, LinkUse, NodeIntervals, peak_mbps
+from vbench.record.link_use import PEAK_S, LinkUse, NodeIntervals, peak_of_cap
 from vbench.record.measurements import Measurements
-from vbench.record.network import LINK_TOLERANCE, Link, LinkCheck, Network
+from vbench.record.network import LINK_TOLERANCE, LinkCheck, Network
 from vbench.record.trial import Rule
 from vbench.validity.catalog.links import (
     ALL_ON_LINKS,
@@ -37,7 +38,7 @@ def judge(load: LoadConfig, network: Network, measured: Measurements) -> Iterato
     assert fidelity is not None, "only a trial on an emulated network has these rules"
     yield _checks(network)
     yield _all_on_links(fidelity.intervals, measured.transferred_bytes)
-    yield _capped(fidelity.intervals, network.links)
+    yield _capped(fidelity.intervals, LinkCaps.of(network))
     yield _cpu(load, fidelity.cpu_while_moving_percent, fidelity.cpu_saturated_percent)
     yield _links(fidelity.queued_percent, fidelity.uses)
 
@@ -64,13 +65,14 @@ def _all_on_links(intervals: Sequence[NodeIntervals], needed_bytes: int) -> Rule
     )
 
 
-def _capped(intervals: Sequence[NodeIntervals], links: Sequence[Link]) -> Rule:
-    peaks = [(peak_mbps(intervals, link.node) / link.nic_mbps, link) for link in links]
-    share, link = max(peaks, key=lambda peak: peak[0])
+def _capped(intervals: Sequence[NodeIntervals], caps: LinkCaps) -> Rule:
+    peaks = {node: peak_of_cap(intervals, node, caps) for node in caps.first}
+    node, (rate_mbps, cap_mbps) = max(peaks.items(), key=lambda peak: peak[1][0] / peak[1][1])
+    share = rate_mbps / cap_mbps
     return NICS_CAPPED.verdict(
         passed=share <= 1 + LINK_TOLERANCE,
         observed=(
-            f"highest rate over {PEAK_S:g} s: {link.node} {share * link.nic_mbps:.4g} of {link.nic_mbps:.4g}"
+            f"highest rate over {PEAK_S:g} s: {node} {rate_mbps:.4g} of {cap_mbps:.4g}"
             f" Mbit/s ({share:.0%}); up to {1 + LINK_TOLERANCE:.0%} is allowed, for headers that the"
             f" shaper adds"
         ),

@@ -1,6 +1,6 @@
 """Plots of the nodes' NICs over time, one trial per arm, with the caps of their links."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from vbench.analysis.report.plots import legend, new_figure, save, tidy, title
 from vbench.analysis.results import Scenario
 from vbench.record.files import read_requests, read_samples, read_trial
+from vbench.record.link_caps import LinkCaps
 from vbench.record.link_use import NodeIntervals, sample_intervals
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ class _OfTrial:
     intervals: Sequence[NodeIntervals]
     start_s: float
     """When the first request was due, in monotonic seconds."""
-    caps_mbps: Mapping[str, float]
-    """Node -> cap of its NIC; empty if no link is shaped."""
+    caps: LinkCaps | None
+    """Of the shaped links; None if no link is shaped."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -76,7 +77,7 @@ class _OfTrial:
         return cls(
             intervals=sample_intervals(read_samples(folder)),
             start_s=min(request.scheduled_s for request in read_requests(folder)),
-            caps_mbps={link.node: link.nic_mbps for link in network.links} if network else {},
+            caps=LinkCaps.of(network) if network else None,
         )
 
 
@@ -88,7 +89,14 @@ def _node(axes: "Axes", trial: _OfTrial, node: str) -> None:
     axes.plot(
         times, [interval.received_mbps for interval in intervals], color=RECEIVED, lw=1.1, label="received"
     )
-    if node in trial.caps_mbps:
-        axes.axhline(trial.caps_mbps[node], color="black", lw=0.9, ls="--", label="cap of the NIC")
+    if trial.caps is not None and node in trial.caps.first:
+        caps = [trial.caps.mean(node, interval.from_s, interval.to_s).nic_mbps for interval in intervals]
+        if len(set(caps)) > 1:
+            axes.plot(
+                times, caps, color="black", lw=0.9, ls="--", label="cap of the NIC", drawstyle="steps-mid"
+            )
+        else:
+            cap_mbps = caps[0] if caps else trial.caps.first[node].nic_mbps
+            axes.axhline(cap_mbps, color="black", lw=0.9, ls="--", label="cap of the NIC")
     axes.tick_params(labelsize=8)
     tidy(axes)

@@ -17,7 +17,7 @@ from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.emulated import control, pid_namespace
 from vbench.clusters.emulated.nsenter import ENTER
 from vbench.clusters.emulated.requirements import Requirement, check_requirements
-from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Spec, hosts
+from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Spec, events, hosts
 from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import last_error, node_environment, start_command, temp_folder
 from vbench.config.path_option import usable_outputs
@@ -29,7 +29,7 @@ from vbench.linux import procfs
 from vbench.linux.guard import SupervisedProcess, supervised
 from vbench.linux.proxies import bypassed
 from vbench.ray_internals.node import GCS_PORT
-from vbench.record.network import LinkCheck, Network, read_network
+from vbench.record.network import LinkCheck, LinkEvent, Network, read_network
 from vbench.video.addresses import path_of
 
 NODE_MB = 500
@@ -160,6 +160,7 @@ def start(
             host_pids=pids,
             network=network,
             recheck_links=lambda: _recheck_links(folder, network),
+            begin_events=(lambda at_s: _begin_events(folder, at_s)) if spec.events else None,
             link_check_s=ready["phases_s"]["link_check"],
         )
 
@@ -172,7 +173,19 @@ def _recheck_links(folder: Path, network: Network) -> Network:
         raise TrialError(_unchecked(str(error))) from error
     if "error" in reply:
         raise TrialError(_unchecked(reply["error"]))
-    return replace(network, checks_after=[LinkCheck(**check) for check in reply["checks"]])
+    return replace(
+        network,
+        checks_after=[LinkCheck(**check) for check in reply["checks"]],
+        events=[LinkEvent(**event) for event in reply["events"]],
+    )
+
+
+def _begin_events(folder: Path, at_s: float) -> None:
+    """Tell the cluster from when on its events' times count; TrialError if it does not respond."""
+    try:
+        control.request(folder, control.BEGIN_EVENTS, SILENCE_S, at_s=at_s)
+    except OSError as error:
+        raise TrialError(f"the emulated cluster did not take the time of its events: {error}") from error
 
 
 def _unchecked(reason: str) -> str:
@@ -208,6 +221,7 @@ def _spec(config: ClusterConfig, folder: Path, *, is_standalone: bool) -> Spec:
         scale=config.scale,
         congestion_control=config.congestion_control,
         timeout_s=config.start_timeout_s,
+        events=events(config),
     )
 
 

@@ -17,8 +17,11 @@ REQUEST_S = 5.0
 
 STATUS = "status"
 """On which hosts Ray runs: ``{"hosts": {NAME: bool}}``."""
+BEGIN_EVENTS = "begin_events"
+"""The measured phase began at ``at_s`` (monotonic seconds), from which the events' times count: ``{}``."""
 CHECK_LINKS = "check_links"
-"""End Ray and check the links again, ``{"checks": [...]}``; the last request that is served."""
+"""End Ray and check the links again, ``{"checks": [...], "events": [...]}``, with the events as they took
+place; the last request that is served."""
 
 Answer = Callable[[Mapping[str, Any]], None]
 

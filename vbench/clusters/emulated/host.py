@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vbench.clusters.emulated import link_check
@@ -26,7 +26,10 @@ END_S = 10.0
 POLL_S = 0.02
 
 SETUP_S = 20.0
-"""Time limit for namespaces, links, and one check of a link."""
+"""Time limit for namespaces, links, and one check of a link, on as many hosts as ``AT_ONCE``."""
+
+AT_ONCE = 4
+"""Hosts that share a machine's cores; with more, each has the time that many take."""
 
 
 class HostError(Exception):
@@ -67,7 +70,8 @@ def request_all(hosts: Sequence[RunningHost], do: str, **parameters: Any) -> lis
     """Send a request to all hosts at once; their results."""
     for host in hosts:
         host.send(do, **parameters)
-    return [host.receive(SETUP_S) for host in hosts]
+    timeout_s = SETUP_S * max(1.0, len(hosts) / AT_ONCE)
+    return [host.receive(timeout_s) for host in hosts]
 
 
 def fork_host(spec: Spec, host: Host) -> RunningHost:
@@ -100,6 +104,7 @@ def _serve(channel: socket.socket, host: "_Host") -> None:
         "start": host.start,
         "ray_is_up": host.ray_is_up,
         "status": host.status,
+        "change": host.change,
         "end": host.end,
     }
     with channel.makefile("rb") as lines:
@@ -137,6 +142,14 @@ class _Host:
         from vbench.clusters.emulated.shaping import configure_host
 
         configure_host(self._host, self._spec.congestion_control)
+
+    def change(self, *, nic_mbps: float, flow_mbps: float) -> None:
+        """Give what it sends other rates."""
+        from vbench.clusters.emulated.shaping import change_host
+
+        after = replace(self._host, nic_mbps=nic_mbps, flow_mbps=flow_mbps)
+        change_host(self._host, after)
+        self._host = after
 
     def listen(self) -> None:
         """Listen for link checks."""

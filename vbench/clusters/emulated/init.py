@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vbench.clusters.emulated import control, link_check
 from vbench.clusters.emulated.check_rounds import check_links
@@ -24,6 +24,10 @@ from vbench.clusters.emulated.topology import Spec
 from vbench.linux import namespaces
 from vbench.record.network import Network
 from vbench.record.phases import timed
+
+if TYPE_CHECKING:
+    # Imported after the forks, as the library that it uses is.
+    from vbench.clusters.emulated.rate_events import RateEvents
 
 POLL_S = 0.05
 WATCH_S = 0.5
@@ -98,17 +102,20 @@ def _init(spec: Spec) -> int:
             phases_s=phases_s,
             pids={host.host.name: host.pid for host in hosts},
         )
-        _supervise(hosts, spec, server)
+        from vbench.clusters.emulated.rate_events import RateEvents
+
+        _supervise(hosts, spec, server, RateEvents(hosts, spec.events))
         while True:  # until the guard ends it all
             time.sleep(WATCH_S)
 
 
-def _check_again(hosts: Sequence[RunningHost], spec: Spec) -> dict[str, Any]:
+def _check_again(hosts: Sequence[RunningHost], spec: Spec, events: "RateEvents") -> dict[str, Any]:
     """End Ray on all hosts and check the links once more; the response to who asked for it."""
+    took_place = [asdict(event) for event in events.end()]
     try:
         request_all(hosts, "end")
         checks = check_links(hosts, spec.congestion_control, link_check.SHORT_S)
-        return {"checks": [asdict(check) for check in checks]}
+        return {"checks": [asdict(check) for check in checks], "events": took_place}
     except (HostError, OSError) as error:
         return {"error": str(error)}
 
@@ -174,12 +181,14 @@ def _check_alive(hosts: Sequence[RunningHost]) -> None:
             raise HostError(f"Ray on host {host.host.name} exited with status {status}")
 
 
-def _supervise(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket) -> None:
-    """Serve requests until the links have been checked again; HostError if Ray exits on a host before that.
-    Reaps orphans, as PID 1 must."""
+def _supervise(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket, events: "RateEvents") -> None:
+    """Serve requests, and change rates, until the links have been checked again; HostError if Ray exits on a
+    host before that. Reaps orphans, as PID 1 must."""
     while True:
-        if select.select([server], [], [], WATCH_S)[0] and _serve(hosts, spec, server):
+        is_asked = select.select([server], [], [], events.due_in_s(WATCH_S))[0]
+        if is_asked and _serve(hosts, spec, server, events):
             return
+        events.apply_due()
         with suppress(ChildProcessError):
             while (done := os.waitpid(-1, os.WNOHANG))[0]:
                 if done[0] in {host.pid for host in hosts}:
@@ -187,15 +196,18 @@ def _supervise(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket) 
         _check_alive(hosts)
 
 
-def _serve(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket) -> bool:
+def _serve(hosts: Sequence[RunningHost], spec: Spec, server: socket.socket, events: "RateEvents") -> bool:
     """Serve one request; whether it was the last that there can be."""
     with control.pending_request(server) as (asked, answer):
         match asked.get("do"):
             case control.STATUS:
                 statuses = zip(hosts, request_all(hosts, "status"), strict=True)
                 answer({"hosts": {host.host.name: status is None for host, status in statuses}})
+            case control.BEGIN_EVENTS:
+                events.begin(asked["at_s"])
+                answer({})
             case control.CHECK_LINKS:
-                answer(_check_again(hosts, spec))
+                answer(_check_again(hosts, spec, events))
                 return True
             case other:
                 answer({"error": f"an emulated cluster has no request {other}"})

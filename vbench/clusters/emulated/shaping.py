@@ -11,7 +11,7 @@ import socket
 import struct
 from typing import Any
 
-from pyroute2 import IPRoute
+from pyroute2 import IPBatch, IPRoute
 from pyroute2.netlink.nfnetlink.nftsocket import Cmp, Meta, Regs
 from pyroute2.nftables.expressions import genex
 from pyroute2.nftables.main import NFTables
@@ -23,6 +23,7 @@ from vbench.clusters.emulated.topology import (
     SUBNET,
     Host,
 )
+from vbench.linux.netlink import HEADER, send_all
 
 BRIDGE = "switch"
 SCOPE_LINK = 253
@@ -45,6 +46,9 @@ SEGMENT_BYTES = 65536
 
 BURST_S = 0.002
 """Time at full rate that a class may send at once; at least one segment."""
+
+HANDLE, HANDLE_AT = struct.Struct("=I"), HEADER.size + 8
+"""A class's handle in a request: behind the header, the address family and the interface (struct tcmsg)."""
 
 QUEUE_S = 0.05
 """Depth of the switch's queue towards a host, in time at the NIC's rate; what comes above is dropped."""
@@ -72,15 +76,25 @@ def plug_in(index: int, host: Host, pid: int) -> None:
         ip.link("add", ifname=name, kind="veth", peer={"ifname": NIC, "net_ns_pid": pid})
         port = _index(ip, name)
         ip.link("set", index=port, master=_index(ip, BRIDGE), state="up")
-        ip.tc(
-            "add",
-            "tbf",
-            port,
-            ROOT,
-            rate=f"{round(host.nic_mbps * 1000)}kbit",
-            burst=_burst(host.nic_mbps),
-            limit=max(SHORTEST_QUEUE_BYTES, int(host.nic_mbps * 1e6 / 8 * QUEUE_S)),
-        )
+        _switch_queue(ip, "add", port, host.nic_mbps)
+
+
+def change_port(index: int, nic_mbps: float) -> None:
+    """Give the switch's side of a link another rate, as it runs."""
+    with IPRoute() as ip:
+        _switch_queue(ip, "change", _index(ip, port_name(index)), nic_mbps)
+
+
+def _switch_queue(ip: Any, command: str, port: int, nic_mbps: float) -> None:
+    ip.tc(
+        command,
+        "tbf",
+        port,
+        ROOT,
+        rate=f"{round(nic_mbps * 1000)}kbit",
+        burst=_burst(nic_mbps),
+        limit=max(SHORTEST_QUEUE_BYTES, int(nic_mbps * 1e6 / 8 * QUEUE_S)),
+    )
 
 
 def configure_host(host: Host, congestion_control: str, data_classes: int = DATA_CLASSES) -> None:
@@ -97,10 +111,33 @@ def configure_host(host: Host, congestion_control: str, data_classes: int = DATA
         metrics = {"cc_algo": congestion_control}
         ip.route("add", dst=SUBNET, oif=nic, scope=SCOPE_LINK, prefsrc=host.ip, metrics=metrics)
         _tree(ip, nic, host.nic_mbps)
-        for first, count in ((FIRST_OTHER, OTHER_CLASSES), (FIRST_DATA, data_classes)):
-            for handle in range(first, first + count):
-                _class(ip, nic, handle, WHOLE, LEAST_KBIT / 1000, host.flow_mbps)
+    _flow_classes("add-class", nic, host.flow_mbps, data_classes)
     _assign_classes(nic, data_classes)
+
+
+def change_host(before: Host, after: Host, data_classes: int = DATA_CLASSES) -> None:
+    """In the host's own namespace: give its NIC and its flows other rates, as they run."""
+    with IPRoute() as ip:
+        nic = _index(ip, NIC)
+        if after.nic_mbps != before.nic_mbps:
+            for handle, parent, rate in ((WHOLE, ROOT, after.nic_mbps), (UNKNOWN, WHOLE, LEAST_KBIT / 1000)):
+                _class(ip, nic, handle, parent, rate, after.nic_mbps, command="change-class")
+    if after.flow_mbps != before.flow_mbps:
+        _flow_classes("change-class", nic, after.flow_mbps, data_classes)
+
+
+def _flow_classes(command: str, nic: int, flow_mbps: float, data_classes: int) -> None:
+    """Add or change the classes of all flows, which differ in their handle alone: to encode each one would
+    take a second."""
+    batch = IPBatch()
+    _class(batch, nic, FIRST_DATA, WHOLE, LEAST_KBIT / 1000, flow_mbps, command=command)
+    request = bytearray(batch.batch)
+    requests = []
+    for first, count in ((FIRST_DATA, data_classes), (FIRST_OTHER, OTHER_CLASSES)):
+        for handle in range(first, first + count):
+            HANDLE.pack_into(request, HANDLE_AT, handle)
+            requests.append(bytes(request))
+    send_all(requests, socket.NETLINK_ROUTE)
 
 
 def _tree(ip: Any, interface: int, nic_mbps: float) -> None:
@@ -110,9 +147,18 @@ def _tree(ip: Any, interface: int, nic_mbps: float) -> None:
     _class(ip, interface, UNKNOWN, WHOLE, LEAST_KBIT / 1000, nic_mbps)
 
 
-def _class(ip: Any, interface: int, handle: int, parent: int, rate_mbps: float, ceil_mbps: float) -> None:
+def _class(
+    ip: Any,
+    interface: int,
+    handle: int,
+    parent: int,
+    rate_mbps: float,
+    ceil_mbps: float,
+    *,
+    command: str = "add-class",
+) -> None:
     ip.tc(
-        "add-class",
+        command,
         "htb",
         interface,
         handle,

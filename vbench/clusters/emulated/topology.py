@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vbench.config.schema import ClusterConfig, NodeConfig
-from vbench.record.network import Link
+from vbench.record.network import Link, LinkEvent
 
 SUBNET = "10.77.0.0/24"
 
@@ -61,6 +61,8 @@ class Spec:
     congestion_control: str
     timeout_s: float
     """Ray must be up on a further host within this time."""
+    events: tuple[LinkEvent, ...] = ()
+    """Changes of rates, in the order of their times."""
 
     def to_json(self) -> str:
         """As one argument."""
@@ -71,7 +73,8 @@ class Spec:
         """What ``to_json`` wrote."""
         data: dict[str, Any] = json.loads(text)
         hosts = tuple(Host(**{**host, "command": tuple(host["command"])}) for host in data.pop("hosts"))
-        return cls(**data, hosts=hosts)
+        events = tuple(LinkEvent(**event) for event in data.pop("events"))
+        return cls(**data, hosts=hosts, events=events)
 
 
 def flow_mbps(config: ClusterConfig, node: NodeConfig) -> float:
@@ -80,6 +83,24 @@ def flow_mbps(config: ClusterConfig, node: NodeConfig) -> float:
     if rate is None:
         raise ValueError("cluster.flow_mbps, or flow_mbps of each node, is needed")
     return rate
+
+
+def events(config: ClusterConfig) -> tuple[LinkEvent, ...]:
+    """The events of a validated configuration, in the order of their times, their rates divided by the
+    scale."""
+    planned = []
+    for event in config.events:
+        assert event.node is not None
+        assert event.at_s is not None
+        planned.append(
+            LinkEvent(
+                node=event.node,
+                at_s=event.at_s,
+                nic_mbps=None if event.nic_mbps is None else event.nic_mbps / config.scale,
+                flow_mbps=None if event.flow_mbps is None else event.flow_mbps / config.scale,
+            )
+        )
+    return tuple(sorted(planned, key=lambda event: event.at_s))
 
 
 def hosts(config: ClusterConfig, commands: Mapping[str, tuple[str, ...]] | None = None) -> tuple[Host, ...]:

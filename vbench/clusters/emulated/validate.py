@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from vbench.clusters.emulated.topology import DATA_CLASSES, MOST_HOSTS, flow_mbps
 from vbench.config.runtime_env import RuntimeFlagError, expected_connections, variables_of
 from vbench.config.schema import ClusterConfig, Config
+from vbench.errors import nearest
 
 EMULATED = "emulated"
+
+EXAMPLE = "{at_s: 20, node: decode, nic_mbps: 5000}"
 
 LEAST_MBPS = 5.0
 """Measured: below it, after scaling, a connection, which sends 64 KB at a time, does not keep to its cap
@@ -24,6 +27,7 @@ def network(config: Config) -> Iterator[str]:
     yield from complaints
     if not complaints:
         yield from _flow(cluster)
+        yield from _events(cluster)
     if len(cluster.nodes) < 2:
         yield (
             f"cluster=emulated needs at least two nodes, but cluster.nodes names {len(cluster.nodes)}: delete"
@@ -47,8 +51,34 @@ def network(config: Config) -> Iterator[str]:
         )
 
 
+def _events(cluster: ClusterConfig) -> Iterator[str]:
+    for number, event in enumerate(cluster.events):
+        key = f"cluster.events[{number}]"
+        if event.at_s is None or not (math.isfinite(event.at_s) and event.at_s >= 0):
+            yield f"{key} needs at_s, 0 or more seconds after the measured phase began: {EXAMPLE}."
+        if event.node not in cluster.nodes:
+            listing = nearest(event.node or "", cluster.nodes)
+            yield f"{key} needs node, one of the cluster's: node={event.node} is none; {listing}."
+        if event.nic_mbps is None and event.flow_mbps is None:
+            yield f"{key} changes nothing: give it nic_mbps or flow_mbps, as in {EXAMPLE}."
+        for name, rate in (("nic_mbps", event.nic_mbps), ("flow_mbps", event.flow_mbps)):
+            if rate is not None and not (math.isfinite(rate) and rate > 0):
+                yield f"{key}.{name}={rate:g} must be above 0, in Mbit/s."
+            elif rate is not None and rate / cluster.scale < LEAST_MBPS:
+                yield (
+                    f"{key}.{name}={rate:g} divided by cluster.scale={cluster.scale:g} leaves"
+                    f" {rate / cluster.scale:g} Mbit/s, and less than {LEAST_MBPS:g} cannot be shaped within"
+                    f" 10%: give {LEAST_MBPS * cluster.scale:g} or more."
+                )
+
+
 def _not_shaped(cluster: ClusterConfig) -> Iterator[str]:
     """A rate that has no effect would be mistaken for one that was enforced."""
+    if cluster.events:
+        yield (
+            f"cluster.events applies only to cluster=emulated, because cluster={cluster.name} has no shaped"
+            " links: leave it out, or choose cluster=emulated."
+        )
     given: list[tuple[str, float | None]] = [("cluster.flow_mbps", cluster.flow_mbps)]
     for name, node in cluster.nodes.items():
         given.append((f"cluster.nodes.{name}.nic_mbps", node.nic_mbps))

@@ -9,6 +9,17 @@ AS_CONFIGURED = RuleDefinition(
     meaning="Rates, scale and TCP congestion control are those of the configuration.",
     remedy="do not use the numbers: the network is not the configured one; report it",
 )
+EVENTS = RuleDefinition(
+    name="the links changed as planned",
+    meaning=(
+        "Each of `cluster.events` took place while requests were measured, with the configured rates, and was"
+        " in force within 1 s. Trials without events do not have this rule."
+    ),
+    remedy=(
+        "run it again when the machine is less busy; if an event was not reached, give it an earlier at_s or"
+        " send more requests (load.requests)"
+    ),
+)
 RATES_BEFORE = RuleDefinition(
     name="the links had their rates before the trial",
     meaning=(
