@@ -5,14 +5,16 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import requests
 from ray import serve
+from ray.exceptions import AuthenticationError
 
 from tests.ray_internals.cluster import DEADLINE_S, environment
 from vbench.pipeline import build
-from vbench.ray_internals import api_server, jobs, node, object_manager
+from vbench.ray_internals import api_server, authentication, jobs, node, object_manager
 from vbench.ray_internals.settings import Kind, installed_folder, known_names, native_setting, python_kind
 
 
@@ -109,3 +111,39 @@ def test_request_options() -> None:
             request = connection.recv(4096)
     assert request.startswith(b"GET /api/version HTTP/1.1")
     assert b"X-Token: mine" in request
+
+
+def test_token_lookup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In Ray's order: the variable, the file that a variable names, the file in the home folder."""
+    for name in (authentication.MODE, *authentication.SOURCES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert authentication.find_token() is None
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("home\n")
+    (tmp_path / "named").write_text("named")
+
+    def found() -> tuple[str, str] | None:
+        token = authentication.find_token()
+        return None if token is None else (token.value, token.source)
+
+    assert found() == ("home", "~/.ray/auth_token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "named"))
+    assert found() == ("named", "RAY_AUTH_TOKEN_PATH")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "given")
+    assert found() == ("given", "RAY_AUTH_TOKEN")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert found() is None
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "none"))
+    with pytest.raises(AuthenticationError):
+        authentication.find_token()
+
+
+def test_node_label() -> None:
+    from ray._raylet import RAY_NODE_ID_KEY
+
+    assert node.NODE_LABEL == RAY_NODE_ID_KEY
+    selector = {node.NODE_LABEL: f"in({'a' * 56},{'b' * 56})"}
+    assert serve.schema.RayActorOptionsSchema(label_selector=selector).label_selector == selector

@@ -12,6 +12,7 @@ from ray.serve.schema import ApplicationStatus
 
 from vbench.clusters.base import ClusterEndpoint
 from vbench.config.schema import Config
+from vbench.config.sizing import deployments
 from vbench.errors import SEE_LOGS, InputError, TrialError, last_reason
 from vbench.linux.ports import held_port, port_taken
 from vbench.load.events import progress
@@ -62,17 +63,26 @@ def reserved_port(config: Config) -> Iterator[int]:
         yield port
 
 
-def deploy(config: Config, clips: Sequence[Path], port: int, deployment_id: str) -> str:
+def deploy(
+    config: Config, clips: Sequence[Path], port: int, deployment_id: str, node_names: Mapping[str, str]
+) -> str:
     """Start Serve and the four deployments for ``clips``; the ingress's URL once all are running.
 
-    ``deployment_id`` is in each response. TrialError if the pipeline cannot be deployed, or not in time.
+    ``deployment_id`` is in each response. ``node_names``: Ray's node id -> name.
+    TrialError if the pipeline cannot be deployed, or not in time.
     """
     serve.start(
         proxy_location="HeadOnly",
         http_options={"host": HOST, "port": port, "request_timeout_s": config.load.timeout_s},
     )
     args = pipeline_args(config, *clips)
-    application = build(args.model_copy(update={"deployment_id": deployment_id}))
+    ids = {name: node_id for node_id, name in node_names.items()}
+    placed = {
+        name: part.model_copy(update={"nodes": [ids[node] for node in part.nodes]})
+        for name in deployments(config.cluster)
+        if (part := getattr(args, name)).nodes
+    }
+    application = build(args.model_copy(update={"deployment_id": deployment_id, **placed}))
     target = serve.RunTarget(application, name=APPLICATION, route_prefix="/")
     serve.run_many([target], wait_for_applications_running=False)
     _wait(config.cluster.deploy_timeout_s)

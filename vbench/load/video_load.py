@@ -71,7 +71,7 @@ def serving(job: LoadSpec, observation: Observation) -> Iterator[Service]:
     clips = [Path(clip.path), *(Path(variant["path"]) for variant in clip.variants)]
     with reserved_port(job.config) as port, exclusive_serve(observation.endpoint):
         with observation.phase("deploy"):
-            url = deploy(job.config, clips, port, identity)
+            url = deploy(job.config, clips, port, identity, observation.names)
         yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxy_pids()))
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from vbench.models.inputs import input_spec
 from vbench.pipeline.config import DeploymentName, PipelineArgs
+from vbench.ray_internals.node import NODE_LABEL
 from vbench.video.fetch.local_files import default_roots
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def deployment_options(args: PipelineArgs) -> dict[DeploymentName, dict[str, Any
             "graceful_shutdown_wait_loop_s": 0.2,
             "graceful_shutdown_timeout_s": 2,
         }
+        if deployment.nodes:
+            selector = {NODE_LABEL: f"in({','.join(deployment.nodes)})"}
+            options[name]["ray_actor_options"]["label_selector"] = selector
         if deployment.max_replicas_per_node is not None:
             options[name]["max_replicas_per_node"] = deployment.max_replicas_per_node
     return options

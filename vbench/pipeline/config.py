@@ -103,6 +103,7 @@ class DeploymentArgs(_Args, DeploymentSettings):
 
     replicas: Annotated[int, Field(ge=1)] = 1
     resources: dict[str, Annotated[float, Field(gt=0)]] = {}
+    nodes: list[str] = []
 
 
 class WorkerArgs(DeploymentArgs):

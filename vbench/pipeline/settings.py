@@ -49,6 +49,8 @@ class DeploymentSettings:
     """GPUs of each replica."""
     resources: dict[str, Annotated[float, Gt(0)]] = field(default_factory=dict)
     """Custom resources that each replica takes, which decide its node."""
+    nodes: list[str] = field(default_factory=list)
+    """Nodes that replicas may run on (names in cluster.nodes; for serve run: Ray's node ids); empty: any."""
     max_ongoing_requests: Annotated[int, Ge(1)] | None = None
     """Calls that one replica takes at a time; for the service, requests in progress (null: 4)."""
     max_replicas_per_node: Annotated[int, Ge(1), Le(100)] | None = None

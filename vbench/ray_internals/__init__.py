@@ -27,6 +27,7 @@ head_resource              place the ingress on the head                   none 
 agent_health               Kubernetes probes                               none; KubeRay's own use the same
 jemalloc_preload           a preloaded library that is no user's doing     none
 resource_bounds            refuse sizes that Ray would end on              none
+node_label                 place replicas on nodes without resources       none (used in Ray's own documents)
 
 start.py
 lean_start                 ``ray start`` without unused imports            ``ray start``: twice the CPU time
@@ -60,6 +61,9 @@ handle_by_reference        hand frames over where handles pass values      none
 response_reference         pass frames on without fetching them            awaiting fetches them
 object_existence           wait for an object without fetching it          ``await``: leaks a reference cycle
 object_size                tell frames from a small error value            none
+
+authentication.py
+token_lookup               the token that Ray's own tools would use        ``ray get-auth-token``: slow
 
 api_server.py
 server_version             refuse a cluster with another Ray               ``GET /api/version``: asked twice

@@ -31,6 +31,9 @@ ESSENTIAL_PROCESSES = frozenset({"raylet", "gcs_server"})
 HEAD_RESOURCE = "node:__internal_head__"
 """Resource that only the head has: whatever asks for some of it runs there."""
 
+NODE_LABEL = "ray.io/node-id"
+"""Label that Ray gives each node: its id. ``in(ID,ID)`` selects several."""
+
 GCS_PORT = 6379
 """Default port of the head's control store."""
 AGENT_PORT = 52365

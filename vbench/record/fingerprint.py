@@ -14,6 +14,7 @@ ADDED_LATER: Mapping[str, Any] = {
     "cluster.nodes.*.flow_mbps": None,
     "cluster.nodes.*.count": None,
     "cluster.events": [],
+    "cluster.deployments.*.nodes": [],
 }
 """Keys, or patterns of keys, that earlier records lack -> the value that means what those did. With that
 value a key is left out."""

@@ -19,6 +19,7 @@ from vbench.config.quoting import hydra_quoted
 from vbench.config.schema import Config
 from vbench.errors import ConfigError, first_line
 from vbench.run.overrides import expand_home
+from vbench.run.published_nodes import with_published_nodes
 from vbench.run.refusals import sentence
 
 VERSION_BASE = "1.3"
@@ -43,14 +44,15 @@ def composer(files: OptionFiles) -> Iterator[Compose]:
 
     def composes(line: Sequence[str]) -> bool:
         try:
-            compose("config", overrides=[*path, *line])
+            compose("config", overrides=[*path, *with_published_nodes(line)])
         except (*FAILURES, OSError, YAMLError):
             return False
         return True
 
     def composed(line: Sequence[str]) -> DictConfig:
         try:
-            return compose("config", overrides=[*path, *line], return_hydra_config=True)
+            whole = [*path, *with_published_nodes(line)]
+            return compose("config", overrides=whole, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(sentence(error, line, composes)) from error
         except FAILURES as error:

@@ -11,6 +11,7 @@ from vbench.config.quoting import override as pasteable
 from vbench.config.quoting import shell_quoted
 from vbench.errors import ConfigError, nearest
 from vbench.run.overrides import EXTENSIBLE_KEYS, sets_in_open_section
+from vbench.run.published_nodes import with_published_nodes
 from vbench.run.refusals import without_parts
 
 NAMED_BY_USER = ("resources", "addresses", "env")
@@ -66,7 +67,7 @@ def check_choices(overrides: Sequence[Override], files: OptionFiles) -> list[str
                 f"'{override.key_or_group}' only names the chosen option: choose it with"
                 f" {parent}={override.value()}; {nearest(str(override.value()), groups[parent])}."
             )
-    return chosen
+    return with_published_nodes(chosen, [override.input_line or "" for override in overrides])
 
 
 def check_keys(overrides: Sequence[Override], base: DictConfig, files: OptionFiles) -> None:

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping
 
+from vbench.clusters.attached.validate import is_discovered
 from vbench.config.schema import ClusterConfig, Config, NodeConfig
 from vbench.config.sizing import deployments, node_resources, replicas
+from vbench.errors import nearest
 from vbench.pipeline.settings import DeploymentSettings
 from vbench.ray_internals.node import HEAD_RESOURCE, LEAST_RESOURCE, MOST_RESOURCE, SMALLEST_OBJECT_STORE_MB
 
@@ -20,20 +22,21 @@ RAYS_OWN = {
 def node_problems(config: Config) -> Iterator[str]:
     """One sentence for each value of a node or a deployment that Ray would refuse."""
     yield from _nodes(config)
+    yield from _unknown_nodes(config)
     for name, deployment in deployments(config.cluster).items():
         yield from _deployment(f"cluster.deployments.{name}", deployment)
 
 
 def placement_problems(cluster: ClusterConfig) -> Iterator[str]:
     """One sentence for each deployment or resource for which the nodes have no room."""
-    yield from _places(cluster) or _room(cluster)
+    yield from _places(cluster) or list(_too_many(cluster)) or _room(cluster)
 
 
 def _nodes(config: Config) -> Iterator[str]:
     if config.cluster.name != "local" and config.cluster.private_network is not None:
         given = str(config.cluster.private_network).lower()
         yield f"cluster.private_network={given} is for cluster=local: leave it out."
-    if not config.cluster.nodes:
+    if not config.cluster.nodes and not is_discovered(config.cluster):
         yield (
             f"cluster={config.cluster.name} needs at least one node, but cluster.nodes is empty: leave out"
             f" what deletes them, such as ~cluster.nodes.head."
@@ -94,7 +97,7 @@ def _places(cluster: ClusterConfig) -> list[str]:
         most, wanted = deployment.max_replicas_per_node, replicas(cluster, name)
         if most is None:
             continue
-        nodes = sum(_has_room(node, deployment) for node in cluster.nodes.values())
+        nodes = sum(_has_room(node, deployment) for node in _candidates(cluster, deployment))
         if nodes and wanted > most * nodes:
             key = f"cluster.deployments.{name}"
             problems.append(
@@ -102,6 +105,44 @@ def _places(cluster: ClusterConfig) -> list[str]:
                 f" nodes with room for one are {nodes}: give {key}.replicas={most * nodes}, or add nodes."
             )
     return problems
+
+
+def _unknown_nodes(config: Config) -> Iterator[str]:
+    """Nodes that a deployment names and the cluster does not have."""
+    cluster = config.cluster
+    for name, deployment in deployments(cluster).items():
+        key = f"cluster.deployments.{name}.nodes"
+        for node in deployment.nodes:
+            if node not in cluster.nodes and not is_discovered(cluster):
+                yield f"{key}: there is no node {node}; {nearest(node, cluster.nodes)}."
+
+
+def _candidates(cluster: ClusterConfig, deployment: DeploymentSettings) -> list[NodeConfig]:
+    """The nodes that a deployment may use."""
+    return [cluster.nodes[name] for name in deployment.nodes or cluster.nodes]
+
+
+def _too_many(cluster: ClusterConfig) -> Iterator[str]:
+    """Deployments with more replicas than find room on the nodes that they name."""
+    for name, deployment in deployments(cluster).items():
+        if not deployment.nodes:
+            continue
+        room = sum(
+            min(
+                math.floor(node_resources(node).get(resource, 0) / amount + 1e-6)
+                for resource, amount in deployment.needs.items()
+                if amount
+            )
+            for node in _candidates(cluster, deployment)
+            if any(deployment.needs.values())
+        )
+        if any(deployment.needs.values()) and replicas(cluster, name) > room:
+            key = f"cluster.deployments.{name}"
+            yield (
+                f"{key} has {replicas(cluster, name)} replicas, and its nodes"
+                f" ({', '.join(deployment.nodes)}) have room for {room}: lower {key}.replicas, or name"
+                f" more nodes in {key}.nodes."
+            )
 
 
 def _has_room(node: NodeConfig, deployment: DeploymentSettings) -> bool:

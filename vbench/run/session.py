@@ -7,13 +7,14 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vbench.config.option_files import find_option_files
 from vbench.config.path_option import LOOP, leads_to_itself
-from vbench.config.schema import Config
+from vbench.config.schema import Config, from_plain
 from vbench.errors import ConfigError
+from vbench.record.trial import Trial
 from vbench.run.command_line import CommandLine, read_command_line
 from vbench.run.compose import Composition, compose_trials
 from vbench.run.overrides import check_utf8, written_out
@@ -30,6 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     composition = _compose(line)
     if line.cfg is not None or line.info is not None:
         return _show(composition, line)
+    composition = _discovered(composition)
     _check(composition.configs, starts=True)
     from vbench.run import sweep, trials
 
@@ -43,6 +45,17 @@ def run(arguments: Sequence[str]) -> int:
 
 def _compose(line: CommandLine) -> Composition:
     return compose_trials(line.overrides, multirun=line.is_multirun, files=find_option_files(line.config_dir))
+
+
+def _discovered(composition: Composition, done: Iterable[Trial] = ()) -> Composition:
+    """With the nodes of the clusters that are not described; says what it found of each."""
+    from vbench.run.discovered_nodes import DiscoveredArm, describe_placement, with_nodes
+
+    whole = with_nodes(composition, (from_plain(trial.config) for trial in done))
+    found = [arm.config for arm in whole.arms if isinstance(arm, DiscoveredArm)]
+    for line in dict.fromkeys(map(describe_placement, found)):
+        print(f"vbench: {line}", file=sys.stderr, flush=True)
+    return whole
 
 
 def _show(composition: Composition, line: CommandLine) -> int:
@@ -107,6 +120,7 @@ def _resume(arguments: Sequence[str]) -> int:
                 f"resume={folder}: its command is no longer valid: {error} Start a new sweep."
             ) from error
         done = resume.finished(folder, plan)
+        composition = _discovered(composition, done.values())
         resume.check_same(folder, plan, composition, done)
         _check(composition.configs, starts=len(done) < len(plan.trials))
         return trials.run_sweep(folder, plan, composition, done)

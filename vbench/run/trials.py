@@ -14,6 +14,7 @@ from vbench.record.files import TRIAL
 from vbench.record.trial import Trial
 from vbench.run import finalize, resume, sweep
 from vbench.run.compose import Arm, Composition
+from vbench.run.discovered_nodes import check_unchanged
 from vbench.run.hydra_app import run_in_folder
 from vbench.run.progress import Display, time_left
 from vbench.run.sweep import Planned, Sweep
@@ -99,6 +100,7 @@ def run_planned(session: Session, composition: Composition, planned: Planned, sw
     folder = sweep_folder / planned.folder
     try:
         arm = _arm_of(composition, planned)
+        check_unchanged(arm)
         config = replace(arm.config, block=planned.block)
         resume.archive_attempt(sweep_folder, planned)
         run_in_folder(

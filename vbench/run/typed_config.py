@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from vbench.clusters.attached.validate import is_discovered
 from vbench.config.cluster_shape import shape_problems, shaped
 from vbench.config.schema import MISSING, Config
 from vbench.errors import ConfigError
@@ -32,8 +33,17 @@ def typed(composed: DictConfig, *, deploys: bool = True) -> Config:
     value = _with_home_expanded(replace(value, cluster=shaped(value.cluster)))
     if wrong := problems(value, deploys=deploys):
         raise ConfigError(" ".join(wrong))
-    pipeline_args(value)
+    pipeline_args(_as_if_placed(value))
     return value
+
+
+def _as_if_placed(config: Config) -> Config:
+    """With the GPU that the model gets as soon as the nodes of its cluster are known."""
+    if not is_discovered(config.cluster) or config.cluster.deployments.inference.gpus:
+        return config
+    deployments = config.cluster.deployments
+    deployments = replace(deployments, inference=replace(deployments.inference, gpus=1))
+    return replace(config, cluster=replace(config.cluster, deployments=deployments))
 
 
 def _plain(composed: DictConfig, name: str) -> Any:

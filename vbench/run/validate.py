@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from vbench.clusters.attached.validate import attached
+from vbench.clusters.attached.validate import attached, is_discovered
 from vbench.clusters.emulated.validate import network
 from vbench.config import transfer
 from vbench.config.path_option import IN_A_URL, LOOP, leads_to_itself, usable_outputs
@@ -44,7 +44,7 @@ def _problems(config: Config, *, deploys: bool) -> Iterator[str]:
     yield from _outputs(config.outputs, is_tracked=config.tracking.name != "off")
     of_nodes = list(node_problems(config))
     yield from of_nodes
-    if not of_nodes and deploys:
+    if not of_nodes and deploys and not is_discovered(config.cluster):
         if config.load.name != transfer.TRANSFER:
             yield from placement_problems(config.cluster)
         yield from transfer.problems(config)

@@ -153,7 +153,7 @@ def _deployments(config: Config) -> dict[str, DeploymentSettings]:
 
 
 def _misplaced(config: Config, graph: Graph) -> Iterator[str]:
-    """Replicas on nodes that do not have the resources which their deployment needs.
+    """Replicas on nodes that their deployment does not name, or without the resources that it needs.
 
     Ray's own resources (``node:...``) are not in the configuration.
     """
@@ -162,6 +162,9 @@ def _misplaced(config: Config, graph: Graph) -> Iterator[str]:
     for one in graph.replicas_before:
         if one.node not in nodes:
             continue
+        allowed = deployments[one.deployment].nodes if one.deployment in deployments else []
+        if allowed and one.node not in allowed:
+            yield f"{one.replica} ran on {one.node}, which is none of the configured {', '.join(allowed)}"
         has = dict(nodes[one.node].resources.items())
         asked = deployments[one.deployment].resources if one.deployment in deployments else {}
         for name, amount in asked.items():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from vbench.config.schema import ClusterConfig, NodeConfig
 from vbench.config.sizing import node_cpus
+from vbench.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,11 @@ class Group:
 
 def head_and_workers(cluster: ClusterConfig) -> tuple[Group, list[Group]]:
     """The first node, which is the head, and the groups of the others, in the order of their first node."""
+    if not cluster.nodes:
+        raise ConfigError(
+            f"cluster={cluster.name} describes no nodes, because they are read from a cluster that runs:"
+            f" choose cluster=aws."
+        )
     (name, head), *others = cluster.nodes.items()
     groups: list[Group] = []
     for other, node in others:

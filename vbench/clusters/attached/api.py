@@ -1,5 +1,7 @@
 """The API server of a running cluster: its Ray version, its nodes, and a client for jobs."""
 
+import os
+
 import ray
 from ray.exceptions import AuthenticationError
 from ray.util.state.exception import RayStateApiException
@@ -7,6 +9,7 @@ from ray.util.state.exception import RayStateApiException
 from vbench.clusters.attached.node_matching import ClusterNode
 from vbench.errors import InputError, first_line
 from vbench.ray_internals.api_server import JobsClient, list_alive_nodes
+from vbench.ray_internals.authentication import MODE, SOURCES, Token
 from vbench.ray_internals.version import version_problem
 
 RESPONSE_TIMEOUT_S = 30.0
@@ -18,12 +21,32 @@ SLOWEST_MB_PER_S = 0.25
 MOST_NODES = 1000
 
 
-def _authorized(token: str | None) -> dict[str, str] | None:
+NO_TOKEN = (
+    "put the token that 'ray get-auth-token' prints on its head into RAY_AUTH_TOKEN or ~/.ray/auth_token"
+)
+
+
+def _authorized(token: Token | None) -> dict[str, str] | None:
     """Headers with this token; None to have Ray use the token of the environment."""
-    return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"} if token else None
+    if token is None:
+        return None
+    return {"Authorization": f"Bearer {token.value}", "Content-Type": "application/json"}
 
 
-def connect(address: str, token: str | None = None) -> JobsClient:
+def _rejected(key: str, token: Token | None, error: Exception) -> InputError:
+    """The sentence for a cluster that wants another token, or one at all."""
+    if token is None and not any(map(os.environ.get, SOURCES)):
+        disabled = os.environ.get(MODE, "").lower() == "disabled"
+        remedy = f"unset {MODE}, which disables tokens here" if disabled else NO_TOKEN
+        return InputError(f"{key} needs a token, and none was found: {remedy}.")
+    source = token.source if token else next(filter(os.environ.get, SOURCES))
+    return InputError(
+        f"{key} rejected the credentials of {source} ({first_line(error)}): {NO_TOKEN}, or into"
+        f" RAY_AUTH_TOKEN_<RUNTIME> if each runtime's cluster has its own."
+    )
+
+
+def connect(address: str, token: Token | None = None) -> JobsClient:
     """A client of the API server at a URL.
 
     InputError if it cannot be reached, rejects the credentials, or runs another version of Ray than is
@@ -39,10 +62,7 @@ def connect(address: str, token: str | None = None) -> JobsClient:
             address, _authorized(token), timeout_s=RESPONSE_TIMEOUT_S, slowest_mb_per_s=SLOWEST_MB_PER_S
         )
     except (AuthenticationError, PermissionError) as error:
-        raise InputError(
-            f"{key} rejected the credentials ({first_line(error)}): set RAY_AUTH_MODE=token and"
-            " RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_<RUNTIME> if each runtime's cluster has its own."
-        ) from error
+        raise _rejected(key, token, error) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:  # requests' exceptions are OSErrors
         raise InputError(
             f"{key} cannot be reached ({first_line(error)}): give the URL of a Ray dashboard that this"
@@ -57,7 +77,7 @@ def connect(address: str, token: str | None = None) -> JobsClient:
     return server
 
 
-def nodes(address: str, token: str | None = None) -> list[ClusterNode]:
+def nodes(address: str, token: Token | None = None) -> list[ClusterNode]:
     """The living nodes; InputError if the API server does not list them. ``token`` as for ``connect``."""
     try:
         listed = list_alive_nodes(address, _authorized(token), most=MOST_NODES, timeout_s=RESPONSE_TIMEOUT_S)

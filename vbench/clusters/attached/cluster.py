@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ray.exceptions import AuthenticationError
+
 from vbench.clusters.attached import api
-from vbench.clusters.attached.node_matching import match
+from vbench.clusters.attached.node_matching import ClusterNode, match
 from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.ray_node import inherited
 from vbench.config.schema import Config
 from vbench.errors import InputError
-from vbench.ray_internals.node import AUTHENTICATION
+from vbench.ray_internals.authentication import DEFAULT_FILE, MODE, Token, find_token
 
 CHECK_TIMEOUT_S = 15.0
 """How long the check before a trial waits for nodes."""
@@ -40,17 +42,37 @@ def address_of(config: Config) -> str:
     return address
 
 
-def runtime_token(runtime: str) -> str | None:
-    """The token for this runtime's cluster alone, if set: KubeRay gives each cluster its own."""
-    return os.environ.get(f"RAY_AUTH_TOKEN_{runtime.upper()}") or None
+def runtime_token(runtime: str) -> Token | None:
+    """The token for this runtime's cluster alone, if set, because KubeRay gives each cluster its own; else
+    the one that Ray's own tools use.
+
+    InputError if RAY_AUTH_TOKEN_PATH names no file with a token.
+    """
+    name = f"RAY_AUTH_TOKEN_{runtime.upper()}"
+    if value := os.environ.get(name):
+        return Token(value=value, source=name)
+    try:
+        return find_token()
+    except AuthenticationError as error:
+        raise InputError(
+            f"RAY_AUTH_TOKEN_PATH={os.environ.get('RAY_AUTH_TOKEN_PATH')} is no file with a token: give the"
+            f" path of one, or unset it to have {DEFAULT_FILE} read."
+        ) from error
 
 
 def _authentication(runtime: str) -> dict[str, str]:
     """Variables by which a process authenticates itself to this runtime's cluster."""
     token = runtime_token(runtime)
-    if token:
-        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
-    return {name: os.environ[name] for name in AUTHENTICATION if name in os.environ}
+    if token is None:
+        return {MODE: "disabled"}
+    return {MODE: "token", "RAY_AUTH_TOKEN": token.value}
+
+
+def living_nodes(config: Config) -> list[ClusterNode]:
+    """The nodes of this configuration's cluster as they are now; InputError if it does not list them."""
+    address, token = address_of(config), runtime_token(config.runtime.name)
+    api.connect(address, token)
+    return api.nodes(address, token)
 
 
 def _nodes(config: Config, wait_s: float) -> tuple[str, list[NodeAddress]]:

@@ -27,6 +27,11 @@ class ClusterNode:
     """In all, used or not."""
 
 
+def address_order(ip: str) -> tuple[int, ...]:
+    """The key that sorts addresses by number."""
+    return tuple(int(part) for part in ip.split(".") if part.isdigit())
+
+
 def match(nodes: Mapping[str, NodeConfig], alive: Sequence[ClusterNode], address: str) -> list[NodeAddress]:
     """Each node of the configuration, head first, with a node of the cluster that has its resources.
 
@@ -34,9 +39,7 @@ def match(nodes: Mapping[str, NodeConfig], alive: Sequence[ClusterNode], address
     part without being sampled. Of several that fit, the one with the lowest address is used.
     """
     names = list(nodes)
-    available = sorted(
-        alive, key=lambda node: tuple(int(part) for part in node.ip.split(".") if part.isdigit())
-    )
+    available = sorted(alive, key=lambda node: address_order(node.ip))
     costs = np.array(
         [
             [

@@ -13,6 +13,11 @@ PIP = "pip"
 DEPENDENCIES = ("image", PIP)
 
 
+def is_discovered(cluster: ClusterConfig) -> bool:
+    """Whether its nodes are read from Ray when the trial starts, because the configuration names none."""
+    return cluster.name == ATTACHED and not cluster.nodes
+
+
 def attached(cluster: ClusterConfig) -> Iterator[str]:
     """One sentence for each thing that is wrong with it, naming key, value and remedy."""
     addresses = {"cluster.address": cluster.address}
