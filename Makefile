@@ -14,7 +14,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs
 # Whole runs start processes by the dozen: more than two at a time only make them wait for each other.
 WHOLE_RUNS := --numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup bench test test-long test-kill test-differential lint docs clean
+.PHONY: help setup bench test test-long test-rays test-kill test-differential lint docs clean
 help:
 	@echo "make setup  the environment in $(VENV), pinned by constraints.txt"
 	@echo "make bench  set up what is missing, run the main job, print where the record is;"
@@ -22,6 +22,7 @@ help:
 	@echo "make test   set up what is missing, lint, check types, run the test suite"
 	@echo "make test-long  the whole runs that resemble one of make test; CI runs both"
 	@echo "make test-kill  kill each process of an emulated trial in each phase, and attached trials (23 min)"
+	@echo "make test-rays  run the contract tests with the other versions of Ray that vbench works with"
 	@echo "make test-differential  compare vbench with plain FFmpeg on EXAMPLES=500 drawn clips"
 	@echo "make docs   write the generated pages of docs/ again, and build the manual into site/"
 	@echo "make clean  remove $(VENV) and the caches (outputs/ stays)"
@@ -62,6 +63,10 @@ test-long: $(STAMP)
 test-kill: $(STAMP)
 	$(VENV)/bin/python -m pytest tests/clusters/emulated/test_interrupts.py tests/clusters/attached/test_trials.py \
 		tests/run/test_interrupts.py --every-phase
+
+# The contract tests with the other versions of Ray that vbench works with, each in an environment of its own.
+test-rays: $(STAMP)
+	$(VENV)/bin/python tests/ray_internals/other_versions.py $(VENV)/rays
 
 test-differential: $(STAMP)
 	VBENCH_DIFFERENTIAL_EXAMPLES=$(EXAMPLES) $(VENV)/bin/python -m pytest tests/video/differential --timeout=0

@@ -74,4 +74,4 @@ def test_two_ways_to_set_the_connections_exclude_each_other() -> None:
 
 def test_a_number_of_connections_is_checked_without_variables() -> None:
     (problem,) = problems(0)
-    assert problem.startswith("runtime.connections=0 must lie between 1 and 64")
+    assert problem.startswith("runtime.connections=0 must be between 1 and 64")

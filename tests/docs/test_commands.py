@@ -38,6 +38,7 @@ CANNOT = {
     ". .venv/bin/activate": "changes the shell that it is typed into",
     "pip install -e .[models]": "changes the environment that the tests run in",
     "pip install --constraint constraints.txt .": "changes the environment that the tests run in",
+    "vbench --multirun runtime.python=null,/path/to/venv/bin/python blocks=5": "needs another environment",
     "python -m vbench.models.train_shapes": "trains for hours; tests/models/test_train_shapes.py trains less",
     'python -m pytest -m "not slow" -n 2': "this suite",
     'python -m pytest -m "slow and not long" -n 2 --dist loadfile': "this suite",

@@ -180,7 +180,7 @@ class Stage:
     async def wait(self) -> None:
         await self._go.wait()
 
-    def go(self) -> None:
+    async def go(self) -> None:
         self._go.set()
 
     def identity(self) -> str:

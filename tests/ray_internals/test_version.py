@@ -19,11 +19,13 @@ def test_distribution_version() -> None:
     assert version.installed_version() == ray.__version__
     with (ROOT / "pyproject.toml").open("rb") as file:
         pinned: list[str] = tomllib.load(file)["project"]["dependencies"]
-    assert f"ray[serve]=={version.SUPPORTED}" in pinned
+    assert f"ray[serve]=={version.PINNED}" in pinned
     assert version.version_problem() is None
 
 
-@pytest.mark.parametrize(("installed", "accepted"), [("2.60.3", True), ("2.59.0", False), ("3.0.0", False)])
+@pytest.mark.parametrize(
+    ("installed", "accepted"), [("2.60.3", True), ("2.58.0", True), ("2.57.0", False), ("3.0.0", False)]
+)
 def test_another_minor_version_is_refused_with_a_remedy(
     installed: str, accepted: bool, tmp_path: Path
 ) -> None:
@@ -41,7 +43,7 @@ def test_another_minor_version_is_refused_with_a_remedy(
         [sys.executable, "-c", code], check=True, env=env, capture_output=True, text=True, timeout=DEADLINE_S
     )
     refusal = (
-        f"Ray {installed} is installed, and vbench needs Ray {version.SUPPORTED}, whose internal interfaces"
-        f" it uses: run pip install 'ray[serve]=={version.SUPPORTED}'.\n"
+        f"Ray {installed} is installed, and vbench works with Ray 2.58, 2.59, 2.60, whose internal interfaces"
+        f" it knows: run pip install 'ray[serve]=={version.PINNED}'.\n"
     )
     assert done.stdout == ("" if accepted else refusal)

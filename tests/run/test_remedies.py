@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 
 from vbench.analysis.trials import read_experiment
 from vbench.clusters.emulated.cluster import check
-from vbench.clusters.installation import UNQUOTED, sentence
+from vbench.clusters.installation import sentence
+from vbench.config.quoting import UNQUOTED
 from vbench.errors import ConfigError, InputError, TrackingError
 from vbench.record.files import DATABASE
 from vbench.run.compose import compose_configs

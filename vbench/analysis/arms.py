@@ -16,7 +16,10 @@ CANDIDATES = {"runtime": "anyscale", "runtime.connections": "15"}
 VARIABLE = "runtime.env."
 """Start of the key of each of a runtime's variables."""
 
-DEFAULT_KEYS = (*RUNTIME_KEYS, "label")
+PYTHON = "runtime.python"
+"""The key of the environment that an arm runs in, which goes by the Ray in it."""
+
+DEFAULT_KEYS = (*RUNTIME_KEYS, PYTHON, "label")
 """Compared by default, with a runtime's variables before the label: the first one that a sweep varies."""
 
 PER_BLOCK = ("label", "block", "blocks", "design", "outputs", "tracking", "load.seed")
@@ -166,10 +169,15 @@ def arm_name(trial: Trial, settings: Settings) -> str:
     variable goes by its own name.
     """
     rest = {key.removeprefix(VARIABLE): value for key, value in settings.items() if key not in RUNTIME_KEYS}
-    parts = [settings_text(rest)] if rest else []
-    if set(settings) - set(rest) == {"runtime.connections"}:
+    parts = []
+    if PYTHON in rest and trial.load_report is not None:
+        parts.append(f"Ray {trial.load_report.ray_version}")
+        del rest[PYTHON]
+    if rest:
+        parts.append(settings_text(rest))
+    if set(settings) & set(RUNTIME_KEYS) == {"runtime.connections"}:
         parts.append(_counted(connections(trial)))
-    elif set(settings) != set(rest) or "label" in settings:
+    elif set(settings) & set(RUNTIME_KEYS) or "label" in settings:
         parts.append(runtime_name(trial))
     return ": ".join(parts)
 
@@ -234,3 +242,11 @@ def scenario_name(trial: Trial, keys: Sequence[str], compared: Sequence[str] = (
         elif key != "mode":
             parts.append(f"{key}={value}")
     return ", ".join(parts)
+
+
+def single_node_caveats(trials: Sequence[Trial]) -> list[str]:
+    """A sentence if trials on one node differ in their connections between nodes; none otherwise."""
+    single = {connections(trial) for trial in trials if len(trial.config["cluster"]["nodes"]) == 1}
+    if len(single) < 2:
+        return []
+    return ["On one node there are no connections between nodes, so the runtime setting has no effect."]

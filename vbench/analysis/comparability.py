@@ -42,6 +42,10 @@ def code_text(environment: Mapping[str, Any]) -> str:
     return f"{environment.get('code')} (git {revision[:10]}{changed})"
 
 
+OF_AN_INTERPRETER = "runtime.python="
+"""Start of the name of a fact that only trials on the same environment share: its versions are an arm's."""
+
+
 def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
     """Fact by name; ``names``: the keys of the environment that count."""
     environment, clip = trial.environment, trial.clip
@@ -73,12 +77,23 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
             facts_by_name |= {
                 f"{node}'s {name}": (str(value), str(value)) for name, value in packages.items()
             }
-        for name, used in (
-            ("Ray's commit", trial.load_report and trial.load_report.ray_commit),
-            ("FFmpeg", clip and clip.ffmpeg),
-        ):
-            facts_by_name[name] = (str(used), str(used))
+        facts_by_name |= _interpreter(trial)
+        used = str(clip and clip.ffmpeg)
+        facts_by_name["FFmpeg"] = (used, used)
     return facts_by_name
+
+
+def _interpreter(trial: Trial) -> dict[str, Fact]:
+    """Ray's commit, and the versions in the environment of ``runtime.python``."""
+    commit = str(trial.load_report and trial.load_report.ray_commit)
+    python = trial.config.get("runtime", {}).get("python")
+    if python is None:
+        return {"Ray's commit": (commit, commit)}
+    versions = dict(trial.environment.get("arm", {}).get("packages", {}))
+    versions |= {"Ray's commit": commit, "python": trial.environment.get("arm", {}).get("python")}
+    return {
+        f"{OF_AN_INTERPRETER}{python}: {name}": (str(value), str(value)) for name, value in versions.items()
+    }
 
 
 def differences(trials: Sequence[Trial], kind: str) -> list[str]:
@@ -88,7 +103,10 @@ def differences(trials: Sequence[Trial], kind: str) -> list[str]:
     phrases = []
     for name in dict.fromkeys(name for _, facts in facts_of_trials for name in facts):
         first: dict[str, str] = {}
+        is_shared = not (name == "Ray's commit" or name.startswith(OF_AN_INTERPRETER))
         for trial, facts in facts_of_trials:
+            if not is_shared and name not in facts:
+                continue
             value, shown = facts.get(name, ("None", "None"))
             first.setdefault(value, f"{shown} in trial {Path(trial.folder).name}")
         if len(first) > 1:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vbench.analysis import bottleneck
-from vbench.analysis.arms import Settings
+from vbench.analysis.arms import Settings, single_node_caveats
 from vbench.analysis.blocks import LATENCY, Blocks, ScenarioTrials, counts, label
 from vbench.analysis.latency_breakdown import latency_breakdown
 from vbench.analysis.results import Arm, ExcludedTrial, Scenario, Table, TrialResult
@@ -91,10 +91,7 @@ def caveats(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:
         lines.append(
             "One block: no confidence interval, so differences may be noise. Run several with blocks=5."
         )
-    if any(len(trial.config["cluster"]["nodes"]) == 1 for trial in trials):
-        lines.append(
-            "On one node there are no connections between nodes, so the runtime setting has no effect."
-        )
+    lines += single_node_caveats(trials)
     lines += [*result_caveats(trials), *rule_bounds.caveats(trials), *speed.caveats(trials)]
     scales = sorted({trial.network.scale for trial in trials if trial.network})
     if scales:

@@ -1,17 +1,12 @@
 """Checks that Ray can start processes from this Python environment, and that its version is supported."""
 
 import importlib.util
-import re
 import sys
 from pathlib import Path
 
-from vbench.config.quoting import example_folder
+from vbench.config.quoting import UNQUOTED, example_folder
 from vbench.errors import InputError
 from vbench.ray_internals.version import version_problem
-
-UNQUOTED = re.compile(r"[\s'\"\\$`&;|<>()*?\[\]{}]")
-"""Characters that end or change a word of a shell command. Ray 2.60 starts its workers through ``bash -c``
-and does not quote the interpreter's path."""
 
 NO_CLUSTER = {"--help", "-h", "--cfg", "-c", "--info", "-i"}
 """Options with which no cluster is started."""

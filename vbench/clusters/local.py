@@ -22,6 +22,7 @@ from vbench.clusters.ray_node import (
     start_command,
     temp_folder,
 )
+from vbench.config.interpreter import executable_of, import_path
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
 from vbench.linux import nics, procfs
@@ -73,11 +74,14 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     """
     ((name, node),) = config.cluster.nodes.items()
     env = node_environment(config.runtime)
+    env |= import_path(config.runtime, Path(config.outputs), env)
     private = temp_folder()
     folder = private / SESSIONS
     names = ("port", "dashboard-agent-listen-port")
     ports = dict(zip(names, free_ports(LOOPBACK, len(names)), strict=True))
-    command = start_command(node, ip=LOOPBACK, folder=folder, head=None, ports=ports)
+    command = start_command(
+        node, ip=LOOPBACK, folder=folder, head=None, ports=ports, python=executable_of(config.runtime)
+    )
     isolated = _isolated(config, progress)
     progress("starting Ray")
     with (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from vbench.clusters.installation import UNQUOTED
+from vbench.config.quoting import UNQUOTED
 from vbench.config.runtime_env import apply, variables_of
 from vbench.config.schema import NodeConfig, RuntimeConfig
 from vbench.config.sizing import node_cpus
@@ -71,12 +71,14 @@ def start_command(
     folder: Path,
     head: str | None,
     ports: Mapping[str, int],
+    python: str = sys.executable,
     dashboard_port: int | None = None,
     monitors: bool = False,
 ) -> list[str]:
     """``ray start`` for one node; ``head`` is the control store's ``IP:PORT``, None if this is the head.
 
-    ``ports``: values for Ray's options on ports, by name without dashes before them. ``dashboard_port``: of
+    ``ports``: values for Ray's options on ports, by name without dashes before them. ``python``: the
+    interpreter with the Ray to start. ``dashboard_port``: of
     the head's dashboard, at ``ip``; None for no dashboard. ``monitors``: whether drivers print what
     their tasks print, and ``ray status`` knows the nodes, which no trial needs.
     """
@@ -88,7 +90,7 @@ def start_command(
             f"--dashboard-port={dashboard_port}",
         ]
     return [
-        *(sys.executable, "-m", start.MODULE, "--block", f"--node-ip-address={ip}"),
+        *(python, "-m", start.MODULE, "--block", f"--node-ip-address={ip}"),
         *(
             ("--head", *([] if monitors else ["--no-monitor"]), *dashboard)
             if head is None

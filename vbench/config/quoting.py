@@ -8,6 +8,10 @@ from pathlib import Path
 NEEDS_SINGLE_QUOTES = re.compile(r'["$`\\!]')
 """Characters that a shell reads inside double quotes."""
 
+UNQUOTED = re.compile(r"[\s'\"\\$`&;|<>()*?\[\]{}]")
+"""Characters that end or change a word of a shell command. Ray starts its workers through ``bash -c`` and
+does not quote the interpreter's path."""
+
 LITERAL = re.compile(r"(?!(?:null|true|false|nan|inf)$)[A-Za-z_/][\w./-]*", re.ASCII | re.IGNORECASE)
 """Values that Hydra reads as they are, without quotes."""
 

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from vbench.config.interpreter import other_interpreter
 from vbench.config.quoting import shell_quoted
 from vbench.config.runtime_env import FLAGS, MOST_CONNECTIONS, RuntimeFlagError, flag_variables
 from vbench.config.schema import RuntimeConfig
+from vbench.errors import InputError
 from vbench.pipeline import request_count
 from vbench.ray_internals.api_server import ADDRESS_VARIABLES
 from vbench.ray_internals.node import AUTHENTICATION, NODE_VARIABLES
@@ -65,10 +67,15 @@ def runtime_problems(runtime: RuntimeConfig) -> Iterator[str]:
     except RuntimeFlagError as error:
         yield str(error)
         return
+    try:
+        other = other_interpreter(runtime)
+    except InputError as error:
+        yield str(error)
+        return
     if not runtime.env:
         return
     try:
-        folder = installed_folder()
+        folder = other.ray_folder if other else installed_folder()
         names = known_names(folder)
     except SettingsError as error:
         yield f"runtime.env cannot be checked: {error}; install the Ray that vbench is pinned to."

@@ -120,6 +120,8 @@ class RuntimeConfig:
     """Connections from one raylet to each peer, 1 to 64; null: Ray's own default (2)."""
     env: dict[str, str] = field(default_factory=dict)
     """Environment variables of every Ray process, by name: runtime.env.NAME=VALUE."""
+    python: str | None = None
+    """Python of another environment, with the Ray and torch that the arm runs on; null: this one."""
     image: str | None = None
     """Container image with this runtime, for manifests."""
 

@@ -3,8 +3,11 @@
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-SUPPORTED = "2.60.0"
+PINNED = "2.60.0"
 """As ``pyproject.toml`` pins it."""
+
+SUPPORTED = ("2.58", "2.59", "2.60")
+"""Minor versions with which the contract tests pass, the pinned one last."""
 
 
 @cache
@@ -22,14 +25,14 @@ def version_problem() -> str | None:
     Other patch releases are accepted: they do not move interfaces.
     """
     installed = installed_version()
-    if installed is None or _release(installed) == _release(SUPPORTED):
+    if installed is None or is_supported(installed):
         return None
     return (
-        f"Ray {installed} is installed, and vbench needs Ray {SUPPORTED}, whose internal interfaces it uses:"
-        f" run pip install 'ray[serve]=={SUPPORTED}'."
+        f"Ray {installed} is installed, and vbench works with Ray {', '.join(SUPPORTED)}, whose internal"
+        f" interfaces it knows: run pip install 'ray[serve]=={PINNED}'."
     )
 
 
-def _release(text: str) -> list[str]:
-    """Major and minor number."""
-    return text.split(".")[:2]
+def is_supported(ray: str) -> bool:
+    """Whether vbench works with this version of Ray."""
+    return ".".join(ray.split(".")[:2]) in SUPPORTED

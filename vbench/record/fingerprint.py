@@ -11,6 +11,7 @@ NOT_FINGERPRINTED = ("label", "block", "blocks", "design", "outputs", "tracking"
 
 ADDED_LATER: Mapping[str, Any] = {
     "runtime.env": {},
+    "runtime.python": None,
     "cluster.nodes.*.flow_mbps": None,
     "cluster.nodes.*.count": None,
     "cluster.events": [],

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from vbench.config.interpreter import executable_of
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
 from vbench.linux.guard import GRACE_S, supervised
@@ -58,7 +59,9 @@ def run_load_step(
         InputError: it cannot use what the trial was given.
         TrialError: it failed, ended or was silent for too long.
     """
-    command = [*enter, sys.executable, "-m", "vbench.load", step, str(write_spec(spec))]
+    # The reference is the same for all arms, whatever they run on.
+    python = executable_of(spec.config.runtime) if spec.endpoint else sys.executable
+    command = [*enter, python, "-m", "vbench.load", step, str(write_spec(spec))]
     log = spec.folder / LOAD_LOG
     silence_s = _longest_silence_s(step, spec.config)
     with (

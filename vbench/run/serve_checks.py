@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from vbench.clusters.attached.validate import ATTACHED
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
 
@@ -22,6 +23,11 @@ GOES_DIRECT = {
 def serve_problems(config: Config) -> Iterator[str]:
     """One sentence for each setting that cannot be measured with the built-in graph."""
     env = config.runtime.env
+    if config.runtime.python is not None and config.cluster.name == ATTACHED:
+        yield (
+            f"runtime.python={config.runtime.python} cannot be used with cluster=attached, whose nodes have a"
+            f" Python of their own: leave it out, and install the other Ray on the nodes."
+        )
     if config.load.name == TRANSFER:
         yield from (
             f"runtime.env.{name}={value} is a setting of Serve, which load=transfer does not use: leave it"

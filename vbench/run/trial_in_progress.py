@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vbench.analysis.bottleneck import find_bottleneck
+from vbench.config.interpreter import other_interpreter
 from vbench.config.schema import Config
 from vbench.errors import TrialError, VbenchError
 from vbench.load.spec import PREPARED, read_clip
@@ -42,7 +43,7 @@ class TrialInProgress:
     command: Sequence[str]
     """Arguments of the command line, unless a sweep has its own."""
     started: str = field(default_factory=environment.now)
-    environment: Mapping[str, Any] = field(default_factory=environment.describe)
+    environment: dict[str, Any] = field(default_factory=environment.describe)
     phases_s: dict[str, float] = field(default_factory=dict)
     network: Network | None = None
     harness: Harness = field(default_factory=Harness)
@@ -50,6 +51,12 @@ class TrialInProgress:
     trial_id: str = field(default_factory=lambda: secrets.token_hex(8))
     ledger: str | None = None
     """Hash of the line in the ledger that begins the trial; None until it is written."""
+
+    def __post_init__(self) -> None:
+        """Add what is installed where the arm runs, if that is another environment."""
+        other = other_interpreter(self.config.runtime)
+        if other is not None:
+            self.environment["arm"] = {"python": other.python, "packages": dict(other.packages)}
 
     def enter(self) -> None:
         """Write to the ledger of the outputs folder that the trial has begun."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vbench.analysis.arms import single_node_caveats
 from vbench.config.quoting import shell_quoted
 from vbench.config.transfer import TRANSFER
 from vbench.pipeline.spans import KINDS, STAGES
@@ -191,13 +192,7 @@ def caveats(trials: Sequence[Trial]) -> list[str]:
             " blocks=5."
         )
     lines += [*result_caveats(trials), *rule_bounds.caveats(trials), *speed.caveats(trials)]
-    single = [trial for trial in trials if len(trial.config["cluster"]["nodes"]) == 1]
-    settings = {(t.config["runtime"]["name"], t.config["runtime"].get("connections")) for t in single}
-    if len(settings) > 1:
-        lines.append(
-            "On one node there are no connections between nodes, so the runtime setting has no effect."
-        )
-    return lines
+    return [*lines, *single_node_caveats(trials)]
 
 
 def show_locations(console: Console, folder: Path, outputs: Path, page: str | None) -> None:

@@ -14,22 +14,9 @@ from typing import Any
 import psutil
 
 from vbench.config.checkout import IS_INSTALLED, ROOT
+from vbench.config.interpreter import PACKAGES
 from vbench.config.sizing import machine_cpus
 from vbench.telemetry.gpus import gpus
-
-PACKAGES = (
-    "ray",
-    "torch",
-    "mlflow",
-    "hydra-core",
-    "numpy",
-    "av",
-    "ffmpeg-python",
-    "imageio-ffmpeg",
-    "pyroute2",
-    "pyarrow",
-    "transformers",
-)
 
 MEASURED = ("vbench",) if IS_INSTALLED else ("vbench", "conf", "pyproject.toml", "constraints.txt")
 """What beside or in the package can change a result. An installed package has its option files inside it."""

@@ -1,9 +1,11 @@
 """Whether the trial's processes could use the configured CPUs, and ran without changes from outside."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from vbench.clusters.emulated.validate import EMULATED
+from vbench.config.interpreter import LINKED
 from vbench.config.schema import Config
 from vbench.ray_internals.node import PRELOADED_LIBRARY
 from vbench.record.condition_owners import HARNESS, MACHINE, RAYLET, WORKERS
@@ -164,7 +166,8 @@ def comparable(trial: Trial) -> Iterator[tuple[str, str]]:
     """Name and value of each condition that must be the same in compared trials; none for a record without.
 
     For an attached cluster, the boot of a machine means nothing, since other settings run on other machines,
-    and the path of the package that Ray unpacked for a job contains the cluster's name.
+    and the path of the package that Ray unpacked for a job contains the cluster's name. Where the environment
+    of an arm lies (``runtime.python``) is no condition.
     """
     harness = trial.harness.conditions if trial.harness else {}
     load_report = trial.load_report.conditions if trial.load_report else {}
@@ -177,7 +180,17 @@ def comparable(trial: Trial) -> Iterator[tuple[str, str]]:
                 continue
             if name == "environment":
                 for variable, text in (value or {}).items():
-                    if is_here or variable != "PYTHONPATH":
-                        yield f"{variable} of {who}", str(text)
+                    plain = _without_interpreter(variable, str(text))
+                    if plain and (is_here or variable != "PYTHONPATH"):
+                        yield f"{variable} of {who}", plain
             else:
                 yield f"{name} of {who}", str(value)
+
+
+def _without_interpreter(variable: str, text: str) -> str:
+    """A variable without paths that come from the environment in which an arm runs."""
+    if variable == "LD_PRELOAD" and text.endswith(PRELOADED_LIBRARY):
+        return PRELOADED_LIBRARY
+    if variable == "PYTHONPATH":
+        return os.pathsep.join(path for path in text.split(os.pathsep) if not path.endswith(f"/{LINKED}"))
+    return text

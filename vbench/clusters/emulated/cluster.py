@@ -20,6 +20,7 @@ from vbench.clusters.emulated.requirements import Requirement, check_requirement
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Spec, events, hosts
 from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import last_error, node_environment, start_command, temp_folder
+from vbench.config.interpreter import executable_of, import_path
 from vbench.config.path_option import usable_outputs
 from vbench.config.quoting import override
 from vbench.config.schema import ClusterConfig, Config
@@ -128,8 +129,9 @@ def start(
     not come up within ``cluster.start_timeout_s``.
     """
     folder = standalone.temp_dir if standalone else temp_folder()
-    spec = _spec(config.cluster, folder, is_standalone=standalone is not None)
+    spec = _spec(config.cluster, folder, executable_of(config.runtime), is_standalone=standalone is not None)
     env = bypassed(node_environment(config.runtime), [host.ip for host in spec.hosts])
+    env |= import_path(config.runtime, Path(config.outputs), env)
     if standalone:
         # Killed processes leave temporary files. Here they go with the host.
         env["TMPDIR"] = str(folder)
@@ -196,7 +198,7 @@ def _unchecked(reason: str) -> str:
     )
 
 
-def _spec(config: ClusterConfig, folder: Path, *, is_standalone: bool) -> Spec:
+def _spec(config: ClusterConfig, folder: Path, python: str, *, is_standalone: bool) -> Spec:
     planned = hosts(config)
     head = f"{planned[0].ip}:{GCS_PORT}"
     ports = {"object-manager-port": OBJECT_MANAGER_PORT}
@@ -209,6 +211,7 @@ def _spec(config: ClusterConfig, folder: Path, *, is_standalone: bool) -> Spec:
                 folder=folder,
                 head=None if host is planned[0] else head,
                 ports=ports | ({"port": GCS_PORT} if host is planned[0] else {}),
+                python=python,
                 dashboard_port=config.dashboard_port,
                 monitors=is_standalone,
             ),
