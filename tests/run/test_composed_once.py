@@ -34,9 +34,9 @@ def count_validations(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     validate = typed_config.problems
     validated: list[Config] = []
 
-    def noted(config: Config) -> list[str]:
+    def noted(config: Config, **options: Any) -> list[str]:
         validated.append(config)
-        return validate(config)
+        return validate(config, **options)
 
     monkeypatch.setattr(typed_config, "problems", noted)
     return validated

@@ -82,7 +82,7 @@ def test_random_weights_are_told_wherever_results_are_shown() -> None:
 
 def test_a_sweep_of_runtimes_on_one_node_says_what_it_cannot_show() -> None:
     trials = [
-        records.trial(metrics=METRICS, config={**records.trial().config, "runtime": {"name": name}})
+        records.trial(metrics=METRICS, config=asdict(records.config(f"runtime={name}")))
         for name in ("oss", "anyscale")
     ]
     lines = caveats(trials)
