@@ -119,16 +119,18 @@ def _table(prefix: str, kind: Any, *, nested: bool) -> Iterator[str]:
 
 def _rows(prefix: str, kind: Any, *, nested: bool) -> Iterator[tuple[str, str, str, str]]:
     hints, meanings = typing.get_type_hints(kind), _meanings(kind)
-    # The parts of a list are set with the list.
-    inner = {
-        name: None if typing.get_origin(hint) is list else _dataclass_in(hint) for name, hint in hints.items()
-    }
+    lists = {name for name, hint in hints.items() if typing.get_origin(hint) is list}
+    inner = {name: None if name in lists else _dataclass_in(hint) for name, hint in hints.items()}
     alike = {item for item in inner.values() if item and list(inner.values()).count(item) > 1}
     for item in dataclasses.fields(kind):
         below = inner[item.name]
         if item.name == "name" and prefix:
             continue
-        if below is None or below in alike:
+        if item.name in lists and (part := _dataclass_in(hints[item.name])) is not None:
+            # The parts of a list are set with the list.
+            yield f"{prefix}{item.name}", "list of maps", _default(item), meanings[item.name]
+            yield from _rows(f"{prefix}{item.name}[].", part, nested=True)
+        elif below is None or below in alike:
             if nested or not (CONF / item.name).is_dir():
                 key = f"{prefix}{item.name}{'.*' if below else ''}"
                 yield key, "" if below else _type(hints[item.name]), _default(item), meanings[item.name]
