@@ -88,6 +88,9 @@ def configuration() -> str:
         folder = CONF / item.name
         if folder.is_dir():
             parts += _group(folder, item, defaults[item.name])
+        elif section := _dataclass_in(typing.get_type_hints(schema.Config)[item.name]):
+            parts += [f"\n## {item.name}\n", f"{_meanings(schema.Config)[item.name]}\n"]
+            parts += _table(f"{item.name}.", section, nested=True)
     return "\n".join(parts)
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from vbench.load.closed_loop import closed_loop
+from vbench.load.closed_loop import HttpRequest, closed_loop
 from vbench.pipeline.api_schema import PATH
 
 
@@ -56,7 +56,7 @@ def loop(server: ThreadingHTTPServer, **changes: float) -> list[object]:
     settings = {"requests_count": 6, "concurrency": 3, "timeout_s": 20.0} | changes
     outcomes = closed_loop(
         f"http://127.0.0.1:{server.server_port}",
-        lambda _: {"video": "clip.mp4"},
+        lambda _: HttpRequest(method="POST", path=PATH, json={"video": "clip.mp4"}),
         requests_count=int(settings["requests_count"]),
         concurrency=int(settings["concurrency"]),
         timeout_s=settings["timeout_s"],
@@ -94,7 +94,7 @@ def test_after_the_first_failure_none_is_sent_any_more(server: ThreadingHTTPServ
     Handler.status = 500
     outcomes = closed_loop(
         f"http://127.0.0.1:{server.server_port}",
-        lambda _: {},
+        lambda _: HttpRequest(method="POST", path=PATH, json={}),
         requests_count=1000,
         concurrency=2,
         timeout_s=20,
@@ -114,7 +114,7 @@ def test_no_answer_in_time_is_an_outcome_with_its_reason(server: ThreadingHTTPSe
 def test_a_server_that_is_not_there_is_an_outcome_with_its_reason() -> None:
     outcomes = closed_loop(
         "http://127.0.0.1:9",
-        lambda _: {},
+        lambda _: HttpRequest(method="POST", path=PATH, json={}),
         requests_count=2,
         concurrency=2,
         timeout_s=5,

@@ -70,7 +70,7 @@ def broken(**changes: Any) -> list[str]:
     }
     measured = Measurements(**(parts | changes))
     assert measured.network is not None
-    rules = list(links_set_the_pace.judge(records.config().load, measured.network, measured))
+    rules = list(links_set_the_pace.judge(records.config(), measured.network, measured))
     assert all(rule.observed and rule.remedy for rule in rules)
     return [rule.name for rule in rules if not rule.passed]
 

@@ -50,7 +50,11 @@ KIND = {"attached_aws": "attached"}
 @pytest.mark.parametrize("group", OptionFiles().groups())
 def test_every_option_file_composes(group: str) -> None:
     for option in OptionFiles().groups()[group]:
-        extra = {"file": ["video.path=clip.mp4"], "transfer": ["cluster=emulated"]}.get(option, [])
+        extra = {
+            "file": ["video.path=clip.mp4"],
+            "transfer": ["cluster=emulated"],
+            "app": ["app.import_path=main:app"],
+        }.get(option, [])
         (config,) = compose_configs([f"{group}={option}", *extra], multirun=False)
         chosen = getattr(config, group)
         assert KIND.get(option, option) in (chosen, getattr(chosen, "name", None))

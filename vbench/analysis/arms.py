@@ -6,6 +6,7 @@ from typing import Any
 
 from vbench.config.leaves import leaves
 from vbench.config.runtime_env import expected_connections, variables
+from vbench.config.workload import APP, TRANSFERS, workload_of_plain
 from vbench.errors import ConfigError, nearest
 from vbench.record.trial import Trial
 
@@ -230,8 +231,11 @@ def _below(key: str, parents: Sequence[str]) -> bool:
 def scenario_name(trial: Trial, keys: Sequence[str], compared: Sequence[str] = ()) -> str:
     """A scenario's name: ``chunked inference, 10 Gbit/s per flow``; without the mode if modes are
     compared."""
-    if trial.config["load"]["name"] == "transfer":
+    workload = workload_of_plain(trial.config)
+    if workload == TRANSFERS:
         parts = ["object transfer"]
+    elif workload == APP:
+        parts = [f"application {trial.config['app']['import_path']}"]
     else:
         parts = ["inference" if "mode" in compared else f"{trial.config['mode']} inference"]
     for key in keys:

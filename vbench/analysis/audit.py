@@ -8,6 +8,7 @@ from pathlib import Path
 from vbench.analysis.bottleneck import find_bottleneck
 from vbench.analysis.ledger_account import LedgerAccount, account
 from vbench.analysis.trials import SweepTrial, TrialSet
+from vbench.config.workload import workload_of_plain
 from vbench.errors import first_line
 from vbench.record import ledger
 from vbench.record.bottleneck import Bottleneck
@@ -120,7 +121,12 @@ def _metrics(trial: Trial, lines: Measurements) -> dict[str, float]:
     """The metrics again, from the record's lines; none for a trial that has no latency."""
     if "latency_mean_s" not in trial.metrics:
         return {}
-    return summarize(trial.clip, lines, trial.load_report.post_run_bytes if trial.load_report else None)
+    return summarize(
+        trial.clip,
+        lines,
+        trial.load_report.post_run_bytes if trial.load_report else None,
+        workload_of_plain(trial.config),
+    )
 
 
 def _differing(trial: Trial, again: Mapping[str, float], is_of_this_code: bool) -> Iterator[str]:

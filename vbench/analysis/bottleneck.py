@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vbench.analysis.arms import connections
+from vbench.config.workload import TRANSFERS, workload_of_plain
 from vbench.record.bottleneck import RESOURCES, Bottleneck, Resource, ResourceTime
 from vbench.record.link_caps import LinkCaps
 from vbench.record.measurements import Measurements, read_measurements
@@ -148,7 +149,7 @@ Interval = tuple[float, float]
 
 def _moving(trial: Trial, spans: Sequence[SpanLine]) -> list[Interval] | None:
     """When the objects of a transfer moved; None for other loads, for which all time counts."""
-    if trial.config["load"]["name"] != "transfer":
+    if workload_of_plain(trial.config) != TRANSFERS:
         return None
     return [(s.start_s, s.end_s) for s in spans if (s.stage, s.kind) == ("infer", "transfer")]
 

@@ -9,7 +9,7 @@ from vbench.errors import ConfigError
 from vbench.record.trial import Trial
 from vbench.validity import conditions
 
-ASPECTS = ("machine", "conditions", "clip", "code")
+ASPECTS = ("machine", "conditions", "clip", "code", "responses")
 """What ``--across`` accepts: aspects in which trials must be equal."""
 
 MACHINE = ("host", "cpu", "cores", "memory_mb", "gpus", "kernel")
@@ -55,6 +55,10 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
         # A clip is its bytes, wherever it is stored.
         known = (clip.fingerprint, f"{Path(clip.path).name} ({clip.fingerprint})") if clip else None
         return {"clip": known or ("none", "none")}
+    app = trial.load_report.app if trial.load_report else None
+    if kind == "responses":
+        digests = app.response_digests if app else {}
+        return {f"response to {name}": (digest, digest[:10]) for name, digest in digests.items()}
     facts_by_name: dict[str, Fact] = {}
     hardware = trial.load_report.hardware if trial.load_report else {}
     if kind == "machine" and hardware:
@@ -80,6 +84,7 @@ def _facts(trial: Trial, kind: str, names: Sequence[str]) -> dict[str, Fact]:
         facts_by_name |= _interpreter(trial)
         used = str(clip and clip.ffmpeg)
         facts_by_name["FFmpeg"] = (used, used)
+        facts_by_name["the application"] = (str(app and app.code), str(app and app.code))
     return facts_by_name
 
 
@@ -135,7 +140,7 @@ def _detectors(trials: Sequence[Trial]) -> list[str]:
 def check(trials: Sequence[Trial], scenario: str, across: Sequence[str]) -> list[str]:
     """Sentences on what differs and may, or is unknown; NotComparableError for what differs and must not.
 
-    ``across``: aspects (machine, conditions, clip, code) in which trials may differ.
+    ``across``: aspects (machine, conditions, clip, code, responses) in which trials may differ.
     """
     notes = []
     for kind in ASPECTS:

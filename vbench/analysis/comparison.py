@@ -42,7 +42,7 @@ def compare(
 
     Every record is audited first; one that is not what its trial wrote does not count. Scenarios come from
     all trials of these arms, including invalid ones and those that were only planned: a row without valid
-    trials says so. ``across``: aspects (machine, conditions, clip, code) in which trials may differ;
+    trials says so. ``across``: aspects (as in ``comparability.ASPECTS``) in which trials may differ;
     ``wanted_points``: the half-width that intervals should have. ConfigError for arms that no trial has or
     that share no scenario, NotComparableError for trials of different machines, clips or code,
     ChangedRecordError if records were changed so that they cannot be read together.

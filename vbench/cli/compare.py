@@ -87,7 +87,8 @@ def parser() -> argparse.ArgumentParser:
         "--across",
         default="",
         metavar="WHAT",
-        help="compare trials although they differ in: machine, conditions, clip, code (comma-separated)",
+        help="compare trials although they differ in: machine, conditions, clip, code, responses"
+        " (comma-separated)",
     )
     made.add_argument(
         "--fail-on-regression",

@@ -22,6 +22,7 @@ from vbench.clusters.ray_node import (
     start_command,
     temp_folder,
 )
+from vbench.config.app import working_dir
 from vbench.config.interpreter import executable_of, import_path
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
@@ -73,7 +74,7 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     ``log`` gets Ray's output. TrialError if Ray does not start within ``cluster.start_timeout_s``.
     """
     ((name, node),) = config.cluster.nodes.items()
-    env = node_environment(config.runtime)
+    env = node_environment(config.runtime, working_dir(config))
     env |= import_path(config.runtime, Path(config.outputs), env)
     private = temp_folder()
     folder = private / SESSIONS

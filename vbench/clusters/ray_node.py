@@ -45,15 +45,20 @@ def inherited() -> dict[str, str]:
     return bypassed(kept)
 
 
-def node_environment(runtime: RuntimeConfig) -> dict[str, str]:
+def node_environment(runtime: RuntimeConfig, modules: Path | None = None) -> dict[str, str]:
     """The environment of all processes of a cluster: the runtime's variables, and a token of its own.
+
+    ``modules``: a folder that Python also imports from, put before those of the user's environment.
 
     Because of the token no other user of the machine can run code in the cluster, and no process of a trial
     can join another cluster. Ray 2.60 uses tokens by default if the home folder has a token file, so leaving
     the mode unset would make it depend on that.
     """
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    return apply(inherited(), variables_of(runtime)) | RAY_ENV | token
+    base = inherited()
+    if modules is not None:
+        base["PYTHONPATH"] = os.pathsep.join(filter(None, (str(modules), base.get("PYTHONPATH"))))
+    return apply(base, variables_of(runtime)) | RAY_ENV | token
 
 
 def temp_folder() -> Path:

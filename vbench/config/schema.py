@@ -202,6 +202,30 @@ class LoadConfig:
 
 
 @dataclass
+class AppConfig:
+    """The Serve application of workload=app, and the requests that are sent to it."""
+
+    import_path: str | None = None
+    """MODULE:NAME of an application, or of a function that builds one."""
+    args: dict[str, Any] = field(default_factory=dict)
+    """Arguments of that function, by name: app.args.NAME=VALUE."""
+    working_dir: str = "."
+    """Folder that the module and its files are in; it is put onto PYTHONPATH."""
+    method: str = "GET"
+    """HTTP method of the request, unless app.requests gives several."""
+    path: str = "/"
+    """Path of the request, with its query."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Headers of the request, by name: app.headers.NAME=VALUE."""
+    body: str | None = None
+    """Body of the request, as text in UTF-8; null: none."""
+    requests: str | None = None
+    """JSONL file with one request per line: method, path, headers, body or json or body_file, weight."""
+    check: str | None = None
+    """Correct responses: digest, json:PATH, json:PATH=VALUE or MODULE:FUNCTION; null: only the status."""
+
+
+@dataclass
 class TrackingConfig:
     """Where results are logged beside the record files."""
 
@@ -229,6 +253,10 @@ class Config:
     """Which video is processed."""
     load: LoadConfig = field(default_factory=LoadConfig)
     """How many requests are sent, and when."""
+    workload: str = "video"
+    """What is measured: video (the built-in service), transfer (objects) or app (your own application)."""
+    app: AppConfig | None = None
+    """The application, with workload=app."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     """Where results are logged beside the record files."""
     label: str = ""

@@ -1,4 +1,4 @@
-"""One HTTP request to the service, and a closed loop of them; nothing is parsed while the clock runs."""
+"""One HTTP request, and a closed loop of them; nothing is parsed while the clock runs."""
 
 import threading
 import time
@@ -8,9 +8,21 @@ from queue import Empty, SimpleQueue
 
 import requests
 
-from vbench.pipeline.api_schema import PATH
+PIECE_BYTES = 10 * 1024
+"""Of a response, read at once; of a streamed one a piece is what arrives together, at most this."""
 
-OK = 200
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """What is sent."""
+
+    method: str
+    path: str
+    """With its query."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    json: Mapping[str, object] | None = None
+    """Encoded as the body, if there is no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +41,18 @@ class Outcome:
     """Why there is no response; None also for responses with a 4xx or 5xx status."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Of the response, their names in any case; empty without one."""
+    first_byte_s: float | None = None
+    """When the first bytes of the body arrived; None without a body."""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the response arrived with a 2xx status."""
+        return self.error is None and self.status is not None and 200 <= self.status < 300
 
 
 def closed_loop(
     url: str,
-    body_of: Callable[[int], dict[str, object]],
+    request_of: Callable[[int], HttpRequest],
     *,
     requests_count: int,
     concurrency: int,
@@ -42,7 +61,7 @@ def closed_loop(
 ) -> list[Outcome]:
     """Send ``requests_count`` requests, ``concurrency`` at a time; the next when one is done.
 
-    ``body_of``: of the request with this index.
+    ``request_of``: what is sent as the request with this index.
 
     After the first failure no more requests are sent, because the trial has failed. ``answered`` is called
     with each outcome by the thread that sent it. Outcomes are returned in order of ``index``. A request is
@@ -73,9 +92,9 @@ def closed_loop(
                     index = indices.get_nowait()
                 except Empty:
                     return
-                outcome = _ask(session, url, body_of(index), index, due_s, timeout_s)
+                outcome = _ask(session, url, request_of(index), index, due_s, timeout_s)
                 due_s = outcome.done_s
-                if outcome.status != OK:
+                if not outcome.is_success:
                     failed.set()
                 outcomes.put(outcome)
                 answered(outcome)
@@ -92,17 +111,33 @@ def closed_loop(
 
 
 def _ask(
-    session: requests.Session, url: str, body: dict[str, object], index: int, due_s: float, timeout_s: float
+    session: requests.Session, url: str, asked: HttpRequest, index: int, due_s: float, timeout_s: float
 ) -> Outcome:
     status: int | None = None
     content = b""
     error: str | None = None
     headers: Mapping[str, str] = {}
+    first_byte_s: float | None = None
     sent_unix_s = time.time()
     sent_s = time.monotonic()
     try:
-        response = session.post(url + PATH, json=body, timeout=(10, timeout_s))
-        status, content, headers = response.status_code, response.content, response.headers
+        with session.request(
+            asked.method,
+            url + asked.path,
+            headers=asked.headers,
+            data=asked.body,
+            json=asked.json,
+            timeout=(10, timeout_s),
+            stream=True,
+        ) as response:
+            pieces: list[bytes] = []
+            for piece in response.iter_content(PIECE_BYTES):
+                if not pieces:
+                    first_byte_s = time.monotonic()
+                elif time.monotonic() - sent_s > timeout_s:
+                    raise requests.Timeout
+                pieces.append(piece)
+            status, content, headers = response.status_code, b"".join(pieces), response.headers
     except requests.Timeout:
         error = f"no response within load.timeout_s={timeout_s:g}"
     except requests.RequestException as failure:
@@ -117,4 +152,5 @@ def _ask(
         body=content,
         error=error,
         headers=headers,
+        first_byte_s=first_byte_s if error is None else None,
     )

@@ -1,4 +1,4 @@
-"""Deploys the pipeline on a running cluster, with a deadline, and lists its replicas."""
+"""Deploys an application of Serve on a running cluster, with a deadline, and lists its replicas."""
 
 import time
 from collections import Counter
@@ -71,10 +71,6 @@ def deploy(
     ``deployment_id`` is in each response. ``node_names``: Ray's node id -> name.
     TrialError if the pipeline cannot be deployed, or not in time.
     """
-    serve.start(
-        proxy_location="HeadOnly",
-        http_options={"host": HOST, "port": port, "request_timeout_s": config.load.timeout_s},
-    )
     args = pipeline_args(config, *clips)
     ids = {name: node_id for node_id, name in node_names.items()}
     placed = {
@@ -83,31 +79,45 @@ def deploy(
         if (part := getattr(args, name)).nodes
     }
     application = build(args.model_copy(update={"deployment_id": deployment_id, **placed}))
-    target = serve.RunTarget(application, name=APPLICATION, route_prefix="/")
+    return deploy_application(config, application, port, name=APPLICATION, what="the pipeline")
+
+
+def deploy_application(
+    config: Config, application: serve.Application, port: int, *, name: str, what: str
+) -> str:
+    """Start Serve with a proxy on the head, and the application as ``name``; its URL once all of it runs.
+
+    ``what``: the application in messages. TrialError if it cannot be deployed, or not in time.
+    """
+    serve.start(
+        proxy_location="HeadOnly",
+        http_options={"host": HOST, "port": port, "request_timeout_s": config.load.timeout_s},
+    )
+    target = serve.RunTarget(application, name=name, route_prefix="/")
     serve.run_many([target], wait_for_applications_running=False)
-    _wait(config.cluster.deploy_timeout_s)
+    _wait(name, what, config.cluster.deploy_timeout_s)
     return f"http://{HOST}:{port}"
 
 
-def _wait(timeout_s: float) -> None:
+def _wait(name: str, what: str, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
-        application = serve.status().applications.get(APPLICATION)
+        application = serve.status().applications.get(name)
         parts = application.deployments if application else {}
         ready = sum(part.status.value == "HEALTHY" for part in parts.values())
-        progress("deploying", ready, max(4, len(parts)))
+        progress("deploying", ready, max(4 if name == APPLICATION else 1, len(parts)))
         if application and application.status == ApplicationStatus.RUNNING:
             return
         if application and application.status in (
             ApplicationStatus.DEPLOY_FAILED,
             ApplicationStatus.UNHEALTHY,
         ):
-            raise TrialError(f"the pipeline could not be deployed: {_reason(application)}; {SEE_LOGS}")
+            raise TrialError(f"{what} could not be deployed: {_reason(application)}; {SEE_LOGS}")
         if time.monotonic() > deadline:
-            waiting = [name for name, part in parts.items() if part.status.value != "HEALTHY"]
+            waiting = [part_name for part_name, part in parts.items() if part.status.value != "HEALTHY"]
             reason = _reason(application) if application else "Serve gives no status"
             raise TrialError(
-                f"{', '.join(waiting) or 'the pipeline'} did not start within"
+                f"{', '.join(waiting) or what} did not start within"
                 f" cluster.deploy_timeout_s={timeout_s:g}: {reason}; raise it on a slow machine, and"
                 f" {SEE_LOGS}"
             )
@@ -120,13 +130,13 @@ def _reason(application: Any) -> str:
     return last_reason((messages or [str(application.message)])[0], "Serve gives no reason")
 
 
-def replicas(node_names: Mapping[str, str]) -> list[PlacedReplica]:
-    """The pipeline's replicas, as spans name them."""
+def replicas(node_names: Mapping[str, str], application: str) -> list[PlacedReplica]:
+    """The application's replicas, as spans name them."""
     return sorted(
         (
             PlacedReplica(replica=actor.replica, node=node_names.get(actor.node_id, actor.node_id))
             for actor in replica_actors()
-            if actor.application == APPLICATION
+            if actor.application == application
         ),
         key=lambda placed: placed.replica,
     )

@@ -18,7 +18,7 @@ from vbench.record import clock_skew
 from vbench.record.condition_owners import LOAD
 from vbench.record.files import LOAD_REPORT, MACHINES, NODES, REQUESTS, SPANS, write_json, write_lines
 from vbench.record.harness import Stall
-from vbench.record.load_report import Graph, LoadReport, NodeRuntime, ProcessSettings
+from vbench.record.load_report import AppReport, Graph, LoadReport, NodeRuntime, ProcessSettings
 from vbench.record.phases import timed
 from vbench.record.requests import Request, SpanLine
 from vbench.record.samples import NodeSample
@@ -180,6 +180,7 @@ class Observation:
         placement: Mapping[str, Mapping[str, int]],
         cold: list[str] | None,
         graph: Graph | None = None,
+        app: AppReport | None = None,
     ) -> None:
         """Write the record's lines and ``load_report.json`` into the job's folder.
 
@@ -207,6 +208,7 @@ class Observation:
             oom_kills=self._oom_kills,
             unsent_requests=config.load.requests - len(requests),
             graph=graph,
+            app=app,
             hardware=self._agents.hardware if self._agents else {},
             clocks_off_s=self._agents.clocks_off_s if self._agents else {},
             stalls=self._stalls,

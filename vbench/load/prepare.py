@@ -9,6 +9,7 @@ from vbench.clusters.attached.validate import ATTACHED
 from vbench.config.schema import Config
 from vbench.config.sizing import machine_cpus, node_resources
 from vbench.config.transfer import TRANSFER
+from vbench.config.workload import APP, workload_of
 from vbench.errors import InputError
 from vbench.load.calibrate import compute_alone_s
 from vbench.load.events import note, progress
@@ -46,7 +47,13 @@ def prepare(job: LoadSpec) -> Clip | None:
 
     None for a load without video.
     """
-    if job.config.load.name == TRANSFER:
+    workload = workload_of(job.config)
+    if workload == TRANSFER:
+        return None
+    if workload == APP:
+        from vbench.load.application import load_application
+
+        load_application(job.config)
         return None
     try:
         return _prepare(job)

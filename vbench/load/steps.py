@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Callable
 
 from vbench.config.transfer import TRANSFER
+from vbench.config.workload import APP, workload_of
 from vbench.errors import InputError, TrialError, VbenchError, first_line
 from vbench.load.disk_room import disk_full_message, is_disk_full
 from vbench.load.events import emit
@@ -21,14 +22,8 @@ def run_step(step: str, job: LoadSpec, finish: Callable[[], None] = lambda: None
             from vbench.load.prepare import prepare
 
             prepare(job)
-        elif job.config.load.name == TRANSFER:
-            from vbench.load.transfer_load import drive
-
-            drive(job)
         else:
-            from vbench.load.video_load import drive
-
-            drive(job)
+            _drive(job)
         finish()
         emit({"event": "done"})
     except VbenchError as error:
@@ -49,3 +44,20 @@ def run_step(step: str, job: LoadSpec, finish: Callable[[], None] = lambda: None
         emit({"event": "failed", "message": message, "bad_input": False})
         return 1
     return 0
+
+
+def _drive(job: LoadSpec) -> None:
+    """Run the workload; each is imported only for its own trials."""
+    workload = workload_of(job.config)
+    if workload == TRANSFER:
+        from vbench.load import transfer_load
+
+        transfer_load.drive(job)
+    elif workload == APP:
+        from vbench.load import app_load
+
+        app_load.drive(job)
+    else:
+        from vbench.load import video_load
+
+        video_load.drive(job)

@@ -13,14 +13,15 @@ from vbench.config.sizing import deployments
 from vbench.config.sizing import replicas as sized_replicas
 from vbench.errors import TrialError
 from vbench.load.calibrate import compute_first_s
-from vbench.load.closed_loop import Outcome, closed_loop
+from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop
 from vbench.load.deploy import HOST, deploy, exclusive_serve, placement, replicas, reserved_port
 from vbench.load.events import progress
 from vbench.load.measurement import Observation
 from vbench.load.reference import check
 from vbench.load.spec import LoadSpec, read_clip
 from vbench.load.videos import Videos
-from vbench.pipeline.application import NAMES
+from vbench.pipeline.api_schema import PATH
+from vbench.pipeline.application import APPLICATION, NAMES
 from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
 from vbench.pipeline.spans import STAGES
@@ -85,10 +86,10 @@ def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
         with observation.phase("warm_up"):
             placed = placement(names)
             warmed = _warm_up(job, service.url, clip, videos, names, placed)
-        before = replicas(names)
+        before = replicas(names, APPLICATION)
         with observation.measuring():
             outcomes = _measure(job, service.url, videos)
-    after = replicas(names)
+    after = replicas(names, APPLICATION)
     checked = [_checked(job, outcome, clip, videos, names) for outcome in outcomes]
     spans = [span for _, lines in checked for span in lines]
     warm_requests = [request for request, _ in warmed]
@@ -119,9 +120,9 @@ def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
     )
 
 
-def _body(videos: Videos, index: int) -> dict[str, object]:
+def _request(videos: Videos, index: int) -> HttpRequest:
     """Mode, rate and chunk length are the service's defaults, with which it was deployed."""
-    return {"video": videos.of(index).asked}
+    return HttpRequest(method="POST", path=PATH, json={"video": videos.of(index).asked})
 
 
 def _warm_up(
@@ -192,7 +193,7 @@ def _loop(job: LoadSpec, url: str, videos: Videos, count: int, phase: str) -> li
 
     return closed_loop(
         url,
-        lambda index: _body(videos, index),
+        lambda index: _request(videos, index),
         requests_count=count,
         concurrency=min(job.config.load.concurrency, count),
         timeout_s=job.config.load.timeout_s,

@@ -2,22 +2,25 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
 NOT_FINGERPRINTED = ("label", "block", "blocks", "design", "outputs", "tracking")
 """Parts of a configuration that cannot change a result."""
 
-ADDED_LATER: Mapping[str, Any] = {
-    "runtime.env": {},
-    "runtime.python": None,
-    "cluster.nodes.*.flow_mbps": None,
-    "cluster.nodes.*.count": None,
-    "cluster.events": [],
-    "cluster.deployments.*.nodes": [],
-}
-"""Keys, or patterns of keys, that earlier records lack -> the value that means what those did. With that
+ADDED_LATER: Sequence[tuple[str, Any]] = (
+    ("runtime.env", {}),
+    ("runtime.python", None),
+    ("cluster.nodes.*.flow_mbps", None),
+    ("cluster.nodes.*.count", None),
+    ("cluster.events", []),
+    ("cluster.deployments.*.nodes", []),
+    ("workload", "video"),
+    ("workload", "transfer"),  # load.name says so, too
+    ("app", None),
+)
+"""Keys, or patterns of keys, that earlier records lack, and the value that means what those did. With that
 value a key is left out."""
 
 
@@ -29,7 +32,7 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 
 def is_as_before(key: str, value: Any) -> bool:
     """Whether a key has the value that means what records without the key did."""
-    return any(fnmatchcase(key, later) and value == before for later, before in ADDED_LATER.items())
+    return any(fnmatchcase(key, later) and value == before for later, before in ADDED_LATER)
 
 
 def _kept(section: Mapping[str, Any], above: str = "") -> dict[str, Any]:

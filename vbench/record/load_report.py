@@ -101,6 +101,19 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppReport:
+    """The user's application of workload=app, and how its responses were checked."""
+
+    import_path: str
+    code: str
+    """Digest of the Python files below app.working_dir."""
+    check: str | None
+    """As in app.check; None if only the status was checked."""
+    response_digests: Mapping[str, str]
+    """Request -> digest of what must be the same in every response to it; empty if nothing must be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadReport:
     """What the load process observed in addition to requests, spans and samples."""
 
@@ -132,6 +145,8 @@ class LoadReport:
     """Node -> how far its clock is ahead of the load process's, in s; empty if all share one."""
     graph: Graph | None = None
     """The graph that was deployed for the trial; None for a load without one."""
+    app: AppReport | None = None
+    """The user's application; None for other workloads."""
     stalls: Sequence[Stall] = ()
     """Of the load process, and of each node's agent; empty in records of earlier versions."""
     conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

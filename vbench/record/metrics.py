@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
+from vbench.config.workload import APP, Workload
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record import link_fidelity
 from vbench.record.clip import Clip
@@ -24,12 +25,16 @@ def supported(name: str, requests: float) -> bool:
 
 
 def summarize(
-    clip: Clip | None, measured: Measurements, post_run_bytes: Mapping[str, int] | None = None
+    clip: Clip | None,
+    measured: Measurements,
+    post_run_bytes: Mapping[str, int] | None = None,
+    workload: Workload | None = None,
 ) -> dict[str, float]:
     """All metrics of a trial if all of its requests were answered; otherwise only their number.
 
     A mean over the successes alone would flatter a failing arm, so a trial with failures has none. ``clip``
-    is None for a load that has no video; ``post_run_bytes`` is what nodes sent after the last response.
+    is None for a load that has no video; ``post_run_bytes`` is what nodes sent after the last response;
+    ``workload`` None is that of the clip: videos with one, else transfers.
     """
     requests, spans, nodes, machines = measured.requests, measured.spans, measured.nodes, measured.machines
     metrics: dict[str, float] = {"requests": len(requests)}
@@ -38,9 +43,12 @@ def summarize(
     metrics |= latencies([r.latency_s for r in requests])
     metrics |= halves(requests)
     metrics |= steady(requests)
-    metrics |= transfer_rate(requests) if clip is None else throughput(requests)
-    metrics |= stage_times(spans, len(requests))
-    metrics |= bytes_moved(requests, spans)
+    if workload == APP:
+        metrics |= responses(requests)
+    else:
+        metrics |= transfer_rate(requests) if clip is None else throughput(requests)
+        metrics |= stage_times(spans, len(requests))
+        metrics |= bytes_moved(requests, spans)
     metrics |= machine_use(machines)
     metrics |= cpu_of_roles(machines)
     metrics |= gpu_use(machines, len(requests))
@@ -86,6 +94,29 @@ def throughput(requests: Sequence[Request]) -> dict[str, float]:
         "throughput_video_s_per_s": sum(r.video_s for r in requests) / measured_s,
         "throughput_frames_per_s": sum(r.frames_got for r in requests) / measured_s,
     }
+
+
+def responses(requests: Sequence[Request]) -> dict[str, float]:
+    """Of an application: requests per second over the time from the first request's due time to the last
+    response; MB of the bodies, per request; seconds from a request's sending to the first bytes of its
+    response's body, if all have one, mean and the quantiles that this number of requests supports."""
+    measured_s = makespan_s(requests)
+    metrics = {
+        "makespan_s": measured_s,
+        "throughput_requests_per_s": len(requests) / measured_s,
+        "request_mb": sum(r.request_bytes for r in requests) / len(requests) / 1e6,
+        "response_mb": sum(r.answer_bytes for r in requests) / len(requests) / 1e6,
+    }
+    waits_s = [r.first_byte_s - r.sent_s for r in requests if r.first_byte_s is not None]
+    if len(waits_s) == len(requests):
+        metrics["first_byte_mean_s"] = statistics.fmean(waits_s)
+        metrics |= {
+            name.replace("latency", "first_byte"): percentile(waits_s, percent)
+            for name, (percent, _) in QUANTILES.items()
+            if supported(name, len(waits_s))
+        }
+        metrics["first_byte_max_s"] = max(waits_s)
+    return metrics
 
 
 def transfer_rate(requests: Sequence[Request]) -> dict[str, float]:
@@ -223,10 +254,9 @@ def wire_use(measured: Measurements, late_bytes: int) -> dict[str, float]:
     frames = sum(r.frame_bytes for r in measured.requests)
     needed = measured.transferred_bytes
     each_mb = 1e6 * len(measured.requests)
-    metrics = {
-        "transfer_mb_per_request": needed / each_mb,
-        "wire_mb_per_request": sum(sent.values()) / each_mb,
-    }
+    metrics = {"wire_mb_per_request": sum(sent.values()) / each_mb}
+    if measured.spans:  # otherwise it is not known what had to move
+        metrics["transfer_mb_per_request"] = needed / each_mb
     if frames:
         metrics["payload_crossings"] = sum(sent.values()) / frames
     if needed:

@@ -7,7 +7,7 @@ shape of the load and the video. Bounds, seeds, timeouts, names and folders do n
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import xxhash
 
 from vbench.config.leaves import leaves
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import Workload, workload_of_plain
 from vbench.record.fingerprint import is_as_before
 
 IMMATERIAL = (
@@ -53,16 +53,23 @@ IMMATERIAL = (
 )
 """Patterns of keys that do not change what is measured."""
 
-ONLY_IN_TRANSFERS = ("load.object_mb", "load.objects")
+OF_TRANSFERS = ("load.object_mb", "load.objects")
 """Keys that only ``load=transfer`` reads."""
 
-NOT_IN_TRANSFERS = ("mode", "model.*", "pipeline.*", "video.*", "load.concurrency", "cluster.deployments.*")
-"""Keys that it does not read."""
+OF_VIDEOS = ("mode", "model.*", "pipeline.*", "video.*", "cluster.deployments.*")
+"""Keys that only the built-in service reads."""
+
+UNREAD: Mapping[Workload, Sequence[str]] = {
+    "video": OF_TRANSFERS,
+    "transfer": (*OF_VIDEOS, "load.concurrency"),
+    "app": (*OF_TRANSFERS, *OF_VIDEOS, "app.working_dir"),
+}
+"""Workload -> keys that it does not read."""
 
 RATES = ("pipeline.fps", "video.scene.fps")
 """Rates as text: 2, 2.0 and 4/2 are the same."""
 
-FILES = ("video.path", "model.weights")
+FILES = ("video.path", "model.weights", "app.requests")
 """Keys whose value may be a file, which can be copied, renamed or reached by another path."""
 
 PART_BYTES = 2**20
@@ -79,8 +86,7 @@ def question(config: Mapping[str, Any]) -> str:
 
 def _material(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Key and value of each leaf that changes what is measured."""
-    is_transfer = config["load"]["name"] == TRANSFER
-    ignored = (*IMMATERIAL, *(NOT_IN_TRANSFERS if is_transfer else ONLY_IN_TRANSFERS))
+    ignored = (*IMMATERIAL, *UNREAD[workload_of_plain(config)])
     for key, value in leaves(config):
         if is_as_before(key, value) or any(fnmatchcase(key, pattern) for pattern in ignored):
             continue

@@ -40,7 +40,8 @@ class Request:
     video_s: float
     """Length of the video, in seconds."""
     video: str = ""
-    """Fingerprint of the requested video: the clip, or one of its variants."""
+    """Fingerprint of the requested video: the clip, or one of its variants. For workload=app, which of the
+    requests it is: ``line 3`` of app.requests, or method and path."""
     received_s: float | None = None
     """When the API received it, in Unix seconds of the API's node; None without a response."""
     finished_s: float | None = None
@@ -58,6 +59,12 @@ class Request:
     detections_repeated: int | None = None
     """Frames of a scene in which objects have moved since the previous frame, but whose detections equal
     those of the previous frame bit for bit; 0 for other videos, None in records of earlier versions."""
+
+    first_byte_s: float | None = None
+    """When the first bytes of the response's body arrived; None without any, and in records of earlier
+    versions."""
+    request_bytes: int = 0
+    """Size of the request's body, for workload=app; else 0."""
 
     @property
     def latency_s(self) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from vbench.config.workload import APP, workload_of_plain
 from vbench.record.bottleneck import Bottleneck
 from vbench.record.clip import Clip
 from vbench.record.harness import Harness
@@ -101,10 +102,20 @@ RANDOM_WEIGHTS = (
 )
 
 
+NOT_CHECKED = (
+    "RESPONSES NOT CHECKED: only their status (app.check=null). Whether they are correct is not known; see"
+    " app.check."
+)
+
+
 def result_caveats(trials: Iterable[Trial]) -> list[str]:
     """Sentences that every result of these trials must show first; none without such a setting."""
     caveats = set()
     for trial in trials:
+        if workload_of_plain(trial.config) == APP:
+            if trial.config["app"].get("check") is None:
+                caveats.add(NOT_CHECKED)
+            continue
         if trial.config["pipeline"].get("keyframes_only", False):  # older records know no such thing
             caveats.add(APPROXIMATE)
         if trial.config["model"].get("weights") == "random":

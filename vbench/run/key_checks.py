@@ -9,15 +9,16 @@ from omegaconf import DictConfig, OmegaConf
 from vbench.config.option_files import STUDIES, OptionFiles
 from vbench.config.quoting import override as pasteable
 from vbench.config.quoting import shell_quoted
+from vbench.config.workload import APP
 from vbench.errors import ConfigError, nearest
 from vbench.run.overrides import EXTENSIBLE_KEYS, sets_in_open_section
 from vbench.run.published_nodes import with_published_nodes
 from vbench.run.refusals import without_parts
 
-NAMED_BY_USER = ("resources", "addresses", "env")
+NAMED_BY_USER = ("resources", "addresses", "env", "args", "headers")
 """Of these, those that the command line can add one by one."""
 
-OPTIONAL_SECTIONS = ("video.scene.",)
+OPTIONAL_SECTIONS = ("video.scene.", "app.")
 """Keys of a section that is absent in some options."""
 
 
@@ -184,6 +185,8 @@ def _check_key(base: DictConfig, key: str, line: str = "") -> None:
 
 def _without_parts(key: str, line: str) -> str:
     """The remark on a key below ``key``, which is a section that an option leaves out, or one value."""
+    if key == APP:
+        return f"it is for an application of your own: add workload={APP}"
     if f"{key}." in OPTIONAL_SECTIONS:
         return f"{key} is null with this option: add {key.replace('.', '=')}"
     return without_parts(key, line)

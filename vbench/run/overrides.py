@@ -26,13 +26,16 @@ KEY = re.compile(r"\+{0,2}[\w.][^\s=]*")
 SWEEP = re.compile(r"(choice|range|interval|glob|sort|shuffle)\(.*\)", re.DOTALL)
 """Hydra's functions that give several values."""
 
-EXTENSIBLE_KEYS = ("nodes", "resources", "addresses", "env")
+EXTENSIBLE_KEYS = ("nodes", "resources", "addresses", "env", "args", "headers")
 """Sections whose keys the user names: only their keys can be added or deleted."""
 
-OPEN_SECTION = "runtime.env"
-"""Of these, the one whose keys need no plus: it is empty until the user names some."""
+OPEN_SECTIONS = ("runtime.env.", "app.args.", "app.headers.")
+"""Of these, those whose keys need no plus: they are empty until the user names some."""
 
-PATHS = ("outputs", "video.path", "model.weights", "hydra.run.dir", "hydra.sweep.dir")
+PATHS = (
+    *("outputs", "video.path", "model.weights", "app.working_dir", "app.requests"),
+    *("hydra.run.dir", "hydra.sweep.dir"),
+)
 """Keys of folders and files, whose ``~`` is a home folder."""
 
 
@@ -224,7 +227,7 @@ def _with_value(override: Override, swept: Mapping[str, Sequence[str]], levels: 
 def sets_in_open_section(override: Override) -> bool:
     """Whether it sets a key that may be new, without saying so by a plus."""
     plain = not (override.input_line or "").startswith(("+", "~"))
-    return plain and override.key_or_group.startswith(f"{OPEN_SECTION}.")
+    return plain and override.key_or_group.startswith(OPEN_SECTIONS)
 
 
 def _opened(override: Override, line: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from vbench.clusters.attached.validate import ATTACHED
 from vbench.config.schema import Config
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import TRANSFERS, VIDEO, workload_of
 
 GRPC = "RAY_SERVE_USE_GRPC_BY_DEFAULT"
 OPTIMIZED = "RAY_SERVE_THROUGHPUT_OPTIMIZED"
@@ -28,7 +28,7 @@ def serve_problems(config: Config) -> Iterator[str]:
             f"runtime.python={config.runtime.python} cannot be used with cluster=attached, whose nodes have a"
             f" Python of their own: leave it out, and install the other Ray on the nodes."
         )
-    if config.load.name == TRANSFER:
+    if workload_of(config) == TRANSFERS:
         yield from (
             f"runtime.env.{name}={value} is a setting of Serve, which load=transfer does not use: leave it"
             f" out, or use load=closed."
@@ -39,7 +39,8 @@ def serve_problems(config: Config) -> Iterator[str]:
     for name, reason in GOES_DIRECT.items():
         if env.get(name) == "1":
             yield f"runtime.env.{name}=1 cannot be measured with this service: {reason}; leave it out."
-    if passes_values(env) and config.pipeline.handoff == "relay" and MESSAGE not in env:
+    relays = workload_of(config) == VIDEO and config.pipeline.handoff == "relay"
+    if relays and passes_values(env) and MESSAGE not in env:
         yield (
             "pipeline.handoff=relay passes frames by value with these settings, in messages of at most 4 MiB:"
             f" add runtime.env.{MESSAGE}={MOST_BYTES}, or use pipeline.handoff=direct."

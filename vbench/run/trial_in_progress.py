@@ -11,6 +11,7 @@ from typing import Any
 from vbench.analysis.bottleneck import find_bottleneck
 from vbench.config.interpreter import other_interpreter
 from vbench.config.schema import Config
+from vbench.config.workload import workload_of
 from vbench.errors import TrialError, VbenchError
 from vbench.load.spec import PREPARED, read_clip
 from vbench.record import files, ledger
@@ -162,7 +163,7 @@ class TrialInProgress:
         """The record with its metrics and its bottleneck."""
         if trial.load_report is None:
             return trial
-        metrics = summarize(trial.clip, measured, trial.load_report.post_run_bytes)
+        metrics = summarize(trial.clip, measured, trial.load_report.post_run_bytes, workload_of(self.config))
         if "latency_mean_s" in metrics:
             spent_s = time.monotonic() - self.began_s
             others_s = sum(trial.phases_s.get(name, 0.0) for name in NOT_HARNESS_PHASES)

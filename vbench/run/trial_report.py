@@ -10,7 +10,7 @@ from rich.text import Text
 
 from vbench.analysis.arms import single_node_caveats
 from vbench.config.quoting import shell_quoted
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import APP, TRANSFERS, VIDEO, workload_of_plain
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record.bottleneck import Bottleneck
 from vbench.record.metrics import QUANTILES
@@ -27,7 +27,10 @@ THROUGHPUTS = {
 }
 """Unit -> metric. A transfer has only the last one, a load of videos the others."""
 
-SWEEP_UNITS = ("video-s/s", "Mbit/s")
+OF_APP = {"requests/s": "throughput_requests_per_s"}
+"""The same for an application."""
+
+SWEEP_UNITS = ("video-s/s", "Mbit/s", *OF_APP)
 """The units for which a sweep's table has room."""
 
 
@@ -48,7 +51,9 @@ def show_trial(console: Console, trial: Trial) -> None:
             console.print(f"* n = {n}: p99 is essentially the maximum", style="dim")
         for line in over_time(trial.metrics):
             console.print(Text(line), soft_wrap=True)
-        if not _is_transfer(trial):
+        if "first_byte_mean_s" in trial.metrics:
+            console.print(first_byte(trial.metrics), soft_wrap=True)
+        if workload_of_plain(trial.config) == VIDEO:
             console.print("Stage time per request (s), summed over concurrent chunks (can exceed latency)")
             console.print(_stages(trial))
         if trial.bottleneck is not None:
@@ -80,6 +85,12 @@ def over_time(metrics: Mapping[str, float]) -> list[str]:
     return lines
 
 
+def first_byte(metrics: Mapping[str, float]) -> str:
+    """The line on when responses began, as opposed to when they were complete."""
+    mean_s, most_s = metrics["first_byte_mean_s"], metrics["first_byte_max_s"]
+    return f"First byte of a response after {mean_s:.3f} s on average, at most {most_s:.3f} s"
+
+
 def show_bottleneck(console: Console, bottleneck: Bottleneck) -> None:
     """The bottleneck with its utilisation, and in a second line how busy the other resources were."""
     busiest, *others = bottleneck.resources
@@ -95,14 +106,9 @@ def show_bottleneck(console: Console, bottleneck: Bottleneck) -> None:
         console.print(Text(f"            others busy: {rest}", "dim"), soft_wrap=True)
 
 
-def _is_transfer(trial: Trial) -> bool:
-    """Whether the trial moved objects instead of videos: it has no stages, and its work is in bits."""
-    return bool(trial.config["load"]["name"] == TRANSFER)
-
-
 def _each(trial: Trial) -> str:
     """The work of one request."""
-    if _is_transfer(trial):
+    if workload_of_plain(trial.config) == TRANSFERS:
         load = trial.config["load"]
         return f" of {load['objects']} objects of {load['object_mb']:g} MB"
     return f" of {trial.clip.duration_s:g} s of video" if trial.clip else ""
@@ -130,12 +136,17 @@ def _latency(trial: Trial) -> Table:
         if value is not None:
             table.add_column("p99 *" if name == "p99" and n < MIN_FOR_P99 else name, justify="right")
             values.append(f"{value:.2f} s")
-    for unit, name in THROUGHPUTS.items():
+    for unit, name in _throughputs(trial).items():
         if name in m:
             table.add_column(unit, justify="right")
             values.append(f"{m[name]:.1f}")
     table.add_row(*values)
     return table
+
+
+def _throughputs(trial: Trial) -> Mapping[str, str]:
+    """Unit -> metric, of the trial's workload."""
+    return OF_APP if workload_of_plain(trial.config) == APP else THROUGHPUTS
 
 
 def _stages(trial: Trial) -> Table:
@@ -153,7 +164,7 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
     """Print a table with one line per trial."""
     table = Table()
     table.add_column("trial")
-    units = [unit for unit in SWEEP_UNITS if any(THROUGHPUTS[unit] in trial.metrics for trial in trials)]
+    units = [unit for unit in SWEEP_UNITS if any(_rate(trial, unit) is not None for trial in trials)]
     p90 = ["p90"] if any("latency_p90_s" in trial.metrics for trial in trials) else []
     for name in ("n", "mean latency", *p90, *units, "valid"):
         table.add_column(name, justify="right")
@@ -164,7 +175,7 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
                 f"{m['requests']:.0f}",
                 f"{m['latency_mean_s']:.2f} s",
                 *(f"{m['latency_p90_s']:.2f} s" if "latency_p90_s" in m else "" for _ in p90),
-                *(f"{m[THROUGHPUTS[unit]]:.1f}" if THROUGHPUTS[unit] in m else "" for unit in units),
+                *("" if (rate := _rate(trial, unit)) is None else f"{rate:.1f}" for unit in units),
             ]
         else:
             cells = [""] * (2 + len(p90) + len(units))
@@ -173,6 +184,11 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
     console.print(table)
     for line in caveats(trials):
         console.print(Text(line), soft_wrap=True)
+
+
+def _rate(trial: Trial, unit: str) -> float | None:
+    """The throughput in this unit; None if the trial has none."""
+    return trial.metrics.get(_throughputs(trial).get(unit, ""))
 
 
 def _valid(trial: Trial) -> Text:

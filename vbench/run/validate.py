@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 from vbench.clusters.attached.validate import attached, is_discovered
 from vbench.clusters.emulated.validate import network
-from vbench.config import transfer
+from vbench.config import app, transfer
 from vbench.config.path_option import IN_A_URL, LOOP, leads_to_itself, usable_outputs
 from vbench.config.quoting import override
 from vbench.config.runtime_checks import runtime_problems
 from vbench.config.schema import Config
+from vbench.config.workload import VIDEO, workload_of
 from vbench.run.placement_checks import node_problems, placement_problems
 from vbench.run.serve_checks import serve_problems
 from vbench.run.value_ranges import value_problems
@@ -39,13 +40,14 @@ def _problems(config: Config, *, deploys: bool) -> Iterator[str]:
     yield from network(config)
     yield from attached(config.cluster)
     yield from video_problems(config)
+    yield from app.problems(config)
     if leads_to_itself(config.model.weights):
         yield f"model.weights={config.model.weights}: {LOOP}."
     yield from _outputs(config.outputs, is_tracked=config.tracking.name != "off")
     of_nodes = list(node_problems(config))
     yield from of_nodes
     if not of_nodes and deploys and not is_discovered(config.cluster):
-        if config.load.name != transfer.TRANSFER:
+        if workload_of(config) == VIDEO:
             yield from placement_problems(config.cluster)
         yield from transfer.problems(config)
 

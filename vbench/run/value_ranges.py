@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from vbench.config.designs import DESIGNS
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
+from vbench.config.workload import Workload
 from vbench.errors import nearest
 from vbench.models.field_checks import Checked, OneOf
 from vbench.models.settings import ModelSettings
@@ -23,6 +24,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "mode": get_args(Mode),
     "tracking.name": ("sqlite", "off"),
     "load.name": ("closed", TRANSFER),
+    "workload": get_args(Workload),
 }
 
 POSITIVE = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import VIDEO, workload_of
 from vbench.record.clip import Clip
 from vbench.record.condition_owners import HARNESS, LOAD, MACHINE, RAYLET
 from vbench.record.harness import Harness
@@ -66,7 +66,7 @@ def _of_load(
     for name in config.cluster.nodes:
         if f"{RAYLET}{name}" not in load_report.conditions:
             yield f"the conditions of {name}'s raylet"
-    if config.load.name == TRANSFER:
+    if workload_of(config) != VIDEO:
         return
     if clip is None:
         yield "the clip"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from vbench.config.schema import Config
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import APP, TRANSFERS, VIDEO, workload_of
 from vbench.record.link_caps import LinkCaps
 from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
@@ -50,16 +50,18 @@ def judge(
     requests, spans = measured.requests, measured.spans
     if not requests:
         return
-    moved = config.load.name == TRANSFER
+    workload = workload_of(config)
     loop = [*indices(requests), *order(requests)]
-    if moved:
+    if workload == TRANSFERS:
         loop += [*one_at_a_time(requests), *each_pull_once(requests, config.load.warmup)]
     else:
         loop += due_times(requests, config.load.concurrency)
     yield _verdict(CLOSED_LOOP, loop, f"{len(requests)} requests, each due when another was answered")
+    if workload == APP:
+        return  # it records no spans
     off_s = tolerance_s(load_report)
     span_problems = [*within(requests, spans, off_s), *repeated(spans)]
-    if not moved:
+    if workload == VIDEO:
         span_problems += incomplete(config, requests, spans, off_s)
     yield _verdict(SPANS_FIT, span_problems, f"{len(spans)} spans, each within its request")
     busy = [*overbusy(config, requests, spans)]

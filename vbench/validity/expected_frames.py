@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from vbench.config.schema import Config
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import VIDEO, workload_of
 from vbench.models.inputs import input_spec
 from vbench.record.clip import Clip
 from vbench.record.requests import Request
@@ -20,7 +20,7 @@ which do not say which pictures a decoder drops at a cut. The frames of a scene 
 def judge(config: Config, clip: Clip | None, requests: Sequence[Request]) -> Iterator[Rule]:
     """The rules; none for a load without a video, and none without a response, which breaks another rule."""
     answered = [request for request in requests if request.error is None]
-    if clip is None or config.load.name == TRANSFER or not answered:
+    if clip is None or workload_of(config) != VIDEO or not answered:
         return
     yield _frame_count(config, clip, answered)
     yield _frame_size(config, clip, answered)

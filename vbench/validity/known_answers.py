@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import Config
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import VIDEO, workload_of
 from vbench.record.clip import Clip, ReferenceChecks
 from vbench.record.requests import Request
 from vbench.record.trial import Rule
@@ -31,7 +31,7 @@ LEAST_LEVELS_SHARE = 0.65
 def judge(config: Config, clip: Clip | None, requests: Sequence[Request]) -> Iterator[Rule]:
     """The rules; none for a load without a video, or for older records without checks of the reference
     pass."""
-    if clip is None or config.load.name == TRANSFER or not clip.checks:
+    if clip is None or workload_of(config) != VIDEO or not clip.checks:
         return
     if config.model.name == "shapes":
         yield _detector(clip.checks)

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
+from vbench.config.schema import Config
+from vbench.config.workload import APP, workload_of
 from vbench.record.link_caps import LinkCaps
 from vbench.record.link_use import CHATTER_MBPS, PEAK_S
 from vbench.record.load_report import LoadReport
@@ -47,7 +49,9 @@ LEAST_WAITED_S = 2.0
 """With less waiting in consecutive samples, there is too little to judge."""
 
 
-def judge(load_report: LoadReport, network: Network, measured: Measurements) -> Iterator[Rule]:
+def judge(
+    config: Config, load_report: LoadReport, network: Network, measured: Measurements
+) -> Iterator[Rule]:
     """The rules; none for older records, in which the links were not watched."""
     if not load_report.stalls:
         return
@@ -58,7 +62,8 @@ def judge(load_report: LoadReport, network: Network, measured: Measurements) -> 
     yield _configured(network.links, caps, series)
     yield _flows_capped(network.links, caps, series)
     yield _near_cap(network.links, caps, series)
-    yield _explained(network.links, series, load_report, measured.transfers)
+    if workload_of(config) != APP:  # of which it is not known what had to move
+        yield _explained(network.links, series, load_report, measured.transfers)
     yield _after(network)
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.config.schema import LoadConfig
+from vbench.config.schema import Config, LoadConfig
+from vbench.config.workload import APP, workload_of
 from vbench.record.link_caps import LinkCaps
 from vbench.record.link_fidelity import SATURATED_PERCENT
 from vbench.record.link_use import PEAK_S, LinkUse, NodeIntervals, peak_of_cap
@@ -32,15 +33,23 @@ MOST_SATURATED_PERCENT = 50.0
 hide that they were the bottleneck for most of it."""
 
 
-def judge(load: LoadConfig, network: Network, measured: Measurements) -> Iterator[Rule]:
-    """The rules of an emulated trial; ``measured`` is of that network."""
+def judge(config: Config, network: Network, measured: Measurements) -> Iterator[Rule]:
+    """The rules of an emulated trial; ``measured`` is of that network.
+
+    What an application of the user's must move between nodes is not known, nor whether it needs the links at
+    all: of it, only the rates and the CPUs are judged.
+    """
     fidelity = measured.link_fidelity
     assert fidelity is not None, "only a trial on an emulated network has these rules"
     yield _checks(network)
-    yield _all_on_links(fidelity.intervals, measured.transferred_bytes)
+    is_app = workload_of(config) == APP
+    if not is_app:
+        yield _all_on_links(fidelity.intervals, measured.transferred_bytes)
     yield _capped(fidelity.intervals, LinkCaps.of(network))
-    yield _cpu(load, fidelity.cpu_while_moving_percent, fidelity.cpu_saturated_percent)
-    yield _links(fidelity.queued_percent, fidelity.uses)
+    if not is_app or fidelity.cpu_while_moving_percent is not None:
+        yield _cpu(config.load, fidelity.cpu_while_moving_percent, fidelity.cpu_saturated_percent)
+    if not is_app:
+        yield _links(fidelity.queued_percent, fidelity.uses)
 
 
 def _checks(network: Network) -> Rule:

@@ -8,7 +8,7 @@ an agent on each takes them.
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import Config
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import TRANSFERS, workload_of
 from vbench.record.cpu_use import by_machine
 from vbench.record.load_report import LoadReport
 from vbench.record.requests import Request
@@ -35,7 +35,7 @@ def judge(
     config: Config, load_report: LoadReport, requests: Sequence[Request], machines: Sequence[MachineSample]
 ) -> Iterator[Rule]:
     """The rule; none for transfers, which measure nothing between requests, and without two samples."""
-    if config.load.name == TRANSFER or not requests:
+    if workload_of(config) == TRANSFERS or not requests:
         return
     measured_s = makespan_s(requests)
     problems, spans_s = [], []

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from vbench.config.schema import Config
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import APP, VIDEO, workload_of
 from vbench.record.condition_owners import HARNESS, LOAD
 from vbench.record.cpu_by_role import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS, used_by_role
 from vbench.record.measurements import Measurements
+from vbench.record.nic_bytes import sent_bytes
 from vbench.record.trial import Rule
 from vbench.validity.catalog.machine import HARNESS_IS_CHEAP
 
@@ -34,8 +35,8 @@ PER_SAMPLE_S = 0.03
 """In addition, for harness and load process, per sample. In honest trials on one node, all work of these
 processes came to 0.01 and 0.02."""
 
-PER_RESPONSE_MB_S = 0.1
-"""In addition, for load process and proxy, per MB of the responses."""
+PER_HTTP_MB_S = 0.1
+"""In addition, for load process and proxy, per MB of the responses and of an application's requests."""
 
 PER_MOVED_GB_S = 40.0
 """In addition, for the raylets, per GB that had to move between nodes."""
@@ -48,20 +49,20 @@ def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
     if not used_s:
         return
     nodes = len(config.cluster.nodes)
-    response_mb = sum(one.answer_bytes for one in requests) / 1e6
+    http_mb = sum(one.answer_bytes + one.request_bytes for one in requests) / 1e6
     problems = []
     shares = {}
     for role in BOUNDED:
-        if role == WORKERS and config.load.name == TRANSFER:
-            continue  # these are its sender and its receiver
+        if role == WORKERS and workload_of(config) != VIDEO:
+            continue  # these are a transfer's sender and receiver, or an application's tasks and actors
         cores = MOST_CORES.get(role, MOST_CORES_OF_OTHERS) + CORES_PER_NODE * (nodes - 1)
         bound_s = START_S.get(role, START_S_OF_OTHERS) + cores * measured_s
         if role in PER_REQUEST_S:
-            bound_s += PER_REQUEST_S[role] * len(requests) + PER_RESPONSE_MB_S * response_mb
+            bound_s += PER_REQUEST_S[role] * len(requests) + PER_HTTP_MB_S * http_mb
         if role in (HARNESS, LOAD):
             bound_s += PER_SAMPLE_S * len(machines)
         if role == RAYLET:
-            bound_s += PER_MOVED_GB_S * measured.transferred_bytes / 1e9
+            bound_s += PER_MOVED_GB_S * _moved_bytes(config, measured) / 1e9
         shares[role] = used_s[role] / measured_s
         if used_s[role] > bound_s:
             problems.append(
@@ -72,4 +73,11 @@ def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
     yield HARNESS_IS_CHEAP.verdict(
         passed=not problems,
         observed="; ".join(problems) or f"the {most} used the most CPU, {shares[most]:.0%} of a core",
+    )
+
+
+def _moved_bytes(config: Config, measured: Measurements) -> int:
+    """Bytes that had to move between nodes; for an application, of which that is not known, those sent."""
+    return (
+        sum(sent_bytes(measured.nodes).values()) if workload_of(config) == APP else measured.transferred_bytes
     )

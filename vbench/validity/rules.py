@@ -9,7 +9,7 @@ from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.runtime_env import variables_text
 from vbench.config.schema import Config, LoadConfig
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import APP, TRANSFERS, workload_of
 from vbench.errors import first_line
 from vbench.ray_internals.object_manager import CHUNK_BYTES
 from vbench.record import clock_skew
@@ -22,6 +22,7 @@ from vbench.record.requests import Request
 from vbench.record.samples import MachineSample, NodeSample
 from vbench.record.trial import Rule
 from vbench.validity import (
+    answers,
     completeness,
     conditions,
     expected_frames,
@@ -36,7 +37,6 @@ from vbench.validity import (
     stalls,
     trial_checks,
 )
-from vbench.validity.catalog.answers import ANSWERED, DETECTIONS_AGREE, FRAMES_IDENTICAL, OBJECTS_WHOLE
 from vbench.validity.catalog.load import CLIENT_ON_TIME
 from vbench.validity.catalog.machine import CLOCKS_AGREE, NO_FOREIGN_CPU, NO_OOM_KILL, NOTHING_SPILLED
 from vbench.validity.catalog.record import FINISHED, JUDGEABLE
@@ -72,7 +72,7 @@ def judge(
         ]
     requests, machines, network = measured.requests, measured.machines, measured.network
     judges: list[Callable[[], Iterable[Rule]]] = [
-        lambda: _answered_rightly(config.load, requests, load_report),
+        lambda: answers.judge(config, requests, load_report),
         lambda: [
             _runtime(config, load_report),
             *settings_in_force.judge(config, load_report),
@@ -95,8 +95,8 @@ def judge(
         judges.append(lambda: links_configured.judge(config, load_report, network, measured.nodes))
     if network is not None:
         judges += [
-            lambda: links_set_the_pace.judge(config.load, network, measured),
-            lambda: links_during.judge(load_report, network, measured),
+            lambda: links_set_the_pace.judge(config, network, measured),
+            lambda: links_during.judge(config, load_report, network, measured),
         ]
     return list(dict.fromkeys(rule for judge_some in judges for rule in _judged(judge_some)))
 
@@ -125,41 +125,6 @@ def _transfers_fit(measured: Measurements) -> Iterable[Rule]:
     return ()
 
 
-def _answered_rightly(
-    load: LoadConfig, requests: Sequence[Request], load_report: LoadReport
-) -> Iterator[Rule]:
-    failed = [r for r in requests if r.error is not None]
-    answered = len(requests) - len(failed)
-    first = f"; first failure: {failed[0].error}" if failed else ""
-    if load_report.unsent_requests:
-        first += f"; {load_report.unsent_requests} were not sent after it"
-    yield ANSWERED.verdict(
-        passed=not failed and len(requests) == load.requests,
-        observed=f"{answered} of {load.requests} answered{first}",
-    )
-    wrong = [r for r in requests if r.error is None and r.frames_wrong]
-    first = f"; first: {wrong[0].mismatch}" if wrong else ""
-    moved = load.name == TRANSFER
-    what = "objects" if moved else "frames"
-    yield (OBJECTS_WHOLE if moved else FRAMES_IDENTICAL).verdict(
-        passed=not wrong and answered > 0,
-        observed=(
-            f"{sum(r.frames_got for r in requests)} {what}, {sum(r.frames_wrong for r in wrong)} wrong{first}"
-        ),
-    )
-    if moved:
-        return
-    wrong = [r for r in requests if r.error is None and r.detections_wrong]
-    first = f"; first: {wrong[0].mismatch}" if wrong else ""
-    count = sum(r.detections for r in requests)
-    if answered and not count and not wrong:
-        first = ": the model detects nothing in this video, so this proves little about the model"
-    yield DETECTIONS_AGREE.verdict(
-        passed=not wrong and answered > 0,
-        observed=f"{count} detections, {sum(r.detections_wrong for r in wrong)} wrong{first}",
-    )
-
-
 def _runtime(config: Config, load_report: LoadReport) -> Rule:
     asked = dict(load_report.flags_requested)
     nodes = list(config.cluster.nodes)
@@ -183,8 +148,8 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
             f" {dict(differ[0].flags or {})}"
         )
     elif wrong:
-        observed, remedy = _not_connected(wrong[0], moved=config.load.name == TRANSFER)
-    elif len(nodes) > 1 and not load_report.connections:
+        observed, remedy = _not_connected(wrong[0], moved=workload_of(config) == TRANSFERS)
+    elif len(nodes) > 1 and not load_report.connections and workload_of(config) != APP:
         observed = "no frames moved between nodes, so there were no connections to count"
         remedy = NOTHING_MOVED.text
     else:
@@ -202,6 +167,8 @@ def _runtime(config: Config, load_report: LoadReport) -> Rule:
 def _connected(pairs: Sequence[Connections], nodes: int) -> str:
     if nodes == 1:
         return "on one node there are no connections to count"
+    if not pairs:
+        return "which connections an application needs is not known, so none were counted"
     return ", ".join(f"{_count(pair)} from {pair.sender} to {pair.receiver}" for pair in pairs)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import Config
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import TRANSFERS, workload_of
 from vbench.ray_internals.setting_readers import SERVE, Role, readers
 from vbench.record.load_report import LoadReport, ProcessSettings
 from vbench.record.trial import Rule
@@ -34,7 +34,7 @@ def roles(name: str, *, is_transfer: bool) -> list[Role]:
 
 
 def _problem(config: Config, name: str, value: str, settings: Sequence[ProcessSettings]) -> str | None:
-    for role in roles(name, is_transfer=config.load.name == TRANSFER):
+    for role in roles(name, is_transfer=workload_of(config) == TRANSFERS):
         processes = [one for one in settings if one.role == role]
         nodes = {one.node for one in processes}
         missing = [node for node in config.cluster.nodes if role in ON_EVERY_NODE and node not in nodes]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from vbench.config.schema import Config
-from vbench.config.transfer import TRANSFER
+from vbench.config.workload import VIDEO, workload_of
 from vbench.record.clip import Clip
 from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
@@ -33,7 +33,7 @@ def judge(
         return
     yield from conservation.judge(config, load_report, measured)
     yield from measured_time.judge(config, load_report, requests, measured.machines)
-    if config.load.name == TRANSFER:
+    if workload_of(config) != VIDEO:
         return
     graph = load_report.graph
     if graph is None:

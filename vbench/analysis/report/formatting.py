@@ -20,6 +20,7 @@ FACTS = (
     ("gpu_busy_percent", "GPU utilisation", "%"),
     ("gpu_energy_j_per_request", "GPU energy per request", "J"),
     ("throughput_video_s_per_s", "video processed", "s/s"),
+    ("first_byte_mean_s", "first byte of a response, mean", "s"),
 )
 """Metrics other than latency: name, what it is, unit. Shown if all trials of an arm have it."""
 

@@ -20,6 +20,7 @@ from vbench.clusters.emulated.requirements import Requirement, check_requirement
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Spec, events, hosts
 from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import last_error, node_environment, start_command, temp_folder
+from vbench.config.app import working_dir
 from vbench.config.interpreter import executable_of, import_path
 from vbench.config.path_option import usable_outputs
 from vbench.config.quoting import override
@@ -130,7 +131,7 @@ def start(
     """
     folder = standalone.temp_dir if standalone else temp_folder()
     spec = _spec(config.cluster, folder, executable_of(config.runtime), is_standalone=standalone is not None)
-    env = bypassed(node_environment(config.runtime), [host.ip for host in spec.hosts])
+    env = bypassed(node_environment(config.runtime, working_dir(config)), [host.ip for host in spec.hosts])
     env |= import_path(config.runtime, Path(config.outputs), env)
     if standalone:
         # Killed processes leave temporary files. Here they go with the host.

@@ -23,6 +23,17 @@ OBJECTS_WHOLE = RuleDefinition(
     meaning="For ``load=transfer``: the bytes that arrived are those that were sent.",
     remedy="do not use the numbers: Ray or the network changed the objects; report it",
 )
+RESPONSES_CORRECT = RuleDefinition(
+    name="responses are correct",
+    meaning=(
+        "For ``workload=app`` with ``app.check``: every response passes it. With ``digest`` and"
+        " ``json:PATH``, all responses to the same request have the same bytes, or the same value."
+    ),
+    remedy=(
+        "do not use the numbers: find out why the application answers differently, or check what is the same"
+        " in every response, with app.check=json:PATH or MODULE:FUNCTION"
+    ),
+)
 DETECTIONS_AGREE = RuleDefinition(
     name="detections agree with the reference pass",
     meaning=(

@@ -1,0 +1,123 @@
+"""``workload=app`` on a running cluster: deploy the application, warm up, send requests, check them."""
+
+from collections.abc import Sequence
+
+from vbench.config.app import app_of, working_dir
+from vbench.config.app_requests import AppRequest, in_order, read_app_requests
+from vbench.errors import TrialError
+from vbench.load.app_check import ResponseCheck, response_digest
+from vbench.load.application import NAME, code_digest, load_application
+from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop
+from vbench.load.deploy import deploy_application, exclusive_serve, placement, reserved_port
+from vbench.load.events import progress
+from vbench.load.measurement import Observation
+from vbench.load.spec import LoadSpec
+from vbench.record.load_report import AppReport
+from vbench.record.requests import Request
+
+TEXT_CHARACTERS = 200
+"""Of a response that is an error, in a message."""
+
+
+def drive(job: LoadSpec) -> None:
+    """Run the load and write the record's lines and ``load_report.json`` into the job's folder.
+
+    InputError if application or check cannot be used, TrialError if the application cannot be deployed or the
+    warm-up fails.
+    """
+    config = job.config
+    app, load, folder = app_of(config), config.load, working_dir(config)
+    assert folder is not None
+    assert app.import_path is not None
+    code = code_digest(folder)
+    distinct = read_app_requests(app)
+    check = ResponseCheck.of(config)
+    application = load_application(config)
+    observation = Observation(job)
+    with reserved_port(config) as port, exclusive_serve(observation.endpoint):
+        with observation.phase("deploy"):
+            url = deploy_application(config, application, port, name=NAME, what="the application")
+        with observation.phase("warm_up"):
+            first = in_order(distinct, load.warmup, load.seed)
+            for request in _checked(check, first, _loop(job, url, first, "warm-up")):
+                if request.error or request.mismatch:
+                    raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
+        sent = in_order(distinct, load.requests, load.seed)
+        with observation.measuring():
+            outcomes = _loop(job, url, sent, "requests")
+        placed = placement(observation.names)
+    observation.write(
+        requests=_checked(check, sent, outcomes),
+        spans=[],
+        moved_bytes={},
+        placement=placed,
+        cold=None,
+        app=AppReport(
+            import_path=app.import_path,
+            code=code,
+            check=app.check,
+            response_digests=dict(sorted(check.digests.items())),
+        ),
+    )
+
+
+def _loop(job: LoadSpec, url: str, sent: Sequence[AppRequest], phase: str) -> list[Outcome]:
+    if not sent:
+        return []
+    done: list[float] = []
+    progress(phase, 0, len(sent))
+
+    def answered(outcome: Outcome) -> None:
+        done.append(outcome.done_s - outcome.scheduled_s)
+        progress(phase, len(done), len(sent), f"mean {sum(done) / len(done):.2f} s")
+
+    requests = [
+        HttpRequest(method=one.method, path=one.path, headers=one.headers, body=one.body) for one in sent
+    ]
+    return closed_loop(
+        url,
+        lambda index: requests[index],
+        requests_count=len(sent),
+        concurrency=min(job.config.load.concurrency, len(sent)),
+        timeout_s=job.config.load.timeout_s,
+        answered=answered,
+    )
+
+
+def _checked(check: ResponseCheck, sent: Sequence[AppRequest], outcomes: Sequence[Outcome]) -> list[Request]:
+    """The record's lines, in the order of the requests."""
+    return [_line(check, sent[outcome.index], outcome) for outcome in outcomes]
+
+
+def _line(check: ResponseCheck, request: AppRequest, outcome: Outcome) -> Request:
+    return Request(
+        index=outcome.index,
+        scheduled_s=outcome.scheduled_s,
+        sent_s=outcome.sent_s,
+        done_s=outcome.done_s,
+        sent_unix_s=outcome.sent_unix_s,
+        status=outcome.status,
+        error=_error(request, outcome),
+        frames_expected=0,
+        frames_got=0,
+        frames_wrong=0,
+        detections=0,
+        detections_wrong=0,
+        mismatch=check.problem(request, outcome) if outcome.is_success else None,
+        digest=response_digest(outcome.body) if outcome.is_success else None,
+        answer_bytes=len(outcome.body),
+        frame_bytes=0,
+        video_s=0.0,
+        video=request.name,
+        first_byte_s=outcome.first_byte_s,
+        request_bytes=len(request.body or b""),
+    )
+
+
+def _error(request: AppRequest, outcome: Outcome) -> str | None:
+    if outcome.is_success:
+        return None
+    if outcome.error is not None:
+        return f"{request.name}: {outcome.error}"
+    text = outcome.body.decode(errors="replace").strip()[:TEXT_CHARACTERS]
+    return f"{request.name}: HTTP {outcome.status}: {text or 'an empty response'}"
