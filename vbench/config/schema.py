@@ -220,7 +220,7 @@ class AppConfig:
     body: str | None = None
     """Body of the request, as text in UTF-8; null: none."""
     requests: str | None = None
-    """JSONL file with one request per line: method, path, headers, body or json or body_file, weight."""
+    """JSONL file in app.working_dir with a request per line: method, path, headers, body, json, weight."""
     check: str | None = None
     """Correct responses: digest, json:PATH, json:PATH=VALUE or MODULE:FUNCTION; null: only the status."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from vbench.clusters.attached.validate import is_discovered
 from vbench.config.cluster_shape import shape_problems, shaped
-from vbench.config.schema import MISSING, Config
+from vbench.config.schema import MISSING, AppConfig, Config
 from vbench.errors import ConfigError
 from vbench.load.pipeline_args import pipeline_args
 from vbench.run.overrides import expand_home
@@ -58,7 +59,19 @@ def _with_home_expanded(config: Config) -> Config:
         video = replace(video, path=expand_home("video.path", video.path))
     if model.weights != MISSING:
         model = replace(model, weights=expand_home("model.weights", model.weights))
-    return replace(config, outputs=expand_home("outputs", config.outputs), video=video, model=model)
+    outputs = expand_home("outputs", config.outputs)
+    return replace(config, outputs=outputs, video=video, model=model, app=_app(config.app))
+
+
+def _app(app: AppConfig | None) -> AppConfig | None:
+    """With the home folder written out, and the file of requests looked for in the application's folder."""
+    if app is None:
+        return None
+    folder = expand_home("app.working_dir", app.working_dir)
+    requests = app.requests
+    if requests is not None:
+        requests = str(Path(folder) / expand_home("app.requests", requests))
+    return replace(app, working_dir=folder, requests=requests)
 
 
 def misshapen(node: Any, prefix: str = "") -> Iterator[str]:
