@@ -17,6 +17,8 @@ from vbench.validity import rule_bounds, rules
 
 WHAT_SHOULD_RUN = (
     "mode",
+    "workload",
+    "app.check",
     "model.*",
     "pipeline.*",
     "video.scene.fps",
@@ -59,6 +61,12 @@ class Reads:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._part)
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    def __bool__(self) -> bool:
+        return is_dataclass(self._part) or bool(self._part)
 
     def keys(self) -> Any:
         return self._part.keys()

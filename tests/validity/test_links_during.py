@@ -76,7 +76,7 @@ def rules(
     nodes: list[NodeSample] | None = None, network: Any = NETWORK, lines: Any = None, load_report: Any = None
 ) -> dict[str, Rule]:
     measured = Measurements(nodes=samples() if nodes is None else nodes, spans=lines or spans())
-    judged = judge(load_report or parts.load_report(), network, measured)
+    judged = judge(parts.config(), load_report or parts.load_report(), network, measured)
     return {rule.name: rule for rule in judged}
 
 
