@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vbench.cli.manifests.groups import head_and_workers
 from vbench.clusters.attached.discovery import changes, describe
 from vbench.clusters.attached.graph_placement import place
 from vbench.clusters.attached.node_matching import ClusterNode, match
 from vbench.clusters.attached.roles import assign
 from vbench.config.schema import Config, NodeConfig
-from vbench.errors import InputError
+from vbench.errors import ConfigError, InputError
 from vbench.run.compose import compose_configs
+from vbench.run.session import run
 from vbench.run.validate import problems
 
 ADDRESS = "http://h:8265"
@@ -202,3 +204,32 @@ def test_a_changed_cluster_is_noticed_and_a_store_rounded_up_is_not() -> None:
     other = {name: node for name, node in before.items() if name != "chunk2"}
     other["decode"] = replace(before["decode"], cpus=32)
     assert changes(before, other) == ["chunk2 is gone", "decode has cpus=32 instead of 64"]
+
+
+def test_a_configuration_is_shown_without_asking_the_cluster(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["cluster=attached", "cluster.address=http://127.0.0.1:9", "--cfg", "job"]) == 0
+    assert "nodes: {}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        (("cluster.nodes.gpu.cpus=48",), ["head", "gpu", "chunk1", "chunk2", "decode"]),
+        (
+            ("~cluster.nodes.chunk2", "cluster.deployments.service.replicas=1"),
+            ["head", "gpu", "chunk1", "decode"],
+        ),
+        (("+cluster.nodes.gpu.resources.a=1",), ["head", "gpu", "chunk1", "chunk2", "decode"]),
+    ],
+)
+def test_a_command_line_that_names_nodes_starts_from_the_published_ones(
+    overrides: tuple[str, ...], names: list[str]
+) -> None:
+    (config,) = compose_configs(["cluster=attached", *overrides], multirun=False)
+    assert (config.cluster.name, list(config.cluster.nodes)) == ("attached", names)
+
+
+def test_manifests_need_nodes() -> None:
+    (config,) = compose_configs(["cluster=attached"], multirun=False)
+    with pytest.raises(ConfigError, match=r"cluster=attached describes no nodes.*choose cluster=aws"):
+        head_and_workers(config.cluster)

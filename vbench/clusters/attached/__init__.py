@@ -1,6 +1,7 @@
 """``cluster=attached``: a Ray cluster that someone else started, on other machines.
 
-    trial --- check, start ---> api (its API server: version, nodes) ---> node_matching (nodes to names)
+    session --- api (its API server: version, nodes) ---> discovery (names) ---> roles ---> graph_placement
+    trial --- check, start ---> api ---> node_matching (nodes to names)
       |
       +-- load step: submit -- package, job --> Jobs API --> vbench.load.ray_job.entrypoint, on the head
                      submit <-- log: events and the record's files --+
