@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from vbench.clusters.attached.validate import is_discovered
 from vbench.config.schema import ClusterConfig, Config, NodeConfig
 from vbench.config.sizing import deployments, replicas
+from vbench.config.workload import VIDEO, workload_of
 from vbench.errors import ConfigError, InputError
 from vbench.load.pipeline_args import pipeline_args
 from vbench.run.compose import Arm, Composition
@@ -32,7 +33,7 @@ def with_nodes(composition: Composition, before: Iterable[Config] = ()) -> Compo
     found = [_found(arm.config) if is_discovered(arm.config.cluster) else None for arm in composition.arms]
     stores = [nodes for nodes in found if nodes] + [config.cluster.nodes for config in before]
     arms = [
-        arm if nodes is None else _placed(arm, _with_common_stores(nodes, stores))
+        arm if nodes is None else placed_on(arm, _with_common_stores(nodes, stores))
         for arm, nodes in zip(composition.arms, found, strict=True)
     ]
     return replace(composition, arms=arms)
@@ -60,7 +61,8 @@ def _shape(nodes: Mapping[str, NodeConfig]) -> str:
     return json.dumps({name: asdict(replace(node, object_store_mb=0)) for name, node in nodes.items()})
 
 
-def _placed(arm: Arm, nodes: dict[str, NodeConfig]) -> Arm:
+def placed_on(arm: Arm, nodes: dict[str, NodeConfig]) -> DiscoveredArm:
+    """The arm on these nodes; InputError or ConfigError if what it deploys has no place there."""
     from vbench.clusters.attached.graph_placement import place
 
     keys = {line.lstrip("+").partition("=")[0] for line in arm.overrides}
@@ -68,10 +70,12 @@ def _placed(arm: Arm, nodes: dict[str, NodeConfig]) -> Arm:
     config = replace(arm.config, cluster=cluster)
     if wrong := list(node_problems(config)):
         raise ConfigError(" ".join(wrong))
-    config = replace(config, cluster=replace(cluster, deployments=place(config, keys)))
+    if workload_of(config) == VIDEO:
+        config = replace(config, cluster=replace(cluster, deployments=place(config, keys)))
     if wrong := problems(config):
         raise ConfigError(" ".join(wrong))
-    pipeline_args(config)
+    if workload_of(config) == VIDEO:
+        pipeline_args(config)
     return DiscoveredArm(overrides=arm.overrides, config=config, composed=arm.composed, levels=arm.levels)
 
 
@@ -89,9 +93,11 @@ def check_unchanged(arm: Arm) -> None:
 
 
 def describe_placement(config: Config) -> str:
-    """One line: the nodes, and what runs where."""
+    """One line: the nodes, and what of the video service runs where."""
     cluster = config.cluster
     nodes = ", ".join(f"{name} ({_size(node)})" for name, node in cluster.nodes.items())
+    if workload_of(config) != VIDEO:
+        return f"nodes found: {nodes}"
     stages = [
         f"{replicas(cluster, name)} {name} on {', '.join(part.nodes or _anywhere(cluster))}"
         for name, part in deployments(cluster).items()

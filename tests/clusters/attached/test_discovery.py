@@ -13,7 +13,8 @@ from vbench.clusters.attached.node_matching import ClusterNode, match
 from vbench.clusters.attached.roles import assign
 from vbench.config.schema import Config, NodeConfig
 from vbench.errors import ConfigError, InputError
-from vbench.run.compose import compose_configs
+from vbench.run.compose import compose_configs, compose_trials
+from vbench.run.discovered_nodes import describe_placement, placed_on
 from vbench.run.session import run
 from vbench.run.validate import problems
 
@@ -233,3 +234,20 @@ def test_manifests_need_nodes() -> None:
     (config,) = compose_configs(["cluster=attached"], multirun=False)
     with pytest.raises(ConfigError, match=r"cluster=attached describes no nodes.*choose cluster=aws"):
         head_and_workers(config.cluster)
+
+
+def test_what_was_found_is_said_in_one_line() -> None:
+    assert describe_placement(placed(PLAIN)) == (
+        "nodes found: head (4 CPU), node1 (4 CPU), node2 (4 CPU); placed: 1 service on node1; 4 decoder on"
+        " node1; 1 inference on node2"
+    )
+
+
+def test_transfers_need_no_place_for_a_model() -> None:
+    """Only the nodes count: an arm of another workload is not refused for what it does not deploy."""
+    alive = [ray_node(1, head=True), ray_node(2, chunk_only=1), ray_node(3, decode_only=1)]
+    arm = compose_trials(["cluster=attached", "load=transfer"], multirun=False).arms[0]
+    config = placed_on(arm, describe(alive, ADDRESS)).config
+    assert describe_placement(config) == (
+        "nodes found: head (4 CPU), chunk (4 CPU, chunk_only), decode (4 CPU, decode_only)"
+    )
