@@ -51,7 +51,7 @@ def test_the_example_is_measured_in_its_own_folder_and_its_responses_are_checked
     assert "infer_compute_s" not in trial.metrics
     rules = {rule.name: rule.observed for rule in trial.rules}
     assert rules["responses are correct"] == "8 responses checked by app.check=json:sum, 0 wrong"
-    assert "every request is due when another is answered" in rules or len(rules) >= 10
+    assert len(rules) >= 10
 
     status, output = workplace.run("workload=app", "app.import_path=grph:build", *SHORT)
     assert status == 2

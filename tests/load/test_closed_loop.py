@@ -36,6 +36,15 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
+    def do_GET(self) -> None:
+        """A stream of which the second half comes when the barrier lets it through."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"5\r\nfirst\r\n")
+        self.barrier.wait(20)
+        self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -87,6 +96,21 @@ def test_an_error_status_is_kept_with_its_body(server: ThreadingHTTPServer) -> N
     Handler.status = 422
     (outcome,) = loop(server, requests_count=1, concurrency=1)
     assert (outcome.status, outcome.body, outcome.error) == (422, b'{"detail": "no"}', None)
+
+
+def test_the_first_byte_of_a_stream_is_not_its_last(server: ThreadingHTTPServer) -> None:
+    """Two streams wait for each other in their middle."""
+    Handler.barrier = threading.Barrier(2)
+    outcomes = closed_loop(
+        f"http://127.0.0.1:{server.server_port}",
+        lambda _: HttpRequest(method="GET", path="/"),
+        requests_count=2,
+        concurrency=2,
+        timeout_s=20,
+        answered=lambda _: None,
+    )
+    assert [one.body for one in outcomes] == [b"firstlast"] * 2
+    assert all(one.first_byte_s is not None and one.first_byte_s < one.done_s for one in outcomes)
 
 
 def test_after_the_first_failure_none_is_sent_any_more(server: ThreadingHTTPServer) -> None:
