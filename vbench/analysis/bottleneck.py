@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vbench.analysis.arms import connections
-from vbench.config.workload import TRANSFERS, workload_of_plain
+from vbench.config.workload import APP, TRANSFERS, workload_of_plain
 from vbench.record.bottleneck import RESOURCES, Bottleneck, Resource, ResourceTime
 from vbench.record.link_caps import LinkCaps
 from vbench.record.measurements import Measurements, read_measurements
 from vbench.record.network import Link, Network
+from vbench.record.nic_bytes import nic_bytes
 from vbench.record.requests import SpanLine
 from vbench.record.samples import MachineSample
 from vbench.record.transfers import bytes_by_route
@@ -95,7 +96,10 @@ def _covered_s(spans: Sequence[SpanLine]) -> float:
 
 def _links(trial: Trial, measured: Measurements) -> Iterator[ResourceTime]:
     """Bytes that had to cross, each once, over the caps of connections (per pair of nodes) and NICs (per node
-    and direction); nothing if no link is shaped."""
+    and direction); nothing if no link is shaped.
+
+    What had to cross in an application is not known: of it, what the NICs moved counts, and no connection.
+    """
     if trial.network is None:
         return
     links = _mean_links(trial.network, measured)
@@ -114,9 +118,12 @@ def _links(trial: Trial, measured: Measurements) -> Iterator[ResourceTime]:
             ),
             busy_s=_seconds(nbytes, count * flow_mbps),
         )
+    moved = nic_bytes(measured.nodes) if workload_of_plain(trial.config) == APP else {}
     for node, link in links.items():
         sent = sum(nbytes for (sender, _), nbytes in routes.items() if sender == node)
         received = sum(nbytes for (_, receiver), nbytes in routes.items() if receiver == node)
+        if node in moved:
+            sent, received = moved[node].sent, moved[node].received
         for nbytes, what in ((sent, "sends"), (received, "receives")):
             if nbytes:
                 yield ResourceTime(

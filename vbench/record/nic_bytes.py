@@ -1,12 +1,21 @@
-"""What the nodes' NICs sent while requests were measured."""
+"""What the nodes' NICs sent and received while requests were measured."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vbench.record.samples import NodeSample
 
 
-def sent_bytes(samples: Sequence[NodeSample]) -> dict[str, int]:
-    """Node -> bytes that its NIC sent between its first and last sample; empty for a single node."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicBytes:
+    """Bytes through one node's NIC, headers included."""
+
+    sent: int
+    received: int
+
+
+def nic_bytes(samples: Sequence[NodeSample]) -> dict[str, NicBytes]:
+    """Node -> bytes between its first and last sample; empty for a single node."""
     first: dict[str, NodeSample] = {}
     last: dict[str, NodeSample] = {}
     for sample in samples:
@@ -14,4 +23,10 @@ def sent_bytes(samples: Sequence[NodeSample]) -> dict[str, int]:
         last[sample.node] = sample
     if len(first) < 2:
         return {}
-    return {name: last[name].nic_sent_bytes - first[name].nic_sent_bytes for name in first}
+    return {
+        name: NicBytes(
+            sent=last[name].nic_sent_bytes - before.nic_sent_bytes,
+            received=last[name].nic_received_bytes - before.nic_received_bytes,
+        )
+        for name, before in first.items()
+    }

@@ -7,7 +7,7 @@ from vbench.config.workload import APP, VIDEO, workload_of
 from vbench.record.condition_owners import HARNESS, LOAD
 from vbench.record.cpu_by_role import AGENTS, CONTROLLER, GCS, PROXY, RAYLET, WORKERS, used_by_role
 from vbench.record.measurements import Measurements
-from vbench.record.nic_bytes import sent_bytes
+from vbench.record.nic_bytes import nic_bytes
 from vbench.record.trial import Rule
 from vbench.validity.catalog.machine import HARNESS_IS_CHEAP
 
@@ -79,5 +79,7 @@ def judge(config: Config, measured: Measurements) -> Iterator[Rule]:
 def _moved_bytes(config: Config, measured: Measurements) -> int:
     """Bytes that had to move between nodes; for an application, of which that is not known, those sent."""
     return (
-        sum(sent_bytes(measured.nodes).values()) if workload_of(config) == APP else measured.transferred_bytes
+        sum(one.sent for one in nic_bytes(measured.nodes).values())
+        if workload_of(config) == APP
+        else measured.transferred_bytes
     )
