@@ -30,7 +30,7 @@ def test_every_study_has_its_line_and_its_command() -> None:
 
 
 def test_the_fields_are_those_of_the_configuration() -> None:
-    composed = config()
+    composed = config("workload=app", "app.import_path=main:app")
     for key, _ in fields():
         plain = key.replace("NAME", "head").replace("deployments.*.", "deployments.api.").removesuffix(".*")
         value_at(composed, plain)
