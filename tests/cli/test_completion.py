@@ -37,7 +37,7 @@ def printed(folder: Path, script: str, **environment: str) -> str:
     ("line", "offered"),
     [
         ("vbench runt", {"runtime=", "runtime."}),
-        ("vbench runtime=", {"runtime=anyscale", "runtime=oss", "runtime=single"}),
+        ("vbench tracking=", {"tracking=off", "tracking=sqlite"}),
         ("vbench mode=combined load.req", {"load.requests="}),
         ("vbench run mode=c", {"mode=chunked", "mode=combined"}),
         ("vbench +experiments=aa", {"+experiments=aa"}),

@@ -64,11 +64,12 @@ def text(config_dir: str | None = None) -> str:
     parts += [f"  {study:<22} {comment(file)}" for study, file in files.studies().items()]
     parts.append("\nGroups: GROUP=OPTION (the first listed is the default)\n")
     defaults = default_options()
+    width = max(12, *(len(option) for options in groups.values() for option in options))
     for group, options in groups.items():
         parts.append(f"  {group}")
         default = defaults.get(group)
         for option in sorted(options, key=lambda option: (option != default, option)):
-            parts.append(f"    {option:<12} {comment(options[option])}")
+            parts.append(f"    {option:<{width}} {comment(options[option])}")
     parts.append("\nFields: KEY=VALUE\n")
     parts += [f"  {key:<50} {line}" for key, line in fields()]
     return "\n".join(parts) + "\n"
