@@ -64,6 +64,12 @@ def test_setting_types(name: str, value: str, kind: Kind, is_read: bool) -> None
     assert (setting.kind, setting.is_read) == (kind, is_read)
 
 
+def test_pull_timeout() -> None:
+    setting = native_setting(installed_folder(), object_manager.PULL_TIMEOUT_VARIABLE, "5000")
+    assert setting is not None
+    assert (setting.kind, setting.is_read) == (Kind.NUMBER, True)
+
+
 def test_a_setting_of_python_alone_has_no_native_type() -> None:
     assert native_setting(installed_folder(), "RAY_SERVE_FREEZE_GC_ON_STARTUP", "1") is None
 

@@ -10,12 +10,13 @@ import pytest
 from tests.support import records
 from tests.validity import parts
 from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
+from vbench.ray_internals.object_manager import PULL_TIMEOUT_S, PULL_TIMEOUT_VARIABLE
 from vbench.record.measurements import Measurements
 from vbench.record.network import LinkCheck, LinkSample
 from vbench.record.requests import SpanLine
 from vbench.record.samples import NodeSample
 from vbench.record.trial import Rule
-from vbench.validity.links_during import OVERHEAD, PULL_TIMEOUT_S, judge
+from vbench.validity.links_during import OVERHEAD, judge
 
 NIC_MBPS, FLOW_MBPS = 80.0, 20.0
 FLOW_BYTES = int(FLOW_MBPS / 8e-6)
@@ -174,6 +175,13 @@ def test_what_ray_repeats_after_ten_seconds_is_its_own() -> None:
     nodes = samples(extra=FLOW_BYTES)
     assert SENT in broken(nodes=nodes, lines=spans(took_s=9.9))
     assert SENT not in broken(nodes=nodes, lines=spans(took_s=10.1))
+
+
+def test_an_arm_may_set_after_how_long_ray_repeats() -> None:
+    sooner = replace(parts.load_report(), flags_requested={PULL_TIMEOUT_VARIABLE: "1000"})
+    nodes = samples(extra=FLOW_BYTES)
+    assert SENT in broken(nodes=nodes, lines=spans(took_s=0.9), load_report=sooner)
+    assert SENT not in broken(nodes=nodes, lines=spans(took_s=1.1), load_report=sooner)
 
 
 def test_bytes_on_a_node_that_needed_none_are_found() -> None:

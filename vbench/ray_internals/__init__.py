@@ -15,6 +15,7 @@ connection_flags           the setting that is measured                    none
 default_connections        expected count if no flag is set                none
 chunk_bytes                traffic that opens all connections              none
 spilling_threshold         how much of a store frames may fill             none
+pull_timeout               bytes that a node may send twice                none
 
 node.py
 node_variables             short shutdown, all log lines, GPUs unhidden    none

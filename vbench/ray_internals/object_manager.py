@@ -12,5 +12,10 @@ CHUNK_BYTES = 5 * 2**20
 """``object_manager_default_chunk_size``: objects are sent in chunks, each over the next connection in turn.
 A connection opens with the first chunk that is sent over it."""
 
+PULL_TIMEOUT_VARIABLE = "RAY_object_manager_pull_timeout_ms"
+PULL_TIMEOUT_S = 10.0
+"""An object that has not come within this time is asked for again, and all of it is sent again; later repeats
+wait longer. The variable sets another time."""
+
 SPILLING_THRESHOLD = 0.8
 """``object_spilling_threshold``: above this share of its object store a node writes objects to disk."""

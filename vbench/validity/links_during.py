@@ -6,6 +6,7 @@ from itertools import pairwise
 from vbench.clusters.emulated.topology import DATA_CLASSES, OTHER_CLASSES
 from vbench.config.schema import Config
 from vbench.config.workload import APP, workload_of
+from vbench.ray_internals.object_manager import PULL_TIMEOUT_S, PULL_TIMEOUT_VARIABLE
 from vbench.record.link_caps import LinkCaps
 from vbench.record.link_use import CHATTER_MBPS, PEAK_S
 from vbench.record.load_report import LoadReport
@@ -25,10 +26,6 @@ READ_TOLERANCE = 0.01
 
 AFTER_TOLERANCE = 0.25
 """The check after the trial is short; what was changed on purpose is off by more."""
-
-PULL_TIMEOUT_S = 10.0
-"""Ray asks again for an object that has not come within this time, and sends all of it again
-(``object_manager_pull_timeout_ms``); later repeats wait longer, so this bounds their number."""
 
 OVERHEAD = 0.15
 """Share of the bytes that had to move: headers, acknowledgements, and pieces that Ray repeats when a buffer
@@ -231,6 +228,7 @@ def _full_times(caps: LinkCaps, series: Series) -> list[tuple[float, float]]:
 def _explained(
     links: Sequence[Link], series: Series, load_report: LoadReport, pulls: Sequence[Transfer]
 ) -> Rule:
+    timeout_s = _pull_timeout_s(load_report.flags_requested)
     shares = []
     for link in links:
         samples = series.get(link.node, ())
@@ -244,7 +242,9 @@ def _explained(
             ("received", last.nic_received_bytes - first.nic_received_bytes, "receiver"),
         ):
             needed = sum(one.bytes for one in pulls if getattr(one, own) == link.node)
-            once = sum(one.bytes * (1 + _repeats(one)) for one in pulls if getattr(one, own) == link.node)
+            once = sum(
+                one.bytes * (1 + _repeats(one, timeout_s)) for one in pulls if getattr(one, own) == link.node
+            )
             acknowledged = sum(one.bytes for one in pulls if getattr(one, own) != link.node) * 0.03
             allowed = once * (1 + OVERHEAD) + acknowledged + chatter
             shares.append((actual / allowed, f"{link.node} {way}", actual, allowed, needed))
@@ -254,16 +254,22 @@ def _explained(
         observed=(
             f"{where} {actual / 1e6:.1f} MB, of which {needed / 1e6:.1f} MB had to move; limit"
             f" {allowed / 1e6:.1f} MB, with headers, Ray's background traffic, and its repeats of pulls of"
-            f" more than {PULL_TIMEOUT_S:g} s"
+            f" more than {timeout_s:g} s"
             if shares
             else "there are fewer than two samples of each node"
         ),
     )
 
 
-def _repeats(one: Transfer) -> int:
-    """How often Ray may have repeated an object, by the duration of its transfer."""
-    return int(max(0.0, one.took_s) // PULL_TIMEOUT_S)
+def _repeats(one: Transfer, timeout_s: float) -> int:
+    """How often Ray may have repeated an object, by the duration of its transfer; an upper bound."""
+    return int(max(0.0, one.took_s) // timeout_s)
+
+
+def _pull_timeout_s(variables: Mapping[str, str]) -> float:
+    """After how long Ray asks for an object again, with the variables of an arm."""
+    given = variables.get(PULL_TIMEOUT_VARIABLE)
+    return PULL_TIMEOUT_S if given is None else float(given) / 1000
 
 
 def _after(network: Network) -> Rule:

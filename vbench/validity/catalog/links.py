@@ -72,7 +72,8 @@ NOTHING_ELSE = RuleDefinition(
     name="nothing else used the links",
     meaning=(
         "No node sent or received more than these together: the bytes that had to move, Ray's repeats of"
-        " pulls of more than 10 s, 15% for headers, and Ray's background traffic."
+        " pulls of more than 10 s (or of what the arm sets as Ray's pull timeout), 15% for headers, and Ray's"
+        " background traffic."
     ),
     remedy="stop what else uses the cluster's links (another job, another driver) and run the trial again",
 )
