@@ -95,7 +95,7 @@ def test_one_cluster_of_a_name_at_a_time(workplace: Workplace, monkeypatch: pyte
     monkeypatch.setattr("tempfile.tempdir", str(workplace.temp))
     with state.claimed("one") as (folder, _):
         assert state.names() == ["one"]
-        with pytest.raises(InputError, match="the cluster 'one' is there already"), state.claimed("one"):
+        with pytest.raises(InputError, match="the cluster 'one' is already there"), state.claimed("one"):
             pass
         with state.claimed("two"):
             assert state.names() == ["one", "two"]

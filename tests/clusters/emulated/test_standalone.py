@@ -61,7 +61,7 @@ def test_any_ray_program_runs_on_it_until_it_is_down(stopped_in_the_end: Workpla
         _dashboard_asks_for_the_token(workplace, shown)
         status, output = workplace.run("cluster", "up", *TWO_HOSTS)
         assert status == 2
-        assert "the cluster 'default' is there already" in output
+        assert "the cluster 'default' is already there" in output
         assert workplace.run("cluster", "down") == (0, "cluster 'default' is down\n")
         assert workplace.left() == []
     assert machine.left() == []

@@ -118,7 +118,7 @@ def claimed(name: str) -> Iterator[tuple[Path, int]]:
 def already_there(name: str) -> InputError:
     """The error for a name that is taken."""
     return InputError(
-        f"the cluster '{name}' is there already: stop it with 'vbench cluster down{option(name)}', or give"
+        f"the cluster '{name}' is already there: stop it with 'vbench cluster down{option(name)}', or give"
         " this one another name with --name"
     )
 
