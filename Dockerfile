@@ -43,6 +43,33 @@ FROM base AS runtime-anyscale
 ENV RAY_experimental_object_manager_enable_multiple_connections=1 \
     RAY_object_manager_client_connection_num=15
 
+FROM base AS runtime-bytes_in_flight_64mb
+ENV RAY_object_manager_max_bytes_in_flight=64000000
+
+FROM base AS runtime-chunk_1mib
+ENV RAY_object_manager_default_chunk_size=1048576
+
+FROM base AS runtime-grpc_handles
+ENV RAY_SERVE_USE_GRPC_BY_DEFAULT=1 \
+    RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH=2147483647
+
+FROM base AS runtime-one_event_loop
+ENV RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD=0 \
+    RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP=0
+
+FROM base AS runtime-one_transfer_thread
+ENV RAY_object_manager_rpc_threads_num=1
+
+FROM base AS runtime-pull_timeout_1s
+ENV RAY_object_manager_pull_timeout_ms=1000
+
+FROM base AS runtime-throughput_optimized
+ENV RAY_SERVE_THROUGHPUT_OPTIMIZED=1 \
+    RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH=2147483647
+
+FROM base AS runtime-unfrozen_gc
+ENV RAY_SERVE_FREEZE_GC_ON_STARTUP=0
+
 # hadolint ignore=DL3006
 FROM runtime-${RUNTIME} AS final
 USER 1000

@@ -386,9 +386,9 @@ def test_server_version(cluster: Cluster) -> None:
 @pytest.mark.slow
 def test_address_variables(cluster: Cluster) -> None:
     nowhere = "http://127.0.0.1:1"
-    with environment(**dict.fromkeys(api_server.ADDRESS_VARIABLES, nowhere)):
+    with environment(**dict.fromkeys(node.ADDRESS_VARIABLES, nowhere)):
         assert _client(cluster).ray_version == ray.__version__
-        assert [os.environ[name] for name in api_server.ADDRESS_VARIABLES] == [nowhere] * 2
+        assert [os.environ[name] for name in node.ADDRESS_VARIABLES] == [nowhere] * 2
 
 
 @pytest.mark.slow

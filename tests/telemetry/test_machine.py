@@ -77,12 +77,14 @@ def test_the_others_are_named_by_who_used_most() -> None:
         line = procfs.stat(foreign)
         assert line is not None
         # Another test's program may use more for a while, but not from the beginning to the end of each look.
-        for used_s in (3.0, 6.0, 9.0):
-            until_used(foreign, used_s)
-            if (most := watch.sample().foreign) == line.name:
-                break
-        assert most == line.name
-        idle.kill()
+        try:
+            for used_s in (3.0, 6.0, 9.0):
+                until_used(foreign, used_s)
+                if (most := watch.sample().foreign) == line.name:
+                    break
+            assert most == line.name
+        finally:
+            idle.kill()
 
 
 def test_a_name_that_is_no_text_disturbs_nothing() -> None:

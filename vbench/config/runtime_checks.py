@@ -12,8 +12,7 @@ from vbench.config.runtime_env import FLAGS, MOST_CONNECTIONS, RuntimeFlagError,
 from vbench.config.schema import RuntimeConfig
 from vbench.errors import InputError
 from vbench.pipeline import request_count
-from vbench.ray_internals.api_server import ADDRESS_VARIABLES
-from vbench.ray_internals.node import AUTHENTICATION, NODE_VARIABLES
+from vbench.ray_internals.node import ADDRESS_VARIABLES, AUTHENTICATION, NODE_VARIABLES
 from vbench.ray_internals.object_manager import COUNT_VARIABLE
 from vbench.ray_internals.settings import (
     PREFIX,

@@ -10,8 +10,7 @@ from ray.job_submission import JobSubmissionClient
 from ray.util.state import StateApiClient
 from ray.util.state.common import ListApiOptions, StateResource
 
-ADDRESS_VARIABLES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
-"""Environment variables that overrule the address which a client is given."""
+from vbench.ray_internals.node import ADDRESS_VARIABLES
 
 DIRECT: Mapping[str, str] = {"http": "", "https": ""}
 """For ``requests``' ``proxies``: none, whatever the environment says."""

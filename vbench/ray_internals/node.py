@@ -15,6 +15,9 @@ the end, and GPUs that stay visible to tasks that ask for none."""
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Variables by which a process authenticates itself to a cluster."""
 
+ADDRESS_VARIABLES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+"""Environment variables that overrule the address which a client is given."""
+
 SET_BY_RAY = frozenset({"RAY_CLIENT_MODE", "RAY_JOB_ID", "RAY_NODE_ID", "RAY_RAYLET_PID"})
 """Variables that Ray sets for itself in a process that uses it, which what that process starts inherits."""
 

@@ -13,7 +13,7 @@ from vbench.cli.manifests.kuberay import USER_ID
 from vbench.cli.manifests.serve import IMPORT_PATH
 from vbench.config.checkout import ROOT
 from vbench.config.option_files import OptionFiles
-from vbench.config.runtime_env import flag_variables
+from vbench.config.runtime_env import variables_of
 from vbench.pipeline import front
 from vbench.pipeline.config import PipelineArgs
 from vbench.run.compose import compose_configs
@@ -52,7 +52,7 @@ def test_an_image_has_its_runtimes_flags_and_no_others(runtime: str) -> None:
     assert steps[0] == ("FROM", f"base AS runtime-{runtime}")
     given = [shlex.split(value) for kind, value in steps if kind == "ENV"]
     flags = dict(pair.split("=", 1) for pairs in given for pair in pairs)
-    assert flags == flag_variables(config.runtime.connections)
+    assert flags == variables_of(config.runtime)
 
 
 def test_no_other_stage_has_a_flag() -> None:
