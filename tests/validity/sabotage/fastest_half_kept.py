@@ -7,12 +7,12 @@ from typing import Any
 def change(drive: Any) -> None:
     honest = drive.closed_loop
 
-    def closed_loop(url: str, body: Any, *, requests_count: int, **options: Any) -> Any:
-        sent = honest(url, body, requests_count=2 * requests_count, **options)
+    def closed_loop(url: str, request_of: Any, *, requests_count: int, **options: Any) -> Any:
+        sent = honest(url, request_of, requests_count=2 * requests_count, **options)
         left = sorted(sent, key=lambda one: one.done_s - one.sent_s)
         kept = []
         for index in range(requests_count):
-            fastest = next(one for one in left if body(one.index) == body(index))
+            fastest = next(one for one in left if request_of(one.index) == request_of(index))
             left.remove(fastest)
             kept.append(replace(fastest, index=index))
         return kept

@@ -40,7 +40,7 @@ def change(drive: Any) -> None:
         with requests.Session() as session:
             session.trust_env = False
             for index in range(1 + len(clip.variants)):
-                body = drive._body(videos, index)
+                body = drive._request(videos, index).json
                 answer = session.post(f"{url}/v1/videos:process", json=body, timeout=60).json()
                 for replica in answer["replicas"]:
                     replica["deployment_id"] = "of another trial"
