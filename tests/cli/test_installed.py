@@ -96,7 +96,7 @@ def test_a_trial_in_an_empty_folder_is_valid(installed: Installed) -> None:
     assert status == 0, output
     trial = read_trial(folder / "trial")
     assert trial.valid
-    assert trial.config["runtime"] == {"name": "two", "connections": 2, "image": None}
+    assert (trial.config["runtime"]["name"], trial.config["runtime"]["connections"]) == ("two", 2)
     environment = trial.environment
     assert (environment["git_revision"], environment["git_clean"]) == (None, None)
     assert environment["code"], "the files of the package stand for its revision"
@@ -110,7 +110,8 @@ def test_its_commands_answer_without_a_checkout(installed: Installed) -> None:
     assert status == 0
     assert "  anyscale_vs_oss " in page
     status, shown = installed.run("vbench", "--cfg", "job", "runtime=anyscale", "--package", "runtime")
-    assert (status, shown) == (0, "# @package runtime\nname: anyscale\nconnections: 15\nimage: null\n")
+    assert status == 0
+    assert shown.startswith("# @package runtime\nname: anyscale\nconnections: 15\n")
     status, shown = installed.run("vbench", "--cfg", "job", "+experiments=aa", "--package", "blocks")
     assert status == 0
     assert shown.endswith("\n5\n")

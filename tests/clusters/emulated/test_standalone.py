@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ def executed(workplace: Workplace, host: str, *command: str) -> tuple[int, str]:
 
 
 def _streams_and_exit_status_are_passed_on(workplace: Workplace) -> None:
-    command = ["python", "-m", "vbench", "cluster", "exec", "gpu", "--", "sh", "-c"]
+    command = [sys.executable, "-m", "vbench", "cluster", "exec", "gpu", "--", "sh", "-c"]
     done = subprocess.run(
         [*command, "cat; echo error >&2; ps -e | wc -l >&2; exit 7"],
         cwd=workplace.folder,
