@@ -1,6 +1,7 @@
 """Emulated clusters in tests: small settings, whose processes are whose, and what the machine has of them."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,16 +134,23 @@ class Machine:
             namespaces_of([os.getpid()]),
         )
 
-    def left(self, namespaces: set[str] | None = None) -> list[str]:
+    def left(self, namespaces: set[str] | None = None, members: Collection[int] | None = None) -> list[str]:
         """What is there now and was not then, and which of ``namespaces`` still have somebody in them; waits
-        for what is just ending."""
+        for what is just ending.
+
+        ``members``: the processes that may be in them; all by default. The kernel gives the number of a
+        namespace that has ended to the next, which may be another test's.
+        """
         found: list[str] = []
+
+        def here() -> list[int]:
+            return [pid for pid in procfs.pids() if members is None or pid in members]
 
         def look() -> bool:
             now = Machine.now()
             found[:] = [line for line in now.mounts if line not in self.mounts]
             found.extend(sorted(now.shared_memory - self.shared_memory))
-            found.extend(sorted((namespaces or set()) & namespaces_of(list(procfs.pids())) - self.namespaces))
+            found.extend(sorted((namespaces or set()) & namespaces_of(here()) - self.namespaces))
             return not found
 
         came_true(look, 15)

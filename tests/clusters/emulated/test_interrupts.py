@@ -187,9 +187,10 @@ def killed(
         pid = PICKS[who](processes(run.pid))
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+        members = list(procfs.pids())
         output += run.communicate(timeout=90)[0]
         assert workplace.left() == []
-        assert machine.left(spaces) == []
+        assert machine.left(spaces, members) == []
     return run.returncode, output
 
 
@@ -200,6 +201,7 @@ def test_ctrl_c_while_the_cluster_comes_up_leaves_nothing(workplace: Workplace, 
         wait_for(run, HEAD)
         spaces = namespaces_of(procfs.process_tree("of no guard", run.pid))
         run.send_signal(signal.SIGINT)
+        members = list(procfs.pids())
         workplace.interrupted(run)
         assert workplace.left() == []
-        assert machine.left(spaces) == []
+        assert machine.left(spaces, members) == []
