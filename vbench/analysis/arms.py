@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vbench.config.leaves import leaves
-from vbench.config.runtime_env import expected_connections, variables
+from vbench.config.runtime_env import recorded_connections
 from vbench.config.workload import APP, TRANSFERS, workload_of_plain
 from vbench.errors import ConfigError, nearest
 from vbench.record.trial import Trial
@@ -200,8 +200,7 @@ def _counted(connections: int) -> str:
 
 def connections(trial: Trial) -> int:
     """Connections from one raylet to each peer, as configured."""
-    runtime = trial.config["runtime"]
-    return expected_connections(variables(runtime.get("connections"), runtime.get("env", {})))
+    return recorded_connections(trial.config["runtime"])
 
 
 def scenario_keys(trials: Sequence[Trial], swept: Sequence[str], compared: Sequence[str]) -> list[str]:

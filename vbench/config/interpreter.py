@@ -75,7 +75,6 @@ imports vbench."""
 class Interpreter:
     """A Python with the packages that an arm runs on."""
 
-    executable: str
     python: str
     """Its version."""
     packages: Mapping[str, str | None]
@@ -120,7 +119,6 @@ def interpreter(executable: str) -> Interpreter:
             f" {' '.join(name.replace('_', '-') for name in said['missing'])}."
         )
     return Interpreter(
-        executable=executable,
         python=said["python"],
         packages=said["packages"],
         ray_folder=Path(said["ray_folder"]),

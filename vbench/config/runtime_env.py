@@ -5,6 +5,7 @@ reaches it that ``vbench.config.runtime_checks`` has not checked.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from vbench.config.schema import RuntimeConfig
 from vbench.ray_internals.object_manager import COUNT_VARIABLE, DEFAULT_CONNECTIONS, ENABLE_VARIABLE
@@ -45,6 +46,11 @@ def variables(connections: int | None, env: Mapping[str, str]) -> dict[str, str]
 def variables_of(runtime: RuntimeConfig) -> dict[str, str]:
     """All variables of a configured runtime."""
     return variables(runtime.connections, runtime.env)
+
+
+def recorded_connections(runtime: Mapping[str, Any]) -> int:
+    """Connections to each peer of a runtime as a record has it; older ones have no ``env``."""
+    return expected_connections(variables(runtime.get("connections"), runtime.get("env", {})))
 
 
 def apply(base: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:

@@ -7,9 +7,8 @@ from vbench.config.app_requests import AppRequest, in_order, read_app_requests
 from vbench.errors import TrialError
 from vbench.load.app_check import ResponseCheck, response_digest
 from vbench.load.application import NAME, code_digest, load_application
-from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop
+from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
 from vbench.load.deploy import deploy_application, exclusive_serve, placement, reserved_port
-from vbench.load.events import progress
 from vbench.load.measurement import Observation
 from vbench.load.spec import LoadSpec
 from vbench.record.load_report import AppReport
@@ -64,13 +63,6 @@ def drive(job: LoadSpec) -> None:
 def _loop(job: LoadSpec, url: str, sent: Sequence[AppRequest], phase: str) -> list[Outcome]:
     if not sent:
         return []
-    done: list[float] = []
-    progress(phase, 0, len(sent))
-
-    def answered(outcome: Outcome) -> None:
-        done.append(outcome.done_s - outcome.scheduled_s)
-        progress(phase, len(done), len(sent), f"mean {sum(done) / len(done):.2f} s")
-
     requests = [
         HttpRequest(method=one.method, path=one.path, headers=one.headers, body=one.body) for one in sent
     ]
@@ -80,7 +72,7 @@ def _loop(job: LoadSpec, url: str, sent: Sequence[AppRequest], phase: str) -> li
         requests_count=len(sent),
         concurrency=min(job.config.load.concurrency, len(sent)),
         timeout_s=job.config.load.timeout_s,
-        answered=answered,
+        answered=reporting(phase, len(sent)),
     )
 
 

@@ -8,6 +8,8 @@ from queue import Empty, SimpleQueue
 
 import requests
 
+from vbench.load.events import progress
+
 PIECE_BYTES = 10 * 1024
 """Of a response, read at once; of a streamed one a piece is what arrives together, at most this."""
 
@@ -108,6 +110,18 @@ def closed_loop(
         raise broken[0]
     collected = [outcomes.get_nowait() for _ in range(outcomes.qsize())]
     return sorted(collected, key=lambda outcome: outcome.index)
+
+
+def reporting(phase: str, count: int) -> Callable[[Outcome], None]:
+    """What ``answered`` may be: shows how many of ``count`` requests are done, and their mean latency."""
+    done: list[float] = []
+    progress(phase, 0, count)
+
+    def answered(outcome: Outcome) -> None:
+        done.append(outcome.done_s - outcome.scheduled_s)
+        progress(phase, len(done), count, f"mean {sum(done) / len(done):.2f} s")
+
+    return answered
 
 
 def _ask(

@@ -13,9 +13,8 @@ from vbench.config.sizing import deployments
 from vbench.config.sizing import replicas as sized_replicas
 from vbench.errors import TrialError
 from vbench.load.calibrate import compute_first_s
-from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop
+from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
 from vbench.load.deploy import HOST, deploy, exclusive_serve, placement, replicas, reserved_port
-from vbench.load.events import progress
 from vbench.load.measurement import Observation
 from vbench.load.reference import check
 from vbench.load.spec import LoadSpec, read_clip
@@ -184,20 +183,13 @@ def _measure(job: LoadSpec, url: str, videos: Videos) -> list[Outcome]:
 
 
 def _loop(job: LoadSpec, url: str, videos: Videos, count: int, phase: str) -> list[Outcome]:
-    done: list[float] = []
-    progress(phase, 0, count)
-
-    def answered(outcome: Outcome) -> None:
-        done.append(outcome.done_s - outcome.scheduled_s)
-        progress(phase, len(done), count, f"mean {sum(done) / len(done):.2f} s")
-
     return closed_loop(
         url,
         lambda index: _request(videos, index),
         requests_count=count,
         concurrency=min(job.config.load.concurrency, count),
         timeout_s=job.config.load.timeout_s,
-        answered=answered,
+        answered=reporting(phase, count),
     )
 
 

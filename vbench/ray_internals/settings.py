@@ -98,7 +98,7 @@ def known_names(folder: Path) -> frozenset[str]:
 
     SettingsError if they are not to be found there.
     """
-    names = _native_names(folder) | frozenset(_python_names(folder))
+    names = _native_names(folder) | _named_in_python(folder).keys()
     if len(names) < LEAST_NAMES:
         raise SettingsError(f"{folder} names only {len(names)} settings")
     return names
@@ -116,10 +116,15 @@ def _native_names(folder: Path) -> frozenset[str]:
         raise SettingsError(f"{path}: {error.strerror}") from error
 
 
-def _python_names(folder: Path) -> Iterator[str]:
+@lru_cache(maxsize=4)
+def _named_in_python(folder: Path) -> dict[str, list[Path]]:
+    """Name -> the sources that have it as a text."""
+    named: dict[str, list[Path]] = {}
     for path in _sources(folder):
-        for name in re.findall(rb"""["'](RAY_\w{2,98}[A-Za-z0-9])["']""", path.read_bytes()):
-            yield name.decode()
+        names = re.findall(rb"""["'](RAY_\w{2,98}[A-Za-z0-9])["']""", path.read_bytes())
+        for name in dict.fromkeys(names):
+            named.setdefault(name.decode(), []).append(path)
+    return named
 
 
 def _sources(folder: Path) -> Iterator[Path]:
@@ -173,12 +178,8 @@ def _probe(folder: Path, name: str, variables: dict[str, str]) -> str:
 @lru_cache(maxsize=256)
 def python_kind(folder: Path, name: str) -> Kind | None:
     """What Ray's Python makes of a variable, by the function that reads it; None if that is not seen."""
-    for path in _sources(folder):
-        content = path.read_bytes()
-        if name.encode() not in content:
-            continue
-        tree = ast.parse(content)
-        for node in ast.walk(tree):
+    for path in _named_in_python(folder).get(name, ()):
+        for node in ast.walk(ast.parse(path.read_bytes())):
             if (kind := _kind_read(node, name)) is not None:
                 return kind
     return None

@@ -12,7 +12,7 @@ from typing import Any
 from vbench.config.leaves import leaves
 from vbench.config.path_option import IN_A_URL, usable_outputs
 from vbench.config.quoting import shell_quoted
-from vbench.config.runtime_env import expected_connections, variables
+from vbench.config.runtime_env import recorded_connections
 from vbench.errors import TrackingError, first_line
 from vbench.linux.file_lock import locked
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, RecordError, read_requests, read_trial
@@ -215,7 +215,7 @@ class Tracker:
         plain = {
             "mode": trial.config["mode"],
             "runtime": runtime["name"],
-            "connections": expected_connections(variables(runtime["connections"], runtime.get("env", {}))),
+            "connections": recorded_connections(runtime),
             "block": trial.block,
             "config_fingerprint": trial.config_fingerprint,
         }
