@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+from vbench.config.interpreter import executable_of
 from vbench.config.quoting import UNQUOTED
 from vbench.config.runtime_env import apply, variables_of
 from vbench.config.schema import NodeConfig, RuntimeConfig
@@ -46,7 +47,8 @@ def inherited() -> dict[str, str]:
 
 
 def node_environment(runtime: RuntimeConfig, modules: Path | None = None) -> dict[str, str]:
-    """The environment of all processes of a cluster: the runtime's variables, and a token of its own.
+    """The environment of all processes of a cluster: the runtime's variables, a token of its own, and the
+    programs of the Python that starts Ray first on ``PATH``: a job runs as ``python ...``, which must have Ray.
 
     ``modules``: a folder that Python also imports from, put before those of the user's environment.
 
@@ -56,6 +58,8 @@ def node_environment(runtime: RuntimeConfig, modules: Path | None = None) -> dic
     """
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     base = inherited()
+    programs = Path(executable_of(runtime)).absolute().parent
+    base["PATH"] = os.pathsep.join((str(programs), base.get("PATH", os.defpath)))
     if modules is not None:
         base["PYTHONPATH"] = os.pathsep.join(filter(None, (str(modules), base.get("PYTHONPATH"))))
     return apply(base, variables_of(runtime)) | RAY_ENV | token

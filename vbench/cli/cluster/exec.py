@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from vbench.cli.cluster.command import parser_of
 from vbench.clusters.emulated import state
@@ -55,6 +54,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def environment(cluster: state.ClusterState) -> Mapping[str, str]:
-    """This process's environment with the cluster's Ray: its address, its token, and its program first."""
-    env = inherited() | dict(cluster.env)
-    return env | {"PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}"}
+    """This process's environment with the cluster's Ray: its address, its token, and its programs first."""
+    return inherited() | dict(cluster.env)
