@@ -47,8 +47,8 @@ def inherited() -> dict[str, str]:
 
 
 def node_environment(runtime: RuntimeConfig, modules: Path | None = None) -> dict[str, str]:
-    """The environment of all processes of a cluster: the runtime's variables, a token of its own, and the
-    programs of the Python that starts Ray first on ``PATH``: a job runs as ``python ...``, which must have Ray.
+    """The environment of all processes of a cluster: the runtime's variables, a token of its own, and
+    first on ``PATH`` the programs of the Python that starts Ray: a job may run as ``python ...``.
 
     ``modules``: a folder that Python also imports from, put before those of the user's environment.
 
