@@ -113,6 +113,7 @@ def run(
         environment={"host": "bench", "cores": 2, "code": "c0de", "packages": {"ray": "2.60.0"}},
         load_report=load_report,
         ledger=begun,
+        outputs=str(outputs.resolve()),
     )
     trial = replace(trial, bottleneck=find_bottleneck(trial, measured))
     write_lines(folder / files.REQUESTS, requests)

@@ -215,6 +215,18 @@ def test_records_without_a_ledger_say_so_and_count(tmp_path: Path) -> None:
     assert found.provenance.faults == ()
 
 
+def test_the_ledger_of_a_sweep_apart_from_its_outputs_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    sweep = ledgered.outputs_with_sweep(Path("out")).rename(tmp_path / "apart")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert compared(sweep).provenance.ledger.startswith("4 begun, 4 counted")
+
+
 def test_a_rule_that_this_code_judges_by_cannot_be_left_out_of_its_own_record(sweep: Path) -> None:
     trial = read_trial(sweep / "0")
     here = replace(trial, environment={**trial.environment, "code": environment.code()})

@@ -58,7 +58,7 @@ class AuditedTrial:
 
 def audit(trial_set: TrialSet) -> tuple[list[AuditedTrial], LedgerAccount]:
     """Audit all trials that were found, in their order."""
-    others = (Path(measured.trial.config.get("outputs", "outputs")) for measured in trial_set.trials)
+    others = [measured.trial.outputs_folder for measured in trial_set.trials]
     book = ledger.find(trial_set.folder, *dict.fromkeys(others))
     code = environment.code()
     known = book is not None and any(measured.trial.trial_id in book.begun for measured in trial_set.trials)

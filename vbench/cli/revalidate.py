@@ -77,7 +77,7 @@ def _show(console: Console, folder: Path, *, show_all: bool) -> bool:
 
 def _append(folder: Path, trial: Trial, rules: Sequence[Rule]) -> None:
     """Append the new verdict to the ledger that has the trial, if there is one that can be written to."""
-    book = ledger.find(folder, Path(trial.config.get("outputs", "outputs")))
+    book = ledger.find(folder, trial.outputs_folder)
     if book is None or trial.trial_id not in book.begun:
         return
     facts = {

@@ -12,6 +12,7 @@ ones):
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from vbench.config.workload import APP, workload_of_plain
@@ -84,6 +85,8 @@ class Trial:
     ledger: str | None = None
     """Hash of the line with which the ledger of its outputs folder begins it (vbench.record.ledger); None in
     older records, and if that line could not be written."""
+    outputs: str = ""
+    """Absolute path of the outputs folder at that time; empty in older records."""
     folder: str = field(default="", metadata={"transient": True})
     """Where it was read from; not written."""
 
@@ -91,6 +94,11 @@ class Trial:
     def broken(self) -> list[Rule]:
         """The rules that the trial breaks."""
         return [rule for rule in self.rules if not rule.passed]
+
+    @property
+    def outputs_folder(self) -> Path:
+        """The outputs folder; in older records, relative to the folder that vbench was started in."""
+        return Path(self.outputs or self.config.get("outputs", "outputs"))
 
 
 APPROXIMATE = "APPROXIMATE: keyframes stand in for the requested frames (pipeline.keyframes_only)."

@@ -153,6 +153,7 @@ class TrialInProgress:
             loosened=tuple(rule_bounds.loosened(plain)),
             harness=self.harness,
             ledger=self.ledger,
+            outputs=str(Path(self.config.outputs).resolve()),
         )
         try:
             return self._with_results(trial, measured)
