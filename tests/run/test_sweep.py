@@ -13,7 +13,18 @@ from vbench.errors import ConfigError
 from vbench.record.files import TRIAL
 from vbench.run.compose import Composition, compose_trials
 from vbench.run.progress import Display, duration, time_left
-from vbench.run.sweep import arm_name, arm_settings, create, describe, lock_sweep, order, plan, read
+from vbench.run.sweep import (
+    arm_keys,
+    arm_name,
+    arm_settings,
+    create,
+    describe,
+    lock_sweep,
+    order,
+    plan,
+    read,
+    single_keys,
+)
 from vbench.run.trials import Session, run_planned
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
@@ -184,3 +195,18 @@ def test_a_shuffled_sweep_is_refused_since_resuming_would_draw_it_again(values: 
         compose_trials([f"mode={values}"], multirun=True)
     with pytest.raises(ConfigError, match="draws the order of its trials itself"):
         compose_trials(["load.concurrency=shuffle(range(1,3))"], multirun=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ((), "mode=chunked runtime=oss"),
+        (("workload=transfer", "load=transfer", "cluster=emulated"), "runtime=oss"),
+        (("workload=app", "app.import_path=main:app"), "runtime=oss"),
+    ],
+)
+def test_a_single_trial_is_named_by_its_mode_only_if_its_workload_has_one(
+    given: tuple[str, ...], name: str
+) -> None:
+    single = config(*given)
+    assert arm_name(arm_settings(single, arm_keys(single_keys(single), single))) == name

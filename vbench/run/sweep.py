@@ -12,6 +12,7 @@ from typing import Any
 from vbench.config.cluster_shape import members
 from vbench.config.quoting import resume_command
 from vbench.config.schema import Config
+from vbench.config.workload import VIDEO, workload_of
 from vbench.errors import ConfigError
 from vbench.record.files import SWEEP, TRIAL, write_json
 from vbench.record.fingerprint import NOT_FINGERPRINTED
@@ -88,10 +89,15 @@ def _williams(arms: int) -> Iterator[list[list[int]]]:
         yield [row, row[::-1]]
 
 
-def arm_keys(keys: Sequence[str]) -> tuple[str, ...]:
-    """Of ``keys``, those that make an arm's name; mode and runtime if none does."""
+def single_keys(config: Config) -> tuple[str, ...]:
+    """Keys that are in the name of every single trial: the runtime, and the mode if the workload has one."""
+    return ("mode", "runtime") if workload_of(config) == VIDEO else ("runtime",)
+
+
+def arm_keys(keys: Sequence[str], config: Config) -> tuple[str, ...]:
+    """Of ``keys``, those that make an arm's name; those of a single trial if none does."""
     kept = (key for key in keys if key == "label" or key.split(".")[0] not in NOT_FINGERPRINTED)
-    return tuple(dict.fromkeys(kept)) or ("mode", "runtime")
+    return tuple(dict.fromkeys(kept)) or single_keys(config)
 
 
 def arm_settings(config: Config, keys: Sequence[str]) -> dict[str, str]:
@@ -145,7 +151,7 @@ def arm_name(arm: Mapping[str, str]) -> str:
 def plan(composition: Composition, sweep_id: str = "") -> list[Planned]:
     """All trials in running order, which ``sweep_id`` and load.seed decide; ConfigError if two arms have the
     same name."""
-    keys = arm_keys(composition.swept)
+    keys = arm_keys(composition.swept, composition.configs[0])
     nameless = [key for key in composition.swept if key not in keys]
     if nameless:
         raise ConfigError(

@@ -41,7 +41,7 @@ class Session:
 def run_single(composition: Composition, command: Sequence[str]) -> int:
     """Run the one trial of a command line; the exit status."""
     (arm,) = composition.arms
-    keys = sweep.arm_keys(("mode", "runtime", *composition.given))
+    keys = sweep.arm_keys((*sweep.single_keys(arm.config), *composition.given), arm.config)
     session = Session(display=Display(), arm_keys=keys, command=command)
     run_in_folder(composition, arm, lambda folder: run_trial_and_report(session, arm.config, folder))
     return exit_status(session)
@@ -49,11 +49,11 @@ def run_single(composition: Composition, command: Sequence[str]) -> int:
 
 def run_sweep(folder: Path, plan: Sweep, composition: Composition, done: Mapping[str, Trial]) -> int:
     """Run all trials of a sweep that are not ``done``, and compare its arms; the exit status."""
-    session = Session(display=Display(), arm_keys=sweep.arm_keys(plan.swept), trials=dict(done))
+    first = composition.configs[0]
+    session = Session(display=Display(), arm_keys=sweep.arm_keys(plan.swept, first), trials=dict(done))
     todo = [planned for planned in plan.trials if planned.folder not in done]
     for line in sweep.describe(folder, plan, len(todo)):
         session.display.say(line)
-    first = composition.configs[0]
     record_failure(session, finalize.log_missing(session.display, folder, first, done))
     code = environment.code()
     # What the trials before took stands for what the next take.

@@ -13,6 +13,7 @@ from vbench.config.leaves import leaves
 from vbench.config.path_option import IN_A_URL, usable_outputs
 from vbench.config.quoting import shell_quoted
 from vbench.config.runtime_env import recorded_connections
+from vbench.config.workload import VIDEO, workload_of_plain
 from vbench.errors import TrackingError, first_line
 from vbench.linux.file_lock import locked
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, RecordError, read_requests, read_trial
@@ -34,7 +35,7 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 """Where MLflow keeps a shared view: a tag of the experiment (MLflow 3.17, under Views in its UI)."""
 
 VIEW_STATE = {
-    "searchFilter": "params.mode LIKE '%'",  # sweeps' own runs have none
+    "searchFilter": "params.runtime LIKE '%'",  # sweeps' own runs have none
     # In any order but by time trials are rows of their own, not folded up under their sweep.
     "orderByKey": "tags.`mlflow.runName`",
     "orderByAsc": True,
@@ -211,15 +212,16 @@ class Tracker:
         from mlflow.entities import Param
 
         # mode and runtime first, under plain names: they are what runs are compared by.
-        runtime = trial.config["runtime"]
+        runtime, config = trial.config["runtime"], dict(trial.config)
+        mode = config.pop("mode")
         plain = {
-            "mode": trial.config["mode"],
+            **({"mode": mode} if workload_of_plain(trial.config) == VIDEO else {}),
             "runtime": runtime["name"],
             "connections": recorded_connections(runtime),
             "block": trial.block,
             "config_fingerprint": trial.config_fingerprint,
         }
-        plain |= {key: value for key, value in leaves(trial.config) if key not in plain}
+        plain |= {key: value for key, value in leaves(config) if key not in plain}
         plain |= {f"environment.{key}": value for key, value in leaves(trial.environment)}
         params = [Param(key, str(value)[:LONGEST_PARAM]) for key, value in plain.items()]
         for start in range(0, len(params), BATCH):
