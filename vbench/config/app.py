@@ -48,11 +48,6 @@ def _app(config: Config) -> Iterator[str]:
         return
     if config.load.name == TRANSFER:
         yield "load=transfer does not go with workload=app, which sends HTTP requests: give load=closed."
-    if config.cluster.name == "attached":
-        yield (
-            "workload=app is not measured on cluster=attached yet, whose nodes do not have the application's"
-            " folder: choose cluster=local or cluster=emulated."
-        )
     if app.import_path is None:
         yield "workload=app needs an application: add app.import_path=MODULE:NAME."
     elif not IMPORT_PATH.fullmatch(app.import_path):

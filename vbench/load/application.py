@@ -12,9 +12,11 @@ import xxhash
 from pydantic import BaseModel, ValidationError
 from ray import serve
 
+from vbench.clusters.attached.validate import ATTACHED
 from vbench.config.app import app_of, working_dir
 from vbench.config.schema import Config
 from vbench.errors import InputError, first_line, nearest
+from vbench.load.app_files import app_files
 
 NAME = "app"
 """The application's name in Serve."""
@@ -62,9 +64,8 @@ def import_name(config: Config, path: str, key: str) -> Any:
                 f" that it is in as app.working_dir."
             ) from error
         raise InputError(
-            f"{key}: {module_name} imports '{error.name}', which is not installed here: install the"
-            f" application's requirements into the environment of vbench ({sys.executable} -m pip install"
-            f" ...)."
+            f"{key}: {module_name} imports '{error.name}', which is not installed"
+            f" {_where_to_install(config)}."
         ) from error
     except Exception as error:
         raise InputError(
@@ -76,6 +77,19 @@ def import_name(config: Config, path: str, key: str) -> Any:
             raise InputError(f"{key}: {module_name} has no '{part}'; {nearest(part, public)}.")
         found = getattr(found, part)
     return found
+
+
+def _where_to_install(config: Config) -> str:
+    """Where a module is missing, and what to do about it."""
+    if config.cluster.name == ATTACHED:
+        return (
+            "on the nodes of the cluster: install the application's requirements there, or name them in"
+            " requirements.txt in app.working_dir and add cluster.dependencies=pip"
+        )
+    return (
+        f"here: install the application's requirements into the environment of vbench ({sys.executable} -m"
+        f" pip install ...)"
+    )
 
 
 def _built(builder: Callable[..., Any], args: dict[str, Any], key: str) -> Any:
@@ -105,20 +119,10 @@ def _built(builder: Callable[..., Any], args: dict[str, Any], key: str) -> Any:
 
 
 def code_digest(folder: Path) -> str:
-    """Of all Python files below a folder, with their names; hidden folders, environments and vbench's outputs
-    left out."""
+    """Of all Python files below a folder, with their names; hidden folders and environments left out."""
     digest = xxhash.xxh3_128()
-    for path in sorted(_sources(folder)):
-        digest.update(f"{path.relative_to(folder)}\n".encode())
-        digest.update(path.read_bytes())
+    for path in app_files(folder):
+        if path.suffix == ".py":
+            digest.update(f"{path.relative_to(folder)}\n".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _sources(folder: Path) -> typing.Iterator[Path]:
-    for path in folder.iterdir():
-        if path.is_dir():
-            is_environment = (path / "pyvenv.cfg").exists()
-            if not (path.name.startswith(".") or path.is_symlink() or is_environment):
-                yield from _sources(path)
-        elif path.suffix == ".py":
-            yield path

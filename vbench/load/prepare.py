@@ -51,9 +51,10 @@ def prepare(job: LoadSpec) -> Clip | None:
     if workload == TRANSFER:
         return None
     if workload == APP:
-        from vbench.load.application import load_application
+        if job.config.cluster.name != ATTACHED:  # its nodes may have packages that this machine lacks
+            from vbench.load.application import load_application
 
-        load_application(job.config)
+            load_application(job.config)
         return None
     try:
         return _prepare(job)

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.emulated import SCALE, WHOLE
-from tests.support.runs import SCENE, Workplace
+from tests.support.runs import ROOT, SCENE, Workplace
 from tests.support.waiting import until
 from vbench.clusters.emulated import cluster as emulated
 from vbench.config.schema import NodeConfig
 from vbench.errors import InputError
 from vbench.linux.guard import supervised
 from vbench.linux.ports import free_ports
+from vbench.load.application import code_digest
 from vbench.ray_internals.node import STARTED_LINE
 from vbench.record.files import read_trial
 from vbench.record.trial import Trial
@@ -35,7 +36,32 @@ BOUNDS = (
 
 SHORT = (*SCENE, "pipeline.chunk_s=2", "load.requests=2", "load.warmup=1", "load.concurrency=1")
 
+EXAMPLES = ROOT / "examples"
+
 PORTS = ("port", "dashboard-port", "dashboard-agent-listen-port", "ray-client-server-port")
+
+
+APPLICATION = {
+    "main.py": """
+from pathlib import Path
+from ray import serve
+from parts.words import WORD
+
+@serve.deployment(ray_actor_options={"num_cpus": 0.1})
+class Echo:
+    async def __call__(self, request):
+        return WORD + Path("greeting.txt").read_text() + str(len(await request.body()))
+
+app = Echo.bind()
+""",
+    "parts/words.py": "WORD = 'well '",
+    "parts/judge.py": """
+def right(request, response):
+    return response["body"].decode() == f"well said {len(request['body'] or b'')}"
+""",
+    "greeting.txt": "said ",
+}
+"""An application, and how its responses are judged."""
 
 
 @contextmanager
@@ -84,16 +110,50 @@ def test_a_plain_head_needs_no_configuration(
 
         status, output = workplace.run(*asked, HOME=str(tmp_path))
 
+        _an_application_travels_with_the_load(workplace, tmp_path, url)
+
         monkeypatch.setenv("HOME", str(tmp_path))
         _a_change_is_noticed(f"cluster.address={url}")
     assert status == 0, output
     assert "nodes found: head (2 CPU); placed: 1 service on head; 2 decoder on head; 1 inference" in output
-    (folder,) = workplace.trials()
-    trial = read_trial(folder)
+    trial = read_trial(workplace.trials()[0])
     assert trial.valid
     assert list(trial.config["cluster"]["nodes"]) == ["head"]
     assert trial.config["cluster"]["nodes"]["head"]["cpus"] == 2
     assert set().union(*places(trial).values()) == {"head"}
+
+
+def _an_application_travels_with_the_load(workplace: Workplace, home: Path, url: str) -> None:
+    """Its modules, check and requests are nowhere on the nodes' path; it finds its files as in its folder."""
+    folder = workplace.folder / "its own"
+    (folder / "parts").mkdir(parents=True)
+    for name, text in APPLICATION.items():
+        (folder / name).write_text(text)
+    bodies = workplace.folder / "bodies"
+    bodies.mkdir()
+    (bodies / "body.bin").write_bytes(b"\x00\xff")
+    (bodies / "lines.jsonl").write_text('{"path": "/"}\n\n{"body_file": "body.bin"}\n')
+    status, output = workplace.run(
+        *(
+            "workload=app",
+            "app.import_path=main:app",
+            f"app.working_dir={folder}",
+            "app.check=parts.judge:right",
+        ),
+        *(f"app.requests={bodies}/lines.jsonl", "load.requests=4", "load.warmup=2", "load.concurrency=2"),
+        *("cluster=attached", f"cluster.address={url}", *BOUNDS),
+        HOME=str(home),
+    )
+    assert status == 0, output
+    folders = workplace.trials()
+    trial = next(one for one in map(read_trial, folders) if one.config["workload"] == "app")
+    assert trial.valid
+    assert trial.load_report is not None
+    assert trial.load_report.app is not None
+    assert trial.load_report.app.code == code_digest(folder)
+    assert places(trial) == {"Echo": {"head"}}
+    rules = {rule.name: rule.observed for rule in trial.rules}
+    assert rules["responses are correct"] == "4 responses checked by app.check=parts.judge:right, 0 wrong"
 
 
 def _a_change_is_noticed(address: str) -> None:
@@ -138,9 +198,22 @@ def test_six_nodes_are_placed_by_role(workplace: Workplace, monkeypatch: pytest.
             **token,
         )
         output, _ = run.communicate(timeout=500)
-    (folder,) = workplace.trials()
+        assert run.returncode == 0, output
+        (folder,) = workplace.trials()
+        app = workplace.start(
+            *("workload=app", "app.import_path=graph:build", f"app.working_dir={EXAMPLES / 'array_graph'}"),
+            *("app.args.array_mb=1", "app.args.consumer_resource=infer_only", "app.check=json:sum"),
+            *("load.requests=4", "load.warmup=2", "load.concurrency=2"),
+            *("cluster=attached", f"cluster.address={url}", *BOUNDS),
+            enter=running.enter,
+            **token,
+        )
+        output, _ = app.communicate(timeout=200)
+    assert app.returncode == 0, output
+    (of_app,) = (one for one in map(read_trial, workplace.trials()) if one.config["workload"] == "app")
+    assert of_app.valid
+    assert places(of_app)["Consumer"] <= {"infer1", "infer2"}
     trial = read_trial(folder)
-    assert run.returncode == 0, output
     assert trial.valid
     assert list(trial.config["cluster"]["nodes"]) == ["head", "infer1", "infer2", "node1", "node2", "node3"]
     found = places(trial)

@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from vbench.config.workload import APP, workload_of
 from vbench.load.events import redirect_stdout, send_file
 from vbench.load.spec import JOB, PREPARED, read_clip, spec_from_plain
 from vbench.load.steps import run_step
@@ -38,7 +39,8 @@ def main() -> int:
     # In the package's own folder: if this process is killed, it is removed with the package.
     with tempfile.TemporaryDirectory(prefix="record-", dir=Path.cwd()) as name:
         folder = Path(name)
-        clip = read_clip(Path(INPUTS))
+        # The folder of an application is the user's, whatever is in it.
+        clip = None if workload_of(job.config) == APP else read_clip(Path(INPUTS))
         if clip is not None:
             write_json(folder / PREPARED, _from_here(clip))
 

@@ -26,8 +26,8 @@ from vbench.clusters.attached.validate import PIP
 from vbench.errors import InputError, VbenchError, last_reason
 from vbench.load.events import SEPARATOR, DamagedFileError, Event, FileAssembler
 from vbench.load.ray_job.entrypoint import JOB_VARIABLE, STOP
-from vbench.load.ray_job.package import packaged, requirements
-from vbench.load.spec import LoadSpec, read_spec, to_plain
+from vbench.load.ray_job.package import JobPackage, packaged
+from vbench.load.spec import read_spec, to_plain
 from vbench.ray_internals.api_server import JobsClient
 from vbench.ray_internals.jobs import STOP_SIGNAL_VARIABLE, STOP_WAIT_VARIABLE
 from vbench.telemetry.node_agents import INSTALL_S
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
     try:
         _emit({"event": "progress", "phase": "submitting the job", "done": 0, "total": 0, "note": ""})
         server = connect(address)
-        with packaged(job) as (package, packed), _submitted(server, dependencies, package, packed) as name:
+        with packaged(job) as package, _submitted(server, dependencies, package) as name:
             last = _LogFollower(server, name, job.folder).follow()
     except VbenchError as error:
         last = {"event": "failed", "message": str(error), "bad_input": isinstance(error, InputError)}
@@ -66,19 +66,21 @@ def main(arguments: list[str]) -> int:
 
 
 @contextmanager
-def _submitted(server: JobsClient, dependencies: str, package: Path, job: LoadSpec) -> Iterator[str]:
+def _submitted(server: JobsClient, dependencies: str, package: JobPackage) -> Iterator[str]:
     """The job's name while it runs; stopped, and waited for, on leaving before its end."""
     name = f"vbench-{secrets.token_hex(6)}"
     runtime_env: dict[str, Any] = {
-        "working_dir": str(package),
+        "working_dir": str(package.working_dir),
         "env_vars": {
-            JOB_VARIABLE: json.dumps(to_plain(job)),
+            JOB_VARIABLE: json.dumps(to_plain(package.job)),
             STOP_SIGNAL_VARIABLE: STOP.name,
             STOP_WAIT_VARIABLE: f"{STOP_WAIT_S:g}",
         },
     }
+    if package.modules:
+        runtime_env["py_modules"] = [str(folder) for folder in package.modules]
     if dependencies == PIP:
-        runtime_env["pip"] = {"packages": requirements(), "pip_check": False}
+        runtime_env["pip"] = {"packages": package.requirements, "pip_check": False}
         runtime_env["config"] = {"setup_timeout_seconds": int(INSTALL_S)}
     try:
         try:
