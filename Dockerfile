@@ -49,9 +49,15 @@ ENV RAY_object_manager_max_bytes_in_flight=64000000
 FROM base AS runtime-chunk_1mib
 ENV RAY_object_manager_default_chunk_size=1048576
 
+FROM base AS runtime-direct_ingress
+ENV RAY_SERVE_ENABLE_DIRECT_INGRESS=1
+
 FROM base AS runtime-grpc_handles
 ENV RAY_SERVE_USE_GRPC_BY_DEFAULT=1 \
     RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH=2147483647
+
+FROM base AS runtime-haproxy
+ENV RAY_SERVE_ENABLE_HA_PROXY=1
 
 FROM base AS runtime-one_event_loop
 ENV RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD=0 \

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -82,12 +84,43 @@ def test_another_address_or_port_is_not_this_one() -> None:
 
 def test_a_watch_tells_its_own_listener_from_others() -> None:
     with held_port(HOST) as port, sharing(port):
-        own = PortWatch(HOST, port, [os.getpid()])
+        own = PortWatch(HOST, [port], [os.getpid()])
         with own.running(60):
             pass
-        strangers = PortWatch(HOST, port, [])
+        strangers = PortWatch(HOST, [port], [])
         with strangers.running(60), sharing(port):
             pass
     (one,) = own.listeners()
     assert (one.own, one.present_percent) == (True, 100.0)
     assert [(each.own, each.pid) for each in strangers.listeners()] == [(False, os.getpid())]
+
+
+def test_haproxy_which_shares_no_port_listens_on_one_that_is_held_for_it() -> None:
+    def listen(port: int) -> socket.socket:
+        server = socket.socket()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((HOST, port))
+        server.listen()
+        return server
+
+    with held_port(HOST) as port, pytest.raises(OSError, match="in use"):
+        listen(port)
+    with held_port(HOST, by_address=True) as port, listen(port):
+        with pytest.raises(OSError, match="in use"):
+            listen(port)
+        with pytest.raises(OSError, match="in use"), held_port(HOST, port):
+            pass
+
+
+def test_a_child_of_an_own_process_may_listen() -> None:
+    """As HAProxy is a child of Serve's actor."""
+    code = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1]); input()"
+    command = [sys.executable, "-uc", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        port = int(child.stdout.readline())
+        watch = PortWatch(HOST, [port], [os.getpid()])
+        with watch.running(60):
+            pass
+        child.communicate("\n", timeout=20)
+    assert [(one.own, one.pid, one.port) for one in watch.listeners()] == [(True, child.pid, port)]

@@ -64,7 +64,7 @@ def loop(server: ThreadingHTTPServer, **changes: float) -> list[object]:
     told: list[object] = []
     settings = {"requests_count": 6, "concurrency": 3, "timeout_s": 20.0} | changes
     outcomes = closed_loop(
-        f"http://127.0.0.1:{server.server_port}",
+        (f"http://127.0.0.1:{server.server_port}",),
         lambda _: HttpRequest(method="POST", path=PATH, json={"video": "clip.mp4"}),
         requests_count=int(settings["requests_count"]),
         concurrency=int(settings["concurrency"]),
@@ -102,7 +102,7 @@ def test_the_first_byte_of_a_stream_is_not_its_last(server: ThreadingHTTPServer)
     """Two streams wait for each other in their middle."""
     Handler.barrier = threading.Barrier(2)
     outcomes = closed_loop(
-        f"http://127.0.0.1:{server.server_port}",
+        (f"http://127.0.0.1:{server.server_port}",),
         lambda _: HttpRequest(method="GET", path="/"),
         requests_count=2,
         concurrency=2,
@@ -117,7 +117,7 @@ def test_after_the_first_failure_none_is_sent_any_more(server: ThreadingHTTPServ
     Handler.barrier = threading.Barrier(1)
     Handler.status = 500
     outcomes = closed_loop(
-        f"http://127.0.0.1:{server.server_port}",
+        (f"http://127.0.0.1:{server.server_port}",),
         lambda _: HttpRequest(method="POST", path=PATH, json={}),
         requests_count=1000,
         concurrency=2,
@@ -137,7 +137,7 @@ def test_no_answer_in_time_is_an_outcome_with_its_reason(server: ThreadingHTTPSe
 
 def test_a_server_that_is_not_there_is_an_outcome_with_its_reason() -> None:
     outcomes = closed_loop(
-        "http://127.0.0.1:9",
+        ("http://127.0.0.1:9",),
         lambda _: HttpRequest(method="POST", path=PATH, json={}),
         requests_count=2,
         concurrency=2,
@@ -145,3 +145,16 @@ def test_a_server_that_is_not_there_is_an_outcome_with_its_reason() -> None:
         answered=lambda _: None,
     )
     assert all(o.status is None and "connection failed" in str(o.error) for o in outcomes)
+
+
+def test_requests_go_to_each_address_in_turn(server: ThreadingHTTPServer) -> None:
+    Handler.barrier = threading.Barrier(1)
+    outcomes = closed_loop(
+        (f"http://127.0.0.1:{server.server_port}", "http://127.0.0.1:9"),
+        lambda _: HttpRequest(method="POST", path=PATH, json={}),
+        requests_count=2,
+        concurrency=1,
+        timeout_s=5,
+        answered=lambda _: None,
+    )
+    assert [one.status for one in outcomes] == [200, None]

@@ -39,6 +39,7 @@ from vbench.pipeline.request_count import PROXY_COUNT
 from vbench.ray_internals import api_server, jobs, node, object_manager, objects, processes, start
 from vbench.ray_internals import serve as serve_actors
 from vbench.ray_internals.actor_environment import request_variables
+from vbench.ray_internals.ingress import replica_addresses
 from vbench.ray_internals.setting_readers import Role
 
 
@@ -265,6 +266,13 @@ def test_serve_actor_names(served: Served) -> None:
     assert roles.count(Role.CONTROLLER) == 1
     assert roles.count(Role.PROXY) >= 1
     assert roles.count(Role.REPLICA) == 2
+
+
+@pytest.mark.slow
+def test_direct_ingress(served: Served) -> None:
+    """Serve knows of no replica that takes requests itself, as this is not turned on here."""
+    assert replica_addresses() == []
+    assert serve_actors.proxy_node() in {one["NodeID"] for one in ray.nodes()}
 
 
 @pytest.mark.slow

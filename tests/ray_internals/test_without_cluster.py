@@ -14,7 +14,7 @@ from ray.exceptions import AuthenticationError
 
 from tests.ray_internals.cluster import DEADLINE_S, environment
 from vbench.pipeline import build
-from vbench.ray_internals import api_server, authentication, jobs, node, object_manager
+from vbench.ray_internals import api_server, authentication, haproxy, jobs, node, object_manager
 from vbench.ray_internals.settings import Kind, installed_folder, known_names, native_setting, python_kind
 
 
@@ -153,3 +153,29 @@ def test_node_label() -> None:
     assert node.NODE_LABEL == RAY_NODE_ID_KEY
     selector = {node.NODE_LABEL: f"in({'a' * 56},{'b' * 56})"}
     assert serve.schema.RayActorOptionsSchema(label_selector=selector).label_selector == selector
+
+
+def test_haproxy_files() -> None:
+    assert haproxy.FILE_VARIABLES | set(haproxy.PORT_VARIABLES) <= known_names(installed_folder())
+    assert haproxy.has_binary(installed_folder(), {})
+    assert not haproxy.has_binary(installed_folder(), {haproxy.BINARY_VARIABLE: "/none"})
+
+
+def test_haproxy_statistics() -> None:
+    from ray.serve._private.haproxy import HAProxyManager
+    from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
+
+    assert f"frontend {haproxy.FRONTEND[0]}\n" in HAPROXY_CONFIG_TEMPLATE
+    actor = "SERVE_REPLICA::my app/1#Front#ab12"
+    assert haproxy.server_name(actor) == HAProxyManager.get_safe_name(actor)
+    rows = (
+        "# pxname,svname,status,req_tot,",
+        "http_frontend,FRONTEND,OPEN,7,",
+        f"http-app,{haproxy.server_name(actor)},UP,,",
+        "http-app,fallback,DOWN,,",
+        "",
+    )
+    stats = haproxy.parse_stats("\n".join(rows))
+    assert (stats.requests, stats.servers_up) == (7, {haproxy.server_name(actor)})
+    with pytest.raises(OSError, match="no statistics"):
+        haproxy.parse_stats("# pxname,svname,status,req_tot,\n")

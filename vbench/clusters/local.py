@@ -16,6 +16,7 @@ from vbench.clusters.base import NodeAddress, Progress, RunningCluster
 from vbench.clusters.emulated.nsenter import ENTER
 from vbench.clusters.installation import check_installation
 from vbench.clusters.ray_node import (
+    haproxy_environment,
     last_error,
     listens,
     node_environment,
@@ -29,6 +30,7 @@ from vbench.errors import InputError, TrialError
 from vbench.linux import nics, procfs
 from vbench.linux.guard import SupervisedProcess, supervised
 from vbench.linux.ports import free_ports, port_is_free, port_taken
+from vbench.ray_internals.haproxy import PORT_VARIABLES
 from vbench.ray_internals.node import ESSENTIAL_PROCESSES, raylet_socket, session_folder
 from vbench.video.addresses import is_remote
 from vbench.video.fetch.download import redacted
@@ -76,8 +78,12 @@ def start(config: Config, log: Path, progress: Progress) -> Iterator[RunningClus
     ((name, node),) = config.cluster.nodes.items()
     env = node_environment(config.runtime, working_dir(config))
     env |= import_path(config.runtime, Path(config.outputs), env)
-    private = temp_folder()
+    private = temp_folder(config.runtime)
     folder = private / SESSIONS
+    if of_haproxy := haproxy_environment(config.runtime, private):
+        # Nothing else may have them, as there is where the node shares this machine's network.
+        spare = zip(PORT_VARIABLES, free_ports("0.0.0.0", len(PORT_VARIABLES)), strict=True)
+        env |= of_haproxy | {name: str(port) for name, port in spare if name not in config.runtime.env}
     names = ("port", "dashboard-agent-listen-port")
     ports = dict(zip(names, free_ports(LOOPBACK, len(names)), strict=True))
     command = start_command(

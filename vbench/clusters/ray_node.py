@@ -17,7 +17,8 @@ from vbench.config.schema import NodeConfig, RuntimeConfig
 from vbench.config.sizing import node_cpus
 from vbench.linux.proxies import bypassed
 from vbench.pipeline import request_count
-from vbench.ray_internals import start
+from vbench.ray_internals import haproxy, start
+from vbench.ray_internals.ingress import Ingress, ingress_of
 from vbench.ray_internals.node import LONGEST_SOCKET, NODE_VARIABLES
 
 RAY_ENV = {**NODE_VARIABLES, **request_count.environment()}
@@ -65,12 +66,23 @@ def node_environment(runtime: RuntimeConfig, modules: Path | None = None) -> dic
     return apply(base, variables_of(runtime)) | RAY_ENV | token
 
 
-def temp_folder() -> Path:
-    """A new name for a trial's temp folder, short enough for Ray's sockets and without characters that break
-    Ray's start commands; does not create it."""
+def haproxy_environment(runtime: RuntimeConfig, folder: Path) -> dict[str, str]:
+    """Variables that keep HAProxy's files in ``folder``, removed with the cluster; none without it."""
+    return haproxy.file_variables(folder) if _has_haproxy(runtime) else {}
+
+
+def temp_folder(runtime: RuntimeConfig | None = None) -> Path:
+    """A new name for a trial's temp folder, short enough for Ray's sockets, and for those of HAProxy if the
+    runtime has it, and without characters that break Ray's start commands; does not create it."""
     root = Path(tempfile.gettempdir())
-    usable = len(str(root)) <= LONGEST_TEMP and not UNQUOTED.search(str(root))
+    with_haproxy = runtime is not None and _has_haproxy(runtime)
+    longest = LONGEST_TEMP - (haproxy.LONGEST_SOCKET - LONGEST_SOCKET if with_haproxy else 0)
+    usable = len(str(root)) <= longest and not UNQUOTED.search(str(root))
     return (root if usable else Path("/tmp")) / f"vb-{secrets.token_hex(4)}"
+
+
+def _has_haproxy(runtime: RuntimeConfig) -> bool:
+    return ingress_of(runtime.env) is Ingress.HAPROXY
 
 
 def start_command(

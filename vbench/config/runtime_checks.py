@@ -12,6 +12,7 @@ from vbench.config.runtime_env import FLAGS, MOST_CONNECTIONS, RuntimeFlagError,
 from vbench.config.schema import RuntimeConfig
 from vbench.errors import InputError
 from vbench.pipeline import request_count
+from vbench.ray_internals.haproxy import FILE_VARIABLES
 from vbench.ray_internals.node import ADDRESS_VARIABLES, AUTHENTICATION, NODE_VARIABLES
 from vbench.ray_internals.object_manager import COUNT_VARIABLE
 from vbench.ray_internals.settings import (
@@ -26,7 +27,15 @@ from vbench.ray_internals.settings import (
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-OWN = frozenset({*NODE_VARIABLES, *request_count.environment(), *AUTHENTICATION, *ADDRESS_VARIABLES})
+OWN = frozenset(
+    {
+        *NODE_VARIABLES,
+        *request_count.environment(),
+        *AUTHENTICATION,
+        *ADDRESS_VARIABLES,
+        *FILE_VARIABLES,
+    }
+)
 """Variables that vbench sets for each cluster itself."""
 
 REFUSED = {

@@ -37,12 +37,13 @@ def port_taken(host: str, port: int) -> str:
 
 
 @contextmanager
-def held_port(host: str, port: int = 0) -> Iterator[int]:
+def held_port(host: str, port: int = 0, *, by_address: bool = False) -> Iterator[int]:
     """Hold a TCP port of ``host`` while the block runs; 0: one that the kernel chooses.
 
     Nobody else gets the port from the kernel meanwhile, and nobody else can hold it. A server of the same
-    user that sets SO_REUSEPORT can listen on it, as Serve's proxy does. OSError if the port is taken, also by
-    a server that would share it.
+    user that sets SO_REUSEPORT can listen on it, as Serve's proxy does. With ``by_address`` one that sets
+    SO_REUSEADDR can too, as HAProxy does, and until it listens someone else can hold the port the same way.
+    OSError if the port is taken, also by a server that would share it.
     """
     with socket.socket() as holder:
         try:
@@ -54,4 +55,5 @@ def held_port(host: str, port: int = 0) -> Iterator[int]:
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         # Only now, so that the bind was exclusive: of two that want one port, one fails.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(by_address))
         yield holder.getsockname()[1]

@@ -35,15 +35,15 @@ def drive(job: LoadSpec) -> None:
     observation = Observation(job)
     with reserved_port(config) as port, exclusive_serve(observation.endpoint):
         with observation.phase("deploy"):
-            url = deploy_application(config, application, port, name=NAME, what="the application")
+            urls = deploy_application(config, application, port, name=NAME, what="the application").urls
         with observation.phase("warm_up"):
             first = in_order(distinct, load.warmup, load.seed)
-            for request in _checked(check, first, _loop(job, url, first, "warm-up")):
+            for request in _checked(check, first, _loop(job, urls, first, "warm-up")):
                 if request.error or request.mismatch:
                     raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
         sent = in_order(distinct, load.requests, load.seed)
         with observation.measuring():
-            outcomes = _loop(job, url, sent, "requests")
+            outcomes = _loop(job, urls, sent, "requests")
         placed = placement(observation.names)
     observation.write(
         requests=_checked(check, sent, outcomes),
@@ -60,14 +60,14 @@ def drive(job: LoadSpec) -> None:
     )
 
 
-def _loop(job: LoadSpec, url: str, sent: Sequence[AppRequest], phase: str) -> list[Outcome]:
+def _loop(job: LoadSpec, urls: tuple[str, ...], sent: Sequence[AppRequest], phase: str) -> list[Outcome]:
     if not sent:
         return []
     requests = [
         HttpRequest(method=one.method, path=one.path, headers=one.headers, body=one.body) for one in sent
     ]
     return closed_loop(
-        url,
+        urls,
         lambda index: requests[index],
         requests_count=len(sent),
         concurrency=min(job.config.load.concurrency, len(sent)),

@@ -53,7 +53,7 @@ class Outcome:
 
 
 def closed_loop(
-    url: str,
+    urls: tuple[str, ...],
     request_of: Callable[[int], HttpRequest],
     *,
     requests_count: int,
@@ -63,7 +63,7 @@ def closed_loop(
 ) -> list[Outcome]:
     """Send ``requests_count`` requests, ``concurrency`` at a time; the next when one is done.
 
-    ``request_of``: what is sent as the request with this index.
+    ``request_of``: what is sent as the request with this index; it goes to each of ``urls`` in turn.
 
     After the first failure no more requests are sent, because the trial has failed. ``answered`` is called
     with each outcome by the thread that sent it. Outcomes are returned in order of ``index``. A request is
@@ -94,7 +94,7 @@ def closed_loop(
                     index = indices.get_nowait()
                 except Empty:
                     return
-                outcome = _ask(session, url, request_of(index), index, due_s, timeout_s)
+                outcome = _ask(session, urls[index % len(urls)], request_of(index), index, due_s, timeout_s)
                 due_s = outcome.done_s
                 if not outcome.is_success:
                     failed.set()

@@ -15,13 +15,14 @@ from vbench.config.schema import Config
 from vbench.config.sizing import deployments
 from vbench.errors import SEE_LOGS, InputError, TrialError, last_reason
 from vbench.linux.ports import held_port, port_taken
+from vbench.load.entrance import HOST, Entrance, entrance, listening_host
 from vbench.load.events import progress
 from vbench.load.pipeline_args import pipeline_args
 from vbench.pipeline.application import APPLICATION, build
+from vbench.ray_internals.ingress import Ingress, ingress_of
 from vbench.ray_internals.serve import controller_is_running, replica_actors
 from vbench.record.load_report import PlacedReplica
 
-HOST = "127.0.0.1"
 POLL_S = 0.1
 
 
@@ -57,7 +58,8 @@ def reserved_port(config: Config) -> Iterator[int]:
     asked = config.cluster.http_port
     with ExitStack() as stack:
         try:
-            port = stack.enter_context(held_port(HOST, asked))
+            by_address = ingress_of(config.runtime.env) is Ingress.HAPROXY
+            port = stack.enter_context(held_port(HOST, asked, by_address=by_address))
         except OSError as error:
             raise InputError(port_taken(HOST, asked)) from error
         yield port
@@ -65,8 +67,8 @@ def reserved_port(config: Config) -> Iterator[int]:
 
 def deploy(
     config: Config, clips: Sequence[Path], port: int, deployment_id: str, node_names: Mapping[str, str]
-) -> str:
-    """Start Serve and the four deployments for ``clips``; the ingress's URL once all are running.
+) -> Entrance:
+    """Start Serve and the four deployments for ``clips``; where requests go once all are running.
 
     ``deployment_id`` is in each response. ``node_names``: Ray's node id -> name.
     TrialError if the pipeline cannot be deployed, or not in time.
@@ -84,19 +86,24 @@ def deploy(
 
 def deploy_application(
     config: Config, application: serve.Application, port: int, *, name: str, what: str
-) -> str:
-    """Start Serve with a proxy on the head, and the application as ``name``; its URL once all of it runs.
+) -> Entrance:
+    """Start Serve with a proxy on the head, and the application as ``name``; where its requests go once all
+    of it runs.
 
     ``what``: the application in messages. TrialError if it cannot be deployed, or not in time.
     """
     serve.start(
         proxy_location="HeadOnly",
-        http_options={"host": HOST, "port": port, "request_timeout_s": config.load.timeout_s},
+        http_options={
+            "host": listening_host(config),
+            "port": port,
+            "request_timeout_s": config.load.timeout_s,
+        },
     )
     target = serve.RunTarget(application, name=name, route_prefix="/")
     serve.run_many([target], wait_for_applications_running=False)
     _wait(name, what, config.cluster.deploy_timeout_s)
-    return f"http://{HOST}:{port}"
+    return entrance(config, port)
 
 
 def _wait(name: str, what: str, timeout_s: float) -> None:

@@ -14,7 +14,8 @@ from vbench.config.sizing import replicas as sized_replicas
 from vbench.errors import TrialError
 from vbench.load.calibrate import compute_first_s
 from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
-from vbench.load.deploy import HOST, deploy, exclusive_serve, placement, replicas, reserved_port
+from vbench.load.deploy import deploy, exclusive_serve, placement, replicas, reserved_port
+from vbench.load.entrance import HOST, haproxy_stats
 from vbench.load.measurement import Observation
 from vbench.load.reference import check
 from vbench.load.spec import LoadSpec, read_clip
@@ -24,7 +25,7 @@ from vbench.pipeline.application import APPLICATION, NAMES
 from vbench.pipeline.reports import CallWork, ReplicaReport
 from vbench.pipeline.request_count import API_COUNT, PROXY_COUNT, read_count
 from vbench.pipeline.spans import STAGES
-from vbench.ray_internals.serve import proxy_pids
+from vbench.ray_internals.ingress import Ingress, ingress_of
 from vbench.record.clip import Clip
 from vbench.record.load_report import Graph
 from vbench.record.requests import Request, SpanLine
@@ -46,10 +47,10 @@ SERVED_AS = dict(zip(("api", "service", "decoder", "inference"), NAMES, strict=T
 class Service:
     """A deployed pipeline."""
 
-    url: str
+    urls: tuple[str, ...]
     deployment_id: str
     watch: PortWatch
-    """Of its port."""
+    """Of its ports."""
 
 
 def drive(job: LoadSpec) -> None:
@@ -71,8 +72,9 @@ def serving(job: LoadSpec, observation: Observation) -> Iterator[Service]:
     clips = [Path(clip.path), *(Path(variant["path"]) for variant in clip.variants)]
     with reserved_port(job.config) as port, exclusive_serve(observation.endpoint):
         with observation.phase("deploy"):
-            url = deploy(job.config, clips, port, identity, observation.names)
-        yield Service(url=url, deployment_id=identity, watch=PortWatch(HOST, port, proxy_pids()))
+            entrance = deploy(job.config, clips, port, identity, observation.names)
+        watch = PortWatch(HOST, entrance.ports, entrance.pids)
+        yield Service(urls=entrance.urls, deployment_id=identity, watch=watch)
 
 
 def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
@@ -84,10 +86,14 @@ def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
     with service.watch.running(job.config.load.sample_period_s):
         with observation.phase("warm_up"):
             placed = placement(names)
-            warmed = _warm_up(job, service.url, clip, videos, names, placed)
+            warmed = _warm_up(job, service.urls, clip, videos, names, placed)
         before = replicas(names, APPLICATION)
+        ingress = ingress_of(job.config.runtime.env)
+        has_haproxy = ingress is Ingress.HAPROXY
+        haproxy_before = haproxy_stats().requests if has_haproxy else None
         with observation.measuring():
-            outcomes = _measure(job, service.url, videos)
+            outcomes = _measure(job, service.urls, videos)
+        haproxy_after = haproxy_stats().requests if has_haproxy else None
     after = replicas(names, APPLICATION)
     checked = [_checked(job, outcome, clip, videos, names) for outcome in outcomes]
     spans = [span for _, lines in checked for span in lines]
@@ -105,7 +111,12 @@ def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
         model_fingerprint=clip.served_detector or "",
         served_before=_served(warm_requests),
         warm_up_requests=len(warmed),
-        proxy_served_before=max((one.proxy_requests or 0 for one in warm_requests), default=0),
+        proxy_served_before=(
+            haproxy_before
+            if haproxy_before is not None
+            else max((one.proxy_requests or 0 for one in warm_requests), default=0)
+        ),
+        proxy_served_after=haproxy_after,
         compute_alone_s=clip.compute_s,
         compute_first_s=compute_first_s(warm_requests, warm_spans),
     )
@@ -126,7 +137,7 @@ def _request(videos: Videos, index: int) -> HttpRequest:
 
 def _warm_up(
     job: LoadSpec,
-    url: str,
+    urls: tuple[str, ...],
     clip: Clip,
     videos: Videos,
     names: Mapping[str, str],
@@ -146,7 +157,7 @@ def _warm_up(
         if number and not cold(replicas, [span for _, lines in warmed for span in lines]):
             break
         count = max(load.warmup, load.concurrency) if number else load.warmup
-        for outcome in _loop(job, url, videos, count, "more warm-up" if number else "warm-up"):
+        for outcome in _loop(job, urls, videos, count, "more warm-up" if number else "warm-up"):
             request, lines = _checked(job, outcome, clip, videos, names)
             if request.error or request.mismatch:
                 raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
@@ -178,13 +189,13 @@ def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -
     return names
 
 
-def _measure(job: LoadSpec, url: str, videos: Videos) -> list[Outcome]:
-    return _loop(job, url, videos, job.config.load.requests, "requests")
+def _measure(job: LoadSpec, urls: tuple[str, ...], videos: Videos) -> list[Outcome]:
+    return _loop(job, urls, videos, job.config.load.requests, "requests")
 
 
-def _loop(job: LoadSpec, url: str, videos: Videos, count: int, phase: str) -> list[Outcome]:
+def _loop(job: LoadSpec, urls: tuple[str, ...], videos: Videos, count: int, phase: str) -> list[Outcome]:
     return closed_loop(
-        url,
+        urls,
         lambda index: _request(videos, index),
         requests_count=count,
         concurrency=min(job.config.load.concurrency, count),
@@ -237,9 +248,16 @@ def _checked(
         settings=answer.get("settings", {}) if answer else {},
         replicas=[_report(one, names) for one in (answer.get("replicas", []) if answer else [])],
         api_requests=read_count(outcome.headers, API_COUNT),
-        proxy_requests=read_count(outcome.headers, PROXY_COUNT),
+        proxy_requests=_proxy_count(job, outcome),
     )
     return request, spans
+
+
+def _proxy_count(job: LoadSpec, outcome: Outcome) -> int | None:
+    """What Serve's proxy had counted; None if it was not asked: a replica that takes requests itself has the
+    same middleware."""
+    is_proxied = ingress_of(job.config.runtime.env) is Ingress.PROXY
+    return read_count(outcome.headers, PROXY_COUNT) if is_proxied else None
 
 
 def _moved_bytes(spans: Sequence[SpanLine]) -> Mapping[tuple[str, str], int]:

@@ -49,6 +49,13 @@ replica_actors             node and name of each replica                   none 
 proxy_middleware           count and refuse requests in the proxy          none
 serve_actor_names          ask each Serve process for its environment      none without the dashboard
 
+ingress.py
+direct_ingress               send requests to replicas themselves           ``GET /api/serve/applications/``
+
+haproxy.py
+haproxy_files                keep them in the trial's folder                none
+haproxy_statistics           requests, and the replicas it passes them to   its metrics port
+
 actor_environment.py
 actor_call                 which settings an actor's process has           none; its title hides ``/proc``'s
 

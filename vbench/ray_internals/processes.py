@@ -6,6 +6,7 @@ from pathlib import Path
 
 RAYLET = "raylet"
 GCS_SERVER = "gcs_server"
+HAPROXY = "haproxy"
 RAY_PROGRAM = "ray"
 """Of ``ray start --block`` and of the agents' scripts."""
 WORKER_SCRIPT = "default_worker.py"
@@ -13,7 +14,7 @@ WORKER_SCRIPT = "default_worker.py"
 
 TITLE_PREFIX = "ray::"
 
-PROXY_TITLES = ("ProxyActor", "SERVE_PROXY_ACTOR")
+PROXY_TITLES = ("ProxyActor", "HAProxyManager", "SERVE_PROXY_ACTOR")
 CONTROLLER_TITLES = ("ServeController", "SERVE_CONTROLLER")
 AGENT_TITLES = ("DashboardAgent", "RuntimeEnvAgent")
 """What is in the titles of Serve's proxies and controller, and of a node's agents: ``ray::CLASS.METHOD``, or
@@ -31,6 +32,11 @@ def replica_deployment(title: str) -> str | None:
     """
     match = _REPLICA.search(title)
     return None if match is None else match[1] or match[2]
+
+
+def is_haproxy(command: str) -> bool:
+    """Whether this command line is HAProxy's."""
+    return Path(command.partition(" ")[0]).name == HAPROXY
 
 
 def is_raylet(command: Sequence[str]) -> bool:

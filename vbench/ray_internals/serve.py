@@ -12,7 +12,7 @@ from vbench.ray_internals.setting_readers import Role
 PROXY_CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 """Environment variable of a node: ``MODULE:FUNCTION``, which returns the middleware of Serve's proxies."""
 
-_REPLICA_PREFIX = "SERVE_REPLICA::"
+REPLICA_PREFIX = "SERVE_REPLICA::"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,10 @@ class ReplicaActor:
     replica: str
     """``DEPLOYMENT#ID``; the replica itself knows the ID as ``ReplicaID.unique_id``."""
     node_id: str
+    pid: int
+    """On its node."""
+    actor: str
+    """The name of its actor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +47,16 @@ def controller_is_running() -> bool:
 
 
 def proxy_pids() -> list[int]:
-    """Process ids of Serve's proxies, each on its own node."""
+    """Process ids of Serve's proxies, each on its own node; of the actors beside HAProxy, if that is on."""
     from ray.serve._private.constants import SERVE_PROXY_NAME
 
     return [actor["Pid"] for actor in _alive() if SERVE_PROXY_NAME in (actor["Name"] or "")]
+
+
+def proxy_node() -> str:
+    """Ray's id of the node with Serve's proxy, of which a trial has one."""
+    (node,) = {actor.node_id for actor in serve_actors() if actor.role is Role.PROXY}
+    return node
 
 
 def replica_actors() -> list[ReplicaActor]:
@@ -54,14 +64,16 @@ def replica_actors() -> list[ReplicaActor]:
     replicas = []
     for actor in _alive():
         name: str = actor["Name"] or ""
-        if name.startswith(_REPLICA_PREFIX):
-            application, deployment, identity = name.removeprefix(_REPLICA_PREFIX).split("#")
+        if name.startswith(REPLICA_PREFIX):
+            application, deployment, identity = name.removeprefix(REPLICA_PREFIX).split("#")
             replicas.append(
                 ReplicaActor(
                     application=application,
                     deployment=deployment,
                     replica=f"{deployment}#{identity}",
                     node_id=actor["Address"]["NodeID"],
+                    pid=actor["Pid"],
+                    actor=name,
                 )
             )
     return replicas
@@ -74,7 +86,7 @@ def serve_actors() -> list[ServeActor]:
     starts = {
         SERVE_CONTROLLER_NAME: Role.CONTROLLER,
         SERVE_PROXY_NAME: Role.PROXY,
-        _REPLICA_PREFIX: Role.REPLICA,
+        REPLICA_PREFIX: Role.REPLICA,
     }
     return [
         ServeActor(role=role, name=actor["Name"], node_id=actor["Address"]["NodeID"])
@@ -90,6 +102,13 @@ def serve_actor_handle(name: str) -> Any:
     from ray.serve._private.constants import SERVE_NAMESPACE
 
     return ray.get_actor(name, namespace=SERVE_NAMESPACE)
+
+
+def controller_handle() -> Any:
+    """The handle of Serve's controller."""
+    from ray.serve._private.constants import SERVE_CONTROLLER_NAME
+
+    return serve_actor_handle(SERVE_CONTROLLER_NAME)
 
 
 def _alive() -> Iterator[dict[str, Any]]:

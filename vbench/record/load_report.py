@@ -52,9 +52,11 @@ class Listener:
     """None if its process is not known."""
     command: str
     own: bool
-    """Whether it is the proxy of the trial's own Serve."""
+    """Whether it is the trial's own: of Serve's proxy, or of a replica that takes requests itself."""
     present_percent: float
     """Share of the samples, before, while and after requests were measured, in which it was present."""
+    port: int | None = None
+    """None in records of earlier versions, which have one port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +98,11 @@ class Graph:
     compute_first_s: Mapping[str, float]
     """Stage -> seconds of compute per frame of the warm-up's slowest request; empty without a warm-up."""
     proxy_served_before: int | None = None
-    """HTTP requests of any kind that had reached Serve's proxy by the end of the warm-up; None in records of
-    earlier versions."""
+    """HTTP requests of any kind that had reached Serve's proxy, or HAProxy in its place, by the end of the
+    warm-up; None in records of earlier versions."""
+    proxy_served_after: int | None = None
+    """The same after the last measured request, as HAProxy reports it; None for Serve's own proxy, which
+    reports it with each response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

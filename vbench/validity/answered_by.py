@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.record.load_report import Graph
+from vbench.ray_internals.processes import is_haproxy, replica_deployment
+from vbench.record.load_report import Graph, Listener
 from vbench.record.requests import Request, SpanLine
 from vbench.record.trial import Rule
 from vbench.validity.catalog.service import OWN_DEPLOYMENT, OWN_PROXY, OWN_REPLICAS
@@ -65,17 +66,23 @@ def _placement(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLi
 def _listener(graph: Graph) -> Rule:
     others = [one for one in graph.listeners if not one.own]
     own = [one for one in graph.listeners if one.own]
+    ports = {one.port for one in own}
     gaps = [one for one in own if one.present_percent < ALL_PERCENT]
     if others:
         who = f"process {others[0].pid} ({others[0].command})" if others[0].pid else "an unknown process"
         observed = f"{who} also listened on the port, {others[0].present_percent:.0f}% of the time"
-    elif len(own) > 1 or gaps:
+    elif len(own) > len(ports) or gaps:
         observed = f"the proxy was replaced or came late: {len(own)} sockets listened one after another"
     else:
-        observed = (
-            "only this trial's proxy listened, all the time" if own else "no process was seen to listen"
-        )
+        observed = f"only {_who(own)} listened, all the time" if own else "no process was seen to listen"
     return OWN_PROXY.verdict(
-        passed=len(own) == 1 and not others and not gaps,
+        passed=len(own) == len(ports) > 0 and not others and not gaps,
         observed=observed,
     )
+
+
+def _who(own: Sequence[Listener]) -> str:
+    """The listeners in words; with direct ingress each replica has a port."""
+    if any(replica_deployment(one.command) for one in own):
+        return "this trial's replica" if len(own) == 1 else f"this trial's {len(own)} replicas"
+    return "this trial's HAProxy" if any(is_haproxy(one.command) for one in own) else "this trial's proxy"

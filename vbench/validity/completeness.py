@@ -6,6 +6,7 @@ from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.emulated.validate import EMULATED
 from vbench.config.schema import Config
 from vbench.config.workload import VIDEO, workload_of
+from vbench.ray_internals.ingress import Ingress, ingress_of
 from vbench.record.clip import Clip
 from vbench.record.condition_owners import HARNESS, LOAD, MACHINE, RAYLET
 from vbench.record.harness import Harness
@@ -96,13 +97,17 @@ def _of_load(
 
 def _of_counts(config: Config, graph: Graph, requests: Sequence[Request]) -> Iterator[str]:
     """Nothing for older records, in which HTTP requests were not counted. Proxies of an attached cluster
-    count only if it was started with vbench's middleware."""
+    count only if it was started with vbench's middleware, and none is asked with direct ingress."""
     if graph.proxy_served_before is None:
         return
     answered = [one for one in requests if one.error is None]
     if any(one.api_requests is None for one in answered):
         yield "the number of HTTP requests to the API"
-    if config.cluster.name != ATTACHED and any(one.proxy_requests is None for one in answered):
+    ingress = ingress_of(config.runtime.env)
+    if ingress is Ingress.HAPROXY and graph.proxy_served_after is None:
+        yield "the number of HTTP requests to HAProxy"
+    is_counted = ingress is Ingress.PROXY and config.cluster.name != ATTACHED
+    if is_counted and any(one.proxy_requests is None for one in answered):
         yield "the number of HTTP requests to Serve's proxy"
 
 

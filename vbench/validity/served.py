@@ -69,7 +69,8 @@ def _counts(graph: Graph, answered: Sequence[Request]) -> Rule:
 
     An API replica and Serve's proxy number each HTTP request, whatever becomes of it, and report the number
     with each response, so other requests that came after the last recorded one count too. Neither the harness
-    nor Serve sends any: both check through Ray whether replicas and proxies are ready.
+    nor Serve sends any: both check through Ray whether replicas and proxies are ready. HAProxy counts itself,
+    and its own checks of the replicas do not reach the application.
     """
     problems = []
     calls: dict[str, list[int]] = {}
@@ -108,10 +109,13 @@ def _at_the_proxy(graph: Graph, answered: Sequence[Request]) -> Iterator[str]:
     """Requests to Serve's proxy other than the recorded ones, including those that it answered itself;
     nothing if it does not count, as in older records."""
     counts = [one.proxy_requests for one in answered if one.proxy_requests is not None]
+    if graph.proxy_served_after is not None:
+        counts = [graph.proxy_served_after]
     if graph.proxy_served_before is None or not counts:
         return
+    proxy = "Serve's proxy" if graph.proxy_served_after is None else "HAProxy"
     others = max(counts) - graph.proxy_served_before - len(answered)
     if others > 0:
-        yield f"{others} other HTTP requests came to Serve's proxy"
+        yield f"{others} other HTTP requests came to {proxy}"
     if others < 0:
-        yield f"Serve's proxy had {-others} fewer requests than are recorded"
+        yield f"{proxy} had {-others} fewer requests than are recorded"

@@ -19,7 +19,13 @@ from vbench.clusters.emulated.nsenter import ENTER
 from vbench.clusters.emulated.requirements import Requirement, check_requirements
 from vbench.clusters.emulated.topology import OBJECT_MANAGER_PORT, Spec, events, hosts
 from vbench.clusters.installation import check_installation
-from vbench.clusters.ray_node import last_error, node_environment, start_command, temp_folder
+from vbench.clusters.ray_node import (
+    haproxy_environment,
+    last_error,
+    node_environment,
+    start_command,
+    temp_folder,
+)
 from vbench.config.app import working_dir
 from vbench.config.interpreter import executable_of, import_path
 from vbench.config.path_option import usable_outputs
@@ -129,10 +135,11 @@ def start(
     ``log`` gets what Ray prints. Raises TrialError if a link does not carry what it should, or Ray does
     not come up within ``cluster.start_timeout_s``.
     """
-    folder = standalone.temp_dir if standalone else temp_folder()
+    folder = standalone.temp_dir if standalone else temp_folder(config.runtime)
     spec = _spec(config.cluster, folder, executable_of(config.runtime), is_standalone=standalone is not None)
     env = bypassed(node_environment(config.runtime, working_dir(config)), [host.ip for host in spec.hosts])
     env |= import_path(config.runtime, Path(config.outputs), env)
+    env |= haproxy_environment(config.runtime, folder)
     if standalone:
         # Killed processes leave temporary files. Here they go with the host.
         env["TMPDIR"] = str(folder)

@@ -82,7 +82,7 @@ def keep(name: str, config: Config) -> None:
         _watch_lifeline()
         logs.mkdir(parents=True, exist_ok=True)
         _redirect_errors(logs / KEEPER_LOG)
-        temp_dir = temp_folder()
+        temp_dir = temp_folder(config.runtime)
         starting = state.ClusterState(
             name=name,
             keeper=os.getpid(),
