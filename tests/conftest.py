@@ -27,6 +27,10 @@ PR_SET_CHILD_SUBREAPER = 36
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Threads of PyTorch that spin while they wait for each other take up to three times the CPU time of their
+# work when other tests need the cores. OpenMP reads this, here and in the runs that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # How long an example takes says how loaded the machine is. Where changes are judged each run tries the same
 # examples, elsewhere new ones.
 settings.register_profile(

@@ -78,3 +78,11 @@ def test_a_configuration_is_shown_or_refused_without_heavy_libraries(
 def test_help_and_version_import_not_even_hydra(tmp_path: Path, arguments: list[str]) -> None:
     _, modules = status_and_modules(tmp_path, *arguments)
     assert not (HEAVY | HYDRA) & modules
+
+
+def test_the_process_that_sends_requests_does_not_import_pytorch() -> None:
+    imported = "import vbench.load.video_load, sys; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", imported], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "False\n"

@@ -17,7 +17,7 @@ SHORT = (
     "load.requests=8",
     "load.warmup=2",
     "load.concurrency=2",
-    "load.sample_period_s=0.1",
+    "load.sample_period_s=0.5",
     "cluster.nodes.head.object_store_mb=200",
     "app.args.array_mb=1",
     # What else runs on the machine that tests is not what they are about.

@@ -1,5 +1,10 @@
-"""Bad input ends within seconds, in one clear sentence and a non-zero exit, with nothing left running."""
+"""Bad input ends within seconds, in one clear sentence and a non-zero exit, with nothing left running.
 
+One video of those that the load process finds unusable goes through the whole command, which reports all
+of them alike; the others only through the step that finds them.
+"""
+
+import json
 import socket
 import subprocess
 import time
@@ -8,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import records
 from tests.support.runs import SMALL, Workplace
+from vbench.load.spec import LoadSpec
+from vbench.load.steps import run_step
 from vbench.video.ffmpeg.executable import ffmpeg_path
 
 SECONDS = 60
@@ -57,13 +65,40 @@ def refused(workplace: Workplace, *overrides: str, **env: str) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("kind", VIDEOS)
-def test_a_video_that_cannot_be_used_is_refused_before_ray_starts(workplace: Workplace, kind: str) -> None:
-    make, says = VIDEOS[kind]
+def test_a_video_that_cannot_be_used_is_refused_before_ray_starts(workplace: Workplace) -> None:
+    make, says = VIDEOS["truncated"]
     make(workplace.folder / "clip.mp4")
     line = refused(workplace, "video=file", "video.path=clip.mp4")
     assert says in line
     assert not list(workplace.folder.rglob("ray.log"))
+
+
+def unusable(folder: Path, capsys: pytest.CaptureFixture[str], *overrides: str) -> str:
+    """What the step before the cluster says to the harness about an input that it cannot use."""
+    job = LoadSpec(
+        config=records.config(*SMALL, f"outputs={folder / 'outputs'}", *overrides),
+        folder=folder,
+        endpoint=None,
+    )
+    assert run_step("prepare", job) == 2
+    *_, last = capsys.readouterr().out.splitlines()
+    event = json.loads(last)
+    message = event.pop("message")
+    assert event == {"event": "failed", "bad_input": True}
+    assert "\n" not in message
+    return str(message)
+
+
+@pytest.mark.parametrize("kind", VIDEOS)
+def test_a_video_that_cannot_be_used_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    make, says = VIDEOS[kind]
+    path = tmp_path / "clip.mp4"
+    make(path)
+    message = unusable(tmp_path, capsys, "video=file", f"video.path={path}")
+    assert says in message
+    assert str(path) in message
 
 
 def test_frames_that_can_never_fit_are_refused_with_the_arithmetic(workplace: Workplace) -> None:
@@ -88,12 +123,12 @@ def test_an_object_store_beyond_the_machines_memory_is_refused(workplace: Workpl
     ("content", "says"), [(None, "nowhere.safetensors"), (b"junk", "nowhere.safetensors")]
 )
 def test_weights_that_are_missing_or_corrupt_are_refused(
-    workplace: Workplace, content: bytes | None, says: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, says: str
 ) -> None:
-    path = workplace.folder / "nowhere.safetensors"
+    path = tmp_path / says
     if content is not None:
         path.write_bytes(content)
-    assert str(path) in refused(workplace, f"model.weights={path}")
+    assert str(path) in unusable(tmp_path, capsys, f"model.weights={path}")
 
 
 def test_a_missing_ffmpeg_is_named_with_what_to_do(workplace: Workplace) -> None:

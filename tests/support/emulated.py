@@ -26,7 +26,7 @@ def of(*names: str, store_mb: int = 200) -> tuple[str, ...]:
 BOUNDS = (
     f"cluster.scale={SCALE}",
     "cluster.start_timeout_s=180",
-    "load.sample_period_s=0.2",
+    "load.sample_period_s=0.5",
     "tracking=off",
     # What else runs on the machine that tests is not what they are about.
     "load.max_machine_cpu_percent=100",

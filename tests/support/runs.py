@@ -27,7 +27,7 @@ SMALL = (
     "load.requests=3",
     "load.warmup=1",
     "load.concurrency=2",
-    "load.sample_period_s=0.1",
+    "load.sample_period_s=0.5",
     "cluster.nodes.head.object_store_mb=200",
     # Each replica is a process that imports Ray Serve, which takes seconds.
     "cluster.deployments.decoder.replicas=1",

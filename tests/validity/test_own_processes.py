@@ -32,10 +32,10 @@ def test_bounds_that_come_and_go_and_threads_that_spin(workplace: Workplace, wai
     chosen = workplace.folder / "chosen"
     chosen.write_text("spinning")
     run = workplace.start(
-        *(*SLOWLY_SAMPLED, *SCENE, "tracking=off", "load.requests=24"),
+        *(*SLOWLY_SAMPLED, *SCENE, "tracking=off", "load.requests=12"),
         **_sabotaged(chosen),
     )
-    wait_for(run, "requests  0/24")
+    wait_for(run, "requests  0/12")
     ours = below(run.pid)
     decoder = _one(ours, lambda command: "VideoDecoder" in command[0])
     raylet = _one(ours, lambda command: Path(command[0]).name == "raylet")

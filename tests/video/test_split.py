@@ -80,7 +80,7 @@ def test_a_stream_need_not_say_how_far_its_pictures_are_reordered(
     assert frames == truth(path).expected(fps)
 
 
-@settings(max_examples=60, derandomize=True, database=None)
+@settings(max_examples=40, derandomize=True, database=None)
 @given(
     name=st.sampled_from(
         ["open_gop", "variable", "b_pyramid", "open_gop_ts", "hevc", "hevc_layers", "edit_list", "vp9"]
@@ -104,7 +104,7 @@ def test_any_rate_and_any_chunk_length_give_the_frames_of_the_whole(
     assert frames == truth_of(name).expected(fps)
 
 
-@settings(max_examples=300, derandomize=True, database=None)
+@settings(max_examples=150, derandomize=True, database=None)
 @given(
     name=st.sampled_from(AS_CODED),
     fps=st.fractions(min_value=Fraction(1, 100), max_value=100, max_denominator=1001),
@@ -127,7 +127,7 @@ def test_every_target_belongs_to_the_one_chunk_whose_span_holds_it(
     assert splitter.chunk_count == last_frame + 1
 
 
-@settings(max_examples=200, derandomize=True, database=None)
+@settings(max_examples=100, derandomize=True, database=None)
 @given(
     name=st.sampled_from(AS_CODED),
     fps=st.fractions(min_value=Fraction(1, 3), max_value=60, max_denominator=1001),

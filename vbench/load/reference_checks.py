@@ -3,18 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from vbench.load.known_scene import KnownScene
 from vbench.models.matching import NOT_FOUND, LabelledBoxes, disagreements
-from vbench.models.plain_shapes import PlainShapes
-from vbench.models.shapes import BUNDLED
 from vbench.pipeline.config import ModelArgs
 from vbench.record.clip import ReferenceChecks
 from vbench.video.cross_check.luma import Plane, decoded_luma, detail, frame_luma, rgb_luma, scaled
 from vbench.video.types import FrameGeometry, VideoInfo
+
+if TYPE_CHECKING:
+    from vbench.models.plain_shapes import PlainShapes
 
 MOST_PICTURES = 2
 """Frames whose pixels are compared, and 1 of a variant: the filters of a run treat all pictures alike."""
@@ -54,7 +56,7 @@ class ReferenceChecker:
     known: KnownScene | None
     _frames: dict[int, npt.NDArray[np.uint8]] = field(default_factory=dict)
     """pts -> pixels, of those frames whose pixels are compared."""
-    _plain: PlainShapes | None = None
+    _plain: "PlainShapes | None" = None
     _compared: int = 0
     _objects: int = 0
     _wrong: int = 0
@@ -75,6 +77,10 @@ class ReferenceChecker:
         if self.model.name != "shapes":
             return
         if self._plain is None:
+            # PyTorch is imported only where frames are detected in; what drives the load compares responses.
+            from vbench.models.plain_shapes import PlainShapes
+            from vbench.models.shapes import BUNDLED
+
             self._plain = PlainShapes.of(self.model.weights, BUNDLED)
         threshold = self.model.score_threshold
         expected = _upright(self._plain.detect(pixels, threshold), self.geometry)

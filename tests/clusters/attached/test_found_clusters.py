@@ -1,4 +1,7 @@
-"""Trials on clusters that nobody described: their nodes are read from Ray, and their token is found."""
+"""Trials on clusters that nobody described: their nodes are read from Ray, and their token is found.
+
+``test_trials`` has what comes after that, ``test_discovery`` and ``test_token`` each part of it.
+"""
 
 import os
 import sys
@@ -96,6 +99,7 @@ def places(trial: Trial) -> dict[str, set[str]]:
     return {name: set(nodes) for name, nodes in trial.load_report.placement.items()}
 
 
+@pytest.mark.long
 def test_a_plain_head_needs_no_configuration(
     workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ CHOSEN = {
 ``--every-phase`` takes all that there are."""
 
 LESS_OFTEN = {
+    (CONNECTING, "the load process"),
     (OTHERS, "a raylet"),
     (OTHERS, "the harness"),
     (DEPLOYING, "the load's guard"),
@@ -166,6 +167,7 @@ def test_whoever_is_killed_and_whenever_nothing_is_left(
         assert trial.error.startswith("Ray ended with status ")
 
 
+@pytest.mark.long
 def test_a_harness_that_is_killed_leaves_nothing(
     workplace: Workplace, wait_for: Wait, phase: str, arguments: Sequence[str]
 ) -> None:
