@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.record.test_deployment_times import call
 from tests.support import records
 from vbench.analysis.bottleneck import find_bottleneck
 from vbench.record.bottleneck import Bottleneck
@@ -230,3 +231,20 @@ def test_the_cores_of_machines_elsewhere_are_those_of_their_own_nodes() -> None:
     only_wide = found_in(elsewhere, spans(1, 1, 0), machines[:2])
     assert only_wide is not None
     assert next(each.where for each in only_wide.resources if each.resource == "cores") == "4 of a+b"
+
+
+def test_replicas_of_an_application_are_a_bottleneck_by_their_own_work() -> None:
+    """A deployment that waits for another one is not busy, however long its calls take."""
+    config = asdict(records.config("workload=app", "app.import_path=main:app"))
+    report = records.load_report(placement={"Front": {"d": 1}, "Embedder": {"d": 1, "m": 1}})
+    app = trial(config=config, network=None, load_report=report)
+    calls = [
+        call("f", "Front", 0.0, 100.0),
+        call("a", "Embedder", 1.0, 100.0, caller="f", replica="Embedder#1"),
+        call("b", "Embedder", 1.0, 97.0, caller="f", replica="Embedder#2"),
+    ]
+    found = find_bottleneck(app, Measurements(calls=calls))
+    assert found is not None
+    assert found.busiest.text == "Embedder's 2 replicas"
+    assert found.busiest.busy_s == 97.5
+    assert found.utilisation == 0.975

@@ -22,7 +22,7 @@ from vbench.linux import procfs
 from vbench.linux.guard import supervised
 from vbench.linux.ports import free_ports
 from vbench.linux.tcp_connections import tcp_connections_of
-from vbench.ray_internals import node, node_manager, processes, start
+from vbench.ray_internals import node, node_manager, processes, serve_calls, start
 from vbench.ray_internals import serve as serve_actors
 
 HEAD, WORKER = "127.0.0.2", "127.0.0.3"
@@ -103,7 +103,8 @@ def running_cluster(logs: dict[str, Path]) -> Iterator[Cluster]:
     with ExitStack() as stack:
         stack.enter_context(environment(**variables))
         for ip, command, connections in ((HEAD, head, None), (WORKER, worker, CONNECTIONS)):
-            env = {**node_environment(RuntimeConfig(connections=connections)), **variables}
+            env = node_environment(RuntimeConfig(connections=connections))
+            env |= serve_calls.environment() | variables
             del env["RAY_AUTH_TOKEN"]
             log = stack.enter_context(logs[ip].open("wb"))
             guards[ip] = stack.enter_context(

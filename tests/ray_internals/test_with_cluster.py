@@ -36,7 +36,16 @@ from tests.support.waiting import until
 from vbench.clusters.ray_node import RAY_ENV, listens
 from vbench.linux import procfs
 from vbench.pipeline.request_count import PROXY_COUNT
-from vbench.ray_internals import api_server, jobs, node, object_manager, objects, processes, start
+from vbench.ray_internals import (
+    api_server,
+    jobs,
+    node,
+    object_manager,
+    objects,
+    processes,
+    serve_calls,
+    start,
+)
 from vbench.ray_internals import serve as serve_actors
 from vbench.ray_internals.actor_environment import request_variables
 from vbench.ray_internals.ingress import replica_addresses
@@ -273,6 +282,30 @@ def test_direct_ingress(served: Served) -> None:
     """Serve knows of no replica that takes requests itself, as this is not turned on here."""
     assert replica_addresses() == []
     assert serve_actors.proxy_node() in {one["NodeID"] for one in ray.nodes()}
+
+
+@pytest.mark.slow
+def test_call_spans(served: Served) -> None:
+    """A call, the choice of its replica, and the call that made it, each in its own process."""
+    actors = {actor.deployment: actor.name for actor in serve_actors.replica_actors()}
+
+    def new_spans() -> dict[str, list[serve_calls.CallSpan]]:
+        handles = {deployment: serve_actors.serve_actor_handle(name) for deployment, name in actors.items()}
+        return {
+            deployment: ray.get(serve_calls.request_spans(handle), timeout=DEADLINE_S)
+            for deployment, handle in handles.items()
+        }
+
+    new_spans()
+    served.run(lambda stage: stage.identity.remote())
+    spans = new_spans()
+    (called,) = spans["Stage"]
+    routing, calling = sorted(spans["Front"], key=lambda span: not span.is_routing)
+    assert not called.is_routing
+    assert (called.parent, routing.parent) == (routing.span, calling.span)
+    assert called.trace == routing.trace == calling.trace
+    assert calling.start_ns < routing.start_ns < called.end_ns < calling.end_ns
+    assert new_spans() == {"Stage": [], "Front": []}
 
 
 @pytest.mark.slow

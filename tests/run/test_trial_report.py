@@ -8,6 +8,7 @@ from rich.console import Console
 
 from tests.support import records
 from vbench.record.bottleneck import Bottleneck, ResourceTime
+from vbench.record.deployment_times import DeploymentTimes, of_deployments
 from vbench.record.trial import Rule
 from vbench.run.trial_report import caveats, show_sweep, show_trial
 
@@ -107,3 +108,36 @@ def test_a_transfer_shows_mbit_per_second_and_no_stages() -> None:
     both = printed(show_sweep, [records.trial(metrics=METRICS), moved])
     assert "video-s/s" in both
     assert "1590.4" in both
+
+
+def test_an_application_shows_the_time_of_each_deployment_and_names_busy_replicas() -> None:
+    config = asdict(records.config("workload=app", "app.import_path=main:app"))
+    times = DeploymentTimes(
+        deployment="Embedder",
+        replicas=2,
+        calls=6,
+        wait_mean_s=0.25,
+        processing_mean_s=0.5,
+        processing_s=[0.5] * 6,
+        own_mean_s=0.125,
+        busy_s=27.4,
+        at_once=1.0,
+    )
+    trial = records.trial(
+        config=config,
+        clip=None,
+        metrics=METRICS | of_deployments([times], requests=3, measured_s=27.7),
+        bottleneck=Bottleneck(
+            measured_s=27.7,
+            resources=[
+                ResourceTime(resource="replicas", where="Embedder's 2 replicas", busy_s=27.4),
+                ResourceTime(resource="cores", where="2 of host", busy_s=9.0),
+            ],
+        ),
+    )
+    text = printed(show_trial, trial)
+    cells = [cell.strip() for line in text.splitlines() if "Embedder " in line for cell in line.split("│")]
+    assert cells == ["", "Embedder", "2", "0.250", "0.500", "0.125", "99%", ""]
+    assert "Bottleneck: Embedder's 2 replicas, busy 27.4 of 27.7 s (99%)\n" in text
+    assert "others busy: cores 9.0 s" in text
+    assert "Stage time per request" not in text

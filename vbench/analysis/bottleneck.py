@@ -1,4 +1,4 @@
-"""Finds a trial's bottleneck: how long decoders, models, links and cores were busy with its requests.
+"""Finds a trial's bottleneck: how long replicas, links and cores were busy with its requests.
 
 For each resource, this computes the least time that all measured requests together take of it, and compares
 that with the time that they took (from the first request's due time to the last response). The busiest
@@ -16,6 +16,8 @@ from pathlib import Path
 from vbench.analysis.arms import connections
 from vbench.config.workload import APP, TRANSFERS, workload_of_plain
 from vbench.record.bottleneck import RESOURCES, Bottleneck, Resource, ResourceTime
+from vbench.record.calls import Call
+from vbench.record.deployment_times import deployment_times
 from vbench.record.link_caps import LinkCaps
 from vbench.record.measurements import Measurements, read_measurements
 from vbench.record.network import Link, Network
@@ -47,6 +49,7 @@ def find_bottleneck(trial: Trial, measured: Measurements) -> Bottleneck | None:
         return None
     times = [
         *_workers(trial, measured.spans),
+        *_replicas(trial, measured.calls),
         *_links(trial, measured),
         *_cores(trial, measured.machines, _moving(trial, measured.spans)),
     ]
@@ -83,6 +86,14 @@ def _workers(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[ResourceTime]:
         if replicas and busy_s:
             where = f"{replicas} replica{'s' if replicas > 1 else ''}"
             yield ResourceTime(resource=resource, where=where, busy_s=busy_s / replicas)
+
+
+def _replicas(trial: Trial, calls: Sequence[Call]) -> Iterator[ResourceTime]:
+    """Time in which an application's replicas have work of their own, mean over a deployment's replicas."""
+    assert trial.load_report is not None
+    for one in deployment_times(calls, trial.load_report.placement):
+        where = f"{one.deployment}'s {f'{one.replicas} replicas' if one.replicas > 1 else 'replica'}"
+        yield ResourceTime(resource="replicas", where=where, busy_s=one.busy_s)
 
 
 def _covered_s(spans: Sequence[SpanLine]) -> float:

@@ -17,7 +17,7 @@ from vbench.config.schema import NodeConfig, RuntimeConfig
 from vbench.config.sizing import node_cpus
 from vbench.linux.proxies import bypassed
 from vbench.pipeline import request_count
-from vbench.ray_internals import haproxy, start
+from vbench.ray_internals import haproxy, serve_calls, start
 from vbench.ray_internals.ingress import Ingress, ingress_of
 from vbench.ray_internals.node import LONGEST_SOCKET, NODE_VARIABLES
 
@@ -47,11 +47,12 @@ def inherited() -> dict[str, str]:
     return bypassed(kept)
 
 
-def node_environment(runtime: RuntimeConfig, modules: Path | None = None) -> dict[str, str]:
+def node_environment(runtime: RuntimeConfig, app: Path | None = None) -> dict[str, str]:
     """The environment of all processes of a cluster: the runtime's variables, a token of its own, and
     first on ``PATH`` the programs of the Python that starts Ray: a job may run as ``python ...``.
 
-    ``modules``: a folder that Python also imports from, put before those of the user's environment.
+    ``app``: the folder of the user's application. Python also imports from it, before those of the user's
+    environment, and Serve's processes keep the times of its calls.
 
     Because of the token no other user of the machine can run code in the cluster, and no process of a trial
     can join another cluster. Ray 2.60 uses tokens by default if the home folder has a token file, so leaving
@@ -61,8 +62,9 @@ def node_environment(runtime: RuntimeConfig, modules: Path | None = None) -> dic
     base = inherited()
     programs = Path(executable_of(runtime)).absolute().parent
     base["PATH"] = os.pathsep.join((str(programs), base.get("PATH", os.defpath)))
-    if modules is not None:
-        base["PYTHONPATH"] = os.pathsep.join(filter(None, (str(modules), base.get("PYTHONPATH"))))
+    if app is not None:
+        base["PYTHONPATH"] = os.pathsep.join(filter(None, (str(app), base.get("PYTHONPATH"))))
+        base |= serve_calls.environment()
     return apply(base, variables_of(runtime)) | RAY_ENV | token
 
 

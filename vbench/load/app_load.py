@@ -9,10 +9,12 @@ from vbench.load.app_check import ResponseCheck, response_digest
 from vbench.load.application import NAME, code_digest, load_application
 from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
 from vbench.load.deploy import deploy_application, exclusive_serve, placement, reserved_port
+from vbench.load.events import note
 from vbench.load.measurement import Observation
 from vbench.load.spec import LoadSpec
 from vbench.record.load_report import AppReport
 from vbench.record.requests import Request
+from vbench.telemetry.serve_calls import take_calls
 
 TEXT_CHARACTERS = 200
 """Of a response that is an error, in a message."""
@@ -42,8 +44,12 @@ def drive(job: LoadSpec) -> None:
                 if request.error or request.mismatch:
                     raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
         sent = in_order(distinct, load.requests, load.seed)
+        take_calls(observation.names, observation.clocks_off_s)  # those of the warm-up are not measured
         with observation.measuring():
             outcomes = _loop(job, urls, sent, "requests")
+        calls = take_calls(observation.names, observation.clocks_off_s)
+        if calls is None:
+            note("the times of each deployment are not known: Serve's traces go elsewhere")
         placed = placement(observation.names)
     observation.write(
         requests=_checked(check, sent, outcomes),
@@ -51,6 +57,7 @@ def drive(job: LoadSpec) -> None:
         moved_bytes={},
         placement=placed,
         cold=None,
+        calls=calls,
         app=AppReport(
             import_path=app.import_path,
             code=code,

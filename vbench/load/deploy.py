@@ -22,6 +22,7 @@ from vbench.pipeline.application import APPLICATION, build
 from vbench.ray_internals.ingress import Ingress, ingress_of
 from vbench.ray_internals.serve import controller_is_running, replica_actors
 from vbench.record.load_report import PlacedReplica
+from vbench.telemetry.serve_calls import deployment_title
 
 POLL_S = 0.1
 
@@ -150,9 +151,14 @@ def replicas(node_names: Mapping[str, str], application: str) -> list[PlacedRepl
 
 
 def placement(node_names: Mapping[str, str]) -> dict[str, dict[str, int]]:
-    """Deployment -> node -> replicas; ``node_names``: Ray's node id -> name."""
+    """Deployment, with its application if there are several -> node -> replicas.
+
+    ``node_names``: Ray's node id -> name.
+    """
     counts: dict[str, Counter[str]] = {}
-    for actor in replica_actors():
+    actors = replica_actors()
+    several = len({actor.application for actor in actors}) > 1
+    for actor in actors:
         node = node_names.get(actor.node_id, actor.node_id)
-        counts.setdefault(actor.deployment, Counter())[node] += 1
+        counts.setdefault(deployment_title(actor, several=several), Counter())[node] += 1
     return {deployment: dict(by_node) for deployment, by_node in sorted(counts.items())}

@@ -15,8 +15,9 @@ from vbench.linux import procfs
 from vbench.load.events import emit, progress
 from vbench.load.spec import LoadSpec
 from vbench.record import clock_skew
+from vbench.record.calls import Call
 from vbench.record.condition_owners import LOAD
-from vbench.record.files import LOAD_REPORT, MACHINES, NODES, REQUESTS, SPANS, write_json, write_lines
+from vbench.record.files import CALLS, LOAD_REPORT, MACHINES, NODES, REQUESTS, SPANS, write_json, write_lines
 from vbench.record.harness import Stall
 from vbench.record.load_report import AppReport, Graph, LoadReport, NodeRuntime, ProcessSettings
 from vbench.record.phases import timed
@@ -148,6 +149,11 @@ class Observation:
         self._samples = self._agents.samples
         self._flags = self._agents.runtime
 
+    @property
+    def clocks_off_s(self) -> Mapping[str, float]:
+        """Node -> how far its clock is ahead of this process's, in s; empty if all share one."""
+        return self._agents.clocks_off_s if self._agents else {}
+
     def _find_settings(self, workers: Mapping[str, Any]) -> list[ProcessSettings]:
         """Every process that may read a variable of ``runtime.env``, and those that it has."""
         head = self.endpoint.nodes[0]
@@ -181,17 +187,20 @@ class Observation:
         cold: list[str] | None,
         graph: Graph | None = None,
         app: AppReport | None = None,
+        calls: Sequence[Call] | None = None,
     ) -> None:
         """Write the record's lines and ``load_report.json`` into the job's folder.
 
         ``moved_bytes``: (sender, receiver) -> bytes of frames or objects that had to go this way since the
         cluster is up, warm-up included; the connections between just these nodes are counted. ``cold``:
-        deployments of which a replica saw no warm-up request.
+        deployments of which a replica saw no warm-up request. ``calls``: of an application's deployments.
         """
         config, folder = self._job.config, self._job.folder
         write_lines(folder / REQUESTS, requests)
         write_lines(folder / SPANS, spans)
         write_lines(folder / NODES, self._samples)
+        if calls is not None:
+            write_lines(folder / CALLS, calls)
         load_report = LoadReport(
             ray_version=ray.__version__,
             ray_commit=ray.__commit__,
@@ -210,7 +219,7 @@ class Observation:
             graph=graph,
             app=app,
             hardware=self._agents.hardware if self._agents else {},
-            clocks_off_s=self._agents.clocks_off_s if self._agents else {},
+            clocks_off_s=self.clocks_off_s,
             stalls=self._stalls,
             conditions=self._conditions,
             speeds=self._agents.speeds if self._agents else {},

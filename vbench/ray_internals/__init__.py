@@ -56,6 +56,9 @@ haproxy.py
 haproxy_files                keep them in the trial's folder                none
 haproxy_statistics           requests, and the replicas it passes them to   its metrics port
 
+serve_calls.py
+call_spans                 when each call of a deployment was processed    metrics: counts per bucket
+
 actor_environment.py
 actor_call                 which settings an actor's process has           none; its title hides ``/proc``'s
 

@@ -19,6 +19,8 @@ REPLICA_PREFIX = "SERVE_REPLICA::"
 class ReplicaActor:
     """One replica that runs."""
 
+    name: str
+    """The actor's."""
     application: str
     deployment: str
     replica: str
@@ -68,6 +70,7 @@ def replica_actors() -> list[ReplicaActor]:
             application, deployment, identity = name.removeprefix(REPLICA_PREFIX).split("#")
             replicas.append(
                 ReplicaActor(
+                    name=name,
                     application=application,
                     deployment=deployment,
                     replica=f"{deployment}#{identity}",

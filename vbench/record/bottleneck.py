@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Resource = Literal["decoders", "models", "flows", "NIC", "cores"]
-RESOURCES: tuple[Resource, ...] = ("decoders", "models", "flows", "NIC", "cores")
+Resource = Literal["decoders", "models", "replicas", "flows", "NIC", "cores"]
+RESOURCES: tuple[Resource, ...] = ("decoders", "models", "replicas", "flows", "NIC", "cores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,16 @@ class ResourceTime:
     """Which of its kind: ``chunk1 to gpu, 2 connections of 100 Mbit/s``."""
     busy_s: float
     """Seconds that all measured requests together take of it, at the rates of this trial."""
+
+    @property
+    def text(self) -> str:
+        """What it is, in a sentence: ``NIC (gpu receives at 100 Mbit/s)``, ``Embedder's 2 replicas``."""
+        return self.where if self.resource == "replicas" else f"{self.resource} ({self.where})"
+
+    @property
+    def short(self) -> str:
+        """What it is, in a word or two."""
+        return self.where if self.resource == "replicas" else self.resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

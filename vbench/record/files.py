@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vbench.config.schema import Config
+from vbench.record.calls import Call
 from vbench.record.clip import Clip
 from vbench.record.earlier_versions import GONE, READABLE, to_current
 from vbench.record.load_report import LoadReport
@@ -19,6 +20,7 @@ from vbench.record.typed_json import MismatchError, OtherFieldsError, loads, pre
 TRIAL = "trial.json"
 REQUESTS = "requests.jsonl"
 SPANS = "spans.jsonl"
+CALLS = "calls.jsonl"
 NODES = "nodes.jsonl"
 MACHINES = "machines.jsonl"
 LOAD_REPORT = "load_report.json"
@@ -145,6 +147,12 @@ def read_requests(folder: Path) -> list[Request]:
 def read_spans(folder: Path) -> list[SpanLine]:
     """The stage spans of the measured requests."""
     return _read_lines(folder / SPANS, SpanLine)
+
+
+def read_calls(folder: Path) -> list[Call]:
+    """The calls of an application's deployments; none for other workloads, and in records of earlier
+    versions."""
+    return _read_lines(folder / CALLS, Call)
 
 
 def read_samples(folder: Path) -> list[NodeSample]:

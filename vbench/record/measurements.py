@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vbench.record.files import read_machines, read_requests, read_samples, read_spans
+from vbench.record.calls import Call
+from vbench.record.files import read_calls, read_machines, read_requests, read_samples, read_spans
 from vbench.record.link_fidelity import LinkFidelity, link_fidelity
 from vbench.record.network import Network
 from vbench.record.requests import Request, SpanLine
@@ -20,6 +21,8 @@ class Measurements:
 
     requests: Sequence[Request] = ()
     spans: Sequence[SpanLine] = ()
+    calls: Sequence[Call] = ()
+    """Of an application's deployments."""
     nodes: Sequence[NodeSample] = ()
     machines: Sequence[MachineSample] = ()
     network: Network | None = None
@@ -48,6 +51,7 @@ def read_measurements(folder: Path, network: Network | None) -> Measurements:
     return Measurements(
         requests=read_requests(folder),
         spans=read_spans(folder),
+        calls=read_calls(folder),
         nodes=read_samples(folder),
         machines=read_machines(folder),
         network=network,

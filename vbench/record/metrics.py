@@ -9,6 +9,7 @@ from vbench.record import link_fidelity
 from vbench.record.clip import Clip
 from vbench.record.cpu_by_role import used_by_role
 from vbench.record.cpu_use import by_machine, cpu_use
+from vbench.record.deployment_times import deployment_times, of_deployments
 from vbench.record.measurements import Measurements
 from vbench.record.requests import Request, SpanLine
 from vbench.record.samples import MachineSample, NodeSample
@@ -29,12 +30,14 @@ def summarize(
     measured: Measurements,
     post_run_bytes: Mapping[str, int] | None = None,
     workload: Workload | None = None,
+    placement: Mapping[str, Mapping[str, int]] | None = None,
 ) -> dict[str, float]:
     """All metrics of a trial if all of its requests were answered; otherwise only their number.
 
     A mean over the successes alone would flatter a failing arm, so a trial with failures has none. ``clip``
     is None for a load that has no video; ``post_run_bytes`` is what nodes sent after the last response;
-    ``workload`` None is that of the clip: videos with one, else transfers.
+    ``workload`` None is that of the clip: videos with one, else transfers; ``placement`` is deployment ->
+    node -> replicas, of an application.
     """
     requests, spans, nodes, machines = measured.requests, measured.spans, measured.nodes, measured.machines
     metrics: dict[str, float] = {"requests": len(requests)}
@@ -45,6 +48,8 @@ def summarize(
     metrics |= steady(requests)
     if workload == APP:
         metrics |= responses(requests)
+        times = deployment_times(measured.calls, placement or {})
+        metrics |= of_deployments(times, len(requests), makespan_s(requests))
     else:
         metrics |= transfer_rate(requests) if clip is None else throughput(requests)
         metrics |= stage_times(spans, len(requests))

@@ -164,7 +164,10 @@ class TrialInProgress:
         """The record with its metrics and its bottleneck."""
         if trial.load_report is None:
             return trial
-        metrics = summarize(trial.clip, measured, trial.load_report.post_run_bytes, workload_of(self.config))
+        report = trial.load_report
+        metrics = summarize(
+            trial.clip, measured, report.post_run_bytes, workload_of(self.config), report.placement
+        )
         if "latency_mean_s" in metrics:
             spent_s = time.monotonic() - self.began_s
             others_s = sum(trial.phases_s.get(name, 0.0) for name in NOT_HARNESS_PHASES)

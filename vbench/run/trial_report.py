@@ -13,6 +13,7 @@ from vbench.config.quoting import shell_quoted
 from vbench.config.workload import APP, TRANSFERS, VIDEO, workload_of_plain
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record.bottleneck import Bottleneck
+from vbench.record.deployment_times import BUSY, CALLS, COLUMNS, deployments_in
 from vbench.record.metrics import QUANTILES
 from vbench.record.trial import Trial, result_caveats
 from vbench.validity import rule_bounds, speed
@@ -56,6 +57,9 @@ def show_trial(console: Console, trial: Trial) -> None:
         if workload_of_plain(trial.config) == VIDEO:
             console.print("Stage time per request (s), summed over concurrent chunks (can exceed latency)")
             console.print(_stages(trial))
+        if deployments := deployments_in(trial.metrics):
+            console.print("Time per call of a deployment (s), mean; busy: share of its replicas' time")
+            console.print(_deployments(trial.metrics, deployments))
         if trial.bottleneck is not None:
             show_bottleneck(console, trial.bottleneck)
     for rule in trial.broken:
@@ -96,12 +100,12 @@ def show_bottleneck(console: Console, bottleneck: Bottleneck) -> None:
     busiest, *others = bottleneck.resources
     console.print(
         Text(
-            f"Bottleneck: {busiest.resource} ({busiest.where}), busy {busiest.busy_s:.1f} of"
+            f"Bottleneck: {busiest.text}, busy {busiest.busy_s:.1f} of"
             f" {bottleneck.measured_s:.1f} s ({100 * bottleneck.utilisation:.0f}%)"
         ),
         soft_wrap=True,
     )
-    rest = ", ".join(f"{other.resource} {other.busy_s:.1f} s" for other in others)
+    rest = ", ".join(f"{other.short} {other.busy_s:.1f} s" for other in others)
     if rest:
         console.print(Text(f"            others busy: {rest}", "dim"), soft_wrap=True)
 
@@ -157,6 +161,22 @@ def _stages(trial: Trial) -> Table:
     for stage in STAGES:
         values = [trial.metrics.get(f"{stage}_{kind}_s") for kind in KINDS]
         table.add_row(stage, *("" if value is None else f"{value:.3f}" for value in values))
+    return table
+
+
+def _deployments(metrics: Mapping[str, float], deployments: Sequence[str]) -> Table:
+    """Where the time of an application's calls went. A time that is not known is left empty."""
+    table = Table("deployment")
+    for name in ("calls/request", *COLUMNS, "busy"):
+        table.add_column(name, justify="right")
+    for deployment in deployments:
+        times_s = [metrics.get(f"{start}{deployment}") for start in COLUMNS.values()]
+        table.add_row(
+            Text(deployment),
+            f"{metrics[f'{CALLS}{deployment}']:g}",
+            *("" if value is None else f"{value:.3f}" for value in times_s),
+            f"{metrics[f'{BUSY}{deployment}']:.0f}%",
+        )
     return table
 
 

@@ -22,6 +22,12 @@ had, over their replicas; bytes that had to move between nodes over the caps of 
 seconds over cores. The busiest resource is the bottleneck; its utilisation is busy / measured. Means over
 trials."""
 
+DEPLOYMENTS = """\
+Time per call of a deployment of the application: until a replica began, which needs room and all arguments
+(wait), in the replica (processing), and in the replica while none of the calls that it made was under way
+(own). Means over calls and trials, in s. Busy is the share of the measured time in which a replica
+worked on at least one call itself, mean over replicas."""
+
 NIC_USE = """\
 \\* Over the intervals between two samples in which the link carried traffic. An interval with traffic in a
 part of it counts whole, so short transfers show less than the link gave them."""

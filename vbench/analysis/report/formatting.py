@@ -190,7 +190,7 @@ def bottleneck(arm: Arm) -> tuple[str, str, str, str]:
     like = [of_trial for of_trial in known if of_trial.busiest.resource == most]
     busy_s = sum(of_trial.busiest.busy_s for of_trial in like) / len(like)
     measured_s = sum(of_trial.measured_s for of_trial in like) / len(like)
-    name = f"{most} ({like[0].busiest.where})"
+    name = like[0].busiest.text
     if len(like) < len(known):
         name += f", in {len(like)} of {len(known)} trials"
     utilisation = sum(of_trial.utilisation for of_trial in like) / len(like)

@@ -8,6 +8,7 @@ from vbench.analysis.report.markdown_table import head, row
 from vbench.analysis.results import Arm, Comparison, Scenario
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record.bottleneck import RESOURCES
+from vbench.record.deployment_times import BUSY, COLUMNS, deployments_in
 
 NIC_METRIC = "link_use_percent."
 
@@ -27,6 +28,10 @@ def details(comparison: Comparison) -> Iterator[str]:
     yield from ("", explanations.STAGE_SUMS)
     for scenario in comparison.scenarios:
         yield from ("", *_stage_sums(scenario))
+    if any(_deployments(scenario) for scenario in comparison.scenarios):
+        yield from ("", explanations.DEPLOYMENTS)
+        for scenario in comparison.scenarios:
+            yield from ("", *_deployment_times(scenario, _deployments(scenario)))
     yield from ("", "## Other metrics")
     for scenario in comparison.scenarios:
         yield from ("", *_facts(scenario))
@@ -67,6 +72,26 @@ def _stage_sums(scenario: Scenario) -> Iterator[str]:
                 yield row(f"{stage} {kind}", *("" if value is None else f"{value:.2f}" for value in values))
 
 
+def _deployments(scenario: Scenario) -> list[str]:
+    """The application's deployments whose calls were timed in all trials of an arm."""
+    names = dict.fromkeys(
+        name for arm in scenario.arms for trial in arm.trials for name in deployments_in(trial.metrics)
+    )
+    return list(names)
+
+
+def _deployment_times(scenario: Scenario, deployments: Sequence[str]) -> Iterator[str]:
+    yield from head((scenario.name, *_arms(scenario)), _numbers(scenario))
+    for deployment in deployments:
+        for column, start in COLUMNS.items():
+            values = [arm.metric(f"{start}{deployment}") for arm in scenario.arms]
+            if any(value is not None for value in values):
+                cells = ("" if value is None else f"{value:.4f}" for value in values)
+                yield row(f"{deployment} {column}", *cells)
+        shares = [arm.metric(f"{BUSY}{deployment}") for arm in scenario.arms]
+        yield row(f"{deployment} busy", *(formatting.number(value, "%") for value in shares))
+
+
 def _facts(scenario: Scenario) -> Iterator[str]:
     yield from head((scenario.name, *_arms(scenario)), _numbers(scenario))
     for name, what, unit in (*formatting.FACTS, *_of_nodes(scenario.arms)):
@@ -86,14 +111,15 @@ def _of_nodes(arms: Sequence[Arm]) -> list[tuple[str, str, str]]:
 
 
 def _bottlenecks(scenario: Scenario) -> Iterator[str]:
+    resources = [name for name in RESOURCES if name != "replicas" or _deployments(scenario)]
     yield from head(
-        (scenario.name, *RESOURCES, "bottleneck", "busy", "measured", "utilisation"),
-        "l" + "r" * len(RESOURCES) + "lrr",
+        (scenario.name, *resources, "bottleneck", "busy", "measured", "utilisation"),
+        "l" + "r" * len(resources) + "lrr",
     )
     for arm in scenario.arms:
         known = formatting.bottlenecks(arm)
         yield row(
-            arm.name, *(formatting.busy(known, name) for name in RESOURCES), *formatting.bottleneck(arm)
+            arm.name, *(formatting.busy(known, name) for name in resources), *formatting.bottleneck(arm)
         )
 
 

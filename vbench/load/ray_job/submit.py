@@ -23,11 +23,13 @@ from ray.exceptions import AuthenticationError
 from vbench.clusters.attached.api import connect
 from vbench.clusters.attached.cluster import STOP_WAIT_S
 from vbench.clusters.attached.validate import PIP
+from vbench.config.workload import APP, workload_of
 from vbench.errors import InputError, VbenchError, last_reason
 from vbench.load.events import SEPARATOR, DamagedFileError, Event, FileAssembler
 from vbench.load.ray_job.entrypoint import JOB_VARIABLE, STOP
 from vbench.load.ray_job.package import JobPackage, packaged
 from vbench.load.spec import read_spec, to_plain
+from vbench.ray_internals import serve_calls
 from vbench.ray_internals.api_server import JobsClient
 from vbench.ray_internals.jobs import STOP_SIGNAL_VARIABLE, STOP_WAIT_VARIABLE
 from vbench.telemetry.node_agents import INSTALL_S
@@ -77,6 +79,8 @@ def _submitted(server: JobsClient, dependencies: str, package: JobPackage) -> It
             STOP_WAIT_VARIABLE: f"{STOP_WAIT_S:g}",
         },
     }
+    if workload_of(package.job.config) == APP:
+        runtime_env["env_vars"] |= serve_calls.environment()
     if package.modules:
         runtime_env["py_modules"] = [str(folder) for folder in package.modules]
     if dependencies == PIP:

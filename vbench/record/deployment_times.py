@@ -1,0 +1,173 @@
+"""Where the time of an application's calls went, by deployment, and how busy its replicas were."""
+
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vbench.record.calls import Call
+
+Interval = tuple[float, float]
+"""Unix seconds, from and to."""
+
+NOT_IN_A_METRIC = re.compile(r"[^\w\-. :/]")
+"""Characters that a metric's name may not have in MLflow."""
+
+WAIT, PROCESSING, OWN, BUSY, AT_ONCE, CALLS = (
+    f"deployment_{name}."
+    for name in (
+        "wait_mean_s",
+        "processing_mean_s",
+        "own_mean_s",
+        "busy_percent",
+        "calls_at_once",
+        "calls_per_request",
+    )
+)
+"""Starts of metrics' names, before that of the deployment."""
+
+COLUMNS = {
+    "wait": WAIT,
+    "processing": PROCESSING,
+    "own": OWN,
+}
+"""The times of a call as a reader sees them -> metric."""
+
+QUANTILES = {50: 1, 90: 10}
+"""Percentile -> the fewest calls that support it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentTimes:
+    """The calls of one deployment. Times are in seconds."""
+
+    deployment: str
+    replicas: int
+    """That could have worked: all that ran at the end."""
+    calls: int
+    wait_mean_s: float | None
+    """Until a replica begins: it has room, and all arguments are computed and transferred. None if it is not
+    known when each call was made."""
+    processing_mean_s: float
+    """In the replica, waiting for deployments that it calls included."""
+    processing_s: Sequence[float]
+    """The same of each call."""
+    own_mean_s: float
+    """The time in the replica in which none of the calls that it made was under way."""
+    busy_s: float
+    """Time in which a replica has at least one call that does not wait for another deployment, mean over the
+    replicas."""
+    at_once: float
+    """How many such calls a busy replica has, mean over its busy time."""
+
+
+def deployment_times(
+    calls: Sequence[Call], placement: Mapping[str, Mapping[str, int]]
+) -> list[DeploymentTimes]:
+    """Of each deployment that was called, in the order of their first calls.
+
+    ``placement``: deployment -> node -> replicas.
+    """
+    own = own_intervals(calls)
+    by_deployment: dict[str, list[Call]] = {}
+    for call in sorted(calls, key=lambda call: call.began_s):
+        by_deployment.setdefault(call.deployment, []).append(call)
+    return [_times(name, group, own, placement.get(name, {})) for name, group in by_deployment.items()]
+
+
+def _times(
+    name: str, calls: Sequence[Call], own: Mapping[str, Sequence[Interval]], placed: Mapping[str, int]
+) -> DeploymentTimes:
+    by_replica: dict[str, list[Interval]] = {}
+    for call in calls:
+        by_replica.setdefault(call.replica, []).extend(own[call.call])
+    replicas = max(sum(placed.values()), len(by_replica))
+    own_s = sum(end - start for intervals in by_replica.values() for start, end in intervals)
+    busy_s = sum(_length(merged(intervals)) for intervals in by_replica.values())
+    processing_s = [call.ended_s - call.began_s for call in calls]
+    waits_s = [max(0.0, call.began_s - call.made_s) for call in calls if call.made_s is not None]
+    return DeploymentTimes(
+        deployment=name,
+        replicas=replicas,
+        calls=len(calls),
+        wait_mean_s=statistics.fmean(waits_s) if len(waits_s) == len(calls) else None,
+        processing_mean_s=statistics.fmean(processing_s),
+        processing_s=processing_s,
+        own_mean_s=own_s / len(calls),
+        busy_s=busy_s / replicas,
+        at_once=own_s / busy_s if busy_s else 0.0,
+    )
+
+
+def own_intervals(calls: Sequence[Call]) -> dict[str, list[Interval]]:
+    """Call -> when it was processed and none of the calls that it made was under way."""
+    made: dict[str, list[Interval]] = {}
+    for call in calls:
+        if call.caller is not None:
+            since_s = call.began_s if call.made_s is None else call.made_s
+            made.setdefault(call.caller, []).append((since_s, call.ended_s))
+    return {call.call: _without((call.began_s, call.ended_s), made.get(call.call, ())) for call in calls}
+
+
+def _without(whole: Interval, parts: Iterable[Interval]) -> list[Interval]:
+    """What is left of an interval without the parts."""
+    left, at_s = [], whole[0]
+    for start_s, end_s in merged(parts):
+        if start_s > at_s:
+            left.append((at_s, min(start_s, whole[1])))
+        at_s = max(at_s, end_s)
+        if at_s >= whole[1]:
+            return left
+    left.append((at_s, whole[1]))
+    return left
+
+
+def merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """The intervals in order, with those that overlap as one."""
+    out: list[Interval] = []
+    for start_s, end_s in sorted(intervals):
+        if out and start_s <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], end_s))
+        else:
+            out.append((start_s, end_s))
+    return out
+
+
+def _length(intervals: Iterable[Interval]) -> float:
+    return sum(end_s - start_s for start_s, end_s in intervals)
+
+
+def of_deployments(times: Sequence[DeploymentTimes], requests: int, measured_s: float) -> dict[str, float]:
+    """Of each deployment: calls per request; seconds per call until a replica begins, in the replica (mean,
+    and the quantiles that this number of calls supports) and in the replica alone; the share of the measured
+    time in which its replicas are busy, and with how many calls at once."""
+    metrics: dict[str, float] = {}
+    for one in times:
+        values = {
+            CALLS: one.calls / requests,
+            WAIT: one.wait_mean_s,
+            PROCESSING: one.processing_mean_s,
+            **{
+                f"deployment_processing_p{percent}_s.": _quantile(one.processing_s, percent)
+                for percent, fewest in QUANTILES.items()
+                if one.calls >= fewest
+            },
+            OWN: one.own_mean_s,
+            BUSY: 100 * one.busy_s / measured_s,
+            AT_ONCE: one.at_once,
+        }
+        name = NOT_IN_A_METRIC.sub("_", one.deployment)
+        metrics |= {f"{start}{name}": value for start, value in values.items() if value is not None}
+    return metrics
+
+
+def _quantile(values: Sequence[float], percent: float) -> float:
+    """As ``vbench.record.metrics.percentile``."""
+    import numpy as np  # 0.1 s, which no command that measures nothing should take
+
+    return float(np.percentile(values, percent))
+
+
+def deployments_in(metrics: Mapping[str, float]) -> list[str]:
+    """The names of the deployments in a trial's metrics, in their order."""
+    return [name.removeprefix(OWN) for name in metrics if name.startswith(OWN)]

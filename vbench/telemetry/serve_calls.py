@@ -1,0 +1,104 @@
+"""Collects the calls of an application's deployments from the processes of Serve that made and answered
+them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import ray
+
+from vbench.errors import SEE_RAY_LOG, TrialError
+from vbench.ray_internals.serve import ReplicaActor, replica_actors, serve_actor_handle, serve_actors
+from vbench.ray_internals.serve_calls import CallSpan, request_spans
+from vbench.ray_internals.setting_readers import Role
+from vbench.record.calls import Call
+
+ANSWER_S = 60.0
+"""Time within which a process of Serve hands over its spans."""
+
+NANOSECONDS = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessSpans:
+    """The spans of one process of Serve, in its node's time."""
+
+    deployment: str | None
+    """None for a proxy."""
+    replica: str
+    node: str
+    spans: list[CallSpan]
+
+
+def take_calls(nodes: Mapping[str, str], clocks_off_s: Mapping[str, float]) -> list[Call] | None:
+    """The calls that have ended since this was last asked; None if Serve's spans go elsewhere.
+
+    Those of replicas that have ended meanwhile are lost.
+
+    Args:
+        nodes: Ray's node id -> name.
+        clocks_off_s: node -> how far its clock is ahead, if they differ.
+
+    Raises:
+        TrialError: a process of Serve does not hand over its spans.
+    """
+    replicas = replica_actors()
+    several = len({replica.application for replica in replicas}) > 1
+    owners: list[tuple[str, str | None, str, str]] = [
+        (one.name, deployment_title(one, several=several), one.replica, one.node_id) for one in replicas
+    ]
+    owners += [(one.name, None, one.name, one.node_id) for one in serve_actors() if one.role == Role.PROXY]
+    asked = [(owner, request_spans(serve_actor_handle(owner[0]))) for owner in owners]
+    processes = []
+    for (name, deployment, replica, node_id), request in asked:
+        try:
+            spans = ray.get(request, timeout=ANSWER_S)
+        except ray.exceptions.GetTimeoutError as error:
+            raise TrialError(
+                f"{name} did not hand over the times of its calls within {ANSWER_S:g} s: is it blocked?"
+                f" {SEE_RAY_LOG}"
+            ) from error
+        except ray.exceptions.RayActorError:
+            continue  # a replica that Serve has just removed
+        if spans is not None:
+            node = nodes.get(node_id, node_id)
+            processes.append(ProcessSpans(deployment=deployment, replica=replica, node=node, spans=spans))
+    if not any(process.deployment for process in processes):
+        return None
+    return calls_of(processes, clocks_off_s)
+
+
+def deployment_title(replica: ReplicaActor, *, several: bool) -> str:
+    """A deployment's name; with its application's if there are several."""
+    return f"{replica.application}/{replica.deployment}" if several else replica.deployment
+
+
+def calls_of(processes: Iterable[ProcessSpans], clocks_off_s: Mapping[str, float]) -> list[Call]:
+    """Each call with the moment at which it was made, in the order in which they began."""
+    routed: dict[int, tuple[CallSpan, float]] = {}
+    handled: list[tuple[CallSpan, ProcessSpans, float]] = []
+    for process in processes:
+        off_s = clocks_off_s.get(process.node, 0.0)
+        for span in process.spans:
+            if span.is_routing:
+                routed[span.span] = span, off_s
+            elif process.deployment is not None:
+                handled.append((span, process, off_s))
+    ids = {span.span for span, *_ in handled}
+    calls = []
+    for span, process, off_s in handled:
+        routing, caller_off_s = routed.get(span.parent or 0, (None, 0.0))
+        caller = routing.parent if routing is not None and routing.parent in ids else None
+        calls.append(
+            Call(
+                request=f"{span.trace:032x}",
+                call=f"{span.span:016x}",
+                caller=None if caller is None else f"{caller:016x}",
+                deployment=process.deployment or "",
+                replica=process.replica,
+                node=process.node,
+                made_s=None if routing is None else routing.start_ns / NANOSECONDS - caller_off_s,
+                began_s=span.start_ns / NANOSECONDS - off_s,
+                ended_s=span.end_ns / NANOSECONDS - off_s,
+            )
+        )
+    return sorted(calls, key=lambda call: call.began_s)
