@@ -33,7 +33,8 @@ from tests.ray_internals.cluster import (
 )
 from tests.ray_internals.stopped_job import log_of_a_stopped_job
 from tests.support.waiting import until
-from vbench.clusters.ray_node import RAY_ENV, listens
+from vbench.clusters.ray_node import RAY_ENV, listens, node_environment
+from vbench.config.schema import RuntimeConfig
 from vbench.linux import procfs
 from vbench.pipeline.request_count import PROXY_COUNT
 from vbench.ray_internals import (
@@ -314,7 +315,7 @@ def test_actor_call(served: Served) -> None:
     for actor in serve_actors.serve_actors():
         handle = serve_actors.serve_actor_handle(actor.name)
         pid, variables = ray.get(request_variables(handle, ["PATH", "NONE_SUCH"]), timeout=DEADLINE_S)
-        assert variables == {"PATH": os.environ["PATH"]}
+        assert variables == {"PATH": node_environment(RuntimeConfig())["PATH"]}
         assert processes.TITLE_PREFIX in procfs.command(pid)[0]
 
 
