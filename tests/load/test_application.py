@@ -31,6 +31,7 @@ number = 3
 def typed(settings: Settings): return Echo.bind(settings.size)
 def plain(args): return Echo.bind(args["size"])
 def without(): return Echo.bind()
+def starting(args): return serve.run(app)
 def raising(args): raise ValueError("no such model")
 def nothing(args): pass
 def right(request, response): return response["body"] == request["body"] or "other bytes"
@@ -69,7 +70,11 @@ def test_an_application_is_imported_or_built(folder: Path, name: str, args: dict
         ("its_ap:app", {}, "there is no module 'its_ap' in"),
         ("its_app:ap", {}, "its_app has no 'ap'; did you mean 'app'?"),
         ("its_needs:app", {}, "imports 'not_installed_anywhere', which is not installed here"),
-        ("its_fault:app", {}, "its_fault cannot be imported: ZeroDivisionError"),
+        (
+            "its_fault:app",
+            {},
+            "its_fault cannot be imported: ZeroDivisionError: division by zero (its_fault.py, line 1)",
+        ),
         ("its_app:Echo", {}, "is a deployment and no application: name what its .bind() returns"),
         ("its_app:number", {}, "is of type int and no application"),
         ("its_app:app", {"size": 1}, "leave app.args out"),
@@ -77,6 +82,7 @@ def test_an_application_is_imported_or_built(folder: Path, name: str, args: dict
         ("its_app:typed", {"sise": 1}, "app.args.sise: Extra inputs are not permitted"),
         ("its_app:plain", {}, "raised KeyError: 'size'"),
         ("its_app:raising", {}, "raised ValueError: no such model"),
+        ("its_app:starting", {}, "starts Ray itself (ray.init or serve.run) while it is imported"),
         ("its_app:nothing", {}, "returned NoneType and no application"),
     ],
 )
@@ -136,7 +142,7 @@ def test_a_function_of_the_users_judges(folder: Path) -> None:
 
 
 def test_a_function_that_raises_or_is_not_there_is_refused(folder: Path) -> None:
-    with pytest.raises(InputError, match=r"app\.check=its_app:broken raised KeyError for line 1: 'json'"):
+    with pytest.raises(InputError, match=r"raised KeyError: 'json' \(its_app\.py, line 23\) for line 1"):
         problem(ResponseCheck.of(config(folder, check="its_app:broken")), b"")
     with pytest.raises(InputError, match="its_app has no 'wrong'"):
         ResponseCheck.of(config(folder, check="its_app:wrong"))

@@ -14,7 +14,15 @@ from ray.exceptions import AuthenticationError
 
 from tests.ray_internals.cluster import DEADLINE_S, environment
 from vbench.pipeline import build
-from vbench.ray_internals import api_server, authentication, haproxy, jobs, node, object_manager
+from vbench.ray_internals import (
+    api_server,
+    applications,
+    authentication,
+    haproxy,
+    jobs,
+    node,
+    object_manager,
+)
 from vbench.ray_internals.settings import Kind, installed_folder, known_names, native_setting, python_kind
 
 
@@ -101,6 +109,32 @@ def test_serve_builds_the_graph_from_the_arguments_in_a_yaml_file() -> None:
 
     built = call_user_app_builder_with_args_if_necessary(build, {"mode": "combined", "model": "shapes"})
     assert isinstance(built, serve.Application)
+
+
+def test_deployment_needs() -> None:
+    @serve.deployment(num_replicas=3, ray_actor_options={"num_cpus": 0.5, "resources": {"x": 1}})
+    class Some:
+        pass
+
+    scaled = Some.options(
+        name="Scaled", num_replicas=None, autoscaling_config={"min_replicas": 2, "max_replicas": 4}
+    )
+    bundles = [{"CPU": 1}, {"GPU": 1}]
+    grouped = Some.options(
+        name="Grouped", num_replicas=1, ray_actor_options={"num_cpus": 1}, placement_group_bundles=bundles
+    )
+    front = Some.options(name="Front", num_replicas=1, ray_actor_options={})
+    application = front.bind(Some.bind(), scaled.bind(), grouped.bind())
+    found = {one.name: one for one in applications.deployment_needs(application, "app")}
+    assert [(one.name, one.replicas) for one in found.values()] == [
+        ("Some", 3),
+        ("Scaled", 2),
+        ("Grouped", 1),
+        ("Front", 1),
+    ]
+    assert found["Some"].bundles == ({"CPU": 0.5, "x": 1},)
+    assert found["Grouped"].bundles == tuple(bundles)
+    assert found["Front"].bundles == ({"CPU": 1},)
 
 
 def test_request_options() -> None:

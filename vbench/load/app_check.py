@@ -3,16 +3,18 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import xxhash
 
-from vbench.config.app import DIGEST, JSON, app_of
+from vbench.config.app import DIGEST, JSON, app_of, working_dir
 from vbench.config.app_requests import AppRequest
 from vbench.config.schema import Config
-from vbench.errors import InputError, first_line
+from vbench.errors import InputError
 from vbench.load.application import import_name
 from vbench.load.closed_loop import Outcome
+from vbench.load.user_code import raised
 
 
 @dataclass(slots=True)
@@ -22,6 +24,8 @@ class ResponseCheck:
     check: str | None
     function: Callable[..., Any] | None = None
     """With MODULE:FUNCTION: called with the request and the response as dicts."""
+    folder: Path = Path()
+    """That the function is in."""
     digests: dict[str, str] = field(default_factory=dict)
     """Request -> digest of what must be the same."""
 
@@ -34,7 +38,9 @@ class ResponseCheck:
         function = import_name(config, check, f"app.check={check}")
         if not callable(function):
             raise InputError(f"app.check={check} is a {type(function).__name__} and no function.")
-        return cls(check=check, function=function)
+        folder = working_dir(config)
+        assert folder is not None
+        return cls(check=check, function=function, folder=folder)
 
     def problem(self, request: AppRequest, outcome: Outcome) -> str | None:
         """What is wrong with a response that arrived; None for a correct one.
@@ -77,9 +83,8 @@ class ResponseCheck:
             verdict = self.function(_plain_request(request), _plain_response(outcome))
         except Exception as error:
             raise InputError(
-                f"app.check={self.check} raised {type(error).__name__} for {request.name}:"
-                f" {first_line(error)}; let it return True for a correct response, and False or a text for a"
-                f" wrong one."
+                f"app.check={self.check} raised {raised(error, self.folder)} for {request.name}: let it"
+                f" return True for a correct response, and False or a text for a wrong one."
             ) from error
         if verdict is True:
             return None

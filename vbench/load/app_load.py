@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+import ray
+
 from vbench.config.app import app_of, working_dir
 from vbench.config.app_requests import AppRequest, in_order, read_app_requests
 from vbench.errors import TrialError
 from vbench.load.app_check import ResponseCheck, response_digest
+from vbench.load.app_placement import check_placement
 from vbench.load.application import NAME, code_digest, load_application
 from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
 from vbench.load.deploy import deploy_application, exclusive_serve, placement, reserved_port
@@ -18,6 +21,12 @@ from vbench.telemetry.serve_calls import take_calls
 
 TEXT_CHARACTERS = 200
 """Of a response that is an error, in a message."""
+
+UNKNOWN = {
+    404: "; the application does not serve {path}: correct app.path, or this line of app.requests",
+    405: "; the application does not take {method} there: correct app.method, or this line of app.requests",
+}
+"""Status -> what it says about the request."""
 
 
 def drive(job: LoadSpec) -> None:
@@ -35,6 +44,8 @@ def drive(job: LoadSpec) -> None:
     check = ResponseCheck.of(config)
     application = load_application(config)
     observation = Observation(job)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    check_placement(application, NAME, f"app.import_path={app.import_path}", nodes)
     with reserved_port(config) as port, exclusive_serve(observation.endpoint):
         with observation.phase("deploy"):
             urls = deploy_application(config, application, port, name=NAME, what="the application").urls
@@ -119,4 +130,5 @@ def _error(request: AppRequest, outcome: Outcome) -> str | None:
     if outcome.error is not None:
         return f"{request.name}: {outcome.error}"
     text = outcome.body.decode(errors="replace").strip()[:TEXT_CHARACTERS]
-    return f"{request.name}: HTTP {outcome.status}: {text or 'an empty response'}"
+    wrong = UNKNOWN.get(outcome.status or 0, "").format(path=request.path, method=request.method)
+    return f"{request.name}: HTTP {outcome.status}: {text or 'an empty response'}{wrong}"

@@ -15,8 +15,9 @@ from ray import serve
 from vbench.clusters.attached.validate import ATTACHED
 from vbench.config.app import app_of, working_dir
 from vbench.config.schema import Config
-from vbench.errors import InputError, first_line, nearest
+from vbench.errors import InputError, nearest
 from vbench.load.app_files import app_files
+from vbench.load.user_code import raised, without_cluster
 
 NAME = "app"
 """The application's name in Serve."""
@@ -41,7 +42,8 @@ def load_application(config: Config) -> serve.Application:
             f"{key} is {kind} and no application: name what its .bind() returns, or a function that"
             f" returns that."
         )
-    built = _built(found, dict(app.args), key)
+    with without_cluster(key):
+        built = _built(found, dict(app.args), key, config)
     if not isinstance(built, serve.Application):
         raise InputError(
             f"{key} returned {type(built).__name__} and no application: return what .bind() returns."
@@ -56,7 +58,10 @@ def import_name(config: Config, path: str, key: str) -> Any:
         sys.path.insert(0, folder)
     module_name, _, name = path.partition(":")
     try:
-        found: Any = importlib.import_module(module_name)
+        with without_cluster(key):
+            found: Any = importlib.import_module(module_name)
+    except InputError:
+        raise
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise InputError(
@@ -69,7 +74,7 @@ def import_name(config: Config, path: str, key: str) -> Any:
         ) from error
     except Exception as error:
         raise InputError(
-            f"{key}: {module_name} cannot be imported: {type(error).__name__}: {first_line(error)}."
+            f"{key}: {module_name} cannot be imported: {raised(error, Path(folder))}."
         ) from error
     for part in name.split("."):
         if not hasattr(found, part):
@@ -92,7 +97,7 @@ def _where_to_install(config: Config) -> str:
     )
 
 
-def _built(builder: Callable[..., Any], args: dict[str, Any], key: str) -> Any:
+def _built(builder: Callable[..., Any], args: dict[str, Any], key: str, config: Config) -> Any:
     """What the builder returns for ``app.args``, which it takes as Serve passes them: a dict or a model of
     pydantic as its only parameter, or none."""
     try:
@@ -115,7 +120,9 @@ def _built(builder: Callable[..., Any], args: dict[str, Any], key: str) -> Any:
         name = ".".join(map(str, first["loc"]))
         raise InputError(f"app.args.{name}: {first['msg']}, as {key} says.") from error
     except Exception as error:
-        raise InputError(f"{key} raised {type(error).__name__}: {first_line(error)}.") from error
+        folder = working_dir(config)
+        assert folder is not None
+        raise InputError(f"{key} raised {raised(error, folder)}.") from error
 
 
 def code_digest(folder: Path) -> str:

@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from ray import serve
-from ray.serve.schema import ApplicationStatus
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
 from vbench.clusters.base import ClusterEndpoint
 from vbench.config.schema import Config
@@ -25,6 +24,8 @@ from vbench.record.load_report import PlacedReplica
 from vbench.telemetry.serve_calls import deployment_title
 
 POLL_S = 0.1
+
+NO_REASON = "Serve gives no reason, as for a constructor that has not returned yet"
 
 
 @contextmanager
@@ -120,10 +121,10 @@ def _wait(name: str, what: str, timeout_s: float) -> None:
             ApplicationStatus.DEPLOY_FAILED,
             ApplicationStatus.UNHEALTHY,
         ):
-            raise TrialError(f"{what} could not be deployed: {_reason(application)}; {SEE_LOGS}")
+            raise TrialError(f"{what} could not be deployed: {failure_reason(application)}; {SEE_LOGS}")
         if time.monotonic() > deadline:
             waiting = [part_name for part_name, part in parts.items() if part.status.value != "HEALTHY"]
-            reason = _reason(application) if application else "Serve gives no status"
+            reason = failure_reason(application) if application else "Serve gives no status"
             raise TrialError(
                 f"{', '.join(waiting) or what} did not start within"
                 f" cluster.deploy_timeout_s={timeout_s:g}: {reason}; raise it on a slow machine, and"
@@ -132,10 +133,12 @@ def _wait(name: str, what: str, timeout_s: float) -> None:
         time.sleep(POLL_S)
 
 
-def _reason(application: Any) -> str:
-    """What a deployment's constructor raised: the last line of the first message that there is."""
-    messages: list[str] = [part.message for part in application.deployments.values() if part.message]
-    return last_reason((messages or [str(application.message)])[0], "Serve gives no reason")
+def failure_reason(application: ApplicationStatusOverview) -> str:
+    """The first deployment that Serve gives a reason for, with what its constructor raised."""
+    for name, part in application.deployments.items():
+        if part.message:
+            return f"{name}: {last_reason(part.message, NO_REASON)}"
+    return last_reason(application.message, NO_REASON)
 
 
 def replicas(node_names: Mapping[str, str], application: str) -> list[PlacedReplica]:

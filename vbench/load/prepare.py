@@ -48,13 +48,7 @@ def prepare(job: LoadSpec) -> Clip | None:
     None for a load without video.
     """
     workload = workload_of(job.config)
-    if workload == TRANSFER:
-        return None
-    if workload == APP:
-        if job.config.cluster.name != ATTACHED:  # its nodes may have packages that this machine lacks
-            from vbench.load.application import load_application
-
-            load_application(job.config)
+    if workload in (TRANSFER, APP):
         return None
     try:
         return _prepare(job)

@@ -59,6 +59,9 @@ haproxy_statistics           requests, and the replicas it passes them to   its 
 serve_calls.py
 call_spans                 when each call of a deployment was processed    metrics: counts per bucket
 
+applications.py
+deployment_needs           refuse replicas that no node has room for       none
+
 actor_environment.py
 actor_call                 which settings an actor's process has           none; its title hides ``/proc``'s
 

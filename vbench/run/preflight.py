@@ -13,6 +13,7 @@ from vbench.config.quoting import override
 from vbench.config.schema import Config
 from vbench.errors import ConfigError, InputError, NoRoomError
 from vbench.load.disk_room import disk_full_message, is_disk_full
+from vbench.run.app_preflight import check_applications
 from vbench.tracking.database import unusable_database
 from vbench.video.errors import ToolMissingError
 from vbench.video.ffmpeg.executable import require_hwaccel
@@ -45,6 +46,7 @@ def check_machine(configs: Sequence[Config]) -> None:
         kind(config.cluster.name).check(config)
         if config.pipeline.hwaccel is not None and config.cluster.name != ATTACHED:
             _check_hwaccel(config.pipeline.hwaccel)
+    check_applications(configs)
 
 
 def _check_hwaccel(name: str) -> None:
