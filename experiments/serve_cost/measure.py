@@ -28,7 +28,7 @@ from vbench.linux.ports import free_ports
 from vbench.pipeline.application import deployment_options
 from vbench.pipeline.config import DeploymentName, PipelineArgs
 from vbench.ray_internals.objects import response_reference
-from vbench.record.metrics import percentile
+from vbench.record.quantiles import percentile
 
 HERE = Path(__file__).resolve().parent
 http = FastAPI()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import mlflow_runs, sweeps
+from tests.support import mlflow_runs, records, sweeps
 from vbench.analysis import PAGE
 from vbench.analysis.comparison import compare
 from vbench.analysis.comparison_file import DATA
@@ -21,7 +21,8 @@ from vbench.analysis.results import Comparison
 from vbench.analysis.trials import read_sweep
 from vbench.cli.compare import main
 from vbench.cli.gates import CHANGED, status
-from vbench.record.files import NODES, SWEEP, TRIAL
+from vbench.record.files import NODES, REQUESTS, SWEEP, TRIAL, write_lines
+from vbench.record.metrics import latencies
 from vbench.tracking.mlflow import COMPARISON, Tracker
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -215,8 +216,40 @@ def test_halves_and_makespan_stand_beside_the_mean(sweep: Path, tmp_path: Path) 
         "latency_mean_first_half_s",
         "latency_mean_second_half_s",
         "steady_latency_mean_s",
+        "steady_s_per_request",
         "makespan_s",
     ]
+    steady, of_each = row["secondary"][2], row["secondary"][3]
+    ratio = (1 - steady["improvement"]["percent"] / 100) / (1 - row["improvement"]["percent"] / 100)
+    assert steady["beyond_mean"]["percent"] == pytest.approx(100 * (1 - ratio))
+    assert of_each["baseline"]["value"] > 0
+    assert "More than that of the mean" in page
+
+
+def test_a_quantile_is_compared_or_says_how_many_requests_it_needs(tmp_path: Path) -> None:
+    folder = sweeps.write_sweep(tmp_path / "s", {"runtime": ["oss", "anyscale"]}, 3, latency)
+    requests = [
+        records.request(index, scheduled_s=2.0 * index, done_s=2.0 * index + 1 + index / 40)
+        for index in range(40)
+    ]
+    for lines in folder.glob(f"*/{REQUESTS}"):
+        write_lines(lines, requests)
+        record = json.loads(lines.with_name(TRIAL).read_text())
+        record["metrics"] |= {"requests": 40, **latencies([one.latency_s for one in requests])}
+        del record["metrics"]["makespan_s"], record["metrics"]["throughput_requests_per_s"]
+        lines.with_name(TRIAL).write_text(json.dumps(record))
+    main([str(folder), "--out", str(tmp_path)])
+    (row,) = json.loads((tmp_path / DATA).read_text())["tables"][0]["rows"]
+    p50, p90, p99 = row["quantiles"]
+    assert p50["improvement"]["percent"] == 0
+    assert p90["baseline"]["value"] == pytest.approx(1 + 0.9 * 39 / 40)
+    assert p99["improvement"] is None
+    assert (p99["requests"], p99["requests_needed"]) == (40, 368)
+    page = (tmp_path / PAGE).read_text()
+    assert "| p99 |  |  | needs 368 requests per trial; the fewest are 40 |  |" in page
+    # The median's interval is from the 14th to the 27th of 40, as scipy.stats.quantile_test gives it.
+    assert "| 40 | 1.49 s [1.32, 1.65] |" in page
+    assert "needs n = 368 |" in page
 
 
 def test_one_block_cannot_pass_a_gate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from vbench.analysis.report import formatting
 from vbench.analysis.statistics import improvement
-from vbench.record.metrics import percentile
+from vbench.record.quantiles import percentile
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = "figures.txt"

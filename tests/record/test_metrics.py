@@ -1,21 +1,11 @@
 """Metrics are what their docstrings say."""
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support import records
 from vbench.record.measurements import Measurements
-from vbench.record.metrics import percentile, summarize
+from vbench.record.metrics import summarize
 from vbench.record.samples import GpuSample, NodeSample
-
-times = st.lists(st.floats(0.001, 1e4), min_size=1, max_size=50)
-
-
-@given(times, st.floats(0, 100))
-def test_percentiles_are_numpys(values: list[float], percent: float) -> None:
-    assert percentile(values, percent) == pytest.approx(float(np.percentile(values, percent)))
 
 
 def test_latency_counts_from_when_a_request_was_due() -> None:

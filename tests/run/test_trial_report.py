@@ -32,7 +32,19 @@ def test_a_valid_trial_shows_latency_with_n_and_stage_times() -> None:
     assert "n = 3 requests" in text
     assert "2.00 s" in text
     assert "1.250" in text
-    assert "p99 is essentially the maximum" in text
+
+
+def test_quantiles_show_their_intervals_or_how_many_requests_they_need() -> None:
+    few = printed(show_trial, records.trial(metrics=METRICS))
+    assert all(f"n = {needed}" in few for needed in (6, 36, 368))
+    ends = {"latency_p90_low_s": 1.93, "latency_p90_high_s": 2.07}
+    many = records.trial(metrics={**METRICS, **ends, "requests": 48.0})
+    text = printed(show_trial, many)
+    assert "[1.93, 2.07]" in text
+    assert "n = 368" in text
+    assert "n = 36 " not in text
+    sweep = printed(show_sweep, [many, records.trial(metrics=METRICS)])
+    assert "needs n = 36" in sweep
 
 
 def test_a_broken_rule_is_shown_with_its_remedy_and_numbers_are_marked() -> None:

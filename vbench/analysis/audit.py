@@ -16,6 +16,7 @@ from vbench.record.files import DamagedError, RecordError
 from vbench.record.ledger import Ledger
 from vbench.record.measurements import Measurements, read_measurements
 from vbench.record.metrics import summarize
+from vbench.record.quantiles import PERCENTILES, percentile
 from vbench.record.trial import Rule, Trial
 from vbench.telemetry import environment
 from vbench.validity.revalidation import judged
@@ -39,7 +40,12 @@ if this code wrote the record."""
 TOLERANCE = 1e-6
 """Relative difference of a metric that rounding can cause."""
 
-NEW = ("latency_mean_first_half_s", "latency_mean_second_half_s", "makespan_s")
+NEW = (
+    "latency_mean_first_half_s",
+    "latency_mean_second_half_s",
+    "makespan_s",
+    *(f"latency_{name}_{end}_s" for name in PERCENTILES for end in ("low", "high")),
+)
 NEW_PREFIX = "steady_"
 """Metrics that older records lack, and that can be computed from their lines."""
 
@@ -121,12 +127,18 @@ def _metrics(trial: Trial, lines: Measurements) -> dict[str, float]:
     """The metrics again, from the record's lines; none for a trial that has no latency."""
     if "latency_mean_s" not in trial.metrics:
         return {}
-    return summarize(
+    metrics = summarize(
         trial.clip,
         lines,
         trial.load_report.post_run_bytes if trial.load_report else None,
         workload_of_plain(trial.config),
     )
+    for name, percent in PERCENTILES.items():
+        # Older records have quantiles of so few requests that they would have none today.
+        metric = f"latency_{name}_s"
+        if metric in trial.metrics and metric not in metrics and "latency_mean_s" in metrics:
+            metrics[metric] = percentile([request.latency_s for request in lines.requests], percent)
+    return metrics
 
 
 def _differing(trial: Trial, again: Mapping[str, float], is_of_this_code: bool) -> Iterator[str]:

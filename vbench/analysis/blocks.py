@@ -5,17 +5,22 @@ from dataclasses import dataclass
 
 from vbench.analysis.arms import Pair, Settings, matches
 from vbench.analysis.drift import drift
-from vbench.analysis.results import SecondaryComparison, Table, TableRow
+from vbench.analysis.results import QuantileComparison, SecondaryComparison, Table, TableRow
 from vbench.analysis.statistics import WANTED_POINTS, improvement, leave_one_out, log_ratios, mean
 from vbench.analysis.trials import SweepTrial
+from vbench.record.quantiles import PERCENTILES, requests_needed
 from vbench.record.trial import Trial
 
 LATENCY = "latency_mean_s"
+
+STEADY_S_PER_REQUEST = "steady_s_per_request"
+"""1 / ``steady_throughput_requests_per_s``: less is faster, as of a latency."""
 
 SECONDARY_METRICS = (
     "latency_mean_first_half_s",
     "latency_mean_second_half_s",
     "steady_latency_mean_s",
+    STEADY_S_PER_REQUEST,
     "makespan_s",
 )
 """Compared like the mean latency, and shown in addition."""
@@ -120,20 +125,54 @@ def _row(
         secondary=tuple(
             _secondary([olds[block].trial for block in both], [news[block].trial for block in both])
         ),
+        quantiles=tuple(
+            _quantiles([olds[block].trial for block in both], [news[block].trial for block in both])
+        ),
     )
 
 
 def _secondary(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[SecondaryComparison]:
     for metric in SECONDARY_METRICS:
-        if not olds or not all(measured.metrics.get(metric, 0) > 0 for measured in (*olds, *news)):
+        if not olds or not all(_value(measured, metric) > 0 for measured in (*olds, *news)):
             continue
-        baseline = [measured.metrics[metric] for measured in olds]
-        candidate = [measured.metrics[metric] for measured in news]
+        baseline = [_value(measured, metric) for measured in olds]
+        candidate = [_value(measured, metric) for measured in news]
         yield SecondaryComparison(
             metric=metric,
             baseline=mean(baseline),
             candidate=mean(candidate),
             improvement=improvement(baseline, candidate),
+            beyond_mean=improvement(
+                [value / old.metrics[LATENCY] for value, old in zip(baseline, olds, strict=True)],
+                [value / new.metrics[LATENCY] for value, new in zip(candidate, news, strict=True)],
+            ),
+        )
+
+
+def _value(trial: Trial, metric: str) -> float:
+    """A metric, or what follows from one; 0 if the trial does not have it."""
+    if metric == STEADY_S_PER_REQUEST:
+        rate = trial.metrics.get("steady_throughput_requests_per_s", 0.0)
+        return 1 / rate if rate else 0.0
+    return trial.metrics.get(metric, 0.0)
+
+
+def _quantiles(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[QuantileComparison]:
+    if not olds:
+        return
+    requests = int(min(measured.metrics["requests"] for measured in (*olds, *news)))
+    for name, percent in PERCENTILES.items():
+        metric, needed = f"latency_{name}_s", requests_needed(percent)
+        has_all = requests >= needed and all(_value(measured, metric) > 0 for measured in (*olds, *news))
+        baseline = [_value(measured, metric) for measured in olds]
+        candidate = [_value(measured, metric) for measured in news]
+        yield QuantileComparison(
+            metric=metric,
+            requests=requests,
+            requests_needed=needed,
+            baseline=mean(baseline) if has_all else None,
+            candidate=mean(candidate) if has_all else None,
+            improvement=improvement(baseline, candidate) if has_all else None,
         )
 
 

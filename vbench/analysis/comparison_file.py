@@ -3,7 +3,8 @@
 Versions: 3 is the first that is read. 4 names fields as the rest of vbench does (``trials`` were ``points``,
 ``excluded`` and ``uncounted`` were ``left_out``, ``secondary`` was ``beside``, ``transfer_rate`` was
 ``reached``, ``bottleneck`` was ``limits``) and the verdict "inconclusive", which was "not told apart". The
-numbers are the same. 5 has ``screening``, which is null unless the sweep's design screens settings.
+numbers are the same. 5 has ``screening``, which is null unless the sweep's design screens settings. 6 has
+the quantiles of each row, and how far its other times differ from the mean latency (``beyond_mean``).
 """
 
 import shlex
@@ -18,8 +19,8 @@ from vbench.record.files import DamagedError, RecordError, read_json, write_json
 from vbench.record.typed_json import reader
 
 DATA = "comparison.json"
-DATA_VERSION = 5
-READABLE = (3, 4, DATA_VERSION)
+DATA_VERSION = 6
+READABLE = (3, 4, 5, DATA_VERSION)
 
 RENAMED = {
     "points": "trials",
@@ -95,7 +96,23 @@ def as_current(data: Mapping[str, Any]) -> dict[str, Any]:
     new = {key: value for key, value in data.items() if key != "version"}
     if data["version"] == READABLE[0]:
         new = _from_version_3(new)
+    if data["version"] < 6:
+        new = _from_version_5(new)
     return {"version": DATA_VERSION, "screening": None, **new}
+
+
+def _from_version_5(data: Any) -> Any:
+    """The same value with what files before version 6 do not have, as unknown."""
+    if isinstance(data, list):
+        return [_from_version_5(item) for item in data]
+    if not isinstance(data, Mapping):
+        return data
+    new = {key: _from_version_5(value) for key, value in data.items()}
+    if "leave_one_out" in new:
+        new["quantiles"] = []
+    if new.keys() == {"metric", "baseline", "candidate", "improvement"}:
+        new["beyond_mean"] = None
+    return new
 
 
 def _from_version_3(data: Any) -> Any:

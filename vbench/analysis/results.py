@@ -80,10 +80,29 @@ class SecondaryComparison:
     window, or its makespan."""
 
     metric: str
-    """As in vbench.record.metrics."""
+    """As in vbench.record.metrics; ``steady_s_per_request`` is 1 / ``steady_throughput_requests_per_s``."""
     baseline: Mean
     candidate: Mean
     improvement: Improvement
+    beyond_mean: Improvement | None = None
+    """How much larger the improvement is than that of the mean latency: the same comparison of this time /
+    mean latency. None in files of versions before 6."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantileComparison:
+    """A quantile of the latency, compared like its mean if every trial has enough requests for it."""
+
+    metric: str
+    """As in vbench.record.metrics."""
+    requests: int
+    """Fewest requests of a trial."""
+    requests_needed: int
+    """Fewest requests with which a quantile has a 95% interval within its trial."""
+    baseline: Mean | None
+    """Of the trials' quantiles, in seconds; None, like the next two, if a trial has fewer than needed."""
+    candidate: Mean | None
+    improvement: Improvement | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +124,8 @@ class TableRow:
     """Whether the difference changes over the blocks; None for fewer than three."""
     secondary: Sequence[SecondaryComparison] = ()
     """Halves, steady window and makespan, as far as all trials of the row have them."""
+    quantiles: Sequence[QuantileComparison] = ()
+    """None in files of versions before 6, and for blocks that do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

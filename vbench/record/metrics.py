@@ -11,18 +11,10 @@ from vbench.record.cpu_by_role import used_by_role
 from vbench.record.cpu_use import by_machine, cpu_use
 from vbench.record.deployment_times import deployment_times, of_deployments
 from vbench.record.measurements import Measurements
+from vbench.record.quantiles import quantile_metrics
 from vbench.record.requests import Request, SpanLine
 from vbench.record.samples import MachineSample, NodeSample
 from vbench.record.steady_window import halves, makespan_s, steady
-
-QUANTILES = {"latency_p50_s": (50, 1), "latency_p90_s": (90, 10), "latency_p99_s": (99, 100)}
-"""Metric -> percentile, and the fewest requests that support it: n (1 - q) >= 1, so that at least one request
-is expected beyond it. With fewer, it is the maximum under another name."""
-
-
-def supported(name: str, requests: float) -> bool:
-    """Whether a metric may be reported for this number of requests: all except quantiles that need more."""
-    return name not in QUANTILES or requests >= QUANTILES[name][1]
 
 
 def summarize(
@@ -67,23 +59,12 @@ def summarize(
     return metrics
 
 
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Linear interpolation between the closest ranks (Hyndman and Fan 1996, type 7: numpy's default)."""
-    import numpy as np  # 0.1 s, which no command that measures nothing should take
-
-    return float(np.percentile(values, percent))
-
-
 def latencies(values_s: Sequence[float]) -> dict[str, float]:
     """Seconds from a request's due time to its response: mean, the quantiles that this number of requests
-    supports, extremes, standard deviation."""
+    supports with their intervals, extremes, standard deviation."""
     return {
         "latency_mean_s": statistics.fmean(values_s),
-        **{
-            name: percentile(values_s, percent)
-            for name, (percent, _) in QUANTILES.items()
-            if supported(name, len(values_s))
-        },
+        **quantile_metrics("latency", values_s),
         "latency_max_s": max(values_s),
         "latency_min_s": min(values_s),
         "latency_stdev_s": statistics.stdev(values_s) if len(values_s) > 1 else 0.0,
@@ -115,11 +96,7 @@ def responses(requests: Sequence[Request]) -> dict[str, float]:
     waits_s = [r.first_byte_s - r.sent_s for r in requests if r.first_byte_s is not None]
     if len(waits_s) == len(requests):
         metrics["first_byte_mean_s"] = statistics.fmean(waits_s)
-        metrics |= {
-            name.replace("latency", "first_byte"): percentile(waits_s, percent)
-            for name, (percent, _) in QUANTILES.items()
-            if supported(name, len(waits_s))
-        }
+        metrics |= quantile_metrics("first_byte", waits_s)
         metrics["first_byte_max_s"] = max(waits_s)
     return metrics
 

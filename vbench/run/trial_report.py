@@ -14,12 +14,9 @@ from vbench.config.workload import APP, TRANSFERS, VIDEO, workload_of_plain
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record.bottleneck import Bottleneck
 from vbench.record.deployment_times import BUSY, CALLS, COLUMNS, deployments_in
-from vbench.record.metrics import QUANTILES
+from vbench.record.quantiles import PERCENTILES, requests_needed, supported
 from vbench.record.trial import Trial, result_caveats
 from vbench.validity import rule_bounds, speed
-
-MIN_FOR_P99 = QUANTILES["latency_p99_s"][1]
-"""With fewer requests, the 99th percentile is essentially the maximum, so only older records have it."""
 
 THROUGHPUTS = {
     "video-s/s": "throughput_video_s_per_s",
@@ -27,6 +24,8 @@ THROUGHPUTS = {
     "Mbit/s": "transfer_mbps",
 }
 """Unit -> metric. A transfer has only the last one, a load of videos the others."""
+
+QUANTILE_NOTE = "[ ]: 95% intervals. A quantile with too few requests for one shows how many it needs."
 
 OF_APP = {"requests/s": "throughput_requests_per_s"}
 """The same for an application."""
@@ -48,8 +47,7 @@ def show_trial(console: Console, trial: Trial) -> None:
             f"Latency of n = {n} requests{_each(trial)}, {trial.config['load']['concurrency']} at a time"
         )
         console.print(_latency(trial))
-        if n < MIN_FOR_P99 and "latency_p99_s" in trial.metrics:
-            console.print(f"* n = {n}: p99 is essentially the maximum", style="dim")
+        console.print(Text(QUANTILE_NOTE, "dim"), soft_wrap=True)
         for line in over_time(trial.metrics):
             console.print(Text(line), soft_wrap=True)
         if "first_byte_mean_s" in trial.metrics:
@@ -85,8 +83,19 @@ def over_time(metrics: Mapping[str, float]) -> list[str]:
             f"All slots busy for {metrics['steady_s']:.1f} s: mean {metrics['steady_latency_mean_s']:.2f} s"
             f" of n = {metrics['steady_requests']:.0f} requests,"
             f" {metrics['steady_throughput_requests_per_s']:.3g} requests/s"
+            f"{_against_all_requests(metrics)}"
         )
     return lines
+
+
+def _against_all_requests(metrics: Mapping[str, float]) -> str:
+    """How much the steady window differs from all requests; a transfer has no throughput of requests."""
+    latency = 100 * (metrics["steady_latency_mean_s"] / metrics["latency_mean_s"] - 1)
+    text = f"; against all requests, latency {latency:+.1f}%"
+    if "throughput_requests_per_s" not in metrics:
+        return text
+    ratio = metrics["steady_throughput_requests_per_s"] / metrics["throughput_requests_per_s"]
+    return f"{text}, throughput {100 * (ratio - 1):+.1f}%"
 
 
 def first_byte(metrics: Mapping[str, float]) -> str:
@@ -132,20 +141,28 @@ def _verdict(trial: Trial) -> Text:
 
 def _latency(trial: Trial) -> Table:
     m = trial.metrics
-    n = int(m["requests"])
     table = Table()
     values = []
-    for name in ("mean", "p50", "p90", "p99", "max"):
-        value = m.get(f"latency_{name}_s")
-        if value is not None:
-            table.add_column("p99 *" if name == "p99" and n < MIN_FOR_P99 else name, justify="right")
-            values.append(f"{value:.2f} s")
+    for name in ("mean", *PERCENTILES, "max"):
+        table.add_column(name, justify="right")
+        values.append(_quantile(m, name) if name in PERCENTILES else f"{m[f'latency_{name}_s']:.2f} s")
     for unit, name in _throughputs(trial).items():
         if name in m:
             table.add_column(unit, justify="right")
             values.append(f"{m[name]:.1f}")
     table.add_row(*values)
     return table
+
+
+def _quantile(metrics: Mapping[str, float], name: str) -> str:
+    """A quantile above its interval; if the requests do not support it, how many would."""
+    needed = requests_needed(PERCENTILES[name])
+    value = metrics.get(f"latency_{name}_s")
+    if value is None or metrics["requests"] < needed:
+        return f"needs\nn = {needed}"
+    low, high = (metrics.get(f"latency_{name}_{end}_s") for end in ("low", "high"))
+    # An older record has no interval.
+    return f"{value:.2f} s" if low is None or high is None else f"{value:.2f} s\n[{low:.2f}, {high:.2f}]"
 
 
 def _throughputs(trial: Trial) -> Mapping[str, str]:
@@ -185,7 +202,7 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
     table = Table()
     table.add_column("trial")
     units = [unit for unit in SWEEP_UNITS if any(_rate(trial, unit) is not None for trial in trials)]
-    p90 = ["p90"] if any("latency_p90_s" in trial.metrics for trial in trials) else []
+    p90 = ["p90"] if any(_supports_p90(trial) for trial in trials) else []
     for name in ("n", "mean latency", *p90, *units, "valid"):
         table.add_column(name, justify="right")
     for trial in trials:
@@ -194,7 +211,7 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
             cells = [
                 f"{m['requests']:.0f}",
                 f"{m['latency_mean_s']:.2f} s",
-                *(f"{m['latency_p90_s']:.2f} s" if "latency_p90_s" in m else "" for _ in p90),
+                *(_p90(trial) for _ in p90),
                 *("" if (rate := _rate(trial, unit)) is None else f"{rate:.1f}" for unit in units),
             ]
         else:
@@ -204,6 +221,17 @@ def show_sweep(console: Console, trials: Sequence[Trial]) -> None:
     console.print(table)
     for line in caveats(trials):
         console.print(Text(line), soft_wrap=True)
+
+
+def _supports_p90(trial: Trial) -> bool:
+    return "latency_p90_s" in trial.metrics and supported("latency_p90_s", trial.metrics["requests"])
+
+
+def _p90(trial: Trial) -> str:
+    """Its 90th percentile; if its requests do not support one, how many would."""
+    if _supports_p90(trial):
+        return f"{trial.metrics['latency_p90_s']:.2f} s"
+    return f"needs n = {requests_needed(PERCENTILES['p90'])}"
 
 
 def _rate(trial: Trial, unit: str) -> float | None:

@@ -17,7 +17,7 @@ from vbench.config.workload import VIDEO, workload_of_plain
 from vbench.errors import TrackingError, first_line
 from vbench.linux.file_lock import locked
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, RecordError, read_requests, read_trial
-from vbench.record.metrics import supported
+from vbench.record.quantiles import supported
 from vbench.record.trial import Trial
 from vbench.validity.rule_bounds import loosened
 

@@ -44,6 +44,16 @@ time in which all slots were busy, and for the makespan (from the first request'
 response). If these differ from the mean by more than their intervals, the mean depends on the number of
 requests in a trial."""
 
+BEYOND_MEAN = """\
+The last column is how much larger an improvement is than that of the mean latency of all requests: the same
+comparison of the time over the mean latency. If its interval excludes 0, they differ."""
+
+QUANTILES = """\
+The quantiles of each trial, compared like the mean latency: one value per trial, paired by block. A quantile
+is shown only if each trial has enough requests for a 95% interval of it. That interval is from order
+statistics. It assumes no distribution, but independent requests. Requests that are in flight together affect
+each other, so it may be too narrow."""
+
 STABILITY = """\
 The interval assumes that blocks are independent and that the difference is constant. These lines show how
 much depends on a single block, and whether the difference changes with the running order (permutation tests;

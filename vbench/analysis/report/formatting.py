@@ -53,6 +53,7 @@ SECONDARY = {
     "latency_mean_first_half_s": "mean latency of the first half of the requests",
     "latency_mean_second_half_s": "mean latency of the second half",
     "steady_latency_mean_s": "mean latency while all slots were busy",
+    "steady_s_per_request": "seconds per request in that time (1 / throughput)",
     "makespan_s": "makespan",
 }
 """What is compared in addition to the mean latency: metric -> what it is."""
@@ -86,7 +87,7 @@ def percent(value: Improvement | None) -> str:
 def _rounded(number: float) -> str:
     if number < -999:
         return "<-999"
-    return f"{number:.1f}" if abs(number) < 10 else f"{number:.0f}"
+    return f"{number:.1f}".replace("-0.0", "0.0") if abs(number) < 10 else f"{number:.0f}"
 
 
 def verdict(value: Improvement | None) -> str:
@@ -151,6 +152,18 @@ def _drift(row: TableRow) -> list[str]:
         f" (p = {drift.autocorrelation_p:.2g})",
         conclusion,
     ]
+
+
+def quantiles(row: TableRow) -> str:
+    """The improvement in each quantile, and how many requests the others need; empty if none is known."""
+    texts = []
+    for one in row.quantiles:
+        name = one.metric.split("_")[1]
+        if one.improvement is None:
+            texts.append(f"{name} needs {one.requests_needed} requests per trial (n = {one.requests})")
+        else:
+            texts.append(f"{name} {percent(one.improvement)}")
+    return f"Quantiles of the latency: {', '.join(texts)}." if texts else ""
 
 
 def uncounted(comparison: Comparison) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vbench.analysis.report import explanations, formatting, markdown_screening
+from vbench.analysis.report import explanations, formatting, markdown_quantiles, markdown_screening
 from vbench.analysis.report.markdown_details import details
 from vbench.analysis.report.markdown_table import head, row
 from vbench.analysis.results import Comparison, Provenance, Table
@@ -29,6 +29,7 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
         yield from ("", explanations.METHOD)
     yield from _notes(comparison)
     yield from _secondary(comparison)
+    yield from markdown_quantiles.section(comparison)
     yield from _stability(comparison)
     yield from _shown(pictures)
     if comparison.scenarios:
@@ -97,11 +98,23 @@ def _secondary(comparison: Comparison) -> Iterator[str]:
     if not any(one.secondary for table in comparison.tables for one in table.rows):
         return
     yield from ("", "## Halves, steady window, makespan", "", explanations.SECONDARY)
+    rows = [one for table in comparison.tables for one in table.rows]
+    differs = any(one.beyond_mean is not None for of_row in rows for one in of_row.secondary)
+    if differs:
+        yield from ("", explanations.BEYOND_MEAN)
     for table in comparison.tables:
         yield ""
         yield from head(
-            ("Scenario", "", table.candidate, table.baseline, "Improvement [95% interval]", "n (blocks)"),
-            "llrrrr",
+            (
+                "Scenario",
+                "",
+                table.candidate,
+                table.baseline,
+                "Improvement [95% interval]",
+                "n (blocks)",
+                *(("More than that of the mean",) if differs else ()),
+            ),
+            "llr",
         )
         for one in table.rows:
             for secondary in one.secondary:
@@ -112,6 +125,7 @@ def _secondary(comparison: Comparison) -> Iterator[str]:
                     formatting.seconds(secondary.baseline),
                     formatting.percent(secondary.improvement),
                     str(secondary.improvement.blocks),
+                    *((formatting.percent(secondary.beyond_mean),) if differs else ()),
                 )
 
 

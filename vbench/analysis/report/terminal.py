@@ -18,6 +18,7 @@ SHORT = {
     "latency_mean_first_half_s": "first half",
     "latency_mean_second_half_s": "second half",
     "steady_latency_mean_s": "all slots busy",
+    "steady_s_per_request": "s per request in that time",
     "makespan_s": "makespan",
 }
 """Short names of what is compared in addition to the mean latency."""
@@ -70,6 +71,8 @@ def _rows(comparison: Comparison) -> Iterator[str]:
             sentences = [*formatting.stability(row)]
             if text := formatting.precision(row.improvement):
                 sentences.append(f"{text}.")
+            if text := formatting.quantiles(row):
+                sentences.append(text)
             if not row.secondary and not sentences:
                 continue
             secondary = (
