@@ -8,14 +8,13 @@ from pathlib import Path
 from vbench.analysis.bottleneck import find_bottleneck
 from vbench.analysis.ledger_account import LedgerAccount, account
 from vbench.analysis.trials import SweepTrial, TrialSet
-from vbench.config.workload import workload_of_plain
 from vbench.errors import first_line
 from vbench.record import ledger
 from vbench.record.bottleneck import Bottleneck
 from vbench.record.files import DamagedError, RecordError
 from vbench.record.ledger import Ledger
 from vbench.record.measurements import Measurements, read_measurements
-from vbench.record.metrics import summarize
+from vbench.record.metrics import metrics_of
 from vbench.record.quantiles import PERCENTILES, percentile
 from vbench.record.trial import Rule, Trial
 from vbench.telemetry import environment
@@ -125,14 +124,9 @@ def _is_new(name: str) -> bool:
 
 def _metrics(trial: Trial, lines: Measurements) -> dict[str, float]:
     """The metrics again, from the record's lines; none for a trial that has no latency."""
-    if "latency_mean_s" not in trial.metrics:
+    if "latency_mean_s" not in trial.metrics and "keeps_up" not in trial.metrics:
         return {}
-    metrics = summarize(
-        trial.clip,
-        lines,
-        trial.load_report.post_run_bytes if trial.load_report else None,
-        workload_of_plain(trial.config),
-    )
+    metrics = metrics_of(trial, lines)
     for name, percent in PERCENTILES.items():
         # Older records have quantiles of so few requests that they would have none today.
         metric = f"latency_{name}_s"

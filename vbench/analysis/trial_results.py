@@ -11,6 +11,7 @@ from vbench.analysis.statistics import mean
 from vbench.analysis.transfer_rate import transfer_rate
 from vbench.analysis.trials import SweepTrial, TrialSet
 from vbench.record.files import read_requests, read_spans
+from vbench.record.open_load_metrics import without_mean
 from vbench.record.trial import Trial, result_caveats
 from vbench.validity import rule_bounds, speed
 
@@ -77,7 +78,7 @@ def excluded_trials(trial_set: TrialSet) -> list[ExcludedTrial]:
 def _reason(trial: Trial) -> str:
     if trial.error:
         return trial.error
-    return "; ".join(rule.line for rule in trial.broken) or "it has no mean latency"
+    return "; ".join(rule.line for rule in trial.broken) or without_mean(trial.metrics)
 
 
 def caveats(trials: Sequence[Trial], tables: Sequence[Table]) -> list[str]:

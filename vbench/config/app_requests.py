@@ -87,6 +87,14 @@ def _line(number: int, line: bytes, path: Path) -> AppRequest:
         raise ConfigError(f"{start} is no JSON ({error}): write one object per line.") from error
     if not isinstance(data, dict):
         raise ConfigError(f'{start} is no object: write one, such as {{"path": "/"}}.')
+    return request_of_keys(start, number, data, path.parent)
+
+
+def request_of_keys(start: str, number: int, data: Mapping[str, Any], folder: Path) -> AppRequest:
+    """The request that a line describes; ConfigError, which begins with ``start``, if it describes none.
+
+    ``number``: of the line; ``folder``: that of its file, in which ``body_file`` is.
+    """
     for problem in _line_problems(data):
         raise ConfigError(f"{start}: {problem}.")
     method, asked = data.get("method", "POST" if set(BODIES) & set(data) else "GET"), data.get("path", "/")
@@ -100,7 +108,7 @@ def _line(number: int, line: bytes, path: Path) -> AppRequest:
     elif "body" in data:
         body = data["body"].encode()
     elif "body_file" in data:
-        file = path.parent / data["body_file"]
+        file = folder / data["body_file"]
         try:
             body = file.read_bytes()
         except OSError as error:

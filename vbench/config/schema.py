@@ -170,11 +170,25 @@ class LoadConfig:
     requests: int = 48
     """Number of measured requests, one video each."""
     concurrency: int = 4
-    """Requests in flight at a time (closed loop)."""
+    """Requests in flight at a time (closed loop, and the warm-up of an open load)."""
     warmup: int = 4
     """Requests that are sent first and not counted; 0: cold replicas are not judged."""
     timeout_s: float = 600
     """Deadline for the response to a request, in seconds."""
+    rate: float | None = None
+    """Open loads: requests/s that are sent, however many are in flight; of load=ramp, at its start."""
+    rate_end: float | None = None
+    """With load=ramp: requests/s at its end."""
+    duration_s: float = 60
+    """Open loads: seconds in which requests are due; load.requests is the most that there may be."""
+    trace: str | None = None
+    """With load=trace: JSONL file with at_s, and for workload=app a request, per line."""
+    speed: float = 1
+    """With load=trace: how many times as fast it is replayed."""
+    in_flight_limit: int = 1000
+    """Open loads: requests that may be on their way at once; one that is due beyond them fails."""
+    objective: str | None = None
+    """Open loads: what a service must hold, such as "p95<2s,errors<0.1%"; null: only answer."""
     seed: int = 1
     """Seed of the order of requested videos and, with the sweep's id, of the order of arms."""
     max_late_ms: float = 250

@@ -6,6 +6,8 @@ import ray
 
 from vbench.config.app import app_of, working_dir
 from vbench.config.app_requests import AppRequest, in_order, read_app_requests
+from vbench.config.arrivals import planned_requests
+from vbench.config.trace_requests import of_trace
 from vbench.errors import TrialError
 from vbench.load.app_check import ResponseCheck, response_digest
 from vbench.load.app_placement import check_placement
@@ -13,6 +15,7 @@ from vbench.load.application import NAME, code_digest, load_application
 from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
 from vbench.load.deploy import deploy_application, exclusive_serve, placement, reserved_port
 from vbench.load.events import note
+from vbench.load.measured_requests import send_measured
 from vbench.load.measurement import Observation
 from vbench.load.spec import LoadSpec
 from vbench.record.load_report import AppReport
@@ -51,13 +54,14 @@ def drive(job: LoadSpec) -> None:
             urls = deploy_application(config, application, port, name=NAME, what="the application").urls
         with observation.phase("warm_up"):
             first = in_order(distinct, load.warmup, load.seed)
-            for request in _checked(check, first, _loop(job, urls, first, "warm-up")):
+            for request in _checked(check, first, _warm_up(job, urls, first)):
                 if request.error or request.mismatch:
                     raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
-        sent = in_order(distinct, load.requests, load.seed)
+        sent = of_trace(config) or in_order(distinct, planned_requests(config), load.seed)
+        requests = [_http(one) for one in sent]
         take_calls(observation.names, observation.clocks_off_s)  # those of the warm-up are not measured
         with observation.measuring():
-            outcomes = _loop(job, urls, sent, "requests")
+            outcomes = send_measured(config, urls, lambda index: requests[index])
         calls = take_calls(observation.names, observation.clocks_off_s)
         if calls is None:
             note("the times of each deployment are not known: Serve's traces go elsewhere")
@@ -78,19 +82,21 @@ def drive(job: LoadSpec) -> None:
     )
 
 
-def _loop(job: LoadSpec, urls: tuple[str, ...], sent: Sequence[AppRequest], phase: str) -> list[Outcome]:
+def _http(request: AppRequest) -> HttpRequest:
+    return HttpRequest(method=request.method, path=request.path, headers=request.headers, body=request.body)
+
+
+def _warm_up(job: LoadSpec, urls: tuple[str, ...], sent: Sequence[AppRequest]) -> list[Outcome]:
     if not sent:
         return []
-    requests = [
-        HttpRequest(method=one.method, path=one.path, headers=one.headers, body=one.body) for one in sent
-    ]
+    requests = [_http(one) for one in sent]
     return closed_loop(
         urls,
         lambda index: requests[index],
         requests_count=len(sent),
         concurrency=min(job.config.load.concurrency, len(sent)),
         timeout_s=job.config.load.timeout_s,
-        answered=reporting(phase, len(sent)),
+        answered=reporting("warm-up", len(sent)),
     )
 
 

@@ -10,6 +10,12 @@ import requests
 
 from vbench.load.events import progress
 
+CONNECT_S = 10
+"""Deadline for a connection."""
+
+SHOWN_S = 0.1
+"""Between two reports of the progress."""
+
 PIECE_BYTES = 10 * 1024
 """Of a response, read at once; of a streamed one a piece is what arrives together, at most this."""
 
@@ -113,13 +119,20 @@ def closed_loop(
 
 
 def reporting(phase: str, count: int) -> Callable[[Outcome], None]:
-    """What ``answered`` may be: shows how many of ``count`` requests are done, and their mean latency."""
-    done: list[float] = []
+    """What ``answered`` may be: shows how many of ``count`` requests are done, and their mean latency, at
+    most every ``SHOWN_S``."""
+    lock = threading.Lock()
+    done, total_s, shown_s = 0, 0.0, -SHOWN_S
     progress(phase, 0, count)
 
     def answered(outcome: Outcome) -> None:
-        done.append(outcome.done_s - outcome.scheduled_s)
-        progress(phase, len(done), count, f"mean {sum(done) / len(done):.2f} s")
+        nonlocal done, total_s, shown_s
+        with lock:
+            done, total_s = done + 1, total_s + outcome.done_s - outcome.scheduled_s
+            if done < count and outcome.done_s - shown_s < SHOWN_S:
+                return
+            shown_s = outcome.done_s
+            progress(phase, done, count, f"mean {total_s / done:.2f} s")
 
     return answered
 
@@ -141,7 +154,7 @@ def _ask(
             headers=asked.headers,
             data=asked.body,
             json=asked.json,
-            timeout=(10, timeout_s),
+            timeout=(CONNECT_S, timeout_s),
             stream=True,
         ) as response:
             pieces: list[bytes] = []

@@ -9,6 +9,7 @@ import ray
 
 from vbench.clusters.attached.validate import PIP
 from vbench.clusters.base import ClusterEndpoint
+from vbench.config.arrivals import planned_requests
 from vbench.config.runtime_env import expected_connections, variables_of, variables_text
 from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
@@ -215,7 +216,7 @@ class Observation:
             cold_deployments=cold,
             post_run_bytes=self._idle_after.sent_bytes if self._idle_after else {},
             oom_kills=self._oom_kills,
-            unsent_requests=config.load.requests - len(requests),
+            unsent_requests=planned_requests(config) - len(requests),
             graph=graph,
             app=app,
             hardware=self._agents.hardware if self._agents else {},

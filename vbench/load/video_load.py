@@ -16,6 +16,7 @@ from vbench.load.calibrate import compute_first_s
 from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
 from vbench.load.deploy import deploy, exclusive_serve, placement, replicas, reserved_port
 from vbench.load.entrance import HOST, haproxy_stats
+from vbench.load.measured_requests import send_measured
 from vbench.load.measurement import Observation
 from vbench.load.reference import check
 from vbench.load.spec import LoadSpec, read_clip
@@ -92,7 +93,7 @@ def measure(job: LoadSpec, observation: Observation, service: Service) -> None:
         has_haproxy = ingress is Ingress.HAPROXY
         haproxy_before = haproxy_stats().requests if has_haproxy else None
         with observation.measuring():
-            outcomes = _measure(job, service.urls, videos)
+            outcomes = send_measured(job.config, service.urls, lambda index: _request(videos, index))
         haproxy_after = haproxy_stats().requests if has_haproxy else None
     after = replicas(names, APPLICATION)
     checked = [_checked(job, outcome, clip, videos, names) for outcome in outcomes]
@@ -187,10 +188,6 @@ def cold(replicas: Mapping[str, Mapping[str, int]], spans: Sequence[SpanLine]) -
         if len(seen) < sum(replicas.get(deployment, {}).values()):
             names.append(deployment)
     return names
-
-
-def _measure(job: LoadSpec, urls: tuple[str, ...], videos: Videos) -> list[Outcome]:
-    return _loop(job, urls, videos, job.config.load.requests, "requests")
 
 
 def _loop(job: LoadSpec, urls: tuple[str, ...], videos: Videos, count: int, phase: str) -> list[Outcome]:

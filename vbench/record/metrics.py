@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
-from vbench.config.workload import APP, Workload
+from vbench.config.workload import APP, Workload, workload_of_plain
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record import link_fidelity
 from vbench.record.clip import Clip
@@ -11,10 +11,12 @@ from vbench.record.cpu_by_role import used_by_role
 from vbench.record.cpu_use import by_machine, cpu_use
 from vbench.record.deployment_times import deployment_times, of_deployments
 from vbench.record.measurements import Measurements
+from vbench.record.open_load_metrics import OpenLoad, open_load, open_load_of
 from vbench.record.quantiles import quantile_metrics
 from vbench.record.requests import Request, SpanLine
 from vbench.record.samples import MachineSample, NodeSample
 from vbench.record.steady_window import halves, makespan_s, steady
+from vbench.record.trial import Trial
 
 
 def summarize(
@@ -23,21 +25,27 @@ def summarize(
     post_run_bytes: Mapping[str, int] | None = None,
     workload: Workload | None = None,
     placement: Mapping[str, Mapping[str, int]] | None = None,
+    arrivals: OpenLoad | None = None,
 ) -> dict[str, float]:
     """All metrics of a trial if all of its requests were answered; otherwise only their number.
 
-    A mean over the successes alone would flatter a failing arm, so a trial with failures has none. ``clip``
-    is None for a load that has no video; ``post_run_bytes`` is what nodes sent after the last response;
-    ``workload`` None is that of the clip: videos with one, else transfers; ``placement`` is deployment ->
-    node -> replicas, of an application.
+    A mean over the successes alone would flatter a failing arm, so a trial with failures has none. Nor has
+    one under an open load that the service did not keep up with: its latencies depend on when it was ended.
+    Both have the goodput of an open load. ``clip`` is None for a load that has no video; ``post_run_bytes``
+    is what nodes sent after the last response; ``workload`` None is that of the clip: videos with one, else
+    transfers; ``placement`` is deployment -> node -> replicas, of an application; ``arrivals`` None: a closed
+    loop.
     """
     requests, spans, nodes, machines = measured.requests, measured.spans, measured.nodes, measured.machines
     metrics: dict[str, float] = {"requests": len(requests)}
-    if not requests or any(r.error is not None for r in requests):
+    if requests and arrivals is not None:
+        metrics |= open_load(requests, arrivals.objective)
+    if not requests or any(r.error is not None for r in requests) or not metrics.get("keeps_up", 1):
         return metrics
     metrics |= latencies([r.latency_s for r in requests])
     metrics |= halves(requests)
-    metrics |= steady(requests)
+    if arrivals is None:
+        metrics |= steady(requests)
     if workload == APP:
         metrics |= responses(requests)
         times = deployment_times(measured.calls, placement or {})
@@ -57,6 +65,19 @@ def summarize(
     if clip is not None and clip.reference_map50 is not None:
         metrics["reference_map50"] = clip.reference_map50
     return metrics
+
+
+def metrics_of(trial: Trial, measured: Measurements) -> dict[str, float]:
+    """The metrics of a trial from the lines of its record."""
+    report = trial.load_report
+    return summarize(
+        trial.clip,
+        measured,
+        report.post_run_bytes if report else None,
+        workload_of_plain(trial.config),
+        report.placement if report else None,
+        open_load_of(trial.config),
+    )
 
 
 def latencies(values_s: Sequence[float]) -> dict[str, float]:

@@ -11,7 +11,6 @@ from typing import Any
 from vbench.analysis.bottleneck import find_bottleneck
 from vbench.config.interpreter import other_interpreter
 from vbench.config.schema import Config
-from vbench.config.workload import workload_of
 from vbench.errors import TrialError, VbenchError
 from vbench.load.spec import PREPARED, read_clip
 from vbench.record import files, ledger
@@ -19,7 +18,7 @@ from vbench.record.files import SWEEP
 from vbench.record.fingerprint import fingerprint
 from vbench.record.harness import Harness
 from vbench.record.measurements import Measurements, read_measurements
-from vbench.record.metrics import summarize
+from vbench.record.metrics import metrics_of
 from vbench.record.network import Network
 from vbench.record.question import question
 from vbench.record.trial import Status, Trial
@@ -164,10 +163,7 @@ class TrialInProgress:
         """The record with its metrics and its bottleneck."""
         if trial.load_report is None:
             return trial
-        report = trial.load_report
-        metrics = summarize(
-            trial.clip, measured, report.post_run_bytes, workload_of(self.config), report.placement
-        )
+        metrics = metrics_of(trial, measured)
         if "latency_mean_s" in metrics:
             spent_s = time.monotonic() - self.began_s
             others_s = sum(trial.phases_s.get(name, 0.0) for name in NOT_HARNESS_PHASES)

@@ -14,6 +14,7 @@ from vbench.config.workload import APP, TRANSFERS, VIDEO, workload_of_plain
 from vbench.pipeline.spans import KINDS, STAGES
 from vbench.record.bottleneck import Bottleneck
 from vbench.record.deployment_times import BUSY, CALLS, COLUMNS, deployments_in
+from vbench.record.open_load_metrics import without_mean
 from vbench.record.quantiles import PERCENTILES, requests_needed, supported
 from vbench.record.trial import Trial, result_caveats
 from vbench.validity import rule_bounds, speed
@@ -41,11 +42,11 @@ def show_trial(console: Console, trial: Trial) -> None:
     console.print(_verdict(trial))
     for caveat in result_caveats([trial]):
         console.print(Text(caveat, "yellow"), soft_wrap=True)
+    for line in goodput(trial):
+        console.print(Text(line), soft_wrap=True)
     if "latency_mean_s" in trial.metrics:
         n = int(trial.metrics["requests"])
-        console.print(
-            f"Latency of n = {n} requests{_each(trial)}, {trial.config['load']['concurrency']} at a time"
-        )
+        console.print(f"Latency of n = {n} requests{_each(trial)}{_how_sent(trial)}")
         console.print(_latency(trial))
         console.print(Text(QUANTILE_NOTE, "dim"), soft_wrap=True)
         for line in over_time(trial.metrics):
@@ -65,6 +66,27 @@ def show_trial(console: Console, trial: Trial) -> None:
         console.print(Text(f"     fix: {rule.remedy}"), soft_wrap=True)
     if trial.error:
         console.print(Text(f"  {trial.error}", style="red"), soft_wrap=True)
+
+
+def _how_sent(trial: Trial) -> str:
+    return "" if "keeps_up" in trial.metrics else f", {trial.config['load']['concurrency']} at a time"
+
+
+def goodput(trial: Trial) -> list[str]:
+    """Lines on what became of an open load; none for a closed loop."""
+    metrics = trial.metrics
+    if "keeps_up" not in metrics:
+        return []
+    objective = trial.config["load"].get("objective")
+    missed = f", {metrics['missed_percent']:.3g}% missed {objective}" if objective else ""
+    lines = [
+        f"Asked {metrics['offered_requests_per_s']:.3g} requests/s (n = {metrics['requests']:.0f}):"
+        f" goodput {metrics['goodput_requests_per_s']:.3g} requests/s,"
+        f" {metrics['failed_percent']:.3g}% failed{missed}; at most {metrics['in_flight_max']:.0f} in flight"
+    ]
+    if "latency_mean_s" not in metrics:
+        lines.append(f"NO MEAN LATENCY: {without_mean(metrics)}")
+    return lines
 
 
 def over_time(metrics: Mapping[str, float]) -> list[str]:

@@ -10,6 +10,7 @@ from vbench.config.quoting import override
 from vbench.config.runtime_checks import runtime_problems
 from vbench.config.schema import Config
 from vbench.config.workload import VIDEO, workload_of
+from vbench.run.load_checks import load_problems
 from vbench.run.placement_checks import node_problems, placement_problems
 from vbench.run.serve_checks import serve_problems
 from vbench.run.value_ranges import value_problems
@@ -41,6 +42,7 @@ def _problems(config: Config, *, deploys: bool) -> Iterator[str]:
     yield from attached(config.cluster)
     yield from video_problems(config)
     yield from app.problems(config)
+    yield from load_problems(config)
     if leads_to_itself(config.model.weights):
         yield f"model.weights={config.model.weights}: {LOOP}."
     yield from _outputs(config.outputs, is_tracked=config.tracking.name != "off")

@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from vbench.config.arrivals import OPEN_LOADS
 from vbench.config.designs import DESIGNS
 from vbench.config.schema import Config
 from vbench.config.transfer import TRANSFER
@@ -23,7 +24,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "design": DESIGNS,
     "mode": get_args(Mode),
     "tracking.name": ("sqlite", "off"),
-    "load.name": ("closed", TRANSFER),
+    "load.name": ("closed", TRANSFER, *OPEN_LOADS),
     "workload": get_args(Workload),
 }
 
@@ -32,6 +33,7 @@ POSITIVE = (
     "load.requests",
     "load.concurrency",
     "load.timeout_s",
+    "load.in_flight_limit",
     "load.max_late_ms",
     "load.max_foreign_cpu_percent",
     "load.max_stall_ms",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from vbench.config.arrivals import is_open
 from vbench.config.schema import Config
 from vbench.config.workload import APP, TRANSFERS, workload_of
 from vbench.record.load_report import LoadReport
@@ -13,6 +14,7 @@ from vbench.validity.catalog.answers import (
     FRAMES_IDENTICAL,
     OBJECTS_WHOLE,
     RESPONSES_CORRECT,
+    SOME_ANSWERED,
 )
 
 
@@ -23,10 +25,18 @@ def judge(config: Config, requests: Sequence[Request], load_report: LoadReport) 
     first = f"; first failure: {failed[0].error}" if failed else ""
     if load_report.unsent_requests:
         first += f"; {load_report.unsent_requests} were not sent after it"
-    yield ANSWERED.verdict(
-        passed=not failed and len(requests) == config.load.requests,
-        observed=f"{answered} of {config.load.requests} answered{first}",
-    )
+    if is_open(config.load):
+        # Requests that fail are a result there: they are no goodput.
+        planned = len(requests) + load_report.unsent_requests
+        yield SOME_ANSWERED.verdict(
+            passed=answered > 0 and not load_report.unsent_requests,
+            observed=f"{answered} of {planned} answered{first}",
+        )
+    else:
+        yield ANSWERED.verdict(
+            passed=not failed and len(requests) == config.load.requests,
+            observed=f"{answered} of {config.load.requests} answered{first}",
+        )
     workload = workload_of(config)
     if workload == APP:
         yield from _responses(config, requests, answered)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
+from vbench.config.arrivals import is_open
 from vbench.config.schema import Config
 from vbench.models.inputs import input_spec
 from vbench.pipeline.resources import resources_text
@@ -29,7 +30,8 @@ def judge(
     yield _settings(config, graph, answered)
     yield _replicas(config, graph)
     yield _batches(config, answered, list(forward_passes.problems(config, requests)))
-    yield _in_flight(config, requests, clock_skew.apart_s(load_report.clocks_off_s))
+    if not is_open(config.load):
+        yield _in_flight(config, requests, clock_skew.apart_s(load_report.clocks_off_s))
 
 
 def expected_settings(config: Config) -> dict[str, Any]:

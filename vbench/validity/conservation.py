@@ -1,4 +1,4 @@
-"""What must balance in the record of a closed loop: due times and responses, spans and requests, work and
+"""What must balance in the record of a load: due times and responses, spans and requests, work and
 time.
 
 Each law is a function of the record's lines that yields one sentence per violation. A record that was edited,
@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from vbench.config.arrivals import due_times_s, is_open
 from vbench.config.schema import Config
 from vbench.config.workload import APP, TRANSFERS, VIDEO, workload_of
+from vbench.errors import ConfigError
 from vbench.record.link_caps import LinkCaps
 from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
@@ -20,7 +22,7 @@ from vbench.record.steady_window import makespan_s
 from vbench.record.transfers import frame_bytes_by_route
 from vbench.record.trial import Rule
 from vbench.validity.as_configured import expected_of_replicas
-from vbench.validity.catalog.load import CLOSED_LOOP
+from vbench.validity.catalog.load import AS_PLANNED, CLOSED_LOOP
 from vbench.validity.catalog.record import NOT_OVERBUSY, SPANS_FIT
 from vbench.validity.definition import RuleDefinition
 from vbench.validity.first_problem import first_problem
@@ -54,9 +56,13 @@ def judge(
     loop = [*indices(requests), *order(requests)]
     if workload == TRANSFERS:
         loop += [*one_at_a_time(requests), *each_pull_once(requests, config.load.warmup)]
-    else:
+    elif not is_open(config.load):
         loop += due_times(requests, config.load.concurrency)
-    yield _verdict(CLOSED_LOOP, loop, f"{len(requests)} requests, each due when another was answered")
+    if is_open(config.load):
+        loop += planned_times(requests, _plan_s(config))
+        yield _verdict(AS_PLANNED, loop, f"{len(requests)} requests, each due when it was planned")
+    else:
+        yield _verdict(CLOSED_LOOP, loop, f"{len(requests)} requests, each due when another was answered")
     if workload == APP:
         return  # it records no spans
     off_s = tolerance_s(load_report)
@@ -113,6 +119,29 @@ def due_times(requests: Sequence[Request], concurrency: int) -> Iterator[str]:
             at += 1
         else:
             yield f"request {one.index} was due when no other request was done"
+
+
+def _plan_s(config: Config) -> list[float] | None:
+    """When requests were to be due; None for a trace that cannot be read any more."""
+    try:
+        return due_times_s(config.load, config.block)
+    except ConfigError:
+        return None
+
+
+def planned_times(requests: Sequence[Request], plan_s: Sequence[float] | None) -> Iterator[str]:
+    """Each request was due when the plan of its open load says, whatever became of those before it."""
+    if plan_s is None:
+        return
+    if len(requests) != len(plan_s):
+        yield f"{len(requests)} requests are recorded, and {len(plan_s)} were planned"
+        return
+    ordered = sorted(requests, key=lambda one: one.index)
+    start_s = ordered[0].scheduled_s - plan_s[0]
+    for one, planned_s in zip(ordered, plan_s, strict=True):
+        off_s = one.scheduled_s - start_s - planned_s
+        if abs(off_s) > SAME_S:
+            yield f"request {one.index} was due {off_s:+.3f} s from its planned time"
 
 
 def one_at_a_time(requests: Sequence[Request]) -> Iterator[str]:

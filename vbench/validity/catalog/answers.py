@@ -10,6 +10,14 @@ ANSWERED = RuleDefinition(
     ),
     remedy="fix the cause that the error names; load.log in the record's folder has details",
 )
+SOME_ANSWERED = RuleDefinition(
+    name="requests were answered",
+    meaning=(
+        "For open loads: at least one request did not fail, and none that was planned is missing. Those that"
+        " failed count as such: they are no goodput, and with them there is no mean latency."
+    ),
+    remedy="fix the cause that the error names; load.log in the record's folder has details",
+)
 FRAMES_IDENTICAL = RuleDefinition(
     name="frames are identical to the reference pass",
     meaning=(

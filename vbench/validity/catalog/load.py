@@ -10,6 +10,14 @@ CLOSED_LOOP = RuleDefinition(
     ),
     remedy="do not use the numbers: requests were skipped, repeated or replaced, or times were changed",
 )
+AS_PLANNED = RuleDefinition(
+    name="the requests are those of the planned arrivals",
+    meaning=(
+        "For open loads: each request was due when the rate, the seed and the block say, or the trace,"
+        " however many were in flight. None is missing or recorded twice."
+    ),
+    remedy="do not use the numbers: requests were skipped, repeated or replaced, or times were changed",
+)
 IN_TURN = RuleDefinition(
     name="consecutive requests asked for different videos",
     meaning="If the trial has several copies of its clip, no two consecutive requests used the same one.",
