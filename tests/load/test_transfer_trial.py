@@ -45,6 +45,10 @@ def _is_of_a_transfer(folder: Path) -> None:
     assert set(trial.load_report.post_run_bytes) == set(ENDS)
     roles = [one.role for one in trial.load_report.settings_found]
     assert (roles.count(Role.RAYLET), roles.count(Role.WORKER)) == (len(trial.config["cluster"]["nodes"]), 2)
+    signs = {one.node: one.value for one in trial.load_report.setting_signs}
+    assert signs.keys() == trial.config["cluster"]["nodes"].keys()
+    (chunk_bytes,) = (value for value in signs.values() if value is not None)
+    assert signs["gpu"] == chunk_bytes == pytest.approx(1e6, rel=1e-3), "8 MB and a little in 8 chunks"
     assert trial.phases_s["settle"] >= IDLE_S <= trial.phases_s["drain"]
     (way,) = trial.load_report.connections
     assert (way.sender, way.receiver, way.expected, way.established) == ("decode", "gpu", 1, 1)

@@ -48,9 +48,10 @@ from vbench.ray_internals import (
     start,
 )
 from vbench.ray_internals import serve as serve_actors
-from vbench.ray_internals.actor_environment import request_variables
+from vbench.ray_internals.actor_environment import request_replica_signs, request_variables
 from vbench.ray_internals.ingress import replica_addresses
 from vbench.ray_internals.setting_readers import Role
+from vbench.ray_internals.setting_signs import OF_REPLICAS, Sign
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +209,31 @@ def test_connection_flags(cluster: Cluster) -> None:
 
 
 @pytest.mark.slow
+def test_chunk_metrics(cluster: Cluster) -> None:
+    """A little less than four chunks arrive; raylets report it after some seconds."""
+    host, port = object_manager.metrics_address(cluster.node(WORKER))
+
+    def received() -> tuple[float, float]:
+        page = requests.get(
+            f"http://{host}:{port}/metrics", timeout=DEADLINE_S, proxies=dict(api_server.DIRECT)
+        )
+        return object_manager.received(page.text)
+
+    nbytes = 4 * object_manager.CHUNK_BYTES - 2**20
+    connections_after(cluster, HEAD, WORKER, nbytes)
+    until(lambda: received()[1] >= 4, "the worker reports the chunks that it received")
+    total_bytes, chunks = received()
+    assert total_bytes > nbytes
+    assert total_bytes / chunks < object_manager.CHUNK_BYTES
+
+
+@pytest.mark.slow
+def test_transfer_thread_names(cluster: Cluster) -> None:
+    names = procfs.thread_names(cluster.raylet(HEAD))
+    assert sum(processes.is_transfer_thread(name) for name in names) >= 2
+
+
+@pytest.mark.slow
 def test_default_connections(cluster: Cluster) -> None:
     environ = procfs.environ(cluster.raylet(HEAD))
     assert environ is not None
@@ -276,6 +302,16 @@ def test_serve_actor_names(served: Served) -> None:
     assert roles.count(Role.CONTROLLER) == 1
     assert roles.count(Role.PROXY) >= 1
     assert roles.count(Role.REPLICA) == 2
+
+
+@pytest.mark.slow
+def test_replica_signs(served: Served) -> None:
+    for replica in serve_actors.replica_actors():
+        handle = serve_actors.serve_actor_handle(replica.actor)
+        signs = ray.get(request_replica_signs(handle), timeout=DEADLINE_S)
+        assert signs.keys() == set(OF_REPLICAS)
+        assert (signs[Sign.HTTP_PORT], signs[Sign.USER_LOOP], signs[Sign.GRPC_CONNECTIONS]) == (0, 1, 0)
+        assert signs[Sign.FROZEN_OBJECTS] > 0
 
 
 @pytest.mark.slow

@@ -23,6 +23,8 @@ from vbench.ray_internals import (
     node,
     object_manager,
 )
+from vbench.ray_internals.ingress import HAPROXY_VARIABLE, OPTIMIZED_VARIABLE
+from vbench.ray_internals.setting_signs import effective
 from vbench.ray_internals.settings import Kind, installed_folder, known_names, native_setting, python_kind
 
 
@@ -213,3 +215,26 @@ def test_haproxy_statistics() -> None:
     assert (stats.requests, stats.servers_up) == (7, {haproxy.server_name(actor)})
     with pytest.raises(OSError, match="no statistics"):
         haproxy.parse_stats("# pxname,svname,status,req_tot,\n")
+
+
+def test_implied_settings() -> None:
+    code = (
+        "import json\n"
+        "from ray.serve._private import constants\n"
+        "found = {name: bool(value) for name, value in vars(constants).items() if name[:4] == 'RAY_'}\n"
+        "print(json.dumps(found))"
+    )
+
+    def constants(name: str) -> dict[str, bool]:
+        env = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, check=True, env={**env, name: "1"}, capture_output=True, timeout=DEADLINE_S
+        )
+        found: dict[str, bool] = json.loads(done.stdout)
+        return found
+
+    for name in (OPTIMIZED_VARIABLE, HAPROXY_VARIABLE):
+        found = constants(name)
+        for other, value in effective({name: "1"}).items():
+            assert found[other] == (value == "1"), other

@@ -172,7 +172,7 @@ def arm_name(trial: Trial, settings: Settings) -> str:
     rest = {key.removeprefix(VARIABLE): value for key, value in settings.items() if key not in RUNTIME_KEYS}
     parts = []
     if PYTHON in rest and trial.load_report is not None:
-        parts.append(f"Ray {trial.load_report.ray_version}")
+        parts.append(_interpreter_name(trial, trial.load_report.ray_version))
         del rest[PYTHON]
     if rest:
         parts.append(settings_text(rest))
@@ -181,6 +181,14 @@ def arm_name(trial: Trial, settings: Settings) -> str:
     elif set(settings) & set(RUNTIME_KEYS) or "label" in settings:
         parts.append(runtime_name(trial))
     return ": ".join(parts)
+
+
+def _interpreter_name(trial: Trial, ray: str) -> str:
+    """What an arm of ``runtime.python`` runs on: Ray, and torch if that is not vbench's own:
+    ``Ray 2.60.0, torch 2.12.0``."""
+    own = trial.environment.get("packages", {}).get("torch")
+    torch = trial.environment.get("arm", {}).get("packages", {}).get("torch", own)
+    return f"Ray {ray}" if torch == own else f"Ray {ray}, torch {torch}"
 
 
 def runtime_name(trial: Trial) -> str:

@@ -89,13 +89,15 @@ def _machine(trial: Trial) -> dict[str, object]:
 
 
 def _versions(trial: Trial) -> dict[str, str]:
-    packages = trial.environment.get("packages")
+    """Of the environment that the service ran in, which ``runtime.python`` names."""
+    environment = trial.environment.get("arm", trial.environment)
+    packages = environment.get("packages")
     torch = packages.get("torch") if isinstance(packages, Mapping) else None
     known = {
         "ray": trial.load_report.ray_version if trial.load_report else None,
         "ray_commit": trial.load_report.ray_commit if trial.load_report else None,
         "ffmpeg": trial.clip.ffmpeg if trial.clip else None,
-        "python": trial.environment.get("python"),
+        "python": environment.get("python"),
         "torch": torch,
     }
     return {name: str(value) for name, value in known.items() if value is not None}

@@ -1,5 +1,6 @@
 """Reads ``/proc``: processes, their descent, environment, CPU time and memory."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -161,6 +162,16 @@ def descendants(stats: Mapping[int, Stat], roots: Iterable[int]) -> set[int]:
         inside.add(pid)
         waiting += children.get(pid, [])
     return inside
+
+
+def thread_names(pid: int) -> list[str]:
+    """Of each thread of a process, at most 15 characters; empty if it has ended."""
+    names = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # ended meanwhile
+                names.append((task / "comm").read_text().rstrip("\n"))
+    return names
 
 
 def private_bytes(pid: int) -> int:

@@ -15,18 +15,20 @@ from vbench.errors import InputError, TrialError
 from vbench.linux import procfs
 from vbench.load.events import emit, progress
 from vbench.load.spec import LoadSpec
+from vbench.ray_internals.setting_signs import signs_of
 from vbench.record import clock_skew
 from vbench.record.calls import Call
 from vbench.record.condition_owners import LOAD
 from vbench.record.files import CALLS, LOAD_REPORT, MACHINES, NODES, REQUESTS, SPANS, write_json, write_lines
 from vbench.record.harness import Stall
-from vbench.record.load_report import AppReport, Graph, LoadReport, NodeRuntime, ProcessSettings
+from vbench.record.load_report import AppReport, Graph, LoadReport, NodeRuntime, ProcessSettings, SettingSign
 from vbench.record.phases import timed
 from vbench.record.requests import Request, SpanLine
 from vbench.record.samples import NodeSample
 from vbench.telemetry import conditions, connections, process_settings, raylet_flags
 from vbench.telemetry.link_idle import LinkIdle, wait_until_idle
 from vbench.telemetry.nodes import NodeSampler, ray_nodes
+from vbench.telemetry.setting_signs import setting_signs
 from vbench.telemetry.stall_watch import StallWatch
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Observation:
         self._samples: list[NodeSample] = []
         self._flags: list[NodeRuntime] = []
         self._settings: list[ProcessSettings] = []
+        self._signs: list[SettingSign] = []
         self._oom_kills: int | None = None
         self._stalls: list[Stall] = []
         self._conditions: dict[str, Mapping[str, Any]] = {}
@@ -114,6 +117,8 @@ class Observation:
             yield
         if self._job.config.runtime.env:
             self._settings = self._find_settings(workers or {})
+            wanted = signs_of(self._job.config.runtime.env)
+            self._signs = setting_signs(wanted, self.names, self._flags)
 
     @contextmanager
     def _sample_locally(self) -> Iterator[None]:
@@ -209,6 +214,7 @@ class Observation:
             flags_requested=self._asked,
             flags_found=self._flags,
             settings_found=self._settings,
+            setting_signs=self._signs,
             placement=placement,
             connections=connections.connections(
                 expected_connections(self._asked), moved_bytes, self._samples

@@ -15,6 +15,7 @@ connection_flags           the setting that is measured                    none
 default_connections        expected count if no flag is set                none
 chunk_bytes                traffic that opens all connections              none
 spilling_threshold         how much of a store frames may fill             none
+chunk_metrics              see that a chunk size is in force               none
 pull_timeout               bytes that a node may send twice                none
 
 node.py
@@ -37,6 +38,7 @@ processes.py
 raylet_arguments           which raylet belongs to which node              none
 raylet_is_parent           which raylet an actor's node runs               none
 ray_start_is_root          the process that all of a node is below         none
+transfer_thread_names      see that a number of threads is in force        none
 process_titles             CPU time per role                               none
 
 node_manager.py
@@ -50,11 +52,11 @@ proxy_middleware           count and refuse requests in the proxy          none
 serve_actor_names          ask each Serve process for its environment      none without the dashboard
 
 ingress.py
-direct_ingress               send requests to replicas themselves           ``GET /api/serve/applications/``
+direct_ingress             send requests to replicas themselves            ``GET /api/serve/applications/``
 
 haproxy.py
-haproxy_files                keep them in the trial's folder                none
-haproxy_statistics           requests, and the replicas it passes them to   its metrics port
+haproxy_files              keep them in the trial's folder                 none
+haproxy_statistics         requests, and the replicas it passes them to    its metrics port
 
 serve_calls.py
 call_spans                 when each call of a deployment was processed    metrics: counts per bucket
@@ -64,6 +66,10 @@ deployment_needs           refuse replicas that no node has room for       none
 
 actor_environment.py
 actor_call                 which settings an actor's process has           none; its title hides ``/proc``'s
+replica_signs              see that settings of a replica are in force     none
+
+setting_signs.py
+implied_settings           what a setting that stands for others sets      none
 
 settings.py
 setting_names              refuse a setting that Ray would ignore          none

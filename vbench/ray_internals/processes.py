@@ -12,6 +12,9 @@ RAY_PROGRAM = "ray"
 WORKER_SCRIPT = "default_worker.py"
 """Of a worker until it has a title."""
 
+TRANSFER_THREAD = "rpc.obj.mgr."
+"""With a number after it: the name of such a thread."""
+
 TITLE_PREFIX = "ray::"
 
 PROXY_TITLES = ("ProxyActor", "HAProxyManager", "SERVE_PROXY_ACTOR")
@@ -47,6 +50,11 @@ def is_raylet(command: Sequence[str]) -> bool:
 def is_gcs_server(command: Sequence[str]) -> bool:
     """Whether a process with these arguments is a control store."""
     return bool(command) and Path(command[0]).name == GCS_SERVER
+
+
+def is_transfer_thread(name: str) -> bool:
+    """Whether a raylet's thread with this name takes chunks from other nodes."""
+    return name.startswith(TRANSFER_THREAD)
 
 
 def raylet_ip(command: Sequence[str]) -> str:

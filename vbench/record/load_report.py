@@ -29,6 +29,8 @@ class NodeRuntime:
     raylet_pid: int
     flags: Mapping[str, str] | None
     """None if the environment could not be read, which proves nothing."""
+    transfer_threads: int | None = None
+    """With which this raylet takes chunks from other nodes; None in records of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,19 @@ class ProcessSettings:
     """0 if an actor did not answer."""
     found: Mapping[str, str] | None
     """None if its environment could not be read, which proves nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingSign:
+    """What was seen of a setting in one process, beside its variable."""
+
+    sign: str
+    """As in ``vbench.ray_internals.setting_signs``."""
+    node: str
+    process: str
+    """``raylet``, a replica, or ``HAProxy``."""
+    value: float | None
+    """None if there was nothing to see, as of chunks where no object moved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +146,8 @@ class LoadReport:
     flags_found: list[NodeRuntime]
     settings_found: Sequence[ProcessSettings] = ()
     """Every process in which a variable of ``runtime.env`` was looked for; empty without one."""
+    setting_signs: Sequence[SettingSign] = ()
+    """What else was seen of variables of ``runtime.env``; empty if nothing can be seen of them."""
     placement: Mapping[str, Mapping[str, int]]
     """Deployment -> node -> replicas."""
     connections: list[Connections]

@@ -20,6 +20,7 @@ from vbench.record.samples import MachineSample, NodeSample
 from vbench.telemetry import conditions, environment, process_settings, speed
 from vbench.telemetry.machine import MachineSampler
 from vbench.telemetry.nodes import NodeSampler, RayNode
+from vbench.telemetry.raylet_flags import transfer_threads
 from vbench.telemetry.stall_watch import StallWatch
 
 HARDWARE = ("cpu", "cores", "memory_mb", "gpus", "kernel", "machine", "python", "packages")
@@ -83,6 +84,7 @@ class NodeAgent:
                 node=self._name,
                 raylet_pid=self._raylet,
                 flags=None if variables is None else found_variables(variables, self._asked),
+                transfer_threads=transfer_threads(self._raylet),
             ),
             control_store=self._control_store(),
             hardware={name: facts[name] for name in HARDWARE},

@@ -6,7 +6,7 @@ from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.config.runtime_env import found_variables
 from vbench.errors import SEE_RAY_LOG, TrialError
 from vbench.linux import procfs
-from vbench.ray_internals.processes import has_session_in, is_raylet, raylet_ip
+from vbench.ray_internals.processes import has_session_in, is_raylet, is_transfer_thread, raylet_ip
 from vbench.record.load_report import NodeRuntime
 
 
@@ -17,6 +17,11 @@ def raylets(temp_dir: str) -> list[tuple[str, int]]:
         for pid in procfs.pids()
         if is_raylet(command := procfs.command(pid)) and has_session_in(command, temp_dir)
     ]
+
+
+def transfer_threads(pid: int) -> int:
+    """Threads with which a raylet takes chunks from other nodes; 0 if it has ended."""
+    return sum(is_transfer_thread(name) for name in procfs.thread_names(pid))
 
 
 def raylet_of_each(endpoint: ClusterEndpoint) -> dict[str, int]:
@@ -41,6 +46,7 @@ def raylet_flags(temp_dir: str, nodes: Sequence[NodeAddress], asked: Collection[
             node=names.get(ip, ip),
             raylet_pid=pid,
             flags=None if (environ := procfs.environ(pid)) is None else found_variables(environ, asked),
+            transfer_threads=transfer_threads(pid),
         )
         for ip, pid in raylets(temp_dir)
     ]

@@ -1,6 +1,7 @@
-"""Whether every process that reads a variable of ``runtime.env`` had it, on every node."""
+"""Whether every process that reads a variable of ``runtime.env`` had it, and what else shows that it did."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from vbench.config.schema import Config
 from vbench.config.workload import TRANSFERS, workload_of
@@ -8,6 +9,7 @@ from vbench.ray_internals.setting_readers import SERVE, Role, readers
 from vbench.record.load_report import LoadReport, ProcessSettings
 from vbench.record.trial import Rule
 from vbench.validity.catalog.runtime import SETTINGS_IN_FORCE
+from vbench.validity.setting_signs import contradictions, evidence
 
 ON_EVERY_NODE = (Role.RAYLET,)
 """Roles that each node has a process of."""
@@ -18,12 +20,17 @@ def judge(config: Config, load_report: LoadReport) -> Iterator[Rule]:
     env = config.runtime.env
     if not env:
         return
-    problems = (_problem(config, name, value, load_report.settings_found) for name, value in env.items())
+    missing = (_problem(config, name, value, load_report.settings_found) for name, value in env.items())
+    problems = chain(missing, contradictions(config, load_report))
     first = next((problem for problem in problems if problem is not None), None)
     processes = len({(one.node, one.pid) for one in load_report.settings_found})
     yield SETTINGS_IN_FORCE.verdict(
         passed=first is None,
-        observed=first or f"{_counted(len(env))} in each of the {processes} processes that may read one",
+        observed=(
+            first
+            or f"{_counted(len(env))} in each of the {processes} processes that may read one"
+            f"{evidence(config, load_report)}"
+        ),
     )
 
 

@@ -43,9 +43,10 @@ SETTINGS_IN_FORCE = RuleDefinition(
         "Each variable of ``runtime.env`` has its value in the environment of every process that reads it:"
         " the raylet of each node, the GCS server, Serve's controller and proxies, all replicas, and the"
         " driver. Serve's processes, and the actors of a transfer, report their environment themselves."
+        " What else can be seen of a variable, such as the size of chunks, agrees with its value."
     ),
     remedy=(
         "do not use the numbers: something changed the environment of this process, as a runtime_env of the"
-        " application can"
+        " application can, or Ray did not act on the variable"
     ),
 )
