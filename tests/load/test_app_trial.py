@@ -11,7 +11,9 @@ from vbench.record.files import read_requests, read_trial
 
 pytestmark = pytest.mark.slow
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "array_graph"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+EXAMPLE = EXAMPLES / "array_graph"
 
 SHORT = (
     "load.requests=8",
@@ -56,3 +58,24 @@ def test_the_example_is_measured_in_its_own_folder_and_its_responses_are_checked
     status, output = workplace.run("workload=app", "app.import_path=grph:build", *SHORT)
     assert status == 2
     assert "app.import_path=grph:build: there is no module 'grph' in" in output
+
+
+@pytest.mark.long
+def test_the_published_graph_runs_as_an_application_in_both_modes(workplace: Workplace) -> None:
+    shutil.copytree(EXAMPLES / "published_graph", workplace.folder, dirs_exist_ok=True)
+    args = [one for one in SHORT if not one.startswith(("app.", "load.requests", "cluster.nodes"))]
+    status, output = workplace.run(
+        *("--multirun", "workload=published_graph", "app.args.mode=chunked,combined", "load.requests=4"),
+        *("cluster.nodes.head.object_store_mb=300", *args),
+    )
+    assert status == 0, output
+    trials = [read_trial(folder) for folder in workplace.trials()]
+    assert [trial.valid for trial in trials] == [True, True]
+    digests = [
+        trial.load_report.app.response_digests
+        for trial in trials
+        if trial.load_report and trial.load_report.app
+    ]
+    assert digests[0] == digests[1], "both modes find the same"
+    assert trials[0].load_report is not None
+    assert {"ModelInference1", "ModelInference2"} <= trials[0].load_report.placement.keys()

@@ -1,7 +1,7 @@
 """Bytes through the nodes' NICs are those between the first and the last sample of each."""
 
 from tests.support import records
-from vbench.record.nic_bytes import NicBytes, nic_bytes
+from vbench.record.nic_bytes import NicBytes, nic_bytes, objects_sent
 
 
 def test_the_bytes_of_each_node_are_counted_between_its_samples() -> None:
@@ -17,3 +17,13 @@ def test_the_bytes_of_each_node_are_counted_between_its_samples() -> None:
         "gpu": NicBytes(sent=3, received=0),
     }
     assert nic_bytes(head) == {}
+
+
+def test_what_object_managers_sent_is_summed_over_their_peers() -> None:
+    samples = [
+        records.sample(1.0, object_bytes={"gpu": 10, "decode": 5}),
+        records.sample(2.0, object_bytes={"gpu": 110, "decode": 5}),
+        records.sample(1.0, node="gpu"),
+        records.sample(2.0, node="gpu"),
+    ]
+    assert objects_sent(samples) == {"head": 100, "gpu": 0}

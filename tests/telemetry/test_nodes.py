@@ -13,9 +13,16 @@ from pathlib import Path
 import pytest
 
 from tests.support import records
+from tests.support.waiting import until
 from vbench.clusters.base import NodeAddress
 from vbench.linux import nics, procfs
-from vbench.linux.tcp_connections import NETLINK_SOCK_DIAG, Address, TcpConnections, tcp_connections_of
+from vbench.linux.tcp_connections import (
+    NETLINK_SOCK_DIAG,
+    Address,
+    PeerConnections,
+    TcpConnections,
+    tcp_connections_of,
+)
 from vbench.ray_internals.object_manager import COUNT_VARIABLE, ENABLE_VARIABLE
 from vbench.telemetry import connections, raylet_flags
 from vbench.telemetry.node_processes import NodeProcesses
@@ -80,6 +87,27 @@ def established(pid: int) -> Counter[Address]:
             return TcpConnections(here).by_peer()
     with tcp_connections_of(pid) as remotes:
         return remotes.by_peer()
+
+
+def test_what_was_sent_over_a_connection_is_counted_at_its_sender() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as sender,
+        server.accept()[0] as receiver,
+        tcp_connections_of(os.getpid()) as connections,
+    ):
+        sender.sendall(bytes(300_000))
+        received = 0
+        while received < 300_000:
+            received += len(receiver.recv(65536))
+
+        def sent() -> int:
+            found = connections.traffic_by_peer()
+            assert found[sender.getsockname()] == PeerConnections(1, 0)
+            return found[server.getsockname()].sent_bytes
+
+        # The kernel counts the SYN of the side that connects, too.
+        until(lambda: sent() == 300_001, "all is acknowledged", 10)
 
 
 def test_each_nodes_flags_are_those_of_its_own_raylet(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from vbench.record.measurements import Measurements
 from vbench.record.samples import MachineSample
 from vbench.record.trial import Rule
 from vbench.validity import trial_checks
+from vbench.validity.links_set_the_pace import objects_on_links
 from vbench.validity.rules import judge
 
 
@@ -166,6 +167,26 @@ def test_bytes_too_few_to_open_all_connections_are_named() -> None:
     assert five_nodes(pair(15, 15, moved_bytes=PIECE)).passed
 
 
+def of_application(*pairs: Connections) -> Rule:
+    """The same rule for an application."""
+    config = records.config("cluster=emulated", "workload=app", "app.import_path=a:b")
+    raylets = [NodeRuntime(node=name, raylet_pid=1, flags={}) for name in config.cluster.nodes]
+    load_report = records.load_report(flags_found=raylets, connections=list(pairs))
+    rules = judge(config, load_report, Measurements())
+    return next(rule for rule in rules if rule.name == RUNTIME)
+
+
+def test_connections_of_an_application_are_counted_where_enough_moved_to_open_them() -> None:
+    few = of_application(pair(15, 9, moved_bytes=30 * PIECE - 1))
+    assert few.passed
+    assert "too few bytes moved between nodes to open all connections" in few.observed
+    assert not of_application(pair(15, 9, moved_bytes=30 * PIECE)).passed
+    assert not of_application(pair(2, 15, moved_bytes=2)).passed
+    counted = of_application(pair(15, 15, moved_bytes=30 * PIECE), pair(15, 3, moved_bytes=PIECE))
+    assert counted.passed
+    assert counted.observed.endswith("; 15 connections from decode to gpu")
+
+
 def test_every_node_has_one_raylet_of_its_own() -> None:
     twice = [NodeRuntime(node="head", raylet_pid=pid, flags={}) for pid in range(5)]
     assert not five_nodes(pair(2, 2), flags_found=twice).passed
@@ -187,3 +208,15 @@ def test_a_replica_without_warm_up_breaks_the_rule(cold: list[str] | None, wrong
 def test_an_emulated_trial_is_held_to_its_links_as_well() -> None:
     network = records.network("decode", "gpu")
     assert "transfers waited for the shaped links" in broken(network=network)
+
+
+@pytest.mark.parametrize(("nic_mb", "passed"), [(11, True), (7, False)])
+def test_objects_of_an_application_go_over_the_links(nic_mb: int, passed: bool) -> None:
+    samples = [
+        records.sample(at_s, nic_sent_bytes=nic * 10**6, object_bytes={"gpu": mb * 10**6})
+        for at_s, nic, mb in ((1.0, 2, 1), (2.0, 2 + nic_mb, 11))
+    ]
+    samples += [records.sample(at_s, node="gpu") for at_s in (1.0, 2.0)]
+    rule = objects_on_links(samples)
+    assert rule.passed == passed
+    assert ("head sent 10.0 MB, and its link carried 7.0 MB" in rule.observed) != passed

@@ -10,6 +10,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 
 from vbench.linux.netlink import dump, netlink_socket
@@ -26,8 +27,23 @@ REQUEST = struct.Struct("=BBBBI48x")
 """Family, protocol, extensions, padding, states as bits, and any address."""
 ESTABLISHED = struct.Struct("=4x 2x 2s 16x 16s")
 """Of an inet_diag_msg: remote port and remote address, both in network order."""
+DIAG_BYTES = 72
+"""Size of an inet_diag_msg; attributes follow."""
+INET_DIAG_INFO = 2
+ATTRIBUTE = struct.Struct("=HH")
+ACKNOWLEDGED = struct.Struct("=120x Q")
+"""Of a tcp_info (linux/tcp.h): ``tcpi_bytes_acked``."""
 LISTENING = struct.Struct("=4x 2s 2x 16s 16x 4x 8x 4x 4x 4x 4x I")
 """Of an inet_diag_msg: local port and local address in network order, and the inode."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnections:
+    """The established connections to one remote address."""
+
+    count: int = 0
+    sent_bytes: int = 0
+    """Payload that the other side has acknowledged, over all of them, since each was opened."""
 
 
 class TcpConnections:
@@ -43,16 +59,34 @@ class TcpConnections:
         Owners are not checked: only raylets connect to a raylet's object manager. IPv4 within
         IPv6, as gRPC dials, counts as the IPv4 that it is.
         """
-        counts: Counter[Address] = Counter()
-        for family in (socket.AF_INET, socket.AF_INET6):
-            counts.update(self._of_family(family))
-        return counts
+        return Counter({address: peer.count for address, peer in self.traffic_by_peer().items()})
 
-    def _of_family(self, family: int) -> Iterator[Address]:
-        request = REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 1 << TCP_ESTABLISHED)
+    def traffic_by_peer(self) -> dict[Address, PeerConnections]:
+        """Remote address -> connections and what was sent over them; otherwise as ``by_peer``."""
+        peers: dict[Address, PeerConnections] = {}
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for address, sent_bytes in self._of_family(family):
+                before = peers.get(address, PeerConnections())
+                peers[address] = PeerConnections(before.count + 1, before.sent_bytes + sent_bytes)
+        return peers
+
+    def _of_family(self, family: int) -> Iterator[tuple[Address, int]]:
+        info = 1 << INET_DIAG_INFO - 1
+        request = REQUEST.pack(family, socket.IPPROTO_TCP, info, 0, 1 << TCP_ESTABLISHED)
         for body in dump(self._connection, SOCK_DIAG_BY_FAMILY, request, "its TCP connections"):
             port, host = ESTABLISHED.unpack_from(body)
-            yield _address(family, host), int.from_bytes(port)
+            yield (_address(family, host), int.from_bytes(port)), _acknowledged(body)
+
+
+def _acknowledged(body: bytes) -> int:
+    """Bytes that the other side has acknowledged; 0 if the kernel does not say so."""
+    offset = DIAG_BYTES
+    while offset + ATTRIBUTE.size <= len(body):
+        length, kind = ATTRIBUTE.unpack_from(body, offset)
+        if kind == INET_DIAG_INFO and length >= ATTRIBUTE.size + ACKNOWLEDGED.size:
+            return int(ACKNOWLEDGED.unpack_from(body, offset + ATTRIBUTE.size)[0])
+        offset += (max(length, ATTRIBUTE.size) + 3) & ~3
+    return 0
 
 
 @lru_cache(maxsize=4096)

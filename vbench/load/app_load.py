@@ -69,7 +69,7 @@ def drive(job: LoadSpec) -> None:
     observation.write(
         requests=_checked(check, sent, outcomes),
         spans=[],
-        moved_bytes={},
+        moved_bytes=None,
         placement=placed,
         cold=None,
         calls=calls,

@@ -188,7 +188,7 @@ class Observation:
         *,
         requests: Sequence[Request],
         spans: Iterable[SpanLine],
-        moved_bytes: Mapping[tuple[str, str], int],
+        moved_bytes: Mapping[tuple[str, str], int] | None,
         placement: Mapping[str, Mapping[str, int]],
         cold: list[str] | None,
         graph: Graph | None = None,
@@ -198,7 +198,8 @@ class Observation:
         """Write the record's lines and ``load_report.json`` into the job's folder.
 
         ``moved_bytes``: (sender, receiver) -> bytes of frames or objects that had to go this way since the
-        cluster is up, warm-up included; the connections between just these nodes are counted. ``cold``:
+        cluster is up, warm-up included; the connections between just these nodes are counted. None if that is
+        not known: those of the object managers count. ``cold``:
         deployments of which a replica saw no warm-up request. ``calls``: of an application's deployments.
         """
         config, folder = self._job.config, self._job.folder
@@ -217,7 +218,9 @@ class Observation:
             setting_signs=self._signs,
             placement=placement,
             connections=connections.connections(
-                expected_connections(self._asked), moved_bytes, self._samples
+                expected_connections(self._asked),
+                connections.moved_by_object_managers(self._samples) if moved_bytes is None else moved_bytes,
+                self._samples,
             ),
             cold_deployments=cold,
             post_run_bytes=self._idle_after.sent_bytes if self._idle_after else {},

@@ -18,7 +18,8 @@ class Connections:
     established: int
     """The most at one moment."""
     moved_bytes: int
-    """Bytes of frames that had to move on this route, including the warm-up."""
+    """Bytes of frames that had to move on this route, including the warm-up; for an application, bytes that
+    the sender's object manager sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +152,8 @@ class LoadReport:
     placement: Mapping[str, Mapping[str, int]]
     """Deployment -> node -> replicas."""
     connections: list[Connections]
-    """For each pair of nodes between which frames had to move; empty on one node."""
+    """For each pair of nodes between which frames had to move, or an application's objects moved; empty on
+    one node."""
     cold_deployments: list[str] | None = None
     """Deployments with a replica that had no warm-up request; None if that was not checked."""
     post_run_bytes: Mapping[str, int] = field(default_factory=dict)

@@ -14,6 +14,17 @@ class NicBytes:
     received: int
 
 
+def objects_sent(samples: Sequence[NodeSample]) -> dict[str, int]:
+    """Node -> bytes that its object manager sent to others between its first and last sample, without
+    headers."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for sample in samples:
+        last[sample.node] = sum(sample.object_bytes.values())
+        first.setdefault(sample.node, last[sample.node])
+    return {name: last[name] - before for name, before in first.items()}
+
+
 def nic_bytes(samples: Sequence[NodeSample]) -> dict[str, NicBytes]:
     """Node -> bytes between its first and last sample; empty for a single node."""
     first: dict[str, NodeSample] = {}

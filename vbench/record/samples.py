@@ -104,6 +104,9 @@ class NodeSample:
     connections: Mapping[str, int]
     """Peer -> established connections from this node to the peer's object manager, to which only raylets
     connect."""
+    object_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Peer -> bytes that these connections have carried to it since they were opened; empty in records of
+    earlier versions."""
     object_store_used_mb: float
     spilled_mb: float
     """Written to disk since the node started."""

@@ -5,6 +5,21 @@ from collections.abc import Iterable, Mapping
 from vbench.record.load_report import Connections
 from vbench.record.samples import NodeSample
 
+LEAST_BYTES = 2**20
+"""What raylets say to each other, without objects, is less."""
+
+
+def moved_by_object_managers(samples: Iterable[NodeSample]) -> dict[tuple[str, str], int]:
+    """(sender, receiver) -> bytes over the connections to the receiver's object manager since the cluster is
+    up, where these were objects: for a graph of which it is not known what must move."""
+    last = {sample.node: sample for sample in samples}
+    return {
+        (node, peer): moved
+        for node, sample in last.items()
+        for peer, moved in sample.object_bytes.items()
+        if moved >= LEAST_BYTES
+    }
+
 
 def connections(
     expected: int, moved_bytes: Mapping[tuple[str, str], int], samples: Iterable[NodeSample]

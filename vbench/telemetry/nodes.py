@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 from vbench.clusters.base import ClusterEndpoint, NodeAddress
 from vbench.errors import SEE_RAY_LOG, TrialError
 from vbench.linux import nics
-from vbench.linux.tcp_connections import Address, TcpConnections, tcp_connections_of
+from vbench.linux.tcp_connections import PeerConnections, TcpConnections, tcp_connections_of
 from vbench.ray_internals.node_manager import ObjectStoreStats
 from vbench.record.network import LinkSample
 from vbench.record.samples import NodeSample
@@ -121,7 +120,11 @@ class NodeSampler:
         private: Mapping[str, int],
     ) -> NodeSample:
         pid = self._raylets[node.name]
-        peers = self._connections[node.name].by_peer() if self._connections else Counter[Address]()
+        traffic = self._connections[node.name].traffic_by_peer() if self._connections else {}
+        none = PeerConnections()
+        peers = {
+            peer: traffic.get(address, none) for address, peer in self._ports.items() if peer != node.name
+        }
         shared = os.statvfs(f"/proc/{pid}/root/dev/shm")
         store = self._store_use[node.name]
         began_s = time.monotonic()
@@ -136,7 +139,8 @@ class NodeSampler:
             nic_sent_bytes=nic.sent,
             nic_received_bytes=nic.received,
             link=link,
-            connections={peer: peers[address] for address, peer in self._ports.items() if peer != node.name},
+            connections={peer: found.count for peer, found in peers.items()},
+            object_bytes={peer: found.sent_bytes for peer, found in peers.items()},
             object_store_used_mb=store.used_bytes / 1e6,
             spilled_mb=store.spilled_bytes / 1e6,
             fallback_mb=store.fallback_bytes / 1e6,

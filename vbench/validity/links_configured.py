@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from vbench.config.schema import Config
+from vbench.config.workload import APP, workload_of
 from vbench.record.load_report import LoadReport
 from vbench.record.network import Link, Network
 from vbench.record.samples import NodeSample
@@ -61,7 +62,8 @@ def judge(
     )
     if config.cluster.events or network.events:
         yield _events(config, network, load_report)
-    yield from _carried(load_report, nodes)
+    if workload_of(config) != APP:  # whose large and small objects may take turns, as connections do
+        yield from _carried(load_report, nodes)
 
 
 def _events(config: Config, network: Network, load_report: LoadReport) -> Rule:

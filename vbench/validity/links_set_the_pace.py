@@ -9,6 +9,8 @@ from vbench.record.link_fidelity import SATURATED_PERCENT
 from vbench.record.link_use import PEAK_S, LinkUse, NodeIntervals, peak_of_cap
 from vbench.record.measurements import Measurements
 from vbench.record.network import LINK_TOLERANCE, LinkCheck, Network
+from vbench.record.nic_bytes import nic_bytes, objects_sent
+from vbench.record.samples import NodeSample
 from vbench.record.trial import Rule
 from vbench.validity.catalog.links import (
     ALL_ON_LINKS,
@@ -19,6 +21,9 @@ from vbench.validity.catalog.links import (
     RATES_BEFORE,
 )
 from vbench.validity.link_checks import describe_checks, worst_check
+
+UNACKNOWLEDGED_BYTES = 1_000_000
+"""What may have been on its way at the first sample: counted by the NIC before it, acknowledged after it."""
 
 LEAST_QUEUED_PERCENT = 50.0
 """At least this share of all bytes must have moved while packets waited in a link's queue: more than half of
@@ -37,7 +42,7 @@ def judge(config: Config, network: Network, measured: Measurements) -> Iterator[
     """The rules of an emulated trial; ``measured`` is of that network.
 
     What an application of the user's must move between nodes is not known, nor whether it needs the links at
-    all: of it, only the rates and the CPUs are judged.
+    all: of it, only the rates, the CPUs, and the route of Ray's objects are judged.
     """
     fidelity = measured.link_fidelity
     assert fidelity is not None, "only a trial on an emulated network has these rules"
@@ -45,6 +50,8 @@ def judge(config: Config, network: Network, measured: Measurements) -> Iterator[
     is_app = workload_of(config) == APP
     if not is_app:
         yield _all_on_links(fidelity.intervals, measured.transferred_bytes)
+    elif any(sample.object_bytes for sample in measured.nodes):
+        yield objects_on_links(measured.nodes)
     yield _capped(fidelity.intervals, LinkCaps.of(network))
     if not is_app or fidelity.cpu_while_moving_percent is not None:
         yield _cpu(config.load, fidelity.cpu_while_moving_percent, fidelity.cpu_saturated_percent)
@@ -71,6 +78,24 @@ def _all_on_links(intervals: Sequence[NodeIntervals], needed_bytes: int) -> Rule
         passed=0 < needed_bytes <= sent,
         observed=(f"{sent / 1e6:.1f} MB on the links, {needed_bytes / 1e6:.1f} MB had to move between nodes"),
         remedy=None if needed_bytes else NOTHING_MOVED.text,
+    )
+
+
+def objects_on_links(samples: Sequence[NodeSample]) -> Rule:
+    """Of each node: its NIC sent at least what its object manager did."""
+    sent = nic_bytes(samples)
+    moved = objects_sent(samples)
+    off = [node for node, nbytes in moved.items() if nbytes > sent[node].sent + UNACKNOWLEDGED_BYTES]
+    node = off[0] if off else ""
+    return ALL_ON_LINKS.verdict(
+        passed=not off,
+        observed=(
+            f"the object manager of {node} sent {moved[node] / 1e6:.1f} MB, and its link carried"
+            f" {sent[node].sent / 1e6:.1f} MB"
+            if off
+            else f"{sum(one.sent for one in sent.values()) / 1e6:.1f} MB on the links, of which object"
+            f" managers sent {sum(moved.values()) / 1e6:.1f} MB"
+        ),
     )
 
 

@@ -55,7 +55,10 @@ NEAR_CAP = RuleDefinition(
 )
 ALL_CONNECTIONS = RuleDefinition(
     name="all connections carried frames",
-    meaning="Each connection of a sender carried at least a tenth of what its busiest connection carried.",
+    meaning=(
+        "Each connection of a sender carried at least a tenth of what its busiest connection carried. Not"
+        " judged for an application, whose large and small objects may take turns."
+    ),
     remedy="do not use the numbers: Ray did not use all its connections; see ray.log",
 )
 NOTHING_MOVED = Remedy(
@@ -64,7 +67,10 @@ NOTHING_MOVED = Remedy(
 )
 ALL_ON_LINKS = RuleDefinition(
     name="all transfers went over the shaped links",
-    meaning="The links counted at least the bytes that had to move between nodes.",
+    meaning=(
+        "The links counted at least the bytes that had to move between nodes; for an application, the bytes"
+        " that the object managers sent over their connections."
+    ),
     remedy="do not use the numbers: bytes took another route, or samples are missing",
     special_remedies=(NOTHING_MOVED,),
 )
@@ -73,7 +79,7 @@ NOTHING_ELSE = RuleDefinition(
     meaning=(
         "No node sent or received more than these together: the bytes that had to move, Ray's repeats of"
         " pulls of more than 10 s (or of what the arm sets as Ray's pull timeout), 15% for headers, and Ray's"
-        " background traffic."
+        " background traffic. Not judged for an application, which may send anything."
     ),
     remedy="stop what else uses the cluster's links (another job, another driver) and run the trial again",
 )
@@ -92,7 +98,7 @@ LINKS_SET_THE_PACE = RuleDefinition(
     name="transfers waited for the shaped links",
     meaning=(
         "At least half of the bytes moved while packets waited in a link's queue (after Mininet-HiFi,"
-        " Handigol et al., CoNEXT 2012)."
+        " Handigol et al., CoNEXT 2012). Not judged for an application, which may need the links or not."
     ),
     remedy=(
         "something else sets the pace: make the links slower (raise cluster.scale), or send more at a time"

@@ -26,7 +26,9 @@ FLAGS_IN_FORCE = RuleDefinition(
     name="the runtime flags are in force",
     meaning=(
         "The environment of every raylet has the flags, and each pair of nodes between which frames moved"
-        " had the number of connections that the setting gives."
+        " had the number of connections that the setting gives. For an application, these are the pairs"
+        " between which the object managers moved enough to open all connections; if there is none, the"
+        " environment alone is the proof."
     ),
     remedy="do not use the numbers: something changed the environment in which vbench started Ray",
     special_remedies=(
