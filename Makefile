@@ -11,8 +11,13 @@ SLOW = $(shell grep -rlF 'mark.slow' tests --include='test_*.py')
 # Material announces with every build when its support ends (docs/dependencies.md).
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs
 
+# A file's tests share what is made for them, so one process runs them all; tests/conftest.py orders the files
+# and groups some.
+BY_FILE := --dist loadgroup --no-loadscope-reorder
+# Fast tests wait now and then: one process more than there are cores leaves none of these idle.
+FAST := --numprocesses $(shell expr $$(nproc) + 1) --maxprocesses 6 $(BY_FILE)
 # Whole runs start processes by the dozen: more than two at a time only make them wait for each other.
-WHOLE_RUNS := --numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
+WHOLE_RUNS := --numprocesses auto --maxprocesses 2 $(BY_FILE)
 
 .PHONY: help setup bench test test-long test-rays test-kill test-differential lint docs clean
 help:
@@ -54,7 +59,7 @@ docs: $(STAMP)
 	$(MKDOCS) build --strict
 
 test: $(STAMP) lint
-	$(VENV)/bin/python -m pytest -m "not slow and not long" --numprocesses auto --maxprocesses 4
+	$(VENV)/bin/python -m pytest -m "not slow and not long" $(FAST)
 	$(VENV)/bin/python -m pytest -m "slow and not long" $(WHOLE_RUNS) $(SLOW)
 
 test-long: $(STAMP)

@@ -49,24 +49,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 TESTS = Path(__file__).parent
 LONGEST = (
-    "clusters/emulated/test_interrupts.py",
-    "validity/test_interference.py",
-    "clusters/attached/test_trials.py",
+    # Of slow tests, which take minutes.
+    "pipeline/on_cluster/test_parity.py",
+    "pipeline/on_cluster/test_overload.py",
+    "pipeline/on_cluster/test_service.py",
+    "pipeline/on_cluster/test_faults.py",
     "validity/test_sabotage.py",
-    "run/test_interrupts.py",
-    "pipeline/test_parity.py",
+    "clusters/emulated/test_interrupts.py",
     "clusters/emulated/test_trial.py",
+    "clusters/attached/test_trials.py",
     "run/test_whole_sweeps.py",
+    "validity/test_own_processes.py",
+    "run/test_interrupts.py",
     "run/test_whole_runs.py",
+    "docs/test_first_steps.py",
+    "validity/test_interference.py",
+    "load/test_transfer_trial.py",
+    # Of fast ones.
+    "video/test_split.py",
+    "video/differential/test_differential.py",
+    "models/test_shapes.py",
+    "cli/test_compare.py",
+    "validity/test_known_answers.py",
+    "docs/test_commands.py",
+    "analysis/test_screening.py",
+    "analysis/test_comparison.py",
+    "run/test_bad_input.py",
+    "run/test_compose.py",
+    "run/test_studies.py",
+    "video/reader/test_process.py",
 )
-"""Files of slow tests that take minutes, the longest first: what is begun last keeps one process busy while
-the others have nothing left to do."""
+"""Files with the longest tests, the longest first: what is begun last keeps one process busy while the others
+have nothing left to do."""
 
+
+ONE_GROUP = {"on_cluster"}
+"""Folders whose files share what takes long to start: with ``--dist loadgroup`` one process runs them all."""
 
 SLOW = "mark.slow"
 """By this text `make test` finds the files with slow tests."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     unlisted = {
         item.path for item in items if item.get_closest_marker("slow") and SLOW not in item.path.read_text()
@@ -75,6 +99,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"write '{SLOW}' in {unlisted}: `make test` would not find their slow tests")
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.relative_to(TESTS).as_posix(), len(places)))
+    for item in items:
+        name = item.path.relative_to(TESTS)
+        group = name.parent if name.parent.name in ONE_GROUP else name
+        item.add_marker(pytest.mark.xdist_group(group.as_posix()))
 
 
 def pytest_configure() -> None:

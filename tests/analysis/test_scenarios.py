@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import sweeps
+from tests.support import mlflow_runs, sweeps
 from vbench.analysis import PAGE, compare_sweep
 from vbench.analysis.results import Comparison
 from vbench.cli.compare import main
@@ -110,7 +110,7 @@ def test_runs_of_another_version_are_left_out_of_an_experiment_by_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweep = sweeps.write_sweep(tmp_path / "sweep", {"runtime": ["oss", "anyscale"]}, 2, latency)
-    tracker = Tracker(tmp_path, "study")
+    tracker = Tracker(mlflow_runs.with_database(tmp_path), "study")
     for name in ("0", "1", "2", "3"):
         tracker.log(sweep / name)
     old = next(

@@ -289,7 +289,7 @@ def test_bad_input_is_one_sentence(
 def test_an_mlflow_experiment_is_compared_like_its_sweep(
     sweep: Path, written: Written, tmp_path: Path
 ) -> None:
-    tracker = Tracker(tmp_path, "study")
+    tracker = Tracker(mlflow_runs.with_database(tmp_path), "study")
     plan = json.loads((sweep / SWEEP).read_text())
     for planned in plan["trials"]:
         tracker.log(sweep / planned["folder"])
@@ -300,13 +300,13 @@ def test_an_mlflow_experiment_is_compared_like_its_sweep(
 
 
 def test_an_experiment_misspelt_gets_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Tracker(tmp_path, "study")
+    Tracker(mlflow_runs.with_database(tmp_path), "study")
     assert main(["--experiment", "studdy", "--outputs", str(tmp_path)]) == 2
     assert "did you mean 'study'" in capsys.readouterr().err
 
 
 def test_a_comparison_is_logged_to_the_sweeps_run(sweep: Path, tmp_path: Path) -> None:
-    outputs = tmp_path / "outputs"
+    outputs = mlflow_runs.with_database(tmp_path / "outputs")
     tracker = Tracker(outputs, "vbench")
     tracker.log(sweep / "0")
     for _ in range(2):  # again in place of the first

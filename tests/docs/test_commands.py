@@ -56,11 +56,11 @@ ELSEWHERE = {
         '"--experiment"',
     ),
     "vbench request http://127.0.0.1:8000 clip.mp4 --mode combined": (
-        "tests/pipeline/test_service.py",
+        "tests/pipeline/on_cluster/test_service.py",
         '"vbench", "request"',
     ),
     "python examples/service_client/client.py http://127.0.0.1:8000 clip.mp4": (
-        "tests/pipeline/test_service.py",
+        "tests/pipeline/on_cluster/test_service.py",
         "examples/service_client/client.py",
     ),
     "RAY_USAGE_STATS_ENABLED=0 RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=vbench.pipeline.front:middleware"

@@ -1,19 +1,11 @@
-"""One clip a session, and one small Ray cluster a file, on which services are deployed one after another.
+"""One clip a session, and a small Ray cluster for the files of each folder that use one."""
 
-A process talks to one Ray cluster at a time, and a worker of pytest-xdist runs files of other folders in
-between that start their own.
-"""
-
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.pipeline.serving import Cluster
-from vbench.linux.ports import free_ports
+from tests.pipeline.serving import Cluster, running_cluster
 from vbench.video.scene import SceneSettings, ensure_clip
 
 
@@ -26,26 +18,5 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Two nodes of 2 CPUs and 200 MB of object store each, and Serve's proxy on a free port."""
-    # Ray's sockets lie in its temp dir, and a socket's path has room for 107 bytes.
-    temp_dir = Path(tempfile.mkdtemp(prefix="vp", dir="/tmp"))
-    # Where Ray notes the address of a cluster that it started in-process; it does not make this folder.
-    (temp_dir / "ray").mkdir()
-    environment = {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_AUTH_MODE": "disabled",
-        "RAY_TMPDIR": str(temp_dir),
-    }
-    before = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    try:
-        (port,) = free_ports("127.0.0.1", 1)
-        with Cluster.start(temp_dir, port) as running:
-            yield running
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        shutil.rmtree(temp_dir, ignore_errors=True)
+    with running_cluster() as running:
+        yield running

@@ -1,5 +1,7 @@
 """Helpers: a Ray cluster, services deployed on it, and the same work done without Ray."""
 
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ import requests
 from ray import cluster_utils, serve
 from ray.serve.config import HTTPOptions
 
+from vbench.linux.ports import free_ports
 from vbench.models.registry import create
 from vbench.pipeline import build
 from vbench.pipeline.api_schema import Answer, Detection
@@ -107,6 +110,33 @@ class Cluster:
         """Lines of the logs of a deployment's replicas that hold ``text``."""
         logs = (session_folder(self.temp_dir) / "logs" / "serve").glob(f"replica_*{deployment}*.log")
         return [line for log in logs for line in log.read_text().splitlines() if text in line]
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Two nodes of 2 CPUs and 200 MB of object store each, and Serve's proxy on a free port."""
+    # Ray's sockets lie in its temp dir, and a socket's path has room for 107 bytes.
+    temp_dir = Path(tempfile.mkdtemp(prefix="vp", dir="/tmp"))
+    # Where Ray notes the address of a cluster that it started in-process; it does not make this folder.
+    (temp_dir / "ray").mkdir()
+    environment = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_TMPDIR": str(temp_dir),
+    }
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        (port,) = free_ports("127.0.0.1", 1)
+        with Cluster.start(temp_dir, port) as running:
+            yield running
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        shutil.rmtree(temp_dir, ignore_errors=True)
 
 
 def pipeline_args(**changes: Any) -> PipelineArgs:

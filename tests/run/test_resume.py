@@ -164,7 +164,7 @@ def all_measured(folder: Path, *arguments: str) -> Sweep:
 
 def test_trials_that_mlflow_lacks_are_logged(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = all_measured(here / "s", "mode=chunked,combined")
-    tracker = Tracker(here / "outputs", "vbench")
+    tracker = Tracker(mlflow_runs.with_database(here / "outputs"), "vbench")
     assert tracker.log(here / "s" / "0")
 
     assert run(["resume=s"]) == 0

@@ -225,6 +225,7 @@ def test_work_that_is_looked_up_and_waited_for_breaks_the_rule_by_its_cpu_time(l
     assert "took" not in found[COMPUTED].partition("a forward pass")[0]
 
 
+@pytest.mark.long
 def test_replicas_that_work_otherwise_than_configured_are_told_by_what_they_did(lab: Lab) -> None:
     found = broken(lab.load("ran_otherwise") / "as_it_is")
     for text in (

@@ -21,7 +21,7 @@ from tests.video.differential.recipes import CannotBeMadeError, Clip, Workshop
 from tests.video.differential.service_path import ALL, Answer, Service, Way
 from tests.video.support.clips import RECIPES, ClipStore
 
-EXAMPLES = int(os.environ.get("VBENCH_DIFFERENTIAL_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("VBENCH_DIFFERENTIAL_EXAMPLES", "48"))
 """Drawn clips in all; half of them plain ones."""
 
 DAMAGE = (

@@ -276,7 +276,7 @@ def test_the_request_command_gives_the_answer_as_it_came(service: Service, clip:
 
 
 def test_the_client_among_the_examples_prints_a_line_per_frame(service: Service, clip: Path) -> None:
-    script = Path(__file__).resolve().parents[2] / "examples/service_client/client.py"
+    script = Path(__file__).resolve().parents[3] / "examples/service_client/client.py"
     done = subprocess.run(
         [sys.executable, str(script), service.url, str(clip)],
         capture_output=True,
