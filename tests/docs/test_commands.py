@@ -40,8 +40,8 @@ CANNOT = {
     "pip install --constraint constraints.txt .": "changes the environment that the tests run in",
     "vbench --multirun runtime.python=null,/path/to/venv/bin/python blocks=5": "needs another environment",
     "python -m vbench.models.train_shapes": "trains for hours; tests/models/test_train_shapes.py trains less",
-    'python -m pytest -m "not slow" -n 2': "this suite",
-    'python -m pytest -m "slow and not long" -n 2 --dist loadfile': "this suite",
+    'python -m pytest -m "not slow" -n 3 --dist loadgroup': "this suite",
+    'python -m pytest -m "slow and not long" -n 2 --dist loadgroup': "this suite",
 }
 """Commands that cannot be run in a test, and why."""
 
