@@ -61,6 +61,14 @@ def test_requests_and_their_bodies_come_from_anywhere_and_keep_their_lines(
     assert [request.name for request in expected] == ["line 1", "line 3"]
 
 
+def test_a_config_file_comes_from_anywhere(folder: Path, tmp_path: Path) -> None:
+    write(tmp_path / "serve.yaml", "applications: []")
+    copied = copy_app(config(folder, config=str(tmp_path / "serve.yaml")), tmp_path / "there", most_mb=1).app
+    assert copied is not None
+    assert copied.config is not None
+    assert (tmp_path / "there" / copied.config).read_text() == "applications: []"
+
+
 def test_a_folder_that_is_too_large_is_refused_with_its_largest_parts(folder: Path, tmp_path: Path) -> None:
     write(folder / "parts" / "more", "x" * 3_000_000)
     with pytest.raises(InputError, match=r"has 3 MB, but Ray accepts at most 1 MB .* parts \(3 MB\)"):

@@ -8,10 +8,12 @@ import pytest
 
 from vbench.config.app_requests import AppRequest
 from vbench.config.schema import AppConfig, Config
+from vbench.config.serve_file import read_serve_file
 from vbench.errors import InputError
 from vbench.load.app_check import ResponseCheck
 from vbench.load.application import code_digest, load_application
 from vbench.load.closed_loop import Outcome
+from vbench.load.serve_config import load_applications, unused_keys
 
 MODULE = """
 from pydantic import BaseModel
@@ -91,6 +93,74 @@ def test_what_is_no_application_is_refused(folder: Path, path: str, args: dict[s
         load_application(config(folder, path, args=args))
     assert str(refused.value).startswith((f"app.import_path={path}", "app.args"))
     assert named in str(refused.value)
+
+
+FILE = """\
+applications:
+- name: first
+  route_prefix: /
+  import_path: its_app.app
+- name: second
+  route_prefix: /second
+  import_path: its_app:typed
+  args: {size: 2}
+  deployments:
+  - name: Echo
+    num_replicas: 2
+"""
+
+
+def of_file(folder: Path, text: str) -> Config:
+    (folder / "serve.yaml").write_text(text)
+    return Config(workload="app", app=AppConfig(config=str(folder / "serve.yaml"), working_dir=str(folder)))
+
+
+def test_the_applications_of_a_config_file_are_imported_or_built(folder: Path) -> None:
+    first, second = load_applications(of_file(folder, FILE))
+    assert [type(one.application).__name__ for one in (first, second)] == ["Application"] * 2
+    assert (first.name, second.name) == ("first", "second")
+    assert second.overrides == {"Echo": {"name": "Echo", "num_replicas": 2}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        (
+            "its_app.app",
+            "its_ap.app",
+            "line 2 of app.config={}: applications.0.import_path=its_ap:app: there",
+        ),
+        ("size: 2", "sise: 2", "line 5 of app.config={}: applications.1.args.sise: Extra inputs are not"),
+        (
+            "num_replicas: 2",
+            "num_replicas: two",
+            "line 11 of app.config={}: applications.1.deployments.0.num",
+        ),
+        ("/second", "/", "line 1 of app.config={}: applications: Found duplicate applications for route pre"),
+        ("its_app.app", "its_app", "line 4 of app.config={}: applications.0.import_path: Got invalid import"),
+    ],
+)
+def test_a_fault_of_a_config_file_is_named_by_its_line(folder: Path, old: str, new: str, named: str) -> None:
+    config = of_file(folder, FILE.replace(old, new))
+    with pytest.raises(InputError) as refused:
+        load_applications(config)
+    assert str(refused.value).startswith(named.format(folder / "serve.yaml"))
+
+
+def test_what_a_trial_replaces_of_a_config_file_is_said(folder: Path) -> None:
+    def said(text: str) -> str | None:
+        app = of_file(folder, text).app
+        assert app is not None
+        return unused_keys(read_serve_file(str(app.config)))
+
+    assert said(FILE) is None
+    assert said(f"proxy_location: HeadOnly\n{FILE}") is None
+    made = (
+        "proxy_location: EveryNode\nhttp_options: {host: 0.0.0.0, port: 8000}\ngrpc_options: {port: 9000}\n"
+    )
+    assert "http_options.host, http_options.port, proxy_location, grpc_options are not" in str(
+        said(made + FILE)
+    )
 
 
 def outcome(body: bytes) -> Outcome:

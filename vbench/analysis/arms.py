@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vbench.config.leaves import leaves
@@ -242,7 +243,8 @@ def scenario_name(trial: Trial, keys: Sequence[str], compared: Sequence[str] = (
     if workload == TRANSFERS:
         parts = ["object transfer"]
     elif workload == APP:
-        parts = [f"application {trial.config['app']['import_path']}"]
+        app = trial.config["app"]
+        parts = [f"application {app['import_path'] or Path(app['config']).name}"]
     else:
         parts = ["inference" if "mode" in compared else f"{trial.config['mode']} inference"]
     for key in keys:

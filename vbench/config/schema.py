@@ -221,6 +221,8 @@ class AppConfig:
 
     import_path: str | None = None
     """MODULE:NAME of an application, or of a function that builds one."""
+    config: str | None = None
+    """Serve's config file in app.working_dir, with one or several applications; instead of import_path."""
     args: dict[str, Any] = field(default_factory=dict)
     """Arguments of that function, by name: app.args.NAME=VALUE."""
     working_dir: str = "."

@@ -1,22 +1,31 @@
 """``workload=app`` on a running cluster: deploy the application, warm up, send requests, check them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import ray
 
-from vbench.config.app import app_of, working_dir
+from vbench.config.app import app_of, application_key, working_dir
 from vbench.config.app_requests import AppRequest, in_order, read_app_requests
 from vbench.config.arrivals import planned_requests
+from vbench.config.schema import Config
+from vbench.config.serve_file import ServeFile, read_serve_file
 from vbench.config.trace_requests import of_trace
 from vbench.errors import TrialError
 from vbench.load.app_check import ResponseCheck, response_digest
 from vbench.load.app_placement import check_placement
-from vbench.load.application import NAME, code_digest, load_application
+from vbench.load.application import code_digest
 from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
-from vbench.load.deploy import deploy_application, exclusive_serve, placement, reserved_port
+from vbench.load.deploy import deploy_application, deploy_file, exclusive_serve, placement, reserved_port
 from vbench.load.events import note
 from vbench.load.measured_requests import send_measured
 from vbench.load.measurement import Observation
+from vbench.load.serve_config import (
+    LoadedApplication,
+    deploy_schema,
+    load_applications,
+    unused_keys,
+)
 from vbench.load.spec import LoadSpec
 from vbench.record.load_report import AppReport
 from vbench.record.requests import Request
@@ -41,17 +50,17 @@ def drive(job: LoadSpec) -> None:
     config = job.config
     app, load, folder = app_of(config), config.load, working_dir(config)
     assert folder is not None
-    assert app.import_path is not None
     code = code_digest(folder)
     distinct = read_app_requests(app)
     check = ResponseCheck.of(config)
-    application = load_application(config)
+    applications = load_applications(config)
+    file = None if app.config is None else read_serve_file(app.config)
     observation = Observation(job)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    check_placement(application, NAME, f"app.import_path={app.import_path}", nodes)
+    check_placement(applications, application_key(app), nodes)
     with reserved_port(config) as port, exclusive_serve(observation.endpoint):
         with observation.phase("deploy"):
-            urls = deploy_application(config, application, port, name=NAME, what="the application").urls
+            urls = _deploy(config, applications, file, port)
         with observation.phase("warm_up"):
             first = in_order(distinct, load.warmup, load.seed)
             for request in _checked(check, first, _warm_up(job, urls, first)):
@@ -74,12 +83,25 @@ def drive(job: LoadSpec) -> None:
         cold=None,
         calls=calls,
         app=AppReport(
-            import_path=app.import_path,
+            import_path=app.import_path or Path(app.config or "").name,
+            config=None if file is None else file.text,
             code=code,
             check=app.check,
             response_digests=dict(sorted(check.digests.items())),
         ),
     )
+
+
+def _deploy(
+    config: Config, applications: Sequence[LoadedApplication], file: ServeFile | None, port: int
+) -> tuple[str, ...]:
+    """Where requests go."""
+    if file is not None:
+        if unused := unused_keys(file):
+            note(unused)
+        return deploy_file(config, deploy_schema(file), port).urls
+    (one,) = applications
+    return deploy_application(config, one.application, port, name=one.name, what="the application").urls
 
 
 def _http(request: AppRequest) -> HttpRequest:

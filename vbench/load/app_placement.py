@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from vbench.errors import InputError, first_line, nearest
+from vbench.load.serve_config import LoadedApplication
 from vbench.ray_internals.applications import DeploymentNeeds, deployment_needs
 
 Resources = Mapping[str, float]
@@ -19,15 +19,20 @@ ENOUGH = 1 - 1e-6
 """Ray counts resources in units of 0.0001."""
 
 
-def check_placement(application: Any, name: str, key: str, nodes: Sequence[Resources]) -> None:
-    """InputError that begins with ``key`` if a replica has no place on nodes with these resources.
-
-    ``application``: a ``serve.Application``, which is to be named ``name``.
-    """
-    try:
-        needs = deployment_needs(application, name)
-    except Exception as error:
-        raise InputError(f"{key}: Serve refuses it: {first_line(error)}.") from error
+def check_placement(applications: Sequence[LoadedApplication], key: str, nodes: Sequence[Resources]) -> None:
+    """InputError that begins with ``key`` if a replica of one of the applications has no place on nodes with
+    these resources, or options are for a deployment that there is not."""
+    needs: list[DeploymentNeeds] = []
+    for one in applications:
+        try:
+            its = deployment_needs(one.application, one.name, one.overrides)
+        except Exception as error:
+            raise InputError(f"{one.key}: Serve refuses it: {first_line(error)}.") from error
+        names = [deployment.name for deployment in its]
+        for name in one.overrides:
+            if name not in names:
+                raise InputError(f"{one.key} has no deployment '{name}': {nearest(name, names)}.")
+        needs += its
     for problem in placement_problems(needs, nodes):
         raise InputError(f"{key}: {problem}.")
 

@@ -7,14 +7,14 @@ import json
 import sys
 from pathlib import Path
 
-from vbench.config.app import app_of
+from vbench.config.app import app_of, application_key
 from vbench.config.schema import Config, from_plain
 from vbench.config.sizing import node_resources
 from vbench.errors import InputError
 from vbench.load.app_check import ResponseCheck
 from vbench.load.app_placement import check_placement
-from vbench.load.application import NAME, load_application
 from vbench.load.events import emit, redirect_stdout
+from vbench.load.serve_config import load_applications
 
 
 def main(arguments: list[str]) -> int:
@@ -31,10 +31,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _try(config: Config) -> None:
-    application = load_application(config)
+    applications = load_applications(config)
     ResponseCheck.of(config)
     nodes = [node_resources(node) for node in config.cluster.nodes.values()]
-    check_placement(application, NAME, f"app.import_path={app_of(config).import_path}", nodes)
+    check_placement(applications, application_key(app_of(config)), nodes)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from ray import serve
-from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
+from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, ServeDeploySchema
 
 from vbench.clusters.base import ClusterEndpoint
 from vbench.config.schema import Config
@@ -19,13 +20,16 @@ from vbench.load.events import progress
 from vbench.load.pipeline_args import pipeline_args
 from vbench.pipeline.application import APPLICATION, build
 from vbench.ray_internals.ingress import Ingress, ingress_of
-from vbench.ray_internals.serve import controller_is_running, replica_actors
+from vbench.ray_internals.serve import controller_is_running, deploy_schema, replica_actors
 from vbench.record.load_report import PlacedReplica
 from vbench.telemetry.serve_calls import deployment_title
 
 POLL_S = 0.1
 
 NO_REASON = "Serve gives no reason, as for a constructor that has not returned yet"
+
+HONOURED = {"root_path", "keep_alive_timeout_s"}
+"""Of the HTTP options in a config file; a trial has its own address and timeout."""
 
 
 @contextmanager
@@ -94,22 +98,31 @@ def deploy_application(
 
     ``what``: the application in messages. TrialError if it cannot be deployed, or not in time.
     """
-    serve.start(
-        proxy_location="HeadOnly",
-        http_options={
-            "host": listening_host(config),
-            "port": port,
-            "request_timeout_s": config.load.timeout_s,
-        },
-    )
+    _start(config, port, {})
     target = serve.RunTarget(application, name=name, route_prefix="/")
     serve.run_many([target], wait_for_applications_running=False)
-    _wait(name, what, config.cluster.deploy_timeout_s)
+    _wait(name, what, time.monotonic() + config.cluster.deploy_timeout_s, config)
     return entrance(config, port)
 
 
-def _wait(name: str, what: str, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
+def deploy_file(config: Config, schema: ServeDeploySchema, port: int) -> Entrance:
+    """The same for all applications of one of Serve's config files, as ``serve run`` deploys them."""
+    _start(config, port, schema.http_options.model_dump(include=HONOURED))
+    deploy_schema(schema)
+    deadline = time.monotonic() + config.cluster.deploy_timeout_s
+    for one in schema.applications:
+        _wait(one.name, f"application {one.name}", deadline, config)
+    return entrance(config, port)
+
+
+def _start(config: Config, port: int, options: Mapping[str, Any]) -> None:
+    """Start Serve with these HTTP options and the trial's own."""
+    own = {"host": listening_host(config), "port": port, "request_timeout_s": config.load.timeout_s}
+    serve.start(proxy_location="HeadOnly", http_options={**options, **own})
+
+
+def _wait(name: str, what: str, deadline: float, config: Config) -> None:
+    timeout_s = config.cluster.deploy_timeout_s
     while True:
         application = serve.status().applications.get(name)
         parts = application.deployments if application else {}

@@ -16,14 +16,26 @@ class DeploymentNeeds:
     """For each replica: resources by name, each of which must be on one node."""
 
 
-def deployment_needs(application: Any, name: str) -> list[DeploymentNeeds]:
+SIZES = ("num_replicas", "autoscaling_config", "ray_actor_options", "placement_group_bundles")
+"""Options of a deployment that say how much it needs."""
+
+
+def deployment_needs(
+    application: Any, name: str, overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[DeploymentNeeds]:
     """Of all deployments of an application (``serve.Application``) that is to be named ``name``.
 
-    Whatever Serve raises for an application that cannot be deployed.
+    ``overrides``: deployment -> its options in a config file. Whatever Serve raises for an application that
+    cannot be deployed.
     """
     from ray.serve._private.build_app import build_app
 
-    return [_needs(deployment) for deployment in build_app(application, name=name).deployments]
+    needs = []
+    for deployment in build_app(application, name=name).deployments:
+        given = (overrides or {}).get(deployment.name, {})
+        sizes = {size: given[size] for size in SIZES if size in given}
+        needs.append(_needs(deployment.options(**sizes) if sizes else deployment))
+    return needs
 
 
 def _needs(deployment: Any) -> DeploymentNeeds:

@@ -5,9 +5,12 @@ The public list of actors, ``ray.util.state.list_actors``, needs the dashboard, 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vbench.ray_internals.setting_readers import Role
+
+if TYPE_CHECKING:
+    from ray.serve.schema import ServeDeploySchema
 
 PROXY_CALLBACK_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 """Environment variable of a node: ``MODULE:FUNCTION``, which returns the middleware of Serve's proxies."""
@@ -46,6 +49,14 @@ def controller_is_running() -> bool:
     from ray.serve._private.constants import SERVE_CONTROLLER_NAME
 
     return any(actor["Name"] == SERVE_CONTROLLER_NAME for actor in _alive())
+
+
+def deploy_schema(schema: "ServeDeploySchema") -> None:
+    """Deploy the applications of a config file, as ``serve run FILE`` does; returns at once. Serve runs."""
+    from ray.serve.context import _get_global_client
+
+    client: Any = _get_global_client()
+    client.deploy_apps(schema, _blocking=False)
 
 
 def proxy_pids() -> list[int]:

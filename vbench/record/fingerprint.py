@@ -19,6 +19,7 @@ ADDED_LATER: Sequence[tuple[str, Any]] = (
     ("workload", "video"),
     ("workload", "transfer"),  # load.name says so, too
     ("app", None),
+    ("app.config", None),
 )
 """Keys, or patterns of keys, that earlier records lack, and the value that means what those did. With that
 value a key is left out."""

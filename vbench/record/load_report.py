@@ -126,12 +126,15 @@ class AppReport:
     """The user's application of workload=app, and how its responses were checked."""
 
     import_path: str
+    """As in app.import_path; the name of the file with app.config."""
     code: str
     """Digest of the Python files below app.working_dir."""
     check: str | None
     """As in app.check; None if only the status was checked."""
     response_digests: Mapping[str, str]
     """Request -> digest of what must be the same in every response to it; empty if nothing must be."""
+    config: str | None = None
+    """Text of Serve's config file, app.config."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ UNREAD: Mapping[Workload, Sequence[str]] = {
 RATES = ("pipeline.fps", "video.scene.fps")
 """Rates as text: 2, 2.0 and 4/2 are the same."""
 
-FILES = ("video.path", "model.weights", "app.requests")
+FILES = ("video.path", "model.weights", "app.requests", "app.config")
 """Keys whose value may be a file, which can be copied, renamed or reached by another path."""
 
 PART_BYTES = 2**20

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vbench.clusters.attached.validate import ATTACHED
 from vbench.clusters.ray_node import node_environment
-from vbench.config.app import app_of, working_dir
+from vbench.config.app import app_of, application_key, working_dir
 from vbench.config.interpreter import executable_of, import_path
 from vbench.config.schema import Config
 from vbench.config.workload import APP, workload_of
@@ -57,7 +57,7 @@ def _check(configs: Sequence[Config]) -> None:
                 process.guard.wait(timeout_s * len(configs))
             except subprocess.TimeoutExpired as error:
                 raise InputError(
-                    f"app.import_path={app_of(first).import_path} was not imported within"
+                    f"{application_key(app_of(first))} was not imported within"
                     f" cluster.deploy_timeout_s={timeout_s:g}: let the module do its work in the constructors"
                     f" of its deployments, or raise it."
                 ) from error
@@ -65,7 +65,7 @@ def _check(configs: Sequence[Config]) -> None:
         if not reported:
             reason = last_reason(errors.read_text(errors="replace"), "it printed nothing")
             raise InputError(
-                f"app.import_path={app_of(first).import_path}: Python ended with status"
+                f"{application_key(app_of(first))}: Python ended with status"
                 f" {process.guard.returncode} while it was imported: {reason}."
             )
     if reported[-1]["event"] == "failed":

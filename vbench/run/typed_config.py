@@ -64,14 +64,16 @@ def _with_home_expanded(config: Config) -> Config:
 
 
 def _app(app: AppConfig | None) -> AppConfig | None:
-    """With the home folder written out, and the file of requests looked for in the application's folder."""
+    """With the home folder written out, and files of the application looked for in its folder."""
     if app is None:
         return None
     folder = expand_home("app.working_dir", app.working_dir)
-    requests = app.requests
-    if requests is not None:
-        requests = str(Path(folder) / expand_home("app.requests", requests))
-    return replace(app, working_dir=folder, requests=requests)
+    files: dict[str, Any] = {
+        name: str(Path(folder) / expand_home(f"app.{name}", path))
+        for name, path in (("requests", app.requests), ("config", app.config))
+        if path is not None
+    }
+    return replace(app, working_dir=folder, **files)
 
 
 def misshapen(node: Any, prefix: str = "") -> Iterator[str]:

@@ -15,6 +15,9 @@ from vbench.load.app_files import app_files
 REQUESTS = ".vbench_requests"
 """Folder in the copy with the file of requests and the bodies that it names: these may be anywhere."""
 
+CONFIG = ".vbench_config/serve.yaml"
+"""The copy of Serve's config file."""
+
 NOT_COPIED = (".gitignore", ".rayignore")
 """By these, Ray would leave out files that the application may need."""
 
@@ -40,6 +43,10 @@ def copy_app(config: Config, folder: Path, most_mb: float) -> Config:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
     app = replace(app_of(config), working_dir=".")
+    if app.config is not None:
+        (folder / CONFIG).parent.mkdir()
+        shutil.copy(app.config, folder / CONFIG)
+        app.config = CONFIG
     if app.requests is not None:
         app.requests = str(_copy_requests(Path(app.requests), folder).relative_to(folder))
     return replace(config, app=app)
