@@ -46,7 +46,7 @@ IN_REPLICAS = "line 9 of app.config={path}: applications.0.runtime_env."
 @pytest.mark.parametrize(
     ("old", "new", "named"),
     [
-        ("applications:", "applications: [", "line 6 of app.config={path} is no YAML"),
+        ("applications:", "applications: [", "line 5 of app.config={path} is no YAML"),
         ("applications:", "application:", "app.config={path} has no list of applications"),
         ("EveryNode", "Disabled", "line 1 of app.config={path}: proxy_location Disabled leaves no proxy"),
         (

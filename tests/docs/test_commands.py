@@ -162,6 +162,7 @@ def status(arguments: list[str]) -> int:
 @pytest.mark.parametrize("command", TRIALS)
 def test_trials_are_accepted(command: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "clip.mp4").write_bytes(b"")
+    (folder / "serve.yaml").write_text("applications: [{import_path: main:app}]")
     arguments = command.split()[1:]
     if "--cfg" not in arguments:
         arguments += ["--cfg", "job"]

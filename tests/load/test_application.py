@@ -11,6 +11,7 @@ from vbench.config.schema import AppConfig, Config
 from vbench.config.serve_file import read_serve_file
 from vbench.errors import InputError
 from vbench.load.app_check import ResponseCheck
+from vbench.load.app_placement import check_placement
 from vbench.load.application import code_digest, load_application
 from vbench.load.closed_loop import Outcome
 from vbench.load.serve_config import load_applications, unused_keys
@@ -134,7 +135,7 @@ def test_the_applications_of_a_config_file_are_imported_or_built(folder: Path) -
         (
             "num_replicas: 2",
             "num_replicas: two",
-            "line 11 of app.config={}: applications.1.deployments.0.num",
+            "line 10 of app.config={}: applications.1.deployments.0: `num_replicas` must",
         ),
         ("/second", "/", "line 1 of app.config={}: applications: Found duplicate applications for route pre"),
         ("its_app.app", "its_app", "line 4 of app.config={}: applications.0.import_path: Got invalid import"),
@@ -145,6 +146,18 @@ def test_a_fault_of_a_config_file_is_named_by_its_line(folder: Path, old: str, n
     with pytest.raises(InputError) as refused:
         load_applications(config)
     assert str(refused.value).startswith(named.format(folder / "serve.yaml"))
+
+
+def test_options_of_a_config_file_count_for_the_room_that_replicas_need(folder: Path) -> None:
+    applications = load_applications(of_file(folder, FILE))
+    check_placement(applications, "key", [{"CPU": 3.0}])  # 1 replica of the first, 2 of the second
+    with pytest.raises(InputError, match=r"key: its replicas .* need 3 CPU together, and the cluster has 2"):
+        check_placement(applications, "key", [{"CPU": 2.0}])
+    others = load_applications(of_file(folder, FILE.replace("name: Echo", "name: Ecco")))
+    with pytest.raises(
+        InputError, match=r"line 7 of .*import_path has no deployment 'Ecco': did you mean 'Ech"
+    ):
+        check_placement(others, "key", [{"CPU": 3.0}])
 
 
 def test_what_a_trial_replaces_of_a_config_file_is_said(folder: Path) -> None:
