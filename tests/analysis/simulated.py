@@ -8,14 +8,15 @@ following the advice on blocks? ``python tests/analysis/simulated.py`` prints an
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from vbench.analysis.decisions import EQUIVALENCE_PERCENT, verdict_with
 from vbench.analysis.drift import drift
-from vbench.analysis.statistics import Improvement, improvement, leave_one_out, log_ratios
+from vbench.analysis.statistics import Improvement, Verdict, improvement, leave_one_out, log_ratios
 
 STUDIES = Path(__file__).resolve().parents[2] / "experiments"
 RESULT = STUDIES / "interval_coverage" / "result.json"
@@ -176,6 +177,11 @@ def coverage(name: str, blocks: int, judge: Judge = improvement) -> float:
     return 100 * held / SWEEPS
 
 
+def alone(logs: Sequence[float]) -> Verdict:
+    """The verdict on a comparison of one row."""
+    return verdict_with([logs], 0, logs, EQUIVALENCE_PERCENT)
+
+
 def alarms(name: str, blocks: int, sweeps: int = SWEEPS) -> dict[str, float]:
     """Percent of simulated sweeps in which a drift is reported, by the trend test alone and by either; in
     which the verdict is that the arms differ; and in which it would be another without one block."""
@@ -188,7 +194,7 @@ def alarms(name: str, blocks: int, sweeps: int = SWEEPS) -> dict[str, float]:
         trend += found.trend_p <= 0.05
         either += found.is_found
         told += improvement(old, new).verdict != "inconclusive"
-        without = leave_one_out(old, new)
+        without = leave_one_out(log_ratios(old, new), alone)
         assert without is not None
         other += bool(without.other_verdicts)
     return {

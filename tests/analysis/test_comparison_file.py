@@ -58,7 +58,7 @@ def test_what_is_no_comparison_is_refused_by_name(folder: Path, capsys: pytest.C
     data = json.loads(VERSION_3.read_text())
     path = folder / comparison_file.DATA
     for text, said in (
-        (json.dumps({**data, "version": 99}), "has version 99; this vbench reads versions 3, 4, 5 and 6"),
+        (json.dumps({**data, "version": 99}), "has version 99; this vbench reads versions 3, 4, 5, 6 and 7"),
         (json.dumps({**data, "tables": 7}), "is damaged: tables: 7 is not a list"),
         ('{"half', "is damaged"),
         ("[]", "has version None"),

@@ -45,7 +45,7 @@ def test_a_scenario_without_a_valid_trial_is_a_row_of_its_own(
     assert [scenario.name for scenario in found.scenarios] == ["chunked inference"]
     assert main([str(tmp_path), "--fail-on-regression", "5"]) == 2
     assert "'combined inference' has 0 with valid trials of both" in capsys.readouterr().err
-    assert "| combined inference |  |  | no block with both | 0 |  |" in (tmp_path / PAGE).read_text()
+    assert "| combined inference |  |  | no block with both | 0 |  |  |  |" in (tmp_path / PAGE).read_text()
 
 
 def test_a_scenario_that_never_ran_is_a_row_of_its_own(

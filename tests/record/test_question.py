@@ -23,6 +23,7 @@ SAME = {
     "outputs",
     "tracking.name",
     "tracking.experiment",
+    "analysis.equivalence_percent",
     "runtime.name",
     "pipeline.name",
     "pipeline.queue_length",

@@ -31,6 +31,7 @@ def compare_sweep(
     candidate: Settings | None = None,
     across: Sequence[str] = (),
     wanted_points: float = WANTED_POINTS,
+    equivalence_percent: float | None = None,
 ) -> Comparison | None:
     """Compare the arms of a sweep over its blocks; None if no arm is named and there is no default to
     compare.
@@ -40,7 +41,7 @@ def compare_sweep(
     folder holds no sweep, ConfigError for arms that no trial has, NotComparableError for trials of different
     machines, clips or code that ``across`` does not name.
     """
-    return compare(read_sweep(folder), baseline, candidate, across, wanted_points)
+    return compare(read_sweep(folder), baseline, candidate, across, wanted_points, equivalence_percent)
 
 
 def write(comparison: Comparison, folder: Path) -> list[Path]:

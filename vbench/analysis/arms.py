@@ -24,7 +24,7 @@ PYTHON = "runtime.python"
 DEFAULT_KEYS = (*RUNTIME_KEYS, PYTHON, "label")
 """Compared by default, with a runtime's variables before the label: the first one that a sweep varies."""
 
-PER_BLOCK = ("label", "block", "blocks", "design", "outputs", "tracking", "load.seed")
+PER_BLOCK = ("label", "block", "blocks", "design", "analysis", "outputs", "tracking", "load.seed")
 """Keys that make no scenario: no result depends on them, or, as the seed, all arms of a block share them."""
 
 Settings = Mapping[str, str]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vbench.analysis.arms import Pair, Settings, matches
 from vbench.analysis.drift import drift
 from vbench.analysis.results import QuantileComparison, SecondaryComparison, Table, TableRow
-from vbench.analysis.statistics import WANTED_POINTS, improvement, leave_one_out, log_ratios, mean
+from vbench.analysis.statistics import WANTED_POINTS, improvement, log_ratios, mean
 from vbench.analysis.trials import SweepTrial
 from vbench.record.quantiles import PERCENTILES, requests_needed
 from vbench.record.trial import Trial
@@ -113,6 +113,7 @@ def _row(
     both = [block for block in olds if block in news]
     baseline = [olds[block].trial.metrics[LATENCY] for block in both]
     candidate = [news[block].trial.metrics[LATENCY] for block in both]
+    logs = log_ratios(baseline, candidate) if both else []
     return TableRow(
         scenario=scenario.name,
         baseline=mean(baseline) if both else None,
@@ -120,8 +121,8 @@ def _row(
         improvement=improvement(baseline, candidate, wanted_points) if both else None,
         uncounted=tuple(_gaps(scenario, old, new, titles)),
         blocks=tuple(_labels(both)),
-        leave_one_out=leave_one_out(baseline, candidate),
-        drift=drift(log_ratios(baseline, candidate)) if both else None,
+        log_ratios=tuple(logs),
+        drift=drift(logs) if both else None,
         secondary=tuple(
             _secondary([olds[block].trial for block in both], [news[block].trial for block in both])
         ),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vbench.analysis import comparability, interleaving, provenance, screening
+from vbench.analysis import comparability, interleaving, provenance, row_decisions, screening
 from vbench.analysis.arms import (
     RUNTIME_KEYS,
     Pair,
@@ -35,6 +35,7 @@ def compare(
     candidate: Settings | None = None,
     across: Sequence[str] = (),
     wanted_points: float = WANTED_POINTS,
+    equivalence_percent: float | None = None,
 ) -> Comparison | None:
     """Compare arms over blocks; None if neither arm is named and no swept key has a default.
 
@@ -43,14 +44,23 @@ def compare(
     Every record is audited first; one that is not what its trial wrote does not count. Scenarios come from
     all trials of these arms, including invalid ones and those that were only planned: a row without valid
     trials says so. ``across``: aspects (as in ``comparability.ASPECTS``) in which trials may differ;
-    ``wanted_points``: the half-width that intervals should have. ConfigError for arms that no trial has or
-    that share no scenario, NotComparableError for trials of different machines, clips or code,
-    ChangedRecordError if records were changed so that they cannot be read together.
+    ``wanted_points``: the half-width that intervals should have; ``equivalence_percent``: the difference
+    below which arms are equivalent, by default that of the trials' configuration. ConfigError for arms that
+    no trial has or that share no scenario, NotComparableError for trials of different machines, clips or
+    code, ChangedRecordError if records were changed so that they cannot be read together.
     """
     audited, ledgered = audit(trial_set)
     origin = provenance.of(audited, ledgered)
     try:
-        return _compare(trial_set, audited, origin, (baseline, candidate), across, wanted_points)
+        compared = _compare(trial_set, audited, origin, (baseline, candidate), across, wanted_points)
+        if compared is None:
+            return None
+        if equivalence_percent is None:
+            equivalence_percent = row_decisions.equivalence_percent(trial_set.trials)
+        duration_s = row_decisions.block_s(trial_set.trials)
+        return replace(
+            compared, tables=row_decisions.decided(compared.tables, equivalence_percent, duration_s)
+        )
     except (VbenchError, RecordError, OSError):
         raise
     except Exception as error:

@@ -4,7 +4,8 @@ Versions: 3 is the first that is read. 4 names fields as the rest of vbench does
 ``excluded`` and ``uncounted`` were ``left_out``, ``secondary`` was ``beside``, ``transfer_rate`` was
 ``reached``, ``bottleneck`` was ``limits``) and the verdict "inconclusive", which was "not told apart". The
 numbers are the same. 5 has ``screening``, which is null unless the sweep's design screens settings. 6 has
-the quantiles of each row, and how far its other times differ from the mean latency (``beyond_mean``).
+the quantiles of each row, and how far its other times differ from the mean latency (``beyond_mean``). 7 has
+the decision of each row, and the log ratios of its blocks.
 """
 
 import shlex
@@ -19,8 +20,8 @@ from vbench.record.files import DamagedError, RecordError, read_json, write_json
 from vbench.record.typed_json import reader
 
 DATA = "comparison.json"
-DATA_VERSION = 6
-READABLE = (3, 4, 5, DATA_VERSION)
+DATA_VERSION = 7
+READABLE = (3, 4, 5, 6, DATA_VERSION)
 
 RENAMED = {
     "points": "trials",
@@ -98,6 +99,8 @@ def as_current(data: Mapping[str, Any]) -> dict[str, Any]:
         new = _from_version_3(new)
     if data["version"] < 6:
         new = _from_version_5(new)
+    if data["version"] < DATA_VERSION:
+        new = _from_version_6(new)
     return {"version": DATA_VERSION, "screening": None, **new}
 
 
@@ -113,6 +116,15 @@ def _from_version_5(data: Any) -> Any:
     if new.keys() == {"metric", "baseline", "candidate", "improvement"}:
         new["beyond_mean"] = None
     return new
+
+
+def _from_version_6(new: dict[str, Any]) -> dict[str, Any]:
+    """The same with what files before version 7 do not have: unknown in each row."""
+    if not isinstance(new["tables"], list):
+        return new
+    undecided: dict[str, Any] = {"log_ratios": [], "decision": None}
+    tables = [{**table, "rows": [{**row, **undecided} for row in table["rows"]]} for table in new["tables"]]
+    return {**new, "tables": tables}
 
 
 def _from_version_3(data: Any) -> Any:

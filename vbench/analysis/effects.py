@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from vbench.analysis.power import MOST_BLOCKS
 from vbench.analysis.statistics import (
-    MOST_BLOCKS,
     NO_SCATTER,
     WANTED_POINTS,
     half_width,

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from vbench.analysis.arms import Settings
+from vbench.analysis.decisions import Decision
 from vbench.analysis.drift import Drift
 from vbench.analysis.screening_results import Screening
-from vbench.analysis.statistics import Improvement, LeaveOneOut, Mean
+from vbench.analysis.statistics import Improvement, LeaveOneOut, Mean, Verdict
 from vbench.analysis.transfer_rate import TransferRate
 from vbench.record.bottleneck import Bottleneck
 
@@ -118,6 +119,8 @@ class TableRow:
     """Blocks that do not count, and which arm has no valid trial in them."""
     blocks: Sequence[str] = ()
     """Those that count, in running order."""
+    log_ratios: Sequence[float] = ()
+    """log(candidate / baseline) of each of them; none in files of versions before 7."""
     leave_one_out: LeaveOneOut | None = None
     """The improvement if any one block is left out; None for fewer than three blocks."""
     drift: Drift | None = None
@@ -126,6 +129,15 @@ class TableRow:
     """Halves, steady window and makespan, as far as all trials of the row have them."""
     quantiles: Sequence[QuantileComparison] = ()
     """None in files of versions before 6, and for blocks that do not count."""
+    decision: Decision | None = None
+    """The verdict; None if no block counts, and in files of versions before 7."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The decision's, or in older files that of the interval alone; None if no block counts."""
+        if self.decision is not None:
+            return self.decision.verdict
+        return self.improvement.verdict if self.improvement is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

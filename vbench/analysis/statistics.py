@@ -4,14 +4,13 @@ noise."""
 import functools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-CONFIDENCE = 0.95
+from vbench.analysis.power import MOST_BLOCKS
 
-MOST_BLOCKS = 1000
-"""A study that needs more blocks than this is not recommended."""
+CONFIDENCE = 0.95
 
 WANTED_POINTS = 8.0
 """Default for the half-width that an interval should have, in percentage points of improvement."""
@@ -19,7 +18,11 @@ WANTED_POINTS = 8.0
 NO_SCATTER = 1e-12
 """Less than this, on the log scale, is rounding."""
 
-Verdict = Literal["faster", "slower", "inconclusive", "one block: no interval"]
+Verdict = Literal["faster", "slower", "equivalent", "inconclusive", "one block: no interval"]
+
+
+VerdictOf = Callable[[Sequence[float]], Verdict]
+"""From log(candidate / baseline) of each block to a verdict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class Improvement:
     half_width_points: float | None
     """Half of the interval's width, in percentage points; None for one block."""
     verdict: Verdict
+    """By this interval alone: faster, slower or inconclusive. vbench.analysis.decisions has that of a row."""
     wanted_points: float
     """The half-width that the study is planned for, in percentage points."""
     blocks_for_precision: int | None
@@ -137,30 +141,26 @@ class LeaveOneOut:
     other_verdicts: Sequence[OtherVerdict]
 
 
-def leave_one_out(baseline: Sequence[float], candidate: Sequence[float]) -> LeaveOneOut | None:
-    """Leave-one-out range of the improvement; None for fewer than three blocks."""
-    n = len(baseline)
+def leave_one_out(logs: Sequence[float], verdict_of: VerdictOf) -> LeaveOneOut | None:
+    """Leave-one-out range of the improvement, by the blocks' log(candidate / baseline); None for fewer than
+    three blocks. ``verdict_of``: the verdict that some of them give."""
+    n = len(logs)
     if n < 3:
         return None
-    verdict = improvement(baseline, candidate).verdict
-    without = [
-        improvement(
-            [value for at, value in enumerate(baseline) if at != block],
-            [value for at, value in enumerate(candidate) if at != block],
-        )
-        for block in range(n)
-    ]
-    low = min(range(n), key=lambda block: without[block].percent)
-    high = max(range(n), key=lambda block: without[block].percent)
+    verdict = verdict_of(logs)
+    without = [[value for at, value in enumerate(logs) if at != block] for block in range(n)]
+    percents = [_percent(statistics.fmean(rest)) for rest in without]
+    low = min(range(n), key=percents.__getitem__)
+    high = max(range(n), key=percents.__getitem__)
     return LeaveOneOut(
-        low_percent=without[low].percent,
-        high_percent=without[high].percent,
+        low_percent=percents[low],
+        high_percent=percents[high],
         low_without=low,
         high_without=high,
         other_verdicts=tuple(
-            OtherVerdict(without=block, verdict=one.verdict)
-            for block, one in enumerate(without)
-            if one.verdict != verdict
+            OtherVerdict(without=block, verdict=other)
+            for block, rest in enumerate(without)
+            if (other := verdict_of(rest)) != verdict
         ),
     )
 

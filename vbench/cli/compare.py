@@ -113,6 +113,13 @@ def parser() -> argparse.ArgumentParser:
         " a wider interval, the number of blocks needed is printed",
     )
     made.add_argument(
+        "--equivalence",
+        type=float,
+        metavar="PERCENT",
+        help="difference below which two arms are called equivalent (default: analysis.equivalence_percent of"
+        " the trials)",
+    )
+    made.add_argument(
         "--out",
         type=path_option,
         metavar="DIR",
@@ -153,6 +160,8 @@ def _run(options: argparse.Namespace) -> int:
             raise ConfigError(f"{option} {bound:g} must be a percentage of 0 or more")
     if not (math.isfinite(options.half_width) and options.half_width > 0):
         raise ConfigError(f"--half-width {options.half_width:g} must be more than 0 percentage points")
+    if options.equivalence is not None and not 0 < options.equivalence < 100:
+        raise ConfigError(f"--equivalence {options.equivalence:g} must be above 0 and below 100 percent")
     baseline = parse_settings([item for items in options.baseline for item in items], "--baseline")
     candidate = parse_settings([item for items in options.candidate for item in items], "--candidate")
     display = Display()
@@ -160,7 +169,9 @@ def _run(options: argparse.Namespace) -> int:
         return _render(options, display)
     with _trials(options) as (trial_set, default):
         out = options.out or default / _below(baseline, candidate)
-        comparison = compare(trial_set, baseline or None, candidate or None, across, options.half_width)
+        comparison = compare(
+            trial_set, baseline or None, candidate or None, across, options.half_width, options.equivalence
+        )
         if comparison is None:
             raise ConfigError(
                 f"{trial_set.name} varies neither runtime nor runtime.connections nor label. Name two arms"

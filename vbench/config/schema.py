@@ -252,6 +252,14 @@ class TrackingConfig:
 
 
 @dataclass
+class AnalysisConfig:
+    """What a comparison of the trials decides, which changes no trial."""
+
+    equivalence_percent: float = 5.0
+    """A difference in mean latency below this is called equivalent."""
+
+
+@dataclass
 class Config:
     """The configuration of one trial."""
 
@@ -275,6 +283,8 @@ class Config:
     """The application, with workload=app."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     """Where results are logged beside the record files."""
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+    """What a comparison decides."""
     label: str = ""
     """Free name of an arm: with label=a,b an arm is measured against itself."""
     block: int = 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-NOT_FINGERPRINTED = ("label", "block", "blocks", "design", "outputs", "tracking")
+NOT_FINGERPRINTED = ("label", "block", "blocks", "design", "analysis", "outputs", "tracking")
 """Parts of a configuration that cannot change a result."""
 
 ADDED_LATER: Sequence[tuple[str, Any]] = (

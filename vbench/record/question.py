@@ -24,6 +24,7 @@ IMMATERIAL = (
     "block",
     "blocks",
     "design",
+    "analysis.*",
     "outputs",
     "tracking.*",
     # Bounds, and how closely a trial is watched.

@@ -97,6 +97,11 @@ def _single_values(config: Config) -> Iterator[str]:
         )
     if not 1 <= config.blocks <= MOST_BLOCKS:
         yield f"blocks={config.blocks} must be between 1 and {MOST_BLOCKS}."
+    if not 0 < config.analysis.equivalence_percent < 100:
+        yield (
+            f"analysis.equivalence_percent={config.analysis.equivalence_percent:g} must be above 0 and below"
+            f" 100."
+        )
     if config.block < 0:
         yield f"block={config.block} must be 0 or more."
     if not 0 <= config.cluster.http_port <= 65535:

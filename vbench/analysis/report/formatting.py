@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from vbench.analysis.power import MOST_BLOCKS
 from vbench.analysis.results import Arm, Comparison, TableRow
-from vbench.analysis.statistics import MOST_BLOCKS, Improvement, Mean
+from vbench.analysis.statistics import Improvement, Mean
 from vbench.record.bottleneck import Bottleneck
 
 FACTS = (
@@ -88,11 +89,6 @@ def _rounded(number: float) -> str:
     if number < -999:
         return "<-999"
     return f"{number:.1f}".replace("-0.0", "0.0") if abs(number) < 10 else f"{number:.0f}"
-
-
-def verdict(value: Improvement | None) -> str:
-    """The verdict; its interval shows how large a difference is still possible."""
-    return value.verdict if value else ""
 
 
 def precision(value: Improvement | None) -> str:

@@ -3,7 +3,13 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vbench.analysis.report import explanations, formatting, markdown_quantiles, markdown_screening
+from vbench.analysis.report import (
+    decision_text,
+    explanations,
+    formatting,
+    markdown_quantiles,
+    markdown_screening,
+)
 from vbench.analysis.report.markdown_details import details
 from vbench.analysis.report.markdown_table import head, row
 from vbench.analysis.results import Comparison, Provenance, Table
@@ -27,6 +33,9 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
         for table in comparison.tables:
             yield from ("", *_table(table))
         yield from ("", explanations.METHOD)
+        rows = [one for table in comparison.tables for one in table.rows]
+        if text := decision_text.method_of_decisions(rows):
+            yield from ("", text)
     yield from _notes(comparison)
     yield from _secondary(comparison)
     yield from markdown_quantiles.section(comparison)
@@ -57,9 +66,10 @@ def _table(table: Table) -> Iterator[str]:
             f"Average latency - {table.baseline}",
             "Improvement [95% interval]",
             "n (blocks)",
+            *(decision_text.p_columns(table.rows)),
             "Verdict",
         ),
-        "lrrrrl",
+        "lrrrr" + "r" * len(decision_text.p_columns(table.rows)) + "l",
     )
     for one in table.rows:
         yield row(
@@ -68,7 +78,8 @@ def _table(table: Table) -> Iterator[str]:
             formatting.seconds(one.baseline),
             formatting.percent(one.improvement),
             str(one.improvement.blocks if one.improvement else 0),
-            formatting.verdict(one.improvement),
+            *(decision_text.p_values(one) if decision_text.p_columns(table.rows) else ()),
+            decision_text.verdict(one),
         )
 
 
@@ -86,12 +97,12 @@ def _notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _wide(comparison: Comparison) -> Iterator[str]:
-    """A sentence per row whose interval is wider than wanted."""
+    """What it would take: a sentence per row that is undecided, or whose interval is wider than wanted."""
     for table in comparison.tables:
         for one in table.rows:
-            text = formatting.precision(one.improvement)
-            if text:
-                yield f"{one.scenario}, {table.candidate} against {table.baseline}: {text}."
+            for text in (decision_text.needed(one), formatting.precision(one.improvement)):
+                if text:
+                    yield f"{one.scenario}, {table.candidate} against {table.baseline}: {text}."
 
 
 def _secondary(comparison: Comparison) -> Iterator[str]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from vbench.analysis.effects import Effect
+from vbench.analysis.power import MOST_BLOCKS
 from vbench.analysis.screening_results import Interaction, MetricEffects, Screening, SettingEffect
-from vbench.analysis.statistics import MOST_BLOCKS
 from vbench.config.designs import ONEWAY
 from vbench.config.fractional_factorial import LETTERS
 

@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from vbench.analysis.report import formatting, screening_terminal
+from vbench.analysis.report import decision_text, formatting, screening_terminal
 from vbench.analysis.results import Comparison, ExcludedTrial, Table
 
-COLOURS = {"faster": "green", "slower": "red"}
+COLOURS = {"faster": "green", "slower": "red", "equivalent": "cyan"}
 
 EXCLUDED_SHOWN = 5
 
@@ -58,6 +58,9 @@ def _show_tables(console: Console, comparison: Comparison) -> None:
         ),
         soft_wrap=True,
     )
+    rows = [row for table in comparison.tables for row in table.rows]
+    if text := decision_text.method_of_decisions(rows):
+        console.print(Text(text), soft_wrap=True)
     for line in _rows(comparison):
         console.print(Text(line), soft_wrap=True)
     if comparison.scenarios:
@@ -69,8 +72,8 @@ def _rows(comparison: Comparison) -> Iterator[str]:
     for table in comparison.tables:
         for row in table.rows:
             sentences = [*formatting.stability(row)]
-            if text := formatting.precision(row.improvement):
-                sentences.append(f"{text}.")
+            texts = (decision_text.needed(row), formatting.precision(row.improvement))
+            sentences += [f"{text}." for text in texts if text]
             if text := formatting.quantiles(row):
                 sentences.append(text)
             if not row.secondary and not sentences:
@@ -96,6 +99,9 @@ def _grid(table: Table) -> Grid:
     grid.add_column(f"Average latency - {table.baseline}", justify="right")
     grid.add_column("Improvement", justify="right")
     grid.add_column("n", justify="right")
+    columns = decision_text.p_columns(table.rows)
+    for column in columns:
+        grid.add_column(column, justify="right")
     grid.add_column("Verdict")
     for row in table.rows:
         value = row.improvement
@@ -105,7 +111,8 @@ def _grid(table: Table) -> Grid:
             formatting.seconds(row.baseline),
             Text(formatting.percent(value)),
             str(value.blocks if value else 0),
-            Text(formatting.verdict(value), COLOURS.get(value.verdict, "") if value else ""),
+            *(decision_text.p_values(row) if columns else ()),
+            Text(decision_text.verdict(row), COLOURS.get(row.verdict or "", "")),
         )
     return grid
 
