@@ -73,7 +73,7 @@ def test_a_command_that_does_not_exist_gets_the_nearest(capsys: pytest.CaptureFi
     assert main(["comapre", "outputs/sweeps/x"]) == 2
     assert capsys.readouterr().err == (
         "vbench: there is no command comapre: did you mean 'compare'? (there are: cluster, compare,"
-        " doctor, efficiency, log, manifests, request, revalidate, run)\n"
+        " doctor, efficiency, log, manifests, plan, request, revalidate, run)\n"
     )
 
 

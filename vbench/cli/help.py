@@ -37,6 +37,7 @@ Commands:
   vbench efficiency [FOLDER]                    compare a trial with what this machine can reach
   vbench log FOLDER                             log a record to MLflow
   vbench manifests KIND                         write manifests for Kubernetes, ray up or Anyscale
+  vbench plan SWEEP_OR_STUDY --effect PERCENT   say how many blocks and hours a study takes
   vbench request URL VIDEO                      send one video to a running service
   vbench revalidate FOLDER                      judge records again by the rules of this version
 

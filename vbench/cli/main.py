@@ -28,6 +28,7 @@ COMMANDS = {
     "efficiency": "vbench.cli.efficiency",
     "log": "vbench.cli.log",
     "manifests": "vbench.cli.manifests.command",
+    "plan": "vbench.cli.plan",
     "request": "vbench.cli.request",
     "revalidate": "vbench.cli.revalidate",
 }
