@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from vbench.config.quoting import resume_command, shell_quoted
@@ -12,7 +13,7 @@ from vbench.config.schema import Config
 from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
 from vbench.record.files import TRIAL
 from vbench.record.trial import Trial
-from vbench.run import finalize, resume, sweep
+from vbench.run import expected_end, finalize, resume, sweep
 from vbench.run.compose import Arm, Composition
 from vbench.run.discovered_nodes import check_unchanged
 from vbench.run.hydra_app import run_in_folder
@@ -53,6 +54,10 @@ def run_sweep(folder: Path, plan: Sweep, composition: Composition, done: Mapping
     session = Session(display=Display(), arm_keys=sweep.arm_keys(plan.swept, first), trials=dict(done))
     todo = [planned for planned in plan.trials if planned.folder not in done]
     for line in sweep.describe(folder, plan, len(todo)):
+        session.display.say(line)
+    arms = {tuple(arm.overrides): arm.config for arm in composition.arms}
+    configs = [arms[key] for planned in todo if (key := tuple(planned.overrides[:-1])) in arms]
+    for line in expected_end.lines(folder, configs, plan.blocks, datetime.now().astimezone()):
         session.display.say(line)
     record_failure(session, finalize.log_missing(session.display, folder, first, done))
     code = environment.code()
