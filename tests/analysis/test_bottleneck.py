@@ -248,3 +248,25 @@ def test_replicas_of_an_application_are_a_bottleneck_by_their_own_work() -> None
     assert found.busiest.text == "Embedder's 2 replicas"
     assert found.busiest.busy_s == 97.5
     assert found.utilisation == 0.975
+
+
+def test_objects_of_an_application_take_their_time_on_the_flows_between_nodes() -> None:
+    """100 MB over one connection of 80 Mbit/s take 10 s, whatever else the NICs send."""
+    config = asdict(records.config("workload=app", "app.import_path=main:app"))
+    config["runtime"] = {"name": "x", "connections": 1}
+    nodes = [
+        records.sample(
+            at_s,
+            node=node,
+            object_bytes={"m": sent} if node == "d" else {},
+            nic_sent_bytes=2 * sent,
+            nic_received_bytes=0,
+        )
+        for at_s, sent in ((0.0, 0), (100.0, 100 * MB))
+        for node in ("d", "m")
+    ]
+    found = find_bottleneck(trial(config=config), Measurements(nodes=nodes))
+    assert found is not None
+    times = {one.text: one.busy_s for one in found.resources}
+    assert times["flows (d to m, 1 connection of 80 Mbit/s)"] == 10.0
+    assert times["NIC (d sends at 800 Mbit/s)"] == 2.0

@@ -1,7 +1,8 @@
 """Bytes through the nodes' NICs are those between the first and the last sample of each."""
 
 from tests.support import records
-from vbench.record.nic_bytes import NicBytes, nic_bytes, objects_sent
+from vbench.record.metrics import objects_between_nodes
+from vbench.record.nic_bytes import NicBytes, nic_bytes, objects_moved, objects_sent
 
 
 def test_the_bytes_of_each_node_are_counted_between_its_samples() -> None:
@@ -27,3 +28,21 @@ def test_what_object_managers_sent_is_summed_over_their_peers() -> None:
         records.sample(2.0, node="gpu"),
     ]
     assert objects_sent(samples) == {"head": 100, "gpu": 0}
+
+
+def test_objects_are_counted_by_sender_and_receiver_and_from_the_first_connection_on() -> None:
+    samples = [
+        records.sample(1.0, object_bytes={"gpu": 10 * 10**6}),
+        records.sample(2.0, object_bytes={"gpu": 16 * 10**6, "decode": 4 * 10**6}),
+        records.sample(1.0, node="gpu"),
+        records.sample(2.0, node="gpu"),
+    ]
+    assert objects_moved(samples) == {("head", "gpu"): 6 * 10**6, ("head", "decode"): 4 * 10**6}
+    assert objects_between_nodes(samples, requests=2) == {
+        "objects_mb_per_request": 5.0,
+        "objects_sent_mb_per_request.head": 5.0,
+        "objects_received_mb_per_request.head": 0.0,
+        "objects_sent_mb_per_request.gpu": 0.0,
+        "objects_received_mb_per_request.gpu": 3.0,
+    }
+    assert objects_between_nodes([records.sample(1.0)], requests=2) == {}

@@ -21,7 +21,7 @@ from vbench.record.deployment_times import deployment_times
 from vbench.record.link_caps import LinkCaps
 from vbench.record.measurements import Measurements, read_measurements
 from vbench.record.network import Link, Network
-from vbench.record.nic_bytes import nic_bytes
+from vbench.record.nic_bytes import nic_bytes, objects_moved
 from vbench.record.requests import SpanLine
 from vbench.record.samples import MachineSample
 from vbench.record.transfers import bytes_by_route
@@ -109,16 +109,18 @@ def _links(trial: Trial, measured: Measurements) -> Iterator[ResourceTime]:
     """Bytes that had to cross, each once, over the caps of connections (per pair of nodes) and NICs (per node
     and direction); nothing if no link is shaped.
 
-    What had to cross in an application is not known: of it, what the NICs moved counts, and no connection.
+    What had to cross in an application is not known: of it, what the object managers sent counts on
+    connections, and what the NICs moved on NICs.
     """
     if trial.network is None:
         return
     links = _mean_links(trial.network, measured)
     mean = {event.node: " on average" for event in trial.network.events}
     count = connections(trial)
-    routes = bytes_by_route(measured.transfers)
+    is_app = workload_of_plain(trial.config) == APP
+    routes = objects_moved(measured.nodes) if is_app else bytes_by_route(measured.transfers)
     for (sender, receiver), nbytes in routes.items():
-        if sender not in links:
+        if sender not in links or not nbytes:
             continue
         flow_mbps = links[sender].flow_mbps
         yield ResourceTime(
@@ -129,7 +131,7 @@ def _links(trial: Trial, measured: Measurements) -> Iterator[ResourceTime]:
             ),
             busy_s=_seconds(nbytes, count * flow_mbps),
         )
-    moved = nic_bytes(measured.nodes) if workload_of_plain(trial.config) == APP else {}
+    moved = nic_bytes(measured.nodes) if is_app else {}
     for node, link in links.items():
         sent = sum(nbytes for (sender, _), nbytes in routes.items() if sender == node)
         received = sum(nbytes for (_, receiver), nbytes in routes.items() if receiver == node)

@@ -11,6 +11,7 @@ from vbench.record.cpu_by_role import used_by_role
 from vbench.record.cpu_use import by_machine, cpu_use
 from vbench.record.deployment_times import deployment_times, of_deployments
 from vbench.record.measurements import Measurements
+from vbench.record.nic_bytes import objects_moved
 from vbench.record.open_load_metrics import OpenLoad, open_load, open_load_of
 from vbench.record.quantiles import quantile_metrics
 from vbench.record.requests import Request, SpanLine
@@ -50,6 +51,7 @@ def summarize(
         metrics |= responses(requests)
         times = deployment_times(measured.calls, placement or {})
         metrics |= of_deployments(times, len(requests), makespan_s(requests))
+        metrics |= objects_between_nodes(nodes, len(requests))
     else:
         metrics |= transfer_rate(requests) if clip is None else throughput(requests)
         metrics |= stage_times(spans, len(requests))
@@ -227,6 +229,22 @@ def node_use(nodes: Sequence[NodeSample]) -> dict[str, float]:
         samples = [s for s in nodes if s.node == name]
         metrics[f"node_cpu_s.{name}"] = samples[-1].cpu_s - samples[0].cpu_s
         metrics[f"node_memory_max_mb.{name}"] = max(s.memory_mb for s in samples)
+    return metrics
+
+
+def objects_between_nodes(nodes: Sequence[NodeSample], requests: int) -> dict[str, float]:
+    """MB per request that the object managers sent to each other, in total and of each node what it sent and
+    received; nothing for one node, and for samples without."""
+    moved = objects_moved(nodes)
+    if not moved:
+        return {}
+    each_mb = 1e6 * requests
+    metrics = {"objects_mb_per_request": sum(moved.values()) / each_mb}
+    for name in dict.fromkeys(sample.node for sample in nodes):
+        sent = sum(nbytes for (sender, _), nbytes in moved.items() if sender == name)
+        received = sum(nbytes for (_, receiver), nbytes in moved.items() if receiver == name)
+        metrics[f"objects_sent_mb_per_request.{name}"] = sent / each_mb
+        metrics[f"objects_received_mb_per_request.{name}"] = received / each_mb
     return metrics
 
 

@@ -1,6 +1,6 @@
-"""What the nodes' NICs sent and received while requests were measured."""
+"""What the nodes' NICs and object managers sent and received while requests were measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.record.samples import NodeSample
@@ -14,15 +14,25 @@ class NicBytes:
     received: int
 
 
+def objects_moved(samples: Sequence[NodeSample]) -> dict[tuple[str, str], int]:
+    """Sender and receiver -> bytes that the one's object manager sent to the other's between the sender's
+    first and last sample, without headers; empty in records of earlier versions."""
+    first: dict[str, Mapping[str, int]] = {}
+    last: dict[tuple[str, str], int] = {}
+    for sample in samples:
+        first.setdefault(sample.node, sample.object_bytes)
+        last |= {(sample.node, peer): nbytes for peer, nbytes in sample.object_bytes.items()}
+    # A peer without a connection at first got nothing until then.
+    return {(node, peer): nbytes - first[node].get(peer, 0) for (node, peer), nbytes in last.items()}
+
+
 def objects_sent(samples: Sequence[NodeSample]) -> dict[str, int]:
     """Node -> bytes that its object manager sent to others between its first and last sample, without
     headers."""
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    for sample in samples:
-        last[sample.node] = sum(sample.object_bytes.values())
-        first.setdefault(sample.node, last[sample.node])
-    return {name: last[name] - before for name, before in first.items()}
+    sent = {sample.node: 0 for sample in samples}
+    for (sender, _), nbytes in objects_moved(samples).items():
+        sent[sender] += nbytes
+    return sent
 
 
 def nic_bytes(samples: Sequence[NodeSample]) -> dict[str, NicBytes]:
