@@ -5,14 +5,31 @@ from pathlib import Path
 import pytest
 
 from vbench.config.app_requests import read_app_requests
-from vbench.config.schema import AppConfig, Config
+from vbench.config.arrivals import read_trace
+from vbench.config.schema import AppConfig, Config, LoadConfig
 from vbench.errors import InputError
 from vbench.load.ray_job.app_package import app_requirements, copy_app
+from vbench.load.ray_job.package import packaged
+from vbench.load.spec import LoadSpec
 
 
 def config(folder: Path, **keys: str) -> Config:
     app = AppConfig(import_path="main:app", working_dir=str(folder), **keys)
     return Config(workload="app", app=app, outputs=str(folder / "outputs"))
+
+
+def test_a_trace_and_its_bodies_travel_with_any_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.bin", "first")
+    write(tmp_path / "times.jsonl", '{"at_s": 1, "body_file": "a.bin"}\n\n{"at_s": 2}')
+    asked = Config(load=LoadConfig(name="trace", trace=str(tmp_path / "times.jsonl")))
+    with packaged(LoadSpec(config=asked, folder=tmp_path, endpoint=None)) as package:
+        monkeypatch.chdir(package.working_dir)
+        trace = read_trace(package.job.config.load)
+        assert [(line.number, line.at_s) for line in trace] == [(1, 1), (3, 2)]
+        assert (
+            Path(package.job.config.load.trace or "").with_name(trace[0].request["body_file"]).read_text()
+            == "first"
+        )
 
 
 def write(path: Path, text: str = "") -> None:

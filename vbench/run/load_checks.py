@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from vbench.clusters.attached.validate import ATTACHED
 from vbench.config import arrivals, objective, trace_requests
 from vbench.config.arrivals import TRACE
 from vbench.config.schema import Config
@@ -16,8 +15,3 @@ def load_problems(config: Config) -> Iterator[str]:
     if config.load.name != TRACE or of_arrivals:
         return
     yield from trace_requests.problems(config)
-    if config.cluster.name == ATTACHED:
-        yield (
-            "load=trace does not go with cluster=attached, whose client runs there while the trace is here:"
-            " choose load=poisson or load=constant."
-        )

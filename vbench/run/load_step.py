@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
+from vbench.config.arrivals import due_times_s, is_open
 from vbench.config.interpreter import executable_of
 from vbench.config.schema import Config
 from vbench.errors import InputError, TrialError
@@ -102,7 +104,15 @@ def _longest_silence_s(step: str, config: Config) -> float:
     if step == "prepare":
         return PREPARE_SILENCE_S
     inside = (config.cluster.start_timeout_s, config.cluster.deploy_timeout_s, config.load.timeout_s)
-    return max(inside) + 60
+    return max(inside) + _longest_gap_s(config) + 60
+
+
+def _longest_gap_s(config: Config) -> float:
+    """The longest time in which an open load plans no request; 0 for a closed loop."""
+    if not is_open(config.load):
+        return 0.0
+    due_s = due_times_s(config.load, config.block)
+    return max((after - before for before, after in pairwise(due_s)), default=0.0)
 
 
 def _lines(pipe: IO[bytes], silence_s: float, step: str, log: Path) -> Iterator[bytes]:

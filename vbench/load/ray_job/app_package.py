@@ -1,6 +1,5 @@
 """What the nodes of an attached cluster need of the user's application: its folder and its requests."""
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from vbench.config.app import app_of, working_dir
 from vbench.config.schema import Config
 from vbench.errors import InputError
 from vbench.load.app_files import app_files
+from vbench.load.ray_job.request_files import copy_requests
 
 REQUESTS = ".vbench_requests"
 """Folder in the copy with the file of requests and the bodies that it names: these may be anywhere."""
@@ -48,7 +48,7 @@ def copy_app(config: Config, folder: Path, most_mb: float) -> Config:
         shutil.copy(app.config, folder / CONFIG)
         app.config = CONFIG
     if app.requests is not None:
-        app.requests = str(_copy_requests(Path(app.requests), folder).relative_to(folder))
+        app.requests = copy_requests(Path(app.requests), folder, REQUESTS)
     return replace(config, app=app)
 
 
@@ -64,22 +64,6 @@ def _check_size(source: Path, files: Iterable[Path], most_mb: float) -> None:
         f" the largest are {largest}: move what the application does not need out of the folder, and large"
         f" files to where the nodes can fetch them"
     )
-
-
-def _copy_requests(source: Path, folder: Path) -> Path:
-    """The file of requests, its bodies beside it; lines keep their numbers."""
-    there = folder / REQUESTS
-    there.mkdir()
-    lines = []
-    for number, line in enumerate(source.read_text().splitlines(), start=1):
-        request = json.loads(line) if line.strip() else {}
-        if "body_file" in request:
-            shutil.copy(source.parent / request["body_file"], there / f"{number}.body")
-            request["body_file"] = f"{number}.body"
-        lines.append(json.dumps(request) if request else line)
-    copy = there / source.name
-    copy.write_text("\n".join(lines))
-    return copy
 
 
 def app_requirements(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from vbench.config.workload import APP, workload_of
 from vbench.errors import InputError
 from vbench.load.ray_job.app_package import app_requirements, copy_app
 from vbench.load.ray_job.entrypoint import INPUTS
+from vbench.load.ray_job.request_files import copy_requests
 from vbench.load.spec import PREPARED, LoadSpec, read_clip
 from vbench.ray_internals.jobs import PACKAGE_LIMIT_BYTES
 from vbench.record.clip import Clip
@@ -20,6 +21,10 @@ from vbench.telemetry.environment import JUNK
 
 MOST_MB = 0.75 * PACKAGE_LIMIT_BYTES / 1e6
 """Of a package before it is packed."""
+
+
+TRACE_FOLDER = ".vbench_trace"
+"""Folder with the file of arrivals and the bodies that it names: these may be anywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +49,19 @@ def packaged(job: LoadSpec) -> Iterator[JobPackage]:
         code = folder / PACKAGE.name
         shutil.copytree(PACKAGE, code, ignore=shutil.ignore_patterns(*JUNK))
         if workload_of(job.config) == APP:
-            yield _of_app(job, folder / "app", code)
+            yield _with_trace(_of_app(job, folder / "app", code))
         else:
-            yield _of_built_in(job, folder)
+            yield _with_trace(_of_built_in(job, folder))
+
+
+def _with_trace(package: JobPackage) -> JobPackage:
+    """The package with the trace of its load, if it has one."""
+    config = package.job.config
+    if config.load.trace is None:
+        return package
+    trace = copy_requests(Path(config.load.trace), package.working_dir, TRACE_FOLDER)
+    config = replace(config, load=replace(config.load, trace=trace))
+    return replace(package, job=replace(package.job, config=config))
 
 
 def _of_app(job: LoadSpec, folder: Path, code: Path) -> JobPackage:
