@@ -25,6 +25,8 @@ from vbench.record.load_report import PlacedReplica
 from vbench.telemetry.serve_calls import deployment_title
 
 POLL_S = 0.1
+END_S = 60.0
+"""Time within which Serve ends that was asked to."""
 
 NO_REASON = "Serve gives no reason, as for a constructor that has not returned yet"
 
@@ -53,6 +55,15 @@ def exclusive_serve(endpoint: ClusterEndpoint) -> Iterator[None]:
     finally:
         progress("shutting Serve down")
         serve.shutdown()
+        _wait_for_end()
+
+
+def _wait_for_end() -> None:
+    """With HAProxy or direct ingress, ``serve.shutdown`` gives up after 30 s and Serve ends a little later:
+    the next trial would find it running."""
+    deadline = time.monotonic() + END_S
+    while controller_is_running() and time.monotonic() < deadline:
+        time.sleep(POLL_S)
 
 
 @contextmanager

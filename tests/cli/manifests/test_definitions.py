@@ -12,7 +12,8 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from vbench.cli.manifests.command import main, rendered
-from vbench.config.runtime_env import flag_variables
+from vbench.config.option_files import OptionFiles
+from vbench.config.runtime_env import flag_variables, variables_of
 from vbench.errors import ConfigError
 from vbench.pipeline.config import PipelineArgs
 from vbench.run.compose import compose_configs
@@ -124,6 +125,20 @@ def containers(cluster: dict[str, Any]) -> list[dict[str, Any]]:
     """The head's, and those of the groups of workers."""
     templates = [cluster["headGroupSpec"]["template"], *(g["template"] for g in cluster["workerGroupSpecs"])]
     return [template["spec"]["containers"][0] for template in templates]
+
+
+@pytest.mark.parametrize("runtime", OptionFiles().groups()["runtime"])
+def test_every_runtime_reaches_every_node(runtime: str) -> None:
+    overrides = ["cluster=aws", f"runtime={runtime}", "runtime.image=registry.example/vbench:1"]
+    (config,) = compose_configs(overrides, multirun=False)
+    wanted = variables_of(config.runtime)
+    for container in containers(yaml.safe_load(rendered("kuberay-cluster", config, overrides))["spec"]):
+        given = {entry["name"]: entry["value"] for entry in container["env"]}
+        assert wanted.items() <= given.items()
+    cluster = yaml.safe_load(rendered("rayup", config, overrides))
+    for node in ("head", "worker"):
+        (start,) = (text for text in cluster[f"{node}_start_ray_commands"] if "ray start" in text)
+        assert all(f"{name}={value} " in start for name, value in wanted.items())
 
 
 def test_the_proxy_of_a_ray_service_refuses_what_there_is_no_room_for() -> None:
