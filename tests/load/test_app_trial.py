@@ -1,6 +1,7 @@
 """Whole trials of workload=app: the example with three deployments, and one that knows its own times."""
 
 import json
+import re
 import shutil
 import statistics
 from collections import Counter
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.emulated import BOUNDS, ENDS, of
 from tests.support.runs import Workplace
 from vbench.record.files import read_calls, read_requests, read_trial
 
@@ -55,11 +57,35 @@ def test_the_example_is_measured_in_its_own_folder_and_its_responses_are_checked
     assert "infer_compute_s" not in trial.metrics
     rules = {rule.name: rule.observed for rule in trial.rules}
     assert rules["responses are correct"] == "8 responses checked by app.check=json:sum, 0 wrong"
+    assert rules["only this trial's proxy took connections"].startswith("only ")
     assert len(rules) >= 10
 
     status, output = workplace.run("workload=app", "app.import_path=grph:build", *SHORT)
     assert status == 2
     assert "app.import_path=grph:build: there is no module 'grph' in" in output
+
+
+@pytest.mark.long
+def test_connections_between_nodes_are_counted_on_an_emulated_cluster(workplace: Workplace) -> None:
+    shutil.copytree(EXAMPLE, workplace.folder, dirs_exist_ok=True)
+    placed = ("app.args.producer_resource=decode_only", "app.args.consumer_resource=infer_only")
+    status, output = workplace.run(
+        *("workload=array_graph", "cluster=emulated", "runtime.connections=3", *of(*ENDS), *BOUNDS),
+        *(*placed, "app.args.array_mb=16", "load.requests=3", "load.warmup=2", "load.concurrency=1"),
+    )
+    assert status == 0, output
+    trial = read_trial(workplace.trials()[0])
+    rules = {rule.name: rule.observed for rule in trial.rules}
+    assert rules["the runtime flags are in force"].endswith("3 connections from decode to gpu")
+    on_links = re.fullmatch(
+        r"([\d.]+) MB on the links, of which object managers sent ([\d.]+) MB",
+        rules["all transfers went over the shaped links"],
+    )
+    assert on_links is not None
+    total_mb, objects_mb = map(float, on_links.groups())
+    assert 48 <= objects_mb < 50
+    assert objects_mb <= total_mb < 1.1 * objects_mb + 5
+    assert "no link carried more than its cap" in rules
 
 
 @pytest.mark.long

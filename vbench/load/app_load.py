@@ -17,6 +17,7 @@ from vbench.load.app_placement import check_placement
 from vbench.load.application import code_digest
 from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
 from vbench.load.deploy import deploy_application, deploy_file, exclusive_serve, placement, reserved_port
+from vbench.load.entrance import HOST, Entrance
 from vbench.load.events import note
 from vbench.load.measured_requests import send_measured
 from vbench.load.measurement import Observation
@@ -29,6 +30,7 @@ from vbench.load.serve_config import (
 from vbench.load.spec import LoadSpec
 from vbench.record.load_report import AppReport
 from vbench.record.requests import Request
+from vbench.telemetry.listeners import PortWatch
 from vbench.telemetry.serve_calls import take_calls
 
 TEXT_CHARACTERS = 200
@@ -60,17 +62,19 @@ def drive(job: LoadSpec) -> None:
     check_placement(applications, application_key(app), nodes)
     with reserved_port(config) as port, exclusive_serve(observation.endpoint):
         with observation.phase("deploy"):
-            urls = _deploy(config, applications, file, port)
-        with observation.phase("warm_up"):
-            first = in_order(distinct, load.warmup, load.seed)
-            for request in _checked(check, first, _warm_up(job, urls, first)):
-                if request.error or request.mismatch:
-                    raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
-        sent = of_trace(config) or in_order(distinct, planned_requests(config), load.seed)
-        requests = [_http(one) for one in sent]
-        take_calls(observation.names, observation.clocks_off_s)  # those of the warm-up are not measured
-        with observation.measuring():
-            outcomes = send_measured(config, urls, lambda index: requests[index])
+            entrance = _deploy(config, applications, file, port)
+        watch = PortWatch(HOST, entrance.ports, entrance.pids)
+        with watch.running(load.sample_period_s):
+            with observation.phase("warm_up"):
+                first = in_order(distinct, load.warmup, load.seed)
+                for request in _checked(check, first, _warm_up(job, entrance.urls, first)):
+                    if request.error or request.mismatch:
+                        raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
+            sent = of_trace(config) or in_order(distinct, planned_requests(config), load.seed)
+            requests = [_http(one) for one in sent]
+            take_calls(observation.names, observation.clocks_off_s)  # those of the warm-up are not measured
+            with observation.measuring():
+                outcomes = send_measured(config, entrance.urls, lambda index: requests[index])
         calls = take_calls(observation.names, observation.clocks_off_s)
         if calls is None:
             note("the times of each deployment are not known: Serve's traces go elsewhere")
@@ -88,20 +92,21 @@ def drive(job: LoadSpec) -> None:
             code=code,
             check=app.check,
             response_digests=dict(sorted(check.digests.items())),
+            listeners=watch.listeners() if entrance.ports else None,
         ),
     )
 
 
 def _deploy(
     config: Config, applications: Sequence[LoadedApplication], file: ServeFile | None, port: int
-) -> tuple[str, ...]:
-    """Where requests go."""
+) -> Entrance:
+    """Deploy it; where requests go."""
     if file is not None:
         if unused := unused_keys(file):
             note(unused)
-        return deploy_file(config, deploy_schema(file), port).urls
+        return deploy_file(config, deploy_schema(file), port)
     (one,) = applications
-    return deploy_application(config, one.application, port, name=one.name, what="the application").urls
+    return deploy_application(config, one.application, port, name=one.name, what="the application")
 
 
 def _http(request: AppRequest) -> HttpRequest:

@@ -135,6 +135,9 @@ class AppReport:
     """Request -> digest of what must be the same in every response to it; empty if nothing must be."""
     config: str | None = None
     """Text of Serve's config file, app.config."""
+    listeners: Sequence[Listener] | None = None
+    """Who took connections on the port that requests went to; None if all went to other nodes, and in records
+    of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

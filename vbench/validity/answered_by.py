@@ -16,7 +16,7 @@ def judge(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLine]) 
     """Who answered, who listened, and whether the replicas stayed the same."""
     yield _identity(graph, requests)
     yield _placement(graph, requests, spans)
-    yield _listener(graph)
+    yield only_own_listeners(graph.listeners)
 
 
 def _identity(graph: Graph, requests: Sequence[Request]) -> Rule:
@@ -63,9 +63,10 @@ def _placement(graph: Graph, requests: Sequence[Request], spans: Sequence[SpanLi
     )
 
 
-def _listener(graph: Graph) -> Rule:
-    others = [one for one in graph.listeners if not one.own]
-    own = [one for one in graph.listeners if one.own]
+def only_own_listeners(listeners: Sequence[Listener]) -> Rule:
+    """Whether only the trial's own Serve took connections on the port, all the time."""
+    others = [one for one in listeners if not one.own]
+    own = [one for one in listeners if one.own]
     ports = {one.port for one in own}
     gaps = [one for one in own if one.present_percent < ALL_PERCENT]
     if others:

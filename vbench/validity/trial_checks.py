@@ -33,6 +33,9 @@ def judge(
         return
     yield from conservation.judge(config, load_report, measured)
     yield from measured_time.judge(config, load_report, requests, measured.machines)
+    app = load_report.app
+    if app is not None and app.listeners is not None:
+        yield answered_by.only_own_listeners(app.listeners)
     if workload_of(config) != VIDEO:
         return
     graph = load_report.graph
