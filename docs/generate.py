@@ -22,7 +22,7 @@ import vbench.ray_internals
 from vbench.cli.help import comment, default_options
 from vbench.cli.main import COMMANDS
 from vbench.config import schema
-from vbench.record import requests, samples, trial
+from vbench.record import calls, requests, samples, trial
 from vbench.validity.catalog import SECTIONS, rules_of
 from vbench.validity.definition import RuleDefinition
 
@@ -64,6 +64,7 @@ RECORD: dict[str, type] = {
     "trial.json": trial.Trial,
     "requests.jsonl": requests.Request,
     "spans.jsonl": requests.SpanLine,
+    "calls.jsonl": calls.Call,
     "nodes.jsonl": samples.NodeSample,
     "machines.jsonl": samples.MachineSample,
 }
