@@ -20,6 +20,13 @@ ADDED_LATER: Sequence[tuple[str, Any]] = (
     ("workload", "transfer"),  # load.name says so, too
     ("app", None),
     ("app.config", None),
+    ("load.rate", None),
+    ("load.rate_end", None),
+    ("load.duration_s", 60.0),
+    ("load.trace", None),
+    ("load.speed", 1.0),
+    ("load.in_flight_limit", 1000),
+    ("load.objective", None),
 )
 """Keys, or patterns of keys, that earlier records lack, and the value that means what those did. With that
 value a key is left out."""
