@@ -19,9 +19,9 @@ PERIOD_S = 0.02
 
 
 def change(drive: Any) -> None:
-    honest = drive._measure
+    honest = drive.send_measured
 
-    def measure(job: Any, url: str, videos: Any) -> Any:
+    def send_measured(config: Any, urls: tuple[str, ...], request_of: Any) -> Any:
         import requests
 
         stop = threading.Event()
@@ -32,17 +32,17 @@ def change(drive: Any) -> None:
                 for method, path, options in itertools.cycle(FLOOD):
                     if stop.wait(PERIOD_S):
                         return
-                    session.request(method, url + path, timeout=10, **options)
+                    session.request(method, urls[0] + path, timeout=10, **options)
 
         thread = threading.Thread(target=flood, daemon=True)
         thread.start()
         try:
-            return honest(job, url, videos)
+            return honest(config, urls, request_of)
         finally:
             stop.set()
             thread.join()
 
-    drive._measure = measure
+    drive.send_measured = send_measured
 
 
 CHANGES = {"vbench.load.video_load": change}

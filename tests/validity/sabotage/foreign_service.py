@@ -34,20 +34,20 @@ class Handler(BaseHTTPRequestHandler):
 def change(drive: Any) -> None:
     honest = drive._warm_up
 
-    def warm_up(job: Any, url: str, clip: Any, videos: Any, *rest: Any) -> Any:
+    def warm_up(job: Any, urls: tuple[str, ...], clip: Any, videos: Any, *rest: Any) -> Any:
         import requests
 
         with requests.Session() as session:
             session.trust_env = False
             for index in range(1 + len(clip.variants)):
                 body = drive._request(videos, index).json
-                answer = session.post(f"{url}/v1/videos:process", json=body, timeout=60).json()
+                answer = session.post(f"{urls[0]}/v1/videos:process", json=body, timeout=60).json()
                 for replica in answer["replicas"]:
                     replica["deployment_id"] = "of another trial"
                 Handler.answers[body["video"]] = json.dumps(answer).encode()
-        server = Shared(("127.0.0.1", int(url.rpartition(":")[2])), Handler)
+        server = Shared(("127.0.0.1", int(urls[0].rpartition(":")[2])), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        return honest(job, url, clip, videos, *rest)
+        return honest(job, urls, clip, videos, *rest)
 
     drive._warm_up = warm_up
 
