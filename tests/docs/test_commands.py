@@ -199,7 +199,7 @@ def test_commands_on_a_sweep(
 ) -> None:
     (folder / "outputs").symlink_to(outputs)
     assert status(command.split()[1:]) == 0, capsys.readouterr().err
-    assert "anyscale" in capsys.readouterr().out
+    assert "anyscale" in capsys.readouterr().out.lower()
 
 
 @pytest.mark.parametrize("command", MAKE)

@@ -11,7 +11,13 @@ from vbench.config.checkout import CONF
 from vbench.config.option_files import find_option_files
 
 PACKAGE = Path(__file__).parents[1]
-SCHEMA = ("config/schema.py", "models/settings.py", "pipeline/settings.py", "video/scenes/settings.py")
+SCHEMA = (
+    "config/schema.py",
+    "config/results_schema.py",
+    "models/settings.py",
+    "pipeline/settings.py",
+    "video/scenes/settings.py",
+)
 """Files with the dataclasses of a configuration."""
 
 HEAD = """\

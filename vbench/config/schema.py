@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vbench.config.results_schema import AnalysisConfig, TrackingConfig
 from vbench.models.settings import ModelSettings
 from vbench.pipeline.settings import DeploymentSettings, PipelineSettings
 from vbench.video.scenes.settings import SceneOptions
@@ -239,24 +240,6 @@ class AppConfig:
     """JSONL file in app.working_dir with a request per line: method, path, headers, body, json, weight."""
     check: str | None = None
     """Correct responses: digest, json:PATH, json:PATH=VALUE or MODULE:FUNCTION; null: only the status."""
-
-
-@dataclass
-class TrackingConfig:
-    """Where results are logged beside the record files."""
-
-    name: str = MISSING
-    """Name of the chosen option."""
-    experiment: str = "vbench"
-    """MLflow's experiment name."""
-
-
-@dataclass
-class AnalysisConfig:
-    """What a comparison of the trials decides, which changes no trial."""
-
-    equivalence_percent: float = 5.0
-    """A difference in mean latency below this is called equivalent."""
 
 
 @dataclass
