@@ -155,6 +155,8 @@ def _an_application_travels_with_the_load(workplace: Workplace, home: Path, url:
     assert trial.load_report is not None
     assert trial.load_report.app is not None
     assert trial.load_report.app.code == code_digest(folder)
+    assert trial.metrics["deployment_calls_per_request.Echo"] == 1
+    assert "deployment_wait_mean_s.Echo" in trial.metrics, "the proxy is traced, too"
     assert places(trial) == {"Echo": {"head"}}
     rules = {rule.name: rule.observed for rule in trial.rules}
     assert rules["responses are correct"] == "4 responses checked by app.check=parts.judge:right, 0 wrong"
