@@ -28,7 +28,9 @@ from vbench.video.types import FrameGeometry
 Pictures = npt.NDArray[np.uint8]
 
 
-@pytest.mark.parametrize(("width", "height", "count"), [(1280, 720, 8), (1920, 1080, 4)])
+@pytest.mark.parametrize(
+    ("width", "height", "count"), [(1280, 720, 8), pytest.param(1920, 1080, 4, marks=pytest.mark.long)]
+)
 def test_finds_the_shapes_of_unseen_scenes_after_h264(width: int, height: int, count: int) -> None:
     searching = create(ModelSettings(score_threshold=0.01))
     searching.load()
