@@ -45,8 +45,37 @@ def test_a_call_whose_caller_was_not_traced_has_none() -> None:
     assert (model.caller, model.made_s) == (None, None)
 
 
+def test_calls_from_an_endpoint_of_fastapi_have_the_callers_that_were_under_way() -> None:
+    """Two requests at a time; their calls of two models are traced without a caller, as requests alone."""
+
+    def orphan(number: int, made_s: float) -> tuple[CallSpan, CallSpan]:
+        times = (int(made_s * S), int((made_s + 1) * S))
+        return (
+            CallSpan(True, number, number, None, *times),
+            CallSpan(False, number, number + 1, number, *times),
+        )
+
+    fast, slow = [orphan(20, 11.0), orphan(30, 11.5)], [orphan(40, 12.0), orphan(50, 12.5)]
+    front = [spans(False, 3, None, 10, 16), spans(False, 5, None, 10.5, 17), spans(False, 6, None, 17.5, 18)]
+    front += [routing for routing, _ in (*fast, *slow)]
+    found = calls_of(
+        [
+            ProcessSpans(deployment="Front", replica=FRONT, node="head", spans=front),
+            ProcessSpans(deployment="Fast", replica="Fast#c", node="gpu", spans=[call for _, call in fast]),
+            ProcessSpans(deployment="Slow", replica="Slow#d", node="gpu", spans=[call for _, call in slow]),
+        ],
+        {},
+    )
+    callers = {one.call: one.caller for one in found}
+    first, second = f"{3:016x}", f"{5:016x}"
+    assert [callers[f"{number:016x}"] for number in (21, 31, 41, 51)] == [first, second, first, second]
+    assert {one.request for one in found} == {f"{7:032x}"}
+
+
 def test_deployments_of_several_applications_are_told_apart() -> None:
-    replica = ReplicaActor(name="n", application="shop", deployment="Front", replica="Front#a", node_id="1")
+    replica = ReplicaActor(
+        name="n", application="shop", deployment="Front", replica="Front#a", node_id="1", pid=1, actor="a"
+    )
     assert deployment_title(replica, several=False) == "Front"
     assert deployment_title(replica, several=True) == "shop/Front"
 

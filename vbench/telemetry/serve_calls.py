@@ -1,8 +1,9 @@
 """Collects the calls of an application's deployments from the processes of Serve that made and answered
 them."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import ray
 
@@ -74,31 +75,55 @@ def deployment_title(replica: ReplicaActor, *, several: bool) -> str:
 
 def calls_of(processes: Iterable[ProcessSpans], clocks_off_s: Mapping[str, float]) -> list[Call]:
     """Each call with the moment at which it was made, in the order in which they began."""
-    routed: dict[int, tuple[CallSpan, float]] = {}
+    routed: dict[int, tuple[CallSpan, ProcessSpans, float]] = {}
     handled: list[tuple[CallSpan, ProcessSpans, float]] = []
     for process in processes:
         off_s = clocks_off_s.get(process.node, 0.0)
         for span in process.spans:
             if span.is_routing:
-                routed[span.span] = span, off_s
+                routed[span.span] = span, process, off_s
             elif process.deployment is not None:
                 handled.append((span, process, off_s))
     ids = {span.span for span, *_ in handled}
-    calls = []
+    calls, makers = [], {}
     for span, process, off_s in handled:
-        routing, caller_off_s = routed.get(span.parent or 0, (None, 0.0))
+        routing, maker, caller_off_s = routed.get(span.parent or 0, (None, process, 0.0))
         caller = routing.parent if routing is not None and routing.parent in ids else None
-        calls.append(
-            Call(
-                request=f"{span.trace:032x}",
-                call=f"{span.span:016x}",
-                caller=None if caller is None else f"{caller:016x}",
-                deployment=process.deployment or "",
-                replica=process.replica,
-                node=process.node,
-                made_s=None if routing is None else routing.start_ns / NANOSECONDS - caller_off_s,
-                began_s=span.start_ns / NANOSECONDS - off_s,
-                ended_s=span.end_ns / NANOSECONDS - off_s,
-            )
+        call = Call(
+            request=f"{span.trace:032x}",
+            call=f"{span.span:016x}",
+            caller=None if caller is None else f"{caller:016x}",
+            deployment=process.deployment or "",
+            replica=process.replica,
+            node=process.node,
+            made_s=None if routing is None else routing.start_ns / NANOSECONDS - caller_off_s,
+            began_s=span.start_ns / NANOSECONDS - off_s,
+            ended_s=span.end_ns / NANOSECONDS - off_s,
         )
-    return sorted(calls, key=lambda call: call.began_s)
+        calls.append(call)
+        if routing is not None and caller is None and maker.deployment is not None:
+            makers[call.call] = maker.replica
+    return sorted(_with_callers(calls, makers), key=lambda call: call.began_s)
+
+
+def _with_callers(calls: Sequence[Call], makers: Mapping[str, str]) -> Iterator[Call]:
+    """Serve loses the caller of a call that is made in an endpoint of FastAPI. The replica that made it is
+    known (``makers``): the caller is a call that it was processing then, and of several the one with the
+    fewest calls of that deployment so far.
+    """
+    made: Counter[tuple[str, str]] = Counter()
+    request = {call.call: call.request for call in calls}
+    for call in sorted(calls, key=lambda call: call.made_s or call.began_s):
+        caller = call.caller
+        if call.call in makers and call.made_s is not None:
+            under_way = [
+                other
+                for other in calls
+                if other.replica == makers[call.call] and other.began_s <= call.made_s <= other.ended_s
+            ]
+            if under_way:
+                caller = min(under_way, key=lambda one: (made[one.call, call.deployment], one.began_s)).call
+                made[caller, call.deployment] += 1
+        if caller is not None:
+            request[call.call] = request[caller]
+        yield replace(call, caller=caller, request=request[call.call])
