@@ -48,7 +48,9 @@ def _is_of_a_transfer(folder: Path) -> None:
     signs = {one.node: one.value for one in trial.load_report.setting_signs}
     assert signs.keys() == trial.config["cluster"]["nodes"].keys()
     (chunk_bytes,) = (value for value in signs.values() if value is not None)
-    assert signs["gpu"] == chunk_bytes == pytest.approx(1e6, rel=1e-3), "8 MB and a little in 8 chunks"
+    assert signs["gpu"] == chunk_bytes
+    # 8 MB and a little in 8 chunks, the last of each object the smallest.
+    assert 10**6 <= chunk_bytes <= 2**20
     assert trial.phases_s["settle"] >= IDLE_S <= trial.phases_s["drain"]
     (way,) = trial.load_report.connections
     assert (way.sender, way.receiver, way.expected, way.established) == ("decode", "gpu", 1, 1)
