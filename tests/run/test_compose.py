@@ -48,12 +48,18 @@ KIND = {"attached_aws": "attached"}
 
 
 @pytest.mark.parametrize("group", OptionFiles().groups())
-def test_every_option_file_composes(group: str) -> None:
+def test_every_option_file_composes(group: str, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    trace.write_text('{"at_s": 0}')
     for option in OptionFiles().groups()[group]:
         extra = {
             "file": ["video.path=clip.mp4"],
             "transfer": ["cluster=emulated"],
             "app": ["app.import_path=main:app"],
+            "constant": ["load.rate=1"],
+            "poisson": ["load.rate=1"],
+            "ramp": ["load.rate=1", "load.rate_end=2"],
+            "trace": [f"load.trace={trace}"],
         }.get(option, [])
         (config,) = compose_configs([f"{group}={option}", *extra], multirun=False)
         chosen = getattr(config, group)
