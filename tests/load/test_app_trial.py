@@ -34,6 +34,7 @@ SHORT = (
 )
 
 
+@pytest.mark.long
 def test_the_example_is_measured_in_its_own_folder_and_its_responses_are_checked(
     workplace: Workplace,
 ) -> None:

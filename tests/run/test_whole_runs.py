@@ -26,6 +26,7 @@ def trials_of(workplace: Workplace) -> list[Trial]:
     return [read_trial(folder) for folder in workplace.trials()]
 
 
+@pytest.mark.long
 def test_a_users_own_file_in_the_published_way_behind_a_proxy_with_mlflow_broken(
     workplace: Workplace,
 ) -> None:

@@ -165,6 +165,7 @@ def on_host(pid: int, code: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.long
 def test_other_rates_and_other_traffic_on_the_links(workplace: Workplace, wait_for: Wait) -> None:
     """After the links were checked, flow caps are lifted, a NIC's rate is halved, and somebody else sends."""
     run = workplace.start(*TRANSFER, "load.requests=5", "load.objects=3")

@@ -26,6 +26,7 @@ HELD_S = 2.5
 OWN = "harness and Ray left the CPUs to the service"
 
 
+@pytest.mark.long
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be bound to fewer")
 def test_bounds_that_come_and_go_and_threads_that_spin(workplace: Workplace, wait_for: Wait) -> None:
     """A decoder has one CPU for a while, the raylet half of one, and the load process spins."""

@@ -118,6 +118,7 @@ def _samples_agree_with_what_had_to_move(trial: Trial, folder: Path) -> None:
     assert machines[-1].cpu_trial_s - machines[0].cpu_trial_s == pytest.approx(spent_s, rel=0.3)
 
 
+@pytest.mark.long
 def test_another_runtime_is_refused_before_the_load(cluster: Stranger, workplace: Workplace) -> None:
     status, output = cluster.trial(workplace, *WHOLE, "runtime.connections=1")
     assert status == 2, output
