@@ -2,8 +2,7 @@
 
 import asyncio
 import hashlib
-import tempfile
-from pathlib import Path
+from io import BytesIO
 from typing import Any, Literal
 
 import av
@@ -44,14 +43,12 @@ class VideoDecoder:
     """Decodes chunks of a video."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self._path = Path(self._folder.name) / "clip.mp4"
-        clip.write(self._path)
+        self._video = clip.encoded()
 
     def __call__(self, start_s: float, end_s: float, fps: float) -> np.ndarray:
         """Frames as (number, height, width, 3), RGB."""
         frames, wanted = [], list(np.arange(start_s, end_s - 1e-9, 1 / fps))
-        with av.open(str(self._path)) as container:
+        with av.open(BytesIO(self._video)) as container:
             stream = container.streams.video[0]
             container.seek(int(start_s / stream.time_base), stream=stream)
             for frame in container.decode(stream):
