@@ -1,11 +1,20 @@
 """Times of an application's calls by deployment: waits, processing, what is a deployment's own, busy time."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vbench.record.calls import Call
-from vbench.record.deployment_times import deployment_times, deployments_in, of_deployments, own_intervals
+from vbench.record.deployment_times import (
+    deployment_times,
+    deployments_in,
+    merged,
+    of_deployments,
+    own_intervals,
+)
 
 
 def call(name: str, deployment: str, began_s: float, ended_s: float, **changes: Any) -> Call:
@@ -32,18 +41,46 @@ CHAIN = [
 
 
 def test_a_deployment_that_waits_for_others_has_the_rest_of_the_time_to_itself() -> None:
-    own = own_intervals(CHAIN)
-    assert own == {"f": [(10.0, 11.0), (18.0, 20.0)], "e": [(12.0, 15.0)], "r": [(15.5, 18.0)]}
+    own, after = own_intervals(CHAIN)
+    assert own == {"f": [(10.0, 11.0)], "e": [(12.0, 15.0)], "r": [(15.5, 18.0)]}
+    assert after == {"f": [(18.0, 20.0)], "e": [], "r": []}
     front, embedder, ranker = deployment_times(CHAIN, {})
     assert (front.deployment, front.wait_mean_s, front.processing_mean_s) == ("Front", 0.5, 10.0)
-    assert (front.own_mean_s, front.busy_s) == (3.0, 3.0)
+    # Until 20.0 the result may be on its way back to Front: that is no work of Front's.
+    assert (front.own_mean_s, front.after_calls_mean_s, front.busy_s) == (1.0, 2.0, 1.0)
     assert (embedder.wait_mean_s, embedder.own_mean_s) == (1.0, 3.0)
     assert (ranker.wait_mean_s, ranker.own_mean_s) == (4.0, 2.5)
 
 
 def test_a_call_that_outlives_its_caller_takes_no_time_from_before_or_after_it() -> None:
     calls = [call("f", "Front", 10.0, 20.0), call("e", "Embedder", 18.0, 30.0, caller="f")]
-    assert own_intervals(calls)["f"] == [(10.0, 18.0)]
+    own, after = own_intervals(calls)
+    assert (own["f"], after["f"]) == ([(10.0, 18.0)], [])
+
+
+def test_what_is_between_two_calls_is_after_the_first() -> None:
+    calls = [
+        call("f", "Front", 10.0, 20.0),
+        call("e", "Embedder", 11.0, 12.0, caller="f"),
+        call("r", "Ranker", 15.0, 18.0, caller="f", made_s=14.0),
+    ]
+    own, after = own_intervals(calls)
+    assert (own["f"], after["f"]) == ([(10.0, 11.0)], [(12.0, 14.0), (18.0, 20.0)])
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.floats(0, 10)), max_size=6))
+def test_the_parts_of_a_call_add_up(made: list[tuple[float, float]]) -> None:
+    calls = [call("f", "Front", 10.0, 20.0)]
+    calls += [call(str(n), "E", at_s, at_s + long_s, caller="f") for n, (at_s, long_s) in enumerate(made)]
+    own, after = own_intervals(calls)
+    parts = sorted([*own["f"], *after["f"]])
+    assert all(10.0 <= start_s < end_s <= 20.0 for start_s, end_s in parts)
+    assert all(before[1] <= part[0] for before, part in pairwise(parts))
+    under_way = merged(
+        (max(10.0, s), min(20.0, s + long_s)) for s, long_s in made if s < 20.0 and s + long_s > 10.0
+    )
+    covered = sum(end_s - start_s for start_s, end_s in [*parts, *under_way])
+    assert covered == pytest.approx(10.0)
 
 
 def test_a_replica_with_several_calls_at_once_is_busy_once() -> None:

@@ -132,6 +132,7 @@ def test_an_application_shows_the_time_of_each_deployment_and_names_busy_replica
         processing_mean_s=0.5,
         processing_s=[0.5] * 6,
         own_mean_s=0.125,
+        after_calls_mean_s=0.3,
         busy_s=27.4,
         at_once=1.0,
     )
@@ -149,7 +150,7 @@ def test_an_application_shows_the_time_of_each_deployment_and_names_busy_replica
     )
     text = printed(show_trial, trial)
     cells = [cell.strip() for line in text.splitlines() if "Embedder " in line for cell in line.split("│")]
-    assert cells == ["", "Embedder", "2", "0.250", "0.500", "0.125", "99%", ""]
+    assert cells == ["", "Embedder", "2", "0.250", "0.500", "0.125", "0.300", "99%", ""]
     assert "Bottleneck: Embedder's 2 replicas, busy 27.4 of 27.7 s (99%)\n" in text
     assert "others busy: cores 9.0 s" in text
     assert "Stage time per request" not in text

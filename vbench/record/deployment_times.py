@@ -13,12 +13,13 @@ Interval = tuple[float, float]
 NOT_IN_A_METRIC = re.compile(r"[^\w\-. :/]")
 """Characters that a metric's name may not have in MLflow."""
 
-WAIT, PROCESSING, OWN, BUSY, AT_ONCE, CALLS = (
+WAIT, PROCESSING, OWN, AFTER, BUSY, AT_ONCE, CALLS = (
     f"deployment_{name}."
     for name in (
         "wait_mean_s",
         "processing_mean_s",
         "own_mean_s",
+        "after_calls_mean_s",
         "busy_percent",
         "calls_at_once",
         "calls_per_request",
@@ -30,6 +31,7 @@ COLUMNS = {
     "wait": WAIT,
     "processing": PROCESSING,
     "own": OWN,
+    "after calls": AFTER,
 }
 """The times of a call as a reader sees them -> metric."""
 
@@ -53,10 +55,12 @@ class DeploymentTimes:
     processing_s: Sequence[float]
     """The same of each call."""
     own_mean_s: float
-    """The time in the replica in which none of the calls that it made was under way."""
+    """The time in the replica until it calls another deployment; all of it if it calls none."""
+    after_calls_mean_s: float
+    """The time in the replica in which a call that it made has ended and none is under way: results are on
+    their way back, or it works with them. Serve does not say which."""
     busy_s: float
-    """Time in which a replica has at least one call that does not wait for another deployment, mean over the
-    replicas."""
+    """Time in which a replica has at least one call in its own time, mean over the replicas."""
     at_once: float
     """How many such calls a busy replica has, mean over its busy time."""
 
@@ -68,20 +72,25 @@ def deployment_times(
 
     ``placement``: deployment -> node -> replicas.
     """
-    own = own_intervals(calls)
+    own, after = own_intervals(calls)
     by_deployment: dict[str, list[Call]] = {}
     for call in sorted(calls, key=lambda call: call.began_s):
         by_deployment.setdefault(call.deployment, []).append(call)
-    return [_times(name, group, own, placement.get(name, {})) for name, group in by_deployment.items()]
+    return [_times(name, group, own, after, placement.get(name, {})) for name, group in by_deployment.items()]
 
 
 def _times(
-    name: str, calls: Sequence[Call], own: Mapping[str, Sequence[Interval]], placed: Mapping[str, int]
+    name: str,
+    calls: Sequence[Call],
+    own: Mapping[str, Sequence[Interval]],
+    after: Mapping[str, Sequence[Interval]],
+    placed: Mapping[str, int],
 ) -> DeploymentTimes:
     by_replica: dict[str, list[Interval]] = {}
     for call in calls:
         by_replica.setdefault(call.replica, []).extend(own[call.call])
     replicas = max(sum(placed.values()), len(by_replica))
+    after_s = sum(_length(after[call.call]) for call in calls)
     own_s = sum(end - start for intervals in by_replica.values() for start, end in intervals)
     busy_s = sum(_length(merged(intervals)) for intervals in by_replica.values())
     processing_s = [call.ended_s - call.began_s for call in calls]
@@ -94,19 +103,28 @@ def _times(
         processing_mean_s=statistics.fmean(processing_s),
         processing_s=processing_s,
         own_mean_s=own_s / len(calls),
+        after_calls_mean_s=after_s / len(calls),
         busy_s=busy_s / replicas,
         at_once=own_s / busy_s if busy_s else 0.0,
     )
 
 
-def own_intervals(calls: Sequence[Call]) -> dict[str, list[Interval]]:
-    """Call -> when it was processed and none of the calls that it made was under way."""
+def own_intervals(calls: Sequence[Call]) -> tuple[dict[str, list[Interval]], dict[str, list[Interval]]]:
+    """Call -> when it was processed and had made no call yet; call -> when it was processed, a call that it
+    made had ended, and none was under way."""
     made: dict[str, list[Interval]] = {}
     for call in calls:
         if call.caller is not None:
             since_s = call.began_s if call.made_s is None else call.made_s
             made.setdefault(call.caller, []).append((since_s, call.ended_s))
-    return {call.call: _without((call.began_s, call.ended_s), made.get(call.call, ())) for call in calls}
+    own, after = {}, {}
+    for call in calls:
+        parts = made.get(call.call, [])
+        first_s = min((start_s for start_s, _ in parts), default=call.ended_s)
+        until_s = min(max(first_s, call.began_s), call.ended_s)
+        own[call.call] = [(call.began_s, until_s)] if until_s > call.began_s else []
+        after[call.call] = _without((until_s, call.ended_s), parts) if until_s < call.ended_s else []
+    return own, after
 
 
 def _without(whole: Interval, parts: Iterable[Interval]) -> list[Interval]:
@@ -118,7 +136,8 @@ def _without(whole: Interval, parts: Iterable[Interval]) -> list[Interval]:
         at_s = max(at_s, end_s)
         if at_s >= whole[1]:
             return left
-    left.append((at_s, whole[1]))
+    if at_s < whole[1]:
+        left.append((at_s, whole[1]))
     return left
 
 
@@ -139,8 +158,8 @@ def _length(intervals: Iterable[Interval]) -> float:
 
 def of_deployments(times: Sequence[DeploymentTimes], requests: int, measured_s: float) -> dict[str, float]:
     """Of each deployment: calls per request; seconds per call until a replica begins, in the replica (mean,
-    and the quantiles that this number of calls supports) and in the replica alone; the share of the measured
-    time in which its replicas are busy, and with how many calls at once."""
+    and the quantiles that this number of calls supports), before it calls others and after that;
+    the share of the measured time in which its replicas are busy, and with how many calls at once."""
     metrics: dict[str, float] = {}
     for one in times:
         values = {
@@ -153,6 +172,7 @@ def of_deployments(times: Sequence[DeploymentTimes], requests: int, measured_s: 
                 if one.calls >= fewest
             },
             OWN: one.own_mean_s,
+            AFTER: one.after_calls_mean_s,
             BUSY: 100 * one.busy_s / measured_s,
             AT_ONCE: one.at_once,
         }
