@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.record.calls import Call
+from vbench.record.quantiles import percentile, requests_needed
 
 Interval = tuple[float, float]
 """Unix seconds, from and to."""
@@ -35,8 +36,8 @@ COLUMNS = {
 }
 """The times of a call as a reader sees them -> metric."""
 
-QUANTILES = {50: 1, 90: 10}
-"""Percentile -> the fewest calls that support it."""
+QUANTILES = (50, 90)
+"""Percentiles of the processing time, as far as the number of calls supports them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +168,9 @@ def of_deployments(times: Sequence[DeploymentTimes], requests: int, measured_s: 
             WAIT: one.wait_mean_s,
             PROCESSING: one.processing_mean_s,
             **{
-                f"deployment_processing_p{percent}_s.": _quantile(one.processing_s, percent)
-                for percent, fewest in QUANTILES.items()
-                if one.calls >= fewest
+                f"deployment_processing_p{percent}_s.": percentile(one.processing_s, percent)
+                for percent in QUANTILES
+                if one.calls >= requests_needed(percent)
             },
             OWN: one.own_mean_s,
             AFTER: one.after_calls_mean_s,
@@ -179,13 +180,6 @@ def of_deployments(times: Sequence[DeploymentTimes], requests: int, measured_s: 
         name = NOT_IN_A_METRIC.sub("_", one.deployment)
         metrics |= {f"{start}{name}": value for start, value in values.items() if value is not None}
     return metrics
-
-
-def _quantile(values: Sequence[float], percent: float) -> float:
-    """As ``vbench.record.metrics.percentile``."""
-    import numpy as np  # 0.1 s, which no command that measures nothing should take
-
-    return float(np.percentile(values, percent))
 
 
 def deployments_in(metrics: Mapping[str, float]) -> list[str]:
