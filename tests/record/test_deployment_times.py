@@ -11,10 +11,10 @@ from vbench.record.calls import Call
 from vbench.record.deployment_times import (
     deployment_times,
     deployments_in,
-    merged,
     of_deployments,
     own_intervals,
 )
+from vbench.record.intervals import merged
 
 
 def call(name: str, deployment: str, began_s: float, ended_s: float, **changes: Any) -> Call:

@@ -18,6 +18,7 @@ from vbench.config.workload import APP, TRANSFERS, workload_of_plain
 from vbench.record.bottleneck import RESOURCES, Bottleneck, Resource, ResourceTime
 from vbench.record.calls import Call
 from vbench.record.deployment_times import deployment_times
+from vbench.record.intervals import covered_s
 from vbench.record.link_caps import LinkCaps
 from vbench.record.measurements import Measurements, read_measurements
 from vbench.record.network import Link, Network
@@ -82,7 +83,7 @@ def _workers(trial: Trial, spans: Sequence[SpanLine]) -> Iterator[ResourceTime]:
     for resource, stage, deployment in stages:
         replicas = sum(trial.load_report.placement.get(deployment, {}).values())
         own = [s for s in spans if s.stage == stage and s.kind == "compute"]
-        busy_s = sum(_covered_s([s for s in own if s.replica == name]) for name in {s.replica for s in own})
+        busy_s = sum(covered_s(s for s in own if s.replica == name) for name in {s.replica for s in own})
         if replicas and busy_s:
             where = f"{replicas} replica{'s' if replicas > 1 else ''}"
             yield ResourceTime(resource=resource, where=where, busy_s=busy_s / replicas)
@@ -94,15 +95,6 @@ def _replicas(trial: Trial, calls: Sequence[Call]) -> Iterator[ResourceTime]:
     for one in deployment_times(calls, trial.load_report.placement):
         where = f"{one.deployment}'s {f'{one.replicas} replicas' if one.replicas > 1 else 'replica'}"
         yield ResourceTime(resource="replicas", where=where, busy_s=one.busy_s)
-
-
-def _covered_s(spans: Sequence[SpanLine]) -> float:
-    """Seconds in which at least one of the spans was under way."""
-    covered_s, end_s = 0.0, float("-inf")
-    for span in sorted(spans, key=lambda span: span.start_s):
-        covered_s += max(0.0, span.end_s - max(end_s, span.start_s))
-        end_s = max(end_s, span.end_s)
-    return covered_s
 
 
 def _links(trial: Trial, measured: Measurements) -> Iterator[ResourceTime]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from vbench.config.arrivals import due_times_s, is_open, planned_requests
+from vbench.config.arrivals import due_times_s, is_open
 from vbench.config.schema import Config
 from vbench.load.closed_loop import HttpRequest, Outcome, closed_loop, reporting
 from vbench.load.open_loop import open_loop
@@ -15,22 +15,22 @@ def send_measured(
 ) -> list[Outcome]:
     """All outcomes in order of their index; ``request_of``: what is sent as the request with this index,
     which goes to each of ``urls`` in turn. A closed loop ends with the first failure."""
-    load, count = config.load, planned_requests(config)
-    answered = reporting(PHASE, count)
+    load = config.load
     if is_open(load):
+        due_s = due_times_s(load, config.block)
         return open_loop(
             urls,
             request_of,
-            due_times_s(load, config.block),
+            due_s,
             in_flight_limit=load.in_flight_limit,
             timeout_s=load.timeout_s,
-            answered=answered,
+            answered=reporting(PHASE, len(due_s)),
         )
     return closed_loop(
         urls,
         request_of,
-        requests_count=count,
-        concurrency=min(load.concurrency, count),
+        requests_count=load.requests,
+        concurrency=min(load.concurrency, load.requests),
         timeout_s=load.timeout_s,
-        answered=answered,
+        answered=reporting(PHASE, load.requests),
     )

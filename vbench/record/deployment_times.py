@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vbench.record.calls import Call
+from vbench.record.intervals import Interval, length_s, merged
 from vbench.record.quantiles import percentile, requests_needed
-
-Interval = tuple[float, float]
-"""Unix seconds, from and to."""
 
 NOT_IN_A_METRIC = re.compile(r"[^\w\-. :/]")
 """Characters that a metric's name may not have in MLflow."""
@@ -91,9 +89,9 @@ def _times(
     for call in calls:
         by_replica.setdefault(call.replica, []).extend(own[call.call])
     replicas = max(sum(placed.values()), len(by_replica))
-    after_s = sum(_length(after[call.call]) for call in calls)
-    own_s = sum(end - start for intervals in by_replica.values() for start, end in intervals)
-    busy_s = sum(_length(merged(intervals)) for intervals in by_replica.values())
+    after_s = sum(length_s(after[call.call]) for call in calls)
+    own_s = sum(map(length_s, by_replica.values()))
+    busy_s = sum(length_s(merged(intervals)) for intervals in by_replica.values())
     processing_s = [call.ended_s - call.began_s for call in calls]
     waits_s = [max(0.0, call.began_s - call.made_s) for call in calls if call.made_s is not None]
     return DeploymentTimes(
@@ -140,21 +138,6 @@ def _without(whole: Interval, parts: Iterable[Interval]) -> list[Interval]:
     if at_s < whole[1]:
         left.append((at_s, whole[1]))
     return left
-
-
-def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """The intervals in order, with those that overlap as one."""
-    out: list[Interval] = []
-    for start_s, end_s in sorted(intervals):
-        if out and start_s <= out[-1][1]:
-            out[-1] = (out[-1][0], max(out[-1][1], end_s))
-        else:
-            out.append((start_s, end_s))
-    return out
-
-
-def _length(intervals: Iterable[Interval]) -> float:
-    return sum(end_s - start_s for start_s, end_s in intervals)
 
 
 def of_deployments(times: Sequence[DeploymentTimes], requests: int, measured_s: float) -> dict[str, float]:

@@ -43,9 +43,14 @@ def open_load_of(config: Mapping[str, Any]) -> OpenLoad | None:
     return OpenLoad(objective=objective(load.get("objective"))) if load["name"] in OPEN_LOADS else None
 
 
+def has_failed(request: Request) -> bool:
+    """Whether a request has no correct response."""
+    return request.error is not None or request.mismatch is not None
+
+
 def is_good(request: Request, limits: Objective | None) -> bool:
     """Whether a request was answered correctly, and within the limit of the latency if there is one."""
-    if request.error is not None or request.mismatch is not None:
+    if has_failed(request):
         return False
     return limits is None or limits.latency is None or request.latency_s < limits.latency.limit_s
 
@@ -60,7 +65,7 @@ def open_load(requests: Sequence[Request], limits: Objective | None) -> dict[str
     ``keeps_up``: 1 if that is no more than chance brings; else 0.
     """
     due_s = arrivals_s(requests)
-    failed = sum(one.error is not None or one.mismatch is not None for one in requests)
+    failed = sum(map(has_failed, requests))
     good = sum(is_good(one, limits) for one in requests)
     slope = backlog_slope_per_s(requests)
     return {
@@ -137,15 +142,13 @@ def latency_quantile_s(requests: Sequence[Request], percent: float) -> float:
     The nearest rank: the smallest latency that at least so many percent do not exceed. Infinite if they
     failed.
     """
-    latencies = sorted(
-        math.inf if one.error is not None or one.mismatch is not None else one.latency_s for one in requests
-    )
+    latencies = sorted(math.inf if has_failed(one) else one.latency_s for one in requests)
     return latencies[max(0, math.ceil(percent / 100 * len(latencies)) - 1)]
 
 
 def holds(requests: Sequence[Request], limits: Objective) -> bool:
     """Whether the requests of a load hold an objective, and the service kept up with them."""
-    failed = sum(one.error is not None or one.mismatch is not None for one in requests)
+    failed = sum(map(has_failed, requests))
     most = limits.most_errors_percent
     if most is not None and not 100 * failed < most * len(requests):
         return False

@@ -12,6 +12,7 @@ from vbench.models.inputs import input_spec
 from vbench.pipeline.resources import resources_text
 from vbench.pipeline.settings import REQUESTS_AT_ONCE, DeploymentSettings
 from vbench.record import clock_skew
+from vbench.record.intervals import most_at_once
 from vbench.record.load_report import Graph, LoadReport
 from vbench.record.requests import Request
 from vbench.record.trial import Rule
@@ -19,7 +20,6 @@ from vbench.validity import forward_passes
 from vbench.validity.catalog.load import IN_FLIGHT
 from vbench.validity.catalog.service import BATCHES, REPLICAS, SETTINGS
 from vbench.validity.first_problem import first_problem
-from vbench.validity.intervals import most_at_once
 
 
 def judge(

@@ -13,6 +13,7 @@ from vbench.config.arrivals import due_times_s, is_open
 from vbench.config.schema import Config
 from vbench.config.workload import APP, TRANSFERS, VIDEO, workload_of
 from vbench.errors import ConfigError
+from vbench.record.intervals import covered_s, merged, most_at_once
 from vbench.record.link_caps import LinkCaps
 from vbench.record.load_report import LoadReport
 from vbench.record.measurements import Measurements
@@ -26,7 +27,6 @@ from vbench.validity.catalog.load import AS_PLANNED, CLOSED_LOOP
 from vbench.validity.catalog.record import NOT_OVERBUSY, SPANS_FIT
 from vbench.validity.definition import RuleDefinition
 from vbench.validity.first_problem import first_problem
-from vbench.validity.intervals import covered_s, merged, most_at_once
 from vbench.validity.served import tolerance_s
 from vbench.validity.span_sets import incomplete
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from vbench.config.schema import Config
+from vbench.record.intervals import most_at_once
 from vbench.record.requests import Request, SpanLine
-from vbench.validity.intervals import most_at_once
 
 
 def deviations(config: Config, request: Request, lines: Sequence[SpanLine], off_s: float) -> Iterator[str]:

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from vbench.record.intervals import covered_s
 from vbench.record.load_report import Graph
 from vbench.record.requests import Request, SpanLine
 from vbench.record.trial import Rule
 from vbench.validity.catalog.load import IN_TURN
 from vbench.validity.catalog.service import ALL_WORKED, COMPUTED_AGAIN
-from vbench.validity.intervals import covered_s
 from vbench.validity.span_sets import DEPLOYMENTS, PTS_BYTES
 
 STAGES = ("decode", "infer")

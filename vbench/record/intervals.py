@@ -5,11 +5,17 @@ from collections.abc import Iterable, Sequence
 from vbench.record.requests import SpanLine
 
 Interval = tuple[float, float]
+"""Seconds, from and to."""
+
+
+def length_s(intervals: Iterable[Interval]) -> float:
+    """Seconds of all the intervals; what several cover counts for each."""
+    return sum(end - start for start, end in intervals)
 
 
 def covered_s(spans: Iterable[SpanLine]) -> float:
     """Seconds in which at least one of the spans was under way."""
-    return sum(end - start for start, end in merged((span.start_s, span.end_s) for span in spans))
+    return length_s(merged((span.start_s, span.end_s) for span in spans))
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
