@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vbench.config.json_lines import JsonLine, read_json_lines
 from vbench.config.schema import AppConfig
 from vbench.errors import ConfigError, nearest
 
@@ -37,17 +38,8 @@ def read_app_requests(app: AppConfig) -> list[AppRequest]:
     """The distinct requests, one at least; ConfigError that names the file's line and the remedy."""
     if app.requests is None:
         return [_configured(app)]
-    path = Path(app.requests)
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise ConfigError(f"app.requests={app.requests} cannot be read: {error.strerror}.") from error
-    requests = [_line(number, line, path) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not requests:
-        raise ConfigError(
-            f'app.requests={app.requests} has no request: write one per line, such as {{"path": "/"}}.'
-        )
-    return requests
+    lines = read_json_lines("app.requests", app.requests, '{"path": "/"}')
+    return [_line(line, Path(app.requests).parent) for line in lines]
 
 
 def in_order(requests: Sequence[AppRequest], count: int, seed: int) -> list[AppRequest]:
@@ -79,15 +71,10 @@ def _configured(app: AppConfig) -> AppRequest:
     )
 
 
-def _line(number: int, line: bytes, path: Path) -> AppRequest:
-    start = f"line {number} of app.requests={path}"
-    try:
-        data = json.loads(line)
-    except ValueError as error:
-        raise ConfigError(f"{start} is no JSON ({error}): write one object per line.") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f'{start} is no object: write one, such as {{"path": "/"}}.')
-    return request_of_keys(start, number, data, path.parent)
+def _line(line: JsonLine, folder: Path) -> AppRequest:
+    if not isinstance(line.value, dict):
+        raise ConfigError(f'{line.start} is no object: write one, such as {{"path": "/"}}.')
+    return request_of_keys(line.start, line.number, line.value, folder)
 
 
 def request_of_keys(start: str, number: int, data: Mapping[str, Any], folder: Path) -> AppRequest:

@@ -13,6 +13,7 @@ from itertools import count, pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
+from vbench.config.json_lines import JsonLine, read_json_lines
 from vbench.config.schema import Config, LoadConfig
 from vbench.errors import ConfigError
 
@@ -94,32 +95,19 @@ class TraceLine:
 def read_trace(load: LoadConfig) -> list[TraceLine]:
     """The lines of ``load.trace``; ConfigError that names the line and the remedy."""
     assert load.trace is not None, "validated"
-    path = Path(load.trace)
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise ConfigError(f"load.trace={load.trace} cannot be read: {error.strerror}.") from error
-    trace = [_line(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not trace:
-        raise ConfigError(
-            f'load.trace={load.trace} has no request: write one per line, such as {{"{AT}": 0.5}}.'
-        )
-    _check_order(path, trace)
+    trace = [_line(line) for line in read_json_lines("load.trace", load.trace, f'{{"{AT}": 0.5}}')]
+    _check_order(Path(load.trace), trace)
     return trace
 
 
-def _line(path: Path, number: int, line: bytes) -> TraceLine:
-    start = f"line {number} of load.trace={path}"
-    try:
-        data = json.loads(line)
-    except ValueError as error:
-        raise ConfigError(f"{start} is no JSON ({error}): write one object per line.") from error
+def _line(line: JsonLine) -> TraceLine:
+    start, data = line.start, line.value
     if not isinstance(data, dict) or AT not in data:
         raise ConfigError(f'{start} has no {AT}: write an object, such as {{"{AT}": 0.5}}.')
     at_s = data.pop(AT)
     if isinstance(at_s, bool) or not isinstance(at_s, int | float) or not 0 <= at_s < math.inf:
         raise ConfigError(f"{start}: {AT} {json.dumps(at_s)} must be seconds, 0 or more.")
-    return TraceLine(number=number, at_s=float(at_s), request=data)
+    return TraceLine(number=line.number, at_s=float(at_s), request=data)
 
 
 def _check_order(path: Path, trace: Sequence[TraceLine]) -> None:
