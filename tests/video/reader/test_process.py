@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -64,6 +65,11 @@ def split(
         stop=stop or threading.Event(),
     ) as video:
         return [chunk.payload.tobytes() for chunk in video]
+
+
+def running_children(pid: int) -> list[psutil.Process]:
+    """Its children, but for those that have ended and wait to be reaped; a video does not wait for that."""
+    return [child for child in psutil.Process(pid).children() if _runs(child)]
 
 
 @pytest.mark.parametrize("name", ["constant", "open_gop_ts", "variable_mkv", "vp9"])
@@ -258,7 +264,7 @@ def test_a_reader_ends_when_nobody_wants_the_video_any_more(readers: ReaderServe
     assert time.monotonic() - began < 3
     server = readers._process
     assert server is not None
-    assert psutil.Process(server.pid).children() == []
+    until(lambda: psutil.Process(server.pid).children() == [], "the server has reaped the reader")
 
 
 def test_a_reader_that_crashes_fails_its_video_alone(readers: ReaderServer, clip: ClipStore) -> None:
@@ -267,7 +273,7 @@ def test_a_reader_that_crashes_fails_its_video_alone(readers: ReaderServer, clip
     with readers.split(
         clip("constant"), options(), max_frames=max_frames, chunk_bytes=CHUNK_BYTES, stop=threading.Event()
     ) as video:
-        (reader,) = psutil.Process(server.pid).children()
+        (reader,) = running_children(server.pid)
         reader.send_signal(signal.SIGSEGV)
         with pytest.raises(VideoError, match="the process that read it was ended by signal 11"):
             list(video)
@@ -290,7 +296,7 @@ def test_readers_get_nothing_secret(
     ):
         server = readers._process
         assert server is not None
-        for process in (psutil.Process(server.pid), *psutil.Process(server.pid).children()):
+        for process in (psutil.Process(server.pid), *running_children(server.pid)):
             assert "TOPSECRET" not in process.environ().values()
     for name in ("AWS_SESSION_TOKEN", "RAY_AUTH_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "FFREPORT"):
         monkeypatch.setenv(name, "TOPSECRET")
@@ -334,7 +340,9 @@ def test_readers_do_not_outlive_their_service(clip: ClipStore, slow: Path) -> No
 
 
 def _runs(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 class Evil:
