@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vbench.analysis import BREAKDOWN, LATENCY, NICS, PAGE, TRANSFER_RATE, comparison_file
+from vbench.analysis import BREAKDOWN, EFFECTS, LATENCY, NICS, PAGE, TRANSFER_RATE, comparison_file
 from vbench.analysis.report.markdown import page
 from vbench.analysis.results import Comparison
 from vbench.analysis.statistics import improvement, mean
@@ -36,15 +36,15 @@ def test_a_comparison_is_read_back_as_it_was_written(folder: Path, comparison: C
 
 
 def test_the_page_is_what_the_data_give(folder: Path, comparison: Comparison) -> None:
-    plots = [
-        (file, caption) for file, caption in (LATENCY, BREAKDOWN, TRANSFER_RATE) if (folder / file).exists()
-    ]
+    every = (EFFECTS, LATENCY, BREAKDOWN, TRANSFER_RATE)
+    plots = [(file, caption) for file, caption in every if (folder / file).exists()]
     nics = [
         (file, f"NICs over time: {scenario.name}")
         for number, scenario in enumerate(comparison.scenarios)
         if (folder / (file := f"{NICS}{number}.png")).exists()
     ]
-    assert plots
+    assert (LATENCY in plots, EFFECTS in plots) == (True, comparison.screening is not None)
+    assert (BREAKDOWN in plots) == any(scenario.has_stages for scenario in comparison.scenarios)
     assert (folder / PAGE).read_text() == page(comparison, plots, nics)
 
 

@@ -110,8 +110,9 @@ def _plots(comparison: Comparison, folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, caption
     name, caption = LATENCY
     yield plots.latency(comparison, folder / name), caption
-    name, caption = BREAKDOWN
-    yield plots.stages(comparison, folder / name), caption
+    if any(scenario.has_stages for scenario in comparison.scenarios):
+        name, caption = BREAKDOWN
+        yield plots.stages(comparison, folder / name), caption
     if comparison.screening is not None:
         return
     name, caption = TRANSFER_RATE

@@ -8,6 +8,7 @@ from typing import Any
 from vbench.analysis.arms import Settings
 from vbench.analysis.decisions import Decision
 from vbench.analysis.drift import Drift
+from vbench.analysis.latency_breakdown import OTHER
 from vbench.analysis.screening_results import Screening
 from vbench.analysis.statistics import Improvement, LeaveOneOut, Mean, Verdict
 from vbench.analysis.transfer_rate import TransferRate
@@ -73,6 +74,18 @@ class Scenario:
     name: str
     arms: Sequence[Arm]
     """By number of connections if the runtime is compared, otherwise baselines before candidates."""
+
+    @property
+    def has_stages(self) -> bool:
+        """Whether its requests went through stages of vbench; those of an application went through its own
+        deployments."""
+        return any(
+            seconds > 0
+            for arm in self.arms
+            for trial in arm.trials
+            for part, seconds in trial.parts_s.items()
+            if part != OTHER
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,12 +22,15 @@ def details(comparison: Comparison) -> Iterator[str]:
         yield from ("", "## Transfer rate by connections", "", explanations.TRANSFER_RATE)
         for scenario in transfers:
             yield from ("", *_transfer_rates(scenario))
-    yield from ("", "## Where the time went", "", explanations.BREAKDOWN)
-    for scenario in comparison.scenarios:
-        yield from ("", *_breakdown(scenario))
-    yield from ("", explanations.STAGE_SUMS)
-    for scenario in comparison.scenarios:
-        yield from ("", *_stage_sums(scenario))
+    yield from ("", "## Where the time went")
+    staged = [scenario for scenario in comparison.scenarios if scenario.has_stages]
+    if staged:
+        yield from ("", explanations.BREAKDOWN)
+        for scenario in staged:
+            yield from ("", *_breakdown(scenario))
+        yield from ("", explanations.STAGE_SUMS)
+        for scenario in staged:
+            yield from ("", *_stage_sums(scenario))
     if any(_deployments(scenario) for scenario in comparison.scenarios):
         yield from ("", explanations.DEPLOYMENTS)
         for scenario in comparison.scenarios:
