@@ -1,9 +1,11 @@
 """What Serve's processes trace is put together to calls, with their callers and in one time."""
 
+from dataclasses import replace
+
 from vbench.ray_internals import serve_calls
 from vbench.ray_internals.serve import ReplicaActor
 from vbench.ray_internals.serve_calls import CallSpan
-from vbench.telemetry.serve_calls import ProcessSpans, calls_of, deployment_title
+from vbench.telemetry.serve_calls import ProcessSpans, calls_of, cold_deployments, deployment_title
 
 PROXY, FRONT, MODEL = "proxy", "Front#a", "Model#b"
 S = 10**9
@@ -43,6 +45,16 @@ def test_calls_have_their_callers_and_the_harness_time() -> None:
 def test_a_call_whose_caller_was_not_traced_has_none() -> None:
     (model,) = calls_of(processes()[:1], {})
     assert (model.caller, model.made_s) == (None, None)
+
+
+def test_a_replica_without_a_call_in_the_warm_up_makes_its_deployment_cold() -> None:
+    front, model = calls_of(processes(), {})
+    other = replace(model, replica="Model#c")
+    assert cold_deployments([front, model], [front, model, model]) == []
+    assert cold_deployments([front, model], [front, model, other]) == ["Model"]
+    assert cold_deployments([], [model, front]) == ["Front", "Model"]
+    assert cold_deployments(None, [front]) is None
+    assert cold_deployments([front], None) is None
 
 
 def test_calls_from_an_endpoint_of_fastapi_have_the_callers_that_were_under_way() -> None:

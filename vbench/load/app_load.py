@@ -31,7 +31,7 @@ from vbench.load.spec import LoadSpec
 from vbench.record.load_report import AppReport
 from vbench.record.requests import Request
 from vbench.telemetry.listeners import PortWatch
-from vbench.telemetry.serve_calls import take_calls
+from vbench.telemetry.serve_calls import cold_deployments, take_calls
 
 TEXT_CHARACTERS = 200
 """Of a response that is an error, in a message."""
@@ -72,7 +72,7 @@ def drive(job: LoadSpec) -> None:
                         raise TrialError(f"the warm-up failed: {request.error or request.mismatch}")
             sent = of_trace(config) or in_order(distinct, planned_requests(config), load.seed)
             requests = [_http(one) for one in sent]
-            take_calls(observation.names, observation.clocks_off_s)  # those of the warm-up are not measured
+            warm_up = take_calls(observation.names, observation.clocks_off_s)
             with observation.measuring():
                 outcomes = send_measured(config, entrance.urls, lambda index: requests[index])
         calls = take_calls(observation.names, observation.clocks_off_s)
@@ -84,7 +84,7 @@ def drive(job: LoadSpec) -> None:
         spans=[],
         moved_bytes=None,
         placement=placed,
-        cold=None,
+        cold=cold_deployments(warm_up, calls) if load.warmup else None,
         calls=calls,
         app=AppReport(
             import_path=app.import_path or Path(app.config or "").name,

@@ -68,6 +68,15 @@ def take_calls(nodes: Mapping[str, str], clocks_off_s: Mapping[str, float]) -> l
     return calls_of(processes, clocks_off_s)
 
 
+def cold_deployments(warm_up: Sequence[Call] | None, measured: Sequence[Call] | None) -> list[str] | None:
+    """Deployments of which a replica had measured calls and none in the warm-up; None if calls are not
+    known."""
+    if warm_up is None or measured is None:
+        return None
+    warm = {(call.deployment, call.replica) for call in warm_up}
+    return sorted({call.deployment for call in measured if (call.deployment, call.replica) not in warm})
+
+
 def deployment_title(replica: ReplicaActor, *, several: bool) -> str:
     """A deployment's name; with its application's if there are several."""
     return f"{replica.application}/{replica.deployment}" if several else replica.deployment

@@ -54,7 +54,7 @@ ALL_WORKED = RuleDefinition(
 )
 ALL_WARM = RuleDefinition(
     name="every replica was warm",
-    meaning="Each replica had work in the warm-up.",
+    meaning="Each replica had work in the warm-up; for an application, each that handled measured requests.",
     remedy="raise load.warmup, or set load.warmup=0 to include cold replicas",
 )
 COMPUTED_AGAIN = RuleDefinition(
