@@ -1,6 +1,8 @@
 """The errors that end a run, each with its exit status, and how a message names a cause or a close name."""
 
 import difflib
+import os
+import re
 from collections.abc import Iterable
 
 SEE_RAY_LOG = "see ray.log in the record's folder"
@@ -19,6 +21,21 @@ def last_reason(text: str, otherwise: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if "Error" in line.split(":")[0]]
     return (errors or lines or [otherwise])[-1]
+
+
+def last_location(text: str) -> str:
+    """Where the traceback of a program raised its error last: `` (graph.py, line 12)``; empty if only
+    installed packages and vbench are in it."""
+    found = _LOCATION.findall(text)
+    own = [(path, line) for path, line in found if path.startswith("/") and not _OF_OTHERS.search(path)]
+    return f" ({own[-1][0].rpartition('/')[2]}, line {own[-1][1]})" if own else ""
+
+
+_LOCATION = re.compile(r'File "([^"\n]+)", line (\d+)')
+_OF_OTHERS = re.compile(
+    rf"/(?:site|dist)-packages/|/lib(?:64)?/python3[^/]*/|^{re.escape(os.path.dirname(__file__))}/"
+)
+"""Paths of installed packages, the standard library and vbench."""
 
 
 def nearest(wrong: str, right: Iterable[str], cutoff: float = 0.5) -> str:

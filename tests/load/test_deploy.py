@@ -29,6 +29,11 @@ def part(message: str) -> DeploymentStatusOverview:
             "",
             "Model: OSError: no weights",
         ),
+        (
+            {"Model": 'Traceback\n  File "/srv/graph.py", line 7, in __init__\nOSError: no weights'},
+            "",
+            "Model: OSError: no weights (graph.py, line 7)",
+        ),
         ({"Front": ""}, "the app is deploying", "the app is deploying"),
         ({"Front": ""}, "", NO_REASON),
     ],

@@ -13,7 +13,7 @@ from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, Serve
 from vbench.clusters.base import ClusterEndpoint
 from vbench.config.schema import Config
 from vbench.config.sizing import deployments
-from vbench.errors import SEE_LOGS, InputError, TrialError, last_reason
+from vbench.errors import SEE_LOGS, InputError, TrialError, last_location, last_reason
 from vbench.linux.ports import held_port, port_taken
 from vbench.load.entrance import HOST, Entrance, entrance, listening_host
 from vbench.load.events import progress
@@ -158,11 +158,12 @@ def _wait(name: str, what: str, deadline: float, config: Config) -> None:
 
 
 def failure_reason(application: ApplicationStatusOverview) -> str:
-    """The first deployment that Serve gives a reason for, with what its constructor raised."""
+    """The first deployment that Serve gives a reason for, with what its constructor raised, and in
+    which line of the user's."""
     for name, part in application.deployments.items():
         if part.message:
-            return f"{name}: {last_reason(part.message, NO_REASON)}"
-    return last_reason(application.message, NO_REASON)
+            return f"{name}: {last_reason(part.message, NO_REASON)}{last_location(part.message)}"
+    return f"{last_reason(application.message, NO_REASON)}{last_location(application.message)}"
 
 
 def replicas(node_names: Mapping[str, str], application: str) -> list[PlacedReplica]:
