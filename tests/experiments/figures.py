@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from vbench.analysis.report import formatting
+from vbench.analysis.report import formatting, screening_text
 from vbench.analysis.statistics import improvement
 from vbench.record.quantiles import percentile
 
@@ -75,6 +75,8 @@ class Page:
             "roughly": roughly,
             "increase": increase,
             "verdict": lambda row: row["improvement"]["verdict"],
+            "change": lambda effect: screening_text.change(SimpleNamespace(**effect)),  # type: ignore[arg-type]
+            "holm_p": lambda effect: screening_text.p_text(SimpleNamespace(**effect)),  # type: ignore[arg-type]
         }
         source = self.path.with_name(FIGURES) if self.path.parent != ROOT else ROOT / "experiments" / FIGURES
         lines = []
