@@ -1,9 +1,9 @@
 """The errors that end a run, each with its exit status, and how a message names a cause or a close name."""
 
 import difflib
-import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 SEE_RAY_LOG = "see ray.log in the record's folder"
 SEE_LOGS = "see load.log and ray.log in the record's folder"
@@ -33,7 +33,7 @@ def last_location(text: str) -> str:
 
 _LOCATION = re.compile(r'File "([^"\n]+)", line (\d+)')
 _OF_OTHERS = re.compile(
-    rf"/(?:site|dist)-packages/|/lib(?:64)?/python3[^/]*/|^{re.escape(os.path.dirname(__file__))}/"
+    rf"/(?:site|dist)-packages/|/lib(?:64)?/python3[^/]*/|^{re.escape(str(Path(__file__).parent))}/"
 )
 """Paths of installed packages, the standard library and vbench."""
 
