@@ -48,14 +48,15 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def verdicts(logs: np.ndarray, percent: float = PERCENT) -> tuple[np.ndarray, np.ndarray]:
-    """(studies, rows) whether a row is called different, and whether it is called equivalent."""
+def verdicts(logs: np.ndarray, percent: float = PERCENT, share: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """(studies, rows) whether a row is called different, and whether it is called equivalent; ``share``: of
+    the error of 5% that this look may spend."""
     blocks = logs.shape[-1]
     centre, error = logs.mean(axis=-1), logs.std(axis=-1, ddof=1) / math.sqrt(blocks)
     bounds = equivalence_bounds(percent)
     distance = np.minimum(centre - bounds.low, bounds.high - centre)
-    differs = holm(2 * t.sf(np.abs(centre) / error, blocks - 1)) <= SIGNIFICANCE
-    within = holm(t.sf(distance / error, blocks - 1)) <= SIGNIFICANCE
+    differs = holm(2 * t.sf(np.abs(centre) / error, blocks - 1) / share) <= SIGNIFICANCE
+    within = holm(t.sf(distance / error, blocks - 1) / share) <= SIGNIFICANCE
     return differs, within & ~differs
 
 

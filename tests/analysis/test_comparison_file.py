@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,11 +56,37 @@ def test_a_page_is_rendered_from_the_data_alone(folder: Path, capsys: pytest.Cap
     assert data == json.loads(json.dumps(comparison_file.plain(comparison_file.read(folder))))
 
 
+def test_decisions_of_version_7_are_kept_and_intervals_were_of_95_percent(folder: Path) -> None:
+    now = comparison_file.read(folder)
+    plain = json.loads(json.dumps(comparison_file.plain(now)))
+    row = plain["tables"][0]["rows"][0]
+    row["log_ratios"] = [0.1, 0.2]
+    then = json.loads(json.dumps({**plain, "version": 7}))
+    del then["look"], then["is_paired"]
+    for improvement in _improvements(then):
+        del improvement["confidence_percent"]
+    assert comparison_file.as_current(then) == plain
+
+
+def _improvements(data: object) -> Iterator[dict[str, Any]]:
+    if isinstance(data, list):
+        for item in data:
+            yield from _improvements(item)
+    if isinstance(data, dict):
+        if "slowdown_bound_percent" in data:
+            yield data
+        for value in data.values():
+            yield from _improvements(value)
+
+
 def test_what_is_no_comparison_is_refused_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = json.loads(VERSION_3.read_text())
     path = folder / comparison_file.DATA
     for text, said in (
-        (json.dumps({**data, "version": 99}), "has version 99; this vbench reads versions 3, 4, 5, 6 and 7"),
+        (
+            json.dumps({**data, "version": 99}),
+            "has version 99; this vbench reads versions 3, 4, 5, 6, 7 and 8",
+        ),
         (json.dumps({**data, "tables": 7}), "is damaged: tables: 7 is not a list"),
         ('{"half', "is damaged"),
         ("[]", "has version None"),

@@ -11,8 +11,8 @@ from vbench.config.schema import Config, from_plain
 from vbench.errors import ConfigError
 from vbench.record.fingerprint import fingerprint
 from vbench.record.question import question
+from vbench.run.arm_names import arm_settings
 from vbench.run.compose import compose_one
-from vbench.run.sweep import arm_settings
 
 MINE = """\
 # six small hosts

@@ -24,6 +24,7 @@ SAME = {
     "tracking.name",
     "tracking.experiment",
     "analysis.equivalence_percent",
+    "analysis.max_blocks",
     "runtime.name",
     "pipeline.name",
     "pipeline.queue_length",

@@ -137,7 +137,7 @@ def test_every_option_file_composes(group: str, tmp_path: Path) -> None:
         ("runtime.connectionz=2", "did you mean 'connections'?"),
         ("label=a,b", "add --multirun"),
         ("blocks=2", "blocks=2 is for a sweep: add --multirun"),
-        ("blocks=0", "blocks=0 must be between 1 and 1000"),
+        ("blocks=0", "blocks=0 must be between 1 and 1,000"),
         ("block=-1", "block=-1"),
         ("load=opened", "did you mean 'closed'?"),
         ("load.objects=0", "load.objects=0"),

@@ -37,6 +37,15 @@ def test_the_end_comes_from_earlier_trials_of_the_same_configurations(outputs: P
     assert "until 2026-01-03 16:00" in tomorrow
 
 
+def test_a_sweep_that_stops_when_it_is_decided_has_two_ends(outputs: Path) -> None:
+    end, power = expected_end.lines(outputs / "sweeps" / "new", configs(outputs) * 3, 12, NOW, further=18)
+    assert end == (
+        "Expected to take about 3.0 h, until 13:00 to the next look, and about 12.0 h if no look decides:"
+        " from 6 earlier trials of these configurations"
+    )
+    assert power.endswith("this sweep has at most 12")
+
+
 def test_a_configuration_that_was_not_measured_takes_as_long_as_the_others(outputs: Path) -> None:
     known = configs(outputs)[0]
     other = replace(known, load=replace(known.load, requests=known.load.requests + 1))

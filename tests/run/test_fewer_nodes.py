@@ -3,8 +3,8 @@
 import pytest
 
 from vbench.errors import ConfigError
+from vbench.run.arm_names import arm_settings
 from vbench.run.compose import compose_configs, compose_trials
-from vbench.run.sweep import arm_settings
 
 EMULATED = ("cluster=emulated",)
 WITHOUT_CHUNK1, WITHOUT_CHUNK2 = "~cluster.nodes.chunk1", "~cluster.nodes.chunk2"

@@ -51,6 +51,12 @@ from vbench.run.sweep import Sweep, describe, plan
         ([f"tracking.experiment={'x' * 501}"], "tracking.experiment has 501 characters"),
         (["model.batch_size=1000000"], "model.batch_size=1000000 must be at most 1,024"),
         (["model.weights="], "model.weights= names no weights"),
+        (["blocks=auto"], "blocks=auto needs a bound: add analysis.max_blocks=12."),
+        (["blocks=many"], "blocks=many must be a whole number from 1 to 1,000, or auto."),
+        (["blocks=2.5"], "blocks=2.5 must be a whole number, or auto."),
+        (["blocks=true"], "blocks=true must be a whole number, or auto."),
+        (["blocks=0"], "blocks=0 must be between 1 and 1,000, or auto."),
+        (["blocks=auto", "analysis.max_blocks=2"], "analysis.max_blocks=2 must be between 3 and 1,000"),
         (["model.device=gpu"], "model.device=gpu: there is no such device: use cpu, cuda or cuda:N"),
     ],
 )

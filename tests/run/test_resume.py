@@ -1,46 +1,32 @@
 """How a sweep goes on: what stays, what is run again, what is told to MLflow, and when it cannot."""
 
-from dataclasses import asdict, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import xxhash
 
 from tests.support import mlflow_runs
-from tests.support.records import clip, request, trial
+from tests.support.measured_sweeps import all_measured, as_measured, asked, leave
+from tests.support.records import trial
 from vbench.errors import ConfigError
-from vbench.record.files import REQUESTS, TRIAL, write_json, write_lines
-from vbench.record.fingerprint import fingerprint
+from vbench.record.files import TRIAL
 from vbench.record.trial import Trial
-from vbench.run.compose import Composition, compose_trials
+from vbench.run.compose import Composition
 from vbench.run.resume import archive_attempt, check_same, finished
 from vbench.run.session import run
-from vbench.run.sweep import Planned, Sweep, create
+from vbench.run.sweep import Sweep, create
 from vbench.run.trial import CRASH
 from vbench.telemetry.environment import describe
 from vbench.tracking.mlflow import Tracker
-from vbench.video.ffmpeg.executable import ffmpeg_path, ffmpeg_version
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
-
-
-@cache
-def asked(*overrides: str) -> Composition:
-    return compose_trials(overrides, multirun=True)
 
 
 def refused(folder: Path, sweep: Sweep, now: Composition, trials: dict[str, Trial]) -> str:
     with pytest.raises(ConfigError) as caught:
         check_same(folder, sweep, now, trials)
     return str(caught.value)
-
-
-def leave(folder: Path, record: Trial) -> None:
-    folder.mkdir()
-    write_json(folder / TRIAL, record)
-    write_lines(folder / REQUESTS, [request(index) for index in range(3)])
 
 
 def test_what_was_measured_stays_and_all_else_is_run_again(tmp_path: Path) -> None:
@@ -65,24 +51,6 @@ def test_what_is_run_again_is_kept_under_another_name(tmp_path: Path) -> None:
     archive_attempt(tmp_path, sweep.trials[2])
     kept = [path.read_text() for path in sorted(tmp_path.glob("earlier/2-*/load.log"))]
     assert kept == ["first", "second"]
-
-
-def as_measured(planned: Planned, now: Composition, **changes: Any) -> Trial:
-    """A planned trial, as this machine and code would have left it."""
-    one = next(arm.config for arm in now.arms if arm.overrides == planned.overrides[:-1])
-    plain = asdict(one) | {"block": planned.block}
-    record = trial(
-        trial_id=planned.folder,
-        arm=planned.arm,
-        swept=dict(item.split("=") for item in planned.arm.split()),
-        block=planned.block,
-        config=plain,
-        config_fingerprint=fingerprint(plain),
-        environment=describe(),
-        metrics={"requests": 3.0, "latency_mean_s": 2.0, "latency_p90_s": 2.0, "makespan_s": 4.0},
-        clip=replace(clip(), ffmpeg=ffmpeg_version(ffmpeg_path())),
-    )
-    return replace(record, **changes)
 
 
 def first(sweep: Sweep, now: Composition, **environment: object) -> dict[str, Trial]:
@@ -152,14 +120,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to run in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def all_measured(folder: Path, *arguments: str) -> Sweep:
-    """A sweep all of whose trials have come to their end, and that was stopped before it said so."""
-    sweep = create(folder, asked(*arguments), ["--multirun", *arguments])
-    for planned in sweep.trials:
-        leave(folder / planned.folder, as_measured(planned, asked(*arguments)))
-    return sweep
 
 
 def test_trials_that_mlflow_lacks_are_logged(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

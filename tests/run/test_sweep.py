@@ -11,20 +11,11 @@ from hypothesis import strategies as st
 from tests.support.records import config
 from vbench.errors import ConfigError
 from vbench.record.files import TRIAL
+from vbench.run.arm_names import arm_keys, arm_name, arm_settings, single_keys
+from vbench.run.block_order import order
 from vbench.run.compose import Composition, compose_trials
 from vbench.run.progress import Display, duration, time_left
-from vbench.run.sweep import (
-    arm_keys,
-    arm_name,
-    arm_settings,
-    create,
-    describe,
-    lock_sweep,
-    order,
-    plan,
-    read,
-    single_keys,
-)
+from vbench.run.sweep import create, describe, lock_sweep, plan, read
 from vbench.run.trials import Session, run_planned
 
 ARMS = ["mode=chunked,combined", "runtime=single,oss,anyscale", "blocks=3"]
@@ -119,7 +110,17 @@ def test_an_arm_is_named_by_what_it_sets() -> None:
 def test_the_plan_is_written_before_anything_runs_and_read_again(tmp_path: Path) -> None:
     sweep = create(tmp_path / "s", asked(*ARMS), ["--multirun", *ARMS])
     data = json.loads((tmp_path / "s" / "sweep.json").read_text())
-    assert set(data) == {"sweep_id", "started", "swept", "arguments", "cwd", "blocks", "trials", "design"}
+    assert set(data) == {
+        "sweep_id",
+        "started",
+        "swept",
+        "arguments",
+        "cwd",
+        "blocks",
+        "trials",
+        "design",
+        "looks",
+    }
     assert read(tmp_path / "s") == sweep
     assert sweep.swept == ["mode", "runtime"]
     words = list(describe(tmp_path, sweep, left=18))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vbench.analysis.arms import Pair, Settings, matches
 from vbench.analysis.drift import drift
 from vbench.analysis.results import QuantileComparison, SecondaryComparison, Table, TableRow
-from vbench.analysis.statistics import WANTED_POINTS, improvement, log_ratios, mean
+from vbench.analysis.statistics import CONFIDENCE, WANTED_POINTS, improvement, log_ratios, mean
 from vbench.analysis.trials import SweepTrial
 from vbench.record.quantiles import PERCENTILES, requests_needed
 from vbench.record.trial import Trial
@@ -94,12 +94,16 @@ def table(
     titles: Sequence[str],
     groups: Sequence[ScenarioTrials],
     wanted_points: float = WANTED_POINTS,
+    confidence: float = CONFIDENCE,
 ) -> Table:
-    """One row per scenario in which a trial of either arm was planned or run; ``wanted_points``: the
-    half-width that intervals should have."""
+    """One row per scenario in which a trial of either arm was planned or run.
+
+    ``wanted_points``: the half-width that intervals of improvements should have; ``confidence``: that of
+    these intervals.
+    """
     old, new = arms.index(pair.baseline), arms.index(pair.candidate)
     rows = [
-        _row(scenario, old, new, titles, wanted_points)
+        _row(scenario, old, new, titles, wanted_points, confidence)
         for scenario in groups
         if scenario.tried[old] or scenario.tried[new]
     ]
@@ -107,32 +111,36 @@ def table(
 
 
 def _row(
-    scenario: ScenarioTrials, old: int, new: int, titles: Sequence[str], wanted_points: float
+    scenario: ScenarioTrials,
+    old: int,
+    new: int,
+    titles: Sequence[str],
+    wanted_points: float,
+    confidence: float,
 ) -> TableRow:
     olds, news = scenario.valid[old], scenario.valid[new]
     both = [block for block in olds if block in news]
     baseline = [olds[block].trial.metrics[LATENCY] for block in both]
     candidate = [news[block].trial.metrics[LATENCY] for block in both]
     logs = log_ratios(baseline, candidate) if both else []
+    trials = [olds[block].trial for block in both], [news[block].trial for block in both]
     return TableRow(
         scenario=scenario.name,
         baseline=mean(baseline) if both else None,
         candidate=mean(candidate) if both else None,
-        improvement=improvement(baseline, candidate, wanted_points) if both else None,
+        improvement=improvement(baseline, candidate, wanted_points, confidence) if both else None,
         uncounted=tuple(_gaps(scenario, old, new, titles)),
         blocks=tuple(_labels(both)),
         log_ratios=tuple(logs),
         drift=drift(logs) if both else None,
-        secondary=tuple(
-            _secondary([olds[block].trial for block in both], [news[block].trial for block in both])
-        ),
-        quantiles=tuple(
-            _quantiles([olds[block].trial for block in both], [news[block].trial for block in both])
-        ),
+        secondary=tuple(_secondary(*trials, confidence)),
+        quantiles=tuple(_quantiles(*trials, confidence)),
     )
 
 
-def _secondary(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[SecondaryComparison]:
+def _secondary(
+    olds: Sequence[Trial], news: Sequence[Trial], confidence: float
+) -> Iterator[SecondaryComparison]:
     for metric in SECONDARY_METRICS:
         if not olds or not all(_value(measured, metric) > 0 for measured in (*olds, *news)):
             continue
@@ -142,10 +150,11 @@ def _secondary(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[Seconda
             metric=metric,
             baseline=mean(baseline),
             candidate=mean(candidate),
-            improvement=improvement(baseline, candidate),
+            improvement=improvement(baseline, candidate, confidence=confidence),
             beyond_mean=improvement(
                 [value / old.metrics[LATENCY] for value, old in zip(baseline, olds, strict=True)],
                 [value / new.metrics[LATENCY] for value, new in zip(candidate, news, strict=True)],
+                confidence=confidence,
             ),
         )
 
@@ -158,7 +167,9 @@ def _value(trial: Trial, metric: str) -> float:
     return trial.metrics.get(metric, 0.0)
 
 
-def _quantiles(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[QuantileComparison]:
+def _quantiles(
+    olds: Sequence[Trial], news: Sequence[Trial], confidence: float
+) -> Iterator[QuantileComparison]:
     if not olds:
         return
     requests = int(min(measured.metrics["requests"] for measured in (*olds, *news)))
@@ -173,7 +184,7 @@ def _quantiles(olds: Sequence[Trial], news: Sequence[Trial]) -> Iterator[Quantil
             requests_needed=needed,
             baseline=mean(baseline) if has_all else None,
             candidate=mean(candidate) if has_all else None,
-            improvement=improvement(baseline, candidate) if has_all else None,
+            improvement=improvement(baseline, candidate, confidence=confidence) if has_all else None,
         )
 
 

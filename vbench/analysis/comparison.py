@@ -1,6 +1,6 @@
 """Makes a comparison from trials: scenarios, pairs of arms, blocks that count, and excluded trials."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from vbench.analysis import comparability, interleaving, provenance, row_decisions, screening
@@ -21,12 +21,15 @@ from vbench.analysis.arms import (
 from vbench.analysis.audit import AuditedTrial, audit
 from vbench.analysis.blocks import ScenarioTrials, counts, group, table
 from vbench.analysis.placeholders import placeholders
+from vbench.analysis.power import SIGNIFICANCE
 from vbench.analysis.results import Comparison, Provenance
 from vbench.analysis.statistics import WANTED_POINTS
 from vbench.analysis.trial_results import caveats, excluded_trials, scenario_results
 from vbench.analysis.trials import SweepTrial, TrialSet
 from vbench.errors import ChangedRecordError, ConfigError, VbenchError, first_line
 from vbench.record.files import RecordError
+from vbench.record.looks import AUTO
+from vbench.record.trial import Trial
 
 
 def compare(
@@ -52,14 +55,20 @@ def compare(
     audited, ledgered = audit(trial_set)
     origin = provenance.of(audited, ledgered)
     try:
-        compared = _compare(trial_set, audited, origin, (baseline, candidate), across, wanted_points)
+        share = 1.0 if trial_set.look is None else trial_set.look.share
+        confidence = 1 - SIGNIFICANCE * share
+        compared = _compare(
+            trial_set, audited, origin, (baseline, candidate), across, wanted_points, confidence
+        )
         if compared is None:
             return None
         if equivalence_percent is None:
             equivalence_percent = row_decisions.equivalence_percent(trial_set.trials)
         duration_s = row_decisions.block_s(trial_set.trials)
         return replace(
-            compared, tables=row_decisions.decided(compared.tables, equivalence_percent, duration_s)
+            compared,
+            tables=row_decisions.decided(compared.tables, equivalence_percent, duration_s, share),
+            look=trial_set.look,
         )
     except (VbenchError, RecordError, OSError):
         raise
@@ -79,6 +88,7 @@ def _compare(
     sides: tuple[Settings | None, Settings | None],
     across: Sequence[str],
     wanted_points: float,
+    confidence: float,
 ) -> Comparison | None:
     trial_set = replace(trial_set, trials=[trial.measured for trial in audited])
     if trial_set.design.screens and sides == (None, None):
@@ -92,7 +102,7 @@ def _compare(
     of_arms = [measured for measured in every if any(matches(measured.trial, arm) for arm in arms)]
     keys = scenario_keys([measured.trial for measured in of_arms], trial_set.swept, compared)
     titles = _titles(trial_set.trials, every, arms)
-    notes: list[str] = []
+    notes = list(_unknown_looks(trial_set))
     groups: list[ScenarioTrials] = []
     for trials in _grouped(of_arms, keys).values():
         name = scenario_name(trials[0].trial, keys, compared)
@@ -101,7 +111,7 @@ def _compare(
         )
         groups.append(group(name, trials, arms))
     _refuse_apart(wanted, arms, titles, groups, _separating(wanted[0], of_arms, keys))
-    tables = tuple(table(pair, arms, titles, groups, wanted_points) for pair in wanted)
+    tables = tuple(table(pair, arms, titles, groups, wanted_points, confidence) for pair in wanted)
     usable = [measured.trial for measured in of_arms if counts(measured.trial)]
     for sweep in dict.fromkeys(measured.sweep for measured in of_arms):
         notes += interleaving.notes(
@@ -117,6 +127,22 @@ def _compare(
         notes=tuple(dict.fromkeys([*notes, *caveats(usable, tables)])),
         provenance=origin,
     )
+
+
+def _unknown_looks(trial_set: TrialSet) -> Iterator[str]:
+    """A note if the trials are of a sweep that looks at its results, and it is not known how often it did."""
+    if trial_set.look is None and any(_is_of_a_look(measured.trial) for measured in trial_set.trials):
+        yield (
+            "These trials are of a sweep with blocks=auto, or to which blocks were added. How often it looked"
+            " at its results is not known here, so the intervals are not adjusted for it: compare the sweep's"
+            " folder."
+        )
+
+
+def _is_of_a_look(trial: Trial) -> bool:
+    """Whether its sweep looked at its results more than once."""
+    blocks = trial.config.get("blocks")
+    return blocks == AUTO or (isinstance(blocks, int) and trial.block >= blocks)
 
 
 def _arms(wanted: Sequence[Pair], trials: Sequence[SweepTrial]) -> list[Settings]:

@@ -5,7 +5,8 @@ Versions: 3 is the first that is read. 4 names fields as the rest of vbench does
 ``reached``, ``bottleneck`` was ``limits``) and the verdict "inconclusive", which was "not told apart". The
 numbers are the same. 5 has ``screening``, which is null unless the sweep's design screens settings. 6 has
 the quantiles of each row, and how far its other times differ from the mean latency (``beyond_mean``). 7 has
-the decision of each row, and the log ratios of its blocks.
+the decision of each row, and the log ratios of its blocks. 8 has the look at the sweep's results,
+the confidence of each interval, which was 95% before, and whether the arms are paired.
 """
 
 import shlex
@@ -20,8 +21,8 @@ from vbench.record.files import DamagedError, RecordError, read_json, write_json
 from vbench.record.typed_json import reader
 
 DATA = "comparison.json"
-DATA_VERSION = 7
-READABLE = (3, 4, 5, 6, DATA_VERSION)
+DATA_VERSION = 8
+READABLE = (3, 4, 5, 6, 7, DATA_VERSION)
 
 RENAMED = {
     "points": "trials",
@@ -99,9 +100,11 @@ def as_current(data: Mapping[str, Any]) -> dict[str, Any]:
         new = _from_version_3(new)
     if data["version"] < 6:
         new = _from_version_5(new)
-    if data["version"] < DATA_VERSION:
+    if data["version"] < 7:
         new = _from_version_6(new)
-    return {"version": DATA_VERSION, "screening": None, **new}
+    if data["version"] < 8:
+        new = _from_version_7(new)
+    return {"version": DATA_VERSION, "screening": None, "is_paired": True, "look": None, **new}
 
 
 def _from_version_5(data: Any) -> Any:
@@ -125,6 +128,18 @@ def _from_version_6(new: dict[str, Any]) -> dict[str, Any]:
     undecided: dict[str, Any] = {"log_ratios": [], "decision": None}
     tables = [{**table, "rows": [{**row, **undecided} for row in table["rows"]]} for table in new["tables"]]
     return {**new, "tables": tables}
+
+
+def _from_version_7(data: Any) -> Any:
+    """The same value with the confidence of each interval of an improvement, which was 95%."""
+    if isinstance(data, list):
+        return [_from_version_7(item) for item in data]
+    if not isinstance(data, Mapping):
+        return data
+    new = {key: _from_version_7(value) for key, value in data.items()}
+    if "slowdown_bound_percent" in new:
+        new["confidence_percent"] = 95.0
+    return new
 
 
 def _from_version_3(data: Any) -> Any:

@@ -13,6 +13,7 @@ from vbench.analysis.screening_results import Screening
 from vbench.analysis.statistics import Improvement, LeaveOneOut, Mean, Verdict
 from vbench.analysis.transfer_rate import TransferRate
 from vbench.record.bottleneck import Bottleneck
+from vbench.record.looks import Look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +242,11 @@ class Comparison:
     provenance: Provenance
     screening: Screening | None = None
     """Of a sweep whose design screens settings. A one-way design has tables too, a fractional one none."""
+    is_paired: bool = True
+    """Whether baseline and candidate ran in the same blocks; False if the baseline was saved before."""
+    look: Look | None = None
+    """Which look at the sweep's results this is; None for an experiment, and in files of versions before
+    8."""
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -12,18 +12,18 @@ from vbench.analysis.trials import SweepTrial
 
 
 def decided(
-    tables: Sequence[Table], equivalence_percent: float, block_s: float | None = None
+    tables: Sequence[Table], equivalence_percent: float, block_s: float | None = None, share: float = 1.0
 ) -> tuple[Table, ...]:
     """The tables with a decision in each row that has a block; Holm's correction is over all of them.
 
-    ``block_s``: how long a block of the sweep takes.
+    ``block_s``: how long a block of the sweep takes; ``share``: of the error of 5% that this look may spend.
     """
     rows = [row for table in tables for row in table.rows if row.log_ratios]
     logs = [row.log_ratios for row in rows]
-    decisions = decide(logs, equivalence_percent, block_s)
+    decisions = decide(logs, equivalence_percent, block_s, share)
 
     def verdict_of(place: int) -> VerdictOf:
-        return lambda some: verdict_with(logs, place, some, equivalence_percent)
+        return lambda some: verdict_with(logs, place, some, equivalence_percent, share)
 
     done = iter(
         replace(row, decision=decision, leave_one_out=leave_one_out(row.log_ratios, verdict_of(place)))

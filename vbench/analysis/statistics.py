@@ -37,9 +37,9 @@ class Improvement:
     percent: float
     """100 * (1 - geometric mean over blocks of candidate / baseline)."""
     low_percent: float | None
-    """Lower end of the 95% interval; None for one block."""
+    """Lower end of its interval; None for one block."""
     high_percent: float | None
-    """Upper end of the 95% interval; None for one block."""
+    """Upper end of its interval; None for one block."""
     half_width_points: float | None
     """Half of the interval's width, in percentage points; None for one block."""
     verdict: Verdict
@@ -53,6 +53,8 @@ class Improvement:
     slowdown_bound_percent: float | None
     """The candidate is slower by at most this much (upper end of the interval; negative: it is faster by at
     least this much); None for one block."""
+    confidence_percent: float = 100 * CONFIDENCE
+    """Of the interval: more than 95 if the sweep looks at its results several times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,10 @@ def log_ratios(baseline: Sequence[float], candidate: Sequence[float]) -> list[fl
 
 
 def improvement(
-    baseline: Sequence[float], candidate: Sequence[float], wanted_points: float = WANTED_POINTS
+    baseline: Sequence[float],
+    candidate: Sequence[float],
+    wanted_points: float = WANTED_POINTS,
+    confidence: float = CONFIDENCE,
 ) -> Improvement:
     """Compare the mean latencies of two arms: one value of each per block, in the same order and unit.
 
@@ -84,35 +89,59 @@ def improvement(
     speed in that hour, cancels out. ValueError for no block, or for values that are not positive.
     """
     logs = log_ratios(baseline, candidate)
-    n, centre = len(logs), statistics.fmean(logs)
-    percent = _percent(centre)
-    if n == 1:
-        return Improvement(
-            blocks=1,
-            percent=percent,
-            low_percent=None,
-            high_percent=None,
-            half_width_points=None,
-            verdict="one block: no interval",
-            wanted_points=wanted_points,
-            blocks_for_precision=None,
-            slowdown_bound_percent=None,
-        )
-    half = half_width(logs)
+    if len(logs) == 1:
+        return improvement_without_interval(logs[0], wanted_points, confidence)
+    return improvement_of(
+        statistics.fmean(logs),
+        half_width(logs, confidence),
+        len(logs),
+        wanted_points,
+        blocks_for_precision(logs, wanted_points),
+        confidence,
+    )
+
+
+def improvement_without_interval(centre: float, wanted_points: float, confidence: float) -> Improvement:
+    """Of one block, with this log(candidate / baseline)."""
+    return Improvement(
+        blocks=1,
+        percent=_percent(centre),
+        low_percent=None,
+        high_percent=None,
+        half_width_points=None,
+        verdict="one block: no interval",
+        wanted_points=wanted_points,
+        blocks_for_precision=None,
+        slowdown_bound_percent=None,
+        confidence_percent=100 * confidence,
+    )
+
+
+def improvement_of(
+    centre: float,
+    half: float,
+    blocks: int,
+    wanted_points: float,
+    precise_blocks: int | None,
+    confidence: float,
+) -> Improvement:
+    """From an interval of log(candidate / baseline): its centre and half its width; ``precise_blocks``: those
+    for an interval as narrow as wanted."""
     verdict: Verdict = "inconclusive"
     if abs(centre) > half:
         verdict = "faster" if centre < 0 else "slower"
     return Improvement(
-        blocks=n,
-        percent=percent,
+        blocks=blocks,
+        percent=_percent(centre),
         # A higher ratio is a lower improvement.
         low_percent=_percent(centre + half),
         high_percent=_percent(centre - half),
         half_width_points=width_points(centre, half),
         verdict=verdict,
         wanted_points=wanted_points,
-        blocks_for_precision=blocks_for_precision(logs, wanted_points),
+        blocks_for_precision=precise_blocks,
         slowdown_bound_percent=-_percent(centre + half),
+        confidence_percent=100 * confidence,
     )
 
 
@@ -192,12 +221,12 @@ def mean(values: Sequence[float]) -> Mean:
     return Mean(n=n, value=statistics.fmean(values), half_width=half_width(values) if n > 1 else None)
 
 
-def half_width(values: Sequence[float]) -> float:
-    """Half the width of the mean's 95% interval: t(n - 1) * s / sqrt(n), for n of at least 2."""
-    return t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+def half_width(values: Sequence[float], confidence: float = CONFIDENCE) -> float:
+    """Half the width of the mean's interval: t(n - 1) * s / sqrt(n), for n of at least 2."""
+    return t_quantile(len(values) - 1, confidence) * statistics.stdev(values) / math.sqrt(len(values))
 
 
-def p_value(value: float, standard_error: float, degrees: int) -> float:
+def p_value(value: float, standard_error: float, degrees: float) -> float:
     """Two-sided p of a t test that the true value is 0; without any scatter 0, or 1 for a value of 0."""
     if standard_error <= NO_SCATTER:
         return 1.0 if abs(value) <= NO_SCATTER else 0.0
@@ -207,11 +236,11 @@ def p_value(value: float, standard_error: float, degrees: int) -> float:
 
 
 @functools.cache
-def t_quantile(degrees: int) -> float:
-    """The quantile of the t distribution that bounds a two-sided interval of ``CONFIDENCE``."""
+def t_quantile(degrees: float, confidence: float = CONFIDENCE) -> float:
+    """The quantile of the t distribution that bounds a two-sided interval."""
     from scipy.stats import t  # takes a second, which only a comparison should cost
 
-    return float(t.interval(CONFIDENCE, degrees)[1])
+    return float(t.interval(confidence, degrees)[1])
 
 
 def _percent(log_ratio: float) -> float:

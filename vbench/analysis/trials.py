@@ -12,6 +12,7 @@ from vbench.config.quoting import resume_command
 from vbench.errors import ConfigError, TrackingError, first_line, nearest
 from vbench.record.files import ARTIFACTS, DATABASE, SWEEP, TRIAL, RecordError, read_trial
 from vbench.record.ledger import HASHED
+from vbench.record.looks import Look, Looks
 from vbench.record.sweep_design import SweepDesign
 from vbench.record.trial import Trial
 from vbench.record.typed_json import anything, loads, reader
@@ -61,6 +62,8 @@ class TrialSet:
     """Empty for an experiment."""
     design: SweepDesign = field(default_factory=SweepDesign)
     """A full one for an experiment."""
+    look: Look | None = None
+    """That of the sweep with the blocks that are planned so far; None for an experiment."""
     folder: Path = Path()
     """Of the sweep; for an experiment, the outputs folder that holds its database."""
 
@@ -100,6 +103,7 @@ def read_sweep(folder: Path) -> TrialSet:
         missing=missing,
         sweep_id=plan.sweep_id,
         design=plan.design,
+        look=plan.look,
         folder=folder,
     )
 
@@ -113,6 +117,7 @@ class _Plan:
     """None of them read yet. For an older sweep, which has no list of them, those that left a record."""
     sweep_id: str
     design: SweepDesign
+    look: Look | None
 
 
 def _plan(folder: Path) -> _Plan:
@@ -138,6 +143,7 @@ def _plan(folder: Path) -> _Plan:
             else _recorded(folder),
             sweep_id=str(plan.get("sweep_id", "")),
             design=reader(SweepDesign)(plan.get("design", {})),
+            look=reader(Looks)(plan["looks"]).look(int(plan["blocks"])) if "looks" in plan else None,
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise RecordError(f"{path} is not the plan of a sweep, or of another version of vbench") from error

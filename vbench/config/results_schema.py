@@ -19,3 +19,5 @@ class AnalysisConfig:
 
     equivalence_percent: float = 5.0
     """A difference in mean latency below this is called equivalent."""
+    max_blocks: int | None = None
+    """With blocks=auto, the most blocks that the sweep may have; blocks=auto needs it."""

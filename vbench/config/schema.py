@@ -272,8 +272,8 @@ class Config:
     """Free name of an arm: with label=a,b an arm is measured against itself."""
     block: int = 0
     """Number of the block that the trial belongs to, from 0."""
-    blocks: int = 1
-    """Blocks of a sweep; in each, every arm runs once, in a balanced random order."""
+    blocks: int | str = 1
+    """Blocks of a sweep; in each, every arm runs once, in balanced random order; auto: until decided."""
     design: str = "full"
     """Arms of a sweep: full (every combination), oneway (one key at a time) or fractional (two-level)."""
     outputs: str = "outputs"

@@ -15,8 +15,10 @@ from vbench.record.ledger import Begun, Ledger
 from vbench.record.question import question
 
 
-def lines(folder: Path, todo: Sequence[Config], blocks: int, now: datetime) -> list[str]:
-    """Sentences on a sweep in ``folder`` that has these trials to run and so many blocks in all.
+def lines(folder: Path, todo: Sequence[Config], blocks: int, now: datetime, further: int = 0) -> list[str]:
+    """Sentences on a sweep in ``folder`` that has these trials to run, and so many blocks in all.
+
+    ``further``: with blocks=auto, trials that may follow the next look; ``blocks`` are then the most.
 
     None about what is unknown: there is no ledger, or no earlier trial measured the same.
     """
@@ -33,11 +35,14 @@ def lines(folder: Path, todo: Sequence[Config], blocks: int, now: datetime) -> l
         if begun.question in set(of_todo) and Path(begun.folder).parent != folder.resolve()
     }
     first = todo[0].analysis.equivalence_percent
-    return [*_end(book, earlier, of_todo, now), *_power(earlier, set(of_todo), blocks, first)]
+    has = f"at most {blocks}" if further else str(blocks)
+    return [*_end(book, earlier, of_todo, further, now), *_power(earlier, set(of_todo), has, first)]
 
 
-def _end(book: Ledger, earlier: dict[str, Begun], todo: Sequence[str], now: datetime) -> Iterator[str]:
-    """When the trials will have run."""
+def _end(
+    book: Ledger, earlier: dict[str, Begun], todo: Sequence[str], further: int, now: datetime
+) -> Iterator[str]:
+    """When the trials will have run; ``further``: those that may follow after a look."""
     took_s: dict[str, list[float]] = {}
     for trial_id, begun in earlier.items():
         ended = book.ended.get(trial_id)
@@ -57,11 +62,18 @@ def _end(book: Ledger, earlier: dict[str, Begun], todo: Sequence[str], now: date
     trials = f"{count} earlier trial{'s' if count > 1 else ''}"
     all_known = len(means) == len(set(todo))
     of = "these configurations" if all_known else f"{len(means)} of its {len(set(todo))} configurations"
-    yield f"Expected to take about {hours(left_s / 3600)}, until {when}: from {trials} of {of}"
+    to_look = ""
+    if further:
+        most_s = left_s * (len(todo) + further) / len(todo)
+        to_look = f" to the next look, and about {hours(most_s / 3600)} if no look decides"
+    yield f"Expected to take about {hours(left_s / 3600)}, until {when}{to_look}: from {trials} of {of}"
 
 
-def _power(earlier: dict[str, Begun], todo: set[str], blocks: int, percent: float) -> Iterator[str]:
-    """What an earlier sweep of the same configurations says about the number of blocks: of the latest."""
+def _power(earlier: dict[str, Begun], todo: set[str], has: str, percent: float) -> Iterator[str]:
+    """What an earlier sweep of the same configurations says about the number of blocks: of the latest.
+
+    ``has``: the blocks of this one.
+    """
     sweeps: dict[Path, set[str]] = {}
     for begun in earlier.values():
         if begun.sweep_id:
@@ -83,5 +95,5 @@ def _power(earlier: dict[str, Begun], todo: set[str], blocks: int, percent: floa
     enough = "more than 1000" if wanted is None else str(wanted)
     yield (
         f"By the spread of {made.name}, blocks={enough} would find a difference of {percent:g}% and show"
-        f" equivalence within ±{percent:g}%, each with 80% power; this sweep has {blocks}"
+        f" equivalence within ±{percent:g}%, each with 80% power; this sweep has {has}"
     )

@@ -67,6 +67,8 @@ def _of_another_kind(given: str, reason: str) -> str | None:
     """The sentence for a value that is no number, or no truth value."""
     key, _, value = given.partition("=")
     kind = next((KINDS[name] for name in KINDS if reason.endswith(f"converted to {name}")), None)
+    if "Union[int, str]" in reason:
+        kind = "a whole number, or auto"
     if "is not a valid bool" in reason:
         kind = KINDS["Boolean"]
     if kind is None:

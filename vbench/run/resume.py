@@ -12,7 +12,7 @@ from vbench.record.files import EARLIER, RecordError, read_trial
 from vbench.record.fingerprint import NOT_FINGERPRINTED, fingerprint
 from vbench.record.trial import Trial
 from vbench.run.compose import Composition
-from vbench.run.sweep import Planned, Sweep, plan
+from vbench.run.sweep import Planned, Sweep, looks_of, plan
 from vbench.telemetry import environment
 from vbench.telemetry.environment import MEASURED
 
@@ -45,7 +45,8 @@ def archive_attempt(folder: Path, planned: Planned) -> None:
 
 def check_same(folder: Path, sweep: Sweep, composition: Composition, trials: Mapping[str, Trial]) -> None:
     """ConfigError if the remaining trials could not be compared with ``trials``, which are done."""
-    if plan(composition, sweep.sweep_id) != sweep.trials:
+    same_looks = list(sweep.looks.planned or [sweep.blocks]) == looks_of(composition.configs[0])
+    if not same_looks or plan(composition, sweep.sweep_id, sweep.blocks) != sweep.trials:
         raise ConfigError(
             f"resume={folder}: its command now makes other trials, because its study or an option file has"
             f" changed: restore that file, or {START_NEW}."

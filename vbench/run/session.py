@@ -20,6 +20,7 @@ from vbench.run.compose import Composition, compose_trials
 from vbench.run.overrides import check_utf8, written_out
 
 RESUME = "resume="
+BLOCKS = "blocks="
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -73,11 +74,15 @@ def _show(composition: Composition, line: CommandLine) -> int:
     return 0
 
 
-def _check(configs: Sequence[Config], *, starts: bool) -> None:
-    """Raise VbenchError if these trials cannot be run here; ``starts``: whether any is still to be run."""
+def _check(configs: Sequence[Config], *, starts: bool, blocks: int = 0) -> None:
+    """Raise VbenchError if these trials cannot be run here.
+
+    ``starts``: whether any is still to be run; ``blocks``: of the sweep, if blocks were added to it.
+    """
     from vbench.load.disk_room import check_room
     from vbench.run.dropped_settings import dropped
     from vbench.run.preflight import check_machine, check_outputs
+    from vbench.run.sweep import looks_of
 
     if starts and (line := dropped(os.environ, configs)) is not None:
         print(f"vbench: {line}", file=sys.stderr, flush=True)
@@ -88,19 +93,17 @@ def _check(configs: Sequence[Config], *, starts: bool) -> None:
         config.tracking.experiment for config in configs if config.tracking.name != "off"
     )
     check_outputs(Path(first.outputs), tracked=bool(experiments), experiments=experiments)
-    check_room([*configs] * first.blocks)
+    check_room([*configs] * max(blocks, looks_of(first)[-1]))
 
 
 def _resume(arguments: Sequence[str]) -> int:
-    """Run what a sweep's folder lacks: trials without a record, and those that did not finish."""
-    if len(arguments) > 1:
-        raise ConfigError(
-            f"'{' '.join(arguments)}': give {RESUME}FOLDER and nothing else; the rest is in the folder."
-        )
-    named = written_out("resume", arguments[0].removeprefix(RESUME))
+    """Run what a sweep's folder lacks: trials without a record, and those that did not finish; or more blocks
+    of a finished sweep."""
+    resumed, blocks = _resume_arguments(arguments)
+    named = written_out("resume", resumed.removeprefix(RESUME))
     if leads_to_itself(named):
         raise ConfigError(f"resume={named}: {LOOP}.")
-    from vbench.run import resume, sweep, trials
+    from vbench.run import auto_blocks, resume, sweep, trials
 
     folder = named.resolve()
     plan = sweep.read(folder)
@@ -122,5 +125,24 @@ def _resume(arguments: Sequence[str]) -> int:
         done = resume.finished(folder, plan)
         composition = _discovered(composition, done.values())
         resume.check_same(folder, plan, composition, done)
-        _check(composition.configs, starts=len(done) < len(plan.trials))
+        if blocks is not None:
+            auto_blocks.check_added(folder, plan, len(done), blocks)
+        goes_on = blocks is not None or len(done) < len(plan.trials)
+        _check(composition.configs, starts=goes_on, blocks=blocks or plan.blocks)
+        if blocks is not None:
+            plan = sweep.extend(folder, plan, composition, blocks, is_added=True)
         return trials.run_sweep(folder, plan, composition, done)
+
+
+def _resume_arguments(arguments: Sequence[str]) -> tuple[str, int | None]:
+    """The argument ``resume=FOLDER``, and the number of ``blocks=N``, which may be beside it."""
+    resumed, *others = sorted(arguments, key=lambda argument: not argument.startswith(RESUME))
+    if not others:
+        return resumed, None
+    number = others[0].removeprefix(BLOCKS)
+    if len(others) > 1 or number == others[0] or not number.isdecimal():
+        raise ConfigError(
+            f"'{' '.join(arguments)}': give {RESUME}FOLDER and nothing else, or, to add blocks to a finished"
+            f" sweep, their number in all, such as {BLOCKS}8; the rest is in the folder."
+        )
+    return resumed, int(number)

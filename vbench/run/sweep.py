@@ -1,25 +1,24 @@
 """The plan of a sweep: every arm once per block, in balanced random order; kept on disk to be resumed."""
 
 import fcntl
-import random
+import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from vbench.config.cluster_shape import members
+from vbench.config.designs import FULL
 from vbench.config.quoting import resume_command
 from vbench.config.schema import Config
-from vbench.config.workload import VIDEO, workload_of
 from vbench.errors import ConfigError
 from vbench.record.files import SWEEP, TRIAL, write_json
-from vbench.record.fingerprint import NOT_FINGERPRINTED
+from vbench.record.looks import AUTO, Looks, planned_looks
 from vbench.record.sweep_design import SweepDesign, sweep_design
 from vbench.record.typed_json import MismatchError, loads, reader
+from vbench.run.arm_names import arm_keys, arm_name, arm_settings, value_text
+from vbench.run.block_order import order
 from vbench.run.compose import Composition
-from vbench.run.value_ranges import value_at
 from vbench.telemetry import environment
 
 
@@ -50,107 +49,23 @@ class Sweep:
     cwd: str
     """Where it was given; its relative paths start there."""
     blocks: int
+    """Those that are planned so far."""
     trials: list[Planned]
     """In running order."""
     design: SweepDesign = field(default_factory=SweepDesign)
     """Which combinations of values its arms are."""
+    looks: Looks = field(default_factory=Looks)
+    """After how many blocks it looks at its results."""
+
+    @property
+    def most_blocks(self) -> int:
+        """Those that it has if no look decides."""
+        return self.blocks if self.looks.added else max((self.blocks, *self.looks.planned))
 
 
-def order(arms: int, blocks: int, seed: int | str) -> list[list[int]]:
-    """For each block the indices of all arms: random, and balanced over the blocks.
-
-    Every second block is the one before it backwards, so of each two arms either comes first equally often,
-    and what drifts evenly over two blocks drops out. As many blocks as there are arms (twice as many for an
-    odd number) make a Williams square (1949): every arm is at every place once (twice). Arms are dealt to
-    each square at random, its pairs of blocks shuffled. Equal for equal seeds, however many blocks follow.
-    """
-    draw = random.Random(seed)
-    orders: list[list[int]] = []
-    while len(orders) < blocks:
-        dealt = draw.sample(range(arms), arms)
-        pairs = list(_williams(arms))
-        draw.shuffle(pairs)
-        for pair in pairs:
-            orders += [[dealt[arm] for arm in row] for row in draw.sample(pair, len(pair))]
-    return orders[:blocks]
-
-
-def _williams(arms: int) -> Iterator[list[list[int]]]:
-    """The rows of a Williams square, each with itself backwards: 0, 1, n - 1, 2, n - 2 ... and that plus 1 to
-    n - 1, modulo n. Of an even n the second half of the rows are the first half backwards."""
-    if arms == 1:
-        yield [[0], [0]]
-        return
-    first = [0]
-    for step in range(1, arms):
-        first.append((step + 1) // 2 if step % 2 else arms - step // 2)
-    for shift in range(arms // 2 if arms % 2 == 0 else arms):
-        row = [(arm + shift) % arms for arm in first]
-        yield [row, row[::-1]]
-
-
-def single_keys(config: Config) -> tuple[str, ...]:
-    """Keys that are in the name of every single trial: the runtime, and the mode if the workload has one."""
-    return ("mode", "runtime") if workload_of(config) == VIDEO else ("runtime",)
-
-
-def arm_keys(keys: Sequence[str], config: Config) -> tuple[str, ...]:
-    """Of ``keys``, those that make an arm's name; those of a single trial if none does."""
-    kept = (key for key in keys if key == "label" or key.split(".")[0] not in NOT_FINGERPRINTED)
-    return tuple(dict.fromkeys(kept)) or single_keys(config)
-
-
-def arm_settings(config: Config, keys: Sequence[str]) -> dict[str, str]:
-    """Key -> value as it is shown: the option chosen from a group, or the value itself."""
-    return {key: _value_text(config, key) for key in keys}
-
-
-def _value_text(config: Config, key: str) -> str:
-    try:
-        node = value_at(config, key.replace("/", "."))
-    except KeyError:
-        return _of_group(config, key)
-    if isinstance(node, list):
-        return f"[{', '.join(map(_item_text, node))}]"
-    node = getattr(node, "name", node)
-    return "null" if node is None else _plain(node)
-
-
-def _of_group(config: Config, key: str) -> str:
-    """The value of a key of a group of nodes, which the configuration has written out; none for a node that
-    the command line deletes."""
-    *above, name, last = key.split(".")
-    first = f"{name}1"
-    if above != ["cluster", "nodes"] or first not in config.cluster.nodes:
-        return "none"
-    if last == "count":
-        names = members(name, len(config.cluster.nodes))
-        return str(sum(member in config.cluster.nodes for member in names))
-    return _value_text(config, f"cluster.nodes.{first}.{last}")
-
-
-def _item_text(item: Any) -> str:
-    """An item of a list as the command line has it, without what is null."""
-    if not is_dataclass(item):
-        return str(item)
-    values = {part.name: getattr(item, part.name) for part in fields(item)}
-    return (
-        f"{{{', '.join(f'{name}: {_plain(value)}' for name, value in values.items() if value is not None)}}}"
-    )
-
-
-def _plain(value: object) -> str:
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
-
-
-def arm_name(arm: Mapping[str, str]) -> str:
-    """An arm in one line."""
-    return " ".join(f"{key}={value}" for key, value in arm.items())
-
-
-def plan(composition: Composition, sweep_id: str = "") -> list[Planned]:
+def plan(composition: Composition, sweep_id: str = "", blocks: int | None = None) -> list[Planned]:
     """All trials in running order, which ``sweep_id`` and load.seed decide; ConfigError if two arms have the
-    same name."""
+    same name. ``blocks``: by default those up to the first look."""
     keys = arm_keys(composition.swept, composition.configs[0])
     nameless = [key for key in composition.swept if key not in keys]
     if nameless:
@@ -166,7 +81,7 @@ def plan(composition: Composition, sweep_id: str = "") -> list[Planned]:
         )
     _check_values(design_of(composition))
     first = composition.configs[0]
-    rounds = order(len(names), first.blocks, f"{sweep_id} {first.load.seed}")
+    rounds = order(len(names), blocks or looks_of(first)[0], f"{sweep_id} {first.load.seed}")
     turns = [(block, arm) for block, arms in enumerate(rounds) for arm in arms]
     return [
         Planned(
@@ -183,7 +98,7 @@ def design_of(composition: Composition) -> SweepDesign:
     """The design of a sweep, with the values of its keys as its trials record them."""
     values: dict[str, tuple[str, ...]] = {}
     for position, key in enumerate(composition.swept):
-        by_level = {arm.levels[position]: _value_text(arm.config, key) for arm in composition.arms}
+        by_level = {arm.levels[position]: value_text(arm.config, key) for arm in composition.arms}
         values[key] = tuple(by_level[level] for level in sorted(by_level))
     return sweep_design(composition.configs[0].design, values)
 
@@ -199,6 +114,14 @@ def _check_values(design: SweepDesign) -> None:
             raise ConfigError(f"two values of {factor.key} are '{same}': give each value once.")
 
 
+def looks_of(config: Config) -> list[int]:
+    """Numbers of blocks after which a sweep with this configuration looks at its results."""
+    if isinstance(config.blocks, int):
+        return [config.blocks]
+    assert config.analysis.max_blocks is not None, "validated"
+    return planned_looks(config.analysis.max_blocks)
+
+
 def describe(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
     """The plan as text: the arms by number, and the order in each block."""
     arms = sorted({planned.arm for planned in sweep.trials})
@@ -208,6 +131,12 @@ def describe(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
     trials = f"{len(sweep.trials)} trial{'' if len(sweep.trials) == 1 else 's'}"
     of_arms = "1 arm" if len(arms) == 1 else f"{len(arms)} arms, each"
     yield f"{trials}{rest}: {of_arms} {rounds}, into {folder}"
+    if len(sweep.looks.planned) > 1 and not sweep.looks.added:
+        *looks, most = sweep.looks.planned
+        yield (
+            f"blocks=auto: it looks at its results after {', '.join(map(str, looks))} and {most} blocks, and"
+            f" stops as soon as every row is decided"
+        )
     if sweep.design.screens:
         yield sweep.design.summary
     width = len(str(len(arms)))
@@ -220,16 +149,18 @@ def describe(folder: Path, sweep: Sweep, left: int) -> Iterator[str]:
 
 def create(folder: Path, composition: Composition, arguments: Sequence[str]) -> Sweep:
     """Plan a sweep and write the plan; ConfigError if the folder already holds a sweep or trials."""
-    sweep_id = secrets.token_hex(8)
+    _check_decides(composition)
+    sweep_id, looks = secrets.token_hex(8), looks_of(composition.configs[0])
     sweep = Sweep(
         sweep_id=sweep_id,
         started=environment.now(),
         swept=list(composition.swept),
         arguments=list(arguments),
         cwd=str(Path.cwd()),
-        blocks=composition.configs[0].blocks,
+        blocks=looks[0],
         trials=plan(composition, sweep_id),
         design=design_of(composition),
+        looks=Looks(planned=tuple(looks)),
     )
     if (folder / SWEEP).exists():
         raise ConfigError(
@@ -246,6 +177,47 @@ def create(folder: Path, composition: Composition, arguments: Sequence[str]) -> 
             f"hydra.sweep.dir={folder} cannot be written to ({error.strerror}): give another."
         ) from error
     return sweep
+
+
+def _check_decides(composition: Composition) -> None:
+    """ConfigError if blocks=auto would have nothing to decide."""
+    first = composition.configs[0]
+    if first.blocks != AUTO:
+        return
+    if first.design != FULL:
+        raise ConfigError(
+            f"blocks=auto decides between two arms, and design={first.design} asks for the effect of each"
+            f" key: give a number, such as blocks=5."
+        )
+    from vbench.analysis.arms import DEFAULT_KEYS, VARIABLE
+
+    if not any(key in DEFAULT_KEYS or key.startswith(VARIABLE) for key in composition.swept):
+        keys = ", ".join(composition.swept) or "no key"
+        raise ConfigError(
+            f"blocks=auto decides between values of runtime, runtime.connections, runtime.python,"
+            f" {VARIABLE}NAME or label, and the sweep varies {keys}: give a number, such as blocks=5."
+        )
+
+
+def extend(
+    folder: Path, sweep: Sweep, composition: Composition, blocks: int, *, is_added: bool = False
+) -> Sweep:
+    """The sweep with more blocks, up to the next look, written to its folder.
+
+    ``is_added``: whether the look was not planned. ConfigError if the folder cannot be written to.
+    """
+    looks = sweep.looks
+    if is_added:
+        planned = looks.planned or (sweep.blocks,)  # an older version did not write them
+        looks = Looks(planned=planned, added=(*looks.added, blocks), ended=looks.ended or sweep.blocks)
+    trials = plan(composition, sweep.sweep_id, blocks)
+    assert trials[: len(sweep.trials)] == sweep.trials, "the order of a block does not depend on later ones"
+    longer = replace(sweep, blocks=blocks, trials=trials, looks=looks)
+    try:
+        write_json(folder / SWEEP, longer)
+    except OSError as error:
+        raise ConfigError(f"{folder / SWEEP} cannot be written ({error.strerror}): make room.") from error
+    return longer
 
 
 def read(folder: Path) -> Sweep:
@@ -275,7 +247,9 @@ def read(folder: Path) -> Sweep:
 @contextmanager
 def lock_sweep(folder: Path) -> Iterator[None]:
     """Lock the folder, so that only one process runs its trials; ConfigError if another process does."""
-    with (folder / SWEEP).open() as held:
+    # The folder, since its files are replaced.
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -283,3 +257,5 @@ def lock_sweep(folder: Path) -> Iterator[None]:
                 f"another process is running the sweep in {folder}: wait for it, or stop it."
             ) from error
         yield
+    finally:
+        os.close(held)

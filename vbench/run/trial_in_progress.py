@@ -22,8 +22,8 @@ from vbench.record.metrics import metrics_of
 from vbench.record.network import Network
 from vbench.record.question import question
 from vbench.record.trial import Status, Trial
+from vbench.run.arm_names import arm_name
 from vbench.run.progress import Display
-from vbench.run.sweep import arm_name
 from vbench.telemetry import environment
 from vbench.validity import rule_bounds, rules
 

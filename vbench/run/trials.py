@@ -13,12 +13,13 @@ from vbench.config.schema import Config
 from vbench.errors import ConfigError, InputError, TrackingError, TrialError, VbenchError
 from vbench.record.files import TRIAL
 from vbench.record.trial import Trial
-from vbench.run import expected_end, finalize, resume, sweep
+from vbench.run import auto_blocks, expected_end, finalize, resume
+from vbench.run.arm_names import arm_keys, arm_settings, single_keys
 from vbench.run.compose import Arm, Composition
 from vbench.run.discovered_nodes import check_unchanged
 from vbench.run.hydra_app import run_in_folder
 from vbench.run.progress import Display, time_left
-from vbench.run.sweep import Planned, Sweep
+from vbench.run.sweep import Planned, Sweep, describe
 from vbench.run.trial import CRASH, run_trial
 from vbench.run.trial_report import show_locations, show_trial
 from vbench.telemetry import environment
@@ -42,44 +43,57 @@ class Session:
 def run_single(composition: Composition, command: Sequence[str]) -> int:
     """Run the one trial of a command line; the exit status."""
     (arm,) = composition.arms
-    keys = sweep.arm_keys((*sweep.single_keys(arm.config), *composition.given), arm.config)
+    keys = arm_keys((*single_keys(arm.config), *composition.given), arm.config)
     session = Session(display=Display(), arm_keys=keys, command=command)
     run_in_folder(composition, arm, lambda folder: run_trial_and_report(session, arm.config, folder))
     return exit_status(session)
 
 
 def run_sweep(folder: Path, plan: Sweep, composition: Composition, done: Mapping[str, Trial]) -> int:
-    """Run all trials of a sweep that are not ``done``, and compare its arms; the exit status."""
+    """Run all trials of a sweep that are not ``done``, with blocks=auto block after block until all is
+    decided, and compare its arms; the exit status."""
     first = composition.configs[0]
-    session = Session(display=Display(), arm_keys=sweep.arm_keys(plan.swept, first), trials=dict(done))
+    session = Session(display=Display(), arm_keys=arm_keys(plan.swept, first), trials=dict(done))
     todo = [planned for planned in plan.trials if planned.folder not in done]
-    for line in sweep.describe(folder, plan, len(todo)):
+    for line in describe(folder, plan, len(todo)):
         session.display.say(line)
     arms = {tuple(arm.overrides): arm.config for arm in composition.arms}
     configs = [arms[key] for planned in todo if (key := tuple(planned.overrides[:-1])) in arms]
-    for line in expected_end.lines(folder, configs, plan.blocks, datetime.now().astimezone()):
+    further = (plan.most_blocks - plan.blocks) * len(composition.arms)
+    now = datetime.now().astimezone()
+    for line in expected_end.lines(folder, configs, plan.most_blocks, now, further):
         session.display.say(line)
     record_failure(session, finalize.log_missing(session.display, folder, first, done))
     code = environment.code()
     # What the trials before took stands for what the next take.
     took_s = [sum(trial.phases_s.values()) for trial in done.values()]
     try:
-        for number, planned in enumerate(todo):
-            _check_code(code, folder, todo[:number])
-            session.display.say(
-                f"\ntrial {plan.trials.index(planned) + 1} of {len(plan.trials)}"
-                f" (block {planned.block + 1} of {plan.blocks}): {planned.arm}"
-                f"{time_left(took_s, len(todo) - number)}"
-            )
-            began_s = time.monotonic()
-            run_planned(session, composition, planned, folder)
-            took_s.append(time.monotonic() - began_s)
+        while True:
+            for number, planned in enumerate(todo):
+                _check_code(code, folder, todo[:number])
+                session.display.say(
+                    f"\ntrial {plan.trials.index(planned) + 1} of {len(plan.trials)}"
+                    f" ({_block(planned, plan)}): {planned.arm}{time_left(took_s, len(todo) - number)}"
+                )
+                began_s = time.monotonic()
+                run_planned(session, composition, planned, folder)
+                took_s.append(time.monotonic() - began_s)
+            longer = auto_blocks.next_blocks(session.display, folder, plan, composition)
+            if longer is None:
+                break
+            plan, todo = longer, longer.trials[len(plan.trials) :]
     except KeyboardInterrupt:
         session.display.say(f"The sweep has stopped. Resume it with: {resume_command(folder)}")
         raise
     finalize.show(session.display, plan, session.trials)
     record_failure(session, finalize.compare(session.display, folder, plan, first, session.trials))
     return exit_status(session, len(plan.trials))
+
+
+def _block(planned: Planned, plan: Sweep) -> str:
+    """``block 2 of 5``, or ``block 2 of 3 before the next look``."""
+    is_open = plan.looks.following(plan.blocks) is not None
+    return f"block {planned.block + 1} of {plan.blocks}{' before the next look' if is_open else ''}"
 
 
 def record_failure(session: Session, failure: VbenchError | None) -> None:
@@ -135,7 +149,7 @@ def run_trial_and_report(session: Session, config: Config, folder: Path) -> None
     """Run one trial into ``folder``, print its results and log them."""
     if (folder / TRIAL).exists():
         raise ConfigError(f"{folder} already holds a trial; give another hydra.run.dir, or none.")
-    settings = sweep.arm_settings(config, session.arm_keys)
+    settings = arm_settings(config, session.arm_keys)
     trial, error = run_trial(config, folder, settings, session.display, command=session.command)
     session.trials[folder.name] = trial
     if isinstance(error, InputError) or not (folder / TRIAL).exists():

@@ -27,6 +27,8 @@ def typed(composed: DictConfig, *, deploys: bool = True) -> Config:
         value = Config(**{item.name: _plain(composed, item.name) for item in fields(Config)})
     except OmegaConfBaseException as error:
         raise ConfigError(sentence(error, [], lambda _: False)) from error
+    if isinstance(value.blocks, str) and value.blocks.isdecimal():
+        value = replace(value, blocks=int(value.blocks))
     if wrong := list(misshapen(value)):
         raise ConfigError(" ".join(wrong))
     if wrong := list(shape_problems(value.cluster)):

@@ -18,6 +18,7 @@ from vbench.errors import nearest
 from vbench.models.field_checks import Checked, OneOf
 from vbench.models.settings import ModelSettings
 from vbench.pipeline.settings import MAX_CALLS, Mode, PipelineSettings
+from vbench.record.looks import AUTO, FIRST, MOST_BLOCKS
 from vbench.video.exact_number import frame_rate
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -46,8 +47,6 @@ POSITIVE = (
     "cluster.start_timeout_s",
     "cluster.deploy_timeout_s",
 )
-
-MOST_BLOCKS = 1000
 
 MOST_BATCH = 1024
 """Frames of one forward pass; so many take gigabytes."""
@@ -95,8 +94,7 @@ def _single_values(config: Config) -> Iterator[str]:
             f"load.max_machine_cpu_percent={config.load.max_machine_cpu_percent:g} must be above 0 and at"
             f" most 100."
         )
-    if not 1 <= config.blocks <= MOST_BLOCKS:
-        yield f"blocks={config.blocks} must be between 1 and {MOST_BLOCKS}."
+    yield from _blocks(config)
     if not 0 < config.analysis.equivalence_percent < 100:
         yield (
             f"analysis.equivalence_percent={config.analysis.equivalence_percent:g} must be above 0 and below"
@@ -106,6 +104,21 @@ def _single_values(config: Config) -> Iterator[str]:
         yield f"block={config.block} must be 0 or more."
     if not 0 <= config.cluster.http_port <= 65535:
         yield f"cluster.http_port={config.cluster.http_port} must be between 0 (any free one) and 65535."
+
+
+def _blocks(config: Config) -> Iterator[str]:
+    blocks, most = config.blocks, config.analysis.max_blocks
+    if type(blocks) not in (int, str) or (isinstance(blocks, str) and blocks != AUTO):
+        yield f"blocks={blocks} must be a whole number from 1 to {MOST_BLOCKS:,}, or auto."
+    elif isinstance(blocks, int) and not 1 <= blocks <= MOST_BLOCKS:
+        yield f"blocks={blocks} must be between 1 and {MOST_BLOCKS:,}, or auto."
+    elif blocks == AUTO and most is None:
+        yield "blocks=auto needs a bound: add analysis.max_blocks=12."
+    if most is not None and not FIRST <= most <= MOST_BLOCKS:
+        yield (
+            f"analysis.max_blocks={most} must be between {FIRST} and {MOST_BLOCKS:,}: blocks=auto first looks"
+            f" at its results after {FIRST} blocks."
+        )
 
 
 def _costs(config: Config) -> Iterator[str]:

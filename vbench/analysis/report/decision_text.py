@@ -1,9 +1,11 @@
 """Verdicts of a comparison as text: their tests, and what would decide what is inconclusive."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from vbench.analysis.power import MOST_BLOCKS
-from vbench.analysis.results import TableRow
+from vbench.analysis.report import explanations
+from vbench.analysis.results import Comparison, TableRow
+from vbench.record.looks import Look
 
 
 def verdict(row: TableRow) -> str:
@@ -56,8 +58,44 @@ def method_of_decisions(rows: Sequence[TableRow]) -> str:
     )
 
 
-def needed(row: TableRow) -> str:
-    """What it would take to decide a row; empty if it is decided, or its verdict unknown."""
+def method(comparison: Comparison) -> Iterator[str]:
+    """Paragraphs on what the intervals and verdicts of a comparison mean."""
+    text = explanations.METHOD if comparison.is_paired else explanations.UNPAIRED_METHOD
+    yield text.replace("The 95% interval is", f"The {confidence_text(comparison.look)} interval is")
+    rows = [row for table in comparison.tables for row in table.rows]
+    yield from filter(None, (method_of_look(comparison.look), method_of_decisions(rows)))
+
+
+def method_of_look(look: Look | None) -> str:
+    """How several looks at the results change the tests; empty if there is only one."""
+    if look is None or look.share == 1:
+        return ""
+    intervals = f"intervals of improvements are {confidence_text(look)} intervals"
+    if look.blocks in look.looks.added:
+        return (
+            f"Look {look.number} was not planned: blocks were added to the finished sweep. It may be wrong in"
+            f" {5 * look.share:.2g}% of sweeps, in addition to the looks before it. So {intervals}, and each"
+            f" p is divided by {look.share:.2g}. To stay within 5% over all looks, use blocks=auto from the"
+            f" start."
+        )
+    *looks, last = look.looks.planned
+    return (
+        f"This is look {look.number}, after {look.blocks} blocks; blocks=auto planned looks after"
+        f" {', '.join(map(str, looks))} and {last} blocks. The looks share an error rate of 5%, of which this"
+        f" one may spend {5 * look.share:.2g}%. So {intervals}, and each p is divided by {look.share:.2g}."
+    )
+
+
+def confidence_text(look: Look | None) -> str:
+    """Of the intervals of improvements: ``95%``, or more for one of several looks."""
+    return "95%" if look is None or look.share == 1 else f"{100 - 5 * look.share:.3g}%"
+
+
+def needed(row: TableRow, *, is_paired: bool = True) -> str:
+    """What it would take to decide a row; empty if it is decided, or its verdict unknown.
+
+    ``is_paired``: whether a new sweep would have both arms.
+    """
     decision = row.decision
     if decision is None or decision.needed is None:
         return ""
@@ -67,6 +105,11 @@ def needed(row: TableRow) -> str:
     aim = f"To tell a difference of {percent:g}% from none"
     if take.blocks is None:
         return f"Inconclusive. {aim} would take more than {MOST_BLOCKS} blocks, by the spread so far"
+    if not is_paired:
+        return (
+            f"Inconclusive. {aim}, measure both sweeps with blocks={take.blocks} (80% power by the spread so"
+            f" far), and save the baseline again"
+        )
     duration = "" if take.hours is None else f" takes about {hours(take.hours)},"
     return (
         f"Inconclusive. {aim}, run a new sweep with blocks={take.blocks} and judge it on its own"

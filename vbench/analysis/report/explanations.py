@@ -7,6 +7,12 @@ candidate / baseline, one value per block, with n - 1 degrees of freedom; n is t
 half-width of the 95% interval of an arm's own mean over blocks. docs/statistics.md explains the method and
 its assumptions."""
 
+UNPAIRED_METHOD = """\
+Improvement is how much lower this sweep's mean latency is, in percent of the baseline's. The two sweeps ran
+at different times, so trials are not paired. The 95% interval is Welch's t interval of the difference between
+the mean logarithms of the trials' latencies; n is the number of trials of the sweep with fewer. ± is the
+half-width of the 95% interval of each sweep's own mean. docs/baselines.md explains what this can show."""
+
 BREAKDOWN = """\
 Each moment of a request, from its due time to its response, counts once: for what was computed or transferred
 for it at that moment (in equal parts if several things went on), or as waiting if nothing was. The parts sum

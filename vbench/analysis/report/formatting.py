@@ -76,7 +76,7 @@ def decimals(value_s: float) -> int:
 
 
 def percent(value: Improvement | None) -> str:
-    """``26% [22%, 30%]``: how much lower the latency is, with its 95% interval."""
+    """``26% [22%, 30%]``: how much lower the latency is, with its interval."""
     if value is None:
         return NO_BLOCK
     text = f"{_rounded(value.percent)}%"
@@ -91,8 +91,11 @@ def _rounded(number: float) -> str:
     return f"{number:.1f}".replace("-0.0", "0.0") if abs(number) < 10 else f"{number:.0f}"
 
 
-def precision(value: Improvement | None) -> str:
-    """How many blocks a narrower interval needs; empty if it is narrow enough, or unknown."""
+def precision(value: Improvement | None, *, is_paired: bool = True) -> str:
+    """How many blocks a narrower interval needs; empty if it is narrow enough, or unknown.
+
+    ``is_paired``: whether a new sweep would have both arms.
+    """
     if value is None or value.half_width_points is None or value.half_width_points <= value.wanted_points:
         return ""
     width = f"±{_rounded(min(value.half_width_points, 1000))} points"
@@ -102,6 +105,11 @@ def precision(value: Improvement | None) -> str:
             " blocks, by the spread so far"
         )
     blocks = value.blocks_for_precision
+    if not is_paired:
+        return (
+            f"The interval is {width}. For ±{value.wanted_points:g} points, measure both sweeps with"
+            f" blocks={blocks} (by the spread so far), and save the baseline again"
+        )
     return (
         f"The interval is {width}. For ±{value.wanted_points:g} points, run a new sweep with"
         f" blocks={blocks} (by the spread so far) and judge it on its own"

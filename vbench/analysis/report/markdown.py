@@ -30,12 +30,11 @@ def _lines(comparison: Comparison, pictures: Pictures, nics: Pictures) -> Iterat
     if comparison.screening is not None:
         yield from ("", *markdown_screening.section(comparison.screening))
     else:
+        confidence = decision_text.confidence_text(comparison.look)
         for table in comparison.tables:
-            yield from ("", *_table(table))
-        yield from ("", explanations.METHOD)
-        rows = [one for table in comparison.tables for one in table.rows]
-        if text := decision_text.method_of_decisions(rows):
-            yield from ("", text)
+            yield from ("", *_table(table, confidence))
+        for paragraph in decision_text.method(comparison):
+            yield from ("", paragraph)
     yield from _notes(comparison)
     yield from _secondary(comparison)
     yield from markdown_quantiles.section(comparison)
@@ -58,13 +57,13 @@ def _title(comparison: Comparison) -> str:
     return f"{', '.join(candidates)} against {', '.join(baselines)}"
 
 
-def _table(table: Table) -> Iterator[str]:
+def _table(table: Table, confidence: str) -> Iterator[str]:
     yield from head(
         (
             "Scenario",
             f"Average latency - {table.candidate}",
             f"Average latency - {table.baseline}",
-            "Improvement [95% interval]",
+            f"Improvement [{confidence} interval]",
             "n (blocks)",
             *(decision_text.p_columns(table.rows)),
             "Verdict",
@@ -100,7 +99,10 @@ def _wide(comparison: Comparison) -> Iterator[str]:
     """What it would take: a sentence per row that is undecided, or whose interval is wider than wanted."""
     for table in comparison.tables:
         for one in table.rows:
-            for text in (decision_text.needed(one), formatting.precision(one.improvement)):
+            for text in (
+                decision_text.needed(one, is_paired=comparison.is_paired),
+                formatting.precision(one.improvement, is_paired=comparison.is_paired),
+            ):
                 if text:
                     yield f"{one.scenario}, {table.candidate} against {table.baseline}: {text}."
 
@@ -121,7 +123,7 @@ def _secondary(comparison: Comparison) -> Iterator[str]:
                 "",
                 table.candidate,
                 table.baseline,
-                "Improvement [95% interval]",
+                f"Improvement [{decision_text.confidence_text(comparison.look)} interval]",
                 "n (blocks)",
                 *(("More than that of the mean",) if differs else ()),
             ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from vbench.analysis.report import explanations, formatting
+from vbench.analysis.report import decision_text, explanations, formatting
 from vbench.analysis.report.markdown_table import head, row
 from vbench.analysis.results import Comparison, Scenario, Table
 from vbench.record.quantiles import PERCENTILES, quantile, requests_needed
@@ -14,15 +14,14 @@ def section(comparison: Comparison) -> Iterator[str]:
         return
     yield from ("", "## Quantiles of the latency", "", explanations.QUANTILES)
     for table in comparison.tables:
-        yield from ("", *_compared(table))
+        yield from ("", *_compared(table, decision_text.confidence_text(comparison.look)))
     for scenario in comparison.scenarios:
         yield from ("", *_of_trials(scenario))
 
 
-def _compared(table: Table) -> Iterator[str]:
-    yield from head(
-        ("Scenario", "", table.candidate, table.baseline, "Improvement [95% interval]", "n (blocks)"), "llr"
-    )
+def _compared(table: Table, confidence: str) -> Iterator[str]:
+    improvement = f"Improvement [{confidence} interval]"
+    yield from head(("Scenario", "", table.candidate, table.baseline, improvement, "n (blocks)"), "llr")
     for one in table.rows:
         for compared in one.quantiles:
             name = compared.metric.split("_")[1]

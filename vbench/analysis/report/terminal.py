@@ -53,11 +53,14 @@ def _show_tables(console: Console, comparison: Comparison) -> None:
         console.print(_grid(table))
     console.print(
         Text(
-            "Improvement: how much lower the candidate's latency is, paired by block."
-            " ± and [ ]: 95% intervals over n blocks."
+            "Improvement: how much lower the candidate's latency is"
+            f"{', paired by block' if comparison.is_paired else ''}. {_intervals(comparison)} over n"
+            f" {'blocks' if comparison.is_paired else 'trials'}."
         ),
         soft_wrap=True,
     )
+    if text := decision_text.method_of_look(comparison.look):
+        console.print(Text(text), soft_wrap=True)
     rows = [row for table in comparison.tables for row in table.rows]
     if text := decision_text.method_of_decisions(rows):
         console.print(Text(text), soft_wrap=True)
@@ -67,12 +70,20 @@ def _show_tables(console: Console, comparison: Comparison) -> None:
         console.print(_bottlenecks(comparison))
 
 
+def _intervals(comparison: Comparison) -> str:
+    confidence = decision_text.confidence_text(comparison.look)
+    return "± and [ ]: 95% intervals" if confidence == "95%" else f"±: 95%, [ ]: {confidence} intervals"
+
+
 def _rows(comparison: Comparison) -> Iterator[str]:
     """Per row: halves, window and makespan, then what qualifies its interval, indented."""
     for table in comparison.tables:
         for row in table.rows:
             sentences = [*formatting.stability(row)]
-            texts = (decision_text.needed(row), formatting.precision(row.improvement))
+            texts = (
+                decision_text.needed(row, is_paired=comparison.is_paired),
+                formatting.precision(row.improvement, is_paired=comparison.is_paired),
+            )
             sentences += [f"{text}." for text in texts if text]
             if text := formatting.quantiles(row):
                 sentences.append(text)
@@ -94,7 +105,7 @@ def _name(excluded: ExcludedTrial) -> str:
 
 def _grid(table: Table) -> Grid:
     grid = Grid()
-    grid.add_column("Scenario")
+    grid.add_column("Scenario", overflow="fold")
     grid.add_column(f"Average latency - {table.candidate}", justify="right")
     grid.add_column(f"Average latency - {table.baseline}", justify="right")
     grid.add_column("Improvement", justify="right")
