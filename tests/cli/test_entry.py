@@ -72,8 +72,8 @@ def test_the_earlier_name_of_the_log_command_still_works(tmp_path: Path) -> None
 def test_a_command_that_does_not_exist_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["comapre", "outputs/sweeps/x"]) == 2
     assert capsys.readouterr().err == (
-        "vbench: there is no command comapre: did you mean 'compare'? (there are: cluster, compare,"
-        " doctor, efficiency, log, manifests, plan, request, revalidate, run)\n"
+        "vbench: there is no command comapre: did you mean 'compare'? (there are: baseline, cluster,"
+        " compare, doctor, efficiency, log, manifests, plan, request, revalidate, run)\n"
     )
 
 

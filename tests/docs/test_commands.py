@@ -51,6 +51,17 @@ ELSEWHERE = {
         "--backend-store-uri",
     ),
     "vbench resume=outputs/sweeps/TIME": ("tests/run/test_whole_sweeps.py", "resume="),
+    "vbench resume=outputs/sweeps/TIME blocks=8": (
+        "tests/run/test_auto_blocks.py",
+        '"resume=swept", "blocks=4"',
+    ),
+    "vbench baseline save main outputs/sweeps/TIME": ("tests/cli/test_baseline.py", '"save", "main"'),
+    "vbench baseline history main > history.csv": ("tests/cli/test_baseline.py", '"history", "main"'),
+    "vbench compare outputs/sweeps/TIME --baseline main --require-non-inferior 5 --format github"
+    " > comment.md": (
+        "tests/cli/test_baseline.py",
+        '"--require-non-inferior", "5", "--format", "github"',
+    ),
     "vbench compare --experiment vbench --baseline runtime=single --candidate runtime=anyscale": (
         "tests/cli/test_compare.py",
         '"--experiment"',

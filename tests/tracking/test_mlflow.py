@@ -110,6 +110,13 @@ def test_what_was_run_again_is_not_logged(tmp_path: Path) -> None:
     assert trial_folders(earlier) == [earlier]
 
 
+def test_copies_of_baselines_are_not_logged(tmp_path: Path) -> None:
+    folder = write_trial(tmp_path / "sweeps" / "a" / "1", "measured")
+    copy = write_trial(tmp_path / "baselines" / "main" / "a" / "1", "measured")
+    assert trial_folders(tmp_path) == [folder]
+    assert trial_folders(copy) == [copy]
+
+
 def test_a_record_of_another_version_is_named_and_the_others_are_logged(
     outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,11 +20,13 @@ def scenario_results(of: ScenarioTrials, arms: Sequence[Settings], titles: Seque
     """The results of a scenario's valid trials, arm by arm; RecordError if a trial's lines cannot be read."""
     columns = zip(titles, arms, of.valid, strict=True)
     return Scenario(
-        name=of.name, arms=tuple(_arm(title, arm, blocks) for title, arm, blocks in columns if blocks)
+        name=of.name, arms=tuple(arm_results(title, arm, blocks) for title, arm, blocks in columns if blocks)
     )
 
 
-def _arm(name: str, settings: Settings, blocks: Blocks) -> Arm:
+def arm_results(name: str, settings: Settings, blocks: Blocks) -> Arm:
+    """The results of an arm's valid trials, of which there is one; RecordError if a trial's lines cannot be
+    read."""
     trials = tuple(_trial_result(label(block), measured) for block, measured in blocks.items())
     return Arm(
         name=name,

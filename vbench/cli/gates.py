@@ -1,6 +1,8 @@
 """The exit status of ``vbench compare`` under ``--fail-on-regression`` and ``--require-non-inferior``."""
 
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from vbench.analysis import provenance
 from vbench.analysis.results import Comparison, Table, TableRow
@@ -11,8 +13,17 @@ NOT_SHOWN = 5
 CHANGED = ChangedRecordError.exit_status
 
 
-def status(comparison: Comparison, regression: float | None, margin: float | None) -> int:
-    """The exit status of a comparison, with its reasons on standard error.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a gate says."""
+
+    status: int
+    lines: tuple[str, ...]
+    """Its reasons, a sentence each."""
+
+
+def judge(comparison: Comparison, regression: float | None, margin: float | None) -> Judged:
+    """The exit status of a comparison, with its reasons.
 
     ``regression`` and ``margin`` are the bounds of ``--fail-on-regression`` and ``--require-non-inferior``,
     in percent or None. A changed record comes first, since it makes all else meaningless.
@@ -21,20 +32,32 @@ def status(comparison: Comparison, regression: float | None, margin: float | Non
         ConfigError: a scenario has too few blocks for ``--fail-on-regression``.
     """
     if comparison.provenance.faults:
-        print(f"vbench: {provenance.changed(comparison.provenance.faults)}", file=sys.stderr)
-        return CHANGED
-    statuses = [
-        0 if regression is None else _gate(comparison, regression),
-        0 if margin is None else _non_inferior(comparison, margin),
+        return Judged(status=CHANGED, lines=(f"{provenance.changed(comparison.provenance.faults)}",))
+    gates = [
+        *([] if regression is None else [_gate(comparison, regression)]),
+        *([] if margin is None else [_non_inferior(comparison, margin)]),
     ]
-    return REGRESSION if REGRESSION in statuses else max(statuses)
+    statuses = [0, *(gate.status for gate in gates)]
+    return Judged(
+        status=REGRESSION if REGRESSION in statuses else max(statuses),
+        lines=tuple(line for gate in gates for line in gate.lines),
+    )
 
 
-def _non_inferior(comparison: Comparison, margin: float) -> int:
-    """The exit status of ``--require-non-inferior``, with a sentence per row that does not show it."""
+def status(comparison: Comparison, regression: float | None, margin: float | None) -> int:
+    """As ``judge``, with the reasons on standard error."""
+    judged = judge(comparison, regression, margin)
+    for line in judged.lines:
+        print(f"vbench: {line}", file=sys.stderr)
+    return judged.status
+
+
+def _non_inferior(comparison: Comparison, margin: float) -> Judged:
+    """``--require-non-inferior``, with a sentence per row that does not show it."""
     if not any(table.rows for table in comparison.tables):
-        print("vbench: --require-non-inferior has nothing to judge: no scenario has trials.", file=sys.stderr)
-        return NOT_SHOWN
+        nothing = "--require-non-inferior has nothing to judge: no scenario has trials."
+        return Judged(status=NOT_SHOWN, lines=(nothing,))
+    lines = []
     certain = comparison.regressions(margin)
     failing = comparison.not_non_inferior(margin)
     for table, row in failing:
@@ -59,15 +82,13 @@ def _non_inferior(comparison: Comparison, margin: float) -> int:
                     f"; for an interval of about ±{value.wanted_points:g} points, run a new sweep with"
                     f" blocks={value.blocks_for_precision}"
                 )
-        print(f"vbench: {name} is {said}.", file=sys.stderr)
-    if any(one in certain for one in failing):
-        return REGRESSION
-    return NOT_SHOWN if failing else 0
+        lines.append(f"{name} is {said}.")
+    is_inferior = any(one in certain for one in failing)
+    return Judged(status=REGRESSION if is_inferior else NOT_SHOWN if failing else 0, lines=tuple(lines))
 
 
-def _gate(comparison: Comparison, percent: float) -> int:
-    """The exit status of ``--fail-on-regression``; ConfigError if a scenario has no interval, which would let
-    anything pass."""
+def _gate(comparison: Comparison, percent: float) -> Judged:
+    """``--fail-on-regression``; ConfigError if a scenario has no interval, which would let anything pass."""
     for table in comparison.tables:
         if not table.rows:
             raise ConfigError(
@@ -81,36 +102,44 @@ def _gate(comparison: Comparison, percent: float) -> int:
                     f"--fail-on-regression needs at least two blocks: '{row.scenario}' has {blocks} with"
                     f" valid trials of both {table.candidate} and {table.baseline}"
                 )
+    failed = comparison.regressions(percent)
+    return Judged(status=REGRESSION if failed else 0, lines=tuple(_regressions(comparison, percent)))
+
+
+def _regressions(comparison: Comparison, percent: float) -> Iterator[str]:
+    """A sentence per row that may be, is, or is not shown to be no regression."""
     for table, row in comparison.inconclusive(percent):
-        print(
-            f"vbench: {_latency_rose(table, row)}, which is more than {percent:g}%, but the interval includes"
-            " smaller slowdowns: inconclusive. Run a new sweep with more blocks; do not extend this one"
-            " (docs/statistics.md).",
-            file=sys.stderr,
-        )
-    for table, row in comparison.regressions(percent):
-        assert row.improvement is not None
-        assert row.improvement.high_percent is not None
-        print(
-            f"vbench: {row.scenario}: {table.candidate} is slower than {table.baseline} by"
-            f" {-row.improvement.percent:.1f}%, by at least {-row.improvement.high_percent:.1f}%, which is"
-            f" more than {percent:g}%.",
-            file=sys.stderr,
+        yield (
+            f"{_latency_rose(table, row)}, which is more than {percent:g}%, but the interval includes smaller"
+            " slowdowns: inconclusive. Run a new sweep with more blocks, or with blocks=auto"
+            " (docs/statistics.md)."
         )
     failed = comparison.regressions(percent)
+    for table, row in failed:
+        assert row.improvement is not None
+        assert row.improvement.high_percent is not None
+        yield (
+            f"{row.scenario}: {table.candidate} is slower than {table.baseline} by"
+            f" {-row.improvement.percent:.1f}%, by at least {-row.improvement.high_percent:.1f}%, which is"
+            f" more than {percent:g}%."
+        )
     for table in comparison.tables:
         for row in table.rows:
             value = row.improvement
             if (table, row) in failed or value is None or value.slowdown_bound_percent is None:
                 continue
-            missed = max(0.0, value.slowdown_bound_percent)
-            print(
-                f"vbench: {row.scenario}: {table.candidate} passes --fail-on-regression {percent:g} against"
-                f" {table.baseline}, but a regression of up to {missed:.1f}% would not be noticed. To exclude"
-                f" that, add --require-non-inferior {percent:g}.",
-                file=sys.stderr,
+            passes = (
+                f"{row.scenario}: {table.candidate} passes --fail-on-regression {percent:g} against"
+                f" {table.baseline}"
             )
-    return REGRESSION if failed else 0
+            most = max(0.0, value.slowdown_bound_percent)
+            if most > percent:
+                yield (
+                    f"{passes}, but it may be up to {most:.1f}% slower. To fail in that case, add"
+                    f" --require-non-inferior {percent:g}."
+                )
+            else:
+                yield f"{passes}: it is at most {most:.1f}% slower (upper end of the interval)."
 
 
 def _latency_rose(table: Table, row: TableRow) -> str:

@@ -34,9 +34,11 @@ Run:
   vbench --multirun mode=chunked,combined runtime=oss,anyscale    run a sweep: every combination once
   vbench +experiments=anyscale_vs_oss blocks=2  run a study: every arm once per block, in random order
   vbench --multirun design=oneway KEY=A,B ...   change one key at a time; design=fractional: many, in few arms
-  vbench resume=SWEEP_FOLDER                    finish a sweep that was stopped
+  vbench --multirun label=a,b blocks=auto analysis.max_blocks=12    add blocks until the arms are decided
+  vbench resume=SWEEP_FOLDER [blocks=N]         finish a stopped sweep, or extend a finished one to N blocks
 
 Commands:
+  vbench baseline save|list|compare|history     keep sweeps under a name, and compare later ones with them
   vbench cluster up|exec|status|down            use an emulated cluster for any Ray program
   vbench compare SWEEP_FOLDER                   compare the arms of a sweep
   vbench doctor                                 check whether cluster=emulated can run on this machine

@@ -22,6 +22,7 @@ COMPLETION = {"--shell-completion", "-sc"}
 
 RUN = "run"
 COMMANDS = {
+    "baseline": "vbench.cli.baseline",
     "cluster": "vbench.cli.cluster.command",
     "compare": "vbench.cli.compare",
     "doctor": "vbench.cli.doctor",

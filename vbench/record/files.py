@@ -31,6 +31,9 @@ SWEEP = "sweep.json"
 EARLIER = "earlier"
 """Folder of a sweep that keeps the records of trials that were run again."""
 
+BASELINES = "baselines"
+"""Folder of copies of sweeps that later ones are compared with, in an outputs folder."""
+
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 """What MLflow keeps in an outputs folder."""
@@ -231,9 +234,11 @@ def _check_plain(trial: Trial) -> None:
 
 
 def trial_folders(folder: Path) -> list[Path]:
-    """The folder itself if it holds a trial, otherwise all trials below it, except MLflow's copies and those
-    that a sweep ran again."""
+    """The folder itself if it holds a trial, otherwise all trials below it, except copies for MLflow and
+    baselines, and those that a sweep ran again."""
     if (folder / TRIAL).exists():
         return [folder]
     below = (path.parent for path in folder.rglob(TRIAL))
-    return sorted(path for path in below if not {ARTIFACTS, EARLIER} & set(path.relative_to(folder).parts))
+    return sorted(
+        path for path in below if not {ARTIFACTS, EARLIER, BASELINES} & set(path.relative_to(folder).parts)
+    )
