@@ -4,8 +4,8 @@ With a fixed number of blocks there is one look, at the end. With ``blocks=auto`
 sweep stops at the first one that decides every row: a group sequential design. The 5% that may go wrong are
 divided among the looks beforehand (alpha spending), in proportion to the squares of their blocks, so that the
 last look keeps most of it. The shares add up to 1. So by the union bound all looks together go wrong in at
-most 5% of sweeps, whatever the noise does from one look to the next, and the interval of whichever look is the
-last covers the true value in at least 95%.
+most 5% of sweeps, whatever the noise does from one look to the next, and the interval of whichever look is
+the last covers the true value in at least 95%.
 """
 
 from collections.abc import Sequence
