@@ -115,7 +115,7 @@ def test_bad_input_is_refused_in_a_sentence(
     one = sweeps.write_sweep(tmp_path / "one", {"runtime": ["oss", "anyscale"]}, 1, latency)
     for arguments, said in (
         (["aaa"], "aaa is neither a folder nor a study: did you mean 'aa'"),
-        (["settings"], "has no results: run a pilot of two blocks first"),
+        (["data_path"], "has no results: run a pilot of two blocks first"),
         ([str(tmp_path)], "holds neither sweep.json nor comparison.json"),
         ([str(one)], "has two blocks with both arms, so its spread is unknown"),
         ([str(pilot), "--effect", "0"], "--effect 0 must be above 0"),

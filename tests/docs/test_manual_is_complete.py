@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 
-STANDS_FOR = {"NODE": r"[\w-]+", "ROLE": r"\w+"}
+STANDS_FOR = {"NODE": r"[\w-]+", "ROLE": r"\w+", "NAME": r"[\w/ -]+"}
 """Words of the metrics page that stand for a part of a name."""
 
 

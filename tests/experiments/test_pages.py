@@ -89,7 +89,7 @@ def test_every_counted_trial_can_be_checked_by_a_reader(path: Path) -> None:
         assert source["machine"]
         assert source["versions"]["ray"]
         assert source["files"]["requests.jsonl"]
-        assert len(source["rules"]) > 15
+        assert len(source["rules"]) > 10
         assert all(rule["passed"] for rule in source["rules"])
     latencies = sorted(source["metrics"]["latency_mean_s"] for source in counted)
     assert latencies == pytest.approx(sorted(point["latency_mean_s"] for point in points))

@@ -14,7 +14,8 @@ from vbench.analysis.audit import audit
 from vbench.analysis.blocks import LATENCY, Block, Blocks, counts
 from vbench.analysis.decisions import Estimate, decide_estimates, unpaired
 from vbench.analysis.power import MOST_BLOCKS, SIGNIFICANCE
-from vbench.analysis.results import Comparison, Provenance, Scenario, Table, TableRow
+from vbench.analysis.results import Comparison, Scenario, Table, TableRow
+from vbench.analysis.sources import Provenance
 from vbench.analysis.statistics import (
     WANTED_POINTS,
     Improvement,

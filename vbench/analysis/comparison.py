@@ -22,7 +22,8 @@ from vbench.analysis.audit import AuditedTrial, audit
 from vbench.analysis.blocks import ScenarioTrials, counts, group, table
 from vbench.analysis.placeholders import placeholders
 from vbench.analysis.power import SIGNIFICANCE
-from vbench.analysis.results import Comparison, Provenance
+from vbench.analysis.results import Comparison
+from vbench.analysis.sources import Provenance
 from vbench.analysis.statistics import WANTED_POINTS
 from vbench.analysis.trial_results import caveats, excluded_trials, scenario_results
 from vbench.analysis.trials import SweepTrial, TrialSet

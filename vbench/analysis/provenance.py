@@ -7,7 +7,7 @@ from vbench.analysis.audit import AuditedTrial
 from vbench.analysis.blocks import counts
 from vbench.analysis.comparability import MACHINE
 from vbench.analysis.ledger_account import LedgerAccount
-from vbench.analysis.results import Provenance, Source
+from vbench.analysis.sources import Provenance, Source
 from vbench.record import ledger
 from vbench.record.trial import Trial
 

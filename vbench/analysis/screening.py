@@ -7,9 +7,10 @@ from vbench.analysis import comparability, interleaving, provenance
 from vbench.analysis.arms import Pair, Settings, matches, plain, scenario_keys, scenario_name
 from vbench.analysis.blocks import Blocks, counts, group, table
 from vbench.analysis.placeholders import placeholders
-from vbench.analysis.results import Comparison, Provenance, Table
+from vbench.analysis.results import Comparison, Table
 from vbench.analysis.screening_effects import ArmMetrics, fractional, one_way, unsteady_settings
 from vbench.analysis.screening_results import Screening
+from vbench.analysis.sources import Provenance
 from vbench.analysis.trial_results import caveats, excluded_trials, scenario_results
 from vbench.analysis.trials import TrialSet
 from vbench.config.designs import ONEWAY, Levels, arms

@@ -12,7 +12,8 @@ from vbench.analysis.report import (
 )
 from vbench.analysis.report.markdown_details import details
 from vbench.analysis.report.markdown_table import head, row
-from vbench.analysis.results import Comparison, Provenance, Table
+from vbench.analysis.results import Comparison, Table
+from vbench.analysis.sources import Provenance
 
 Pictures = Sequence[tuple[str, str]]
 """File name and caption of each plot next to the page."""
