@@ -32,7 +32,7 @@ def judge(comparison: Comparison, regression: float | None, margin: float | None
         ConfigError: a scenario has too few blocks for ``--fail-on-regression``.
     """
     if comparison.provenance.faults:
-        return Judged(status=CHANGED, lines=(f"{provenance.changed(comparison.provenance.faults)}",))
+        return Judged(status=CHANGED, lines=(provenance.changed(comparison.provenance.faults),))
     gates = [
         *([] if regression is None else [_gate(comparison, regression)]),
         *([] if margin is None else [_non_inferior(comparison, margin)]),

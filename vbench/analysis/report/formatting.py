@@ -75,6 +75,19 @@ def decimals(value_s: float) -> int:
     return 1 if value_s >= 10 else 2 if value_s >= 1 else 3
 
 
+def row_cells(row: TableRow) -> tuple[str, str, str, str, str]:
+    """Scenario, latency of candidate and baseline, improvement, and blocks or trials: what each table of two
+    arms begins with."""
+    value = row.improvement
+    return (
+        row.scenario,
+        seconds(row.candidate),
+        seconds(row.baseline),
+        percent(value),
+        str(value.blocks if value else 0),
+    )
+
+
 def percent(value: Improvement | None) -> str:
     """``26% [22%, 30%]``: how much lower the latency is, with its interval."""
     if value is None:

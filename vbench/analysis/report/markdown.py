@@ -73,11 +73,7 @@ def _table(table: Table, confidence: str) -> Iterator[str]:
     )
     for one in table.rows:
         yield row(
-            one.scenario,
-            formatting.seconds(one.candidate),
-            formatting.seconds(one.baseline),
-            formatting.percent(one.improvement),
-            str(one.improvement.blocks if one.improvement else 0),
+            *formatting.row_cells(one),
             *(decision_text.p_values(one) if decision_text.p_columns(table.rows) else ()),
             decision_text.verdict(one),
         )

@@ -50,14 +50,7 @@ def _table(table: Table) -> Iterator[str]:
         ("Scenario", table.candidate, table.baseline, "Latency lower by", "n", "Verdict"), "lrrrrl"
     )
     for one in table.rows:
-        yield row(
-            one.scenario,
-            formatting.seconds(one.candidate),
-            formatting.seconds(one.baseline),
-            formatting.percent(one.improvement),
-            str(one.improvement.blocks if one.improvement else 0),
-            decision_text.verdict(one),
-        )
+        yield row(*formatting.row_cells(one), decision_text.verdict(one))
 
 
 def _remarks(comparison: Comparison) -> Iterator[str]:

@@ -115,13 +115,8 @@ def _grid(table: Table) -> Grid:
         grid.add_column(column, justify="right")
     grid.add_column("Verdict")
     for row in table.rows:
-        value = row.improvement
         grid.add_row(
-            Text(row.scenario),
-            formatting.seconds(row.candidate),
-            formatting.seconds(row.baseline),
-            Text(formatting.percent(value)),
-            str(value.blocks if value else 0),
+            *map(Text, formatting.row_cells(row)),
             *(decision_text.p_values(row) if columns else ()),
             Text(decision_text.verdict(row), COLOURS.get(row.verdict or "", "")),
         )
