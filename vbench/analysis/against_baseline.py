@@ -78,17 +78,17 @@ def compare_with_baseline(
         f"The baseline was saved on {saved[:10]}, so trials are not paired: what has changed on the machine"
         f" since it was measured counts as a difference. For a decision, run both as arms of one sweep."
     ]
-    rows = []
-    for pair in pairs:
+    estimates, rows = list(map(_estimate, pairs)), []
+    for pair, estimate in zip(pairs, estimates, strict=True):
         trials = [measured.trial for measured in (*pair.old, *pair.new) if counts(measured.trial)]
         notes += _differences(trials, pair.name, across)
-        rows.append(_row(pair, wanted_points, 1 - SIGNIFICANCE * share))
+        rows.append(_row(pair, estimate, wanted_points, 1 - SIGNIFICANCE * share))
     if equivalence_percent is None:
         equivalence_percent = row_decisions.equivalence_percent(candidate.trials)
     table = Table(
         baseline=title,
         candidate=THIS,
-        rows=tuple(_decided(rows, pairs, candidate, equivalence_percent, share)),
+        rows=tuple(_decided(rows, estimates, candidate, equivalence_percent, share)),
     )
     usable = [one.measured.trial for one in (*olds, *news) if counts(one.measured.trial)]
     return Comparison(
@@ -151,22 +151,25 @@ def _estimate(pair: _Pair) -> Estimate | None:
     return unpaired(old, new) if min(len(old), len(new)) > 1 else None
 
 
-def _row(pair: _Pair, wanted_points: float, confidence: float) -> TableRow:
+def _row(pair: _Pair, estimate: Estimate | None, wanted_points: float, confidence: float) -> TableRow:
     old, new = _counted(pair.old), _counted(pair.new)
     lacking = [name for name, values in (("the baseline", old), (THIS, new)) if not values]
     return TableRow(
         scenario=pair.name,
         baseline=mean(old) if old else None,
         candidate=mean(new) if new else None,
-        improvement=None if lacking else _improvement(pair, old, new, wanted_points, confidence),
+        improvement=None if lacking else _improvement(estimate, old, new, wanted_points, confidence),
         uncounted=tuple(f"no valid trial of {name}" for name in lacking),
     )
 
 
 def _improvement(
-    pair: _Pair, old: Sequence[float], new: Sequence[float], wanted_points: float, confidence: float
+    estimate: Estimate | None,
+    old: Sequence[float],
+    new: Sequence[float],
+    wanted_points: float,
+    confidence: float,
 ) -> Improvement:
-    estimate = _estimate(pair)
     if estimate is None:
         centre = statistics.fmean(map(math.log, new)) - statistics.fmean(map(math.log, old))
         return improvement_without_interval(centre, wanted_points, confidence)
@@ -192,18 +195,17 @@ def _blocks_for_precision(estimate: Estimate, points: float) -> int | None:
 
 def _decided(
     rows: Sequence[TableRow],
-    pairs: Sequence[_Pair],
+    estimates: Sequence[Estimate | None],
     candidate: TrialSet,
     equivalence_percent: float,
     share: float,
 ) -> Iterator[TableRow]:
     """The rows with their decisions."""
-    known = [row.improvement is not None for row in rows]
-    estimates = [_estimate(pair) for pair, is_known in zip(pairs, known, strict=True) if is_known]
+    judged = [estimate for row, estimate in zip(rows, estimates, strict=True) if row.improvement is not None]
     block_s = row_decisions.block_s(candidate.trials)
-    decisions = iter(decide_estimates(estimates, equivalence_percent, block_s, share))
-    for row, is_known in zip(rows, known, strict=True):
-        yield replace(row, decision=next(decisions)) if is_known else row
+    decisions = iter(decide_estimates(judged, equivalence_percent, block_s, share))
+    for row in rows:
+        yield row if row.improvement is None else replace(row, decision=next(decisions))
 
 
 def _scenario(pair: _Pair, title: str) -> Scenario:
